@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-all lint check format interop browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
+.PHONY: help demo test test-long test-all lint check format interop programs browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,10 @@ peers: $(READY) ## install the independent TLS stacks to test against (Debian, a
 
 interop: peers ## every peer, every feature: prints the table and writes docs/interop.md
 	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m tests.interop.matrix --write docs/interop.md
+
+programs: $(READY) ## programs of ssl on handclasp: writes docs/interop-programs.md (Debian, as root)
+	PYTHON=$(abspath $(BIN))/python bash tests/programs/install_programs.sh
+	PYTHONPATH=src HANDCLASP_REQUIRE_PEERS=1 .peers/programs/bin/python -m tests.programs $(ARGS)
 
 browsers: peers ## Chromium and Firefox against the demo, and captures read by tshark
 	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m pytest -m 'browser or capture'

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, NoReturn
 
 import pytest
 
@@ -25,6 +26,17 @@ def need_tool(name: str) -> str:
     if path is None:
         lacking(f"{name} is not installed")
     return path
+
+
+def need_module(name: str) -> Any:
+    """Return an optional package; skips or fails the test module that asks for a missing one."""
+    try:
+        return import_module(name)
+    except ImportError:
+        reason = f"{name} is not installed"
+        if os.environ.get("HANDCLASP_REQUIRE_PEERS") == "1":
+            pytest.fail(f"required: {reason}")
+        pytest.skip(reason, allow_module_level=True)
 
 
 def lacking(reason: str) -> NoReturn:

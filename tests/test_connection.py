@@ -26,6 +26,7 @@ from handclasp import (
     ProtocolError,
     ServerConfig,
     ServerConnection,
+    SessionStore,
     Sign,
     StateError,
     TruncationError,
@@ -219,7 +220,7 @@ def test_defect_of_ours_is_a_typed_error(pair: Pair, monkeypatch: pytest.MonkeyP
 
     hello = pair.client.take()
     with monkeypatch.context() as patch:
-        patch.setattr(Transcript, "digest", broken)
+        patch.setattr(Transcript, "choose_hash", broken)
         pair.server.receive(hello)
     pair.run()
     assert pair.server.error is not None
@@ -360,7 +361,7 @@ def test_secrets_do_not_show(pair: Pair) -> None:
 
 
 def test_server_name_may_be_left_out(server_config: ServerConfig, pki: Pki) -> None:
-    config = ClientConfig(verify=lambda question: vouch_for(question.chain))
+    config = ClientConfig(verify=lambda question: vouch_for(question.chain_der))
     pair = Pair(config, server_config, None).run()
     assert pair.established
     assert pair.server.info.server_name is None
@@ -368,8 +369,10 @@ def test_server_name_may_be_left_out(server_config: ServerConfig, pki: Pki) -> N
 
 
 def test_a_call_at_the_wrong_time_is_a_state_error_and_does_no_harm(
-    pair: Pair, server_config: ServerConfig
+    pki: Pki, server_config: ServerConfig
 ) -> None:
+    config = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
+    pair = Pair(config, server_config)
     client, server = pair.client.connection, pair.server.connection
     assert isinstance(client, ClientConnection)
     assert isinstance(server, ServerConnection)

@@ -11,7 +11,7 @@ from tests.pki import Pki
 from handclasp.info import ConnectionInfo
 
 pki = Pki()
-chain_der = tuple(pki.server("localhost").chain)
+chain_der = tuple(pki.server("localhost").chain_der)
 
 INFO = ConnectionInfo(
     version="TLSv1.3",

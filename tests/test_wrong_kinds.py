@@ -46,7 +46,8 @@ from handclasp.certificates.verify import (
 PKI = Pki()
 LEAF = PKI.server()
 GIVEN: dict[str, Any] = {
-    "chain": LEAF.chain,
+    "chain": LEAF.chain_der,
+    "chain_der": LEAF.chain_der,
     "names": "localhost",
     "server_name": "localhost",
     "trust": PKI.trust,
@@ -93,7 +94,7 @@ def test_no_names_are_no_client(names: Any) -> None:
     """None alone says that a chain is a client's: a list that happens to be empty does not."""
     for credentials in (LEAF, PKI.client()):
         with pytest.raises(ConfigurationError, match="at least one name"):
-            explain(credentials.chain, names, PKI.trust, PKI.now)
+            explain(credentials.chain_der, names, PKI.trust, PKI.now)
 
 
 def from_der(der: Any) -> TrustStore:

@@ -78,11 +78,12 @@ if TYPE_CHECKING:
     from handclasp import aio
     from handclasp.certificates.dane import TlsaRecord
     from handclasp.certificates.describe import describe_certificate
-    from handclasp.certificates.explanation import Explanation, PathTried, explain
+    from handclasp.certificates.explanation import Explanation, explain
     from handclasp.certificates.revocation import RevocationLists
     from handclasp.certificates.rules import Finding
     from handclasp.certificates.staple import OcspStaple
     from handclasp.certificates.transparency import CtLog
+    from handclasp.certificates.walk import PathTried
     from handclasp.story.recorder import Recorder
 
 __version__ = "0.1.0.dev0"
@@ -177,7 +178,7 @@ _IMPORTED_WHEN_NEEDED = {
     "Explanation": "certificates.explanation",
     "Finding": "certificates.rules",
     "OcspStaple": "certificates.staple",
-    "PathTried": "certificates.explanation",
+    "PathTried": "certificates.walk",
     "Recorder": "story.recorder",
     "RevocationLists": "certificates.revocation",
     "TlsaRecord": "certificates.dane",
@@ -188,8 +189,8 @@ _IMPORTED_WHEN_NEEDED = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "aio":
-        return import_module("handclasp.aio")
+    if name in ("aio", "asgi", "trio"):
+        return import_module(f"handclasp.{name}")
     if name in _IMPORTED_WHEN_NEEDED:
         return getattr(import_module(f"handclasp.{_IMPORTED_WHEN_NEEDED[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

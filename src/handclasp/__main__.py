@@ -1,4 +1,4 @@
-"""`python -m handclasp`: the command line."""
+"""The command line as `python -m handclasp`."""
 
 from __future__ import annotations
 

@@ -4,6 +4,19 @@ The catalogue and all that adds to it name a setting of this library in parenthe
 constants below. A command puts its own option there. If a setting has no option, the command leaves
 out the sentence, as nobody could follow it; and the reader of a recorded handshake gets no setting
 at all, since the program is unknown.
+
+>>> from handclasp import advice
+>>> fix = Fault.CERTIFICATE_UNTRUSTED.fix
+>>> advice.worded(fix, "connect").rpartition(": ")[2]
+'If that authority is yours, trust it (--ca FILE).'
+>>> advice.without_settings(fix).rpartition(": ")[2]
+'If that authority is yours, trust it.'
+>>> advice.named_blame("peer", "client"), advice.at_fault("peer", "", "client")
+('server', 'the server')
+>>> advice.with_ends_named("The peer is this end.", "client")
+'The peer is the client.'
+>>> advice.for_reader("This end refused it.", "client")
+'The client refused it.'
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import lru_cache
 
+from handclasp._config.sessions import check_sessions
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.trust import TrustStore
 from handclasp.config import ClientConfig
@@ -16,6 +17,7 @@ from handclasp.handshake.client_sessions import find_sessions
 from handclasp.handshake.defaults import ClientAnswers
 from handclasp.handshake.result import HandshakeResult
 from handclasp.keys.epoch import Epoch
+from handclasp.sessions.store import SessionCache
 from handclasp.trace.hooks import Trace
 
 
@@ -24,14 +26,27 @@ class ClientConnection(Connection[ClientConfig]):
 
     The ClientHello is ready in `data_to_send` from the start.
 
+    >>> client = ClientConnection(server_name="example.com")
+    >>> sock = socket.create_connection(("example.com", 443))
+    >>> sock.sendall(client.data_to_send())
+    >>> while not client.established:
+    ...     events = client.receive_data(sock.recv(65536))
+    ...     sock.sendall(client.data_to_send())
+    >>> client.info.group
+    'X25519MLKEM768'
+    >>> sock.close()
+
     Args:
         config: how to connect; the default is safe.
         server_name: the DNS name or IP address that the server must prove to be.
         port: where the server listens; sessions with it are kept apart from those of others.
         trace: a `Recorder` to note everything.
+        sessions: a store for this connection alone, in place of that of the config, which must
+            have one: the hello says whether tickets are of use.
 
     Raises:
-        ConfigurationError: there is no server name to verify, and verification is not off.
+        ConfigurationError: there is no server name to verify, and verification is not off; or
+            there are sessions for this connection, and none in the config.
     """
 
     __slots__ = ("_early_limit", "_server_name", "_sessions")
@@ -43,6 +58,7 @@ class ClientConnection(Connection[ClientConfig]):
         server_name: str | None = None,
         port: int | None = None,
         trace: Trace | None = None,
+        sessions: SessionCache | None = None,
     ) -> None:
         config = config if config is not None else ClientConfig()
         if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -51,6 +67,10 @@ class ClientConnection(Connection[ClientConfig]):
         super().__init__(config, is_client=True, trace=trace)
         if port is not None and type(port) is not int:
             raise ConfigurationError(f"port must be a whole number, not {port!r}.")
+        if sessions is not None:
+            check_sessions(sessions)
+            if config.sessions is None:
+                raise ConfigurationError("sessions of one connection need a config with sessions.")
         self._server_name = name
         if trace is not None:
             trace.began("client", name)
@@ -59,14 +79,14 @@ class ClientConnection(Connection[ClientConfig]):
             trust = TrustStore.system()
         answers = ClientAnswers(config, trust)
         choose = config.choose_credentials or answers.choose_credentials
-        sessions = find_sessions(config, name, port, trust, answers.verify, choose)
-        self._sessions = sessions
+        found = find_sessions(config, name, port, trust, answers.verify, choose, sessions)
+        self._sessions = found
         context = self._new_context(answers.by_question)
         context.trust = trust
-        self._begin(client_handshake(context, config, name, sessions), context)
+        self._begin(client_handshake(context, config, name, found), context)
         self._early_limit = 0
-        if self._records.write_epoch is Epoch.EARLY_DATA and sessions is not None:
-            self._early_limit = sessions.session.max_early_data if sessions.session else 0
+        if self._records.write_epoch is Epoch.EARLY_DATA and found is not None:
+            self._early_limit = found.session.max_early_data if found.session else 0
 
     def _established(self, result: HandshakeResult) -> None:
         self._sessions = None
@@ -100,12 +120,17 @@ class ClientConnection(Connection[ClientConfig]):
 
         Raises:
             StateError: the hello did not offer early data, or the server has answered it already.
-            ConfigurationError: more than `early_data_limit`.
+            ConfigurationError: more than `early_data_limit`, or the config does not allow any.
             TLSError: the connection has failed.
         """
         self._raise_failure()
         size = memoryview(data).nbytes
         if size > self.early_data_limit:
+            if not self._config.allow_early_data:
+                raise ConfigurationError(
+                    "This config never sends early data: give "
+                    "ClientConfig(sessions=SessionStore(), allow_early_data=True)."
+                )
             in_time = self._records.write_epoch is Epoch.EARLY_DATA
             raise (ConfigurationError if in_time else StateError)(
                 f"Early data of {size} bytes, where the server takes {self.early_data_limit}: "

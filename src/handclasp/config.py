@@ -132,6 +132,12 @@ class SharedConfig(WithDerived):
 class ClientConfig(SharedConfig):
     """The settings of a client. Every field has a safe default.
 
+    >>> trust = TrustStore.from_pem("ca.pem")
+    >>> config = ClientConfig(trust=trust, alpn=["h2", "http/1.1"], handshake_timeout=10)
+    >>> with handclasp.connect("example.com", 443, config) as tls:
+    ...     tls.info.alpn
+    'http/1.1'
+
     Attributes:
         trust: the trusted authorities; None trusts those of the system.
         policy: further requirements for the server's certificate; see `CertificatePolicy`.
@@ -235,6 +241,14 @@ class ClientConfig(SharedConfig):
 class ServerConfig(SharedConfig):
     """The settings of a server. It needs credentials; the other fields have safe defaults.
 
+    >>> config = ServerConfig(
+    ...     credentials=Credentials.load("chain.pem", "key.pem"),
+    ...     client_auth="required",
+    ...     trust=TrustStore.from_pem("ca.pem"),
+    ... )
+    >>> config.client_auth
+    <ClientAuth.REQUIRED: 'required'>
+
     Attributes:
         credentials: the certificates to choose from. The first one that matches the requested name
             and can sign with a scheme of the client is used; if none matches the name, the first
@@ -252,6 +266,10 @@ class ServerConfig(SharedConfig):
             client can choose one (RFC 8446 section 4.2.4).
         strict_server_name: refuse names that no credential covers with unrecognized_name, even if
             the client has a session or a pre-shared key.
+        allow_alpn_mismatch: go on without an application protocol if the client offers protocols
+            and none of them is in `alpn`. By default such a client is refused with
+            no_application_protocol (RFC 7301 section 3.2), which also stops an attacker who
+            redirects the connection of another protocol to this server.
         choose_credentials: a callback that answers a `ChooseCredentials` question, directly, by an
             awaitable, or later (DEFER). None refuses the client with unrecognized_name. It is also
             asked about clients that resume a session or use a pre-shared key and get no
@@ -304,6 +322,7 @@ class ServerConfig(SharedConfig):
     client_auth: ClientAuth | Literal["none", "optional", "required"] = ClientAuth.NONE
     send_authorities: bool = True
     strict_server_name: bool = False
+    allow_alpn_mismatch: bool = False
     prefer_client_order: bool = False
     hello_retry_cookie: bool = True
     tickets: int = 2

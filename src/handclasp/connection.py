@@ -49,6 +49,16 @@ class Connection(Lifecycle[Config]):
         for event in connection.receive_data(sock.recv(65536)):
             ...
         sock.sendall(connection.data_to_send())
+
+    >>> config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    >>> server = ServerConnection(config)
+    >>> client = ClientConnection(server_name="example.com")
+    >>> while not (client.established and server.established):
+    ...     events = server.receive_data(client.data_to_send())
+    ...     events += client.receive_data(server.data_to_send())
+    >>> client.send_data(b"hello")
+    >>> server.receive_data(client.data_to_send())
+    [DataReceived(5 bytes)]
     """
 
     __slots__ = ()

@@ -17,7 +17,14 @@ from handclasp.wire.iana import alert_name
 
 
 class ConfigurationError(ValueError):
-    """A setting or an argument that cannot be honoured."""
+    """A setting or an argument that cannot be honoured.
+
+    >>> try:
+    ...     ClientConfig(versions=["SSLv3"])
+    ... except ConfigurationError as error:
+    ...     print(error)
+    versions: 'SSLv3' is not one of TLSv1.2, TLSv1.3.
+    """
 
 
 @contextmanager
@@ -51,6 +58,13 @@ class StateError(ConfigurationError):
     Examples are sending after this side has closed, and asking for the negotiated parameters
     before the handshake is complete. It is a `ConfigurationError` so that one `except` clause
     catches every misuse of this library; the connection itself is not harmed.
+
+    >>> client = ClientConnection(server_name="example.com")
+    >>> try:
+    ...     client.send_data(b"hello")
+    ... except StateError as error:
+    ...     print(error)
+    The handshake is not complete: cannot send data yet.
     """
 
 
@@ -69,6 +83,8 @@ class WantRead(BlockingIOError):
     """A non-blocking socket must become readable before the call can go on.
 
     Wait for that with a selector, and call again. The counterpart in `ssl` is `SSLWantReadError`.
+
+    See docs/sockets.md for an example.
     """
 
     def __init__(self) -> None:
@@ -80,6 +96,8 @@ class WantWrite(BlockingIOError):
 
     Wait for that with a selector, and call again with the same arguments: a part of the data given
     to `send` or `sendall` may have been sent. The counterpart in `ssl` is `SSLWantWriteError`.
+
+    See docs/sockets.md for an example.
     """
 
     def __init__(self) -> None:
@@ -88,6 +106,12 @@ class WantWrite(BlockingIOError):
 
 class TLSError(OSError):
     """A connection failed. The subclass tells which side found the fault.
+
+    >>> try:
+    ...     handclasp.connect("example.com", 443, server_name="example.org")
+    ... except TLSError as error:
+    ...     print(error.fault_name, error.alert, error.blame)
+    CERTIFICATE_NAME_MISMATCH bad_certificate peer
 
     Attributes:
         origin: "local" if this side found the fault, "peer" if the peer sent an alert.
@@ -98,8 +122,8 @@ class TLSError(OSError):
         message: what happened, with the details, in one line.
         explanation: the same for people who have not read the RFC.
         fix: the advice for either end; empty if nothing is known to help.
-        blame: the end whose fault it is, as far as this side can know: "peer", "local", "network"
-            or "unclear".
+        blame: the end whose fault it is, as far as this side can know (a `Blame`): "peer", "local",
+            "network" or "unclear".
         condition: the case in which somebody else is to blame, such as "unless the clock of this
             machine is wrong"; if the blame is unclear, the candidates and the reasons. May be
             empty.
@@ -129,6 +153,13 @@ class TLSError(OSError):
 
 class ProtocolError(TLSError):
     """This side found a fault, which is in `fault`.
+
+    >>> client = ClientConnection(server_name="example.com")
+    >>> try:
+    ...     client.receive_data(b"HTTP/1.1 400 Bad Request")
+    ... except ProtocolError as error:
+    ...     print(error.fault, error.alert)
+    Fault.PLAINTEXT_HTTP unexpected_message
 
     Args:
         fault: the fault; the catalogue's texts apply unless the following arguments replace them.
@@ -182,17 +213,23 @@ class ProtocolError(TLSError):
 class CertificateError(ProtocolError):
     """This side refused the peer's certificate, for the reason in `fault`.
 
+    >>> try:
+    ...     handclasp.connect("example.com", 443, server_name="example.org")
+    ... except CertificateError as error:
+    ...     print(error.fault_name, error.place)
+    CERTIFICATE_NAME_MISMATCH (0, 'subjectAltName')
+
     Attributes:
-        chain, ocsp_response, sct_list: the peer's certificates and evidence, as
+        chain_der, ocsp_response, sct_list: the peer's certificates and evidence, as
             `handclasp.certificates.explain` takes them; empty and None if the peer was refused
             before they were verified.
-        place: the place of the fault: the index of the certificate in `chain`, from 0 (None if it
-            is not in the chain, such as a trusted authority), and the field of that certificate,
+        place: the place of the fault: the index of the certificate in `chain_der`, from 0 (None if
+            it is not in the chain, such as a trusted authority), and the field of that certificate,
             such as "notAfter" or "subjectAltName".
     """
 
     place: tuple[int | None, str] = (None, "")
-    chain: tuple[bytes, ...] = ()
+    chain_der: tuple[bytes, ...] = ()
     ocsp_response: bytes | None = None
     sct_list: bytes | None = None
 
@@ -203,19 +240,43 @@ class CertificateError(ProtocolError):
 
 
 class TruncationError(ProtocolError):
-    """The transport ended without close_notify (RFC 8446 section 6.1)."""
+    """The transport ended without close_notify (RFC 8446 section 6.1).
+
+    >>> client = ClientConnection(server_name="example.com")
+    >>> try:
+    ...     client.receive_eof()
+    ... except TruncationError as error:
+    ...     print(error.fault_name)
+    CLOSED_DURING_HANDSHAKE
+    """
 
 
 class HandshakeTimeoutError(ProtocolError, TimeoutError):
-    """The handshake did not complete in time."""
+    """The handshake did not complete in time.
+
+    Here `listener` is a socket that nobody accepts from:
+
+    >>> address = listener.getsockname()
+    >>> try:
+    ...     handclasp.connect(*address, server_name="example.com", timeout=0.05)
+    ... except HandshakeTimeoutError as error:
+    ...     print(error.fault_name, error.blame)
+    HANDSHAKE_TIMEOUT peer
+    """
 
 
 class PeerAlertError(TLSError):
     """The peer sent a fatal alert (RFC 8446 section 6.2).
 
-    With the `situation` in which it arrived, `causes` are its likely causes; `explanation`, `fix`,
-    `blame` and `condition` are then those of the likeliest, or of all if none stands out, and
-    `others` are the causes that the explanation leaves out.
+    With the `situation` in which it arrived, `causes` are its likely causes (see `Cause`);
+    `explanation`, `fix`, `blame` and `condition` are then those of the likeliest, or of all if none
+    stands out, and `others` are the causes that the explanation leaves out.
+
+    >>> try:
+    ...     handclasp.connect("example.com", 443, ClientConfig(alpn=["postgresql"]))
+    ... except PeerAlertError as error:
+    ...     print(error.alert, [cause.fault for cause in error.causes])
+    no_application_protocol ['NO_SHARED_APPLICATION_PROTOCOL']
     """
 
     origin = "peer"

@@ -1,4 +1,20 @@
-"""The events that `receive_data` returns to the application."""
+"""The events that `receive_data` returns to the application.
+
+>>> def on_event(event: Event):
+...     match event:
+...         case HandshakeCompleted(info) | HalfRttReady(info):
+...             print(info.version)
+...         case DataReceived(data) | EarlyDataReceived(data):
+...             print(data)
+...         case EarlyDataRejected(data):
+...             ...  # They may be sent again, with `send_data`.
+...         case QuestionAsked(question):
+...             ...  # The handshake goes on after `answer`.
+...         case PeerClosed() | KeysUpdated():
+...             ...
+>>> on_event(DataReceived(b"hello"))
+b'hello'
+"""
 
 from __future__ import annotations
 
@@ -11,14 +27,20 @@ from handclasp.info import ConnectionInfo
 
 @dataclass(frozen=True, slots=True)
 class HandshakeCompleted:
-    """The handshake is complete: the peer is authenticated, and data may flow both ways."""
+    """The handshake is complete: the peer is authenticated, and data may flow both ways.
+
+    See `handclasp.events` for an example.
+    """
 
     info: ConnectionInfo
 
 
 @dataclass(frozen=True, slots=True, repr=False, init=False)
 class DataReceived:
-    """Decrypted application data; one call of `receive_data` returns at most one of these."""
+    """Decrypted application data; one call of `receive_data` returns at most one of these.
+
+    See `handclasp.events` for an example.
+    """
 
     data: bytes
 
@@ -39,6 +61,8 @@ class EarlyDataReceived:
 
     They are not forward secret, and only the server's replay guard protects against a replay: act
     upon them only if a repetition does no harm.
+
+    See `handclasp.events` for an example.
     """
 
     data: bytes
@@ -49,7 +73,10 @@ class EarlyDataReceived:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EarlyDataRejected:
-    """The server rejected the 0-RTT data, which are returned here and may be sent again."""
+    """The server rejected the 0-RTT data, which are returned here and may be sent again.
+
+    See `handclasp.events` for an example.
+    """
 
     data: bytes
 
@@ -63,6 +90,8 @@ class HalfRttReady:
 
     The client is not authenticated yet, and its hello may be a replay. `info` holds the parameters
     that apply if it is not.
+
+    See `handclasp.events` for an example.
     """
 
     info: ConnectionInfo
@@ -73,6 +102,8 @@ class PeerClosed:
     """The peer sent close_notify: it will send nothing more (RFC 8446 section 6.1).
 
     This side may keep sending until it closes as well.
+
+    See `handclasp.events` for an example.
     """
 
 
@@ -81,6 +112,8 @@ class QuestionAsked:
     """The handshake waits for `connection.answer(question, value)`.
 
     If `question.pending` is an awaitable, awaiting it returns the value.
+
+    See `handclasp.events` for an example.
     """
 
     question: Question[object]
@@ -88,7 +121,10 @@ class QuestionAsked:
 
 @dataclass(frozen=True, slots=True)
 class KeysUpdated:
-    """The peer has switched to new sending keys (RFC 8446 section 4.6.3)."""
+    """The peer has switched to new sending keys (RFC 8446 section 4.6.3).
+
+    See `handclasp.events` for an example.
+    """
 
 
 Event = (
@@ -101,3 +137,4 @@ Event = (
     | EarlyDataRejected
     | HalfRttReady
 )
+"""Any of these events. See `handclasp.events` for an example."""

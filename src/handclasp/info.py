@@ -37,6 +37,10 @@ class _WithCertificates:
 class ConnectionInfo(_WithCertificates):
     """The parameters that the handshake negotiated. Names are the IANA strings.
 
+    >>> with handclasp.connect("example.com", 443) as tls:
+    ...     print(tls.info.version, tls.info.cipher_suite, tls.info.group)
+    TLSv1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768
+
     Attributes:
         version: "TLSv1.3" or "TLSv1.2".
         cipher_suite: "TLS_AES_128_GCM_SHA256" and the like.
@@ -90,6 +94,13 @@ class ConnectionInfo(_WithCertificates):
     sct_list: bytes | None = field(default=None, repr=False)
     psk_identity: bytes | None = None
     early_data_refusal: str = ""
+
+    @property
+    def cipher_suite_code(self) -> int:
+        """The number of the cipher suite, such as 0x1301 (RFC 8446 section B.4)."""
+        from handclasp.wire.iana import CipherSuiteCode
+
+        return int(CipherSuiteCode[self.cipher_suite])
 
     @property
     def peer_chain(self) -> tuple[x509.Certificate, ...]:

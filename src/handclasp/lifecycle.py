@@ -43,6 +43,10 @@ class State(Enum):
 
     `Connection.closed` and `Connection.peer_closed` tell which side a half-closed one can still
     hear: this side sends on while it is not `closed`, and the peer while it is not `peer_closed`.
+
+    >>> client = ClientConnection(server_name="example.com")
+    >>> client.state
+    <State.HANDSHAKING: 'handshaking'>
     """
 
     HANDSHAKING = "handshaking"

@@ -11,6 +11,9 @@ from handclasp.errors import ConfigurationError
 class Limits:
     """Bounds on what a peer may send. Sizes are in bytes.
 
+    >>> limits = Limits(max_hello_bytes=16384, max_certificates=5)
+    >>> config = ClientConfig(limits=limits)
+
     Attributes:
         max_hello_bytes: the largest ClientHello or ServerHello.
         max_certificate_bytes: the largest Certificate message.

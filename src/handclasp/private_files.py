@@ -1,19 +1,34 @@
-"""Files that hold secrets: for their owner alone, whatever stood at their path before.
+"""Files for secrets: only their owner can read them, whatever was at the path before.
 
-A file with a mode of its own keeps that mode when it is written again, and a symbolic link leads
-the writer to wherever it points. So nothing is written into what is there: the content goes into
-a new file of mode 0600 beside it, which then takes its name. A link is replaced, and what it
-pointed to is left alone. Only files that are appended to cannot be renewed; they are opened by
-`append_private`, which refuses what is not the user's own.
+An existing file keeps its mode when it is written again, and writing follows a symbolic link. So
+existing files are never written: the content goes into a new file of mode 0600 beside it, which is
+then renamed. A link is replaced, and its target is not touched. Only files that are appended to
+cannot be replaced; `append_private` opens them, and refuses files of other users.
 
-Others may be able to write to the directory, too, and give the new file's name to a file or a link
-of theirs. So the new file is written, and its mode is set, through the descriptor that made it, and
-its name is used only while it stands for that file. The new file is unlinked if anything fails, an
-interrupt (`KeyboardInterrupt`) included.
+Other users who can write to the directory might replace the new file by a file or a link of their
+own. So it is written, and its mode is set, through the descriptor that created it, and its name is
+used only while it still belongs to that file. The new file is unlinked if anything fails, including
+an interrupt (`KeyboardInterrupt`).
 
-A device of the user's or the system's, a pipe of the user's, or one of the process's own
-descriptors (`/dev/stdout`, `/dev/fd/3`) is no file that could be replaced; it is written to as it
-stands. A directory is an `IsADirectoryError`.
+A device of the user or of the system, a pipe of the user, and a descriptor of the process
+(`/dev/stdout`, `/dev/fd/3`) cannot be replaced; they are written to directly. A directory is an
+`IsADirectoryError`.
+
+>>> from handclasp.private_files import (
+...     Draft, append_private, create_private, draft_private, make_private_directory,
+...     write_private, write_public,
+... )
+>>> make_private_directory("secrets")
+>>> write_private("secrets/key.pem", b"the key")
+>>> write_public("chain.pem", b"the certificates")
+>>> with create_private("secrets/log") as file:
+...     file.write(b"hello")
+5
+>>> os.close(append_private("secrets/log"))
+>>> draft: Draft
+>>> with draft_private("secrets") as draft:
+...     draft.write(b"whole, or not at all")
+...     draft.rename("secrets/file")
 """
 
 from __future__ import annotations
@@ -30,34 +45,34 @@ from typing import BinaryIO
 PRIVATE_MODE = 0o600
 PUBLIC_MODE = 0o644
 DRAFT_PREFIX = ".new-"
-"""Drafts have hidden names in the directory of the file that they are to become."""
+"""Drafts have hidden names in the directory of their final file."""
 
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _WITHOUT_SURPRISES = (
     getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 )
-"""Without O_NONBLOCK a pipe that nobody reads would be waited for."""
+"""Without O_NONBLOCK, opening a pipe would wait for a reader."""
 
 _OWN_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})")
 _OWN_DESCRIPTORS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def write_private(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
-    """Make `data` the content of a file of mode 0600, all at once. Raises `OSError`."""
-    data = memoryview(data)  # So that no traceback shows it.
+    """Write `data` to a file of mode 0600, atomically; raise `OSError`."""
+    data = memoryview(data)  # No traceback must show it.
     _replace(path, data, PRIVATE_MODE)
 
 
 def write_public(path: str | os.PathLike[str], data: bytes) -> None:
-    """Do the same for a file that everybody may read: mode 0644. Raises `OSError`."""
+    """Write `data` to a file that everybody may read, of mode 0644; raise `OSError`."""
     _replace(path, data, PUBLIC_MODE)
 
 
 def create_private(path: str | os.PathLike[str]) -> BinaryIO:
-    """Put a new, empty file of mode 0600 at a path, and return it open for writing.
+    """Create a new, empty file of mode 0600, and return it open for writing.
 
-    What stood there before is replaced at once, so that whoever follows the file sees it grow.
-    Raises `OSError`.
+    An existing file is replaced at once, so that programs that follow the file see it grow. Raises
+    `OSError`.
     """
     descriptor = _special(path)
     if descriptor is not None:
@@ -76,13 +91,13 @@ def create_private(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def append_private(path: str | os.PathLike[str]) -> int:
-    """Open a file to append to, made with mode 0600 if there is none; return the descriptor.
+    """Open a file for appending, created with mode 0600 if necessary; return the descriptor.
 
-    A file of this user's that others can read or write is made theirs alone.
+    If others can read or write a file of this user, its mode is changed to 0600.
 
     Raises:
         OSError: it cannot be opened, is a symbolic link or a directory, has several names (hard
-            links), or belongs to somebody else.
+            links), or belongs to another user.
     """
     own = _own_descriptor(path)
     if own is not None:
@@ -98,10 +113,10 @@ def append_private(path: str | os.PathLike[str]) -> int:
 
 
 def make_private_directory(path: str | os.PathLike[str]) -> None:
-    """Make a directory of mode 0700 where there is none, and with that mode those that lead to it.
+    """Make a directory of mode 0700, with all missing parents, unless it exists.
 
-    With the mode that the umask gives, others could rename on the way to it. What is there already
-    stays as it is. Raises `OSError`.
+    With the mode of the umask, others could rename directories on the path. Existing ones are not
+    changed. Raises `OSError`.
     """
     place = Path(path)
     if not place.is_dir():
@@ -111,11 +126,11 @@ def make_private_directory(path: str | os.PathLike[str]) -> None:
 
 
 class Draft:
-    """A new file of mode 0600 that is to take a name; see `draft_private`.
+    """A new file of mode 0600 that has not been renamed yet; see `draft_private`.
 
     Attributes:
-        path: where it stands, if nobody moved it.
-        descriptor: to read and write it by; -1 once it is closed.
+        path: its path, unless somebody moved it.
+        descriptor: its open descriptor; -1 once it is closed.
     """
 
     __slots__ = ("_identity", "descriptor", "path")
@@ -126,21 +141,21 @@ class Draft:
         self._identity = os.fstat(descriptor)
 
     def write(self, data: bytes | memoryview) -> None:
-        """Write all of `data`, and wait until it is on the disk. Raises `OSError`."""
+        """Write all of `data`, and wait until it is on the disk; raise `OSError`."""
         with open(self.descriptor, "wb", closefd=False) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
 
     def rename(self, path: str | os.PathLike[str]) -> None:
-        """Put the file at `path`, in the place of what is there. Raises `OSError`."""
+        """Move the file to `path`, replacing an existing one; raise `OSError`."""
         self.check(os.lstat(self.path))
-        if os.name == "nt":  # No file that is open is renamed there.
+        if os.name == "nt":  # Windows does not rename open files.
             self.close()
         os.replace(self.path, path)
 
     def reopen(self, path: str | os.PathLike[str]) -> BinaryIO:
-        """Open what was renamed to `path`. Raises `OSError`, also if it is another file by now."""
+        """Open the file that was renamed to `path`; raise `OSError` if it is another one by now."""
         file = Path(path).open("r+b")  # noqa: SIM115 (it is returned)
         try:
             self.check(os.fstat(file.fileno()))
@@ -163,7 +178,7 @@ class Draft:
 
 @contextmanager
 def draft_private(directory: str | os.PathLike[str]) -> Generator[Draft]:
-    """Make a new, empty file of mode 0600, which is unlinked in the end unless it was renamed.
+    """Make a new, empty file of mode 0600, which is unlinked at the end unless it was renamed.
 
     Its name begins with `DRAFT_PREFIX`. Raises `OSError`.
     """
@@ -171,7 +186,7 @@ def draft_private(directory: str | os.PathLike[str]) -> Generator[Draft]:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS
     draft = None
     try:
-        # The name is known before the file is there: an interrupt at any time leaves nothing.
+        # The name is known before the file exists: an interrupt at any time leaves no file.
         draft = Draft(path, os.open(path, flags, PRIVATE_MODE))
         yield draft
     finally:
@@ -196,7 +211,7 @@ def _replace(path: str | os.PathLike[str], data: bytes | memoryview, mode: int) 
 
 @contextmanager
 def _draft_for(path: str | os.PathLike[str]) -> Generator[Draft]:
-    """Make a draft beside a file, and let errors name that file: nobody knows the draft."""
+    """Make a draft beside a file, and name that file in errors: users do not know the draft."""
     try:
         with draft_private(Path(path).parent) as draft:
             yield draft
@@ -208,13 +223,13 @@ def _draft_for(path: str | os.PathLike[str]) -> Generator[Draft]:
 
 
 def _special(path: str | os.PathLike[str]) -> int | None:
-    """Open what cannot be replaced by a file; None if a file can stand at this path."""
+    """Open a path that cannot be replaced by a file; None if it can."""
     own = _own_descriptor(path)
     if own is not None:
         return os.dup(own)
     try:
         mode = os.lstat(path).st_mode
-    except OSError:  # Nothing, or it cannot be looked at, which making the file will tell.
+    except OSError:  # There is nothing, or it cannot be read: creating the file will raise.
         return None
     if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
         return None
@@ -225,7 +240,7 @@ def _special(path: str | os.PathLike[str]) -> int | None:
 
 
 def _own_descriptor(path: str | os.PathLike[str]) -> int | None:
-    """The number of the descriptor of this process that a path names, if it names one."""
+    """Return the number of the descriptor that a path such as /dev/fd/3 names; None for others."""
     if os.name != "posix":
         return None
     text = os.fsdecode(os.fspath(path))
@@ -234,7 +249,7 @@ def _own_descriptor(path: str | os.PathLike[str]) -> int | None:
 
 
 def _ours(descriptor: int, path: str | os.PathLike[str]) -> int:
-    """The descriptor, of a file that is the user's alone from here on, a pipe, or a device."""
+    """Return the descriptor of a pipe, a device, or a file, which is made private to the user."""
     try:
         found = os.fstat(descriptor)
         if stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode):
@@ -252,7 +267,7 @@ def _ours(descriptor: int, path: str | os.PathLike[str]) -> int:
 
 
 def _take_for_us(descriptor: int, found: os.stat_result, path: str | os.PathLike[str]) -> None:
-    if os.name != "posix":  # Elsewhere, owner and mode say nothing.
+    if os.name != "posix":  # On other systems, owner and mode mean nothing.
         return
     if found.st_uid != os.geteuid():
         raise _refused("it belongs to another user, who could read what is written", path)

@@ -1,8 +1,8 @@
-"""Which process this is: a fork copies all of memory, and some things must not exist twice.
+"""The identity of this process: a fork copies all memory, and some things must not exist twice.
 
-A session that is good for one use must not be used by parent and child, and what one process calls
-its first callback is another one's own. So whatever is bound to a process is bound to the name that
-`this_process` gives, and whoever finds another name than before starts with nothing.
+Parent and child must not both use a session that is for one use, and a first flight that is new to
+one of them may not be new to the other. So state that belongs to a process is bound to the name
+that `this_process` returns, and starts empty when the name has changed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _NAME_SIZE = 16
 
 
 class _Process:
-    """The name, and the process id that it was drawn under."""
+    """The name, and the process ID for which it was drawn."""
 
     __slots__ = ("name", "pid")
 
@@ -29,14 +29,14 @@ class _Process:
 _this = _Process()
 
 if hasattr(os, "register_at_fork"):
-    # Exact even where a child gets the process id that an ancestor once had.
+    # This is exact even if a child gets the process ID of an ancestor.
     os.register_at_fork(after_in_child=_this.renew)
 
 
 def this_process() -> bytes:
-    """16 random bytes that name this process: a forked child has others than its parent."""
+    """Return 16 random bytes that name this process: a forked child has other ones."""
     if _this.pid != os.getpid():
-        # A fork by foreign code, which does not tell Python of it.
+        # Foreign code has forked without informing Python.
         _this.renew()
     return _this.name
 
@@ -44,8 +44,8 @@ def this_process() -> bytes:
 class ProcessLock:
     """A lock between the threads of one process, which is free in a forked child.
 
-    A fork copies a lock as it is, and of the threads only the one that forks: what another one held
-    then, nobody in the child could ever give back.
+    A fork copies locks in their state, but only the thread that forks: a lock that another thread
+    held could never be released in the child.
     """
 
     __slots__ = ("_locks",)
@@ -54,15 +54,15 @@ class ProcessLock:
         self._locks = {this_process(): Lock()}
 
     def acquire(self, blocking: bool = True) -> bool:
-        """Take it; gives whether it was free, which without `blocking` it need not be."""
+        """Acquire the lock; return whether that succeeded, which it may not without `blocking`."""
         return self._lock.acquire(blocking)
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         self._lock.release()
 
     def __enter__(self) -> None:
-        # As `_lock`, without the calls.
+        # The same as `_lock`, without its calls.
         lock = self._locks.get(_this.name) if _this.pid == os.getpid() else None
         (self._lock if lock is None else lock).acquire()
 
@@ -72,7 +72,7 @@ class ProcessLock:
 
     @property
     def _lock(self) -> Lock:
-        """That of this process. Two threads of a child that ask at once get the same one."""
+        """Return the lock of this process; concurrent threads of a child get the same one."""
         process = this_process()
         lock = self._locks.get(process)
         return lock if lock is not None else self._locks.setdefault(process, Lock())

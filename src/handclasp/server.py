@@ -15,6 +15,18 @@ class ServerConnection(Connection[ServerConfig]):
 
     The first one imports what servers alone need, so that a process which gives up its file system
     (chroot) should make one before it does, and let its trust store `prepare`, if it has one.
+
+    Here `listener` is a listening socket:
+
+    >>> config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    >>> server = ServerConnection(config)
+    >>> sock, address = listener.accept()
+    >>> while not server.established:
+    ...     events = server.receive_data(sock.recv(65536))
+    ...     sock.sendall(server.data_to_send())
+    >>> server.info.server_name
+    'example.com'
+    >>> sock.close()
     """
 
     __slots__ = ()
@@ -59,17 +71,22 @@ class ServerConnection(Connection[ServerConfig]):
         with a pre-shared key without a key exchange, they are not forward secret.
 
         Raises:
-            StateError: the config does not allow it, or it is not the time: before the event
-                `HalfRttReady`, and after `HandshakeCompleted`, when there is `send_data`.
-            ConfigurationError: more than `half_rtt_limit`.
+            StateError: it is not the time: before the event `HalfRttReady`, and after
+                `HandshakeCompleted`, when there is `send_data`.
+            ConfigurationError: more than `half_rtt_limit`, or the config does not allow any.
             TLSError: the connection has failed.
         """
         self._raise_failure()
         limit, size = self.half_rtt_limit, memoryview(data).nbytes
+        if not self._config.half_rtt_data:
+            raise ConfigurationError(
+                "This config never sends half-RTT data: give ServerConfig(half_rtt_data=True), or "
+                "use send_data after the handshake."
+            )
         if not self._half_rtt or self._handshake is None:
             raise StateError(
-                "Half-RTT data go out between HalfRttReady and HandshakeCompleted, and with "
-                "ServerConfig(half_rtt_data=True): otherwise use send_data."
+                "Half-RTT data can be sent between HalfRttReady and HandshakeCompleted only: "
+                "otherwise use send_data."
             )
         if size > limit:
             raise ConfigurationError(

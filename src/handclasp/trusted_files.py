@@ -1,14 +1,13 @@
-"""Files that must be this user's own: what they say is believed, or they hold secrets.
+"""Files that must belong to this user alone: their content is trusted, or is secret.
 
-That a file lies where it is expected says nothing of who wrote it. So it is judged before a byte of
-it is read, and by its open descriptor: a name may stand for another file a moment later. It must be
-a regular file that belongs to this user, that nobody else may read or write, and that has one name
-only; and nobody else may be able to put another file in its place, or another directory in the
-place of one on the way to it. So every directory from the root on is judged, also by its open
-descriptor, as is every symbolic link among them.
+The path of a file does not prove who wrote it. So a file is checked before it is read, by its open
+descriptor, since its name may belong to another file a moment later. It must be a regular file of
+this user, which nobody else may read or write, and which has only one name; and nobody else may be
+able to replace it, or a directory on its path. So every directory from the root on is checked, by
+its open descriptor, and every symbolic link among them.
 
-Windows has neither owners nor modes of this kind: there a profile directory is private, and no more
-is looked at than whether it is a regular file.
+Windows has neither owners nor modes of this kind: profile directories are private there, and the
+only check is that it is a regular file.
 """
 
 from __future__ import annotations
@@ -22,32 +21,32 @@ _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
-    # Without it, opening a pipe waits for somebody who writes.
+    # Without it, opening a pipe would wait for a writer.
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_BINARY", 0)
 )
 _DIRECTORY_FLAGS = (
-    # A directory on the way need not be readable.
+    # A directory on the path need not be readable.
     getattr(os, "O_PATH", getattr(os, "O_SEARCH", os.O_RDONLY))
     | getattr(os, "O_DIRECTORY", 0)
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
 )
 _LINK_ERRORS = (errno.ELOOP, errno.EMLINK)
-"""What O_NOFOLLOW gives for a symbolic link: the second on FreeBSD."""
+"""The errors of O_NOFOLLOW for a symbolic link: the second on FreeBSD."""
 
 _MOST_LINKS = 40
-"""Symbolic links that are followed on the way to a file, as many as Linux follows."""
+"""The number of symbolic links that are followed on a path, as on Linux."""
 
 
 class UntrustedFileError(PermissionError):
-    """The file is not this user's own. `strerror` says why, in words that go behind a colon."""
+    """The file does not belong to this user alone. `strerror` is the reason, without a period."""
 
     def __init__(self, why: str, path: str) -> None:
         super().__init__(errno.EACCES, why, path)
 
     def command(self, path: str | os.PathLike[str]) -> str:
-        """The command after which the file at `path` is this user's alone; empty if none is."""
+        """Return the command that makes the file at `path` private; empty if there is none."""
         why, text = self.strerror or "", os.fspath(path)
         if "read or write it" in why:
             return f"chmod 600 {text}"
@@ -58,16 +57,16 @@ class UntrustedFileError(PermissionError):
 
 
 def read_trusted(path: str | os.PathLike[str], *, may_be_linked: bool = False) -> bytes:
-    """All that a file of this user's own holds.
+    """Return the content of a file that belongs to this user alone.
 
-    One that is empty has nothing to hide and says nothing, so that its mode does not matter.
+    The mode of an empty file does not matter.
 
     Args:
-        may_be_linked: whether hard links to it are allowed, as some backups make them.
+        may_be_linked: whether hard links to it are allowed, which some backups make.
 
     Raises:
-        UntrustedFileError: others can read, write or replace it, or it is no regular file.
-        OSError: it is not there, or cannot be read.
+        UntrustedFileError: others can read, write or replace it, or it is not a regular file.
+        OSError: it does not exist, or cannot be read.
     """
     descriptor = _open(os.fsdecode(path))
     state = os.fstat(descriptor)
@@ -82,7 +81,7 @@ def read_trusted(path: str | os.PathLike[str], *, may_be_linked: bool = False) -
 
 
 def _open(path: str) -> int:
-    """The file itself, out of a directory in which nobody else can rename anything."""
+    """Open the file, in a directory in which nobody else can rename anything."""
     try:
         if os.name != "posix":
             if stat.S_ISLNK(os.lstat(path).st_mode):
@@ -101,13 +100,16 @@ def _open(path: str) -> int:
 
 
 def _open_directory(directory: str, path: str) -> int:
-    """Open the directory of a file, `path`, on a way that nobody else can change.
+    """Open the directory of a file, `path`, over directories that nobody else can change.
 
-    Names are opened one by one, each in the directory before it, which was judged by then.
+    Names are opened one by one, each in the directory before it, which is already checked.
     """
     way = directory if os.path.isabs(directory) else os.path.join(os.getcwd(), directory)
     ahead = _names_of(way)
-    here, links = _judged(os.open(os.sep, _DIRECTORY_FLAGS), os.sep, path, is_last=not ahead), 0
+    here, links = (
+        _checked_directory(os.open(os.sep, _DIRECTORY_FLAGS), os.sep, path, is_last=not ahead),
+        0,
+    )
     passed: list[str] = []
     while ahead:
         name = ahead.pop()
@@ -130,28 +132,29 @@ def _open_directory(directory: str, path: str) -> int:
             os.close(here)
             raise
         os.close(here)
-        here = _judged(further, shown, path, is_last=not ahead)
+        here = _checked_directory(further, shown, path, is_last=not ahead)
     return here
 
 
 def _names_of(way: str) -> list[str]:
-    """The names that a path consists of, the first one last."""
+    """Return the names in a path, the first one last."""
     return [name for name in reversed(way.split(os.sep)) if name not in ("", os.curdir)]
 
 
 def _link_target(name: str, here: int, path: str) -> str | None:
-    """Where a symbolic link on the way leads to; None where `name` is none."""
+    """Return the target of a symbolic link on the path; None if `name` is not a link."""
     state = os.stat(name, dir_fd=here, follow_symlinks=False)
     if not stat.S_ISLNK(state.st_mode):
         return None
-    # Where everybody may make entries (sticky directories), its owner could make another one of it.
+    # In sticky directories, where everybody may create entries, the owner of a link could replace
+    # it.
     if state.st_uid not in (os.geteuid(), 0):
         raise UntrustedFileError(f"a link on the way to it, {name}, belongs to another user", path)
     return os.readlink(name, dir_fd=here)
 
 
-def _judged(directory: int, shown: str, path: str, *, is_last: bool) -> int:
-    """The same descriptor of a directory, in which nobody else can rename; else it is closed."""
+def _checked_directory(directory: int, shown: str, path: str, *, is_last: bool) -> int:
+    """Return the descriptor of a directory in which nobody else can rename; close it otherwise."""
     what = "its directory" if is_last else f"the directory {shown} on the way to it"
     why = _why_replaceable(os.fstat(directory), what)
     if why is not None:
@@ -161,7 +164,7 @@ def _judged(directory: int, shown: str, path: str, *, is_last: bool) -> int:
 
 
 def _why_not_ours(state: os.stat_result, *, may_be_linked: bool) -> str | None:
-    """Why this open file is not this user's own; None where it is."""
+    """Return why this open file does not belong to this user alone; None if it does."""
     if not stat.S_ISREG(state.st_mode):
         return "it is no regular file"
     if os.name != "posix":
@@ -176,10 +179,9 @@ def _why_not_ours(state: os.stat_result, *, may_be_linked: bool) -> str | None:
 
 
 def _why_replaceable(directory: os.stat_result, what: str) -> str | None:
-    """Why others could put something else in the place of what is in a directory; None where they
-    cannot.
+    """Return why others could replace entries of a directory; None if they cannot.
 
-    With an older copy of the same file, sessions that are for one use would be used again.
+    With an older copy of a file, sessions that are for one use would be used again.
     """
     if directory.st_uid not in (os.geteuid(), 0):
         return f"{what} belongs to another user"

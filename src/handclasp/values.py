@@ -1,12 +1,12 @@
-"""Values: what nobody changes, at the price of what anybody may.
+"""Values: frozen for type checkers, and as fast as mutable ones.
 
 `@value(frozen=True, slots=True)` is `@dataclass(frozen=True, slots=True)` to type checkers, which
 refuse every assignment to a field. The interpreter gets a dataclass that is not frozen: a frozen
 one sets each field by a call of `object.__setattr__`, and a handshake makes some eighty values of
-six fields each. What users get to hold (configs, events, a connection's facts) is frozen in truth.
+six fields each. Objects that users get (configs, events, a connection's facts) are really frozen.
 
-Nor does dataclasses write more than `__init__` for each: it compiles every method of every class
-when it is defined, which was a third of the time that importing this library took.
+Moreover, dataclasses generates only `__init__` for each: it compiles every method of every class at
+its definition, which took a third of the import time of this library.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ else:
     from operator import attrgetter
 
     def value(*, frozen, slots, **options):
-        """A dataclass that compares, hashes and shows itself as a frozen one does."""
+        """Make a dataclass that compares, hashes and prints like a frozen one."""
         if not (frozen and slots):
             raise TypeError("A value is frozen, and has slots.")
         compares, shows = options.pop("eq", True), options.pop("repr", True)

@@ -40,6 +40,7 @@ from handclasp.errors import (
     HandshakeTimeoutError,
     PeerAlertError,
     ProtocolError,
+    StateError,
     TLSError,
     TruncationError,
 )
@@ -491,6 +492,26 @@ def test_open_connection_says_why_the_certificate_does_not_convince(
     run(main())
 
 
+def test_there_is_no_protocol_before_the_handshake_is_complete(server_config: ServerConfig) -> None:
+    """A call at the wrong time, by whoever hears of the failure."""
+    raised: list[Exception] = []
+
+    def note(error: Exception, transport: asyncio.BaseTransport) -> None:
+        try:
+            transport.get_protocol()  # type: ignore[attr-defined]
+        except Exception as problem:
+            raised.append(problem)
+
+    async def main() -> None:
+        stranger = ClientConfig(trust=Pki("another authority").trust)
+        async with serving(echo, server_config, on_handshake_error=note) as port:
+            with pytest.raises(CertificateError):
+                await open_local(port, stranger)
+
+    run(main())
+    assert [type(each) for each in raised] == [StateError]
+
+
 @pytest.mark.parametrize(
     "hello", [b"GET / HTTP/1.1\r\n\r\n" * 200_000, b"\x16\x03\x01", b"", os.urandom(3000)]
 )
@@ -899,7 +920,7 @@ def test_async_callbacks_on_both_sides(pki: Pki) -> None:
             writer.write(b"both")
             assert await reader.readexactly(4) == b"both"
             info = writer.get_extra_info("handclasp")
-            assert info.local_chain_der == client_side.chain
+            assert info.local_chain_der == client_side.chain_der
             await close(writer)
 
     run(main())
@@ -1346,7 +1367,7 @@ def test_start_tls_where_it_cannot_begin(
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             reading = asyncio.ensure_future(reader.read(1))
             await asyncio.sleep(0)
-            with pytest.raises(ConfigurationError, match="reads"):
+            with pytest.raises(StateError, match="reads"):
                 await aio.start_tls(reader, writer, client_config, server_name="localhost")
             reading.cancel()
             await asyncio.wait([reading])

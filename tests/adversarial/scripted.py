@@ -173,7 +173,7 @@ class ScriptedPeer:
         raise NotImplementedError
 
     def certificate(self) -> Message:
-        chain = self.credentials.chain if self.credentials else ()
+        chain = self.credentials.chain_der if self.credentials else ()
         return Certificate(b"", tuple(CertificateEntry(der, {}) for der in chain))
 
     def certificate_verify(self) -> Message:

@@ -112,7 +112,7 @@ class ScriptedPeer12(ScriptedPeer):
     # Steps
 
     def certificate(self) -> Any:
-        return Certificate12(self.credentials.chain if self.credentials else ())
+        return Certificate12(self.credentials.chain_der if self.credentials else ())
 
     def change_cipher_spec(self) -> Any:
         return CHANGE_CIPHER_SPEC

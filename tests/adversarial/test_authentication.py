@@ -347,7 +347,7 @@ def test_unverified_is_not_unproven(client_refuses: ClientRefuses) -> None:
 
 
 def test_callback_cannot_judge_another_chain(pki: Pki, client_refuses: ClientRefuses) -> None:
-    other = pki.server("example.org").chain
+    other = pki.server("example.org").chain_der
     config = ClientConfig(verify=lambda question: accept_unverified(other))
     client_refuses(Fault.CALLBACK_FAILED, config=config)
 

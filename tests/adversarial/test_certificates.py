@@ -66,7 +66,7 @@ def stapled(response: bytes) -> Any:
 
 
 def leaf_of(credentials: Any) -> x509.Certificate:
-    return x509.load_der_x509_certificate(credentials.chain[0])
+    return x509.load_der_x509_certificate(credentials.chain_der[0])
 
 
 def test_a_revoked_certificate_with_the_proof_of_it(
@@ -128,7 +128,7 @@ def test_what_a_server_did_not_ask_of_a_client(
 ) -> None:
     client = pki.client()
     for kind in (Ext.STATUS_REQUEST, Ext.SIGNED_CERTIFICATE_TIMESTAMP):
-        entry = CertificateEntry(client.chain[0], {kind: b"anything"})
+        entry = CertificateEntry(client.chain_der[0], {kind: b"anything"})
         server_refuses(
             Fault.UNSOLICITED_EXTENSION,
             config=asking_config,
@@ -327,7 +327,7 @@ def test_malformed_lists_of_types(server_refuses: ServerRefuses) -> None:
 
 
 def packed(pki: Pki, **changes: Any) -> CompressedCertificate:
-    chain = tuple(CertificateEntry(der, {}) for der in pki.server("localhost").chain)
+    chain = tuple(CertificateEntry(der, {}) for der in pki.server("localhost").chain_der)
     body = write_message(Certificate(b"", chain))[4:]
     message = CompressedCertificate(ZLIB, len(body), zlib.compress(body))
     return replace(message, **changes)

@@ -28,11 +28,10 @@ from handclasp import (
 )
 from handclasp.crypto.groups import GROUPS
 from handclasp.wire import extensions as ext
-from handclasp.wire.forms import FORMS
+from handclasp.wire.extension_table import FORMS, MessageContext
 from handclasp.wire.iana import ContentType, extension_name
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import Message, NewSessionTicket, write_message
-from handclasp.wire.rules import MessageContext
 
 Meet = Callable[..., Encounter]
 

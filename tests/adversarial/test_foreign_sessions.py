@@ -157,7 +157,7 @@ def trusts_others(_: Pki) -> dict[str, Any]:
 
 
 def asks_a_callback(_: Pki) -> dict[str, Any]:
-    verify: Any = lambda question: vouch_for(question.chain)  # noqa: E731
+    verify: Any = lambda question: vouch_for(question.chain_der)  # noqa: E731
     return {"client_auth": ClientAuth.REQUIRED, "trust": None, "verify": verify}
 
 

@@ -84,7 +84,7 @@ class Listening(ScriptedServer):
 def test_a_request_for_a_staple(pki: Pki, meet_server: Meet, body: bytes) -> None:
     """RFC 8446 4.4.2.1 has it empty; OpenSSL before 1.1.1d did not."""
     client = pki.client()
-    response = pki.ocsp_response(x509.load_der_x509_certificate(client.chain[0]))
+    response = pki.ocsp_response(x509.load_der_x509_certificate(client.chain_der[0]))
     encounter = meet_server(
         config=ClientConfig(trust=pki.trust, credentials=client.with_staple(response)),
         kind=Listening,
@@ -119,6 +119,6 @@ def test_filters_of_a_request_are_passed_over(pki: Pki, meet_server: Meet, data:
 
 def test_a_status_request_of_an_unknown_kind(pki: Pki, meet_client: Meet) -> None:
     credentials = pki.server("localhost")
-    leaf = x509.load_der_x509_certificate(credentials.chain[0])
+    leaf = x509.load_der_x509_certificate(credentials.chain_der[0])
     config = ServerConfig(credentials=credentials.with_staple(pki.ocsp_response(leaf)))
     check(meet_client(config=config, extensions={Ext.STATUS_REQUEST: b"\2whatever"}))

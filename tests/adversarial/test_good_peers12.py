@@ -70,7 +70,7 @@ def test_schemes(pki: Pki, meet_server: Meet, scheme: str) -> None:
 def test_other_flights_of_a_server(pki: Pki, meet_server: Meet) -> None:
     check(meet_server(ask_for_certificate=True))
     credentials = pki.server("localhost")
-    staple = pki.ocsp_response(x509.load_der_x509_certificate(credentials.chain[0]))
+    staple = pki.ocsp_response(x509.load_der_x509_certificate(credentials.chain_der[0]))
     check(meet_server(ask_for_certificate=True, credentials=credentials, staple=staple))
     config = ClientConfig(trust=pki.trust, credentials=pki.client())
     check(meet_server(ask_for_certificate=True, config=config))

@@ -76,7 +76,7 @@ class World:
             self.wallet.now = shows
         pair = Pair(config or self.client, self.server).run()
         assert pair.established, (pair.client.error, pair.server.error)
-        chain = shows.chain if shows is not None else ()
+        chain = shows.chain_der if shows is not None else ()
         assert pair.server.info.peer_chain_der == chain
         assert pair.client.info.local_chain_der == chain
         return pair.client.info.resumed
@@ -154,7 +154,7 @@ def test_who_says_later_who_they_are_is_asked_each_time(pki: Pki, version: str, 
         pair.run()
         assert pair.established
         assert not pair.client.info.resumed
-        assert pair.server.info.peer_chain_der == shows.chain
+        assert pair.server.info.peer_chain_der == shows.chain_der
     assert len(world.client.sessions) == 0  # type: ignore[arg-type]
 
 
@@ -233,7 +233,7 @@ def test_credentials_that_were_replaced_in_their_files(
 def pem_certificates(credentials: Credentials) -> Any:
     from cryptography import x509
 
-    return [x509.load_der_x509_certificate(der) for der in credentials.chain]
+    return [x509.load_der_x509_certificate(der) for der in credentials.chain_der]
 
 
 def test_raw_public_keys(pki: Pki) -> None:
@@ -244,13 +244,13 @@ def test_raw_public_keys(pki: Pki) -> None:
     server = ServerConfig(
         credentials=pki.server("localhost"),
         client_auth=ClientAuth.REQUIRED,
-        raw_public_keys=[alice.chain[0], bob.chain[0]],
+        raw_public_keys=[alice.chain_der[0], bob.chain_der[0]],
         versions=["TLSv1.3"],
     )
     for each in (alice, bob):
         pair = Pair(replace(client, credentials=each), server).run()
         assert pair.established
-        assert pair.server.info.peer_chain_der == each.chain
+        assert pair.server.info.peer_chain_der == each.chain_der
         assert not pair.client.info.resumed
 
 
@@ -281,7 +281,7 @@ def test_siblings_with_callbacks_of_their_own(pki: Pki, version: str, tmp_path: 
         return work
 
     for shows in (world.alice, world.bob):
-        assert told_by_child(child(shows)) == shows.chain[0] * 2
+        assert told_by_child(child(shows)) == shows.chain_der[0] * 2
 
 
 # Pre-shared keys
@@ -343,7 +343,7 @@ def impostor(pki: Pki) -> tuple[Session, ServerConfig]:
     client = ClientConfig(verify_peer=False, sessions=careless, versions=["TLSv1.3"])
     assert Pair(client, theirs).run().established
     assert careless.session is not None
-    return replace(careless.session, peer_chain=pki.server("localhost").chain), theirs
+    return replace(careless.session, peer_chain_der=pki.server("localhost").chain_der), theirs
 
 
 def planted(pki: Pki, file: Path) -> tuple[ClientConfig, ServerConfig]:

@@ -141,7 +141,7 @@ class Server:
 
     def __init__(self, pki: Pki) -> None:
         credentials = pki.server("localhost", key_type="rsa-2048")
-        leaf = x509.load_der_x509_certificate(credentials.chain[0])
+        leaf = x509.load_der_x509_certificate(credentials.chain_der[0])
         key = leaf.public_key()
         assert isinstance(key, rsa.RSAPublicKey)
         self.key = key

@@ -60,14 +60,16 @@ def shown(pki: Pki, extensions: list[Any]) -> Any:
     certificate = pki.issue(leaf, KEY.public_key())
     chain = [certificate.public_bytes(Encoding.DER)]
     good = Credentials.from_signer([pki.issue(Leaf(), KEY.public_key())], LocalSigner(KEY))
-    object.__setattr__(good, "chain", tuple(chain))  # No config of ours would show it.
+    object.__setattr__(good, "chain_der", tuple(chain))  # No config of ours would show it.
     return good
 
 
 JUDGES: dict[str, dict[str, Any]] = {
     "verification is off": {"verify_peer": False},
-    "a callback that takes anybody": {"verify": lambda question: accept_unverified(question.chain)},
-    "a callback": {"verify": lambda question: vouch_for(question.chain)},
+    "a callback that takes anybody": {
+        "verify": lambda question: accept_unverified(question.chain_der)
+    },
+    "a callback": {"verify": lambda question: vouch_for(question.chain_der)},
 }
 judges = pytest.mark.parametrize("judge", JUDGES.values(), ids=list(JUDGES))
 

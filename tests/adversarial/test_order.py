@@ -119,7 +119,7 @@ def samples(pki: Pki) -> dict[int, bytes]:
     server = ScriptedServer(pki.server())
     client = ScriptedClient()
     server.client_hello = client.client_hello
-    chain = tuple(CertificateEntry(der, {}) for der in pki.server().chain)
+    chain = tuple(CertificateEntry(der, {}) for der in pki.server().chain_der)
     algorithms = {Ext.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(SCHEMES)}
     messages = [
         client.client_hello,

@@ -89,7 +89,7 @@ def full_client(pki: Pki, asking_config: ServerConfig) -> dict[str, Any]:
 
 
 def staple_of(pki: Pki, credentials: Credentials) -> bytes:
-    return pki.ocsp_response(x509.load_der_x509_certificate(credentials.chain[0]))
+    return pki.ocsp_response(x509.load_der_x509_certificate(credentials.chain_der[0]))
 
 
 def without(flight: tuple[str, ...], step: str) -> tuple[str, ...]:
@@ -225,7 +225,7 @@ def samples(pki: Pki) -> dict[int, bytes]:
     client, newest = ScriptedClient12(), ScriptedClient()
     older.client_hello = client.client_hello
     newer.client_hello = newest.client_hello
-    chain = pki.server().chain
+    chain = pki.server().chain_der
     algorithms: dict[int, bytes] = {
         Ext.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(SCHEMES)
     }

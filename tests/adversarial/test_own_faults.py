@@ -72,7 +72,7 @@ class Forgetful:
 
 
 def test_a_signature_of_this_side_that_is_wrong(pki: Pki, server_refuses: ServerRefuses) -> None:
-    credentials = Credentials.from_signer(pki.server("localhost").chain, Forgetful())
+    credentials = Credentials.from_signer(pki.server("localhost").chain_der, Forgetful())
     server_refuses(Fault.OWN_SIGNATURE_WRONG, config=ServerConfig(credentials=credentials))
 
 

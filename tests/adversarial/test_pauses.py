@@ -225,7 +225,7 @@ def at_once(client: ClientConnection) -> None:
 def answer_verify(client: ClientConnection) -> None:
     question = client.question
     assert isinstance(question, VerifyPeer)
-    client.answer(question, accept_unverified(question.chain, question.certificate_type))
+    client.answer(question, accept_unverified(question.chain_der, question.certificate_type))
     assert isinstance(client.question, ChooseCredentials)
 
 
@@ -306,7 +306,7 @@ def test_an_authority_of_ours_counts_wherever_it_stands(pki: Pki, version: str) 
     """A client's second certificate is the one that the server would like."""
     other = Pki("another")
     own = pki.client("client")
-    issuer = next(iter(own.issuers))
+    issuer = next(iter(own.issuers_der))
     names = (*short_names(20_000), issuer)
     config = ClientConfig(
         trust=pki.trust, versions=[version], credentials=[other.client("other"), own]

@@ -31,7 +31,7 @@ from tests.pki import (
 )
 
 from handclasp import CertificateError, Fault
-from handclasp.certificates import explain, explanation, path
+from handclasp.certificates import explain, explanation, path, walk
 from handclasp.certificates.describe import describe
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
@@ -279,7 +279,7 @@ class TestTheWorstChain:
             checked.append(given)
             return check(*given)
 
-        monkeypatch.setattr(explanation, "is_signed_by", noting)
+        monkeypatch.setattr(walk, "is_signed_by", noting)
         monkeypatch.setattr(path, "is_signed_by", noting)
         refuse(self_issued(10, same_key=same_key), pki().trust)
         assert 0 < len(checked) <= 32
@@ -409,7 +409,7 @@ class TestLongNames:
     def test_issuers_of_one_key_are_tried_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         checked: list[object] = []
         check = path.is_signed_by
-        for module in (path, explanation):
+        for module in (path, walk):
             monkeypatch.setattr(
                 module, "is_signed_by", lambda *given: checked.append(given) or check(*given)
             )

@@ -49,7 +49,7 @@ class World:
     def verify(self, question: Any) -> VerifiedPeer:
         if self.refuses:
             raise ValueError("not any more")
-        return vouch_for(question.chain)
+        return vouch_for(question.chain_der)
 
     def fails(self, server: ServerConfig) -> Pair:
         """Again, with early data, of which the server takes none."""

@@ -377,7 +377,7 @@ def test_a_recorded_hello_tells_nobody_that_alice_is_there(
     assert len(asked.questions) == 1
     pair = Pair(client, server).run()
     assert pair.server.info.resumed
-    assert pair.server.info.peer_chain_der == asked.questions[1].peer.chain
+    assert pair.server.info.peer_chain_der == asked.questions[1].peer.chain_der
     assert asked.replayable == [False, False]
 
 
@@ -518,7 +518,7 @@ def test_what_is_asked_before_the_proof(pki: Pki) -> None:
 
     def verify(question: VerifyPeer) -> Any:
         judged.append(question)
-        return vouch_for(question.chain)
+        return vouch_for(question.chain_der)
 
     client = replace(client_of(pki, credentials=pki.client("alice")), allow_early_data=False)
     server = server_of(pki, client_auth=ClientAuth.REQUIRED, verify=verify)
@@ -542,7 +542,7 @@ def test_what_is_asked_before_the_proof(pki: Pki) -> None:
 
 
 def accept(question: VerifyPeer) -> Any:
-    return accept_unverified(question.chain, question.certificate_type)
+    return accept_unverified(question.chain_der, question.certificate_type)
 
 
 CALLBACKS: list[dict[str, Any]] = [

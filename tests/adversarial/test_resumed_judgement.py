@@ -121,7 +121,7 @@ def test_a_callback_that_refuses_a_client_it_accepted(pki: Pki, version: str) ->
     accepts = [True]
 
     def verify(question: Any) -> Any:
-        return vouch_for(question.chain) if accepts[0] else refuse(question)
+        return vouch_for(question.chain_der) if accepts[0] else refuse(question)
 
     client = client_of(version, trust=pki.trust, credentials=pki.client("alice"))
     server = ServerConfig(

@@ -111,7 +111,7 @@ def test_a_server(version: str, parts: int, place: str, way: str) -> None:
         ),
         "unverified": lambda: ClientConfig(verify_peer=False, versions=[version]),
         "callback": lambda: ClientConfig(
-            verify=lambda request: vouch_for(request.chain), versions=[version]
+            verify=lambda request: vouch_for(request.chain_der), versions=[version]
         ),
     }[way]()
     server = ServerConfig(credentials=credentials(chain), versions=[version])
@@ -128,7 +128,7 @@ def test_a_client(version: str, parts: int) -> None:
     server = ServerConfig(
         credentials=PKI.server("localhost"),
         client_auth=ClientAuth.REQUIRED,
-        verify=lambda request: vouch_for(request.chain),
+        verify=lambda request: vouch_for(request.chain_der),
         versions=[version],
     )
     pair = Pair(client, server).run()

@@ -90,9 +90,9 @@ def registered() -> int:
 def judge_all() -> None:
     """Everything that reads a certificate of a peer; run under other flags as well."""
     credentials = good_credentials()
-    verify_server_chain(credentials.chain, PKI.trust, "localhost", PKI.now)
-    assert explain(credentials.chain, "localhost", PKI.trust, PKI.now).accepted
-    describe(certificate_of(credentials.chain[0]))
+    verify_server_chain(credentials.chain_der, PKI.trust, "localhost", PKI.now)
+    assert explain(credentials.chain_der, "localhost", PKI.trust, PKI.now).accepted
+    describe(certificate_of(credentials.chain_der[0]))
     describe(certificate_of(serial_of_zero()))
     for version in VERSIONS:
         client = ClientConfig(trust=PKI.trust, versions=[version])
@@ -150,7 +150,7 @@ def test_others_are_warned_as_before() -> None:
         keep_warnings_out()
     ours = [each for each in warnings.filters if "handclasp" in str(each[3])]
     assert len(ours) == 1
-    certificate = x509.load_der_x509_certificate(good_credentials().chain[0])
+    certificate = x509.load_der_x509_certificate(good_credentials().chain_der[0])
     with pytest.raises(UserWarning, match="length must be"):
         _ = certificate.subject
     with pytest.raises(UserWarning, match="something else"):

@@ -111,7 +111,7 @@ def test_the_demo_shows_the_browser_its_own_connection(browser: Chromium, demo: 
     assert "cannot read it with a quantum computer" in document.replace("\n", " ")
     assert shown["version"] == ["TLSv1.3"]
     assert shown["key exchange"] == ["X25519MLKEM768"]
-    assert shown["protocol inside"] == ["http/1.1"]
+    assert shown["application protocol"] == ["http/1.1"]
     assert shown["asked for"] == ["localhost"]
     assert shown["hellos"] == ["one"]
     (suite,) = shown["cipher suite"]

@@ -80,7 +80,7 @@ def test_a_reload_comes_back_with_a_ticket(browser: Driven, demo: Demo) -> None:
     for _ in range(3):  # One that was opened ahead of need has no ticket yet.
         browser.driver.refresh()
         browser.wait_for(lambda: is_live(browser), "the stream is open again")
-        if "the server knew the client again" in browser.one("#agreed").text:
+        if "yes, an earlier session" in browser.one("#agreed").text:
             break
     else:
         raise AssertionError(outcomes(browser))

@@ -71,7 +71,7 @@ def failed(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     with pytest.raises(TLSError) as raised:
         shuttle(client, ServerConnection(ServerConfig(credentials=pki.server())))
-    chain = getattr(raised.value, "chain", ())
+    chain = getattr(raised.value, "chain_der", ())
     judged = explain(chain, "elsewhere.example", pki.trust, datetime.now(UTC)).to_json()
     document = recorder.to_html("A failure", describe_certificate, explanation=judged)
     return stored(document, tmp_path_factory.mktemp("failed"))

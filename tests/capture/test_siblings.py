@@ -478,7 +478,7 @@ def test_what_is_no_tls(said: list[tuple[int, bytes]], words: str) -> None:
 
 def test_a_capture_that_begins_late_is_not_said_to_hold_no_tls() -> None:
     ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
-    with pytest.raises(CaptureError, match="cannot be told"):
+    with pytest.raises(CaptureError, match="whether it is TLS is unknown"):
         observe(Stream(0, ends, (Piece(0, 0, b"\x99" * 50),), begins=False), KeyLog())
 
 

@@ -94,6 +94,11 @@ CONSTRAINTS = st.builds(
     st.booleans(),
     st.booleans(),
 )
+EXCLUSIONS = st.lists(TREES, min_size=1, max_size=3).map(
+    lambda trees: x509.NameConstraints(
+        None, [x509.DNSName(tree) for tree in [*[f"t{n}.test" for n in range(70)], *trees]]
+    )
+)
 PURPOSES = mostly(
     (SERVER, CLIENT), (SERVER,), (CLIENT,), (ANY,), (x509.ObjectIdentifier("1.2.3.4"),)
 )
@@ -119,7 +124,12 @@ def certificate(
 
 
 def authority(
-    draw: Draw, subject: x509.Name, own: Any, issuer: x509.Name, signer: Any
+    draw: Draw,
+    subject: x509.Name,
+    own: Any,
+    issuer: x509.Name,
+    signer: Any,
+    crowded: bool = False,
 ) -> x509.Certificate:
     signed_by = draw(mostly(signer, key(99)))
     builder = certificate(draw, subject, own, issuer, signed_by, signer)
@@ -134,19 +144,20 @@ def authority(
         builder = builder.add_extension(identifier, critical=False)
     if draw(mostly(False, True)):
         builder = builder.add_extension(x509.ExtendedKeyUsage(draw(PURPOSES)), critical=False)
-    if draw(mostly(False, True)):
-        builder = builder.add_extension(draw(CONSTRAINTS), critical=draw(st.booleans()))
+    if draw(st.booleans() if crowded else mostly(False, True)):
+        constraints = draw(EXCLUSIONS if crowded else CONSTRAINTS)
+        builder = builder.add_extension(constraints, critical=draw(st.booleans()))
     if draw(mostly(False, True)):
         names = x509.SubjectAlternativeName([x509.DNSName(draw(TREES))])
         builder = builder.add_extension(names, critical=False)
     return sign(builder, signed_by)
 
 
-def leaf(draw: Draw, issuer: x509.Name, signer: Any) -> x509.Certificate:
+def leaf(draw: Draw, issuer: x509.Name, signer: Any, crowded: bool) -> x509.Certificate:
     subject = draw(mostly(x509.Name([]), spelled("localhost", "utf8"), spelled("a", "long")))
     signed_by = draw(mostly(signer, key(99)))
     builder = certificate(draw, subject, key(0), issuer, signed_by, signer)
-    names = draw(SANS)
+    names = ["localhost", "a.example.com", *MANY] if crowded else draw(SANS)
     if names:
         alternatives = x509.SubjectAlternativeName(general_names(names))
         is_critical = draw(mostly(not subject.rdns, bool(subject.rdns)))
@@ -165,23 +176,28 @@ def leaf(draw: Draw, issuer: x509.Name, signer: Any) -> x509.Certificate:
 
 @st.composite
 def chains(draw: Draw) -> Drawn:
+    # More names and constraints than the words compare, though not more than the decision.
+    crowded = draw(st.sampled_from([False, False, True]))
     above, signer = spelled("root", draw(KINDS)), key(1)
-    roots = [authority(draw, above, signer, above, signer) for _ in range(draw(mostly(1, 2)))]
+    roots = [
+        authority(draw, above, signer, above, signer, crowded) for _ in range(draw(mostly(1, 2)))
+    ]
     others: list[x509.Certificate] = []
     for level in range(draw(st.integers(0, 3))):
         # An authority that certifies itself anew keeps its name.
         text = draw(mostly(f"level {level}", "root", "level 0"))
         subject, own = spelled(text, draw(KINDS)), key(10 * (level + 1))
         count = draw(mostly(1, 2, 3))
-        certificates = [authority(draw, subject, own, above, signer) for _ in range(count)]
+        certificates = [authority(draw, subject, own, above, signer, crowded) for _ in range(count)]
         for number in range(draw(mostly(0, 1, 2))):
             twin = key(10 * (level + 1) + number + 1)
             certificates.append(authority(draw, subject, twin, above, signer))
         others += certificates
         above, signer = subject, own
     if draw(mostly(False, True)):
-        above = spelled(above.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value, draw(KINDS))
-    end = leaf(draw, above, signer)
+        text = str(above.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        above = spelled(text, draw(KINDS))
+    end = leaf(draw, above, signer, crowded)
     others = list(draw(st.permutations(others)))
     if others and draw(mostly(False, True)):
         others.pop()

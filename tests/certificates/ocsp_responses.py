@@ -76,7 +76,7 @@ class Response:
         return builder.sign(key, hash_for(key))
 
 
-def hash_for(key: Any) -> hashes.HashAlgorithm | None:
+def hash_for(key: Any) -> hashes.SHA256 | None:
     needs_one = isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
     return hashes.SHA256() if needs_one else None
 
@@ -87,7 +87,7 @@ def responder(
     key_type: str = "ecdsa-p384",
     purpose: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.OCSP_SIGNING,
     issuer_key: Any = None,
-    hash_: hashes.HashAlgorithm | None = None,
+    hash_: Any = None,
     extra: tuple[x509.ExtensionType, bool] | None = None,
     **leaf: Any,
 ) -> tuple[x509.Certificate, Any]:

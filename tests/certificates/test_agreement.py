@@ -27,6 +27,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.certificates.drawn import NOW as DRAWN_NOW
 from tests.certificates.drawn import Drawn, chains
+from tests.certificates.hostile import hostile_certificates
 from tests.pki import (
     DAY,
     MUST_STAPLE,
@@ -50,6 +51,7 @@ from handclasp.certificates.describe import spki_pin
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import RevocationLists
 from handclasp.certificates.rules import Finding
+from handclasp.certificates.rules.listing import RULES
 from handclasp.certificates.transparency import CtLog
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import (
@@ -103,7 +105,11 @@ class Scenario:
     resign: Callable[[x509.Certificate, Authority], x509.Certificate] | None = None
 
     def agrees(self) -> bool:
-        """Judge it in both ways; whether both accept it."""
+        """Verify it in both ways; return whether both accept it."""
+        return self.explained().accepted
+
+    def explained(self) -> Explanation:
+        """Verify it in both ways, which must agree, and return the explanation."""
         for changes in (self.upper, self.lower):
             if not changes.get("is_authority", True):
                 changes.pop("path_length", None)  # No certificate can say both.
@@ -119,7 +125,7 @@ class Scenario:
         trust = TrustStore.from_certificates(self.trust(path))
         policy = CertificatePolicy(**self.policy, **self._policy(path, (lower, upper, self.root())))
         response = lower.ocsp_response(leaf, self.staple) if self.staple else None  # type: ignore[arg-type]
-        accepted, fault = self._decided(sent, trust, policy, response)
+        error = self._decided(sent, trust, policy, response)
         explained = explain(
             sent,
             self.name,
@@ -129,10 +135,14 @@ class Scenario:
             ocsp_response=response,
             sct_list=self.sct_list,
         )
-        assert explained.accepted == accepted, (fault, explained.broken)
+        assert explained.accepted is (error is None), (error, explained.broken)
         assert not by_verdict_alone(explained)
-        assert [each.fault for each in explained.broken[:1]] == ([] if accepted else [fault])
-        return accepted
+        if error is None:
+            assert explained.broken == ()
+        else:
+            assert explained.broken[0].fault is error.fault
+            assert error.detail.startswith(explained.broken[0].evidence)
+        return explained
 
     def _policy(
         self, path: Sequence[x509.Certificate], issuers: Sequence[Authority]
@@ -164,7 +174,7 @@ class Scenario:
         trust: TrustStore,
         policy: CertificatePolicy,
         response: bytes | None,
-    ) -> tuple[bool, Any]:
+    ) -> CertificateError | None:
         try:
             if self.name is None:
                 verify_client_chain(sent, trust, self.now, policy=policy, ocsp_response=response)
@@ -179,8 +189,8 @@ class Scenario:
                     sct_list=self.sct_list,
                 )
         except CertificateError as error:
-            return False, error.fault
-        return True, None
+            return error
+        return None
 
 
 def by_verdict_alone(explained: Explanation) -> list[Finding]:
@@ -514,6 +524,23 @@ def test_what_both_refuse(changes: tuple[str, ...]) -> None:
     assert not scenario_with(*changes).agrees()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_every_rule_of_the_list_is_broken_by_some_chain() -> None:
+    """So that a new rule comes with a chain on which the two are held equal."""
+    mixtures = [
+        *[(change,) for change in CHANGES],
+        ("names *.com *.co.uk", "name below .co.uk"),
+        ("tlsa -1", "tlsa by key"),
+    ]
+    explained = [scenario_with(*changes).explained() for changes in mixtures]
+    broken = {each.rule for told in explained for each in told.broken}
+    for name in ("version 1 with extensions", "serial negative", "both names empty"):
+        # No authority of these tests issues such a thing.
+        told = explain([hostile_certificates()[name]], "localhost", root().trust, NOW)
+        broken |= {each.rule for each in told.leaf if each.held is False}
+    assert broken >= {rule.name for rule in RULES.every}
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(sorted(CHANGES)), min_size=2, max_size=4))
 @example(["upper own name", "upper permits localhost"])
@@ -550,5 +577,5 @@ def test_any_chain(drawn: Drawn) -> None:
         assert told.broken == ()
         assert as_json["fault"] is None
         assert told.paths[0].held
-        assert der_of(*told.paths[0].certificates) == decision.path
+        assert der_of(*told.paths[0].certificates) == decision.path_der
     assert as_json["accepted"] is told.accepted

@@ -52,7 +52,7 @@ class TestKeeping:
         assert first.certificate_pem == again.certificate_pem
         assert (place / CERTIFICATE_FILE).read_bytes() == first.certificate_pem
         assert {entry.name for entry in place.iterdir()} == {CERTIFICATE_FILE, KEY_FILE}
-        chain = again.credentials(["localhost"]).chain
+        chain = again.credentials(["localhost"]).chain_der
         assert verify_server_chain(chain, first.trust, "localhost", datetime.now(UTC)).verified
 
     @posix
@@ -135,13 +135,13 @@ class TestKeeping:
 class TestIssuing:
     @pytest.mark.parametrize("key_type", [kind for kind in KEY_TYPES if kind != "rsa-4096"])
     def test_every_key_type_verifies(self, authority: LocalAuthority, key_type: str) -> None:
-        chain = authority.credentials(NAMES, key_type=key_type).chain
+        chain = authority.credentials(NAMES, key_type=key_type).chain_der
         for name in ("localhost", "127.0.0.1", "::1", "x.dev.example", "bücher.example"):
             assert verify_server_chain(chain, authority.trust, name, datetime.now(UTC)).verified
 
     def test_client(self, authority: LocalAuthority) -> None:
         issued = authority.issue(["Jane Doe", "jane.example"], purpose="client")
-        chain = issued.credentials().chain
+        chain = issued.credentials().chain_der
         assert verify_client_chain(chain, authority.trust, datetime.now(UTC)).verified
         leaf = leaf_of(issued.chain_pem)
         (common_name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -180,7 +180,7 @@ class TestIssuing:
         leaf = leaf_of(authority.issue([long_name]).chain_pem)
         assert not list(leaf.subject)
         assert leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
-        chain = authority.credentials([long_name]).chain
+        chain = authority.credentials([long_name]).chain_der
         assert verify_server_chain(chain, authority.trust, long_name, datetime.now(UTC)).verified
 
     @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ class TestBounds:
     )  # fmt: skip
 
     def test_local_names(self, authority: LocalAuthority) -> None:
-        chain = authority.credentials(self.LOCAL).chain
+        chain = authority.credentials(self.LOCAL).chain_der
         for name in self.LOCAL:
             asked = name.replace("*", "some")
             assert verify_server_chain(chain, authority.trust, asked, datetime.now(UTC)).verified
@@ -273,7 +273,9 @@ class TestBounds:
             issued = Thief.at(home).issue(names)
             for asked in names:
                 with pytest.raises(CertificateError):
-                    verify_server_chain(issued.credentials().chain, trust, asked, datetime.now(UTC))
+                    verify_server_chain(
+                        issued.credentials().chain_der, trust, asked, datetime.now(UTC)
+                    )
             assert not openssl_accepts(tmp_path, home, issued.chain_pem, names[0])
         good = Thief.at(home).issue(["localhost"])
         assert openssl_accepts(tmp_path, home, good.chain_pem, "localhost")
@@ -306,7 +308,7 @@ class TestBounds:
         self, authority: LocalAuthority, tmp_path: Path, name: str
     ) -> None:
         issued = authority.issue([name], purpose="client")
-        chain = issued.credentials().chain
+        chain = issued.credentials().chain_der
         assert verify_client_chain(chain, authority.trust, datetime.now(UTC)).verified
         (tmp_path / CERTIFICATE_FILE).write_bytes(authority.certificate_pem)
         assert openssl_accepts(tmp_path, tmp_path, issued.chain_pem, None)
@@ -321,7 +323,7 @@ class TestBounds:
         home = tmp_path / "ca"
         authority = LocalAuthority.open_or_create(home, names=more)
         names = ["a.corp.example.com", "corp.example.com", "203.0.114.9", "2606:4700::1111"]
-        chain = authority.credentials(["localhost", *names]).chain
+        chain = authority.credentials(["localhost", *names]).chain_der
         for name in names:
             assert verify_server_chain(chain, authority.trust, name, datetime.now(UTC)).verified
         with pytest.raises(ConfigurationError, match="may not issue for"):
@@ -345,7 +347,7 @@ class TestBounds:
     def test_every_name_on_demand(self, tmp_path: Path) -> None:
         authority = LocalAuthority.open_or_create(tmp_path, names=["*"])
         assert authority.constraints == ""
-        chain = authority.credentials(["www.bank.com", "8.8.8.8"]).chain
+        chain = authority.credentials(["www.bank.com", "8.8.8.8"]).chain_der
         trust = authority.trust
         assert verify_server_chain(chain, trust, "www.bank.com", datetime.now(UTC)).verified
         assert LocalAuthority.open_or_create(tmp_path, names=["x.com"]).name == authority.name
@@ -355,7 +357,7 @@ class TestBounds:
         (tmp_path / KEY_FILE).touch(mode=0o600)
         (tmp_path / KEY_FILE).write_bytes(key_pem(pki.key) + pki.pem)
         authority = LocalAuthority.open_or_create(tmp_path)
-        chain = authority.credentials(["www.bank.com"]).chain
+        chain = authority.credentials(["www.bank.com"]).chain_der
         now = datetime.now(UTC)
         assert verify_server_chain(chain, authority.trust, "www.bank.com", now).verified
         leaf = leaf_of(authority.issue(["alice"], purpose="client").chain_pem)

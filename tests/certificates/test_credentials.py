@@ -52,20 +52,20 @@ def test_load_from_files(leaf: x509.Certificate, tmp_path: Path) -> None:
     (tmp_path / "chain.pem").write_bytes(pem_of(leaf))
     (tmp_path / "key.pem").write_bytes(key_pem(P256))
     loaded = Credentials.load(tmp_path / "chain.pem", str(tmp_path / "key.pem"))
-    assert loaded.chain == der_of(leaf)
+    assert loaded.chain_der == der_of(leaf)
     assert loaded.names == ("www.example.com", "*.example.org", "::1")
     assert loaded.schemes == ("ecdsa_secp256r1_sha256",)
-    assert loaded.issuers == (leaf.issuer.public_bytes(),)
+    assert loaded.issuers_der == (leaf.issuer.public_bytes(),)
 
 
 def test_one_file_with_both(leaf: x509.Certificate, tmp_path: Path) -> None:
     both = tmp_path / "both.pem"
     both.write_bytes(key_pem(P256) + pem_of(leaf))
-    assert Credentials.load(both, both).chain == der_of(leaf)
+    assert Credentials.load(both, both).chain_der == der_of(leaf)
 
 
 def test_der_certificate(leaf: x509.Certificate) -> None:
-    assert Credentials.from_pem(der_of(leaf)[0], key_pem(P256)).chain == der_of(leaf)
+    assert Credentials.from_pem(der_of(leaf)[0], key_pem(P256)).chain_der == der_of(leaf)
 
 
 @pytest.mark.parametrize("password", ["secret", b"secret"])
@@ -85,8 +85,8 @@ class TestRawPublicKeys:
             Credentials.raw_public_key(path, "secret"),
         ):
             assert loaded.certificate_type == "RawPublicKey"
-            assert loaded.chain == (info,)
-            assert loaded.names == loaded.issuers == ()
+            assert loaded.chain_der == (info,)
+            assert (loaded.names, loaded.issuers_der) == ((), ())
             assert not loaded.matches("localhost")
             scheme = loaded.schemes[0]
             signature = loaded.signer.sign(scheme, b"data")
@@ -100,7 +100,7 @@ class TestRawPublicKeys:
         for encoding in (Encoding.DER, Encoding.PEM):
             given_key = public_key.public_bytes(encoding, form)
             loaded = Credentials.raw_public_key_from_signer(given_key, signer)
-            assert loaded.chain == (public_key.public_bytes(Encoding.DER, form),)
+            assert loaded.chain_der == (public_key.public_bytes(Encoding.DER, form),)
             assert loaded.schemes == ("ecdsa_secp256r1_sha256",)
             with pytest.raises(ConfigurationError, match="needs one of ecdsa_secp256r1_sha256"):
                 Credentials.raw_public_key_from_signer(given_key, RemoteSigner(["ed25519"]))
@@ -119,7 +119,7 @@ class TestRawPublicKeys:
         signer = LocalSigner(key, spki_is_pss=True)
         public_key = (tmp_path / "public.pem").read_bytes()
         loaded = Credentials.raw_public_key_from_signer(public_key, signer)
-        assert loaded.chain == ((tmp_path / "public.der").read_bytes(),)
+        assert loaded.chain_der == ((tmp_path / "public.der").read_bytes(),)
         assert set(loaded.schemes) == {f"rsa_pss_pss_sha{bits}" for bits in (256, 384, 512)}
 
     def test_mistakes(self, leaf: x509.Certificate) -> None:
@@ -310,7 +310,7 @@ class TestSigners:
         signer = RemoteSigner(["ecdsa_secp256r1_sha256"])
         for chain in (pem_of(leaf), der_of(leaf), [leaf]):
             loaded = Credentials.from_signer(chain, signer)
-            assert loaded.chain == der_of(leaf)
+            assert loaded.chain_der == der_of(leaf)
             assert loaded.signer is signer
 
     def test_only_schemes_of_both_count(self, leaf: x509.Certificate) -> None:
@@ -346,7 +346,7 @@ class TestSigners:
 def test_dates_do_not_matter_here(pki: Pki) -> None:
     old = Leaf(not_before=pki.now - 9 * DAY, not_after=pki.now - DAY)
     certificate = pki.issue(old, P256.public_key())
-    assert Credentials.from_pem(pem_of(certificate), key_pem(P256)).chain == der_of(certificate)
+    assert Credentials.from_pem(pem_of(certificate), key_pem(P256)).chain_der == der_of(certificate)
 
 
 @pytest.mark.parametrize(

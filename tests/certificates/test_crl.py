@@ -45,6 +45,7 @@ from tests.required import need_tool
 from handclasp.certificates import explain, revocation_list
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import RevocationLists
+from handclasp.certificates.signature_bounds import signature_problem
 from handclasp.certificates.verify import VerifiedPeer, verify_server_chain
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
@@ -285,11 +286,10 @@ class TestSigner:
         self, pki: Pki, path: list[x509.Certificate], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[object] = []
-        original = revocation_list.signature_problem
 
         def counting(signed: Any) -> str:
             asked.append(signed)
-            return original(signed)
+            return signature_problem(signed)
 
         monkeypatch.setattr(revocation_list, "signature_problem", counting)
         lists = RevocationLists.from_bytes(Crl().of(pki))

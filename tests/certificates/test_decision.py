@@ -85,7 +85,7 @@ class TestStaples:
     def test_a_good_one(self, server: Server) -> None:
         response = server.issuer.ocsp_response(server.certificate)
         for mode in ("check", "require", "ignore"):
-            policy = CertificatePolicy(stapled_ocsp=mode)  # type: ignore[arg-type]
+            policy = CertificatePolicy(stapled_ocsp=mode)
             assert server.accepted(policy, ocsp_response=response).verified
 
     def test_a_revoked_certificate(self, server: Server) -> None:
@@ -141,11 +141,11 @@ class TestRevocationLists:
     def test_clients(self, now: datetime) -> None:
         pki = Pki()
         client = pki.client("Jane Doe")
-        leaf = x509.load_der_x509_certificate(client.chain[0])
+        leaf = x509.load_der_x509_certificate(client.chain_der[0])
         lists = RevocationLists.from_bytes(pki.crl([leaf]).public_bytes(Encoding.DER))
         with pytest.raises(CertificateError) as caught:
             policy = CertificatePolicy(crls=lists)
-            verify_client_chain(client.chain, pki.trust, now, policy=policy)
+            verify_client_chain(client.chain_der, pki.trust, now, policy=policy)
         assert caught.value.fault is Fault.CERTIFICATE_REVOKED
 
     def test_a_verdict_is_kept_no_longer_than_the_lists_hold(self, server: Server) -> None:
@@ -168,7 +168,7 @@ class TestTransparency:
         policy = CertificatePolicy(ct_logs=[log])
         assert "0 of 1" in server.refused(Fault.TIMESTAMPS_MISSING, policy)
         client = server.pki.client("Jane Doe")
-        assert verify_client_chain(client.chain, server.pki.trust, now, policy=policy).verified
+        assert verify_client_chain(client.chain_der, server.pki.trust, now, policy=policy).verified
 
 
 class TestTlsaRecords:
@@ -176,7 +176,7 @@ class TestTlsaRecords:
         server = Server(Pki(), now, Leaf(("other.example",), not_after=now - DAY / 2))
         record = TlsaRecord(3, 0, 0, server.chain[0])
         peer = server.accepted(CertificatePolicy(tlsa=[record]))
-        assert peer.path == server.chain[:1]
+        assert peer.path_der == server.chain[:1]
         assert len(server.pki.trust.remembered) == 0
 
     def test_an_authority_s_record_replaces_the_trust_store(self, server: Server) -> None:
@@ -185,7 +185,7 @@ class TestTlsaRecords:
         peer = verify_server_chain(
             server.chain, trust, "localhost", server.now, policy=CertificatePolicy(tlsa=[record])
         )
-        assert peer.path == server.chain
+        assert peer.path_der == server.chain
         with pytest.raises(CertificateError) as caught:
             verify_server_chain(
                 server.chain, trust, "a.test", server.now, policy=CertificatePolicy(tlsa=[record])
@@ -224,7 +224,7 @@ class TestTheRecordOfTheLeaf:
         told = explain(server.chain, "localhost", trust, server.now, policy=policy)
         assert [each.fault for each in told.broken[:1]] == ([] if fault is None else [fault])
         if fault is None:
-            assert server.accepted(policy).path == server.chain[:1]
+            assert server.accepted(policy).path_der == server.chain[:1]
         else:
             server.refused(fault, policy)
 

@@ -156,5 +156,5 @@ def test_by_der_as_pages_take_it(pki: Pki) -> None:
         "pages.test",
     ).run()  # fmt: skip
     page = pair.client.trace.to_html("a title", describe_certificate)
-    assert "good for" in page
-    assert "good for" not in pair.client.trace.to_html("a title")
+    assert "purposes" in page
+    assert "purposes" not in pair.client.trace.to_html("a title")

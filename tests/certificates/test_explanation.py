@@ -25,10 +25,10 @@ from tests.pki import (
 )
 
 from handclasp.certificates import Explanation, explain
-from handclasp.certificates.explanation import MAX_PATHS
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
+from handclasp.certificates.walk import MAX_PATHS
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,33 +82,30 @@ def calls_with_der(der: bytes, pki: Pki, directory: Path) -> dict[str, Callable[
     anchor = pki.certificate.public_bytes(Encoding.DER)
     chains = {
         "alone": [der],
-        "leaf": [der, *pki.server().chain[1:], anchor],
-        "issuer": [pki.server().chain[0], der],
+        "leaf": [der, *pki.server().chain_der[1:], anchor],
+        "issuer": [pki.server().chain_der[0], der],
     }
     calls: dict[str, Callable[[], Any]] = {}
     for place, chain in chains.items():
         for number, policy in enumerate(policies(der)):
-            more: dict[str, Any] = {"policy": policy}
             key = f"{place} {number}"
             for trust in (pki.trust, _trusting(der) or pki.trust):
-                calls[f"server {key}"] = lambda c=chain, m=more, t=trust: verify_server_chain(
-                    c, t, "localhost", NOW, **m
-                )
-                calls[f"explain {key}"] = lambda c=chain, m=more, t=trust: json.dumps(
-                    explain(c, "localhost", t, NOW, **m).to_json()
-                )
-            calls[f"client {key}"] = lambda c=chain, m=more: verify_client_chain(
-                c, pki.trust, NOW, policy=CertificatePolicy(profile=m["policy"].profile)
+                given = (chain, trust, "localhost", NOW)
+                calls[f"server {key}"] = partial(verify_server_chain, *given, policy=policy)
+                calls[f"explain {key}"] = partial(explained_as_json, chain, trust, policy)
+            profile = CertificatePolicy(profile=policy.profile)
+            calls[f"client {key}"] = partial(
+                verify_client_chain, chain, pki.trust, NOW, policy=profile
             )
-        calls[f"unverified {place}"] = lambda c=chain: accept_unverified(c)
-        calls[f"vouched {place}"] = lambda c=chain: vouch_for(c)
+        calls[f"unverified {place}"] = partial(accept_unverified, chain)
+        calls[f"vouched {place}"] = partial(vouch_for, chain)
     file = directory / "certificate.pem"
     file.write_bytes(pem_block(der))
-    key = key_pem(KEY)
-    place = directory / "authority"
-    place.mkdir(mode=0o700)
-    (place / KEY_FILE).touch(mode=0o600)
-    (place / KEY_FILE).write_bytes(pem_block(der) + key)
+    own_key = key_pem(KEY)
+    authority = directory / "authority"
+    authority.mkdir(mode=0o700)
+    (authority / KEY_FILE).touch(mode=0o600)
+    (authority / KEY_FILE).write_bytes(pem_block(der) + own_key)
     return calls | {
         "record 3 0 0": lambda: TlsaRecord(3, 0, 0, der),
         "record 2 0 0": lambda: TlsaRecord(2, 0, 0, der).carried_certificate(),
@@ -117,16 +115,20 @@ def calls_with_der(der: bytes, pki: Pki, directory: Path) -> dict[str, Callable[
         "trust DER": lambda: TrustStore.from_der(der).fingerprint,
         "trust file": lambda: TrustStore.from_files(file),
         "trust directory": lambda: TrustStore.from_files(directory),
-        "credentials": lambda: Credentials.from_pem(pem_block(der), key).matches("localhost"),
-        "credentials chain": lambda: Credentials.from_pem(pem_block(der) + pki.pem, key),
+        "credentials": lambda: Credentials.from_pem(pem_block(der), own_key).matches("localhost"),
+        "credentials chain": lambda: Credentials.from_pem(pem_block(der) + pki.pem, own_key),
         "credentials files": lambda: Credentials.load(file, file),
         "credentials signer": lambda: Credentials.from_signer([der], LocalSigner(KEY)),
-        "staple": lambda: Credentials.from_pem(pem_block(der), key).with_staple(b"junk"),
-        "authority": lambda: LocalAuthority.open_or_create(place),
+        "staple": lambda: Credentials.from_pem(pem_block(der), own_key).with_staple(b"junk"),
+        "authority": lambda: LocalAuthority.open_or_create(authority),
         "page": lambda: describe_certificate(der),
         "info": lambda: info_of(der).peer_chain,
         "ssl's form": lambda: peer_certificate(info_of(der)),
     }
+
+
+def explained_as_json(chain: list[bytes], trust: TrustStore, policy: CertificatePolicy) -> str:
+    return json.dumps(explain(chain, "localhost", trust, NOW, policy=policy).to_json())
 
 
 def _trusting(der: bytes) -> TrustStore | None:

@@ -141,7 +141,7 @@ class TestPkcs12:
         (tmp_path / "both.p12").write_bytes(data)
         for source in (data, tmp_path / "both.p12", str(tmp_path / "both.p12")):
             loaded = Credentials.from_pkcs12(source, password)
-            assert loaded.chain == der_of(leaf, issuer, pki.certificate)
+            assert loaded.chain_der == der_of(leaf, issuer, pki.certificate)
             assert loaded.schemes == ("ecdsa_secp256r1_sha256",)
 
     @pytest.mark.parametrize("how", ["", "-legacy", "-certpbe NONE -keypbe NONE", "-nomac"])
@@ -152,7 +152,7 @@ class TestPkcs12:
         (tmp_path / "all.pem").write_bytes(key_pem(P256) + pem_of(leaf, issuer))
         openssl(tmp_path, f"pkcs12 -export -in all.pem -out p12 -passout pass:secret {how}")
         loaded = Credentials.from_pkcs12(tmp_path / "p12", "secret")
-        assert loaded.chain == der_of(leaf, issuer)
+        assert loaded.chain_der == der_of(leaf, issuer)
 
     def test_mistakes(self, parts: tuple[Pki, x509.Certificate, x509.Certificate]) -> None:
         _, _, leaf = parts
@@ -194,13 +194,13 @@ class TestChainOrder:
         assert len(right) == 4
         for wrong in ([*right[::-1]], [right[0], right[2], right[1], right[3]]):
             loaded = Credentials.from_pem(pem_of(*wrong), key_pem(P256))
-            assert loaded.chain == der_of(*right)
+            assert loaded.chain_der == der_of(*right)
 
     def test_repeated_certificates_count_once(self, pki: Pki) -> None:
         certificate = pki.issue(Leaf(), P256.public_key())
         pem = pem_of(certificate, certificate, pki.certificate)
         expected = der_of(certificate, pki.certificate)
-        assert Credentials.from_pem(pem, key_pem(P256)).chain == expected
+        assert Credentials.from_pem(pem, key_pem(P256)).chain_der == expected
 
     def test_a_certificate_that_does_not_belong_is_refused(self, pki: Pki) -> None:
         certificate = pki.issue(Leaf(), P256.public_key())
@@ -250,13 +250,14 @@ class TestAnyBytes:
     )
     def test_random(self, data: bytes, start: bytes) -> None:
         given_bytes = start + data
-        for load in (
+        loads: tuple[Callable[[], Credentials], ...] = (
             lambda: Credentials.from_pem(given_bytes, given_bytes, "secret"),
             lambda: Credentials.from_pem(SELF_SIGNED, given_bytes),
             lambda: Credentials.from_pkcs12(given_bytes, "secret"),
             lambda: Credentials.raw_public_key(given_bytes),
             lambda: Credentials.raw_public_key_from_signer(given_bytes, LocalSigner(P256)),
-        ):
+        )
+        for load in loads:
             with pytest.raises(ConfigurationError):
                 load()
 
@@ -268,12 +269,13 @@ class TestAnyBytes:
             at = place % len(data)
             return data[:at] if cut else data[:at] + bytes([data[at] ^ flip]) + data[at + 1 :]
 
-        for load in (
+        loads: tuple[Callable[[], Credentials], ...] = (
             lambda: Credentials.from_pem(damaged(SELF_SIGNED), key_pem(P256)),
             lambda: Credentials.from_pem(SELF_SIGNED, damaged(key_pem(P256))),
             lambda: Credentials.from_pkcs12(damaged(SELF_SIGNED_PKCS12)),
             lambda: Credentials.raw_public_key(damaged(key_pem(P256))),
-        ):
+        )
+        for load in loads:
             try:
                 load()
             except ConfigurationError as error:

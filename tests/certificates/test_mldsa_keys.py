@@ -33,7 +33,7 @@ SEED = bytes(range(32))
 
 def expanded(size: str, seed: bytes = SEED) -> bytes:
     """What OpenSSL would write, as far as it is looked at: rho, K, and the public key's hash."""
-    public = KEYS[size].from_seed_bytes(seed).public_key().public_bytes_raw()
+    public: bytes = KEYS[size].from_seed_bytes(seed).public_key().public_bytes_raw()
     start = public[:32] + bytes(32) + hashlib.shake_256(public).digest(64)
     return start + bytes(SIZES[size] - len(start))
 
@@ -126,7 +126,7 @@ def test_seed_and_expanded_key(size: str, form: Callable[[bytes], bytes]) -> Non
     loaded = Credentials.raw_public_key(form(both(size)))
     seed_alone = Credentials.raw_public_key(pem(pkcs8(size, tlv(0x80, SEED))))
     assert loaded.schemes == (f"mldsa{size}",)
-    assert loaded.chain == seed_alone.chain
+    assert loaded.chain_der == seed_alone.chain_der
 
 
 @pytest.mark.parametrize("bits", AES)

@@ -126,7 +126,7 @@ def test_names_are_the_same_whether_read_or_as_they_stand(entries: list[Any]) ->
         *[
             tlv(0x82, each.value.encode())
             if isinstance(each, x509.DNSName)
-            else tlv(0x87, each.value.packed)
+            else tlv(0x87, ipaddress.ip_address(str(each.value)).packed)
             for each in read
         ],
         tlv(0x81, b"a@example"),

@@ -299,7 +299,7 @@ class TestSigner:
     def test_a_responder_out_of_its_dates(
         self, pki: Pki, leaf: x509.Certificate, dates: dict[str, timedelta]
     ) -> None:
-        absolute = {name: pki.now + offset for name, offset in dates.items()}
+        absolute: dict[str, Any] = {name: pki.now + offset for name, offset in dates.items()}
         certificate, key = responder(pki, **absolute)
         assert "is valid from" in self._refused_of(certificate, key, leaf, pki)
 

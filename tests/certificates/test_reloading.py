@@ -70,13 +70,13 @@ def test_a_new_pair_is_taken_over(
     files: Files, reloading: ReloadingCredentials, clock: Clock
 ) -> None:
     first = reloading.current
-    assert first.chain == files.ders(0)
+    assert first.chain_der == files.ders(0)
     files.put(1)
     assert reloading.current is first  # It was looked at just now.
     clock.pass_by()
-    assert reloading.current.chain == files.ders(1)
+    assert reloading.current.chain_der == files.ders(1)
     assert reloading.last_error is None
-    assert first.chain == files.ders(0)
+    assert first.chain_der == files.ders(0)
 
 
 def test_what_did_not_change_is_not_read_again(
@@ -85,7 +85,12 @@ def test_what_did_not_change_is_not_read_again(
     first = reloading.current
     reads: list[Path] = []
     read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read(path))
+
+    def reading(path: Path) -> bytes:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
     for _ in range(5):
         clock.pass_by()
         assert reloading.current is first
@@ -101,9 +106,12 @@ def test_looks_once_a_second_at_most(
 ) -> None:
     looks: list[object] = []
     stat = os.stat
-    monkeypatch.setattr(
-        "handclasp.certificates.reloading.os.stat", lambda path: looks.append(path) or stat(path)
-    )
+
+    def looking(path: Path) -> os.stat_result:
+        looks.append(path)
+        return stat(path)
+
+    monkeypatch.setattr("handclasp.certificates.reloading.os.stat", looking)
     for _ in range(100):
         _ = reloading.current
         clock.pass_by(SECONDS_BETWEEN_LOOKS / 50)
@@ -121,12 +129,12 @@ def test_files_replaced_one_after_the_other(
     first, second = reversed(steps) if key_first else steps
     first()
     clock.pass_by()
-    assert reloading.current.chain == files.ders(0)
+    assert reloading.current.chain_der == files.ders(0)
     assert reloading.last_error is not None
     assert "does not belong" in str(reloading.last_error)
     second()
     clock.pass_by()
-    assert reloading.current.chain == files.ders(1)
+    assert reloading.current.chain_der == files.ders(1)
     assert reloading.last_error is None
 
 
@@ -138,11 +146,11 @@ def test_a_half_written_file(
         files.put(0)
         path.write_bytes(new[:length])
         clock.pass_by()
-        assert reloading.current.chain == files.ders(0)
+        assert reloading.current.chain_der == files.ders(0)
         assert reloading.last_error is not None
     files.put(2)
     clock.pass_by()
-    assert reloading.current.chain == files.ders(2)
+    assert reloading.current.chain_der == files.ders(2)
 
 
 def test_a_file_that_is_gone_and_comes_back(
@@ -156,7 +164,7 @@ def test_a_file_that_is_gone_and_comes_back(
     assert "no file" in str(reloading.last_error)
     away.rename(files.key)
     clock.pass_by()
-    assert reloading.current.chain == files.ders(0)
+    assert reloading.current.chain_der == files.ders(0)
     assert reloading.last_error is None
 
 
@@ -167,10 +175,10 @@ def test_what_failed_is_tried_again_even_if_it_looks_the_same(
     monkeypatch.setattr("handclasp.certificates.reloading._state_of", lambda path: (1,))
     files.chain.write_bytes(files.chains[1])
     clock.pass_by()
-    assert reloading.current.chain == files.ders(0)
+    assert reloading.current.chain_der == files.ders(0)
     files.key.write_bytes(files.keys[1])
     clock.pass_by()
-    assert reloading.current.chain == files.ders(1)
+    assert reloading.current.chain_der == files.ders(1)
 
 
 def test_links_that_are_turned_round(tmp_path: Path, pki: Pki, clock: Clock) -> None:
@@ -185,7 +193,7 @@ def test_links_that_are_turned_round(tmp_path: Path, pki: Pki, clock: Clock) -> 
     link.unlink()
     link.symlink_to("new")
     clock.pass_by()
-    assert reloading.current.chain != before.chain
+    assert reloading.current.chain_der != before.chain_der
 
 
 def test_a_copy_of_the_same_size_and_time_is_seen(files: Files, clock: Clock) -> None:
@@ -196,7 +204,7 @@ def test_a_copy_of_the_same_size_and_time_is_seen(files: Files, clock: Clock) ->
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
     clock.pass_by()
-    assert reloading.current.chain != before.chain
+    assert reloading.current.chain_der != before.chain_der
 
 
 def test_on_error_is_told_once_for_each_error(files: Files, clock: Clock) -> None:
@@ -220,7 +228,7 @@ def test_on_error_cannot_break_anything(files: Files, clock: Clock) -> None:
     reloading = Credentials.auto_reload(files.chain, files.key, on_error=fail, clock=clock)
     files.key.write_bytes(b"")
     clock.pass_by()
-    assert reloading.current.chain == files.ders(0)
+    assert reloading.current.chain_der == files.ders(0)
 
 
 def test_the_error_holds_no_key(
@@ -231,7 +239,9 @@ def test_the_error_holds_no_key(
     _ = reloading.current
     error = reloading.last_error
     assert error is not None
-    assert error.__traceback__ is error.__context__ is error.__cause__ is None
+    assert error.__traceback__ is None
+    assert error.__context__ is None
+    assert error.__cause__ is None
 
 
 def test_the_first_load_must_succeed(files: Files) -> None:
@@ -258,7 +268,7 @@ def test_a_staple_belongs_to_what_is_loaded(
     assert "another certificate" in str(reloading.last_error)
     path.write_bytes(pki.ocsp_response(files.leaves[1]))
     clock.pass_by()
-    assert reloading.current.chain == files.ders(1)
+    assert reloading.current.chain_der == files.ders(1)
     assert reloading.current.staple is not None
     assert reloading.current.staple.current(pki.now) == path.read_bytes()
 
@@ -267,10 +277,10 @@ def test_a_config_gives_the_newest(
     files: Files, reloading: ReloadingCredentials, clock: Clock
 ) -> None:
     config = ServerConfig(credentials=reloading)
-    assert config.credential_list[0].chain == files.ders(0)
+    assert config.credential_list[0].chain_der == files.ders(0)
     files.put(1)
     clock.pass_by()
-    assert config.credential_list[0].chain == files.ders(1)
+    assert config.credential_list[0].chain_der == files.ders(1)
 
 
 def test_any_loader_will_do(tmp_path: Path, pki: Pki, clock: Clock) -> None:
@@ -307,7 +317,7 @@ def test_nobody_waits_while_another_looks(files: Files, clock: Clock) -> None:
     finally:
         go_on.set()
         thread.join(30)
-    assert reloading.current.chain == files.ders(1)
+    assert reloading.current.chain_der == files.ders(1)
 
 
 def test_many_threads_see_only_whole_pairs(files: Files, clock: Clock) -> None:
@@ -322,7 +332,7 @@ def test_many_threads_see_only_whole_pairs(files: Files, clock: Clock) -> None:
             (scheme,) = found.schemes
             signature = found.signer.sign(scheme, b"data")
             assert isinstance(signature, bytes)
-            assert signatures.verify(scheme, public_keys[found.chain], signature, b"data")
+            assert signatures.verify(scheme, public_keys[found.chain_der], signature, b"data")
 
     with ThreadPoolExecutor(3) as pool:
         asking = [pool.submit(ask) for _ in range(3)]
@@ -333,7 +343,7 @@ def test_many_threads_see_only_whole_pairs(files: Files, clock: Clock) -> None:
         for each in asking:
             each.result(30)
     clock.pass_by()
-    assert reloading.current.chain == files.ders(29 % 3)
+    assert reloading.current.chain_der == files.ders(29 % 3)
 
 
 # A key that is elsewhere
@@ -344,19 +354,19 @@ def test_a_chain_is_read_again_for_a_signer(files: Files, pki: Pki, clock: Clock
     key = key_of_type("ecdsa-p256", 0)
     signer = Credentials.from_pem(files.chains[0], files.keys[0]).signer
     reloading = Credentials.auto_reload(files.chain, signer=signer, clock=clock)
-    assert reloading.current.chain == files.ders(0)
+    assert reloading.current.chain_der == files.ders(0)
     assert reloading.current.signer is signer
     renewed = pki.issue(Leaf(), key.public_key())
     files.chain.write_bytes(pem_of(renewed))
     clock.pass_by()
-    assert reloading.current.chain == der_of(renewed)
+    assert reloading.current.chain_der == der_of(renewed)
     files.chain.write_bytes(files.chains[1])
     clock.pass_by()
-    assert reloading.current.chain == der_of(renewed)
+    assert reloading.current.chain_der == der_of(renewed)
     assert "is for another key than before" in str(reloading.last_error)
     files.chain.write_bytes(files.chains[0])
     clock.pass_by()
-    assert reloading.current.chain == files.ders(0)
+    assert reloading.current.chain_der == files.ders(0)
     assert reloading.last_error is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -25,7 +26,7 @@ from tests.pki import (
     sign,
 )
 
-from handclasp.certificates import Explanation, explain, explanation
+from handclasp.certificates import Explanation, explain, walk
 from handclasp.certificates.dane import TlsaRecord
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.path import MOST_SIGNED
@@ -49,7 +50,7 @@ def both(
     fault = None
     try:
         proof = verify_server_chain(der_of(*chain), trust, name, NOW)
-        assert der_of(*told.paths[0].certificates) == proof.path
+        assert der_of(*told.paths[0].certificates) == proof.path_der
     except CertificateError as error:
         fault = error.fault
     assert told.accepted is (fault is None)
@@ -196,7 +197,7 @@ def test_a_path_beyond_those_that_the_walk_tries() -> None:
     assert {"signature", "dates", "name constraints"} <= {
         each.rule for each in told.paths[0].findings
     }
-    assert len(told.paths) <= explanation.MAX_PATHS
+    assert len(told.paths) <= walk.MAX_PATHS
 
 
 def test_a_walk_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +207,7 @@ def test_a_walk_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ValueError
 
     middle = ROOT.intermediate()
-    monkeypatch.setattr(explanation, "leaf_findings", failing)
+    monkeypatch.setattr(walk.Walk, "leaf_findings", failing)
     fault, told = both([middle.issue(Leaf(), KEY), middle.certificate], "localhost")
     assert fault is None
     assert (told.paths[0].findings, told.broken) == ((), ())
@@ -276,7 +277,7 @@ class TestManyIssuers:
     def test_the_bound_is_named(self) -> None:
         """Of many certificates with the right key, each might be the good one."""
         key = key_of_type("ecdsa-p256", 340)
-        expired = {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY}
+        expired: dict[str, Any] = {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY}
         above = [
             authority_certificate(
                 "one of many", key.public_key(), ROOT.certificate.subject, ROOT.key, NOW, **expired

@@ -150,7 +150,7 @@ class TestConnecting:
     @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
     def test_a_server_with_a_raw_public_key(self, run: Run, files: Files, version: str) -> None:
         credentials = Credentials.raw_public_key(key_pem(KEY))
-        key = files.write("key.der", credentials.chain[0])
+        key = files.write("key.der", credentials.chain_der[0])
         pin = spki_pin(KEY.public_key())
         config = ServerConfig(credentials=credentials, versions=[version])
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -37,7 +37,7 @@ SCTS = b"\0\x06\0\x04abcd"
 
 
 def leaf_of(credentials: Credentials) -> x509.Certificate:
-    return x509.load_der_x509_certificate(credentials.chain[0])
+    return x509.load_der_x509_certificate(credentials.chain_der[0])
 
 
 def stapled(pki: Authority, credentials: Credentials, **changes: Any) -> Credentials:
@@ -154,7 +154,7 @@ class TestStaples:
 
         def verify(question: VerifyPeer) -> VerifiedPeer:
             asked.append(question)
-            return vouch_for(question.chain)
+            return vouch_for(question.chain_der)
 
         credentials = stapled(pki, pki.server()).with_timestamps(SCTS)
         assert credentials.staple is not None
@@ -188,7 +188,7 @@ class TestAuthorities:
         stranger, known = Pki("another root").client("stranger"), pki.client("known")
         server = ServerConfig(credentials=pki.server(), client_auth=REQUIRED, trust=pki.trust)
         client = ClientConfig(trust=pki.trust, credentials=[stranger, known])
-        assert Pair(client, server).run().client.info.local_chain_der == known.chain
+        assert Pair(client, server).run().client.info.local_chain_der == known.chain_der
         # With nothing that fits, the server's answer tells more than silence would.
         pair = Pair(replace(client, credentials=stranger), server).run()
         assert pair.server.error is not None
@@ -220,7 +220,7 @@ class TestAuthorities:
         client = ClientConfig(credentials=[stranger, known], send_authorities=True, **settings)
         pair = Pair(client, server).run()
         assert pair.established
-        assert pair.client.info.local_chain_der == known.chain
+        assert pair.client.info.local_chain_der == known.chain_der
         assert pair.client.info.peer_verified
         # And so can the callbacks of both.
         server = replace(server, credentials=None, choose_credentials=choose)
@@ -449,9 +449,9 @@ def test_a_verdict_for_another_name_is_refused(pki: Pki) -> None:
     credentials = pki.server("localhost", "other.example")
     verdicts = {
         "another name": lambda q: verify_server_chain(
-            q.chain, pki.trust, "other.example", datetime.now(UTC)
+            q.chain_der, pki.trust, "other.example", datetime.now(UTC)
         ),
-        "another chain": lambda _: vouch_for(pki.server().chain),
+        "another chain": lambda _: vouch_for(pki.server().chain_der),
         "another type": lambda _: vouch_for([raw_credentials("ecdsa-p256")[1]], "RawPublicKey"),
     }
     for verdict in verdicts.values():

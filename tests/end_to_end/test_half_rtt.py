@@ -168,7 +168,7 @@ def refused(pair: Pair) -> None:
     server = pair.server.connection
     assert isinstance(server, ServerConnection)
     assert server.half_rtt_limit == 0
-    with pytest.raises(StateError, match="half_rtt_data=True"):
+    with pytest.raises(StateError, match="between HalfRttReady and HandshakeCompleted"):
         server.send_half_rtt_data(b"x")
 
 
@@ -184,9 +184,14 @@ def test_not_without_the_setting(client: ClientConfig, server: ServerConfig) -> 
     pair = Pair(client, replace(server, half_rtt_data=False))
     pair.carry(pair.client, pair.server)
     assert not pair.server.saw(HalfRttReady)
-    refused(pair)
+    server_connection = pair.server.connection
+    assert isinstance(server_connection, ServerConnection)
+    assert server_connection.half_rtt_limit == 0
+    with pytest.raises(ConfigurationError, match="half_rtt_data=True") as raised:
+        server_connection.send_half_rtt_data(b"x")
+    assert not isinstance(raised.value, StateError)
     with pytest.raises(StateError):
-        pair.server.connection.send_data(b"x")
+        server_connection.send_data(b"x")
 
 
 def test_not_in_tls12(client: ClientConfig, server: ServerConfig) -> None:

@@ -306,8 +306,8 @@ def test_credentials_by_name(
     pair = Pair(client_config, several, name).run()
     talk(pair)
     assert pair.client.info.signature_scheme == scheme
-    assert pair.client.info.peer_chain_der == several.credential_list[number].chain
-    assert pair.server.info.local_chain_der == several.credential_list[number].chain
+    assert pair.client.info.peer_chain_der == several.credential_list[number].chain_der
+    assert pair.server.info.local_chain_der == several.credential_list[number].chain_der
     assert pair.server.info.server_name == name.lower()
 
 
@@ -315,7 +315,7 @@ def test_credentials_by_scheme(client_config: ClientConfig, several: ServerConfi
     client = replace(client_config, signature_schemes=["rsa_pss_rsae_sha256"])
     pair = Pair(client, several, "two.example").run()
     talk(pair)
-    assert pair.client.info.peer_chain_der == several.credential_list[2].chain
+    assert pair.client.info.peer_chain_der == several.credential_list[2].chain_der
 
 
 def test_without_a_match_the_first(several: ServerConfig) -> None:
@@ -323,7 +323,7 @@ def test_without_a_match_the_first(several: ServerConfig) -> None:
     for name in ("three.example", "127.0.0.1", None):
         pair = Pair(client, several, name).run()
         talk(pair)
-        assert pair.client.info.peer_chain_der == several.credential_list[0].chain
+        assert pair.client.info.peer_chain_der == several.credential_list[0].chain_der
 
 
 def test_strict_server_name(client_config: ClientConfig, several: ServerConfig) -> None:
@@ -382,6 +382,21 @@ def test_alpn_without_overlap(client_config: ClientConfig, server_config: Server
     refused(pair, Fault.NO_SHARED_APPLICATION_PROTOCOL)
 
 
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize(("offered", "chosen"), [(["h2"], None), (["h2", "ftp"], "ftp")])
+def test_alpn_that_need_not_overlap(
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    version: str,
+    offered: list[str],
+    chosen: str | None,
+) -> None:
+    lenient = replace(server_config, alpn=["ftp"], allow_alpn_mismatch=True, versions=[version])
+    pair = Pair(replace(client_config, alpn=offered), lenient).run()
+    talk(pair)
+    assert pair.client.info.alpn == pair.server.info.alpn == chosen
+
+
 # Client certificates
 
 
@@ -404,7 +419,7 @@ def test_client_auth(
         return
     talk(pair)
     shown = has_one and auth is not ClientAuth.NONE
-    chain = credentials.chain if shown and credentials is not None else ()
+    chain = credentials.chain_der if shown and credentials is not None else ()
     assert pair.server.info.peer_chain_der == pair.client.info.local_chain_der == chain
     assert pair.server.info.peer_verified is shown
     if shown:
@@ -427,7 +442,7 @@ def test_client_without_a_fitting_scheme_goes_without(
     assert pair.server.info.peer_chain_der == ()
     pair = Pair(replace(client_config, credentials=[rsa, ecdsa]), server).run()
     talk(pair)
-    assert pair.server.info.peer_chain_der == ecdsa.chain
+    assert pair.server.info.peer_chain_der == ecdsa.chain_der
 
 
 # Certificates that do not convince

@@ -149,9 +149,9 @@ def settings_on(path: str, case: Case, leaf: x509.Certificate) -> dict[str, Any]
     if path == "verification is off":
         judged["verify_peer"] = False
     if path == "a callback":
-        judged["verify"] = lambda question: vouch_for(question.chain)
+        judged["verify"] = lambda question: vouch_for(question.chain_der)
     if path == "a callback that takes anybody":
-        judged["verify"] = lambda question: accept_unverified(question.chain)
+        judged["verify"] = lambda question: accept_unverified(question.chain_der)
     return judged
 
 

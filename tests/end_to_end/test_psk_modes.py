@@ -75,7 +75,7 @@ def test_a_ticket_that_is_not_taken_means_a_full_handshake(
     def verify(question: Any) -> Any:
         if not convinced[0]:
             raise ValueError("not any more")
-        return vouch_for(question.chain)
+        return vouch_for(question.chain_der)
 
     more: dict[str, Any] = {"groups": groups} if groups else {}
     client, server = world(pki, client_auth=ClientAuth.OPTIONAL, verify=verify, **more)

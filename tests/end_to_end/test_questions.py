@@ -55,7 +55,7 @@ class RemoteSigner:
 
 
 def remote(credentials: Credentials, change: Any = None) -> Credentials:
-    return Credentials.from_signer(credentials.chain, RemoteSigner(credentials, change))
+    return Credentials.from_signer(credentials.chain_der, RemoteSigner(credentials, change))
 
 
 def answer_all(pair: Pair) -> list[str]:
@@ -106,12 +106,12 @@ def test_every_question_awaited(pki: Pki, server_config: ServerConfig) -> None:
         await asyncio.sleep(0)
         assert question.peer_is_server
         assert question.server_name == "localhost"
-        return verify_server_chain(question.chain, pki.trust, "localhost", pki.now)
+        return verify_server_chain(question.chain_der, pki.trust, "localhost", pki.now)
 
     async def verify_client(question: VerifyPeer) -> VerifiedPeer:
         assert not question.peer_is_server
         assert question.server_name is None
-        return vouch_for(question.chain)
+        return vouch_for(question.chain_der)
 
     async def choose(question: ChooseCredentials) -> Credentials:
         assert question.server_name is None
@@ -141,7 +141,7 @@ def test_every_question_awaited(pki: Pki, server_config: ServerConfig) -> None:
         "VerifyPeer",
     ]
     assert pair.established
-    assert pair.server.info.peer_chain_der == own.chain
+    assert pair.server.info.peer_chain_der == own.chain_der
     assert pair.server.info.peer_verified
     pair.say(pair.client, b"at last")
     assert pair.server.data == b"at last"
@@ -196,7 +196,7 @@ def test_good_data_that_arrives_meanwhile(pki: Pki, client_config: ClientConfig)
     question = pair.server.question
     assert isinstance(question, VerifyPeer)
     assert pair.server.data == b""
-    pair.server.answer(vouch_for(question.chain))
+    pair.server.answer(vouch_for(question.chain_der))
     assert pair.server.saw(HandshakeCompleted) == 1
     assert pair.server.events[-2] == DataReceived(b"one two three")
     assert pair.server.connection.peer_closed
@@ -307,7 +307,7 @@ def test_wrong_signature_of_a_remote_signer_never_leaves(
 
 
 def test_proof_of_another_chain(pki: Pki, server_config: ServerConfig) -> None:
-    other = pki.server("example.org").chain
+    other = pki.server("example.org").chain_der
     client = ClientConfig(verify=lambda question: accept_unverified(other))
     failed(Pair(client, server_config).run(), Fault.CALLBACK_FAILED, by_server=False)
 

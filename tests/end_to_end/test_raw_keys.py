@@ -252,7 +252,7 @@ def test_a_callback_shows_a_raw_key(pki: Pki, version: str) -> None:
 def test_a_callback_judges_a_raw_key(version: str) -> None:
     def verify(question: VerifyPeer) -> Any:
         assert question.certificate_type == RAW
-        return vouch_for(question.chain, question.certificate_type)
+        return vouch_for(question.chain_der, question.certificate_type)
 
     settings: dict[str, Any] = {"verify": verify}
     server = server_of(client_auth=ClientAuth.REQUIRED, client_certificate_types=[RAW], **settings)

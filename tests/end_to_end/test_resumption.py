@@ -14,6 +14,7 @@ from handclasp import (
     CertificatePolicy,
     ClientAuth,
     ClientConfig,
+    ClientConnection,
     ConfigurationError,
     Fault,
     ProtocolError,
@@ -232,8 +233,6 @@ def test_another_trust_store(pki: Pki, version: str) -> None:
 
 @versions
 def test_ports_are_kept_apart(pki: Pki, version: str) -> None:
-    from handclasp import ClientConnection
-
     world = World(pki, version)
     world.meet()
     hellos = [
@@ -242,6 +241,22 @@ def test_ports_are_kept_apart(pki: Pki, version: str) -> None:
     ]
     offered = [len(bytes(each.data_to_send())) for each in hellos]
     assert offered[0] > offered[1] == offered[2]
+
+
+@versions
+def test_a_connection_with_a_store_of_its_own(pki: Pki, version: str) -> None:
+    world, own = World(pki, version), SessionStore()
+
+    def hello(store: SessionStore | None) -> int:
+        connection = ClientConnection(world.client, server_name="localhost", sessions=store)
+        return len(bytes(connection.data_to_send()))
+
+    world.meet()
+    assert hello(own) < hello(None)  # It has nothing, and the config's has a session.
+    with pytest.raises(ConfigurationError, match="config with sessions"):
+        ClientConnection(replace(world.client, sessions=None), server_name="x", sessions=own)
+    with pytest.raises(ConfigurationError, match="sessions"):
+        ClientConnection(world.client, server_name="localhost", sessions=SessionStore)  # type: ignore[arg-type]
 
 
 @versions
@@ -301,7 +316,7 @@ def test_the_last_word_is_asked_again(pki: Pki, version: str) -> None:
     asked: list[object] = []
 
     def confirm(question: Any) -> bool:
-        asked.append(question.peer.path)
+        asked.append(question.peer.path_der)
         return True
 
     world = World(pki, version)
@@ -323,8 +338,8 @@ def test_a_client_is_known_again(pki: Pki, version: str) -> None:
     assert second.client.info.resumed
     for pair in (first, second):
         assert pair.server.info.peer_verified
-        assert pair.server.info.peer_chain_der == credentials.chain
-        assert pair.client.info.local_chain_der == credentials.chain
+        assert pair.server.info.peer_chain_der == credentials.chain_der
+        assert pair.client.info.local_chain_der == credentials.chain_der
 
 
 @versions
@@ -357,7 +372,7 @@ def test_another_callback_in_the_place_of_one_that_is_gone(pki: Pki) -> None:
         # With the config goes its callback, and the next one gets the same address.
         pair = world.meet(client={"choose_credentials": lambda _, mine=credentials: mine})
         seen.append(pair.client.info.resumed)
-        assert pair.server.info.peer_chain_der == credentials.chain
+        assert pair.server.info.peer_chain_der == credentials.chain_der
         del pair
     assert not any(seen)
 
@@ -393,11 +408,11 @@ def test_who_was_not_asked_is_asked(pki: Pki, version: str) -> None:
 def test_a_verdict_on_another_client(pki: Pki, version: str) -> None:
     """The callback judges again, and must judge who it was asked about."""
     judged: list[tuple[bytes, ...]] = []
-    stranger = pki.client("stranger").chain
+    stranger = pki.client("stranger").chain_der
 
     def verify(question: Any) -> VerifiedPeer:
-        judged.append(question.chain)
-        return vouch_for(question.chain if len(judged) == 1 else stranger)
+        judged.append(question.chain_der)
+        return vouch_for(question.chain_der if len(judged) == 1 else stranger)
 
     world = World(pki, version, client_auth=ClientAuth.REQUIRED, verify=verify)
     world.client = replace(world.client, credentials=pki.client("somebody"))

@@ -121,7 +121,7 @@ class Hooks:
 
     def verify(self, role: str) -> Callable[[VerifyPeer], object]:
         def verify(question: VerifyPeer) -> object:
-            kind, chain, now = type(question).__name__, question.chain, self.pki.now
+            kind, chain, now = type(question).__name__, question.chain_der, self.pki.now
             if role == "client":
                 verdict = verify_server_chain(chain, self.pki.trust, "localhost", now)
             else:
@@ -225,7 +225,7 @@ class World:
 
     def _elsewhere(self, role: str, credentials: Credentials) -> Credentials:
         signer: Any = Signer(self.hooks, role, credentials.signer)
-        return Credentials.from_signer(credentials.chain, signer)
+        return Credentials.from_signer(credentials.chain_der, signer)
 
     @property
     def shows(self) -> bool:

@@ -218,7 +218,7 @@ def test_client_certificate(pki: Pki, key_type: str) -> None:
     credentials = pki.client("somebody", key_type=key_type)
     pair = established(pair_of(pki, {**OLD, "credentials": credentials}, server))
     assert pair.server.info.peer_verified
-    assert pair.server.info.peer_chain_der == credentials.chain
+    assert pair.server.info.peer_chain_der == credentials.chain_der
     schemes = pair.server.info.client_signature_scheme, pair.client.info.client_signature_scheme
     assert schemes == (credentials.schemes[0],) * 2
 

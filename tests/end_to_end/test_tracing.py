@@ -417,7 +417,7 @@ def test_waiting_for_a_signer_is_no_work(pki: Pki) -> None:
         async def sign(self, scheme: str, data: bytes) -> bytes:
             return bytes(own.signer.sign(scheme, data))  # type: ignore[arg-type]
 
-    server = ServerConfig(credentials=Credentials.from_signer(own.chain, Elsewhere()))
+    server = ServerConfig(credentials=Credentials.from_signer(own.chain_der, Elsewhere()))
     pair = Pair(ClientConfig(trust=pki.trust), server).run()
     question = pair.server.question
     assert isinstance(question, Sign)

@@ -20,6 +20,7 @@ from handclasp import (
     ServerConfig,
     ServerConnection,
     SessionStore,
+    StateError,
     TicketKeys,
 )
 from handclasp.sessions.replay import FRESHNESS, ReplayFilter
@@ -99,15 +100,25 @@ def test_as_much_as_is_allowed(world: World) -> None:
     pair.run()
     assert early(pair) == bytes(1000)
     assert client.early_data_limit == 0
-    with pytest.raises(ConfigurationError, match="wait for the handshake"):
+    with pytest.raises(StateError, match="wait for the handshake"):
         client.send_early_data(b"x")
 
 
 def test_nothing_without_a_session(pki: Pki) -> None:
     config = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_early_data=True)
     pair = Pair(config, ServerConfig(credentials=pki.server("localhost"), max_early_data=10))
-    with pytest.raises(ConfigurationError, match="takes 0"):
+    with pytest.raises(StateError, match="takes 0"):
         pair.client.connection.send_early_data(b"x")  # type: ignore[union-attr]
+
+
+def test_not_without_the_setting(pki: Pki) -> None:
+    """A wrong setting, and not a call at the wrong time: no later one would be right."""
+    pair = Pair(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server("localhost")))
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="allow_early_data=True") as raised:
+            pair.client.connection.send_early_data(b"x")  # type: ignore[union-attr]
+        assert not isinstance(raised.value, StateError)
+        pair.run()
 
 
 def test_off_unless_both_want_it(pki: Pki, world: World) -> None:

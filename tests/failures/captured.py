@@ -283,7 +283,7 @@ CAPTURED = [
     Captured(
         "early",
         "early data that the server takes; no key log",
-        "the client offers early data, which looks like its answer to what the server said",
+        "the client offers early data, which looks like its answer to the server's messages",
         NOBODY,
         "",
         _KEY_LOG,

@@ -839,7 +839,7 @@ def test_a_middlebox_that_mangles_what_our_server_reads(pki: Pki, tmp_path: Path
 
     story = server_story(ServerConfig(credentials=pki.server()), visit)
     assert (story.diagnosis.fault, story.diagnosis.blame) == ("BAD_RECORD_MAC", "network")
-    assert "the record that came last" in story.shown
+    assert "the last record" in story.shown
 
 
 def test_a_middlebox_that_mangles_what_our_server_says(pki: Pki, tmp_path: Path) -> None:
@@ -862,7 +862,7 @@ def test_a_server_that_never_answers(pki: Pki) -> None:
     assert (story.diagnosis.fault, story.diagnosis.blame) == ("HANDSHAKE_TIMEOUT", "peer")
     assert "in time" in story.diagnosis.cause
     assert "handshake_timeout" in story.diagnosis.fix
-    assert "no more within the time" in story.shown
+    assert "nothing more within the time" in story.shown
     assert "nothing received" in story.shown
 
 

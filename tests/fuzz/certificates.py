@@ -84,11 +84,11 @@ def chain(data: bytes) -> None:
 
 def chain_seeds() -> Iterable[bytes]:
     server, client = material.server(), material.client()
-    leaf = x509.load_der_x509_certificate(server.chain[0])
+    leaf = x509.load_der_x509_certificate(server.chain_der[0])
     staple = material.staple_for(leaf)
     stapled = material.must_staple()
     for number, certificates in enumerate(
-        (server.chain, client.chain, (_der(stapled), server.chain[1]))
+        (server.chain_der, client.chain_der, (_der(stapled), server.chain_der[1]))
     ):
         for flags in (1, 2, 9, 0):
             used = [*certificates, _der(material.authority().certificate)][: 1 + flags % 3]
@@ -127,7 +127,7 @@ def described(data: bytes) -> None:
 
 
 def described_seeds() -> Iterable[bytes]:
-    for certificates in (material.server().chain, material.client().chain):
+    for certificates in (material.server().chain_der, material.client().chain_der):
         yield from certificates
     yield _der(material.authority().certificate)
     yield _der(material.must_staple())
@@ -167,7 +167,7 @@ def file_seeds() -> Iterable[bytes]:
     revoked = material.intermediate().crl([7])
     contents = [
         server,
-        material.server().chain[0],
+        material.server().chain_der[0],
         key_pem(own_key),
         server + key_pem(own_key),
         key_pem(own_key, b"secret"),
@@ -201,13 +201,13 @@ def _trust() -> TrustStore:
 
 @cache
 def _path() -> tuple[x509.Certificate, ...]:
-    chain = [x509.load_der_x509_certificate(der) for der in material.server().chain]
+    chain = [x509.load_der_x509_certificate(der) for der in material.server().chain_der]
     return (*chain, material.authority().certificate)
 
 
 @cache
 def _server_pem() -> bytes:
-    return pem_of(*[x509.load_der_x509_certificate(der) for der in material.server().chain])
+    return pem_of(*[x509.load_der_x509_certificate(der) for der in material.server().chain_der])
 
 
 def _der(certificate: x509.Certificate) -> bytes:

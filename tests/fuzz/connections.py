@@ -205,7 +205,7 @@ def judge(conversation: Conversation, setup: Setup, script: MutantScript) -> Non
         raise AssertionError("complete without the peer's Finished")
     if isinstance(victim, ClientConnection) and setup.client.verify_peer:
         genuine = conversation.mutant.config.credential_list
-        chains = [each.chain for each in genuine]
+        chains = [each.chain_der for each in genuine]
         if info.psk_identity is None and info.peer_chain_der not in chains:
             raise AssertionError("complete with a chain whose key the peer does not hold")
         if info.psk_identity is None and not info.peer_verified:

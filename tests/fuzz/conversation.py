@@ -343,7 +343,7 @@ def _of_tls12(client: ClientConfig, server: ServerConfig) -> list[Setup]:
     old = replace(client, versions=["TLSv1.2"])
     plain = replace(server, credentials=material.server_without_staple(), session_memory=64)
     rsa = _rsa_credentials()
-    stapled = rsa.with_staple(material.staple_for(x509.load_der_x509_certificate(rsa.chain[0])))
+    stapled = rsa.with_staple(material.staple_for(x509.load_der_x509_certificate(rsa.chain_der[0])))
     transport = replace(
         server,
         credentials=stapled,

@@ -73,7 +73,9 @@ def intermediate() -> Authority:
 def server() -> Credentials:
     """A server's chain of two certificates, with a staple."""
     credentials = server_without_staple()
-    return credentials.with_staple(staple_for(x509.load_der_x509_certificate(credentials.chain[0])))
+    return credentials.with_staple(
+        staple_for(x509.load_der_x509_certificate(credentials.chain_der[0]))
+    )
 
 
 @cache

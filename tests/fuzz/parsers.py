@@ -169,7 +169,7 @@ def compression(data: bytes) -> None:
 
 def compression_seeds() -> Iterable[bytes]:
     for number, name in enumerate(available_algorithms()):
-        for content in (b"", b"a", bytes(60000), b"".join(material.server().chain)):
+        for content in (b"", b"a", bytes(60000), b"".join(material.server().chain_der)):
             yield bytes([number]) + len(content).to_bytes(2, "big") + compress(name, content)
 
 

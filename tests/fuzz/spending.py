@@ -314,11 +314,11 @@ def _server_flight(root: Node) -> Attempt:
 def server_flight_seeds() -> Iterator[Node]:
     proofs = [_step("certificate_verify"), _step("finished")]
     request = tls(_message(HandshakeType.CERTIFICATE_REQUEST, _REQUEST13))
-    for certificate in (_certificate13(material.server().chain), _certificate_with_much()):
+    for certificate in (_certificate13(material.server().chain_der), _certificate_with_much()):
         yield _root(_list("flight", [_step("encrypted_extensions"), certificate, *proofs]))
     agreed = tls(_message(HandshakeType.ENCRYPTED_EXTENSIONS, b"\0\4\0\0\0\0"))
     yield _root(
-        _list("flight", [agreed, request, _certificate13(material.server().chain), *proofs])
+        _list("flight", [agreed, request, _certificate13(material.server().chain_der), *proofs])
     )
 
 
@@ -347,7 +347,7 @@ def _certificate_with_much() -> Node:
     """With a staple and timestamps."""
     along = b"\0\x05" + _long(b"\1" + len(_staple()).to_bytes(3, "big") + _staple())
     along += b"\0\x12" + _long(_long(_long(b"a timestamp")))
-    return _certificate13(material.server().chain[:1], _long(along))
+    return _certificate13(material.server().chain_der[:1], _long(along))
 
 
 def _long(data: bytes) -> bytes:
@@ -400,7 +400,7 @@ def _asking(staples: int) -> Callable[[Any], Any]:
 
 def server_flight12_seeds() -> Iterator[Node]:
     end = [_step("server_key_exchange"), _step("server_hello_done")]
-    chain = _certificate12(material.server().chain)
+    chain = _certificate12(material.server().chain_der)
     yield _root(_list("flight", [chain, *end]))
     asks = b"\2\x40\1\0\4\4\3\x08\7\0\x08\0\2\x30\0\0\2\x30\0"
     request = tls(_message(HandshakeType.CERTIFICATE_REQUEST, asks), REQUEST12)
@@ -433,7 +433,11 @@ def _client_flight(root: Node) -> Attempt:
 
 
 def client_flight_seeds() -> Iterator[Node]:
-    for chain in (material.client().chain, material.client().chain[:1], material.server().chain):
+    for chain in (
+        material.client().chain_der,
+        material.client().chain_der[:1],
+        material.server().chain_der,
+    ):
         steps = [_step("certificate_verify"), _step("finished")]
         yield _root(_list("flight", [_certificate13(chain), *steps]))
 
@@ -449,7 +453,7 @@ def _client_flight12(root: Node) -> Attempt:
 
 def client_flight12_seeds() -> Iterator[Node]:
     steps = ("client_key_exchange", "certificate_verify", "change_cipher_spec", "finished")
-    for chain in (material.client().chain, material.server().chain):
+    for chain in (material.client().chain_der, material.server().chain_der):
         yield _root(_list("flight", [_certificate12(chain), *map(_step, steps)]))
 
 
@@ -558,8 +562,8 @@ def certificates_of(told: Explanation) -> list[x509.Certificate]:
 def chain_seeds() -> Iterator[Node]:
     staple = Node("staple", parts=der(_staple()))
     timestamps = Node("timestamps", "2", parts=[Node("timestamp", "2", b"a timestamp")], many=True)
-    chains = [material.server().chain, material.client().chain]
-    chains.append((*material.server().chain, *material.client().chain))
+    chains = [material.server().chain_der, material.client().chain_der]
+    chains.append((*material.server().chain_der, *material.client().chain_der))
     for chain in chains:
         nodes = [Node("certificate", parts=der(each)) for each in chain]
         tree = _list("chain", nodes)
@@ -582,7 +586,7 @@ def _crl(root: Node) -> Attempt:
 def _path() -> tuple[Any, ...]:
     from cryptography import x509
 
-    chain = [x509.load_der_x509_certificate(each) for each in material.server().chain]
+    chain = [x509.load_der_x509_certificate(each) for each in material.server().chain_der]
     return (*chain, material.authority().certificate)
 
 

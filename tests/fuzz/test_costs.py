@@ -45,7 +45,7 @@ def test_what_is_read_is_written_as_it_was() -> None:
 
 
 def test_a_certificate_is_signed_again() -> None:
-    (leaf,) = der(material.server().chain[0]) or ()
+    (leaf,) = der(material.server().chain_der[0]) or ()
     first, second = render(leaf), render(leaf)
     assert first != second
     assert first[4:200] == second[4:200]

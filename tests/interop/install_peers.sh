@@ -18,6 +18,8 @@ main() {
   build_go_peer
   build_java_peer
   install_web_tools
+  # The programs that the tests run on handclasp; `make programs` installs all of them.
+  PYTHON="$python" PROGRAMS="$cache/programs" ONLY=tests bash "$here/../programs/install_programs.sh"
   print_versions
 }
 

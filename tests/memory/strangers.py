@@ -83,7 +83,7 @@ class Scene:
         """With the stranger's authority, so that there is a path that leads nowhere."""
         leaf = self.certificate(purpose, size, number)
         chain = (leaf, *der_of(self.stranger.certificate))
-        return replace(self.any_credentials, chain=chain)
+        return replace(self.any_credentials, chain_der=chain)
 
     @cached_property
     def any_credentials(self) -> Credentials:

@@ -35,7 +35,7 @@ OF_MODULES = {
         "the path of the program", ONE, "The protocols that an installed tshark knows."
     ),
     "certificates.crl._NUMBERS": Cache("none", ONE, "It counts objects of the application's."),
-    "certificates.path._for_clients": Cache("none", ONE, "A constant, imported late."),
+    "certificates.path._without_name": Cache("whether it is a server", "2", "Constants."),
     "certificates.public_suffix._rules": Cache(
         "whether companies' suffixes count", "2", "The list of the installed package."
     ),
@@ -50,6 +50,20 @@ OF_MODULES = {
     "certificates.verify._decide": Cache("none", ONE, "A function that is imported late."),
     "_config.sessions._MADE_HERE": Cache(
         "ticket keys that a config made, held weakly", "as many as there are", "Gone with them."
+    ),
+    "compat.activation._replaced": Cache("none", ONE, "What inject replaced in one class."),
+    "compat.authorities._read_defaults": Cache(
+        "a file or directory of the system, and its state",
+        "8 systems' stores",
+        "The application names them.",
+    ),
+    "compat.authorities._store_of": Cache(
+        "the authorities of a context",
+        "16 stores",
+        "The application loads them; contexts that were given the same share one.",
+    ),
+    "compat.errors._CLASSES": Cache(
+        "a class of ssl and one of this library", "as many as there are", "A peer adds none."
     ),
     "crypto.hkdf.label_head": Cache(
         "a label of this library or an exporter's, and two sizes",
@@ -101,6 +115,9 @@ OF_MODULES = {
 }
 
 OF_OBJECTS = {
+    "adapters.trio_stream.allowing truncation": Cache(
+        "none", ONE, "The same config with another setting of the application's."
+    ),
     "certificates.remembered.RememberedChains": Cache(
         "chain, name and a token of the policy",
         "256 chains and 2 MiB, of at most 16 KiB each",

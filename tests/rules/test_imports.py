@@ -16,7 +16,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "alerts": ("advice", "alerts", "faults", "wire.iana", "values"),
     "errors": ("alerts", "faults", "wire.iana"),
     "limits": ("errors",),
-    "info": ("certificates.evidence", "deferred"),
+    "info": ("certificates.evidence", "deferred", "wire.iana"),
     "private_files": (),
     "values": (),
     "advice": (),
@@ -188,6 +188,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "wire.memoize",
     ),
     "client": (
+        "_config.sessions",
         "certificates.names",
         "certificates.trust",
         "config",
@@ -196,6 +197,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "handshake",
         "keys.epoch",
+        "sessions.store",
         "trace.hooks",
     ),
     "server": (
@@ -208,12 +210,23 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# The adapters and the command line build on what everybody can import.
-OUTER = ("adapters", "cli", "aio", "redis", "__main__", "")
+# The adapters, the look-alike of `ssl` and the command line build on what everybody can import.
+OUTER = ("adapters", "cli", "compat", "ssl", "aio", "asgi", "trio", "redis", "__main__", "")
 
 # What talks to the system: the adapters, and in `capture` the one module that has a program read
 # the files of others. `capture` stands beside the adapters: only the command line imports it.
-ADAPTERS = ("adapters", "cli", "aio", "redis", "", "capture.tshark")
+ADAPTERS = (
+    "adapters",
+    "cli",
+    "compat",
+    "ssl",
+    "aio",
+    "trio",
+    "asgi",
+    "redis",
+    "",
+    "capture.tshark",
+)
 
 # Modules that applications may import besides the package itself: the local authority, what a
 # policy holds, the explanation of a certificate, and the parts of a trace.
@@ -294,14 +307,31 @@ EXCEPTIONS = {
 OPTIONAL = {
     "brotli",
     "certifi",
+    "h11",
+    "hypercorn",
     "idna",
     "jinja2",
     "markupsafe",
     "publicsuffixlist",
     "redis",
+    "trio",
+    "uvicorn",
     "zstandard",
 }
 DEPENDENCIES = {"cryptography", "_typeshed", *OPTIONAL}
+
+# Modules that are nothing without an optional package. Of the others, only the package's namesake
+# imports them with itself.
+WRITTEN_FOR = {
+    "hypercorn": {"adapters.asgi_hypercorn"},
+    "trio": {
+        "adapters.trio",
+        "adapters.trio_accepting",
+        "adapters.trio_duplex",
+        "adapters.trio_stream",
+    },
+    "uvicorn": {"adapters.asgi_uvicorn"},
+}
 
 # Where the defaults of clock and entropy are set; the authority issues certificates and has no
 # part in a connection.
@@ -415,7 +445,7 @@ def test_only_the_command_line_reads_captures() -> None:
 @pytest.mark.parametrize("layer", ["adapters", "cli"])
 def test_the_outside_builds_on_the_public_surface(layer: str) -> None:
     # What can be imported, and the tool that puts an import off.
-    public = public_modules() | {"", "aio", "deferred", *PUBLIC_MODULES}
+    public = public_modules() | {"", "aio", "asgi", "trio", "deferred", *PUBLIC_MODULES}
     wrong = [
         str(Import(module.name, f"{target}:{name}"))
         for module in modules().values()
@@ -476,10 +506,40 @@ def test_the_only_dependency_is_cryptography() -> None:
         strange = outside_imports(module) - DEPENDENCIES - sys.stdlib_module_names
         assert strange == set(), module.name
     for module in modules().values():
-        for node in module.tree.body:
+        own = {package for package, written in WRITTEN_FOR.items() if module.name in written}
+        own |= {"h11"} if "uvicorn" in own else set()  # uvicorn's own dependency.
+        wrong = imported_at_once(module) & (OPTIONAL - own)
+        assert not wrong, f"{module.name} needs what is optional"
+
+
+def imported_at_once(module: Module) -> set[str]:
+    """The names of the modules and packages that are imported together with a module.
+
+    An import that may fail counts, and one for type checkers does not.
+    """
+    found: set[str] = set()
+    blocks = [module.tree.body]
+    while blocks:
+        for node in blocks.pop():
             if isinstance(node, ast.Import):
-                names = {alias.name.partition(".")[0] for alias in node.names}
-                assert not names & OPTIONAL, f"{module.name} needs what is optional"
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names} | {
+                    str(node.module)
+                }
+            elif isinstance(node, ast.Try):
+                blocks.append(node.body)
+    return found | {name.partition(".")[0] for name in found}
+
+
+def test_what_is_written_for_an_optional_package_is_not_imported_unasked() -> None:
+    for package, written in WRITTEN_FOR.items():
+        names = {f"handclasp.{name}" for name in written}
+        for module in modules().values():
+            if module.name in written:
+                assert package in imported_at_once(module)
+            elif module.name != package:
+                assert not names & imported_at_once(module), module.name
 
 
 SELDOM = (

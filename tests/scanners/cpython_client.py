@@ -214,11 +214,11 @@ def _judging(context: ssl.SSLContext) -> dict[str, Any]:
 
     def whoever(question: VerifyPeer) -> VerifiedPeer:
         """A good certificate of anybody: there is no such setting here, and it takes code."""
-        leaf = x509.load_der_x509_certificate(question.chain[0])
+        leaf = x509.load_der_x509_certificate(question.chain_der[0])
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         (name, *_) = names.get_values_for_type(x509.DNSName)
-        verify_server_chain(question.chain, trust, name, now=datetime.now(UTC), policy=policy)
-        return vouch_for(question.chain)
+        verify_server_chain(question.chain_der, trust, name, now=datetime.now(UTC), policy=policy)
+        return vouch_for(question.chain_der)
 
     return {"verify": whoever}
 

@@ -29,10 +29,10 @@ sessions = st.builds(
     max_early_data=st.integers(0, 2**32 - 1),
     server_name=names,
     alpn=names,
-    peer_chain=chains,
+    peer_chain_der=chains,
     ocsp_response=st.none() | st.binary(max_size=20),
     sct_list=st.none() | st.binary(max_size=20),
-    local_chain=chains,
+    local_chain_der=chains,
     signature_scheme=names,
     requested=st.none()
     | st.builds(
@@ -90,10 +90,10 @@ def test_anything_else_is_refused(value: Any) -> None:
         ("received_at", 2**63),
         ("received_at", True),
         ("lifetime", "long"),
-        ("peer_chain", 7),
-        ("peer_chain", "AAAA"),
-        ("peer_chain", {"AAAA": 1}),
-        ("peer_chain", [None]),
+        ("peer_chain_der", 7),
+        ("peer_chain_der", "AAAA"),
+        ("peer_chain_der", {"AAAA": 1}),
+        ("peer_chain_der", [None]),
         ("version", 3),
         ("requested", []),
         ("requested", {"signature_schemes": []}),
@@ -118,7 +118,15 @@ def test_one_wrong_field_is_enough(name: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["secret", "ticket", "authenticated_at", "received_at", "lifetime", "peer_chain", "version"],
+    [
+        "secret",
+        "ticket",
+        "authenticated_at",
+        "received_at",
+        "lifetime",
+        "peer_chain_der",
+        "version",
+    ],
 )
 def test_what_must_be_there_is_not_null(name: str) -> None:
     with pytest.raises(ConfigurationError):

@@ -108,16 +108,16 @@ def test_so_many_bytes_and_no_more(make: Make) -> None:
     """What servers send decides how large a session is, and a count bounds nothing of it."""
     store = make(max_bytes=2**18)
     for number in range(100):
-        store.put(f"{number}", numbered(number, peer_chain=(bytes(8_000),)))
+        store.put(f"{number}", numbered(number, peer_chain_der=(bytes(8_000),)))
         assert held_bytes(store) <= 2**18 + 100
-    assert store.take("99") == numbered(99, peer_chain=(bytes(8_000),))
+    assert store.take("99") == numbered(99, peer_chain_der=(bytes(8_000),))
     assert store.take("0") is None
 
 
 def test_one_server_does_not_push_out_the_others(make: Make) -> None:
     store = make(max_bytes=2**18)
     for number in range(20):
-        store.put(f"{number}", numbered(number, peer_chain=(bytes(7_500),)))
+        store.put(f"{number}", numbered(number, peer_chain_der=(bytes(7_500),)))
     for number in range(100):
         store.put("loud", session(ticket=b"%d" % number + bytes(11_500)))
     assert held_bytes(store) < 2**18
@@ -129,7 +129,7 @@ def test_what_is_too_large_is_not_kept(make: Make) -> None:
     store = make(max_bytes=2**18)
     store.put("key", numbered(1))
     for large in (
-        {"peer_chain": (bytes(2**14),)},
+        {"peer_chain_der": (bytes(2**14),)},
         {"ticket": bytes(2**14)},
         {"ocsp_response": bytes(2**14)},
         {"sct_list": bytes(2**14)},

@@ -54,7 +54,9 @@ def certificate_files(folder: Path) -> tuple[Path, Path, Path]:
 
     pki = Pki()
     chain, key, authority = (folder / name for name in ("chain.pem", "key.pem", "ca.pem"))
-    certificates = [x509.load_der_x509_certificate(der) for der in pki.server("localhost").chain]
+    certificates = [
+        x509.load_der_x509_certificate(der) for der in pki.server("localhost").chain_der
+    ]
     chain.write_bytes(pem_of(*certificates))
     key.write_bytes(key_pem(key_of_type("ecdsa-p256")))
     key.chmod(0o600)  # Otherwise the first line of the server is a warning.

@@ -133,7 +133,7 @@ def test_a_setting_is_no_part_of_a_trace_and_that_is_said(pki: Pki) -> None:
     shown = pki.server()
     found = told(meet(pki, shown, {}), meet(pki, shown, {}, trust=Pki().trust))
     assert found["what the trace does not show"].weight == "cause"
-    assert "whom it trusts" in found["what the trace does not show"].why
+    assert "its trust store" in found["what the trace does not show"].why
 
 
 def test_the_course_of_tls12_goes_up_to_its_end(pki: Pki, plain: Recorded) -> None:

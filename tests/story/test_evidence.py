@@ -65,7 +65,7 @@ def test_what_redact_takes_out_is_called_that(leaf: Leaf, pki: Pki, *, compresse
     recorder = refused(client, pem_of(pki.issue(leaf, KEY.public_key())))
     assert "taken out" not in told(recorder.events)
     lines = told(recorder.redacted(names=True).events)
-    assert "taken out by redact" in lines
+    assert "removed by redact" in lines
     assert "0000 0000" not in lines
 
 

@@ -148,8 +148,8 @@ def test_key_updates_are_told(pki: Pki) -> None:
     client.update_keys()
     shuttle(client, server)
     text = " ".join(narrate(recorder.events).replace("|", " ").split())
-    assert "The client goes over to fresh keys, and asks the other side to do the same." in text
-    assert "The server goes over to fresh keys." in text
+    assert "The client switches to fresh keys, and asks the other side to do the same." in text
+    assert "The server switches to fresh keys." in text
 
 
 @pytest.mark.parametrize("keep", [0, 3, 4, 5, 20, 60])
@@ -159,7 +159,7 @@ def test_rubbish_is_told_and_never_raises(plain: Recorded, keep: int) -> None:
         replace(event, raw=event.raw[:keep]) if isinstance(event, MessageSeen) else event
         for event in plain.server.events
     ]
-    assert "does not follow its definition" in " ".join(narrate(events).replace("|", " ").split())
+    assert "malformed message" in " ".join(narrate(events).replace("|", " ").split())
 
 
 def test_rubbish_inside_extensions_never_raises(plain: Recorded) -> None:
@@ -183,7 +183,7 @@ def test_a_server_that_got_no_hello_is_a_server(pki: Pki) -> None:
         server.receive_data(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert facts_of(recorder.events).role == "server"
     text = narrate(recorder.events)
-    assert "It begins with: GET / HTTP/1.1..Host: localhost" in " ".join(
+    assert "They begin with: GET / HTTP/1.1..Host: localhost" in " ".join(
         text.replace("|", " ").split()
     )
     lines = [line.strip("| ") for line in text.splitlines()]

@@ -160,8 +160,8 @@ def test_the_story_of_an_agreement(agreed: Recorded) -> None:
     assert "bytes, for all to read." in story
     assert "My public half of a secret: secp256r1 (65 bytes), signed with the" in story
     assert "My half of the secret: secp256r1 (65 bytes); both sides can now work it out." in story
-    assert "All that the client sends from here on is encrypted." in story
-    assert "All that the server sends from here on is encrypted." in story
+    assert "Everything that the client sends after this is encrypted." in story
+    assert "Everything that the server sends after this is encrypted." in story
     assert ", secp256r1. On the wire: " in story
 
 
@@ -175,7 +175,7 @@ def test_the_story_of_a_transport(transported: Recorded) -> None:
         story = told(recorder)
         assert "The secret, which I made alone, encrypted to the public key in the" in story
         assert "certificate: 256 bytes that only the holder of the private key can open." in story
-        assert "a secret of the client's making. On the wire" in story
+        assert "a secret made by the client. On the wire" in story
         assert "can now work it out" not in story
     assert "I can do 1 cipher suite." in told(transported.client)
 
@@ -186,13 +186,13 @@ def test_the_story_of_all_the_rest(with_everything: Recorded) -> None:
     assert "The server asks who the client is" in story
     assert "The client shows who it is" in story
     assert "Proof that the client holds the certificate's private key" in story
-    assert "does not follow its definition" not in story
+    assert "malformed message" not in story
 
 
 def test_a_request_for_another_handshake_is_told(agreed: Recorded) -> None:
     raw = write_message(HelloRequest())
     request = MessageSeen(agreed.client.events[-1].at_ns, "received", "application", 0, raw)
-    assert "The server would like to shake hands anew" in told([*agreed.client.events, request])
+    assert "The server asks for a new handshake" in told([*agreed.client.events, request])
 
 
 def test_arrows_show_what_is_encrypted(transported: Recorded, agreed: Recorded) -> None:
@@ -284,7 +284,7 @@ def test_messages_cut_off_anywhere_never_raise(with_everything: Recorded, keep: 
         replace(event, raw=event.raw[:keep]) if isinstance(event, MessageSeen) else event
         for event in with_everything.server.events
     ]
-    assert "does not follow its definition" in told(events)
+    assert "malformed message" in told(events)
 
 
 def test_a_key_exchange_that_cannot_be_read(agreed: Recorded, transported: Recorded) -> None:
@@ -295,14 +295,14 @@ def test_a_key_exchange_that_cannot_be_read(agreed: Recorded, transported: Recor
             else event
             for event in recorded.client.events
         ]
-        assert "in a way that cannot be read here" in told(events)
+        assert "in an unknown form" in told(events)
 
 
 def test_a_key_exchange_without_what_came_before(agreed: Recorded) -> None:
     """A trace may lack its beginning."""
     events = [e for e in agreed.client.events if isinstance(e, MessageSeen)]
     late = [event for event in events if event.message_type == 16]
-    assert "in a way that cannot be read here" in told(late)
+    assert "in an unknown form" in told(late)
     assert facts_of(late).key_exchange is None
 
 

@@ -95,7 +95,10 @@ def test_the_library_without_hooks_is_the_same(pki: Pki, tmp_path: Path) -> None
         theirs = bare.ServerConnection(
             bare.ServerConfig(
                 credentials=bare.Credentials(
-                    **{name: getattr(pki.server(), name) for name in ("chain", "names", "schemes")},
+                    **{
+                        name: getattr(pki.server(), name)
+                        for name in ("chain_der", "names", "schemes")
+                    },
                     signer=pki.server().signer,
                 )
             )

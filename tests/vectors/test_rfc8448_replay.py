@@ -304,7 +304,7 @@ def extensions_of(trace: Trace, message: str) -> dict[int, bytes]:
 
 def take_unverified(question: VerifyPeer) -> VerifiedPeer:
     """The certificates are of 2016, RSA of 1024 bits and self-signed: for the replay only."""
-    return accept_unverified(question.chain)
+    return accept_unverified(question.chain_der)
 
 
 # The resumed handshake of section 4, with 0-RTT data

@@ -23,7 +23,10 @@ DEFAULT_VERSIONS = tuple(SUITES_OF_VERSION)
 
 
 class ClientAuth(Enum):
-    """The request of a server for its clients' certificates (RFC 8446 section 4.3.2)."""
+    """The request of a server for its clients' certificates (RFC 8446 section 4.3.2).
+
+    See `ServerConfig` for an example.
+    """
 
     NONE = "none"
     OPTIONAL = "optional"

@@ -17,21 +17,22 @@ reserve for that: a connection has to be accepted before its address is known.
 
 Complete connections do not count, since what they may cost is the application's affair.
 
-asyncio's own servers accept every connection and cannot be paused, so none of them is used here.
+This module decides, for whichever event loop: `loop_accepting` has the acceptor of asyncio, and
+`trio_accepting` that of trio. Their own servers accept every connection and cannot be paused, so
+none of them is used here.
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from socket import socket
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from handclasp.adapters.pump import Pump
 from handclasp.adapters.room import Guest, Line, Room, share_of
 
 if sys.platform != "win32":
@@ -65,17 +66,60 @@ _REGAIN_SECONDS = 0.1
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, getattr(errno, "WSAEMFILE", errno.EMFILE)}
 
 
-class Acceptor:
-    """Takes connections and lets a pump begin on each.
+class Handle(Protocol):
+    """Something that was planned, and can be cancelled."""
 
-    Where the loop tells that a socket is readable, connections are taken then; a proactor (the
-    loop of Windows) knows no such thing, and is asked for one connection after the other.
+    def cancel(self) -> object:
+        """Do not do it, if it has not been done yet."""
+        ...
+
+
+class Scheduler(Protocol):
+    """The part of an event loop that an acceptor needs."""
+
+    def time(self) -> float:
+        """Return the current time in seconds."""
+        ...
+
+    def call_soon(self, callback: Callable[[], object]) -> Handle:
+        """Call back in the next turn."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> Handle:
+        """Call back after `delay` seconds."""
+        ...
+
+    def add_reader(self, fd: socket, callback: Callable[[], object], /) -> None:
+        """Call back whenever `fd` is readable.
+
+        Raises `NotImplementedError`: this loop does not tell.
+        """
+        ...
+
+    def remove_reader(self, fd: socket, /) -> object:
+        """Do not call back any more."""
+        ...
+
+
+class Entrant(Guest, Protocol):
+    """A connection in its handshake, which can be made to leave."""
+
+    def drop(self, why: str) -> object:
+        """Give up the handshake at once."""
+        ...
+
+
+class Acceptor(ABC):
+    """Takes connections and lets a handshake begin on each.
+
+    Where the loop tells that a socket is readable, connections are taken then. Where it does not, a
+    subclass asks for one after the other.
 
     Args:
         listeners: bound sockets, which the acceptor then owns.
         backlog: how many connections the kernel queues for each of them.
         max_handshakes: how many may be in their handshake at once.
-        make_pump: makes the protocol of a connection.
+        scheduler: the event loop.
     """
 
     def __init__(
@@ -83,41 +127,54 @@ class Acceptor:
         listeners: Sequence[socket],
         backlog: int,
         max_handshakes: int,
-        make_pump: Callable[[], Pump],
-        loop: asyncio.AbstractEventLoop,
+        scheduler: Scheduler,
     ) -> None:
         self._listeners = tuple(listeners)
         self._backlog = backlog
-        self._room = Room(max_handshakes, loop.time)
+        self._room = Room(max_handshakes, scheduler.time)
         self._line = Line(_length_of_line(max_handshakes), self._room.is_stalling)
-        self._may_ask = asyncio.Event()
-        self._may_ask.set()
-        self._look: asyncio.TimerHandle | None = None
-        self._turn: asyncio.Handle | None = None
-        self._make_pump = make_pump
-        self._loop = loop
+        self._look: Handle | None = None
+        self._turn: Handle | None = None
+        self._scheduler = scheduler
+        self._tells = True
+        """Whether the loop tells that a socket is readable."""
         self._watching = False
-        self._retry: asyncio.TimerHandle | None = None
+        self._retry: Handle | None = None
         self._reserve: socket | None = None
         """Holds a descriptor that is given up where a connection cannot be taken without it."""
         self._last_address: Any = None
         """Of the connection that got the descriptor of the reserve."""
         self._is_reserve_taken = False
-        self._regaining: asyncio.Handle | None = None
+        self._regaining: Handle | None = None
         self._regain_seconds = _WAIT_SECONDS
         self._short_at: float | None = None
         """When there was no descriptor left, if that was not long ago."""
         self._reported_at: float | None = None
-        self._asking: list[asyncio.Task[None]] = []
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._retry_seconds = _RETRY_SECONDS
         self._started = False
         self._process = os.getpid()
-        self._closed = asyncio.Event()
+        self._closed = False
+
+    @abstractmethod
+    def _begin(self, sock: socket, address: Any) -> None:
+        """Let the handshake of this connection begin, as an entrant of `_room`."""
+
+    @abstractmethod
+    def _report(self, message: str, error: Exception) -> None:
+        """Report what went wrong on this side."""
+
+    def _begin_asking(self) -> None:
+        """Begin to ask for connections, as the loop does not tell of them."""
+        raise NotImplementedError
+
+    def _let_ask(self, allowed: bool) -> None:
+        """Allow or forbid to ask for a further connection."""
+        del allowed  # A loop that tells is not asked.
 
     @property
     def listeners(self) -> tuple[socket, ...]:
         """The sockets; none once closed."""
-        return () if self._closed.is_set() else self._listeners
+        return () if self._closed else self._listeners
 
     @property
     def is_forked(self) -> bool:
@@ -127,19 +184,19 @@ class Acceptor:
     @property
     def closed(self) -> bool:
         """Whether it has been closed."""
-        return self._closed.is_set()
+        return self._closed
 
     @property
     def active(self) -> bool:
         """Whether connections are taken, as far as there is room."""
-        return self._started and not self._closed.is_set()
+        return self._started and not self._closed
 
     def start(self) -> None:
         """Begin to take connections, where that has not begun.
 
         Raises `OSError`: a socket cannot listen. It may be tried again.
         """
-        if self._started or self._closed.is_set():
+        if self._started or self._closed:
             return
         for listener in self._listeners:
             listener.setblocking(False)
@@ -149,15 +206,14 @@ class Acceptor:
         try:
             self._watch()
         except NotImplementedError:
-            self._asking = [
-                self._loop.create_task(self._ask(listener)) for listener in self._listeners
-            ]
+            self._tells = False
+            self._begin_asking()
 
     def close(self) -> None:
         """Take no more. Handshakes that have begun go on."""
-        if self._closed.is_set():
+        if self._closed:
             return
-        self._closed.set()
+        self._closed = True
         if self.is_forked:
             # A fork's copy: the selector is the parent's as well, and goes on watching for it.
             self._line.close()
@@ -171,26 +227,17 @@ class Acceptor:
         self._close_reserve()
         if self._regaining is not None:
             self._regaining.cancel()
-        for task in self._asking:
-            task.cancel()
         for listener in self._listeners:
             listener.close()
-
-    async def wait_closed(self) -> None:
-        """Wait until it is closed and no handshake goes on."""
-        await self._closed.wait()
-        while tasks := [*self._asking, *self._handshakes]:
-            await asyncio.wait(tasks)
-            self._asking.clear()
 
     # Where the loop tells
 
     def _watch(self) -> None:
         self._retry = None
-        if self._watching or self._is_reserve_taken or self._closed.is_set():
+        if self._watching or self._is_reserve_taken or self._closed:
             return
         for listener in self._listeners:
-            self._loop.add_reader(listener, self._accept_some, listener)
+            self._scheduler.add_reader(listener, partial(self._accept_some, listener))
         self._watching = True
 
     def _look_away(self) -> None:
@@ -200,7 +247,7 @@ class Acceptor:
         if self._watching:
             self._watching = False
             for listener in self._listeners:
-                self._loop.remove_reader(listener)
+                self._scheduler.remove_reader(listener)
 
     def _accept_some(self, listener: socket) -> None:
         """Accept some of the waiting connections, so that accepted ones get their turn too."""
@@ -216,38 +263,25 @@ class Acceptor:
                 if self._make_way(error):
                     continue
                 self._look_away()
-                self._retry = self._loop.call_later(_RETRY_SECONDS, self._watch)
+                self._retry = self._scheduler.call_later(self._retry_seconds, self._watch)
                 return
             self._offer(sock, address)
-
-    # Where it has to be asked
-
-    async def _ask(self, listener: socket) -> None:
-        while True:
-            await self._may_ask.wait()
-            try:
-                sock, address = await self._loop.sock_accept(listener)
-            except OSError as error:
-                if not self._make_way(error):
-                    await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                self._offer(sock, address)
 
     # Where there are no descriptors left
 
     def _make_way(self, error: OSError) -> bool:
         """Give up descriptors because of `error`. Returns whether to accept again at once."""
-        now = self._loop.time()
-        if self._reported_at is None or now >= self._reported_at + _RETRY_SECONDS:
+        now = self._scheduler.time()
+        if self._reported_at is None or now >= self._reported_at + self._retry_seconds:
             self._reported_at = now
-            self._report_to_loop("A connection could not be accepted", error)
-        if error.errno not in _NO_DESCRIPTORS or self._closed.is_set():
+            self._report("A connection could not be accepted", error)
+        if error.errno not in _NO_DESCRIPTORS or self._closed:
             return False
         self._short_at = now
         if self._line.cut():
             return True
         if self._regaining is None:
-            self._regaining = self._loop.call_soon(self._regain)
+            self._regaining = self._scheduler.call_soon(self._regain)
         if self._reserve is None:
             return False
         self._close_reserve()
@@ -264,10 +298,10 @@ class Acceptor:
             return False
         self._is_reserve_taken = True
         self._last_address = address
-        self._may_ask.clear()
+        self._let_ask(False)
         if not self._room.is_full:  # Else `_serve_line` does so.
             self._drop_for(address)
-            if self._closed.is_set():  # by `on_handshake_error`
+            if self._closed:  # by `on_handshake_error`
                 sock.close()
                 return False
         return True
@@ -277,14 +311,14 @@ class Acceptor:
         if self._regaining is not None:
             self._regaining.cancel()
             self._regaining = None
-        if self._closed.is_set():
+        if self._closed:
             return
         if not self._open_reserve():
             if not self._line.cut() and self._is_reserve_taken:
                 self._drop_for(self._last_address)
-                if self._closed.is_set():  # by `on_handshake_error`
+                if self._closed:  # by `on_handshake_error`
                     return
-            self._regaining = self._loop.call_later(self._regain_seconds, self._regain)
+            self._regaining = self._scheduler.call_later(self._regain_seconds, self._regain)
             self._regain_seconds = min(2 * self._regain_seconds, _REGAIN_SECONDS)
             return
         self._is_reserve_taken = False
@@ -300,7 +334,7 @@ class Acceptor:
         """Return whether the process ran out of descriptors within the last second."""
         if self._short_at is None:
             return False
-        if self._loop.time() < self._short_at + _RETRY_SECONDS:
+        if self._scheduler.time() < self._short_at + self._retry_seconds:
             return True
         self._short_at = None
         self._line.restore()
@@ -330,10 +364,10 @@ class Acceptor:
         share = self._line.join(sock, address)
         self._line.shorten()
         if self._line.is_full:
-            self._may_ask.clear()
+            self._let_ask(False)
         patient = self._look is not None and self._room.is_stalling(share)
         if self._turn is None and not patient:
-            self._turn = self._loop.call_soon(self._serve_line)
+            self._turn = self._scheduler.call_soon(self._serve_line)
 
     def _serve_line(self) -> None:
         """Give places to those who wait, as far as there are any."""
@@ -345,16 +379,16 @@ class Acceptor:
         begun = self._displace() if self._line else 0
         self._line.shorten()
         if begun and not self._line.is_patient:
-            self._turn = self._loop.call_soon(self._serve_line)
+            self._turn = self._scheduler.call_soon(self._serve_line)
         elif self._line:
-            self._look = self._loop.call_later(_WAIT_SECONDS, self._serve_line)
+            self._look = self._scheduler.call_later(_WAIT_SECONDS, self._serve_line)
         self._go_on()
 
     def _go_on(self) -> None:
         """Take further connections, unless something is in the way."""
         if not self._line.is_full and not self._is_reserve_taken:
-            self._may_ask.set()
-            if self._started and not self._asking and self._retry is None:
+            self._let_ask(True)
+            if self._started and self._tells and self._retry is None:
                 self._watch()
 
     def _displace(self) -> int:
@@ -371,13 +405,13 @@ class Acceptor:
             self._begin(*self._line.next_of(share))
             self._expel(guest)
             begun += 1
-            if begun == _DISPLACED_AT_ONCE or self._closed.is_set():  # by `on_handshake_error`
+            if begun == _DISPLACED_AT_ONCE or self._closed:  # by `on_handshake_error`
                 break
         return begun
 
     def _expel(self, guest: Guest) -> None:
         self._room.expel(guest)
-        cast(Pump, guest).drop("others needed its place")
+        cast(Entrant, guest).drop("others needed its place")
 
     def _plan_nothing(self) -> None:
         for handle in (self._look, self._turn):
@@ -385,42 +419,14 @@ class Acceptor:
                 handle.cancel()
         self._look = self._turn = None
 
-    # Handshakes
-
-    def _begin(self, sock: socket, address: Any) -> None:
-        pump = self._make_pump()
-        pump.peername, pump.accepted = address, sock
-        self._room.enter(pump, address)
-        task = self._loop.create_task(self._shake_hands(pump, sock))
-        self._handshakes.add(task)
-        task.add_done_callback(partial(self._end, pump, sock))
-
-    async def _shake_hands(self, pump: Pump, sock: socket) -> None:
-        """Keep the slot until the handshake has completed or failed."""
-        try:
-            await self._loop.connect_accepted_socket(lambda: pump, sock)
-            await pump.wait_decided()
-        except Exception as error:
-            sock.close()
-            self._report_to_loop("A connection could not begin", error)
-
-    def _end(self, pump: Pump, sock: socket, task: asyncio.Task[None]) -> None:
-        self._handshakes.discard(task)
-        if task.cancelled():
-            # Somebody ends all tasks. What does not count any more must not go on, and this one
-            # may not even have begun.
-            pump.abort()
-            sock.close()
-        self._room.leave(pump, completed=pump.application is not None)
-        pump.accepted = None
+    def _leave(self, guest: Guest, *, completed: bool) -> None:
+        """Free the place of a connection whose handshake has ended."""
+        self._room.leave(guest, completed=completed)
         if not self._line:
             if not self._room.is_full and not self._is_short():
                 self._room.forgive()
         elif self._turn is None:
-            self._turn = self._loop.call_soon(self._serve_line)
-
-    def _report_to_loop(self, message: str, error: Exception) -> None:
-        self._loop.call_exception_handler({"message": message, "exception": error})
+            self._turn = self._scheduler.call_soon(self._serve_line)
 
 
 def _length_of_line(max_handshakes: int) -> int:

@@ -17,6 +17,21 @@ from handclasp.errors import ConfigurationError
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str]
 
+DEFAULT_CLOSE_TIMEOUT = 30.0
+"""Seconds without progress after which a closing connection is given up, as in asyncio."""
+
+DEFAULT_MAX_HANDSHAKES = 512
+"""More than a core completes in a second, so that honest clients seldom come to be that many."""
+
+DEFAULT_BACKLOG = 1024
+"""asyncio's 100 fill up while the loop is busy, and a client that meets a full queue tries again a
+second later.
+"""
+
+DEFAULT_HELLO_TIMEOUT = 5.0
+"""Seconds. A client's hello comes with its side of the TCP handshake, or a second or three later
+where its packet was lost."""
+
 _OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
 """Arguments of `loop.create_server` that say how a socket is made or bound."""
 

@@ -8,7 +8,7 @@ transport, and a full buffer of the plain transport pauses the application's pro
 backpressure works in both directions.
 
 This file has the public functions; the transport and the pump are in `pump`, and a server's loop of
-accepting connections in `accepting`.
+accepting connections in `accepting` and `loop_accepting`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from contextlib import suppress
 from socket import socket
 from typing import Any, TypeAlias, TypeVar
 
-from handclasp.adapters.accepting import Acceptor
 from handclasp.adapters.addresses import note_addresses
 from handclasp.adapters.arguments import (
+    DEFAULT_BACKLOG,
+    DEFAULT_CLOSE_TIMEOUT,
+    DEFAULT_HELLO_TIMEOUT,
+    DEFAULT_MAX_HANDSHAKES,
     StrPath,
     check_connected,
     check_host_and_port,
@@ -44,6 +47,7 @@ from handclasp.adapters.arguments import (
     server_config,
 )
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.loop_accepting import LoopAcceptor
 from handclasp.adapters.progress import has_unread
 from handclasp.adapters.pump import (
     Connection,
@@ -85,22 +89,6 @@ ClientConnectedCallback: TypeAlias = Callable[
 DEFAULT_LIMIT = 2**16
 """Bytes that a StreamReader holds before it pauses the reading, as in asyncio."""
 
-DEFAULT_CLOSE_TIMEOUT = 30.0
-"""Seconds without progress after which a closing connection is given up, as in asyncio."""
-
-DEFAULT_MAX_HANDSHAKES = 512
-"""More than a core completes in a second, so that honest clients seldom come to be that many."""
-
-DEFAULT_BACKLOG = 1024
-"""asyncio's 100 fill up while the loop is busy, and a client that meets a full queue tries again a
-second later.
-"""
-
-DEFAULT_HELLO_TIMEOUT = 5.0
-"""Seconds. A client's hello comes with its side of the TCP handshake, or a second or three later
-where its packet was lost."""
-
-
 _TURNS_OF_A_READ = 3
 """Of the loop: it sees that a read is complete, tells the transport, which tells its protocol."""
 
@@ -126,6 +114,14 @@ async def open_connection(
     of `ssl` and of asyncio; see `TLSTransport.get_extra_info`. If the peer ends the transport
     without close_notify, reading returns the data that arrived and then raises `TruncationError`. A
     cancelled call leaves nothing open.
+
+    >>> async def main():
+    ...     reader, writer = await aio.open_connection("example.com", 443)
+    ...     print(writer.get_extra_info("handclasp").version)
+    ...     writer.close()
+    ...     await writer.wait_closed()
+    >>> asyncio.run(main())
+    TLSv1.3
 
     Args:
         host, port: the address of the server, unless a connected `sock` is given.
@@ -168,6 +164,8 @@ async def open_unix_connection(
 ) -> StreamPair:
     """Connect to a TLS server at a UNIX socket; everything else is as in `open_connection`.
 
+    See `start_unix_server` for an example.
+
     Args:
         path: the path of the socket, unless a connected `sock` is given.
         server_name: the name that the certificate must cover: a path is not a name.
@@ -196,8 +194,22 @@ async def create_connection(
 ) -> tuple[TLSTransport, ProtocolT]:
     """Connect as `loop.create_connection` does, with a protocol instead of streams.
 
+    The result is a `TLSTransport` and the protocol.
+
     When the handshake is complete, the factory is called, and then the protocol's
     `connection_made`; everything else is as in `open_connection`.
+
+    >>> class Greeter(asyncio.Protocol):
+    ...     def connection_made(self, transport):
+    ...         transport.write(b"hello")
+    ...     def data_received(self, data):
+    ...         print(data)
+    >>> async def main():
+    ...     transport, protocol = await aio.create_connection(Greeter, "example.com", 443)
+    ...     await asyncio.sleep(0.1)
+    ...     transport.close()
+    >>> asyncio.run(main())
+    b'hello'
     """
     where = _where_to_connect(host, port, sock)
     client = _Client(config, host, server_name, port, trace, close_timeout, early_data)
@@ -216,7 +228,10 @@ async def create_unix_connection(
     early_data: bytes | None = None,
     **unknown: Any,
 ) -> tuple[TLSTransport, ProtocolT]:
-    """Connect to a UNIX socket with a protocol; see the functions above."""
+    """Connect to a UNIX socket with a protocol; see the functions above.
+
+    See `create_unix_server` for an example.
+    """
     refuse_arguments(unknown)
     client = _Client(config, None, server_name, None, trace, close_timeout, early_data)
     return await _connect_protocol(
@@ -245,6 +260,7 @@ async def start_server(
 
     The callback is not called after a failed handshake, which ends only its own connection. Early
     data are in `writer.get_extra_info("early_data")`, and the reader does not return them again.
+    See `TLSServer` for an example.
 
     Args:
         client_connected_cb: a function or coroutine function, as for `asyncio.start_server`.
@@ -296,6 +312,19 @@ async def start_unix_server(
 ) -> TLSServer:
     """Serve TLS at a UNIX socket.
 
+    >>> async def greet(reader, writer):
+    ...     writer.write(b"hello")
+    ...     writer.close()
+    >>> async def main():
+    ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    ...     async with await aio.start_unix_server(greet, "tls.sock", config=config):
+    ...         name = "example.com"
+    ...         reader, writer = await aio.open_unix_connection("tls.sock", server_name=name)
+    ...         print(await reader.read())
+    ...         writer.close()
+    >>> asyncio.run(main())
+    b'hello'
+
     Args:
         path: the path to listen on, unless a bound `sock` is given. An existing socket is replaced.
         kwds: as for `create_unix_server`.
@@ -326,6 +355,14 @@ async def create_server(
 
     When a handshake is complete, the factory is called, and then the protocol's `connection_made`;
     everything else is as in `start_server`.
+
+    >>> async def main():
+    ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    ...     server = await aio.create_server(asyncio.Protocol, "localhost", 0, config=config)
+    ...     print(server.is_serving())
+    ...     server.close()
+    >>> asyncio.run(main())
+    True
     """
     refuse_ssl_arguments(kwds)
     check_make_trace(make_trace, kwds)
@@ -364,6 +401,16 @@ async def create_unix_server(
     **unknown: Any,
 ) -> TLSServer:
     """Serve at a UNIX socket, with a protocol for each connection.
+
+    >>> async def main():
+    ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    ...     server = await aio.create_unix_server(asyncio.Protocol, "tls.sock", config=config)
+    ...     transport, protocol = await aio.create_unix_connection(
+    ...         asyncio.Protocol, "tls.sock", server_name="example.com"
+    ...     )
+    ...     transport.close()
+    ...     server.close()
+    >>> asyncio.run(main())
 
     Args:
         path, sock: as for `start_unix_server`.
@@ -405,10 +452,7 @@ async def start_tls(
     """Upgrade a plain connection to TLS; return a new pair, which replaces the old one.
 
     After that, reading from the old reader and writing to the old writer raises `StateError`, and
-    closing the old writer does not affect the connection.
-
-    The role is that of the config: a `ClientConfig` (or None) makes this side the TLS client, a
-    `ServerConfig` the server.
+    closing the old writer does not affect the connection. See `handclasp.aio` for an example.
 
     An attacker on the network may send plaintext just before TLS begins, so that it seems to have
     come through TLS (the STARTTLS injection, RFC 3207 section 6). Hence the application never gets
@@ -420,7 +464,7 @@ async def start_tls(
 
     Args:
         reader, writer: the plain pair, with nobody reading.
-        config: the settings, whose type determines the role.
+        config: a `ClientConfig` (or None) makes this side the client, a `ServerConfig` the server.
         server_name, port: for the client: as for `wrap_client`.
         limit, trace, close_timeout: as for `open_connection`.
         go_ahead: for a server: the bytes to write before TLS begins, such as b"220 Go ahead\\r\\n".
@@ -430,7 +474,8 @@ async def start_tls(
     Raises:
         ProtocolError: there was unread plaintext, or the peer had closed; nothing was sent.
         TLSError: the handshake failed. In both cases the connection is closed.
-        ConfigurationError: somebody is reading, or a setting cannot be honoured.
+        StateError: somebody is reading, or the connection is closed.
+        ConfigurationError: a setting cannot be honoured.
     """
     config = either_config(config)
     is_server = isinstance(config, ServerConfig)
@@ -626,7 +671,7 @@ class _Serving:
             )
             return pump
 
-        acceptor = Acceptor(listeners, self._backlog, self._max_handshakes, make_pump, loop)
+        acceptor = LoopAcceptor(listeners, self._backlog, self._max_handshakes, make_pump, loop)
         return TLSServer(acceptor, clients, loop, start=start, cleanup=cleanup)
 
     def _connection(self, plain: asyncio.Transport) -> ServerConnection:
@@ -701,11 +746,22 @@ class ServerStateError(RuntimeError, StateError):
 
 
 class TLSServer(asyncio.AbstractServer):
-    """The counterpart of `asyncio.Server` for TLS; closing it also ends handshakes in progress."""
+    """The counterpart of `asyncio.Server` for TLS; closing it also ends handshakes in progress.
+
+    >>> async def echo(reader, writer):
+    ...     writer.write(await reader.read(100))
+    ...     writer.close()
+    >>> async def main():
+    ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    ...     async with await aio.start_server(echo, "localhost", 0, config=config) as server:
+    ...         print(isinstance(server, aio.TLSServer), server.is_serving())
+    >>> asyncio.run(main())
+    True True
+    """
 
     def __init__(
         self,
-        acceptor: Acceptor,
+        acceptor: LoopAcceptor,
         clients: ConnectionRegistry,
         loop: asyncio.AbstractEventLoop,
         *,
@@ -840,7 +896,7 @@ def _take_unread(reader: asyncio.StreamReader, plain: asyncio.WriteTransport) ->
     except StopIteration as done:
         unread: bytes = done.value
     except RuntimeError:
-        raise ConfigurationError("start_tls while somebody reads from the reader.") from None
+        raise StateError("start_tls while somebody reads from the reader.") from None
     else:
         return b""
     finally:

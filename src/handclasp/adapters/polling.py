@@ -1,4 +1,16 @@
-"""Waiting for a socket or for another thread, with a deadline."""
+"""Waiting for a socket or for another thread, with a deadline.
+
+>>> import threading
+>>> from handclasp.adapters.polling import HasFileno, acquire, deadline_after, seconds, wait
+>>> def wait_for_data(sock: HasFileno, timeout: float) -> None:
+...     wait(sock, readable=True, writable=False, deadline=deadline_after(seconds(timeout)))
+>>> here, there = socket.socketpair()
+>>> there.sendall(b"hello")
+>>> wait_for_data(here, 10)
+>>> lock = threading.RLock()
+>>> acquire(lock, deadline_after(10), WantRead)
+>>> here.close(); there.close()
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,26 @@
-"""The kernel's view: of written data, of the peer's data, and of the socket."""
+"""The kernel's view: of written data, of the peer's data, and of the socket.
+
+>>> from handclasp.adapters import progress
+>>> here, there = socket.socketpair()
+>>> progress.has_peer(here), progress.is_connected(here), progress.is_listening(here)
+(True, True, False)
+>>> progress.is_readable(here), progress.has_failed(here)
+(False, False)
+>>> progress.shorten_linger(here, 5)
+>>> progress.linger_seconds(here), progress.queued_bytes(here), progress.unsent_in_kernel(here)
+(5, 0, 0)
+>>> there.sendall(b"hello")
+>>> with progress.borrowed(here) as same:
+...     same.recv(100)
+b'hello'
+>>> async def main():
+...     reader, writer = await asyncio.open_connection(sock=here)
+...     print(progress.unsent_bytes(writer.transport), progress.has_unread(writer.transport))
+...     writer.close()
+>>> asyncio.run(main())
+0 False
+>>> there.close()
+"""
 
 from __future__ import annotations
 
@@ -135,6 +157,12 @@ if hasattr(select, "poll"):
         poll.register(sock, select.POLLIN)
         return bool(poll.poll(0))
 
+    def is_writable(sock: Any) -> bool:
+        """Return whether an open socket has room for a short message."""
+        poll = select.poll()
+        poll.register(sock, select.POLLOUT)
+        return bool(poll.poll(0))
+
     def has_failed(sock: Any) -> bool:
         """Return whether an error waits on a socket, such as a reset, that nobody has read."""
         if sock is None or sock.fileno() < 0:
@@ -148,6 +176,10 @@ else:  # Windows
     def is_readable(sock: socket) -> bool:
         """Return whether something has arrived on an open socket, or its end."""
         return bool(select.select([sock], [], [], 0)[0])
+
+    def is_writable(sock: Any) -> bool:
+        """Return whether an open socket has room for a short message."""
+        return bool(select.select([], [sock], [], 0)[1])
 
     def has_failed(sock: Any) -> bool:
         """Return whether an error waits on a socket; it does not tell here."""

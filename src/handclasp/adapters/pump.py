@@ -33,6 +33,7 @@ from handclasp.client import ClientConnection
 from handclasp.errors import (
     ConfigurationError,
     PeerAlertError,
+    StateError,
     TLSError,
 )
 from handclasp.events import (
@@ -80,6 +81,8 @@ class TLSTransport(_FlowControlMixin):
 
     Write buffer limits and back-pressure are those of the plain transport below, and count
     encrypted bytes.
+
+    See `create_connection` for an example.
     """
 
     _start_tls_compatible = False
@@ -137,7 +140,7 @@ class TLSTransport(_FlowControlMixin):
         """Return the protocol that receives the data."""
         application = self._pump.application
         if application is None:
-            raise ConfigurationError("There is no protocol before the handshake is complete.")
+            raise StateError("There is no protocol before the handshake is complete.")
         return application
 
     def is_reading(self) -> bool:

@@ -58,6 +58,11 @@ def connect(
     The addresses of `host` are tried one after the other. If the handshake fails, the socket is
     closed before the exception is raised.
 
+    >>> with handclasp.connect("example.com", 443) as tls:
+    ...     tls.sendall(b"hello")
+    ...     tls.recv(5)
+    b'hello'
+
     Args:
         host: a name or an IP address.
         port: the TCP port.
@@ -117,6 +122,11 @@ def wrap_client(
     handshake fails, the alert is sent as far as possible, and the socket is closed: after bytes
     were exchanged, nobody can use it any more.
 
+    >>> sock = socket.create_connection(("example.com", 443))
+    >>> with handclasp.wrap_client(sock, server_name="example.com") as tls:
+    ...     tls.info.version
+    'TLSv1.3'
+
     Args:
         sock: connected, of type SOCK_STREAM, with the timeout for the `TLSSocket`. A non-blocking
             one requires `handshake=False`.
@@ -159,6 +169,14 @@ def wrap_server(
     the others, and completes the handshake where it serves the client, in a thread or a process. It
     catches `OSError` there, as one failed handshake must not end the server; the socket is then
     already closed. Everything else is as in `wrap_client`.
+
+    Here `listener` is a listening socket:
+
+    >>> config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    >>> sock, address = listener.accept()
+    >>> with handclasp.wrap_server(sock, config) as tls:
+    ...     tls.recv(65536)
+    b'hello'
     """
     config = server_config(config)
     _check_socket(sock, handshake)
@@ -178,6 +196,11 @@ class TLSSocket:
     A `with` block ends with `close()`. If it ends with an exception, no close_notify is sent: the
     peer then sees that the data was truncated, and does not mistake a part of a message for the
     whole.
+
+    >>> with handclasp.connect("example.com", 443) as tls, tls.makefile("rw") as file:
+    ...     print("hello", file=file, flush=True)
+    ...     file.readline().strip()
+    'hello'
 
     Attributes:
         connection: the sans-IO connection inside. Calls that change its state go through the

@@ -2,6 +2,16 @@
 
 Start in `meanings`: `explain_alert` combines the plain meaning of a number with the likely causes
 in the situation in which it arrived. `likely` chooses the causes, by `hello` and `certificates`.
+
+>>> from handclasp.alerts import OwnChain, Situation, explain_alert, likely_causes
+>>> situation = Situation("client", "first_flight", versions=("TLSv1.3",), alpn=("h2",))
+>>> explain_alert(120, situation).sentence
+'The server speaks none of the application protocols that were offered: h2.'
+>>> [cause.fault for cause in likely_causes(120, situation)]
+['NO_SHARED_APPLICATION_PROTOCOL']
+
+The `AlertExplanation` is made of what `summarize` makes of several causes; `other_causes` are the
+rest.
 """
 
 from handclasp.alerts.cause import Cause

@@ -14,6 +14,8 @@ from handclasp.wire.iana import listed
 class Cause:
     """One fault that the peer may have found.
 
+    See `PeerAlertError` for an example.
+
     Attributes:
         fault: its name in the catalogue, as the peer would see it.
         sentence: its meaning in this situation, with the evidence for it.

@@ -1,4 +1,4 @@
-"""What the two ends agreed upon, as one of them would tell it after the handshake."""
+"""The negotiated parameters, as one of the ends would report them after the handshake."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from handclasp.wire.raw_keys import is_raw_public_key
 
 
 def settle(talk: Conversation) -> None:
-    """Note what both agreed upon, where they were seen to finish."""
+    """Record the negotiated parameters if both ends completed the handshake."""
     answer = talk.answer
     if answer is None:
         return
@@ -36,8 +36,7 @@ def settle(talk: Conversation) -> None:
 
 def _info(talk: Conversation, answer: messages.ServerHello) -> ConnectionInfo:
     chain = {role: _chain(talk, role) for role in (CLIENT, SERVER)}
-    viewer = SERVER if talk.gave_up == CLIENT else CLIENT
-    other = OTHER[viewer]
+    other = OTHER[talk.viewer]
     return ConnectionInfo(
         version=talk.version or "",
         cipher_suite=cipher_suite_name(answer.cipher_suite),
@@ -53,10 +52,10 @@ def _info(talk: Conversation, answer: messages.ServerHello) -> ConnectionInfo:
         ),
         peer_chain_der=chain[other],
         peer_verified=False,
-        local_chain_der=chain[viewer],
+        local_chain_der=chain[talk.viewer],
         client_signature_scheme=_signature(talk, CLIENT),
         peer_certificate_type=_type_of(chain[other]),
-        local_certificate_type=_type_of(chain[viewer]),
+        local_certificate_type=_type_of(chain[talk.viewer]),
     )
 
 
@@ -100,14 +99,14 @@ def _alpn(talk: Conversation, answer: messages.ServerHello) -> str | None:
 def _is_resumed(talk: Conversation, answer: messages.ServerHello) -> bool:
     if talk.is_tls13:
         return ExtensionType.PRE_SHARED_KEY in answer.extensions
-    # Only a full handshake has it, with a certificate or without.
+    # Only full handshakes have it, with a certificate or without.
     return not any(isinstance(each, messages12.ServerHelloDone) for _, each in talk.said)
 
 
 def _early_data(talk: Conversation) -> str:
     kind = ExtensionType.EARLY_DATA
     hellos = [each for _, each in talk.said if isinstance(each, messages.ClientHello)]
-    if not any(kind in hello.extensions for hello in hellos):  # A second one never has it.
+    if not any(kind in hello.extensions for hello in hellos):  # A second hello never has it.
         return "none"
     taken = talk.extension(SERVER, messages.EncryptedExtensions, kind) is not None
     return "accepted" if taken else "rejected"

@@ -1,4 +1,12 @@
-"""Which of the conversations in a capture is the one to tell."""
+"""The choice of the conversation, among those of a capture, to explain.
+
+>>> from handclasp.capture.choice import first_of_tls
+>>> from handclasp.capture.stream import Address, Piece, Stream
+>>> client = ClientConnection(server_name="example.com")
+>>> ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+>>> first_of_tls({7: Stream(7, ends, (Piece(0, 0, client.data_to_send()),))})
+7
+"""
 
 from __future__ import annotations
 
@@ -8,13 +16,14 @@ from handclasp.capture.stream import CaptureError, Stream
 
 
 def first_of_tls(streams: Mapping[int, Stream | CaptureError]) -> int:
-    """The number of the first conversation with a ClientHello from which no byte is missing.
+    """Return the number of the first conversation with a ClientHello and no missing bytes.
 
-    If there is none, that of the first with a ClientHello; if there is none either, that of the
-    first with a ServerHello. Raises `CaptureError` where none of them is TLS.
+    If there is none, it is the first one with a ClientHello, or else the first one with a
+    ServerHello. Raises `CaptureError` if none of them is TLS.
 
     Args:
-        streams: in the order of their first packets, or why they cannot be read.
+        streams: the streams in the order of their first packets, or the reasons why they cannot be
+            read.
     """
     unreadable: list[CaptureError] = []
     with_gaps: int | None = None

@@ -1,4 +1,4 @@
-"""What is known of a conversation while it is followed, and of each of its two ends."""
+"""The state of a conversation that is followed, and of each of its two ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Protection = Protection13 | Protection12
 
 @dataclass(slots=True)
 class Side:
-    """What one end says: its bytes so far, and the keys that stand."""
+    """One end: its bytes so far, and its current keys."""
 
     role: str
     reassembly: HandshakeReassembly
@@ -38,55 +38,56 @@ class Side:
     protection: Protection | None = None
     secret: TrafficSecret | None = None
     blind: str = ""
-    """Protected from here on under keys that are not known, and why not."""
+    """The reason why the keys of its later records are unknown."""
     later: Protection13 | None = None
-    """Application keys that are known although those of the handshake are not."""
+    """The application keys, if they are known although those of the handshake are not."""
     is_keyed: bool = False
-    """Whether it has said something under keys, early data aside."""
+    """True once it has sent anything under keys, except early data."""
     seen: Seen = field(default_factory=Seen)
     skipped: bytearray = field(default_factory=bytearray)
-    """The beginning of what it said before TLS."""
+    """The beginning of its bytes before TLS."""
     skipped_size: int = 0
     skipped_missing: int = 0
     is_searched: bool = False
-    """Whether it is settled where TLS begins in what it says, behind other things."""
+    """True once the beginning of TLS in its bytes is known."""
     spoke: bool = False
-    """Whether it said anything of TLS."""
+    """True once it has sent any TLS."""
     spoke_at: int = 0
-    """When it said something last, alerts aside."""
+    """The time of its last bytes, except alerts."""
     is_alert: bool = False
-    """Whether its last record is an alert, or is taken for one by its size."""
+    """True if its last record is an alert, or counts as one by its size."""
     is_hidden_alert: bool = False
-    """Whether its last record is closed, and is taken for an alert by its type or size."""
+    """True if its last record is encrypted, and counts as an alert by its type or size."""
     heard_at: int = 0
-    """When the first bytes came that are looked at as TLS."""
+    """The time of the first bytes that count as TLS."""
 
 
 _LIMITS = Limits()
 
 
 class Conversation:
-    """What is known of both ends so far.
+    """The known facts about both ends so far.
 
     Attributes:
-        stream: what was captured.
-        keylog: all secrets there are; `secrets` are those of this connection.
-        client: which end of the stream the client is.
+        stream: the captured bytes.
+        keylog: all known secrets; `secrets` are those of this connection.
+        client: the index of the client in the ends of the stream.
         has_hello: whether its ClientHello was captured.
         sides: both ends, by role.
-        began: when the first of it came, in nanoseconds since 1970 (UTC).
-        at: how long after that the bytes came that are looked at.
-        events: with the role that each is of: what sends, as yet seen by nobody.
-        missing: what could not be seen, a sentence each.
-        randoms: of the hellos, by role.
-        version, suite_code, answer: what the server has chosen, and its ServerHello.
-        said: the messages that could be read, with the role of who sent them.
-        last: the last of each kind that each role has sent.
-        gave_up, alert: who sent an alert that ends the connection, and its description.
-        stranger: the end that said something else than TLS, if one did.
-        viewer: the end that the story is seen from.
-        warned: who sent a warning at the end so far, which one, and after how many messages.
-        first_end: when the transport ended first, who ended it, and how.
+        began: the time of its first bytes, in nanoseconds since 1970 (UTC).
+        at: the time of the current bytes, relative to that.
+        events: the events, each with the role of its sender, before a viewer is chosen.
+        missing: the hidden parts, a sentence for each.
+        randoms: the random values of the hellos, by role.
+        version, suite_code, answer: the server's choices, and its ServerHello.
+        said: the readable messages, with the roles of their senders.
+        last: the last message of each kind that each role has sent.
+        gave_up, alert: the sender of an alert that ended the connection, and its description.
+        stranger: the end that sent other bytes than TLS, if one did.
+        viewer: the end from whose side the trace is written.
+        warned: the sender of a warning at the end so far, its number, and the number of messages
+            before it.
+        first_end: the time of the first end of the transport, the role that ended it, and how.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Conversation:
         self.has_hello = has_hello
         self.sides = {role: Side(role, HandshakeReassembly(_LIMITS)) for role in (CLIENT, SERVER)}
         self.sides[CLIENT].skip = start
-        # An end may close before anything is said: a server that is full, for one.
+        # An end may close before any bytes: for example a server that is full.
         parts: list[Piece | StreamEnd] = [*stream.pieces, *stream.endings]
         self.began = min([each.at_ns for each in parts])
         self.at = 0
@@ -122,18 +123,18 @@ class Conversation:
 
     @property
     def is_tls13(self) -> bool:
-        """Whether the two speak TLS 1.3, or a draft of it."""
+        """Whether the version is TLS 1.3, or a draft of it."""
         return self.version is not None and self.version.startswith("TLSv1.3")
 
     @property
     def offers_early_data(self) -> bool:
-        """Whether the client does, and nothing is missing from which it would follow otherwise."""
+        """Whether the client offers it, and no bytes of the server (a refusal) are missing."""
         hello = self.extension(CLIENT, messages.ClientHello, ExtensionType.EARLY_DATA)
         return hello is not None and not self.sides[SERVER].seen.missing
 
     @property
     def may_open_early_data(self) -> bool:
-        """Whether early data may come after the ServerHello, under a key that is known."""
+        """Whether early data may follow the ServerHello, under a known key."""
         return self.offers_early_data and "CLIENT_EARLY_TRAFFIC_SECRET" in self.secrets
 
     @property
@@ -146,21 +147,21 @@ class Conversation:
             return None
 
     def note(self, role: str, event: TraceEvent) -> None:
-        """Add an event of one of the ends."""
+        """Add an event of one end."""
         self.events.append((role, event))
 
     def miss(self, sentence: str) -> None:
-        """Say once what cannot be seen."""
+        """Add a sentence about a hidden part, once."""
         if sentence not in self.missing:
             self.missing.append(sentence)
 
     def extension(
         self, role: str, kind: type[AnyMessage], extension: ExtensionType
     ) -> bytes | None:
-        """What an extension holds in the last message of a kind.
+        """Return the content of an extension in the last message of a kind.
 
-        It is asked for once per record of early data, so it takes the same time however many
-        messages there were.
+        It is called once per record of early data, so its time does not depend on the number of
+        messages.
         """
         found = getattr(self.last.get((role, kind)), "extensions", None)
         data = found.get(extension) if found is not None else None

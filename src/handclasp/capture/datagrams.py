@@ -1,4 +1,19 @@
-"""What stands in UDP datagrams and is not read here, by name: DTLS and QUIC."""
+"""The names of protocols over UDP that are not read here: DTLS and QUIC.
+
+>>> from handclasp.capture.datagrams import (
+...     Exchange, exchanges_in, kind_of, not_read, without_tcp
+... )
+>>> from handclasp.capture.stream import Address
+>>> ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+>>> initial = bytes.fromhex("c3 00000001 08 0102030405060708 00 00 00")
+>>> kind_of(initial)
+'QUIC version 1'
+>>> exchanges = exchanges_in([(*ends, initial)])
+>>> exchanges == [Exchange(ends, 1, "QUIC version 1")]
+True
+>>> not_read(exchanges) in without_tcp(exchanges)
+True
+"""
 
 from __future__ import annotations
 
@@ -11,7 +26,7 @@ from handclasp.wire.iana import version_name
 
 @dataclass(slots=True)
 class Exchange:
-    """What two ends send each other in datagrams; `kind` is empty where it is neither."""
+    """The datagrams between two ends; `kind` is empty for other protocols."""
 
     ends: tuple[Address, Address]
     packets: int = 0
@@ -19,20 +34,20 @@ class Exchange:
 
 
 def exchanges_in(datagrams: Iterable[tuple[Address, Address, bytes]]) -> list[Exchange]:
-    """The exchanges in the order of their first datagrams, each named by the first that tells."""
+    """Return the exchanges in the order of their first datagrams, named by the first known one."""
     found: dict[frozenset[Address], Exchange] = {}
     for source, target, payload in datagrams:
         exchange = found.setdefault(frozenset((source, target)), Exchange((source, target)))
         exchange.packets += 1
         kind = kind_of(payload)
-        # A hello may say more than that, and only the answer has the version that was taken.
+        # A hello may be more specific, and only the answer has the chosen version.
         if not exchange.kind or (_is_vague(exchange.kind) and kind and not _is_vague(kind)):
             exchange.kind = kind
     return list(found.values())
 
 
 def without_tcp(exchanges: Sequence[Exchange]) -> str:
-    """Say that a capture has no TCP connection, and what it has instead."""
+    """Return a sentence that a capture has no TCP connection, and what it has instead."""
     told = "There is no TCP connection in this capture."
     if exchanges and not any(exchange.kind for exchange in exchanges):
         return f"{told} It holds UDP datagrams, which are neither DTLS nor QUIC as far as is seen."
@@ -40,7 +55,7 @@ def without_tcp(exchanges: Sequence[Exchange]) -> str:
 
 
 def not_read(exchanges: Sequence[Exchange]) -> str:
-    """Say which protocols it holds besides that are not read here; empty where it holds none."""
+    """Return a sentence about the other protocols in a capture; empty if there are none."""
     kinds = list(dict.fromkeys(exchange.kind for exchange in exchanges if exchange.kind))
     if not kinds:
         return ""
@@ -48,7 +63,7 @@ def not_read(exchanges: Sequence[Exchange]) -> str:
 
 
 def _is_vague(kind: str) -> bool:
-    """Whether it does not say which version was taken."""
+    """Return whether a kind lacks the chosen version."""
     return kind == "DTLS" or kind.startswith(_OFFER)
 
 
@@ -56,7 +71,7 @@ _OFFER = "DTLS, whose client offers"
 
 
 def kind_of(payload: bytes) -> str:
-    """Which protocol a datagram is of, by its first bytes; empty for all others."""
+    """Return the protocol of a datagram, by its first bytes; empty for all others."""
     if len(payload) < _LEAST:
         return ""
     if 20 <= payload[0] <= 26 and payload[1] == 0xFE and payload[2] in (0xFF, 0xFD, 0xFC):
@@ -64,7 +79,7 @@ def kind_of(payload: bytes) -> str:
     if payload[:3] == b"\x16\x01\x00":
         return "DTLS, in the form of an early OpenSSL"
     if payload[0] & 0xE0 == 0x20 and not payload[0] & 0x10:
-        return ""  # What may be DTLS 1.3 under keys may be anything.
+        return ""  # Encrypted DTLS 1.3 cannot be distinguished from other protocols.
     if payload[0] & 0xC0 in (0xC0, 0x80):
         return _quic(payload)
     return ""
@@ -77,7 +92,7 @@ _DTLS13 = b"\xfe\xfc"
 
 
 def _dtls(payload: bytes) -> str:
-    """The version of a hello: as with TLS, an extension says that it is of DTLS 1.3."""
+    """Return the version of a hello: as with TLS, an extension indicates DTLS 1.3."""
     if payload[0] != _HANDSHAKE or len(payload) < 27:
         return "DTLS"
     message = payload[13]
@@ -93,7 +108,7 @@ def _dtls(payload: bytes) -> str:
 
 
 def _quic(payload: bytes) -> str:
-    """The version in a long header (RFC 9000 section 17.2, RFC 8999)."""
+    """Return the version in a long header (RFC 9000 section 17.2, RFC 8999)."""
     version = int.from_bytes(payload[1:5], "big")
     if len(payload) < 7 + payload[5] or payload[5] > _LONGEST_CONNECTION_ID:
         return ""

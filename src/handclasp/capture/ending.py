@@ -1,4 +1,4 @@
-"""How a conversation ended: who gave up, who has to find out why, and as what that end sees it."""
+"""The end of a conversation: the end that gave up, and the failure as the other one sees it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _STALLED = (
 )
 _UNACKNOWLEDGED = "unacknowledged"
 _LONG_WAIT = 1_000_000_000
-"""Nanoseconds after which whoever leaves has waited for the other end."""
+"""The nanoseconds after which an end that leaves counts as having waited for the other."""
 
 
 def heed_warning(talk: Conversation) -> None:
-    """Take a warning after which the handshake did not go on for more than a warning."""
+    """Treat a warning as fatal if the handshake did not continue after it."""
     is_done = all(side.seen.is_done for side in talk.sides.values())
     if talk.gave_up is None and talk.warned is not None and not is_done:
         role, alert, said = talk.warned
@@ -36,9 +36,10 @@ def heed_warning(talk: Conversation) -> None:
 
 
 def ending_of(talk: Conversation) -> tuple[str, str] | None:
-    """Return who ended the transport before the handshake can have been complete, and how.
+    """Return the end that closed the transport before the handshake can have been complete, and
+    how.
 
-    None where nobody did, or where something is missing that could have completed it.
+    None if there is none, or if missing bytes could have completed it.
     """
     client, server = (talk.sides[role].seen for role in (CLIENT, SERVER))
     is_open = talk.first_end is None or (client.is_done and server.is_done)
@@ -51,7 +52,7 @@ def ending_of(talk: Conversation) -> tuple[str, str] | None:
         return SERVER, _UNACKNOWLEDGED
     waited = at_ns - max(side.spoke_at for side in talk.sides.values())
     if (waited >= _LONG_WAIT or how == "canceled") and role != _next_to_speak(talk):
-        # It is the other end that did not go on.
+        # The other end did not continue.
         return _next_to_speak(talk), f"{waited / 1e9:.1f} s"
     for each in talk.sides.values():
         if each.is_hidden_alert and not each.seen.is_done:
@@ -60,10 +61,10 @@ def ending_of(talk: Conversation) -> tuple[str, str] | None:
 
 
 def _may_have_stalled(talk: Conversation) -> bool:
-    """Return whether a client that left had waited, perhaps for the rest of a flight.
+    """Return whether a client that left had waited, possibly for the rest of a flight.
 
-    Without the keys, only the size of what a server of TLS 1.3 sent suggests that its Finished is
-    among it.
+    Without the keys, only the size of the bytes of a server of TLS 1.3 suggests that they include
+    its Finished.
     """
     if talk.first_end is None:
         return False
@@ -72,7 +73,7 @@ def _may_have_stalled(talk: Conversation) -> bool:
 
 
 def _next_to_speak(talk: Conversation) -> str:
-    """Whose turn it is in a handshake that is not complete."""
+    """Return the end whose turn it is in an incomplete handshake."""
     client, server = talk.sides[CLIENT], talk.sides[SERVER]
     if client.buffer:
         return CLIENT
@@ -85,9 +86,9 @@ def _next_to_speak(talk: Conversation) -> str:
 
 
 def viewer_of(talk: Conversation, ending: tuple[str, str] | None) -> Role:
-    """Return the end that the story is seen from: the one that has to find out what the other did.
+    """Return the end from whose side the trace is written: the one that needs the explanation.
 
-    An alert on something that is no TLS only follows from that.
+    An alert about bytes that are not TLS is only their consequence.
     """
     gave_up = talk.stranger or talk.gave_up or (ending[0] if ending is not None else None)
     return OTHER[gave_up] if gave_up is not None else "client"
@@ -96,7 +97,7 @@ def viewer_of(talk: Conversation, ending: tuple[str, str] | None) -> Role:
 def failure_of(
     talk: Conversation, ending: tuple[str, str] | None, events: Sequence[TraceEvent]
 ) -> Iterator[TraceEvent]:
-    """Tell how it failed, if it did, as the viewer would have noted it."""
+    """Return the failure, if there was one, as the viewer would have recorded it."""
     refused = next((event for event in events if isinstance(event, BytesRefused)), None)
     if refused is not None:
         fault, detail = what_else_it_is(refused.data.ljust(HEADER_SIZE, b"\0"))
@@ -127,7 +128,7 @@ def failure_of(
 def _refused_unseen(
     talk: Conversation, role: str, fault: Fault, events: Sequence[TraceEvent]
 ) -> Failed:
-    """That an end gave up with an alert that nobody can read."""
+    """Return the failure of an end that gave up with an encrypted alert."""
     detail = f"the last record of the {role} is closed and probably an alert"
     failed = _found(talk, TruncationError(fault, detail), events)
     condition = (
@@ -138,7 +139,7 @@ def _refused_unseen(
 
 
 def _gave_up_waiting(talk: Conversation, how_long: str) -> HandshakeTimeoutError:
-    """The viewer waited for the other end, in vain."""
+    """Return the failure of a viewer that waited for the other end in vain."""
     other = OTHER[talk.viewer]
     more = " more" if talk.sides[other].spoke else ""
     detail = f"the {talk.viewer} gave up after {how_long}; the {other} had said nothing{more}"
@@ -147,7 +148,7 @@ def _gave_up_waiting(talk: Conversation, how_long: str) -> HandshakeTimeoutError
 
 
 def _found(talk: Conversation, error: ProtocolError, events: Sequence[TraceEvent]) -> Failed:
-    """What the viewer found, with the alert that it was seen to send, if any."""
+    """Return the fault that the viewer found, with the alert that it sent, if any."""
     other = talk.sides[OTHER[talk.viewer]]
     error.found_by(talk.viewer, nothing_came=not other.spoke)
     sent = [

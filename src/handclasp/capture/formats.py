@@ -1,4 +1,11 @@
-"""What a file of packets begins with, packed or not."""
+"""The file formats of captures, compressed or not.
+
+>>> from handclasp.capture.formats import is_capture, unpacked
+>>> with open("capture.pcap", "rb") as file:
+...     data = file.read()
+>>> is_capture(data), unpacked(data) == data
+(True, True)
+"""
 
 from __future__ import annotations
 
@@ -15,19 +22,20 @@ _STARTS = (
     b"\x28\xb5\x2f\xfd",
     b"\x04\x22\x4d\x18",
 )
-"""pcapng, the six kinds of pcap, and what zstd and lz4 have packed: tshark unpacks it."""
+"""pcapng, the six kinds of pcap, and files compressed by zstd and lz4, which tshark decompresses.
+"""
 _GZIP = b"\x1f\x8b"
 _MOST_UNPACKED = 1 << 28
-"""Bytes of a packed file in which secrets are looked for."""
+"""The bytes of a compressed file that are searched for secrets."""
 
 
 def is_capture(data: bytes) -> bool:
-    """Whether a file that begins so is a capture, of one of the kinds that tshark reads."""
+    """Return whether a file with this beginning is a capture that tshark reads."""
     return data.startswith(_STARTS)
 
 
 def unpacked(data: bytes) -> bytes:
-    """The beginning of what gzip has packed, and all else as it is."""
+    """Return the beginning of data compressed by gzip, and all other data unchanged."""
     if not data.startswith(_GZIP):
         return data
     try:

@@ -1,4 +1,4 @@
-"""Which keys stand for each end's records, out of a key log: or why they are not known."""
+"""The keys of each end's records, from a key log, or the reason why they are unknown."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from handclasp.record.protection13 import Protection13
 from handclasp.trace.events import KeysInstalled
 
 _NEEDS_A_KEY_LOG = (
-    "From here on everything is encrypted, and the secrets of this connection are not at hand. "
-    "To see more, let one of the two ends log them while the connection is made (SSLKEYLOGFILE for "
-    "browsers, curl and others; openssl s_client -keylogfile; handclasp connect --keylog), and "
-    "give the file as --keylog."
+    "Everything after this is encrypted, and the secrets of this connection are not "
+    "available. To see more, let one of the two ends log them while the connection "
+    "is made (SSLKEYLOGFILE for browsers, curl and others; openssl s_client "
+    "-keylogfile; handclasp connect --keylog), and give the file as --keylog."
 )
 _NOT_IN_THIS_KEY_LOG = (
     "The key log has secrets, but none of this connection: what is encrypted stays closed. A line "
@@ -27,7 +27,7 @@ _NOT_IN_THIS_KEY_LOG = (
 
 
 def change_keys(talk: Conversation, side: Side, epoch: str) -> None:
-    """Note that other keys stand from here on: no message reaches across (RFC 8446 section 5.1)."""
+    """Record a change of keys: no message spans it (RFC 8446 section 5.1)."""
     side.epoch = epoch
     if side.reassembly:
         why = Fault.HANDSHAKE_ACROSS_KEY_CHANGE.sentence
@@ -36,7 +36,7 @@ def change_keys(talk: Conversation, side: Side, epoch: str) -> None:
 
 
 def install(talk: Conversation, side: Side, epoch: str, label: str) -> None:
-    """Protect a side's records by the secret of this label from here on (TLS 1.3)."""
+    """Open a side's later records with the secret of this label (TLS 1.3)."""
     change_keys(talk, side, epoch)
     version, draft = talk.version or "", _draft_of(talk.version)
     suite, secret = suite13_of(talk.suite_code), talk.secrets.get(label)
@@ -64,7 +64,7 @@ def install(talk: Conversation, side: Side, epoch: str, label: str) -> None:
 
 
 def next_keys(talk: Conversation, side: Side) -> None:
-    """Install the keys that follow on those of a side (RFC 8446 section 7.2), if it has any."""
+    """Install the next keys of a side (RFC 8446 section 7.2), if it has any."""
     if side.secret is not None:
         change_keys(talk, side, "application")
         side.secret = side.secret.next()
@@ -81,7 +81,7 @@ def _protection13(talk: Conversation, secret: TrafficSecret) -> Protection13:
 
 
 def _why_blind(talk: Conversation, label: str, what: str) -> str:
-    """Why a secret is not there: no key log, none of this connection, or a line is missing."""
+    """Return why a secret is missing: no key log, none of this connection, or a missing line."""
     if not talk.has_hello:
         return f"Without the ClientHello, {what} stays closed."
     if talk.secrets:
@@ -92,7 +92,7 @@ def _why_blind(talk: Conversation, label: str, what: str) -> str:
 
 
 def change_cipher_spec(talk: Conversation, side: Side) -> None:
-    """Protect this end's records from here on (TLS 1.2; RFC 5246 section 7.1)."""
+    """Treat this end's later records as protected (TLS 1.2; RFC 5246 section 7.1)."""
     change_keys(talk, side, "application")
     suite = suite12_of(talk.suite_code) if talk.version == "TLSv1.2" else None
     master = talk.secrets.get("CLIENT_RANDOM")
@@ -112,15 +112,15 @@ def change_cipher_spec(talk: Conversation, side: Side) -> None:
 
 
 _FIRST_DRAFT_READ, _LAST_DRAFT = 20, 29
-"""From the 20th on, the labels of the key schedule are those of TLS 1.3."""
+"""From draft 20 on, the labels of the key schedule are those of TLS 1.3."""
 
 
 def _draft_of(version: str | None) -> int:
-    """The number of a draft of TLS 1.3; of all else one behind the last."""
+    """Return the number of a draft of TLS 1.3; for all others, one after the last draft."""
     name, _, number = (version or "").partition(" draft ")
     return int(number) if name == "TLSv1.3" and number.isdecimal() else _LAST_DRAFT
 
 
 def lacks(label: str, what: str) -> str:
-    """Say that a key log has no such line of this connection, and what stays closed therefore."""
+    """Return a sentence about a missing line of the key log, and what stays encrypted."""
     return f"The key log has secrets of this connection, but not {label}: {what} stays closed."

@@ -1,4 +1,4 @@
-"""The messages and alerts of each end, once their records are open, and what follows from them."""
+"""The messages and alerts in open records, and their consequences."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from handclasp.wire.iana import (
 ALERT_SIZE = 2
 _WARNING = 1
 _OLD_SERVER_HELLO = 40
-"""Bytes up to and with the cipher suite."""
+"""The bytes up to and including the cipher suite."""
 
 
 def take_content(talk: Conversation, side: Side, kind: int, content: bytes) -> None:
-    """Follow what is inside of a record that is open."""
+    """Follow the content of an open record."""
     if kind == ContentType.HANDSHAKE:
         side.reassembly.add(content)
         while (
@@ -35,13 +35,13 @@ def take_content(talk: Conversation, side: Side, kind: int, content: bytes) -> N
     elif kind == ContentType.ALERT and len(content) == ALERT_SIZE:
         take_alert(talk, side, content)
     elif kind == ContentType.CHANGE_CIPHER_SPEC and not talk.is_tls13:
-        change_cipher_spec(talk, side)  # Of a renegotiation.
+        change_cipher_spec(talk, side)  # It belongs to a renegotiation.
 
 
 def take_alert(
     talk: Conversation, side: Side, content: bytes, *, in_the_clear: bool = False
 ) -> None:
-    """Note an alert, and whether its sender gave up with it."""
+    """Record an alert, and whether its sender gave up with it."""
     side.is_alert = True
     talk.note(side.role, AlertSeen(talk.at, "", content[0], content[1]))
     if in_the_clear and side.is_keyed:
@@ -56,7 +56,7 @@ def take_alert(
     if content[1] in (AlertDescription.CLOSE_NOTIFY, AlertDescription.USER_CANCELED):
         return
     if content[0] == _WARNING and not talk.is_tls13:
-        # Whether its sender gave up shows in what follows (RFC 5246 section 7.2.2).
+        # Later bytes show whether its sender gave up (RFC 5246 section 7.2.2).
         talk.warned = side.role, content[1], len(talk.said)
     elif talk.gave_up is None:
         talk.gave_up, talk.alert = side.role, content[1]
@@ -73,7 +73,7 @@ def _message(talk: Conversation, side: Side, raw: bytes) -> None:
     talk.last[side.role, type(message)] = message
     match message:
         case messages.ClientHello():
-            # Or one for a renegotiation, whose keys stand from its ChangeCipherSpec on.
+            # It may also be one for a renegotiation, whose keys apply from its ChangeCipherSpec on.
             talk.randoms[CLIENT] = message.random
             talk.secrets = talk.keylog.of(message.random)
         case messages.ServerHello():
@@ -99,7 +99,7 @@ def _server_hello(talk: Conversation, hello: messages.ServerHello) -> None:
 
 
 def _old_server_hello(talk: Conversation, raw: bytes) -> None:
-    """In drafts of TLS 1.3 before the 22nd, a ServerHello has another form."""
+    """Return a ServerHello of drafts of TLS 1.3 before the 22nd, which have another form."""
     is_draft = raw[0] == HandshakeType.SERVER_HELLO and raw[4:5] == b"\x7f"
     if is_draft and len(raw) >= _OLD_SERVER_HELLO and talk.version is None:
         version = version_name(int.from_bytes(raw[4:6], "big"))

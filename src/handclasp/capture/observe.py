@@ -1,12 +1,22 @@
-"""Following a conversation of others from outside, as the trace that one of them would have made.
+"""The observation of a conversation between others, as the trace that one end would have recorded.
 
-Both directions go through the library's own record protection and key schedule; the keys come
-from a key log, since nothing on the wire gives them away. Where a secret is missing, what is in
-the clear is told all the same, and `Observation.missing` says what it would take to see more.
+Both directions go through the library's own record protection and key schedule. The keys come from
+a key log, since the bytes on the wire do not reveal them. If a secret is missing, the trace has the
+parts in the clear, and `Observation.missing` names what would reveal more.
 
-The trace is seen from the client, unless it was the client that gave up: then from the server,
-which is the one that has to find out why. Nothing is claimed that was not seen: a connection is
-failed where an alert in the clear says so, or where an end leaves before it can have finished.
+The trace is written from the side of the client, unless the client gave up: then from that of the
+server, which needs the explanation. It claims nothing without evidence: a connection has failed if
+an alert in the clear shows it, or if an end leaves before it can have finished.
+
+>>> from handclasp.capture.observe import Observation, observe
+>>> from handclasp.capture.secrets import KeyLog
+>>> from handclasp.capture.stream import Address, Piece, Stream
+>>> client = ClientConnection(server_name="example.com")
+>>> ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+>>> stream = Stream(0, ends, (Piece(0, 0, client.data_to_send()),))
+>>> observation: Observation = observe(stream, KeyLog())
+>>> observation.server_name
+'example.com'
 """
 
 from __future__ import annotations
@@ -48,13 +58,14 @@ from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, what_else_it_is
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What can be told of one conversation.
+    """The observation of one conversation.
 
     Attributes:
-        events: as a recorder at one of the ends would have noted them.
-        began_at_ns: what the events' times count from, in nanoseconds since 1970 (UTC).
+        events: the events, as a recorder at one of the ends would have kept them.
+        began_at_ns: the start of the events' times, in nanoseconds since 1970 (UTC).
         server_name: the name that the client asked for, or None.
-        missing: what could not be seen and what it would take, a sentence each; empty if nothing.
+        missing: the hidden parts and what would reveal them, a sentence for each; empty if there
+            are none.
     """
 
     events: tuple[TraceEvent, ...]
@@ -64,9 +75,9 @@ class Observation:
 
 
 def observe(stream: Stream, keylog: KeyLog) -> Observation:
-    """Follow a conversation from its ClientHello on, or from the ServerHello if that is not there.
+    """Follow a conversation from its ClientHello on, or from the ServerHello if that is missing.
 
-    Raises `CaptureError` where there is neither.
+    Raises `CaptureError` if there is neither.
     """
     found = stream.starts_of_hello()
     if found is not None:
@@ -82,7 +93,6 @@ def _observation(talk: Conversation) -> Observation:
     heed_warning(talk)
     _answered_otherwise(talk)
     _tell_preamble(talk)
-    settle(talk)
     _tell_cut_records(talk)
     seen = [(role, side.seen) for role, side in talk.sides.items()]
     talk.missing += gap_sentences(seen, is_cut=talk.stream.is_cut)
@@ -90,6 +100,7 @@ def _observation(talk: Conversation) -> Observation:
         talk.missing.append(talk.stream.trouble)
     ending = ending_of(talk)
     talk.viewer = viewer_of(talk, ending)
+    settle(talk)
     events = [*_opening(talk, talk.viewer), *_seen_by(talk, talk.viewer)]
     failure = list(failure_of(talk, ending, events))
     outcome, telling = verdict_of(
@@ -140,12 +151,13 @@ def _follow(talk: Conversation) -> None:
 
 
 def _answered_otherwise(talk: Conversation) -> None:
-    """What a server said instead of TLS, if it was waited for in vain."""
+    """Return what a server sent instead of TLS, if it did not answer in TLS."""
     client, server = talk.sides[CLIENT], talk.sides[SERVER]
     if server.spoke or server.seen.is_lost or not talk.has_hello:
         return
     if server.skipped and not client.skipped_size and not server.skipped_missing:
-        # It spoke first, and the client began with TLS: nothing was agreed upon before.
+        # The server sent first, and the client began with TLS: there was no agreement on TLS
+        # before.
         _lose(talk, server, bytes(server.skipped + server.buffer))
         server.skipped.clear()
         server.skipped_size = 0
@@ -156,7 +168,7 @@ def _answered_otherwise(talk: Conversation) -> None:
 
 
 def _tell_cut_records(talk: Conversation) -> None:
-    """Where what an end says breaks off within a record or message, that is said."""
+    """Report an end whose bytes stop within a record or message."""
     for role, side in talk.sides.items():
         if side.seen.is_lost or not (side.buffer or side.reassembly):
             continue
@@ -172,7 +184,7 @@ def _tell_cut_records(talk: Conversation) -> None:
 
 
 def _skip(talk: Conversation, side: Side, data: bytes, missing: int = 0) -> None:
-    """What comes before TLS is counted."""
+    """Count the bytes before TLS."""
     side.skip = max(0, side.skip - len(data))
     side.skipped += data[: _LOOKED_AT - len(side.skipped)]
     side.skipped_size += len(data)
@@ -180,7 +192,7 @@ def _skip(talk: Conversation, side: Side, data: bytes, missing: int = 0) -> None
 
 
 def _gap(talk: Conversation, side: Side, missing: int) -> None:
-    """Where bytes are missing, nobody knows where the next record begins."""
+    """Stop following an end after missing bytes: the start of the next record is unknown."""
     talk.note(side.role, BytesMissing(talk.at, "", missing))
     side.seen.missing += missing
     side.seen.is_lost = True
@@ -199,7 +211,7 @@ def _records(talk: Conversation, side: Side) -> None:
     buffer = side.buffer
     late = talk.sides[CLIENT].skipped_size or not talk.has_hello
     if not side.spoke and side.role == SERVER and late:
-        # Its last words before TLS may come later than the client's first ones of it.
+        # The server's last bytes before TLS may come later than the client's first bytes of TLS.
         found = None if side.is_searched else _FIRST_RECORD.search(buffer, 0, _LOOKED_AT)
         if not side.is_searched and found is None and len(buffer) < _LOOKED_AT:
             return
@@ -254,7 +266,7 @@ def _opening(talk: Conversation, viewer: str) -> Iterator[TraceEvent]:
 
 
 def _seen_by(talk: Conversation, viewer: str) -> Iterator[TraceEvent]:
-    """The events with the direction that they have for one of the ends."""
+    """Yield the events with their directions as seen by one of the ends."""
     for role, event in talk.events:
         if isinstance(
             event,
@@ -273,4 +285,4 @@ def _seen_by(talk: Conversation, viewer: str) -> Iterator[TraceEvent]:
 
 _LOOKED_AT = 4096
 _FIRST_RECORD = re.compile(rb"\x16\x03[\x00-\x04]..\x02|\x15\x03[\x00-\x04]\x00\x02", re.DOTALL)
-"""How a server begins: with a ServerHello, or with an alert."""
+"""The beginning of a server's bytes: a ServerHello, or an alert."""

@@ -1,4 +1,4 @@
-"""What came of an overheard handshake, as far as what was seen says so, and no further."""
+"""The result of an observed handshake, as far as the evidence goes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ Outcome = Literal["complete", "seems_complete", "failed", "unknown"]
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen of one end.
+    """The evidence from one end.
 
     Attributes:
         finished: its Finished was read.
-        may_have_finished: what it said under keys that are not known is such that a Finished must
-            be among it.
-        is_lost: it could not be followed to the end.
-        missing: bytes of it that are not in the capture.
-        is_captured: whether there are packets of it at all.
-        went_on: after the other end may have finished, it said more than an alert.
-        was_short: after that, it said something that is as short as an alert.
-        is_obscure: it is not known which of what it said is early data.
-        step: what the sizes of its closed records have as their greatest common divisor, without
-            those that are full.
-        weighed: how many those are.
+        may_have_finished: its bytes under unknown keys must include a Finished.
+        is_lost: it could not be followed to its end.
+        missing: its bytes that are not in the capture.
+        is_captured: whether there are any packets of it.
+        went_on: after the other end may have finished, it sent more than an alert.
+        was_short: after that, it sent something as short as an alert.
+        is_obscure: it is unknown which of its bytes are early data.
+        step: the greatest common divisor of the sizes of its encrypted records, without full ones.
+        weighed: the number of these records.
     """
 
     finished: bool = False
@@ -41,41 +39,42 @@ class Seen:
     weighed: int = 0
 
     def weigh(self, size: int, *, is_full: bool) -> None:
-        """Take in what a closed record holds: content, its type and padding, in bytes."""
+        """Note the size of an encrypted record: content, type and padding, in bytes."""
         if not is_full:
             self.step, self.weighed = gcd(self.step, size), self.weighed + 1
 
     @property
     def is_padded(self) -> bool:
-        """Whether the sizes of its closed records look as if they were padded to a multiple, so
-        that nothing can be told by them."""
+        """Whether its encrypted records seem to be padded to a multiple, so that their sizes show
+        nothing.
+        """
         if self.weighed == 1:
             return self.step % _USUAL_MULTIPLE == 0
         return self.weighed > 1 and self.step >= _LEAST_MULTIPLE
 
     @property
     def is_done(self) -> bool:
-        """Whether it finished, as far as can be seen."""
+        """Whether it finished, as far as is visible."""
         return self.finished or self.may_have_finished
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing of it is missing that could tell more."""
+        """Whether no evidence of it is missing."""
         return not self.is_lost and not self.missing and self.is_captured
 
 
 _LEAST_MULTIPLE, _USUAL_MULTIPLE = 16, 64
-"""Bytes. That of a single record is believed only where it is round."""
+"""In bytes. That of a single record counts only if it is a round number."""
 
 
 def verdict_of(
     client: Seen, server: Seen, version: str | None, *, has_failed: bool, file_is_cut: bool
 ) -> tuple[Outcome, str]:
-    """The outcome, and a sentence or two on it.
+    """Return the outcome, and a sentence or two about it.
 
     Args:
-        client, server: what was seen of both.
-        version: what was agreed upon; None if that was not seen.
+        client, server: the evidence from both.
+        version: the negotiated version; None if it is unknown.
         has_failed: whether there is evidence that the handshake failed.
         file_is_cut: whether the file could not be read to its end.
     """
@@ -87,30 +86,28 @@ def verdict_of(
         return _without_keys(client, server, version)
     if client.is_obscure and client.is_whole and server.is_whole:
         return "unknown", (
-            "What came of the handshake cannot be seen without the keys: the client offers early "
-            "data, which looks like its answer to what the server said."
+            "The result of the handshake cannot be seen without the keys: the client offers "
+            "early data, which looks like its answer to the server's messages."
         )
     if client.missing or server.missing:
         missing = client.missing + server.missing
         return "unknown", (
-            f"Whether the handshake was completed cannot be told: {missing:,} bytes are missing "
+            f"Whether the handshake was completed is unknown: {missing:,} bytes are missing "
             "in the capture."
         )
     if not (client.is_captured and server.is_captured):
         absent = "server" if client.is_captured else "client"
         return "unknown", (
-            f"Nothing that the {absent} said is in the capture, so that it cannot be told what "
-            "came of the handshake."
+            f"No packets of the {absent} are in the capture, so the result of the handshake "
+            "is unknown."
         )
     if client.is_lost or server.is_lost:
         return "unknown", (
-            "Whether the handshake was completed cannot be told: what was said could not be "
-            "followed to its end."
+            "Whether the handshake was completed is unknown: its bytes could not be followed "
+            "to their end."
         )
     where = "The file breaks off here" if file_is_cut else "The capture ends here"
-    return "unknown", (
-        f"{where}, before the handshake is complete. How it went on cannot be told from it."
-    )
+    return "unknown", (f"{where}, before the handshake is complete. Its result is unknown.")
 
 
 _UNSEEN = "Whether the handshake was completed cannot be seen without the keys"
@@ -144,7 +141,7 @@ def _without_keys(client: Seen, server: Seen, version: str | None) -> tuple[Outc
 
 
 def gap_sentences(seen: Sequence[tuple[str, Seen]], *, is_cut: bool) -> list[str]:
-    """What is missing in a capture, a sentence for each end."""
+    """Return what is missing in a capture, a sentence for each end."""
     told = [
         f"{each.missing:,} bytes that the {role} said are not in the capture. What it says after "
         "them is not read."

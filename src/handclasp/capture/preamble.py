@@ -1,4 +1,4 @@
-"""What a conversation holds where there is no TLS, or before it begins, in plain words."""
+"""The content of a conversation without TLS, or before TLS begins, in plain words."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _NOT_TLS = (
     (re.compile(rb"CONNECT \S+ HTTP/"), "A proxy was asked for a tunnel (CONNECT)."),
 )
 _LOOKED_AT = 4096
-"""Bytes of each end in which what was asked for is looked for."""
+"""The bytes of each end that are searched for a request."""
 
 
 def kind_of_preamble(client: bytes, server: bytes) -> str:
-    """What two ends said to each other before TLS, as far as it is known; else an empty text."""
+    """Return the protocol before TLS, if it is known; otherwise an empty text."""
     client, server = client[:_LOOKED_AT], server[:_LOOKED_AT]
     for pattern, name in _OPENED_BY_CLIENT:
         if pattern.match(client):
@@ -57,7 +57,9 @@ def kind_of_preamble(client: bytes, server: bytes) -> str:
 
 
 def preamble_sentence(sizes: tuple[int, int], missing: int, kind: str) -> str:
-    """That something came before TLS; `sizes` are those of the client and of the server."""
+    """Return a sentence about the bytes before TLS; `sizes` are those of the client and of the
+    server.
+    """
     client, server = sizes
     said = f"{_bytes(client)} of the client and {server:,} of the server"
     if not server:
@@ -70,12 +72,12 @@ def preamble_sentence(sizes: tuple[int, int], missing: int, kind: str) -> str:
 
 
 def opens_with_ssl2(stream: Stream) -> bool:
-    """Whether an end says a hello in the form of SSLv2."""
+    """Return whether an end sends a hello in the form of SSLv2."""
     return any(_is_ssl2_hello(_said(stream, sender)) for sender in (0, 1))
 
 
 def what_instead(stream: Stream) -> str:
-    """What a conversation without a ClientHello is, in a sentence or two."""
+    """Return what a conversation without a ClientHello is, in a sentence or two."""
     said = [_said(stream, sender) for sender in (0, 1)]
     if not any(said):
         return _silence(stream)
@@ -104,8 +106,8 @@ def what_instead(stream: Stream) -> str:
         )
     if not stream.begins:
         return (
-            "The capture begins in the middle of this connection, without a ClientHello: whether "
-            "it is TLS cannot be told."
+            "The capture begins in the middle of this connection, without a ClientHello: "
+            "whether it is TLS is unknown."
         )
     for pattern, told in _NOT_TLS:
         if any(pattern.match(each) for each in said):
@@ -118,9 +120,9 @@ def what_instead(stream: Stream) -> str:
 
 
 def _who_speaks_no_tls(stream: Stream, said: list[bytes]) -> int | None:
-    """The end that begins with something else, where the other one answers in TLS.
+    """Return the end that does not use TLS, if the other one answers in TLS.
 
-    It is the client: a client of TLS would have begun with a ClientHello, and there is none.
+    It is the client: a TLS client would have sent a ClientHello, and there is none.
     """
     if not stream.begins:
         return None
@@ -133,7 +135,7 @@ def _who_speaks_no_tls(stream: Stream, said: list[bytes]) -> int | None:
 
 
 def _could_be_record(data: bytes) -> bool:
-    """Whether bytes begin like a record, of which the rest may not have come."""
+    """Return whether bytes begin like a record, which may be incomplete."""
     return _is_record(data) if len(data) >= HEADER_SIZE else 20 <= data[0] <= 23
 
 
@@ -161,7 +163,7 @@ def _bytes(count: int) -> str:
 
 
 def _said(stream: Stream, sender: int) -> bytes:
-    """The beginning of what an end said."""
+    """Return the beginning of an end's bytes."""
     said = bytearray()
     for piece in stream.pieces:
         if piece.sender == sender:
@@ -182,7 +184,7 @@ def _silence(stream: Stream) -> str:
 
 
 def _is_record(data: bytes) -> bool:
-    """Whether a segment begins like a record of TLS."""
+    """Return whether a segment begins like a TLS record."""
     if len(data) < HEADER_SIZE or not (20 <= data[0] <= 23 and data[1] == 3 and data[2] <= 4):
         return False
     return 0 < int.from_bytes(data[3:5], "big") <= MAX_CIPHERTEXT + 2048
@@ -195,7 +197,7 @@ def _answer(said: list[bytes]) -> str:
 
 
 def _is_ssl2_hello(data: bytes) -> bool:
-    """Whether it is a CLIENT-HELLO in the form of SSL 2.0 (RFC 5246 section E.2)."""
+    """Return whether it is a CLIENT-HELLO in the form of SSL 2.0 (RFC 5246 section E.2)."""
     if len(data) < 11 or not data[0] & 0x80 or data[2] != 1:
         return False
     suites, session, challenge = (int.from_bytes(data[at : at + 2], "big") for at in (5, 7, 9))
@@ -221,7 +223,7 @@ def _ssl2_story(hello: bytes, answer: bytes) -> str:
 
 
 def _records_in_words(data: bytes) -> Iterator[str]:
-    """The first records in the clear, each in a word or two."""
+    """Return the first records in the clear, each in a word or two."""
     at = 0
     while _is_record(data[at:]):
         size = int.from_bytes(data[at + 3 : at + 5], "big")

@@ -1,4 +1,4 @@
-"""Opening records as the connection's own record layer does, in the forms that only others use."""
+"""Record protection in forms that only other implementations use."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from handclasp.wire.iana import ContentType
 from handclasp.wire.records import HEADER_SIZE
 
 _FIRST_WITH_HEADER = 25
-"""The draft of TLS 1.3 from which on the header of a record is authenticated, too."""
+"""The first draft of TLS 1.3 in which the header of a record is authenticated."""
 
 
 class ShortTag12(Protection12):
-    """With the tags of CCM_8 (RFC 6655 section 3)."""
+    """The protection with the tags of CCM_8 (RFC 6655 section 3)."""
 
     tag_size = 8
 
@@ -23,7 +23,7 @@ class ShortTag12(Protection12):
 
 
 class Draft13(Protection13):
-    """As a draft of TLS 1.3 has it."""
+    """The protection of a draft of TLS 1.3."""
 
     __slots__ = ("_draft",)
 
@@ -32,7 +32,7 @@ class Draft13(Protection13):
         self._draft = draft
 
     def open(self, header: Buffer, ciphertext: Buffer) -> bytes:
-        """As in TLS 1.3. An implementation may say that it is of a draft and be of a later one."""
+        """Open as in TLS 1.3. An implementation may announce a draft and follow a later one."""
         sequence = self.sequence
         if self._draft < _FIRST_WITH_HEADER:
             try:
@@ -42,7 +42,7 @@ class Draft13(Protection13):
         return super().open(header, ciphertext)
 
     def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, bytes]:
-        """As in TLS 1.3, by `open`."""
+        """Open one record as in TLS 1.3, by `open`."""
         body = at + HEADER_SIZE
         if buffer[at] != ContentType.APPLICATION_DATA:
             return super().open_record(buffer, at, after)
@@ -50,7 +50,9 @@ class Draft13(Protection13):
 
 
 class ShortTag13(Protection13):
-    """With the tags of CCM_8, so that records may be shorter than any other suite's."""
+    """The protection with the tags of CCM_8, whose records may be shorter than those of other
+    suites.
+    """
 
     shortest = 8 + 1
 

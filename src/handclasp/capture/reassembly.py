@@ -1,4 +1,4 @@
-"""Handshake messages out of records: split and coalesced at any byte (RFC 8446 section 5.1)."""
+"""Handshake messages in records, which split and join them at any byte (RFC 8446 section 5.1)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from handclasp.wire.messages import HEADER_SIZE
 
 
 class HandshakeReassembly:
-    """Collects fragments and gives whole messages.
+    """Collects fragments and returns whole messages.
 
-    The work is linear however small the fragments are, and nothing is set aside before its bytes
-    have come: a message that announces too much is refused by its header.
+    The work is linear for fragments of any size, and no memory is reserved before the bytes arrive:
+    a message that announces too much is refused by its header.
     """
 
     __slots__ = ("_buffer", "_checked", "_limits", "_remaining")
@@ -28,11 +28,11 @@ class HandshakeReassembly:
         self._checked = False
 
     def __bool__(self) -> bool:
-        """Whether bytes wait that no message has used yet."""
+        """Return whether there are bytes that belong to no message yet."""
         return bool(self._buffer)
 
     def add(self, fragment: Buffer) -> None:
-        """Append the content of handshake records. Raises `ProtocolError`."""
+        """Append the content of handshake records; raise `ProtocolError`."""
         self._remaining -= len(fragment)
         if self._remaining < 0:
             raise ProtocolError(
@@ -41,7 +41,7 @@ class HandshakeReassembly:
         self._buffer += fragment
 
     def next_message(self) -> bytes | None:
-        """The next whole message with its header, or None. Raises `ProtocolError`."""
+        """Return the next whole message with its header, or None; raise `ProtocolError`."""
         buffer = self._buffer
         if len(buffer) < HEADER_SIZE:
             return None
@@ -60,5 +60,7 @@ class HandshakeReassembly:
         return message
 
     def lift_total_limit(self) -> None:
-        """The handshake is complete: a long life may hold any number of small messages."""
+        """Drop the total limit after the handshake: a long connection may have any number of
+        messages.
+        """
         self._remaining = sys.maxsize

@@ -1,6 +1,6 @@
-"""Which of the captured TCP segments the other end received.
+"""The captured TCP segments that the other end received.
 
-Told by what both ends said later, so that all segments are looked at before any counts.
+Later segments of both ends determine this, so all segments are read before any counts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from handclasp.capture.segment import NUMBERS, Segment, distance
 
 
 def received_of(segments: Sequence[Segment]) -> list[Segment]:
-    """The segments without those that the other end's kernel dropped, in their order.
+    """Return the segments without those that the other end's kernel dropped, in their order.
 
     A SYN comes with as much of its data as was acknowledged.
     """
@@ -31,9 +31,10 @@ def received_of(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def _doubtful(segments: Sequence[Segment]) -> list[bool]:
-    """Of each segment whether a receiver had to drop it, as far as can be told from itself and
-    from what was sent before it."""
-    # Whoever never gets a checksum right has a network card that makes them.
+    """Return for each segment whether a receiver had to drop it, as far as it and earlier segments
+    show.
+    """
+    # If an end never has a right checksum, its network card computes them.
     tells = {each.sender for each in segments if each.size and not each.is_damaged}
     sent: list[int | None] = [None, None]
     most = tuple(_most(segments, sender) for sender in (0, 1))
@@ -57,13 +58,13 @@ def _doubtful(segments: Sequence[Segment]) -> list[bool]:
 
 
 def _most(segments: Sequence[Segment], sender: int) -> int | None:
-    """Up to where an end has ever sent; None if nothing of it was captured."""
+    """Return the highest position that an end has sent; None if nothing of it was captured."""
     ends = [_end(each) for each in segments if each.sender == sender and not each.is_dropped]
     return max(ends, key=lambda end: distance(end, ends[0]), default=None)
 
 
 class _Side:
-    """What one end sent that the other end surely received, and what that acknowledged."""
+    """The bytes of one end that the other surely received, and the acknowledgements."""
 
     def __init__(self, segments: Sequence[Segment], doubtful: Sequence[bool], sender: int) -> None:
         pairs = list(zip(segments, doubtful, strict=True))
@@ -85,7 +86,7 @@ class _Side:
         self._syn = self._syn_of(pairs, sender, in_syns or acknowledged)
         self._knows_syn = bool(acknowledged)
         self._syn_reach = in_syns[0] if in_syns else None
-        # What acknowledges too much for what was captured is still an end that has received it.
+        # An end that acknowledges more than was captured has still received it.
         reaches = (
             distance(each.acknowledged, self._base)
             for each in segments
@@ -99,7 +100,7 @@ class _Side:
         sender: int,
         acknowledged: Sequence[int],
     ) -> int | None:
-        """The number of the first SYN that was acknowledged, or else of one that data follows."""
+        """Return the number of the first acknowledged SYN, or else of one that data follows."""
         followed: int | None = None
         lowest = self._ranges[0][0] if self._ranges else None
         exactly = frozenset(acknowledged)
@@ -116,11 +117,11 @@ class _Side:
         return followed
 
     def takes_syn(self, segment: Segment) -> bool:
-        """Whether it is the one with which the conversation began."""
+        """Return whether it is the SYN with which the conversation began."""
         return not self._knows_syn or segment.sequence == self._syn
 
     def takes(self, doubtful: Segment) -> bool:
-        """Whether it counts all the same: nothing else is there, and it was acknowledged."""
+        """Return whether a doubtful segment counts: nothing else is there, and it was acked."""
         start = distance(doubtful.sequence, self._base)
         end = start + doubtful.size
         at = bisect_right(self._ranges, (end, end)) - 1
@@ -129,7 +130,7 @@ class _Side:
         return not self._is_answered or (self._reach is not None and self._reach >= end)
 
     def cut(self, segment: Segment) -> Segment:
-        """A SYN with as much of its data as was acknowledged."""
+        """Return a SYN with as much of its data as was acknowledged."""
         if not segment.syn or not segment.size or self._syn_reach is None:
             return segment
         believed = max(0, distance(self._syn_reach, (segment.sequence + 1) % NUMBERS))
@@ -138,7 +139,7 @@ class _Side:
         return replace(segment, data=segment.data[:believed], size=believed)
 
     def _merged(self, segments: Sequence[Segment]) -> list[tuple[int, int]]:
-        """Where they are, without overlaps, in order."""
+        """Return the ranges, without overlaps, in order."""
         starts = (distance(each.sequence, self._base) for each in segments)
         ranges = sorted((at, at + each.size) for at, each in zip(starts, segments, strict=True))
         merged: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""The records of each end, opened where their keys are known, and weighed where they are not."""
+"""The records of each end: opened if their keys are known, otherwise assessed by their sizes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from handclasp.wire.records import HEADER_SIZE, MAX_PLAINTEXT
 
 _MESSAGE_HEADER = 4
 _ALERT_PADDING = 16
-"""Bytes with which Java pads whatever it protects."""
+"""The bytes of Java's padding."""
 
 _SHORT = (4, 8)
-"""Sizes of a client's messages that are shorter than Finished: EndOfEarlyData, and a Certificate
-that is empty."""
+"""The sizes of a client's messages that are shorter than Finished: EndOfEarlyData, and an empty
+Certificate.
+"""
 
 _EARLY_DATA_OFFER = CLIENT, messages.ClientHello, ExtensionType.EARLY_DATA
 
@@ -32,11 +33,11 @@ _EARLY_DATA_OFFER = CLIENT, messages.ClientHello, ExtensionType.EARLY_DATA
 def take_record(talk: Conversation, side: Side, header: bytes, body: bytes) -> None:
     """Follow one record of a side.
 
-    Raises `ProtocolError` where nothing that comes after it can be followed.
+    Raises `ProtocolError` if nothing after it can be followed.
     """
     kind, size = header[0], HEADER_SIZE + len(body)
     if kind == ContentType.ALERT and len(body) == ALERT_SIZE:
-        # No suite makes so short a record: it is in the clear, whatever keys there are.
+        # No suite has records as short as this: it is in the clear.
         talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, len(body)))
         take_alert(talk, side, body, in_the_clear=True)
         return
@@ -60,13 +61,13 @@ def take_record(talk: Conversation, side: Side, header: bytes, body: bytes) -> N
 
 
 def _closed_record(talk: Conversation, side: Side, header: bytes, body: bytes) -> None:
-    """One that is protected under keys that are not known."""
+    """Note a record that is protected under unknown keys."""
     kind, size = header[0], HEADER_SIZE + len(body)
     if kind == ContentType.CHANGE_CIPHER_SPEC and len(body) == 1:
         talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, 1))
         return
     if talk.is_tls13 and kind != ContentType.APPLICATION_DATA:
-        # All that is protected has this type outside (RFC 8446 section 5.2).
+        # All protected records have this outer type (RFC 8446 section 5.2).
         talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, len(body)))
         raise ProtocolError(Fault.UNPROTECTED_RECORD)
     if side.later is not None and _opens_later(talk, side, header, body):
@@ -78,10 +79,10 @@ def _closed_record(talk: Conversation, side: Side, header: bytes, body: bytes) -
 
 
 def _weigh(talk: Conversation, side: Side, kind: int, size: int) -> None:
-    """What type and size of a closed record say of how far its sender has come.
+    """Derive the progress of a sender from the type and size of an encrypted record.
 
     A Finished is as long as the hash of the suite (RFC 8446 section 4.4.4), and records may be
-    padded, so that a long one may be a short message, but never the other way around.
+    padded, so a long record may hold a short message, but not the other way around.
     """
     seen = side.seen
     if not talk.is_tls13:
@@ -107,7 +108,7 @@ def _weigh(talk: Conversation, side: Side, kind: int, size: int) -> None:
 
 
 def _opens_later(talk: Conversation, side: Side, header: bytes, body: bytes) -> bool:
-    """Whether it is the first under the application's keys, after a Finished nobody read."""
+    """Return whether it is the first record under the application keys, after a hidden Finished."""
     if side.later is None:
         return False
     side.later.sequence = 0
@@ -130,21 +131,21 @@ def _plain_record(talk: Conversation, side: Side, kind: int, body: bytes, size: 
     if kind == ContentType.APPLICATION_DATA:
         _early_record(talk, side, body, size)
         return
-    if side.epoch == "early":  # Refused, and a second ClientHello follows.
+    if side.epoch == "early":  # They were refused, and a second ClientHello follows.
         side.epoch, side.protection = "plaintext", None
     talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, len(body)))
     if kind == ContentType.CHANGE_CIPHER_SPEC:
-        if talk.version is not None and not talk.is_tls13:  # There, it is for middleboxes.
+        if talk.version is not None and not talk.is_tls13:  # In TLS 1.3 it only serves middleboxes.
             change_cipher_spec(talk, side)
         return
     if kind == ContentType.HANDSHAKE and side.protection is not None:
-        # Neither end takes it, and anyone can have put it there.
+        # Neither end accepts it, and anybody may have inserted it.
         raise ProtocolError(Fault.UNPROTECTED_RECORD)
     take_content(talk, side, kind, body)
 
 
 def _early_record(talk: Conversation, side: Side, body: bytes, size: int) -> None:
-    """The first data of a client before the server's answer: its suite is the session's."""
+    """Follow the early data of a client before the server's answer: the suite is the session's."""
     if not talk.offers_early_data:
         talk.miss(
             f"The {side.role} sends protected records although no ServerHello was seen: what "
@@ -170,18 +171,18 @@ def _early_record(talk: Conversation, side: Side, body: bytes, size: int) -> Non
         take_content(talk, side, inner, content)
         return
     if side.role == CLIENT and talk.is_tls13:
-        # There is none, or it came before the capture begins.
+        # There is none, or it was sent before the capture began.
         install(talk, side, "handshake", "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
         take_record(talk, side, header, body)
         return
-    # The secret is not known; the handshake goes on in one of the next.
+    # The secret is unknown; the handshake continues in a later record.
     if talk.secrets and not secret:
         talk.miss(lacks("CLIENT_EARLY_TRAFFIC_SECRET", "the client's early data"))
     talk.note(side.role, RecordSeen(talk.at, "", "early", kind, size))
 
 
 def _open(talk: Conversation, side: Side, header: bytes, body: bytes) -> tuple[int, bytes] | None:
-    """What is inside; None of early data under a key that is not known, or not taken."""
+    """Return the content; None for early data under an unknown key, or rejected ones."""
     protection = side.protection
     if isinstance(protection, Protection12):
         return protection.open_record(header + body, 0, len(header) + len(body))
@@ -205,7 +206,7 @@ def _open_past_early_data(
     header: bytes,
     body: bytes,
 ) -> tuple[int, bytes] | None:
-    """Early data that the server did not take, or that we cannot read, comes to an end."""
+    """Open the first record after early data that were rejected, or cannot be read."""
     if side.epoch == "early":
         install(talk, side, "handshake", "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
         return _open(talk, side, header, body) if side.protection is not None else None

@@ -1,4 +1,15 @@
-"""The secrets that open a capture: lines of SSLKEYLOGFILE (RFC 9850), loose or inside pcapng."""
+"""The secrets that decrypt a capture: lines of SSLKEYLOGFILE (RFC 9850), alone or in pcapng.
+
+>>> from handclasp.capture.secrets import KeyLog, secrets_inside
+>>> keylog = KeyLog()
+>>> with open("capture.keys", "rb") as file:
+...     keylog.add(file.read())
+>>> recorder = Recorder(record_secrets=True, record_wire=True)
+>>> handclasp.connect("example.com", 443, trace=recorder).close()
+>>> [lines] = secrets_inside(recorder.to_pcapng())
+>>> lines.split()[0]
+b'CLIENT_HANDSHAKE_TRAFFIC_SECRET'
+"""
 
 from __future__ import annotations
 
@@ -13,7 +24,7 @@ Secrets = Mapping[str, bytes]
 
 
 class KeyLog:
-    """Secrets of any number of connections, found by the random of the ClientHello."""
+    """The secrets of any number of connections, by the random of the ClientHello."""
 
     def __init__(self) -> None:
         self._secrets: dict[bytes, dict[str, bytes]] = {}
@@ -22,7 +33,7 @@ class KeyLog:
         return len(self._secrets)
 
     def add(self, text: bytes) -> None:
-        """Take the lines of a key log; what is no such line is passed over, as all readers do."""
+        """Add the lines of a key log; other lines are ignored, as by all readers."""
         for line in text.splitlines():
             words = line.split()
             if len(words) != 3:
@@ -37,12 +48,12 @@ class KeyLog:
             self._secrets.setdefault(random, {})[label] = Secret(secret)
 
     def of(self, client_random: bytes) -> Secrets:
-        """Those of one connection; empty if there are none."""
+        """Return the secrets of one connection; empty if there are none."""
         return self._secrets.get(client_random, {})
 
 
 def secrets_inside(capture: bytes) -> Iterator[bytes]:
-    """The key logs that a pcapng file holds (its Decryption Secrets Blocks).
+    """Yield the key logs in a pcapng file (its Decryption Secrets Blocks).
 
     Other formats hold none. Raises `CaptureError` for a pcapng file that is broken.
     """

@@ -1,11 +1,17 @@
-"""One TCP segment, as it was captured, and its sequence numbers (RFC 9293 section 3.4)."""
+"""One TCP segment, as it was captured, and its sequence numbers (RFC 9293 section 3.4).
+
+>>> from handclasp.capture.segment import Segment, distance
+>>> first = Segment(at_ns=0, sender=0, sequence=2**32 - 2, data=b"hello")
+>>> distance(3, first.sequence)
+5
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 NUMBERS = 1 << 32
-"""Sequence numbers count modulo this."""
+"""Sequence numbers are modulo this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,16 +19,16 @@ class Segment:
     """One TCP segment, as it was captured.
 
     Attributes:
-        at_ns: when, in nanoseconds since 1970 (UTC).
+        at_ns: its time, in nanoseconds since 1970 (UTC).
         sender: 0 or 1.
-        sequence: of its first byte, or of SYN.
-        acknowledged: which byte of the other end comes next; None without ACK, and in a reset.
+        sequence: the number of its first byte, or of SYN.
+        acknowledged: the next byte of the other end; None without ACK, and in a reset.
         syn, fin: the flags, each of which takes a sequence number of its own.
         data: the bytes that were captured.
-        size: how many there were; more than in `data` where packets were cut off.
-        is_dropped: whether its flags are such that every receiver drops it.
-        is_damaged: whether its checksum is wrong, as is that of all that a computer sends whose
-            network card makes the checksums.
+        size: the number of all bytes; more than in `data` if packets were cut off.
+        is_dropped: whether every receiver drops it because of its flags.
+        is_damaged: whether its checksum is wrong; if a network card computes them, those of all
+            sent segments are.
     """
 
     at_ns: int
@@ -38,6 +44,6 @@ class Segment:
 
 
 def distance(number: int, start: int) -> int:
-    """How far a sequence number is behind another one; negative where it is before it."""
+    """Return the distance of a sequence number from an earlier one; negative if it is before it."""
     half = NUMBERS // 2
     return (number - start + half) % NUMBERS - half

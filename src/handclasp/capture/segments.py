@@ -1,18 +1,32 @@
-"""TCP segments put together into what each end said (RFC 9293 section 3.4).
+"""The reassembly of TCP segments into the bytes of each end (RFC 9293 section 3.4).
 
-Where bytes belong is told by their sequence numbers and by nothing in them, and so is where some
-are missing: whatever a peer sends, it is never taken for a remark of whoever took the capture.
+Only sequence numbers determine the place of bytes, and where some are missing: whatever a peer
+sends, it is never mistaken for a remark of the capturing program.
 
-A segment that lies beyond a hole counts as said where the other end acknowledged it, or where
-nothing of the other end was captured. One that was never acknowledged was not received either: it
-was lost, or it was outside of the window, and a peer may send such segments as it likes.
+A segment after a gap counts if the other end acknowledged it, or if nothing of the other end was
+captured. A segment that was never acknowledged was not received: it was lost, or outside of the
+window, and a peer may send any number of such segments.
 
-Neither was received what the other end's kernel has to drop (RFC 9293 section 3.10.7.4 and RFC
-5961): data without ACK or that acknowledges what was never sent, a damaged segment, a second SYN of
-another number, and what a SYN carries beyond what is acknowledged. Such a segment is doubtful, and
-counts only where nothing else was said in its place and the other end acknowledged it. Where bytes
-would be missing then, all that was captured counts: a capture may be incomplete, or in disorder.
-What was received and is not in the capture is counted, and what comes behind it goes on.
+Segments that the other end's kernel has to drop (RFC 9293 section 3.10.7.4 and RFC 5961) were not
+received either: data without ACK, or acknowledging bytes that were never sent, a damaged segment, a
+second SYN with another number, and the data of a SYN beyond the acknowledged ones. Such a segment
+is doubtful, and counts only if no other one has its place and the other end acknowledged it. If
+bytes would then be missing, all captured ones count: a capture may be incomplete, or out of order.
+Received bytes that are not in the capture are counted, and the following bytes continue.
+
+>>> from handclasp.capture.segment import Segment
+>>> from handclasp.capture.segments import put_together
+>>> from handclasp.capture.stream import Address
+>>> ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+>>> segments = [
+...     Segment(0, 0, sequence=99, syn=True),
+...     Segment(1, 1, sequence=499, acknowledged=100, syn=True),
+...     Segment(2, 0, sequence=105, acknowledged=500, data=b"world", size=5),
+...     Segment(3, 0, sequence=100, acknowledged=500, data=b"hello", size=5),
+...     Segment(4, 1, sequence=500, acknowledged=110),
+... ]
+>>> b"".join(piece.data for piece in put_together(0, ends, segments).pieces)
+b'helloworld'
 """
 
 from __future__ import annotations
@@ -35,9 +49,9 @@ def put_together(
     segments: Iterable[Segment],
     endings: tuple[StreamEnd, ...] = (),
 ) -> Stream:
-    """The conversation that segments make, in the order in which they were captured.
+    """Return the conversation in segments, which are in the order of their capture.
 
-    Where bytes are missing that were received, the next piece says how many.
+    If received bytes are missing, the next piece has their number.
     """
     captured = list(segments)
     received = received_of(captured)
@@ -58,15 +72,16 @@ def _put_together(
     segments: Iterable[Segment],
     endings: tuple[StreamEnd, ...],
 ) -> tuple[Stream, list[Piece]]:
-    """The conversation, and what is missing at its end if the acknowledgements are to be believed:
-    a peer may acknowledge what it likes, so that nothing is decided by it."""
+    """Return the conversation, and the number of bytes missing at its end according to the
+    acknowledgements, which a peer can forge: nothing is decided by it.
+    """
     segments = list(segments)
     directions = (_Direction(_start(segments, 0)), _Direction(_start(segments, 1)))
     pieces: list[Piece] = []
     at_ns = 0
     captured, begins, is_cut = [False, False], False, False
     for segment in segments:
-        at_ns = max(at_ns, segment.at_ns)  # Clocks may jump; what was said keeps its order.
+        at_ns = max(at_ns, segment.at_ns)  # Clocks may jump; the order of the bytes stays.
         captured[segment.sender] = True
         begins = begins or segment.syn
         is_cut = is_cut or segment.size > len(segment.data)
@@ -98,30 +113,31 @@ def _put_together(
 
 
 def _start(segments: Sequence[Segment], sender: int) -> int | None:
-    """Where an end's bytes begin, whose SYN was not captured: its first segments may have come in
-    disorder. None where the first of them says it."""
+    """Return the first position of an end without a captured SYN, whose first segments may be out
+    of order; None if the first of them has it.
+    """
     own = (each for each in segments if each.sender == sender)
     first = list(islice((each for each in own if each.size or each.syn), _DISORDERLY))
     if not first or any(each.syn for each in first):
         return None
     base = first[0].sequence
-    # Not a keep-alive, and not something that is sent again.
+    # It is neither a keep-alive nor a retransmission.
     back = [(distance(each.sequence, base), each.size) for each in first if each.size > 1]
     places = (at for at, size in back if at > -_WINDOW and at + size <= 0)
     return (base + min(places, default=0)) % NUMBERS
 
 
 _DISORDERLY = 8
-"""Segments at the start of a capture whose order is not trusted."""
+"""The number of segments at the start of a capture whose order is not trusted."""
 
 _WINDOW = 1 << 16
 
 _MOST_UNSEEN = 1 << 30
-"""Bytes: no window is larger (RFC 7323 section 2.3)."""
+"""In bytes: no window is larger (RFC 7323 section 2.3)."""
 
 
 class _Beyond(NamedTuple):
-    """A segment: its first position, that behind its last byte, what was captured, and when."""
+    """A segment: its first position, that after its last byte, its captured bytes, and its time."""
 
     start: int
     end: int
@@ -132,25 +148,25 @@ class _Beyond(NamedTuple):
 
 @dataclass(slots=True)
 class _Direction:
-    """What one end says. Positions are sequence numbers that do not wrap."""
+    """The bytes of one end. Positions are sequence numbers that do not wrap."""
 
     start: int | None = None
-    """Where its bytes begin; None where its first segment says it."""
+    """The first position; None if its first segment has it."""
     next: int | None = None
-    """Where the next byte belongs; None before the first segment."""
+    """The position of the next byte; None before the first segment."""
     acknowledged: int | None = None
     beyond: list[_Beyond] = field(default_factory=list["_Beyond"])
-    """Behind a hole, as a heap."""
+    """The segments after a gap, as a heap."""
     first: int | None = None
-    """Where its bytes began; None before the first segment."""
+    """The position of its first byte; None before the first segment."""
     end: int = 0
-    """Behind the last byte of the segments in order, which may have been cut off."""
+    """The position after the last segment in order, which may have been cut off."""
     end_at_ns: int = 0
-    """When the segment came that reaches up to there."""
+    """The time of the segment that ends there."""
     is_begun: bool = False
-    """Whether there were bytes already."""
+    """True once it has had any bytes."""
     is_over: bool = False
-    """Whether a FIN came, which takes a number, too."""
+    """True once a FIN was received, which takes a number too."""
 
     def acknowledge(self, number: int) -> None:
         if self.next is None:
@@ -161,7 +177,7 @@ class _Direction:
             self.acknowledged = position if before is None else max(before, position)
 
     def add(self, segment: Segment, at_ns: int) -> list[bytes]:
-        """Take in a segment; the bytes that are in order now."""
+        """Add a segment; return the bytes that are now in order."""
         first = (segment.sequence + segment.syn) % NUMBERS
         here = self.next
         if here is None or (segment.syn and not self.is_begun):
@@ -175,7 +191,9 @@ class _Direction:
         return in_order
 
     def _take(self, here: int) -> list[tuple[int, bytes]]:
-        """What goes on from a position without a hole, with its times; the position moves on."""
+        """Yield the bytes from a position on without a gap, with their times, and advance the
+        position.
+        """
         in_order: list[tuple[int, bytes]] = []
         while self.beyond and self.beyond[0].start <= here:
             start, end, data, at_ns, fin = heappop(self.beyond)
@@ -190,14 +208,15 @@ class _Direction:
         return in_order
 
     def beyond_holes(self) -> Iterator[tuple[int, bytes, int]]:
-        """What was received behind holes: when, the bytes, and how many are missing before them.
+        """Yield the bytes received after gaps: their times, the bytes, and the number of missing
+        ones before.
 
-        The times never go back, however disorderly the segments came.
+        The times never decrease, whatever the order of the segments.
         """
         here, moment = self.next, 0
         while here is not None:
             was_received = self.acknowledged is None or self.acknowledged > here
-            # A packet that was cut off has no bytes of its own behind the hole.
+            # A packet that was cut off has no bytes of its own after the gap.
             end, at_ns = self.end, self.end_at_ns
             if self.beyond and was_received:
                 end, at_ns = self.beyond[0].start, self.beyond[0].at_ns
@@ -210,17 +229,17 @@ class _Direction:
             here = self.next
 
     def is_heard(self) -> bool:
-        """Whether the other end acknowledged any of it; True where that cannot be told."""
+        """Return whether the other end acknowledged any of it; True if that is unknown."""
         if self.first is None or self.acknowledged is None:
             return True
         return self.acknowledged > self.first or self.next == self.first
 
     def unseen(self) -> int:
-        """How many bytes the other end acknowledged after the last ones that were captured."""
+        """Return the number of acknowledged bytes after the last captured ones."""
         if self.next is None or self.acknowledged is None or self.is_over:
             return 0
         missing = self.acknowledged - self.next
-        return missing if 1 < missing < _MOST_UNSEEN else 0  # One may be a FIN.
+        return missing if 1 < missing < _MOST_UNSEEN else 0  # One of them may be a FIN.
 
     def _begin(self, first: int) -> int:
         self.next = self.end = self.first = first
@@ -231,5 +250,5 @@ class _Direction:
 
     @staticmethod
     def _position(number: int, near: int) -> int:
-        """The position with this sequence number that is nearest to another one."""
+        """Return the position with this sequence number that is nearest to another one."""
         return near + distance(number, near)

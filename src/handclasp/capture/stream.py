@@ -1,4 +1,13 @@
-"""One TCP conversation, put together: who said what, in order."""
+"""One reassembled TCP conversation: the bytes of both ends, in order.
+
+>>> from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
+>>> ends = Address("192.0.2.1", 49152), Address("2001:db8::1", 443)
+>>> stream = Stream(0, ends, (Piece(0, 0, b"hello", missing=3),), (StreamEnd(1, 0, "reset"),))
+>>> stream.missing, str(stream.ends[1])
+(3, '[2001:db8::1]:443')
+>>> issubclass(CaptureError, ValueError)
+True
+"""
 
 from __future__ import annotations
 
@@ -8,7 +17,7 @@ from dataclasses import dataclass, field
 
 
 class CaptureError(ValueError):
-    """A capture, or a conversation in it, that cannot be read; the text says why."""
+    """A capture, or a conversation in it, that cannot be read, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +33,12 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that one end said.
+    """Bytes that one end sent.
 
     Attributes:
-        at_ns: when, in nanoseconds since 1970 (UTC).
-        data: the bytes; empty where nothing was captured after the missing ones.
-        missing: so many bytes in front of them were said, too, and are not in the capture.
+        at_ns: their time, in nanoseconds since 1970 (UTC).
+        data: the bytes; empty if nothing was captured after the missing ones.
+        missing: the number of bytes before them that are not in the capture.
     """
 
     at_ns: int
@@ -40,7 +49,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """One end has closed ("end") or torn down ("reset") the conversation."""
+    """The end of one direction: closed ("end") or torn down ("reset")."""
 
     at_ns: int
     sender: int
@@ -52,12 +61,12 @@ class Stream:
     """A conversation between `ends[0]` and `ends[1]`; senders are indices into it.
 
     Attributes:
-        captured: of each end whether there are packets of it, with or without data.
-        acknowledged: of each end whether the other one acknowledged anything that it said; True
-            where that cannot be told.
+        captured: for each end, whether there are packets of it, with or without data.
+        acknowledged: for each end, whether the other one acknowledged any of its bytes; True if
+            that is unknown.
         begins: whether its beginning (a SYN) is in the capture.
         is_cut: whether the packets were cut off when they were captured.
-        trouble: why the file could not be read to its end, in a sentence; empty where it was.
+        trouble: why the file could not be read to its end, in a sentence; empty if it was.
     """
 
     number: int
@@ -72,11 +81,12 @@ class Stream:
 
     @property
     def missing(self) -> int:
-        """How many bytes were said and are not in the capture."""
+        """The number of bytes that are not in the capture."""
         return sum(piece.missing for piece in self.pieces)
 
     def starts_of_hello(self) -> tuple[int, int] | None:
-        """Which end says a ClientHello, and at which byte of what it says; None if neither does.
+        """Return the end that sends a ClientHello, and its offset in the bytes; None if neither
+        does.
 
         Something else may come first, as with STARTTLS.
         """
@@ -90,9 +100,9 @@ class Stream:
         return None
 
     def answers(self) -> int | None:
-        """Which end says a ServerHello; None if neither does.
+        """Return the end that sends a ServerHello; None if neither does.
 
-        It is what a TLS connection can be told by whose ClientHello is not in the capture.
+        It identifies a TLS connection whose ClientHello is not in the capture.
         """
         for sender in (0, 1):
             if any(_SERVER_HELLO.search(run) for run in self._runs(sender)):
@@ -100,7 +110,7 @@ class Stream:
         return None
 
     def _runs(self, sender: int) -> Iterator[bytes]:
-        """What an end says at first, in as many parts as bytes are missing between."""
+        """Yield the first bytes of an end, split at missing bytes."""
         run, room = bytearray(), _PREAMBLE
         for piece in self.pieces:
             if piece.sender == sender and room > 0:
@@ -112,9 +122,9 @@ class Stream:
         yield bytes(run)
 
 
-# A record of type handshake and a version from SSL 3.0 on, which begins with a ClientHello that
-# begins with a version, too.
+# A record of type handshake with a version from SSL 3.0 on, which begins with a ClientHello with a
+# version.
 _CLIENT_HELLO = re.compile(rb"\x16\x03[\x00-\x04]..\x01\x00..\x03[\x00-\x04]", re.DOTALL)
 _SERVER_HELLO = re.compile(rb"\x16\x03[\x00-\x04]..\x02\x00..(?:\x03[\x00-\x04]|\x7f)", re.DOTALL)
 _PREAMBLE = 64 * 1024
-"""How far into a conversation TLS may begin."""
+"""The offset in a conversation up to which TLS may begin."""

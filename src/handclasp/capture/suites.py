@@ -1,7 +1,7 @@
-"""The cipher suites that somebody with a key log can open, and why another one cannot be opened.
+"""The cipher suites that can be decrypted with a key log, and the reasons against the others.
 
-Far more than this library negotiates: to read what others agreed upon takes no more than the AEAD
-and the hash, whatever became of the key exchange.
+There are far more than this library negotiates: decryption needs only the AEAD and the hash,
+whatever the key exchange was.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from handclasp.crypto.suites import (
 from handclasp.wire.iana import cipher_suite_name
 
 _SHORT_TAG = 8
-"""Bytes of a tag of CCM_8 (RFC 6655 section 3)."""
+"""The bytes of a tag of CCM_8 (RFC 6655 section 3)."""
 
 _CIPHER = re.compile(
     r"(?P<aead>AES_(?P<bits>128|256)_(?P<mode>GCM|CCM(?P<short>_8)?)|CHACHA20_POLY1305)"
@@ -31,7 +31,7 @@ _CIPHER = re.compile(
 
 
 def suite13_of(code: int) -> CipherSuite | None:
-    """A suite of TLS 1.3 that can be opened; None for any other."""
+    """Return a suite of TLS 1.3 that can be decrypted; None for any other."""
     if (suite := CIPHER_SUITES_BY_CODE.get(code)) is not None:
         return suite
     name = cipher_suite_name(code)
@@ -42,7 +42,7 @@ def suite13_of(code: int) -> CipherSuite | None:
 
 
 def suite12_of(code: int) -> CipherSuite12 | None:
-    """A suite of TLS 1.2 that can be opened; None for any other (RFC 5288, 6655, 7905)."""
+    """Return a suite of TLS 1.2 that can be decrypted (RFC 5288, 6655, 7905); None for others."""
     name = cipher_suite_name(code)
     means, _, cipher = name.removeprefix("TLS_").partition("_WITH_")
     found = _CIPHER.fullmatch(cipher)
@@ -72,12 +72,12 @@ def suite12_of(code: int) -> CipherSuite12 | None:
 
 
 def tag_size_of(name: str) -> int:
-    """Bytes of the tag of a suite with an AEAD."""
+    """Return the bytes of the tag of a suite with an AEAD."""
     return _SHORT_TAG if name.endswith(("_CCM_8", "_CCM_8_SHA256")) else 16
 
 
 def why_closed(version: str, code: int) -> str:
-    """Why what a suite protects cannot be opened here, whatever is in a key log: a sentence."""
+    """Return a sentence on why a suite cannot be decrypted, with or without a key log."""
     name = cipher_suite_name(code)
     what = f"What {version} protects with {name} is not opened here, with or without a key log: "
     if "NULL" in name or name in ("TLS_SHA256_SHA256", "TLS_SHA384_SHA384"):

@@ -1,9 +1,24 @@
-"""Captures, taken apart into TCP segments by Wireshark's `tshark`.
+"""Captures, split into TCP segments by Wireshark's `tshark`.
 
-Reading the many kinds of captures, putting IP fragments together, and bearing what is broken in
-them is a trade of its own; tshark has done it for decades. Its `follow` puts the segments together,
-too, and writes its own remarks on what is missing among the bytes that the peers sent; so that is
-done here (`capture.segments`), as is everything from TLS on.
+Reading the many kinds of captures, reassembling IP fragments, and tolerating broken ones is a field
+of its own, in which tshark has decades of experience. Its `follow` also reassembles segments, but
+writes its remarks on missing bytes among those of the peers; so `capture.segments` does this here,
+and this library does everything from TLS on.
+
+>>> from pathlib import Path
+>>> from handclasp.capture import tshark
+>>> path = Path("capture.pcap")
+>>> [found] = tshark.conversations(path)
+>>> stream = tshark.stream_of(path, found)
+>>> stream == tshark.streams_of(path, [found])[found.number]
+True
+>>> stream.starts_of_hello()
+(0, 0)
+>>> tshark.datagrams_of(path)
+[]
+
+Below these are `found_in` and `stream_in`, which read what tshark `Printed`: each TCP conversation
+is a `Found`.
 """
 
 from __future__ import annotations
@@ -24,7 +39,7 @@ from handclasp.capture.segments import put_together
 from handclasp.capture.stream import Address, CaptureError, Stream, StreamEnd
 
 SECONDS = 120.0
-"""How long tshark may take for a capture."""
+"""The seconds that tshark may take for a capture."""
 
 
 @dataclass(slots=True)
@@ -32,11 +47,11 @@ class Found:
     """A TCP conversation in a capture, before its bytes are read.
 
     Attributes:
-        number: tshark's, for what is in the fewest tunnels. What another tunnel carries under the
-            same addresses is a conversation of its own, numbered after all of tshark's.
-        ends: who speaks.
+        number: tshark's number, for the conversation in the fewest tunnels. One with the same
+            addresses in another tunnel is numbered after all of tshark's.
+        ends: the addresses of both ends.
         within: tshark's number, and the addresses of the tunnels around it.
-        trouble: why the file could not be read to its end; empty where it was.
+        trouble: why the file could not be read to its end; empty if it was.
     """
 
     number: int
@@ -51,7 +66,7 @@ Within = tuple[str, frozenset[tuple[str, ...]]]
 
 
 def conversations(path: Path) -> list[Found]:
-    """The TCP conversations of a capture, in the order of their first packets.
+    """Return the TCP conversations of a capture, in the order of their first packets.
 
     Raises `CaptureError`.
     """
@@ -63,10 +78,10 @@ def conversations(path: Path) -> list[Found]:
 
 
 def found_in(printed: str) -> list[Found]:
-    """The conversations that tshark printed, a packet a line.
+    """Return the conversations in tshark's output, which has a line for each packet.
 
-    A packet that makes no sense, such as one that was cut off in its header, is left out. Raises
-    `CaptureError` where none of them does.
+    Invalid packets, such as one that was cut off in its header, are left out. Raises `CaptureError`
+    if all of them are invalid.
     """
     found: dict[Within, Found] = {}
     for line in printed.splitlines():
@@ -88,14 +103,16 @@ def found_in(printed: str) -> list[Found]:
 
 
 def _within(line: str) -> Within:
-    """What a packet belongs to: anybody may send tunnels that carry what seems to be another's."""
+    """Return the conversation and tunnels of a packet: anybody can send tunnels with packets that
+    seem to be another's.
+    """
     words = line.split("|")
     around = frozenset(tuple(word.split(",")[:-1]) for word in words[2:6] if word)
     return words[0].rpartition(",")[2], around
 
 
 def _numbered(found: list[Found]) -> list[Found]:
-    """Let each have a number of its own."""
+    """Give each conversation a number of its own."""
     best: dict[int, Found] = {}
     for each in found:
         other = best.get(each.number)
@@ -114,7 +131,7 @@ def _depth(found: Found) -> int:
 
 
 def stream_of(path: Path, found: Found) -> Stream:
-    """What was said in one of them, put together. Raises `CaptureError`."""
+    """Return one conversation, reassembled; raise `CaptureError`."""
     stream = streams_of(path, [found])[found.number]
     if isinstance(stream, CaptureError):
         raise stream
@@ -122,9 +139,9 @@ def stream_of(path: Path, found: Found) -> Stream:
 
 
 def streams_of(path: Path, found: Sequence[Found]) -> dict[int, Stream | CaptureError]:
-    """What was said in several of them, by number; each stands for itself.
+    """Return several conversations, by number; one that cannot be read is its `CaptureError`.
 
-    Raises `CaptureError` where tshark cannot read the capture.
+    Raises `CaptureError` if tshark cannot read the capture.
     """
     numbers = {each.within[0] if each.within else str(each.number) for each in found}
     wanted = f"tcp.stream == {min(numbers)}" if len(numbers) == 1 else "tcp"
@@ -146,10 +163,10 @@ def streams_of(path: Path, found: Sequence[Found]) -> dict[int, Stream | Capture
 
 
 def stream_in(lines: Iterable[str], found: Found) -> Stream:
-    """What tshark printed of one of them, a segment a line.
+    """Return one conversation from tshark's output, which has a line for each segment.
 
-    One that makes no sense is left out, so that its bytes are missing. Raises `CaptureError` where
-    none of them does.
+    Invalid segments are left out, so that their bytes are missing. Raises `CaptureError` if all of
+    them are invalid.
     """
     by_end = {end: index for index, end in reversed([*enumerate(found.ends)])}
     segments: list[Segment] = []
@@ -185,7 +202,7 @@ _FIELDS = (
 )
 _TRUE = ("1", "True")
 _LAST_SECOND = 253_402_300_799
-"""The end of the year 9999, which calendars know as the last."""
+"""The end of the year 9999, the last one of `datetime`."""
 _SEGMENT_FIELDS = (
     *_FIELDS[:-2],
     "tcp.flags",
@@ -194,17 +211,17 @@ _SEGMENT_FIELDS = (
     "tcp.len",
     "tcp.payload",
 )
-"""Numbers, addresses and hexadecimal digits: in no field are a peer's bytes left as they are."""
+"""Numbers, addresses and hexadecimal digits: no field has a peer's bytes unescaped."""
 
 _CHECKSUM = "tcp.checksum.status"
-"""Printed behind these: 0 or Bad, 1 or Good; what is neither was not looked at."""
+"""Printed after these: 0 or Bad, 1 or Good; otherwise it was not checked."""
 _BAD = ("0", "Bad")
 
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 
 
 def _split(line: str, fields: Sequence[str] = _FIELDS) -> Sequence[str]:
-    """The values of one packet. Inside a tunnel there are several addresses: the last counts.
+    """Return the values of one packet. In a tunnel there are several addresses: the last counts.
 
     Raises `ValueError`.
     """
@@ -216,7 +233,7 @@ def _split(line: str, fields: Sequence[str] = _FIELDS) -> Sequence[str]:
 
 
 def _segment(line: str, by_end: Mapping[Address, int]) -> Segment:
-    """Raises `ValueError` or `KeyError` for what is none of this conversation."""
+    """Return a segment; raise `ValueError` or `KeyError` if it is not one of this conversation."""
     is_bad = False
     if line.count("|") == len(_SEGMENT_FIELDS):
         line, _, checksum = line.rpartition("|")
@@ -245,7 +262,7 @@ def _segment(line: str, by_end: Mapping[Address, int]) -> Segment:
 
 
 def _number(digits: str, most: int = 2**32 - 1) -> int:
-    """`int`, which would take more than tshark ever prints."""
+    """Return a number; `int` would accept more than tshark ever prints."""
     if not (digits.isascii() and digits.isdecimal()) or (number := int(digits)) > most:
         raise ValueError("not a number that can stand here")
     return number
@@ -261,20 +278,20 @@ def _nanoseconds(moment: str) -> int:
 
 
 class Printed(NamedTuple):
-    """What tshark printed, and why it could not read the file to its end, if it could not."""
+    """The output of tshark, and why it could not read the file to its end, if it could not."""
 
     text: str
     trouble: str
 
 
 def _fields_of(path: Path, fields: Sequence[str], *arguments: str) -> Printed:
-    """These fields of the packets that the arguments choose, a packet a line."""
+    """Return these fields of the packets that the arguments select, a line for each packet."""
     wanted = [part for name in fields for part in ("-e", name)]
     return _tshark(path, *arguments, "-T", "fields", "-E", "separator=|", *wanted)
 
 
 def datagrams_of(path: Path) -> list[tuple[Address, Address, bytes]]:
-    """The UDP datagrams of a capture, from whom to whom. Raises `CaptureError`."""
+    """Return the UDP datagrams of a capture, with their addresses; raise `CaptureError`."""
     printed = _fields_of(path, _DATAGRAM_FIELDS, "-Y", "udp")
     found: list[tuple[Address, Address, bytes]] = []
     for line in printed.text.splitlines():
@@ -313,21 +330,21 @@ def _tshark(path: Path, *arguments: str) -> Printed:
 
 
 def _write_settings(program: str, directory: Path) -> None:
-    """Settings for tshark under which it dissects what is needed here, and nothing else.
+    """Write settings for tshark that enable only the necessary dissectors.
 
-    Dissectors read what strangers sent, and tshark has thousands of them. None of this user's own
-    settings counts meanwhile.
+    Dissectors read untrusted data, and tshark has thousands of them. The user's own settings are
+    not used.
     """
     (directory / "disabled_protos").write_text(_not_needed(program), "utf-8")
 
 
 @lru_cache(maxsize=1)
 def _not_needed(program: str) -> str:
-    """The filter names of the other protocols that it knows, one a line."""
+    """Return the filter names of all other protocols, one on each line."""
     with TemporaryDirectory(prefix="handclasp-tshark-") as nothing:
         lines = _run(program, Path(nothing), "-G", "protocols").text.splitlines()
     known = [line.rpartition("\t")[2] for line in lines]
-    # What begins with _ws. is no protocol of the wire.
+    # Names that begin with _ws. are not protocols.
     others = [name for name in known if name not in _NEEDED and not name.startswith("_ws.")]
     return "".join(f"{name}\n" for name in others)
 

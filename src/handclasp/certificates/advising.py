@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from handclasp.advice import SERVER_NAME, TRUST
+from handclasp.advice import PRIVATE_PROFILE, SERVER_NAME, TRUST
 from handclasp.certificates.name_constraints import LEADING_DOT
-from handclasp.certificates.names import MOST_TOLD, ip_address, printable
-from handclasp.certificates.profile import JUDGE_AS_PRIVATE, PRIVATE_RULES
+from handclasp.certificates.names import MOST_LISTED, ip_address, printable
 from handclasp.certificates.rules import Context, Finding
 from handclasp.certificates.seen import Seen
 from handclasp.faults import CLOCK_CONDITION, Blame, Fault, Verdict, advice
@@ -42,6 +41,11 @@ class _Fix(NamedTuple):
     verdict: Verdict | None = None
 
 
+_VERIFY_AS_PRIVATE = (
+    f"If its authority is a private one, verify it by the rules for those ({PRIVATE_PROFILE})."
+)
+_PRIVATE_RULES = Verdict(Blame.PEER, "unless its authority is a private one with its own rules")
+
 _CHECK_CLOCK = "Check the clock of this machine"
 
 
@@ -56,11 +60,11 @@ def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes])
     of_clock = _of_clock(broken) if context.by_clock else None
     fix = of_clock or _of_own_anchor(finding) or _of_rule(finding, context)
     peer, local = fix.peer, fix.local
-    verdict = fix.verdict or finding.fault.verdict("client" if context.names else "server")
+    verdict = fix.verdict or finding.fault.verdict("client" if context.is_server else "server")
     if context.web and all(each.is_excused_in_private for each in broken):
-        local = f"{local} {JUDGE_AS_PRIVATE}".strip()
+        local = f"{local} {_VERIFY_AS_PRIVATE}".strip()
         if verdict.blame is Blame.PEER:
-            verdict = PRIVATE_RULES
+            verdict = _PRIVATE_RULES
     if not context.by_clock:
         local = local.replace(f"{_CHECK_CLOCK}, and", "Check").replace(f"{_CHECK_CLOCK}.", "")
         condition = verdict.condition.removeprefix(CLOCK_CONDITION)
@@ -71,41 +75,10 @@ def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes])
 
 
 def _place(finding: Finding, chain: Sequence[bytes]) -> tuple[int | None, str]:
-    field = _FIELDS.get(finding.rule, "")
-    if finding.rule == "dates":
-        field = "notAfter" if finding.fault is Fault.CERTIFICATE_EXPIRED else "notBefore"
-    if finding.of is None or not field:
+    if finding.of is None or not finding.field_name:
         return None, ""
     number = next((at for at, der in enumerate(chain) if der == finding.of.der), None)
-    return number, field
-
-
-_FIELDS: Mapping[str, str] = {
-    "anchor": "issuer",
-    "authority": "basicConstraints",
-    "common name": "subject",
-    "cost of keys": "subjectPublicKeyInfo",
-    "extensions": "extensions",
-    "identifiers": "extensions",
-    "issuer": "issuer",
-    "issuer's key": "authorityKeyIdentifier",
-    "key": "subjectPublicKeyInfo",
-    "key usage": "keyUsage",
-    "leaf": "basicConstraints",
-    "name constraints": "nameConstraints",
-    "names": "subjectAltName",
-    "names' form": "subjectAltName",
-    "path length": "basicConstraints",
-    "pins": "subjectPublicKeyInfo",
-    "purpose": "extKeyUsage",
-    "readable": "extensions",
-    "serial number": "serialNumber",
-    "signature": "signatureValue",
-    "signature algorithm": "signatureValue",
-    "version": "version",
-    "wildcard": "subjectAltName",
-}
-"""The field that a rule reads; the extensions, if a certificate lacks the field."""
+    return number, finding.field_name
 
 
 def _of_clock(broken: Sequence[Finding]) -> _Fix | None:
@@ -135,9 +108,9 @@ def _of_own_anchor(finding: Finding) -> _Fix | None:
         return None
     if finding.rule in _ABOUT_BELOW:
         return None
-    tell = _OF_OWN_ANCHORS.get(finding.rule)
-    if tell is not None:
-        return tell(finding, anchor.about)
+    advise = _OF_OWN_ANCHORS.get(finding.rule)
+    if advise is not None:
+        return advise(finding, anchor.about)
     return _Fix(
         "Get a certificate from another authority that this end trusts.",
         f"Have {anchor.about} made anew, and trust that ({TRUST}).",
@@ -194,8 +167,18 @@ def _own_limit(finding: Finding, about: str) -> _Fix:
     )
 
 
+def _own_form(finding: Finding, about: str) -> _Fix:
+    del finding
+    return _Fix(
+        f"Replace the certificate by one of an authority other than {about}.",
+        f"Have {about} made anew, and trust that ({TRUST}).",
+        _OWN,
+    )
+
+
 _OF_OWN_ANCHORS: Mapping[str, Callable[[Finding, str], _Fix]] = {
     "dates": _own_dates,
+    "identifiers": _own_form,
     "name constraints": _own_constraints,
     "path length": _own_limit,
 }
@@ -205,10 +188,10 @@ _ABOUT_BELOW = frozenset(("anchor", "signature", "signature algorithm"))
 
 
 def _of_rule(finding: Finding, context: Context) -> _Fix:
-    tell = _BY_RULE.get(finding.rule)
-    told = tell(finding, context) if tell is not None else None
-    if told is not None:
-        return told
+    advise = _BY_RULE.get(finding.rule)
+    fix = advise(finding, context) if advise is not None else None
+    if fix is not None:
+        return fix
     if finding.is_issuer:
         return _Fix(
             f"Replace the certificate of {finding.about} by a well-formed one, or get a "
@@ -243,9 +226,10 @@ def _names(finding: Finding, context: Context) -> _Fix | None:
     cover = f"Get a certificate that covers the name {name} in its subjectAltName."
     if ip_address(name) is not None:
         cover = cover.removesuffix(".") + ", as an IP address."
-    if not leaf.names or leaf.names.covering(context.names[0]):
+    above = context.names[0].partition(".")[2]
+    if not leaf.names or leaf.names.covering(context.names[0]) or f"*.{above}" in leaf.names:
         return _Fix(cover, "", Verdict(Blame.PEER))
-    first = [printable(each, 60) for each in leaf.names.first(MOST_TOLD)]
+    first = [printable(each, 60) for each in leaf.names.first(MOST_LISTED)]
     exact = [each for each in first if not each.startswith("*.")][:3]
     patterns = [each for each in first if each.startswith("*.")][:3]
     if exact:
@@ -262,7 +246,7 @@ def _is_host(name: str) -> bool:
 
 
 def _purpose(finding: Finding, context: Context) -> _Fix:
-    use, oid = ("server", "serverAuth") if context.names else ("client", "clientAuth")
+    use, oid = ("server", "serverAuth") if context.is_server else ("client", "clientAuth")
     if finding.is_issuer:
         return _Fix(f"Get a certificate from an authority that may issue for TLS {use}s.")
     return _Fix(
@@ -375,7 +359,7 @@ def _path_length(finding: Finding, context: Context) -> _Fix:
 
 def _leaf(finding: Finding, context: Context) -> _Fix:
     del finding
-    use = "server" if context.names else "client"
+    use = "server" if context.is_server else "client"
     return _Fix(
         f"Show a certificate that was issued to the {use}, with the right key usage, and not an "
         "authority's own."
@@ -400,6 +384,19 @@ _FIT_KEY_USAGE = (
 )
 
 
+def _common_name(finding: Finding, context: Context) -> _Fix:
+    del finding, context
+    return _Fix(
+        "Replace the certificate by one whose common name is one of its names, or that has none."
+    )
+
+
+def _wildcard(finding: Finding, context: Context) -> _Fix:
+    del finding
+    name = printable(context.names[0], 60)
+    return _Fix(f"Get a certificate that covers the name {name}.", "", Verdict(Blame.PEER))
+
+
 def _name_constraints(finding: Finding, context: Context) -> _Fix:
     del context
     return _Fix(
@@ -411,6 +408,7 @@ def _name_constraints(finding: Finding, context: Context) -> _Fix:
 _BY_RULE: Mapping[str, Callable[[Finding, Context], _Fix | None]] = {
     "anchor": _anchor,
     "authority": _authority,
+    "common name": _common_name,
     "issuer's key": _issuers_key,
     "key usage": _key_usage,
     "leaf": _leaf,
@@ -422,4 +420,5 @@ _BY_RULE: Mapping[str, Callable[[Finding, Context], _Fix | None]] = {
     "purpose": _purpose,
     "signature": _signature,
     "signature algorithm": _algorithm,
+    "wildcard": _wildcard,
 }

@@ -92,6 +92,8 @@ _BACKDATED = timedelta(minutes=10)
 class IssuedCertificate:
     """A fresh certificate and its key.
 
+    See `LocalAuthority` for an example.
+
     Attributes:
         chain_pem: what its holder sends, as PEM: the certificate alone, as the authority is a
             root, which the peer must have already.
@@ -110,7 +112,14 @@ class IssuedCertificate:
 
 
 class LocalAuthority:
-    """An authority with its key. Get one from `open_or_create`."""
+    """An authority with its key. Get one from `open_or_create`.
+
+    >>> from handclasp.certificates.authority import LocalAuthority
+    >>> authority = LocalAuthority.open_or_create("authority")
+    >>> issued = authority.issue(["localhost", "127.0.0.1"])  # An `IssuedCertificate`.
+    >>> server = ServerConfig(credentials=issued.credentials())
+    >>> client = ClientConfig(trust=authority.trust)
+    """
 
     __slots__ = ("_certificate", "_key", "certificate_pem")
 
@@ -278,7 +287,12 @@ class LocalAuthority:
 
 
 def default_directory() -> Path:
-    """Return the directory of this user's local authority, without creating it."""
+    """Return the directory of this user's local authority, without creating it.
+
+    >>> from handclasp.certificates.authority import default_directory
+    >>> default_directory().name
+    'handclasp'
+    """
     given = os.environ.get("XDG_DATA_HOME", "")
     # The XDG base directory specification has relative paths ignored.
     if os.path.isabs(given):

@@ -41,6 +41,8 @@ Source = str | os.PathLike[str] | bytes
 class Signer(Protocol):
     """A signer for a certificate: a key in memory, an HSM or TPM, or a remote service.
 
+    See `Credentials.from_signer` for an example.
+
     Attributes:
         schemes: the IANA names of its signature schemes, best first, such as
             "ecdsa_secp256r1_sha256". An RSA key signs in the rsa_pss_rsae schemes, and for older
@@ -67,7 +69,10 @@ class Signer(Protocol):
 
 
 class StapleSource(Protocol):
-    """The source of the OCSP response to staple to a certificate."""
+    """The source of the OCSP response to staple to a certificate.
+
+    See `OcspStaple` for an example.
+    """
 
     def current(self, now: datetime) -> bytes | None:
         """Return the response as DER if there is one that is valid at `now`."""
@@ -76,6 +81,11 @@ class StapleSource(Protocol):
 
 class LocalSigner:
     """A signer that holds a private key object of cryptography in this process.
+
+    >>> from cryptography.hazmat.primitives.asymmetric import ed25519
+    >>> signer = LocalSigner(ed25519.Ed25519PrivateKey.generate())
+    >>> signer.schemes
+    ('ed25519',)
 
     Args:
         private_key: RSA, ECDSA on P-256, P-384 or P-521, Ed25519, Ed448 or ML-DSA.
@@ -119,26 +129,30 @@ class Credentials:
 
     It can be shared freely, and never prints a key.
 
+    >>> credentials = Credentials.load("chain.pem", "key.pem")
+    >>> credentials.names, credentials.schemes
+    (('example.com',), ('ecdsa_secp256r1_sha256',))
+
     Attributes:
-        chain: the certificates as DER, leaf first; of a raw public key, its
+        chain_der: the certificates as DER, leaf first; of a raw public key, its
             SubjectPublicKeyInfo alone (RFC 7250 section 3).
         signer: signs with the leaf's key.
         names: the DNS names and IP addresses of the leaf, in normal form.
         schemes: the signature schemes that both the leaf and the signer support, best first.
         subject: the leaf's subject, for people.
-        issuers: the DER names of all issuers in the chain, to compare with a peer's
+        issuers_der: the DER names of all issuers in the chain, to compare with a peer's
             certificate_authorities (RFC 8446 section 4.2.4).
         certificate_type: "X509" or "RawPublicKey" (RFC 7250).
         staple: the source of the OCSP response to send with the leaf; see `with_staple`.
         sct_list: the SignedCertificateTimestampList to send with it; see `with_timestamps`.
     """
 
-    chain: tuple[bytes, ...]
+    chain_der: tuple[bytes, ...]
     signer: Signer
     names: tuple[str, ...]
     schemes: tuple[str, ...]
     subject: str = field(default="", compare=False)
-    issuers: tuple[bytes, ...] = field(default=(), compare=False)
+    issuers_der: tuple[bytes, ...] = field(default=(), compare=False)
     certificate_type: str = "X509"
     staple: StapleSource | None = None
     sct_list: bytes | None = field(default=None, repr=False)
@@ -258,8 +272,15 @@ class Credentials:
     def from_signer(
         cls, chain: bytes | Iterable[bytes | x509.Certificate], signer: Signer
     ) -> Credentials:
-        """Combine a chain (PEM, or DER or parsed certificates, leaf first) with a signer for its
+        """Combine a chain (PEM, or DER or parsed certificates, leaf first) with a `Signer` for its
         key.
+
+        >>> class RemoteSigner:
+        ...     schemes = ("ecdsa_secp256r1_sha256",)
+        ...     async def sign(self, scheme, content):
+        ...         ...  # A request to the service that holds the key.
+        >>> with open("chain.pem", "rb") as file:
+        ...     credentials = Credentials.from_signer(file.read(), RemoteSigner())
 
         Raises:
             ConfigurationError: the chain is invalid, or the signer has no scheme for its key.
@@ -333,7 +354,7 @@ class Credentials:
                 )
             staple = OcspStaple.from_callback(staple)
         if isinstance(staple, OcspStaple):
-            (leaf,) = loading.certificates_from(self.chain[:1], "the chain")
+            (leaf,) = loading.certificates_from(self.chain_der[:1], "the chain")
             staple = staple.for_certificate(leaf)
         else:
             check_synchronous("staple.current()", cast("StapleSource", staple).current)
@@ -401,7 +422,7 @@ def _chain_reader(
         nonlocal key
         certificates = loading.certificates_in(loading.read_file(chain_path, what), what)
         loaded = _assembled(loading.in_order(certificates, what), cast("Signer", signer))
-        public_key = key_info_in(loaded.chain[0])
+        public_key = key_info_in(loaded.chain_der[0])
         if key is not None and public_key != key:
             raise ConfigurationError(f"{loading.capital(what)} is for another key than before.")
         key = public_key

@@ -58,6 +58,9 @@ class RevocationLists:
     Immutable, so build them once and share them: each list is indexed when it is read (half a
     second and 10 MB for 100 000 entries), and its signature is checked once. Two objects are
     equal only if they are the same. To renew the lists, build a new object.
+
+    >>> lists = RevocationLists.from_files("revoked.crl", without_list="accept")
+    >>> config = ClientConfig(policy=CertificatePolicy(crls=lists))
     """
 
     __slots__ = ("_chain", "_of_issuer", "_refuse", "number")

@@ -2,6 +2,19 @@
 
 RFC 6698, as RFC 7671 puts it into practice, for the usages 2 (DANE-TA) and 3 (DANE-EE). Looking
 the records up, with DNSSEC, is for the caller: a record from elsewhere proves nothing.
+
+>>> from handclasp.certificates.dane import matches_key, matching_anchors, matching_leaf
+>>> from handclasp.certificates.describe import tlsa_of
+>>> from handclasp.certificates.reading import certificate_of
+>>> credentials = Credentials.load("chain.pem", "key.pem")
+>>> leaf = certificate_of(credentials.chain_der[0])
+>>> records = [TlsaRecord.parse(tlsa_of(leaf))]
+>>> matching_leaf(records, leaf) == records[0]
+True
+>>> matches_key(records, Credentials.raw_public_key("key.pem").chain_der[0])
+True
+>>> matching_anchors(records, [])
+[]
 """
 
 from __future__ import annotations
@@ -36,6 +49,9 @@ _DIGESTS = {1: ("SHA-256", hashlib.sha256, 32), 2: ("SHA-512", hashlib.sha512, 6
 @dataclass(frozen=True, slots=True)
 class TlsaRecord:
     """One TLSA record (RFC 6698 section 2.1).
+
+    >>> record = TlsaRecord.parse("3 1 1 " + 32 * "5a")
+    >>> config = ClientConfig(policy=CertificatePolicy(tlsa=[record]))
 
     Attributes:
         usage: 2 (DANE-TA: the data names an authority) or 3 (DANE-EE: it names the server).

@@ -1,11 +1,12 @@
 """The trust decision itself, in this order; the first no is final.
 
-1. Every certificate can be read, and no key is too weak or too slow to verify with (`key_bounds`).
+1. Every certificate can be read, and no key is too weak or too slow to verify with.
 2. A path leads from the leaf to an anchor (`path`, by cryptography.x509.verification). TLSA records
    that the user gave take the anchors' place, or say that this is the leaf (`dane`).
-3. The certificates on the path have the form that the profile asks for (`profile`).
-4. The user's policy agrees: pins, revocation, transparency (`policy`).
+3. The certificates on the path have the form that the profile asks for.
+4. The user's policy agrees: pins, revocation, transparency.
 
+All but the second are rules of the one list (`rules.listing`), which the explanation runs as well.
 Where the answer is no, the error says why (`refusal`).
 
 This module and those that it goes by import cryptography.x509 at once, so it is imported only when
@@ -14,29 +15,34 @@ the first chain is verified.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from cryptography import x509
 
-from handclasp.certificates import profile
+from handclasp.certificates.advising import advised
 from handclasp.certificates.credentials import spki_is_pss
-from handclasp.certificates.dane import DANE_TA, matching_anchors, matching_leaf
-from handclasp.certificates.describe import pin_of, tlsa_of
+from handclasp.certificates.dane import matching_leaf
 from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
-from handclasp.certificates.key_bounds import usable_key
-from handclasp.certificates.names import subject_of
-from handclasp.certificates.path import build_path, direct_path
+from handclasp.certificates.names import ANY_NAME
+from handclasp.certificates.path import build_path
 from handclasp.certificates.policy import CertificatePolicy
-from handclasp.certificates.refusal import refusal
-from handclasp.certificates.revocation import check_staple, demands_staple
-from handclasp.certificates.rules import Context
-from handclasp.certificates.transparency import valid_timestamps
+from handclasp.certificates.refusal import refusal, refused
+from handclasp.certificates.rules import Context, listing
+from handclasp.certificates.rules.policy import path_by_record, trust_by_records
+from handclasp.certificates.rules.rule import Excused, Held, Problem, Rule, Way
+from handclasp.certificates.seen import Seen
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.signatures import key_kind
 from handclasp.errors import CertificateError, ConfigurationError
-from handclasp.faults import Fault, advice
+from handclasp.faults import Fault
+
+_MOST_KEPT = 2**14
+"""Bytes of a certificate that is worth keeping: the peer may pad it with anything."""
+
+_BESIDES = 600
+"""Bytes that the objects of a kept issuer take besides its certificate."""
 
 
 class VerificationResult(NamedTuple):
@@ -61,7 +67,7 @@ def decide(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerificationResult:
-    """Verify a server by the normal `name`, or a client (None).
+    """Verify a server by the normal `name` or by none (`ANY_NAME`), or a client (None).
 
     Raises:
         CertificateError: no; its fault says why.
@@ -76,6 +82,18 @@ def decide(
         raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
 
 
+class KnownIssuer(NamedTuple):
+    """An issuer that keeps the rules for issuers.
+
+    It recurs from one connection to the next, so it is remembered by the trust store that it led
+    to, for the profile and the role that it was checked for.
+    """
+
+    der: bytes
+    not_before: datetime
+    not_after: datetime
+
+
 def _decide_chain(
     evidence: Evidence,
     trust: TrustStore,
@@ -83,168 +101,114 @@ def _decide_chain(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerificationResult:
-    chain = evidence.chain
+    chain, rules = evidence.chain, listing.RULES.decided
     leaf, *others = certificates = parse(chain)
-    public_key = usable_key(leaf, chain[0])
+    context = Context(trust, (name,) if name else (), now, policy, any_name=name == ANY_NAME)
+    seen = context.view(leaf, chain[0])
+    _require(rules.leaf_first, seen, context, chain)
+    public_key = seen.key
     is_pss = key_kind(public_key) == "rsa" and spki_is_pss(leaf)
     if policy.tlsa:
         if matching_leaf(policy.tlsa, leaf) is not None:
             read_all_names(certificates, chain)
-            _check_named_leaf(evidence, leaf, others, trust, name, now, policy)
+            _check_named_leaf(evidence, seen, others, context)
             return VerificationResult(public_key, is_pss, chain[:1], None)
         trust = _anchors_by_records(policy, leaf, others)
-    _check_costs(others, chain[1:], trust)
+        context = context.afresh(trust=trust)
+        seen = context.view(leaf, chain[0])
+    for other, der in zip(others, chain[1:], strict=True):
+        if der not in context.views and _known_issuer(der, context) is None:
+            _require(rules.sent_first, context.view(other, der), context, chain)
     try:
         path = build_path(leaf, others, trust, name, now, policy, chain)
     except Exception as error:
-        names = () if name is None else (name,)
-        raise refusal(certificates, Context(trust, names, now, policy), evidence, error) from error
+        raise refusal(certificates, context, evidence, error) from error
     read_all_names(certificates, chain)
-    extensions = _readable_extensions(leaf)
+    _require(rules.leaf, seen, context, chain)
     ders = {id(other): der for other, der in zip(others, chain[1:], strict=True)}
     issuers = [
-        profile.authority(each, ders.get(id(each)) or encoded(each), trust) for each in path[1:]
+        _checked_issuer(each, ders.get(id(each)) or encoded(each), context, chain)
+        for each in path[1:]
     ]
-    profile.check_leaf(path, extensions, policy, is_client=name is None)
-    if name is not None:
-        profile.check_server_names(path, chain[0], name, trust, policy)
-    profile.check_issuers(path, issuers, trust, policy)
-    must_staple = name is not None and x509.TLSFeature in extensions and demands_staple(leaf)
-    ends = _check_policy(evidence, path, name, now, policy, must_staple=must_staple)
+    ends = _require(rules.way, Way(seen, path, evidence), context, chain)
     not_before = max([leaf.not_valid_before_utc, *[issuer.not_before for issuer in issuers]])
     not_after = min([leaf.not_valid_after_utc, *[issuer.not_after for issuer in issuers], *ends])
-    profile.keep_authorities(issuers, trust)
+    _keep_issuers(issuers, context)
     path_der = (chain[0], *[issuer.der for issuer in issuers])
     return VerificationResult(public_key, is_pss, path_der, (not_before, not_after))
 
 
+def _require(
+    rules: Iterable[Rule[Any]], target: object, context: Context, chain: Sequence[bytes]
+) -> list[datetime]:
+    """Check the rules until one is broken; return until when the evidence of others is valid.
+
+    Raises:
+        CertificateError: one is broken.
+    """
+    ends: list[datetime] = []
+    for rule in rules:
+        outcome = rule.check(target, context)
+        if isinstance(outcome, Problem):
+            if outcome.error is not None:
+                raise outcome.error
+            broken = [rule.finding(target, context, outcome)]
+            raise refused(broken, advised(broken, context, chain))
+        if isinstance(outcome, Held) and outcome.until is not None:
+            ends.append(outcome.until)
+        if rule.is_gate and isinstance(outcome, Excused):
+            break
+    return ends
+
+
 def _check_named_leaf(
-    evidence: Evidence,
-    leaf: x509.Certificate,
-    others: Sequence[x509.Certificate],
-    trust: TrustStore,
-    name: str | None,
-    now: datetime,
-    policy: CertificatePolicy,
+    evidence: Evidence, seen: Seen, others: Sequence[x509.Certificate], context: Context
 ) -> None:
     """Check a leaf that a TLSA record of usage 3 names.
 
     The record stands for the path, the dates and the names (RFC 7671 section 5.1), and for nothing
     else: what TLS asks of the leaf itself (RFC 8446 section 4.4.2.2), and the requirements of the
-    policy, still apply. Its issuer determines the accepted signers of evidence, and need not be
-    trusted.
+    policy, still apply.
     """
-    extensions = _readable_extensions(leaf)
-    profile.check_key_usage(extensions)
-    must_staple = name is not None and x509.TLSFeature in extensions and demands_staple(leaf)
-    asks_others = policy.crls is not None or policy.ct_logs or evidence.ocsp_response is not None
-    path = direct_path(leaf, others, trust) if asks_others else [leaf]
-    if policy.pins:
-        _check_pins([leaf], policy)
-    _check_staple(evidence, path, now, policy, must_staple=must_staple)
-    if policy.crls is not None:
-        policy.crls.check_named_leaf(path, now, profile=policy.profile)
-    if policy.ct_logs and name is not None:
-        _check_timestamps(evidence, path, now, policy)
+    rules, context = listing.RULES.decided, context.afresh(by_record=True)
+    _require(rules.named_leaf, seen, context, evidence.chain)
+    path = path_by_record(seen.certificate, others, context, evidence)
+    _require(rules.policy, Way(seen, path, evidence), context, evidence.chain)
 
 
 def _anchors_by_records(
     policy: CertificatePolicy, leaf: x509.Certificate, others: Sequence[x509.Certificate]
 ) -> TrustStore:
-    """Return the authorities of TLSA records, which replace the trust store (RFC 7671 5.2)."""
-    anchors = matching_anchors(policy.tlsa, others)
-    if not anchors:
-        count = len(policy.tlsa)
-        plural = "" if count == 1 else "s"
-        detail = f'{count} record{plural}, and "{tlsa_of(leaf)}" would name {subject_of(leaf)}'
-        if all(record.usage == DANE_TA for record in policy.tlsa):
-            raise CertificateError(
-                Fault.TLSA_MISMATCH,
-                detail,
-                sentence="The server did not send the authority that a TLSA record names: it must "
-                f"be in its chain. ({detail})",
-                fix=advice(
-                    "Send the authority's certificate with the chain, or publish records for the "
-                    "one in use.",
-                    Fault.TLSA_MISMATCH.value.fix_local,
-                ),
-            )
-        raise CertificateError(Fault.TLSA_MISMATCH, detail)
-    return TrustStore.from_certificates(anchors)
+    found = trust_by_records(policy, leaf, others)
+    if isinstance(found, TrustStore):
+        return found
+    raise found.error or CertificateError(Fault.TLSA_MISMATCH, found.text)
 
 
-def _readable_extensions(leaf: x509.Certificate) -> profile.Extensions:
-    """Return the leaf's extensions; the verifier skips those that it does not need, the rules do
-    not.
-    """
-    try:
-        return profile.extensions_of(leaf)
-    except Exception as error:
-        detail = f"the extensions of {subject_of(leaf)} cannot be read"
-        raise CertificateError(Fault.BAD_CERTIFICATE, detail) from error
+def _kind(der: bytes, context: Context) -> tuple[bytes, str, bool]:
+    """Return the key under which an issuer is remembered."""
+    return der, context.policy.profile, context.is_server
 
 
-def _check_costs(
-    others: Sequence[x509.Certificate], ders: Sequence[bytes], trust: TrustStore
-) -> None:
-    """Refuse an issuer with a key that is slow to verify with, even if it is not needed."""
-    for certificate, der in zip(others, ders, strict=True):
-        if profile.known_authority(der, trust) is None:
-            cost = profile.cost_of(certificate)
-            if cost:
-                detail = f"{subject_of(certificate)} has {cost}"
-                raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail)
+def _known_issuer(der: bytes, context: Context) -> KnownIssuer | None:
+    return context.trust.issuers.get(_kind(der, context))
 
 
-def _check_policy(
-    evidence: Evidence,
-    path: Sequence[x509.Certificate],
-    name: str | None,
-    now: datetime,
-    policy: CertificatePolicy,
-    *,
-    must_staple: bool,
-) -> list[datetime]:
-    """Check the requirements of the policy; return until when the evidence of others is valid."""
-    ends: list[datetime] = []
-    if policy.pins:
-        _check_pins(path, policy)
-    if (end := _check_staple(evidence, path, now, policy, must_staple=must_staple)) is not None:
-        ends.append(end)
-    crls, profile = policy.crls, policy.profile
-    if crls is not None and (end := crls.check(path, now, profile=profile)) is not None:
-        ends.append(end)
-    if policy.ct_logs and name is not None:
-        _check_timestamps(evidence, path, now, policy)
-    return ends
+def _checked_issuer(
+    certificate: x509.Certificate, der: bytes, context: Context, chain: Sequence[bytes]
+) -> KnownIssuer:
+    """Check an issuer on the path, unless it is known; raise what cryptography raises."""
+    known = _known_issuer(der, context)
+    if known is not None:
+        return known
+    seen = context.view(certificate, der)
+    _require(listing.RULES.decided.issuer, seen, context, chain)
+    return KnownIssuer(der, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
 
-def _check_staple(
-    evidence: Evidence,
-    path: Sequence[x509.Certificate],
-    now: datetime,
-    policy: CertificatePolicy,
-    *,
-    must_staple: bool,
-) -> datetime | None:
-    if policy.stapled_ocsp == "ignore":
-        return None
-    if evidence.ocsp_response is not None:
-        return check_staple(evidence.ocsp_response, path, now)
-    if must_staple or policy.stapled_ocsp == "require":
-        raise CertificateError(Fault.OCSP_RESPONSE_MISSING, subject_of(path[0]))
-    return None
-
-
-def _check_timestamps(
-    evidence: Evidence, path: Sequence[x509.Certificate], now: datetime, policy: CertificatePolicy
-) -> None:
-    found = valid_timestamps(path, evidence.sct_list, evidence.ocsp_response, policy.ct_logs, now)
-    if len(found) < policy.required_timestamps:
-        detail = f"{len(found)} of {policy.required_timestamps} that are required"
-        raise CertificateError(Fault.TIMESTAMPS_MISSING, detail)
-
-
-def _check_pins(path: Sequence[x509.Certificate], policy: CertificatePolicy) -> None:
-    if policy.pins and not any(pin_of(certificate) in policy.pins for certificate in path):
-        raise CertificateError(Fault.PIN_MISMATCH, f"the pin of its key is {pin_of(path[0])}")
+def _keep_issuers(issuers: Sequence[KnownIssuer], context: Context) -> None:
+    """Remember the issuers of a chain that was accepted."""
+    for issuer in issuers:
+        if len(issuer.der) <= _MOST_KEPT:
+            kind, size = _kind(issuer.der, context), len(issuer.der) + _BESIDES
+            context.trust.issuers.keep(kind, issuer, size)

@@ -1,4 +1,27 @@
-"""The content of a certificate as plain values: for people, JSON and `handclasp cert show`."""
+"""The content of a certificate as plain values: for people, JSON and `handclasp cert show`.
+
+>>> from cryptography import x509
+>>> from handclasp.certificates import describe
+>>> chain = Credentials.load("chain.pem", "key.pem").chain_der
+>>> leaf = x509.load_der_x509_certificate(chain[0])
+>>> describe.first_names(leaf, 5), describe.covers_name(chain, "example.com")
+((['example.com'], 1), True)
+>>> describe.key_type_of(leaf), describe.signature_algorithm_of(leaf)
+('ECDSA secp256r1', 'ecdsa-with-SHA256')
+>>> describe.key_usage_of(leaf), describe.extended_key_usage_of(leaf)
+(['digitalSignature', 'keyEncipherment'], ['serverAuth'])
+>>> describe.described(leaf, "names") == {"names": describe.describe(leaf)["names"]}
+True
+>>> describe.field_in_words(chain[0], "subjectAltName")
+('example.com', 'RFC 5280 section 4.2.1.6')
+>>> describe.chain_in_words(chain)[0]
+1
+>>> key = Credentials.raw_public_key("key.pem").chain_der[0]
+>>> describe.pin_of(leaf) == describe.pin_of_info(key) == describe.spki_pin(leaf.public_key())
+True
+>>> describe.tlsa_of(leaf) == describe.tlsa_of_info(key)
+True
+"""
 
 from __future__ import annotations
 
@@ -50,6 +73,10 @@ def describe_certificate(der: bytes) -> dict[str, Any] | None:
     """Return the description of a certificate in DER; None for a bare key or unreadable data.
 
     This is what `Recorder.to_html` and `Recorder.save_html` take as `describe`.
+
+    >>> description = describe_certificate(Credentials.load("chain.pem", "key.pem").chain_der[0])
+    >>> description["names"]
+    ['example.com']
     """
     certificate = read_or_none(lambda: certificate_of(der))
     return describe(certificate) if certificate is not None else None

@@ -53,21 +53,22 @@ def usable_key(leaf: x509.Certificate, der: bytes, min_rsa_bits: int = MIN_RSA_B
     except Exception as error:
         detail = f"the key of {subject_of(leaf)} cannot be read"
         raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, detail) from error
-    if _names_all_curves(der):
-        problem = key_problem(public_key, min_rsa_bits)
-    else:
-        problem = leaf_key_problem(leaf, public_key, min_rsa_bits)
+    problem = leaf_key_problem(leaf, der, public_key, min_rsa_bits)
     if problem:
         raise CertificateError(Fault.UNSUPPORTED_CERTIFICATE, f"{subject_of(leaf)} has {problem}")
     return public_key
 
 
 def leaf_key_problem(
-    leaf: x509.Certificate, public_key: Any, min_rsa_bits: int = MIN_RSA_BITS
+    leaf: x509.Certificate, der: bytes, public_key: Any, min_rsa_bits: int = MIN_RSA_BITS
 ) -> str:
-    """Return the reason why a leaf's key cannot be used, or an empty string."""
+    """Return the reason why a leaf's key cannot be used, or an empty string.
+
+    Args:
+        der: the leaf itself.
+    """
     problem = key_problem(public_key, min_rsa_bits)
-    if problem or not key_kind(public_key).startswith("secp"):
+    if problem or _names_all_curves(der) or not key_kind(public_key).startswith("secp"):
         return problem
     return _curve_problem(public_key_info(leaf))
 

@@ -5,6 +5,12 @@ secrets with mode 0644), so that it is no error; elsewhere it is one that nobody
 too late. So a warning goes to the logger "handclasp", which Python prints on standard error unless
 the application says otherwise. A key that a group may read is left alone, as in Debian's
 "ssl-cert". docs/decisions/0024 says how to have such keys refused.
+
+>>> from handclasp.certificates.key_files import exposure, warn_if_exposed
+>>> os.chmod("key.pem", 0o644)
+>>> exposure("key.pem")
+'can be read by every user of this machine (mode 0644): run chmod 600 on it'
+>>> warn_if_exposed("key.pem", "the key file key.pem")
 """
 
 from __future__ import annotations

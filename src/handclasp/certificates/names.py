@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 else:
     x509 = DeferredModule("cryptography.x509")
 
+ANY_NAME = ""
+"""Replaces the normal name of a server whose name is not compared."""
+
 _ADDRESS_BYTES = frozenset("0123456789abcdef:.")
 
 _DOTS_OF_AN_ADDRESS = 3
@@ -38,7 +41,7 @@ Real names take a tenth of them, and a peer may send a hundred times as many.
 MOST_EXTENSIONS = 2**15
 """Bytes of extensions that are read for the sake of words. A hundred names take a tenth of them."""
 
-MOST_TOLD = 8
+MOST_LISTED = 8
 """Names of a certificate that are printed, or searched for one to connect by."""
 
 _DNS_ENTRY, _ADDRESS_ENTRY, _ADDRESS_SIZES = 0x82, 0x87, (4, 16)
@@ -142,7 +145,7 @@ def certificate_names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 class Names:
-    """The DNS names and IP addresses of a subjectAltName, to look names up and to tell a few.
+    """The DNS names and IP addresses of a subjectAltName, to look names up and to list a few.
 
     An authority may put twenty thousand into a certificate. None is written out before it is asked
     for, and addresses are compared as the bytes that they are.
@@ -204,7 +207,7 @@ class Names:
         return is_written and _normal_dns_name(name) == name
 
     def first(self, most: int) -> list[str]:
-        """Return the first few different names, at most `MOST_TOLD`."""
+        """Return the first few different names, at most `MOST_LISTED`."""
         return self._first[:most]
 
     def covering(self, name: str) -> list[str]:
@@ -230,7 +233,7 @@ class Names:
         found: dict[str, None] = {}
         for name in self:
             found[name] = None
-            if len(found) == MOST_TOLD:
+            if len(found) == MOST_LISTED:
                 break
         return list(found)
 

@@ -31,6 +31,7 @@ from itertools import islice
 from operator import itemgetter
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -47,7 +48,7 @@ from handclasp.certificates.der import (
 )
 from handclasp.certificates.evidence import encoded
 from handclasp.certificates.key_bounds import cost_problem
-from handclasp.certificates.names import LONGEST_NAME, ip_address, subject_of
+from handclasp.certificates.names import ANY_NAME, LONGEST_NAME, ip_address, subject_of
 from handclasp.certificates.policy import CertificatePolicy, Profile
 from handclasp.certificates.trust import TrustStore
 
@@ -89,7 +90,7 @@ def build_path(
 
     Args:
         ders: leaf and others as DER, if they are available.
-        name: the normal name of a server, or None for a client.
+        name: the normal name of a server, `ANY_NAME`, or None for a client.
 
     Raises:
         IssuersLeftOutError: there is none among those that could be tried.
@@ -122,13 +123,14 @@ def _path_among(
     """Return the path, in at most two tries, see above; raise what the verifier raises."""
     builder = trust.path_builder(policy.max_intermediates).time(now)
     if not _has_long_name(named):
-        strict = builder if name is not None else builder.extension_policies(**_for_clients())
+        strict = builder if name else builder.extension_policies(**_without_name(name == ANY_NAME))
         with suppress(VerificationError):
             return _verified(strict, leaf, intermediates, name)
-    relaxed = builder.extension_policies(
-        ca_policy=_relaxed_authority(trust.anchors, policy.profile),
-        ee_policy=_relaxed_leaf(trust.anchors, policy.profile, is_client=name is None),
-    )
+    authority = _relaxed_authority(trust.anchors, policy.profile)
+    end_entity = _relaxed_leaf(trust.anchors, policy.profile, has_name=bool(name))
+    if name == ANY_NAME:
+        authority, end_entity = _of_servers(authority), _of_servers(end_entity)
+    relaxed = builder.extension_policies(ca_policy=authority, ee_policy=end_entity)
     return _verified(relaxed, leaf, intermediates, name)
 
 
@@ -360,7 +362,7 @@ def _verified(
     intermediates: list[x509.Certificate],
     name: str | None,
 ) -> list[x509.Certificate]:
-    if name is None:
+    if not name:
         return builder.build_client_verifier().verify(leaf, intermediates).chain
     return builder.build_server_verifier(_subject(name)).verify(leaf, intermediates)
 
@@ -371,10 +373,38 @@ def _subject(name: str) -> x509.DNSName | x509.IPAddress:
 
 
 @cache
-def _for_clients() -> dict[str, ExtensionPolicy]:
+def _without_name(is_server: bool) -> dict[str, ExtensionPolicy]:
     """Return the verifier's own policy, extended to leaves without subjectAltName."""
     leaf = _named_by_subject(ExtensionPolicy.webpki_defaults_ee())
-    return {"ca_policy": ExtensionPolicy.webpki_defaults_ca(), "ee_policy": leaf}
+    authority = ExtensionPolicy.webpki_defaults_ca()
+    if is_server:
+        leaf, authority = _of_servers(leaf), _of_servers(authority)
+    return {"ca_policy": authority, "ee_policy": leaf}
+
+
+def _of_servers(policy: ExtensionPolicy) -> ExtensionPolicy:
+    """Return the policy for servers: cryptography verifies certificates without a name for clients.
+
+    The rule is its own for servers, in which anyExtendedKeyUsage counts for authorities alone.
+    """
+    return policy.may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _allows_servers)
+
+
+def _allows_servers(
+    _: Policy, certificate: x509.Certificate, usage: x509.ExtendedKeyUsage | None
+) -> None:
+    if usage is None or ExtendedKeyUsageOID.SERVER_AUTH in usage:
+        return
+    anything = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
+    if not (anything and _is_authority(certificate)):
+        raise ValueError("the extended key usage does not allow TLS servers")
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _named_by_subject(leaf: ExtensionPolicy) -> ExtensionPolicy:
@@ -406,7 +436,7 @@ def _relaxed_authority(anchors: frozenset[x509.Certificate], profile: Profile) -
 
 
 def _relaxed_leaf(
-    anchors: frozenset[x509.Certificate], profile: Profile, *, is_client: bool
+    anchors: frozenset[x509.Certificate], profile: Profile, *, has_name: bool
 ) -> ExtensionPolicy:
     def key_usage(_: Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
         if usage is not None and usage.key_cert_sign and certificate not in anchors:
@@ -430,4 +460,4 @@ def _relaxed_leaf(
         .may_be_present(x509.BasicConstraints, Criticality.AGNOSTIC, basic_constraints)
         .may_be_present(x509.AuthorityKeyIdentifier, Criticality.NON_CRITICAL, issuer_key)
     )
-    return _named_by_subject(leaf) if is_client else leaf
+    return leaf if has_name else _named_by_subject(leaf)

@@ -37,6 +37,11 @@ _EXAMPLES = {
 class CertificatePolicy:
     """The requirements for a peer's certificate. The defaults are those of browsers for servers.
 
+    >>> policy = CertificatePolicy(
+    ...     profile="private", pins=["YLh1dUR9y6Kja30RrAn7JKnbQG/uEtLMkBgFF2Fuihg="]
+    ... )
+    >>> config = ClientConfig(trust=TrustStore.from_pem("ca.pem"), policy=policy)
+
     Attributes:
         profile: "web" is the profile of the public web (RFC 5280 and the CA/Browser Forum's
             Baseline Requirements). "private" is for private authorities, which often omit fields:

@@ -9,6 +9,24 @@ through one of these functions, or through code that takes any exception for the
 It also warns of some things that a peer may write, such as a common name of 65 letters. That must
 reach neither stderr nor the registry of warnings, and must not be a matter of `python -W error`
 whether a certificate is accepted: see `keep_warnings_out`.
+
+>>> from handclasp.certificates.reading import (
+...     certificate_of, certificates_of, is_issued_by, keep_warnings_out, load_certificate,
+...     read_or_none, read_or_value_error,
+... )
+>>> with open("chain.pem", "rb") as chain, open("ca.pem", "rb") as authority:
+...     [leaf], [issuer] = certificates_of(chain.read()), certificates_of(authority.read())
+>>> is_issued_by(leaf, issuer)
+True
+>>> keep_warnings_out()
+>>> read_or_none(lambda: load_certificate(b"no certificate")) is None
+True
+>>> read_or_value_error(lambda: leaf.serial_number) == leaf.serial_number
+True
+>>> certificate_of(b"no certificate")
+Traceback (most recent call last):
+    ...
+ValueError: ...
 """
 
 from __future__ import annotations

@@ -10,15 +10,16 @@ from collections.abc import Sequence
 
 from cryptography import x509
 
+from handclasp.certificates.advising import Advised
 from handclasp.certificates.evidence import Evidence, is_self_issued
-from handclasp.certificates.explanation import walk
+from handclasp.certificates.explanation import explain_parsed
 from handclasp.certificates.names import printable
 from handclasp.certificates.path import IssuersLeftOutError
-from handclasp.certificates.rules import Context
+from handclasp.certificates.rules import Context, Finding
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault, advice
 
-_MOST_TOLD = 4
+_MOST_REASONS = 4
 
 
 def refusal(
@@ -28,28 +29,30 @@ def refusal(
     error: Exception,
 ) -> CertificateError:
     """Return the error for a chain, leaf first, that the verifier refused with `error`."""
-    explanation = walk(certificates, context, evidence)
+    explanation = explain_parsed(certificates, context, evidence)
     broken = explanation.broken
     if isinstance(error, IssuersLeftOutError) and not any(
         finding.held is False for finding in explanation.leaf
     ):  # What is wrong with one of the issuers that were tried is not the reason.
         fix = advice("Send fewer certificates of one authority, or a shorter one of the peer.", "")
         return CertificateError(Fault.CERTIFICATE_UNTRUSTED, str(error), fix=fix)
-    if not broken:
+    if not broken or explanation.advised is None:
         return _verifier_says(error)
-    said = explanation.advised
     if broken[0].rule == "anchor" and is_self_issued(certificates[0], evidence.chain[0]):
         broken = broken[:1]  # Of a stranger's own certificate, nothing else is of interest.
-    reason, *more = list(dict.fromkeys([finding.evidence for finding in broken]))[:_MOST_TOLD]
+    return refused(broken, explanation.advised)
+
+
+def refused(broken: Sequence[Finding], said: Advised) -> CertificateError:
+    """Return the error for the broken rules, of which there is at least one, with its advice."""
+    reason, *more = list(dict.fromkeys([finding.evidence for finding in broken]))[:_MOST_REASONS]
     of, about = broken[0].of, broken[0].about
     if of is not None and of.is_anchor and broken[0].is_issuer:
         reason += f"; {about} is one of the authorities that are trusted here"
     detail = f"{reason}; besides: {'; '.join(more)}" if more else reason
-    if said is None:
-        return CertificateError(broken[0].fault, detail)
-    refused = CertificateError(broken[0].fault, detail, fix=said.fix, verdict=said.verdict)
-    refused.place = said.place
-    return refused
+    error = CertificateError(broken[0].fault, detail, fix=said.fix, verdict=said.verdict)
+    error.place = said.place
+    return error
 
 
 _EXTENSION_NAMES = {

@@ -34,6 +34,11 @@ class ReloadingCredentials:
     is read, at most once a second. Files that do not load are never used: while one file is half
     written, or is new and the other not yet, the old credentials stay.
 
+    >>> credentials = Credentials.auto_reload("chain.pem", "key.pem")
+    >>> config = ServerConfig(credentials=credentials)
+    >>> credentials.current.names, credentials.last_error
+    (('example.com',), None)
+
     Args:
         files: the paths to check.
         load: a function that loads them, and raises `ConfigurationError` for invalid content. Any

@@ -1,4 +1,4 @@
-"""A certificate as the explanation looks at it: each part of it is read once, however often asked.
+"""A certificate as the rules see it: each part of it is read once, however often it is needed.
 
 A walk comes past the same certificate on many paths and with many rules, and whatever a rule reads
 or words takes time that grows with what the peer put there. So all of that stands here, per

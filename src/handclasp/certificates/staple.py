@@ -47,6 +47,11 @@ class OcspStaple:
     it never staples a response that does not say "good". After a new one that says "revoked",
     nothing is stapled: the old answer is no longer true.
 
+    >>> staple = OcspStaple.from_file("staple.der")  # Another program renews the file.
+    >>> credentials = Credentials.load("chain.pem", "key.pem").with_staple(staple)
+
+    A callback that returns the response is another `StapleSource`, by `from_callback`.
+
     Attributes:
         last_error: the error of the newest response or attempt; None if there was none. The
             previous response is stapled for as long as it is valid.

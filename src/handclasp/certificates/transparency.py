@@ -6,6 +6,14 @@ verified with the logs' public keys, which the application has to provide.
 
 RFC 9162 describes another version, with other signatures and extensions, which no log of the web
 uses. Its timestamps are ignored, as RFC 6962 section 3.3 requires.
+
+>>> from datetime import UTC, datetime
+>>> from cryptography import x509
+>>> from handclasp.certificates.transparency import Timestamp, timestamps_of, valid_timestamps
+>>> leaf = x509.load_der_x509_certificate(Credentials.load("chain.pem", "key.pem").chain_der[0])
+>>> times: list[Timestamp] = list(timestamps_of(leaf))  # It holds none.
+>>> valid_timestamps([leaf], None, None, [], datetime.now(UTC))
+()
 """
 
 from __future__ import annotations
@@ -53,6 +61,10 @@ or never did."""
 @dataclass(frozen=True, slots=True)
 class CtLog:
     """A certificate transparency log, identified by its public key.
+
+    >>> with open("log.der", "rb") as file:
+    ...     log = CtLog.from_public_key(file.read(), "a log")
+    >>> policy = CertificatePolicy(ct_logs=[log], required_timestamps=1)
 
     Attributes:
         public_key: the SubjectPublicKeyInfo as DER: ECDSA on P-256, or RSA of 2048 to 4096 bits

@@ -38,6 +38,9 @@ class TrustStore:
 
     Two stores are equal only if they are the same object; compare `fingerprint` for the content.
     Verified chains are remembered per store, so reuse a store instead of building it again.
+
+    >>> trust = TrustStore.system().with_added("ca.pem")
+    >>> config = ClientConfig(trust=trust)
     """
 
     __slots__ = (
@@ -58,7 +61,7 @@ class TrustStore:
         self._source = source
         self._load = load
         self._remembered: RememberedChains[Any] = RememberedChains()
-        self._issuers: Kept[bytes, Any] = Kept(MOST_OF_ISSUERS)
+        self._issuers: Kept[tuple[bytes, str, bool], Any] = Kept(MOST_OF_ISSUERS)
         self._lock = ProcessLock()
         self._parsed: tuple[_Anchors, _Anchors] | None = None
         self._by_subject: Mapping[bytes, Sequence[x509.Certificate]] | None = None
@@ -154,8 +157,8 @@ class TrustStore:
         return self._remembered
 
     @property
-    def issuers(self) -> Kept[bytes, Any]:
-        """Facts about issuers on paths that led to an anchor of this store, by their DER."""
+    def issuers(self) -> Kept[tuple[bytes, str, bool], Any]:
+        """Facts about issuers on paths that led to an anchor of this store: see `KnownIssuer`."""
         return self._issuers
 
     @property

@@ -18,7 +18,7 @@ from handclasp.certificates.der import extension_values
 from handclasp.certificates.describe import pin_of_info, spki_pin, tlsa_of_info
 from handclasp.certificates.evidence import Evidence, chain_of, parse, read_all_names
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
-from handclasp.certificates.names import normal_name
+from handclasp.certificates.names import ANY_NAME, normal_name
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
 from handclasp.deferred import DeferredModule
@@ -52,26 +52,28 @@ _BIT_STRING = 3
 class VerifiedPeer:
     """Proof that a peer was verified. Made only by the functions of this module.
 
+    See `verify_server_chain` for an example.
+
     Attributes:
-        chain: the certificates that the peer sent, leaf first, as DER; for a raw public key its
-            SubjectPublicKeyInfo alone.
+        chain_der: the certificates that the peer sent, leaf first, as DER; for a raw public key
+            its SubjectPublicKeyInfo alone.
         public_key: the leaf's key, an object of cryptography.
         spki_is_pss: whether the leaf declares its RSA key as id-RSASSA-PSS.
         verified: False if the application chose not to verify.
-        path: the verified path as DER: the certificates from the leaf to the anchor, or the one raw
-            key. Unlike `chain`, it contains no unrelated certificates. Empty if a callback vouched
-            for the peer, or nobody did.
+        path_der: the verified path as DER: the certificates from the leaf to the anchor, or the one
+            raw key. Unlike `chain_der`, it contains no unrelated certificates. Empty if a callback
+            vouched for the peer, or nobody did.
         certificate_type: "X509" or "RawPublicKey" (RFC 7250).
         may_sign: False if the leaf's keyUsage does not allow its key to sign a handshake, which
             every leaf must (RFC 8446 section 4.4.2.2), even without verification.
         purpose, name: the role and the normal name that were verified; None if they are unknown.
     """
 
-    chain: tuple[bytes, ...] = field(repr=False)
+    chain_der: tuple[bytes, ...] = field(repr=False)
     public_key: Any = field(repr=False)
     spki_is_pss: bool
     verified: bool
-    path: tuple[bytes, ...] = field(default=(), repr=False)
+    path_der: tuple[bytes, ...] = field(default=(), repr=False)
     certificate_type: str = "X509"
     may_sign: bool = True
     purpose: Purpose | None = None
@@ -96,9 +98,9 @@ class VerifiedPeer:
 
 
 def verify_server_chain(
-    chain: Sequence[bytes],
+    chain_der: Sequence[bytes],
     trust: TrustStore,
-    server_name: str,
+    server_name: str | None,
     now: datetime,
     *,
     policy: CertificatePolicy = _DEFAULT_POLICY,
@@ -107,9 +109,18 @@ def verify_server_chain(
 ) -> VerifiedPeer:
     """Verify a server's certificates for the name that the client connects to.
 
+    >>> from datetime import UTC, datetime
+    >>> chain = Credentials.load("chain.pem", "key.pem").chain_der
+    >>> trust = TrustStore.from_pem("ca.pem")
+    >>> peer = verify_server_chain(chain, trust, "example.com", datetime.now(UTC))
+    >>> isinstance(peer, VerifiedPeer), peer.name, len(peer.path_der)
+    (True, 'example.com', 2)
+
     Args:
-        chain: DER certificates as the server sent them, leaf first.
-        server_name: a DNS name (U-labels and a trailing dot are fine) or an IP address.
+        chain_der: the certificates as the server sent them, leaf first.
+        server_name: a DNS name (U-labels and a trailing dot are fine) or an IP address. None
+            compares no name: any server with a certificate of these authorities is accepted, so
+            pass it only where the authority itself stands for one server.
         now: the time of the verification, with its time zone.
         policy: the requirements besides a path to an anchor in `trust`.
         ocsp_response: the DER of the OCSP response that was stapled to the leaf, if any.
@@ -119,13 +130,14 @@ def verify_server_chain(
         CertificateError: the chain is refused, for the reason in its fault.
         ConfigurationError: the name is invalid, or `now` has no time zone.
     """
-    evidence = _evidence(chain, ocsp_response, sct_list)
-    check_what_to_judge_by(trust, now, policy)
-    return verify_evidence(evidence, trust, normal_name(server_name), now, policy)
+    evidence = _evidence(chain_der, ocsp_response, sct_list)
+    check_verification_inputs(trust, now, policy)
+    name = ANY_NAME if server_name is None else normal_name(server_name)
+    return verify_evidence(evidence, trust, name, now, policy)
 
 
 def verify_client_chain(
-    chain: Sequence[bytes],
+    chain_der: Sequence[bytes],
     trust: TrustStore,
     now: datetime,
     *,
@@ -134,12 +146,18 @@ def verify_client_chain(
 ) -> VerifiedPeer:
     """Verify a client's certificates. The application reads the client's identity from them.
 
+    >>> from datetime import UTC, datetime
+    >>> chain = Credentials.load("client.pem", "client-key.pem").chain_der
+    >>> trust = TrustStore.from_pem("ca.pem")
+    >>> verify_client_chain(chain, trust, datetime.now(UTC)).verified
+    True
+
     Raises:
         CertificateError: the chain is refused, for the reason in its fault.
         ConfigurationError: `now` has no time zone.
     """
-    check_what_to_judge_by(trust, now, policy)
-    return verify_evidence(_evidence(chain, ocsp_response), trust, None, now, policy)
+    check_verification_inputs(trust, now, policy)
+    return verify_evidence(_evidence(chain_der, ocsp_response), trust, None, now, policy)
 
 
 def verify_raw_public_key(
@@ -150,6 +168,10 @@ def verify_raw_public_key(
     policy: CertificatePolicy = _DEFAULT_POLICY,
 ) -> VerifiedPeer:
     """Accept a peer by its raw public key, if it is one of the `expected` ones (RFC 7250).
+
+    >>> key = Credentials.raw_public_key("key.pem").chain_der[0]
+    >>> verify_raw_public_key(key, [key]).certificate_type
+    'RawPublicKey'
 
     Args:
         public_key_info: SubjectPublicKeyInfo as DER, like the `expected` ones.
@@ -174,29 +196,46 @@ def verify_raw_public_key(
         public_key,
         is_pss,
         verified=True,
-        path=(public_key_info,),
+        path_der=(public_key_info,),
         certificate_type="RawPublicKey",
         purpose=purpose,
         made_by=_MADE_HERE,
     )
 
 
-def accept_unverified(chain: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
+def accept_unverified(chain_der: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
     """Accept the leaf's key without verification: the peer may be anybody (`verified` is False).
 
+    >>> peer = accept_unverified(Credentials.load("chain.pem", "key.pem").chain_der)
+    >>> peer.verified, peer.path_der
+    (False, ())
+
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
-    return _taken(chain_of(chain), certificate_type, min_rsa_bits=0, verified=False)
+    return _taken(chain_of(chain_der), certificate_type, min_rsa_bits=0, verified=False)
 
 
-def vouch_for(chain: Sequence[bytes], certificate_type: str = "X509") -> VerifiedPeer:
+def vouch_for(
+    chain_der: Sequence[bytes], certificate_type: str = "X509", *, path_der: Sequence[bytes] = ()
+) -> VerifiedPeer:
     """Accept a chain in a `verify` callback by rules of its own, such as a pinned key.
 
+    See `VerifyPeer` for an example.
+
+    Args:
+        path_der: the path that these rules verified, as DER, if they found one.
+
     Raises:
         CertificateError: a certificate cannot be read, or the leaf's key cannot be used.
     """
-    return _taken(chain_of(chain), certificate_type, min_rsa_bits=MIN_RSA_BITS, verified=True)
+    return _taken(
+        chain_of(chain_der),
+        certificate_type,
+        min_rsa_bits=MIN_RSA_BITS,
+        verified=True,
+        path=chain_of(path_der),
+    )
 
 
 def _evidence(
@@ -216,17 +255,17 @@ def verify_evidence(
     now: datetime,
     policy: CertificatePolicy,
 ) -> VerifiedPeer:
-    """Verify a server, or a client where there is no name.
+    """Verify a server, or a client (None).
 
     Args:
-        name: a normal name.
+        name: a normal name, or `ANY_NAME` for a server of any name.
 
     Raises:
         CertificateError: the chain is refused; its fault says why.
         ConfigurationError: `now` has no time zone.
     """
     if now.tzinfo is None:
-        check_what_to_judge_by(trust, now, policy)
+        check_verification_inputs(trust, now, policy)
     key = (name, evidence, policy.token)
     known: VerifiedPeer | None = trust.remembered.recall(key, now)
     if known is not None:
@@ -234,7 +273,7 @@ def verify_evidence(
     try:
         result = _decide()(evidence, trust, name, now, policy)
     except CertificateError as error:
-        error.chain = evidence.chain
+        error.chain_der = evidence.chain
         error.ocsp_response, error.sct_list = evidence.ocsp_response, evidence.sct_list
         raise
     proof = VerifiedPeer(
@@ -242,9 +281,9 @@ def verify_evidence(
         result.public_key,
         result.spki_is_pss,
         verified=True,
-        path=result.path,
+        path_der=result.path,
         purpose="client" if name is None else "server",
-        name=name,
+        name=name or None,
         made_by=_MADE_HERE,
     )
     if result.holds is not None and evidence.size <= _MAX_REMEMBERED:
@@ -252,7 +291,7 @@ def verify_evidence(
     return proof
 
 
-def check_what_to_judge_by(trust: object, now: object, policy: object) -> None:
+def check_verification_inputs(trust: object, now: object, policy: object) -> None:
     """Raise `ConfigurationError` for a wrong kind of store, time or policy."""
     if not isinstance(trust, TrustStore):
         raise ConfigurationError(f"trust must be a TrustStore, not {type(trust).__name__}.")
@@ -272,7 +311,12 @@ def _decide() -> Callable[..., VerificationResult]:
 
 
 def _taken(
-    chain: tuple[bytes, ...], certificate_type: str, *, min_rsa_bits: int, verified: bool
+    chain: tuple[bytes, ...],
+    certificate_type: str,
+    *,
+    min_rsa_bits: int,
+    verified: bool,
+    path: tuple[bytes, ...] = (),
 ) -> VerifiedPeer:
     """Accept a chain with no check but that of the key."""
     may_sign = True
@@ -288,6 +332,7 @@ def _taken(
         public_key,
         is_pss,
         verified,
+        path,
         certificate_type=certificate_type,
         may_sign=may_sign,
         made_by=_MADE_HERE,

@@ -13,7 +13,7 @@ from io import TextIOWrapper
 
 
 def main() -> None:
-    """The entry point of `handclasp`."""
+    """Run `handclasp` from the command line."""
     try:
         from handclasp.cli.application import application
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Where the authority of this machine is for the commands, and how to make programs trust it."""
+"""The authority of this machine for the commands, and the advice to make programs trust it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def authority_directory() -> Path:
 
 
 def open_authority(directory: Path | None = None, names: Sequence[str] = ()) -> LocalAuthority:
-    """The local authority, made if there is none yet. Raises `WrongArguments`.
+    """Return the local authority, created if necessary; raise `WrongArguments`.
 
     Args:
-        names: what it is to be good for besides local names.
+        names: the names that it may certify besides local ones.
     """
     from handclasp.certificates.authority import LocalAuthority
 
@@ -43,7 +43,7 @@ def open_authority(directory: Path | None = None, names: Sequence[str] = ()) -> 
 
 
 def trust_advice(path: Path, port: int | None = None, *, https: bool = True) -> str:
-    """How to make programs trust the authority at `path`, for people to copy.
+    """Return how to make programs trust the authority at `path`, for people to copy.
 
     Without `https`, only those are named that speak something else over TLS.
     """
@@ -87,7 +87,7 @@ def _browser_advice(directory: Path) -> list[str]:
 
 
 def _this_program() -> str:
-    """What to type for this very program, also where it is not on the PATH."""
+    """Return the command of this program, even if it is not on the PATH."""
     if shutil.which("handclasp") is not None:
         return "handclasp"
     started = Path(sys.argv[0])

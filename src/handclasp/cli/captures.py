@@ -1,4 +1,4 @@
-"""What this program records: briefly for its own words, or whole into captures for Wireshark."""
+"""The recordings of this program: brief ones for its own output, or captures for Wireshark."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ _MOST_EVENTS = 200
 
 
 def capturing_recorder() -> Recorder:
-    """A recorder that keeps all that a capture needs: what was on the wire, and the secrets."""
+    """Return a recorder that keeps everything for a capture: the bytes on the wire, and the
+    secrets.
+    """
     from handclasp import Recorder
 
     return Recorder(record_secrets=True, record_wire=True)
 
 
 def brief_recorder() -> Recorder:
-    """A recorder that keeps no more than it takes to tell why a handshake failed."""
+    """Return a recorder that keeps only what the explanation of a failure needs."""
     from handclasp import Recorder
 
     return Recorder(limit=_MOST_EVENTS)
@@ -65,7 +67,7 @@ class CaptureFile:
         self.close()
 
     def add(self, recorder: Recorder) -> None:
-        """The packets of one connection, after the secrets that open them."""
+        """Add the packets of one connection, after the secrets that decrypt them."""
         from handclasp.trace.pcapng import connection_blocks
 
         # A view, so that no traceback shows the secrets.

@@ -38,17 +38,17 @@ def command() -> None:
     "names",
     multiple=True,
     metavar="NAME",
-    help="Make it good for this domain or network as well; * for every name there is.",
+    help="Let it certify this domain or network as well; * allows every name.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cert_ca(
     pem: bool, install: bool, uninstall: bool, names: tuple[str, ...], as_json: bool
 ) -> None:
-    """The local authority: made if there is none, and how to trust it.
+    """Create the local authority if necessary, and show how to trust it.
 
-    It lives in $HANDCLASP_HOME, or in this user's data directory. It is good for names alone that
-    mean nothing on the internet (localhost, .test, .internal, private addresses and such), so that
-    its key is of little use against others, if it is ever stolen (docs/decisions/0025 says of how
+    It lives in $HANDCLASP_HOME, or in this user's data directory. It only certifies names that mean
+    nothing on the internet (localhost, .test, .internal, private addresses and such), so that its
+    key is of little use against others, if it is ever stolen (docs/decisions/0025 says of how
     little).
     """
     from cryptography import x509
@@ -125,7 +125,7 @@ def cert_issue(
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cert_show(file: str, as_json: bool) -> None:
-    """What the certificates in FILE (PEM or DER) say. Nothing of it is verified."""
+    """Show the certificates in FILE (PEM or DER). Nothing in them is verified."""
     certificates = _read_certificates(file)
     if as_json:
         described = [_described(certificate) for certificate in certificates]
@@ -137,17 +137,17 @@ def cert_show(file: str, as_json: bool) -> None:
         _print_certificate(certificate)
 
 
-@command.command("check", short_help="Judge the certificates in a file, rule by rule.")
+@command.command("check", short_help="Verify the certificates in a file, rule by rule.")
 @click.argument("file", metavar="FILE")
 @click.option("--name", "names", multiple=True, metavar="NAME", help="The server's name.")
-@click.option("--client", is_flag=True, help="Judge it as a client's, which needs no name.")
+@click.option("--client", is_flag=True, help="Verify it as a client's, which needs no name.")
 @click.option("--ca", metavar="FILE", help="Trust the authorities in FILE instead of the system's.")
-@click.option("--at", metavar="TIME", help="Judge by this time, such as 2026-01-31T12:00.")
+@click.option("--at", metavar="TIME", help="Verify at this time, such as 2026-01-31T12:00.")
 @click.option("--ocsp", metavar="FILE", help="The OCSP response (DER) that is stapled to it.")
 @policy_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cert_check(file: str, as_json: bool, **options: Any) -> None:
-    """Judge the certificates in FILE (PEM or DER), the server's own one first, rule by rule.
+    """Verify the certificates in FILE (PEM or DER), the server's own one first, rule by rule.
 
     Exit status: 0 if they are to be trusted, 1 if not.
     """
@@ -217,7 +217,7 @@ def _print_certificate(certificate: x509.Certificate) -> None:
 
 
 def _print_value(label: str, value: Any) -> None:
-    """A value after its label, and each entry of a long list on a line of its own."""
+    """Print a value after its label, and each entry of a long list on a line of its own."""
     if value is None:
         lines = ["(not said)"]
     elif isinstance(value, bool):
@@ -233,7 +233,7 @@ def _print_value(label: str, value: Any) -> None:
 
 
 _VALUE_COLUMNS = 62
-"""What is left of 80 after the margin and a label."""
+"""The rest of 80 columns after the margin and a label."""
 
 _SHOWN = {
     "subject": "subject",
@@ -262,7 +262,7 @@ _SHOWN_IF_SAID = {
     "must staple": "must_staple",
     "timestamps": "timestamps",
 }
-"""What most certificates are silent about, so that silence is not worth a line."""
+"""The fields that are shown only if they are present, as most certificates lack them."""
 
 
 def _write(write: Callable[[Path, bytes], None], path: Path, data: bytes) -> None:

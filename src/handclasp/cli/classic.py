@@ -27,7 +27,7 @@ SUITE = "TLS_RSA_WITH_AES_128_GCM_SHA256"
 
 NAME = "localhost"
 SECRET_WORDS = b"Meet me at noon."
-"""What the client says to the server as soon as it may."""
+"""The first data of the client."""
 
 OLD: dict[str, Any] = {
     "versions": ("TLSv1.2",),
@@ -49,13 +49,13 @@ _LABEL = 12
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What somebody on the way has of a conversation: all bytes of both directions, in order."""
+    """The recording of an eavesdropper: all bytes of both directions, in order."""
 
     to_server: bytearray = field(default_factory=bytearray)
     to_client: bytearray = field(default_factory=bytearray)
 
     def shows(self, data: bytes) -> bool:
-        """Whether the data can be seen in it as it is."""
+        """Return whether the data are visible in the recording."""
         return data in self.to_server or data in self.to_client
 
     @property
@@ -87,7 +87,7 @@ class Conversation:
 
     @property
     def info(self) -> ConnectionInfo:
-        """What the client knows of the connection."""
+        """The parameters of the connection, as the client knows them."""
         if self.facts.info is None:
             raise ValueError("a handshake that did not complete cannot be compared")
         return self.facts.info
@@ -106,7 +106,7 @@ def run_classic(authority: LocalAuthority) -> bool:
 
 
 def holds(then: Conversation, now: Conversation) -> bool:
-    """Whether what is told of the two is so."""
+    """Return whether the claims about the two are true."""
     certificate = then.info.peer_chain_der[0]
     return (
         all(each.info.peer_verified and each.arrived == SECRET_WORDS for each in (then, now))
@@ -122,13 +122,13 @@ def holds(then: Conversation, now: Conversation) -> bool:
 def converse(
     authority: LocalAuthority, credentials: Credentials, settings: dict[str, Any]
 ) -> Conversation:
-    """A conversation between two connections in memory, recorded, and then attacked."""
+    """Run a connection in memory, record it, and attack the recording."""
     from handclasp import ClientConfig, Recorder, ServerConfig
     from handclasp.story.facts import facts_of
     from handclasp.story.narrate import narrate
 
     trace = Recorder()
-    # Nothing to come back with: the story is about one conversation.
+    # No tickets: the demo is about a single connection.
     server_config = ServerConfig(credentials=credentials, tickets=0, **settings)
     client_config = ClientConfig(trust=authority.trust.prepare(), **settings)
     recording, arrived = _shake_hands_and_talk(client_config, server_config, trace)
@@ -163,7 +163,7 @@ def _shake_hands_and_talk(
 
 
 def read_with_stolen_key(recording: Recording, server_config: ServerConfig) -> tuple[bytes, str]:
-    """What a recording gives to somebody who gets the server's key later: the words, or why not.
+    """Return what an attacker who later obtains the server's key reads in a recording, or why not.
 
     The thief has the key, and all that was on the wire. So they are the server once more: a
     server that says the same, given the client's old bytes again. All of what it says is in the
@@ -222,7 +222,7 @@ def _tell(then: Conversation, now: Conversation) -> None:
 
 _WHY = (
     "One key did everything then: it proved who the server is, and it opened every secret that "
-    "was ever sent to it. Whoever got it, even years later, could read every conversation that "
+    "was ever sent to it. Anybody who got it, even years later, could read every connection that "
     "had been recorded. Today the key only proves who the server is. A thief can still pose as the "
     "server from then on, but the past stays closed: what made its secrets was thrown away after "
     "use. That is called forward secrecy. Besides, a server that opens what strangers send gave "
@@ -238,7 +238,7 @@ To try it with other programs:
 
 
 def rows(then: Conversation, now: Conversation) -> list[Row]:
-    """The comparison, all of it from what was recorded."""
+    """Return the comparison, computed from the recordings."""
     tellers: tuple[tuple[str, Callable[[Conversation], str]], ...] = (
         ("version", lambda each: each.info.version),
         ("cipher suite", lambda each: each.info.cipher_suite),
@@ -278,7 +278,7 @@ def _loot(conversation: Conversation) -> str:
 def _signed(conversation: Conversation) -> str:
     scheme = conversation.info.signature_scheme
     if scheme is None:
-        return "nothing: whoever can open the secret must be the server"
+        return "nothing: only the server can decrypt the secret"
     return f"all that was said so far, in {scheme}"
 
 
@@ -296,7 +296,7 @@ def _visibility(conversation: Conversation, data: bytes) -> str:
 
 
 def comparison(table: Sequence[Row]) -> str:
-    """The rows under each other, what is long wrapped within its column; 80 columns at most."""
+    """Return the rows as a table of at most 80 columns, with long values wrapped."""
     width = columns()
     lines = _cells(("", "Then", "Now"), width)
     for row in table:

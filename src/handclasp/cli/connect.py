@@ -68,7 +68,7 @@ CONNECT_TIMEOUT = 15.0
 
 @dataclass(slots=True)
 class _Attempt:
-    """What one run is about, and what comes of it."""
+    """The settings of one run, and its results."""
 
     host: str
     port: int
@@ -153,7 +153,7 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     """Connect to a TLS server, tell how it went, and talk.
 
     Standard input goes to the server, and what it answers to standard output, byte for byte; the
-    end of the input closes this side's half. What is told goes to standard error.
+    end of the input closes this side's half. Messages go to standard error.
     """
     trace = trace_file(options["trace"]) if options["trace"] else None
     attempt = _attempt(one_address(addresses), options)
@@ -222,7 +222,7 @@ def _trust(options: dict[str, Any]) -> TrustStore | None:
 
 
 def _recorder(options: dict[str, Any]) -> Recorder | None:
-    """For --trace; also, only for the start of the conversation, for what is told of it."""
+    """Return a recorder for --trace, or one of the handshake alone, for the messages."""
     from handclasp import Recorder
 
     secrets = options["record_secrets"]
@@ -252,7 +252,7 @@ def _save_trace(attempt: _Attempt, recorder: Recorder, path: Path) -> None:
 
 
 def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -> bool:
-    """The whole of it; whether it failed."""
+    """Run the attempt; return whether it failed."""
     from handclasp.cli.conversation import OutputClosed, converse, send_and_read
 
     info: ConnectionInfo | None = None
@@ -296,13 +296,13 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
 
 
 def _explanation(attempt: _Attempt, info: ConnectionInfo | None) -> Explanation | None:
-    """Why the server's certificate is trusted or not; None where none came so far."""
+    """Return why the server's certificate is trusted or not; None without a certificate."""
     from handclasp.certificates import explain
 
     shown: ConnectionInfo | CertificateError | None = info or attempt.refused
     if shown is None or attempt.trust is None:
         return None
-    chain = shown.peer_chain_der if isinstance(shown, ConnectionInfo) else shown.chain
+    chain = shown.peer_chain_der if isinstance(shown, ConnectionInfo) else shown.chain_der
     if not chain or (isinstance(shown, ConnectionInfo) and not shown.peer_chain):
         return None
     try:
@@ -320,8 +320,8 @@ def _explanation(attempt: _Attempt, info: ConnectionInfo | None) -> Explanation 
 
 
 def _shown_pem(attempt: _Attempt, info: ConnectionInfo | None) -> list[str]:
-    """What the server sent of certificates, or its bare key, in PEM; also if it was refused."""
-    refused = attempt.refused.chain if attempt.refused is not None else ()
+    """Return the server's certificates or raw public key in PEM, even if they were refused."""
+    refused = attempt.refused.chain_der if attempt.refused is not None else ()
     chain = info.peer_chain_der if info is not None else refused
     is_key = info is not None and info.peer_certificate_type == "RawPublicKey"
     return [_pem("PUBLIC KEY" if is_key else "CERTIFICATE", der) for der in chain]

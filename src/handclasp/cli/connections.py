@@ -34,7 +34,7 @@ class Connection:
     Attributes:
         number: counts from 1.
         at: when its handshake was over, by this machine's clock and time zone.
-        browser: the cookie of whoever made it; empty as long as that is not known.
+        browser: the cookie of its browser; empty as long as it is unknown.
         paths: what was asked for, the first few.
         is_open: whether it is still there.
     """
@@ -80,7 +80,7 @@ class Connections:
         self._is_over = False
 
     def add(self, visit: Visit, at: datetime) -> None:
-        """A handshake is over, well or badly; or an established connection failed."""
+        """Add a finished handshake, successful or not, or a later failure of the connection."""
         if visit.recorder is None:
             return
         address = (visit.host, visit.port)
@@ -96,7 +96,7 @@ class Connections:
             self._note_change()
 
     def at(self, address: tuple[str, int]) -> Connection | None:
-        """The one that is open with this address."""
+        """Return the open connection from this address."""
         with self._changed:
             return self._open.get(address)
 
@@ -119,7 +119,9 @@ class Connections:
             return connection.browser
 
     def of(self, browser: str) -> list[Connection]:
-        """Those of one browser, the newest first; and failed ones of a browser like it."""
+        """Return the connections of one browser, newest first, and failed ones of a browser like
+        it.
+        """
         with self._changed:
             everything = list(self._all)
         own = [each for each in everything if browser and each.browser == browser]
@@ -128,7 +130,7 @@ class Connections:
         return sorted({*own, *alike}, key=lambda each: each.number, reverse=True)
 
     def before(self, connection: Connection) -> Connection | None:
-        """The same browser's last one that was established."""
+        """Return the same browser's previous established connection."""
         return next(
             (
                 each
@@ -146,7 +148,7 @@ class Connections:
 
     @property
     def is_over(self) -> bool:
-        """Whether the server is going down, and whoever waits should leave."""
+        """Whether the server is stopping, so that waiting threads should end."""
         return self._is_over
 
     def end(self) -> None:
@@ -161,7 +163,7 @@ class Connections:
 
 
 def rows_of(connections: Sequence[Connection], shown: Connection | None) -> list[dict[str, object]]:
-    """What a list of connections says, as plain values: for the page and for its script."""
+    """Return a list of connections as plain values, for the page and for its script."""
     return [_row(each, is_this=each is shown) for each in connections]
 
 

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 _CHUNK = 64 * 1024
 
 QUIET_SECONDS = 2.0
-"""How long an answer must pause until `send_and_read` says that it has nothing more to ask."""
+"""The seconds of silence in an answer after which `send_and_read` ends its own half."""
 
 
 @dataclass(slots=True)
 class Received:
-    """What came back: all of it where it is to be kept, and its size in bytes."""
+    """The answer: all of it if it is to be kept, and its size in bytes."""
 
     size: int = 0
     kept: bytearray = field(default_factory=bytearray, repr=False)
 
 
 class OutputClosed(Exception):
-    """Whoever read standard output is gone."""
+    """The reader of standard output is gone."""
 
 
 def converse(tls: TLSSocket) -> None:

@@ -143,7 +143,7 @@ class _Demo:
         self.authority = authority
         self.credentials = credentials
         self.detail = detail
-        # What is told is the time of handshakes, and not of loading code.
+        # The times shown must be those of handshakes, not of loading code.
         self.client_config: ClientConfig = ClientConfig(
             trust=authority.trust.prepare(), alpn=("http/1.1",)
         )
@@ -179,16 +179,16 @@ class _Demo:
                 self._fingerprints.pop(address, None)
 
     def fingerprint(self, tls: TLSSocket) -> str:
-        """Of a value that both sides derive from their keys, each by itself."""
+        """Return the fingerprint of a value that both sides derive from their keys."""
         return _fingerprint(tls)
 
     def told_page(self) -> str:
-        """The page of the demo's own handshake, once that has taken place."""
+        """Return the page of the demo's own handshake, after it has taken place."""
         self.told.wait(_WAIT_SECONDS)
         return self.page
 
     def seen_by_server(self, address: tuple[str, int]) -> tuple[Recorder, str]:
-        """What the server recorded of a connection, and its fingerprint. Raises `OSError`."""
+        """Return the server's recording of a connection, and its fingerprint; raise `OSError`."""
         with self._lock:
             if not self._lock.wait_for(lambda: address in self._fingerprints, _WAIT_SECONDS):
                 raise TimeoutError("the demo's server did not complete the handshake")
@@ -242,12 +242,12 @@ class _Demo:
         )
 
     def _own_page(self) -> str:
-        """The second handshake beside the first, with the client's decision rule by rule."""
+        """Return the page of the second handshake beside the first, with the client's decision."""
         first, second = self.recorders
         return page_for(second, "The demo's own handshake", self.explanation(), first)
 
     def explanation(self) -> Explanation | None:
-        """The client's decision on the server's certificate."""
+        """Return the explanation of the client's decision on the server's certificate."""
         from handclasp.certificates import explain
         from handclasp.story.facts import facts_of
 
@@ -258,7 +258,7 @@ class _Demo:
         return explain(info.peer_chain_der, "localhost", self.authority.trust, now)
 
     def _refusal(self, port: int) -> str:
-        """What the same client says to the same certificate under a name that it is not for."""
+        """Return the client's refusal of the same certificate for another name."""
         import handclasp
 
         name = "bank.example"
@@ -273,7 +273,7 @@ class _Demo:
 
 @contextmanager
 def _directory(*, once: bool) -> Generator[Path]:
-    """Where the authority lives: with --once only for this run, unless HANDCLASP_HOME is set."""
+    """Yield the authority's directory: temporary with --once, unless HANDCLASP_HOME is set."""
     if once and not os.environ.get("HANDCLASP_HOME"):
         with tempfile.TemporaryDirectory(prefix="handclasp-demo-") as directory:
             yield Path(directory)
@@ -306,7 +306,7 @@ def _running(demo: _Demo, listener: socket.socket) -> Generator[Server]:
 
 
 def _new_recorder() -> Recorder:
-    """A browser is shown the secrets of its own connections, and of no other's."""
+    """Return a recorder with secrets: a browser is only shown those of its own connections."""
     from handclasp import Recorder
 
     return Recorder(record_secrets=True, limit=_MOST_EVENTS)
@@ -395,7 +395,7 @@ def _tell(steps: tuple[Step, ...], diagram: str) -> None:
 
 @contextmanager
 def _working(what: str) -> Generator[None]:
-    """A sign of life in a terminal; nothing in a pipe."""
+    """Show progress in a terminal; nothing in a pipe."""
     if not sys.stdout.isatty():
         yield
         return

@@ -62,8 +62,8 @@ def command(
     program's connections. Captures need tshark, and a key log to be read beyond the hellos, unless
     they hold their secrets themselves.
 
-    Exit status: 0 where it was told, also of a handshake that failed; 2 where FILE holds no
-    handshake that can be read here.
+    Exit status: 0 if the handshake was explained, even a failed one; 2 if FILE has no readable
+    handshake.
     """
     if html is not None and not html.lower().endswith(PAGE_ENDING):
         raise WrongArguments(f"--html {html}: the name must end in {PAGE_ENDING}.")
@@ -104,7 +104,7 @@ def _from_trace(file: str, data: bytes) -> _Told:
 def _from_capture(
     path: Path, data: bytes, keylog: str | None, stream: int | None, *, lists: bool, as_json: bool
 ) -> _Told | None:
-    """What is to be told; None where only the list was wanted."""
+    """Return the handshake to explain; None if only the list was wanted."""
     from handclasp import Recorder
     from handclasp.capture.observe import observe
     from handclasp.capture.tshark import conversations, stream_of
@@ -128,7 +128,7 @@ def _from_capture(
 
 
 def _secrets(data: bytes, keylog: str | None) -> tuple[KeyLog, CaptureError | None]:
-    """The secrets in a capture and in a key log; and how the capture is broken, if it is."""
+    """Return the secrets in a capture and in a key log, and the error of the capture, if any."""
     from handclasp.capture.secrets import KeyLog, secrets_inside
 
     secrets = KeyLog()
@@ -148,13 +148,13 @@ def _secrets(data: bytes, keylog: str | None) -> tuple[KeyLog, CaptureError | No
 
 
 def _is_empty(keylog: bytes) -> bool:
-    """Whether nothing was logged, as for a handshake that failed early."""
+    """Return whether the log is empty, as for a handshake that failed early."""
     lines = (line.strip() for line in keylog.splitlines())
     return all(not line or line.startswith(b"#") for line in lines)
 
 
 def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
-    """The conversation that was asked for, or the first one that is TLS, a whole one if any is."""
+    """Return the requested conversation, or the first TLS one, preferably complete."""
     from handclasp.capture.choice import first_of_tls
     from handclasp.capture.datagrams import not_read, without_tcp
     from handclasp.capture.tshark import streams_of
@@ -179,7 +179,7 @@ def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
 
 
 def _one_of(chosen: Found, found: Sequence[Found]) -> Found:
-    """The one that is told; that there are others is said on standard error."""
+    """Return the conversation to explain, and name the others on standard error."""
     others = len(found) - 1
     plural = "s" if others != 1 else ""
     click.echo(
@@ -230,7 +230,7 @@ def _print_row(row: Mapping[str, Any]) -> None:
 
 
 def _row(found: Found, stream_or_error: Stream | CaptureError, secrets: KeyLog) -> dict[str, Any]:
-    """What the list says of one connection; `notes` are what is missing in it, and hints."""
+    """Return the row of one connection in the list; `notes` are missing parts and hints."""
     from handclasp.capture.observe import observe
     from handclasp.story.facts import observed_in
     from handclasp.story.fingerprints import all_fingerprints_of

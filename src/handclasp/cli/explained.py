@@ -22,7 +22,7 @@ def explanation_text(explanation: Explanation, front_end: FrontEnd = "connect") 
 
 
 def explanation_json(explanation: Explanation, front_end: FrontEnd = "connect") -> dict[str, Any]:
-    """The same for programs."""
+    """Return the explanation for programs."""
     values = explanation.to_json()
     return {**values, "fix": worded(values["fix"], front_end)}
 
@@ -74,7 +74,7 @@ def _verdict(explanation: Explanation, front_end: FrontEnd) -> Iterator[str]:
 
 
 def _with_option(evidence: str) -> str:
-    """Only --at has a certificate judged by another time than the clock's."""
+    """Name --at, which is the only way to verify a certificate at another time than the clock's."""
     return evidence.replace("the time asked for is", "the time asked for (--at) is")
 
 

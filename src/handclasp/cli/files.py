@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from handclasp.cli.server import Talk
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
-"""Those that ask for nothing to be changed, and so may come twice (RFC 9110 section 9.2.1)."""
+"""The methods that change nothing, so that repetitions do no harm (RFC 9110 section 9.2.1)."""
 
 _INDEXES = ("index.html", "index.htm")
 _COPIED_AT_ONCE = 64 * 1024
@@ -48,7 +48,8 @@ def serve_directory(
 
     Args:
         private: paths of files and directories that are not given out under any name.
-        kept_back: is told the path of each file that was asked for and kept back, and why.
+        kept_back: a function that gets the path of each requested file that is kept back, and the
+            reason.
     """
     handler = partial(_FileHandler, site=Site(directory, private), kept_back=kept_back)
 
@@ -86,7 +87,7 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
         return not self._refuse_too_early()
 
     def _refuse_too_early(self) -> bool:
-        """Whether the request was refused, since it may be a copy of another one.
+        """Refuse a request that may be a replay; return whether it was refused.
 
         RFC 8470 section 5.1: one that a gateway has marked came early on the way there, which
         waiting here does not mend; whatever value the mark has, and however many there are, they
@@ -123,7 +124,7 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
         return self._file(names, opened.file, opened.status)
 
     def _elsewhere(self, names: Sequence[str]) -> BinaryIO | None:
-        """The path of a directory ends in a slash, or relative links in it would go astray."""
+        """Redirect to the path with a slash, which relative links in a directory need."""
         _, mark, query = self.path.partition("#")[0].partition("?")
         query = quote(query.encode("latin-1"), safe=_LEFT_IN_QUERIES)
         path = "".join(f"/{quote(os.fsencode(name))}" for name in names)
@@ -134,7 +135,7 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
         return None
 
     def _directory(self, names: Sequence[str], opened: Opened) -> BytesIO | BinaryIO | None:
-        """The index that stands in for a directory, or else a listing.
+        """Send the index of a directory, or else a listing.
 
         An index that is kept back is no reason to list what it was to hide.
         """
@@ -171,7 +172,7 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
         return file
 
     def _is_known(self, modified: float) -> bool:
-        """Whether the client has this version of a file (RFC 9110 section 13.1.3)."""
+        """Return whether the client has this version of a file (RFC 9110 section 13.1.3)."""
         since = self.headers["If-Modified-Since"]
         if since is None or "If-None-Match" in self.headers:
             return False
@@ -210,7 +211,7 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
         return BytesIO(body)
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
-        """As much as was announced: a file may grow or shrink while it is sent."""
+        """Copy as many bytes as were announced: a file may grow or shrink while it is sent."""
         left = self._size
         while left and (data := source.read(min(left, _COPIED_AT_ONCE))):
             outputfile.write(data)
@@ -226,7 +227,7 @@ class _FileHandler(Handler, SimpleHTTPRequestHandler):
 
 
 class _Stream:
-    """What the handler reads requests from: early data first, then the rest."""
+    """The stream of requests for the handler: early data first, then the rest."""
 
     def __init__(self, early: bytes, rest: BinaryIO) -> None:
         self._early = BytesIO(early)
@@ -235,7 +236,9 @@ class _Stream:
         self.line_was_early = False
 
     def readline(self, limit: int = -1) -> bytes:
-        """The next line, as files give it; afterwards `line_was_early` tells where it began."""
+        """Return the next line, as files do; `line_was_early` is then whether it began in early
+        data.
+        """
         self.line_was_early = self._left > 0
         line = self._early.readline(limit) if self._left else b""
         self._left -= len(line)
@@ -248,7 +251,7 @@ class _Stream:
 
 
 def _names_of(path: str) -> tuple[tuple[str, ...], bool]:
-    """The components of a request's path, and whether it asks for a directory.
+    """Return the components of a request's path, and whether it is a directory.
 
     Raises `NotServedError` where no file can be meant.
     """

@@ -1,9 +1,9 @@
-"""What the stdlib's HTTP handlers are told, whatever they serve over TLS.
+"""The base of the HTTP handlers over TLS, which corrects that of the standard library.
 
-The stdlib reads the head of a request as it reads the head of a mail: at a line that is no field it
-stops, and what follows is passed over. A gateway in front that reads on would see another request
-than this server. So a head is read here first, line by line, and whatever RFC 9112 does not allow
-is refused with 400 and the end of the connection.
+The stdlib reads the head of a request as it reads the head of a mail: at a line that is not a field
+it stops, and ignores what follows. A gateway in front that reads on would see another request than
+this server. So a head is read here first, line by line, and whatever RFC 9112 does not allow is
+refused with 400 and the end of the connection.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from handclasp import TLSSocket
 
 HEAD_SECONDS = 10.0
-"""How long a client may take for the head of a request, and between two requests."""
+"""The seconds that a client may take for the head of a request, and between two requests."""
 
 _MOST_HEAD_BYTES = 64 * 1024
-"""How long the fields of a request may be, together."""
+"""The largest size of all fields of a request."""
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(_TOKEN + rb" [^\x00\x09-\x0d ]+ HTTP/[0-9]\.[0-9]\r\n")
@@ -85,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
         return True
 
     def _read_head(self) -> bytes | None:
-        """The fields, up to the empty line; None where the request was refused or broken off."""
+        """Return the fields, up to the empty line; None if the request was refused or cut off."""
         if not _REQUEST_LINE.fullmatch(self.raw_requestline):
             self._refuse(HTTPStatus.BAD_REQUEST, "This is no request line")
             return None
@@ -126,11 +126,11 @@ class Handler(BaseHTTPRequestHandler):
         return "handclasp"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
-        """Connections and visits are told elsewhere."""
+        """Log nothing: connections and visits are reported elsewhere."""
 
 
 class _Incoming(RawIOBase):
-    """What a client says, for `deadline` at most: a point of `time.monotonic`.
+    """The bytes of a client, until `deadline`, a point of `time.monotonic`.
 
     At the beginning of a request, it is also over where the server finishes.
     """
@@ -158,7 +158,7 @@ class _Incoming(RawIOBase):
 
 
 def _fault_of(fields: Message, version: str) -> str | None:
-    """What of the fields leaves open for whom a request is, or where it ends; None if nothing."""
+    """Return the fields that make a request's target or end ambiguous; None if there are none."""
     hosts = len(fields.get_all("Host", []))
     lengths = fields.get_all("Content-Length", [])
     codings = fields.get_all("Transfer-Encoding", [])

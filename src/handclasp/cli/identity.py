@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def subject_of(certificate: x509.Certificate) -> str:
-    """Whose certificate it is."""
+    """Return the subject of a certificate."""
     return _described(certificate, "subject")["subject"] or "(no subject)"
 
 
 def issuer_of(certificate: x509.Certificate) -> str:
-    """Who issued it."""
+    """Return the issuer of a certificate."""
     return _described(certificate, "issuer")["issuer"] or "(no issuer)"
 
 
@@ -30,7 +30,7 @@ def key_of(certificate: x509.Certificate) -> str:
 
 
 def names_of(certificate: x509.Certificate, most: int = 4) -> str:
-    """The first few names that it is for."""
+    """Return the first few names of a certificate."""
     from handclasp.certificates.describe import first_names
 
     names, count = first_names(certificate, most)
@@ -39,7 +39,7 @@ def names_of(certificate: x509.Certificate, most: int = 4) -> str:
 
 
 def dates_of(certificate: x509.Certificate, now: datetime) -> str:
-    """From when to when it is valid, and how long that is from now."""
+    """Return the dates of a certificate, and their distance from now."""
     from handclasp.certificates.reading import read_or_none
 
     dates = read_or_none(
@@ -59,7 +59,7 @@ def dates_of(certificate: x509.Certificate, now: datetime) -> str:
 def trust_anchor_of(
     chain: Sequence[x509.Certificate], trust: TrustStore
 ) -> x509.Certificate | None:
-    """The authority in `trust` to which a verified chain leads; None if that is unclear."""
+    """Return the authority in `trust` to which a verified chain leads; None if that is unclear."""
     for certificate in chain:
         if certificate in trust.anchors:
             return certificate

@@ -1,4 +1,4 @@
-"""What arguments become: addresses, credentials, trust and traces, or one clear sentence."""
+"""The values of arguments: addresses, credentials, trust and traces, or one clear sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEY_PASSWORD_VARIABLE = "HANDCLASP_KEY_PASSWORD"  # noqa: S105 (the name of it)
 
 
 def one_address(words: Sequence[str]) -> str:
-    """The address among the arguments: there must be one. Raises `WrongArguments`."""
+    """Return the one address among the arguments; raise `WrongArguments`."""
     if len(words) == 1:
         return words[0]
     first = f"[{words[0]}]" if ":" in words[0] else words[0]
@@ -56,12 +56,12 @@ def host_and_port(text: str, default_port: int = 443) -> tuple[str, int]:
 
 
 def names_of(text: str | None) -> tuple[str, ...]:
-    """The names in a list that commas separate."""
+    """Return the names in a list that commas separate."""
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
 
 
 def credentials_of(certificate: str | None, key: str | None) -> Credentials | None:
-    """From --cert and --key, which belong together. Raises `WrongArguments`."""
+    """Return the credentials of --cert and --key, which belong together; raise `WrongArguments`."""
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
@@ -98,7 +98,7 @@ def warn_of_key_file(path: str | None) -> None:
 
 
 def read_file(path: str) -> bytes:
-    """The content of a file that an option names. Raises `WrongArguments`."""
+    """Return the content of a file that an option names; raise `WrongArguments`."""
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
@@ -108,7 +108,7 @@ def read_file(path: str) -> bytes:
 
 
 def trust_of(path: str | None) -> TrustStore:
-    """The authorities in a file, or those of the system. Raises `WrongArguments`."""
+    """Return the authorities in a file, or those of the system; raise `WrongArguments`."""
     from handclasp import TrustStore
 
     with configuration_checked():
@@ -124,7 +124,7 @@ def group_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def unescaped(text: str) -> bytes:
-    r"""The bytes of a text, with \r, \n, \t, \\ and \xHH replaced. Raises `WrongArguments`."""
+    r"""Return the bytes of a text, with \r, \n, \t, \\ and \xHH replaced."""
     parts: list[bytes] = []
     rest = text
     while True:
@@ -146,7 +146,7 @@ def unescaped(text: str) -> bytes:
 
 
 def keylog_of(path: str | None) -> Callable[[str], None] | None:
-    """The sink for --keylog, opened once and now. Raises `WrongArguments`."""
+    """Return the key log for --keylog, opened at once; raise `WrongArguments`."""
     if path is None:
         return None
     from handclasp.trace.keylog import open_keylog
@@ -160,7 +160,7 @@ def trace_file(
     option: str = "--trace ",
     endings: Sequence[str] = (".json", PAGE_ENDING, CAPTURE_ENDING),
 ) -> Path:
-    """Where a trace goes, in a directory that exists. Raises `WrongArguments`.
+    """Return the path for a trace, in an existing directory; raise `WrongArguments`.
 
     The ending says what to write: .json a trace, .html a page, .pcapng a capture.
 
@@ -178,7 +178,7 @@ def trace_file(
 
 
 def read_trace(path: str) -> Recorder:
-    """A trace that was saved as JSON. Raises `WrongArguments`."""
+    """Return a trace that was saved as JSON; raise `WrongArguments`."""
     from handclasp import Recorder
     from handclasp.trace.events import TraceFormatError
 
@@ -216,7 +216,7 @@ def save_trace(
 
 
 def _address_within(url: str) -> str:
-    """What is left of a URL without its scheme and its path."""
+    """Return a URL without its scheme and its path."""
     address = url.partition("://")[2] if "://" in url else url
     for end in "/?#":
         address = address.partition(end)[0]
@@ -224,7 +224,7 @@ def _address_within(url: str) -> str:
 
 
 def _proposed(address: str) -> str:
-    """A question that proposes the address; empty if it is none either."""
+    """Return a question that proposes the address; empty if it is not an address either."""
     try:
         host_and_port(address)
     except WrongArguments:

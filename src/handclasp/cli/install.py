@@ -20,12 +20,12 @@ from handclasp.cli.nss import Certutil, databases, find_certutil
 from handclasp.cli.outcome import FAILED
 
 _HAND_MADE_NAME = "handclasp"
-"""What the authority is called by those who add it as `cert ca` tells them."""
+"""The name of the authority if it was added by hand, as `cert ca` advises."""
 
 
 @dataclass(slots=True)
 class Change:
-    """What became of the browsers' databases.
+    """The changes to the browsers' databases.
 
     Attributes:
         done: those that were changed.
@@ -40,7 +40,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """How a kind of system is made to trust a certificate, and to forget it.
+    """The commands that make a kind of system trust a certificate, and remove it.
 
     Attributes:
         name: what it is called.
@@ -155,7 +155,7 @@ def _commands(path: Path, common_name: str) -> dict[str, dict[str, list[str]]]:
 
 
 def _these_systems() -> list[System]:
-    """Those that this one could be; all of the platform, where it shows no mark."""
+    """Return the systems that this one may be: all of the platform, if nothing identifies it."""
     possible = [system for system in _SYSTEMS if sys.platform == system.platform]
     marked = [system for system in possible if not system.mark or Path(system.mark).is_dir()]
     return marked or possible

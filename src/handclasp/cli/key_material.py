@@ -1,7 +1,7 @@
-"""What `handclasp serve` recognises as a private key, a key log, or a secret of this program's.
+"""The private keys, key logs and secrets of this program that `handclasp serve` recognises.
 
-Looked at is the first MiB of a file, as text in ASCII (and so in UTF-8) and in UTF-16, whatever
-else is in the file. Recognised are:
+The first MiB of a file is searched, as text in ASCII (and so in UTF-8) and in UTF-16, whatever else
+is in the file. Recognised are:
 
 - private keys in PEM, also indented, quoted, escaped, in an archive that does not compress, and in
   Base64 once more (as in a Kubernetes Secret);
@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 _FIRST_BYTES = 4096
 _MOST_BYTES = 1 << 20
-"""How much of a file is searched."""
+"""The bytes of a file that are searched."""
 
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -30,7 +30,7 @@ _BEGIN = rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 _KEY_ALONE = re.compile(
     rb"^(?:\xef\xbb\xbf|\xff|\xfe)?[ \t]*" + _BEGIN + rb"[ \t]*\r?$", re.MULTILINE
 )
-"""How text has it; programs and manuals have it in the midst of a line."""
+"""The form in text files; programs and manuals have it in the middle of a line."""
 _BETWEEN = rb"(?:\\[rnt]|[\s\"'+,;#>|*])*+"
 """Ends of lines, also as JSON and programs write them, and marks of comments and quotes."""
 _KEY = re.compile(
@@ -63,7 +63,7 @@ _DER_KEY = re.compile(
     re.DOTALL,
 )
 _KEY_STARTS = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce", b"PuTTY-User-Key-File-")
-"""How Java's key stores (JKS, JCEKS) and PuTTY's keys begin."""
+"""The beginnings of Java's key stores (JKS, JCEKS) and of PuTTY's keys."""
 
 _SESSIONS = re.compile(rb"handclasp sessions [0-9]|\{\s{0,99}+\"sessions\":")
 _TRACE = b"handclasp-trace/"
@@ -75,7 +75,7 @@ _SECRET_OF_A_PAGE = re.compile(_PAGE_SECRET + rb"[^<>]{0,200}>[0-9a-f]{32}")
 
 
 def _in_base64(text: bytes) -> tuple[bytes, ...]:
-    """What a text gives in Base64 whatever stands around it, for each place that it may have."""
+    """Return the Base64 of a text for each of its alignments, whatever stands around it."""
     found: list[bytes] = []
     for before in range(3):
         first = -(-before * 8 // 6)
@@ -88,7 +88,7 @@ _KEY_IN_BASE64 = _in_base64(b"PRIVATE KEY-----")
 
 
 def key_material_in(file: BinaryIO) -> str | None:
-    """Why a file is not for others, as the end of a sentence; None if nothing is recognised.
+    """Return why a file is kept back, as the end of a sentence; None if nothing is recognised.
 
     The file is read from where it stands, for a MiB at most.
     """

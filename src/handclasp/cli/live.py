@@ -1,7 +1,7 @@
-"""What the demo's server says to browsers: each sees its own handshake, live.
+"""The pages of the demo's server, on which each browser sees its own handshake, live.
 
-Every answer but the stream of events closes its connection, so that whatever a browser asks for
-next comes over a new one: it can be watched coming back with its ticket.
+Every answer but the stream of events closes its connection, so that the next request of a browser
+needs a new one: one can watch it resume with its ticket.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COOKIE = "__Host-browser"
 """A cookie of this name goes to this very host alone, and over TLS alone (RFC 6265bis)."""
 
 _BREATH_SECONDS = 15.0
-"""How often a stream shows that it is alive, which also finds out whether somebody listens."""
+"""The seconds between signs of life of a stream, which also reveal whether the client is gone."""
 
 _ASSETS: dict[str, Any] = {
     "scripts": ("page.js", "live.js"),
@@ -38,18 +38,18 @@ _ASSETS: dict[str, Any] = {
 
 
 class Site(Protocol):
-    """What the pages tell about."""
+    """The content of the pages."""
 
     @property
     def authority(self) -> LocalAuthority: ...
     @property
     def connections(self) -> Connections: ...
     def told_page(self) -> str:
-        """The page of the demo's own handshake; waits until that has taken place."""
+        """Return the page of the demo's own handshake, after it has taken place."""
         ...
 
     def fingerprint(self, tls: TLSSocket) -> str:
-        """Of a value that both sides can derive from their keys."""
+        """Return the fingerprint of a value that both sides can derive from their keys."""
         ...
 
 
@@ -138,7 +138,7 @@ class LiveHandler(Handler, BaseHTTPRequestHandler):
         return cast("TLSSocket", self.connection)
 
     def _wanted(self, path: str) -> Connection | None:
-        """The connection that a path names, if it is one of this browser's."""
+        """Return the connection that a path names, if it belongs to this browser."""
         found = re.fullmatch(r"/connections/(\d{1,9})", path)
         if found is None:
             return None
@@ -157,7 +157,7 @@ class LiveHandler(Handler, BaseHTTPRequestHandler):
         return json.dumps(rows_of(self._site.connections.of(self._browser), self._shown)).encode()
 
     def _stream(self, *, with_body: bool) -> None:
-        """The list of connections, whenever it changes (server-sent events, HTML section 9.2)."""
+        """Send the list of connections after each change (server-sent events, HTML section 9.2)."""
         self._head("text/event-stream")
         self.end_headers()
         connections = self._site.connections
@@ -170,14 +170,14 @@ class LiveHandler(Handler, BaseHTTPRequestHandler):
 
 
 def policy() -> str:
-    """The policy of the demo's pages."""
+    """Return the policy of the demo's pages."""
     from handclasp.story.page import Renderer
 
     return Renderer("handclasp.cli").policy(**_ASSETS)
 
 
 def live_page(site: Site, connection: Connection, tls: TLSSocket | None) -> str:
-    """The page of one of a browser's connections; `tls` if it is the one that it travels over."""
+    """Return the page of one of a browser's connections; `tls` if the page is sent over it."""
     from handclasp.story.facts import facts_of
     from handclasp.story.page import Renderer, contents_of
 
@@ -208,7 +208,7 @@ def live_page(site: Site, connection: Connection, tls: TLSSocket | None) -> str:
 
 
 def _explanation(site: Site, info: ConnectionInfo) -> Explanation | None:
-    """What this library would decide on the server's certificate in the browser's place."""
+    """Return the decision of this library, as a client, on the server's certificate."""
     from handclasp.certificates import explain
 
     if not info.local_chain_der:
@@ -218,23 +218,23 @@ def _explanation(site: Site, info: ConnectionInfo) -> Explanation | None:
 
 
 def _verdict(facts: Facts) -> str:
-    """Whether the keys withstand quantum computers, and why not; of a completed handshake."""
+    """Return whether the keys of a handshake withstand quantum computers, and why not."""
     info = facts.info
     match facts.key_exchange:
         case "transport":
             return (
-                "Your browser made the secret and encrypted it to this server's key. Whoever gets "
-                "that key some day can read this conversation, if it was recorded."
+                "Your browser made the secret and encrypted it to this server's key. Anybody "
+                "who ever obtains that key can read this connection, if it was recorded."
             )
         case "session":
             return (
-                "Your browser came back to an earlier session of TLS 1.2, and the keys come from "
+                "Your browser resumed an earlier session of TLS 1.2, and the keys come from "
                 "the secret of that one: there was no new key exchange."
             )
         case "psk":
             return (
-                "Your browser came back with a key from an earlier connection, which went alone: "
-                "there was no new key exchange, and whoever gets that key can read this "
+                "Your browser used only a key from an earlier connection: "
+                "there was no new key exchange, and anybody with that key can read this "
                 "conversation, if it was recorded."
             )
         case _:
@@ -244,14 +244,14 @@ def _verdict(facts: Facts) -> str:
     if "MLKEM" in info.group:
         return (
             "Your browser and this server agreed on keys with a hybrid of an elliptic curve and "
-            "ML-KEM: whoever records this conversation cannot read it with a quantum computer "
-            "either, as far as anybody knows."
+            "ML-KEM: a recording of this connection cannot be read with a quantum computer either, "
+            "as far as anybody knows."
         )
     return f"Your browser and this server agreed on keys with {info.group}. {_no_hybrid(facts)}"
 
 
 def _no_hybrid(facts: Facts) -> str:
-    """Why the keys come from no hybrid."""
+    """Return why the key exchange is not a hybrid."""
     withstand = "which would withstand quantum computers too"
     if facts.version == "TLSv1.2":
         return f"Hybrids with ML-KEM, {withstand}, exist in TLS 1.3 alone."

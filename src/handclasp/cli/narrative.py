@@ -16,7 +16,7 @@ _WIDEST = 100
 
 
 def verbose_option(command: Command) -> Command:
-    """-v and -vv, as `verbose`: how much of what is behind the story is told."""
+    """-v and -vv, as `verbose`: the level of detail after the diagram."""
     return click.option(
         "--verbose",
         "-v",
@@ -26,10 +26,10 @@ def verbose_option(command: Command) -> Command:
 
 
 def story_text(events: Sequence[Any], detail: int) -> str:
-    """The story of what a recorder noted, as wide as the terminal; empty where nothing was said.
+    """Return the diagram of a recording, as wide as the terminal; empty without messages.
 
-    What others said may hold anything, and a terminal obeys some of it: none of that is in it. How
-    a failure came about is left to whoever tells what to change.
+    A peer's text may hold control sequences for the terminal: the diagram has none. It leaves out
+    the reason for a failure, which is reported with the advice.
     """
     from handclasp.story.narrate import narrate
     from handclasp.trace.events import BytesRefused, MessageSeen
@@ -41,6 +41,6 @@ def story_text(events: Sequence[Any], detail: int) -> str:
 
 
 def tell_story(events: Sequence[Any], detail: int) -> None:
-    """The same on standard error."""
+    """Print the diagram on standard error."""
     if text := story_text(events, detail):
         click.echo(text, err=True)

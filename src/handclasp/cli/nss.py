@@ -68,7 +68,7 @@ class Certutil:
         return None if name is None else self._run(database, "-D", "-n", name).problem
 
     def _name_in(self, database: Path) -> str | None:
-        """What the database calls this certificate: another one of that name is not ours."""
+        """Return the name of this certificate in the database: another one may have our name."""
         own = _without_spaces(self.certificate.read_text("ascii"))
         for name in self.names:
             listed = self._run(database, "-L", "-a", "-n", name)
@@ -100,12 +100,12 @@ class Certutil:
 
 
 def find_certutil() -> str | None:
-    """The path of NSS's certutil. On Windows there is another program of that name."""
+    """Return the path of NSS's certutil. On Windows there is another program of that name."""
     return None if sys.platform == "win32" else shutil.which("certutil")
 
 
 def databases(home: Path) -> list[Path]:
-    """The directories below a home that hold a database, each once."""
+    """Return the directories below a home that hold a database, each once."""
     found: dict[str, Path] = {}
     # Chromium goes by XDG_DATA_HOME; what is not below this home is not this user's own.
     data = Path(os.environ.get("XDG_DATA_HOME") or home)
@@ -118,7 +118,7 @@ def databases(home: Path) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _Ran:
-    """What certutil wrote, and what went wrong, if anything did."""
+    """The output of certutil, and its error, if any."""
 
     output: str
     problem: str

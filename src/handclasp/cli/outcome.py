@@ -1,4 +1,4 @@
-"""How a command ends: exit status, and what went wrong in words that help.
+"""The end of a command: its exit status, and its error in helpful words.
 
 0 is success, 1 means that a handshake or a check failed, 2 that the arguments are wrong or a
 file is not what it should be.
@@ -45,7 +45,7 @@ class WrongArguments(click.ClickException):
 
 @contextmanager
 def configuration_checked() -> Generator[None]:
-    """What the library will not accept as a setting came from the arguments."""
+    """Turn a `ConfigurationError` of the library into an error of the arguments."""
     try:
         yield
     except ConfigurationError as error:
@@ -54,7 +54,7 @@ def configuration_checked() -> Generator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a connection failed, as `--json` shows it.
+    """The reason why a connection failed, as `--json` shows it.
 
     Attributes:
         fault: its name in the catalogue, or that of the network's error.
@@ -103,7 +103,7 @@ def failure_of(
     events: Sequence[TraceEvent] = (),
     command: Literal["connect", "serve"] = "connect",
 ) -> Failure:
-    """What a failed connection attempt to `host` tells, be it TLS or the network below.
+    """Return the failure of a connection attempt to `host`, of TLS or of the network below.
 
     Args:
         events: what a recorder noted meanwhile, from which the evidence comes.

@@ -20,7 +20,7 @@ def page_for(
     explanation: Explanation | None = None,
     earlier: Recorder | None = None,
 ) -> str:
-    """The page. Raises `ConfigurationError` without jinja2; see `Recorder.to_html`."""
+    """Return the page; raise `ConfigurationError` without jinja2. See `Recorder.to_html`."""
     from handclasp.certificates import describe_certificate
 
     found = explanation.to_json() if explanation is not None else None

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from handclasp import TLSSocket
 
 STALLED_SECONDS = 30.0
-"""How long a client that is sent something may take nothing of it."""
+"""The seconds that a client may accept nothing of the data for it."""
 
 _LOOK_SECONDS = 0.5
-"""How often to look whether the client has taken something."""
+"""The seconds between checks whether the client has accepted anything."""
 
 
 class PatientWriter(RawIOBase):
-    """What is written to it is sent. Closing it closes nothing else.
+    """A file that sends everything written to it. Closing it closes nothing else.
 
     The timeout of a socket bounds a call as a whole, and the system asks for more only once much
     of what it holds is gone: a client that takes a few kilobytes a second would be cut off in

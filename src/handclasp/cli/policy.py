@@ -1,4 +1,4 @@
-"""The options that say how strictly a certificate is judged, the same for every command."""
+"""The options for the verification of certificates, the same for every command."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def policy_options(command: Command) -> Command:
 
 
 def policy_of(options: dict[str, Any]) -> CertificatePolicy:
-    """What the options say. Raises `WrongArguments`."""
+    """Return the policy of the options; raise `WrongArguments`."""
     from handclasp.certificates.dane import TlsaRecord
     from handclasp.certificates.policy import CertificatePolicy
     from handclasp.certificates.revocation import RevocationLists

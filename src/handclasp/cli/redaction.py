@@ -23,13 +23,13 @@ _CHOICES = ("secrets", "names", "addresses", "all")
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What to take out besides secrets."""
+    """The content to remove besides secrets."""
 
     names: bool = False
     addresses: bool = False
 
     def of(self, recorder: Recorder) -> Recorder:
-        """What is left of a recorder."""
+        """Return a redacted recorder."""
         return recorder.redacted(names=self.names, addresses=self.addresses)
 
     @property
@@ -53,7 +53,7 @@ def redact_option(command: Command) -> Command:
 
 
 def redaction_of(words: Sequence[str], trace: Path | None) -> Redaction | None:
-    """From --redact; None where it was not given. Raises `WrongArguments`."""
+    """Return the value of --redact; None if it was not given; raise `WrongArguments`."""
     if not words:
         return None
     if trace is None:

@@ -1,4 +1,4 @@
-"""What is known of a connection: lines for people, and values for JSON.
+"""The facts about a connection: lines for people, and values for JSON.
 
 Text out of a certificate or from a peer is chosen by that peer, so nothing unprintable of it
 reaches a terminal.
@@ -42,7 +42,7 @@ Line = tuple[str, str]
 
 
 def info_to_json(info: ConnectionInfo) -> dict[str, Any]:
-    """The fields of ConnectionInfo, the peer described instead of its certificates."""
+    """Return the fields of ConnectionInfo, with a description of the peer's certificate."""
     return {
         "version": info.version,
         "cipher_suite": info.cipher_suite,
@@ -62,7 +62,7 @@ def info_to_json(info: ConnectionInfo) -> dict[str, Any]:
 
 
 def peer_to_json(info: ConnectionInfo) -> dict[str, Any] | None:
-    """Who the peer is by its certificate, and whether that was verified; None without one."""
+    """Return the peer's identity by its certificate, if any, and whether it was verified."""
     if not info.peer_chain_der:
         return None
     from handclasp.certificates.describe import describe, pin_of_info
@@ -76,7 +76,7 @@ def peer_to_json(info: ConnectionInfo) -> dict[str, Any] | None:
 
 
 def connection_lines(info: ConnectionInfo) -> list[Line]:
-    """What was agreed upon, a line each."""
+    """Return the negotiated parameters, a line for each."""
     lines = [
         ("version", info.version),
         ("cipher suite", info.cipher_suite),
@@ -96,7 +96,7 @@ def connection_lines(info: ConnectionInfo) -> list[Line]:
 
 
 def peer_lines(info: ConnectionInfo, trust: TrustStore | None, name: str) -> list[Line]:
-    """Who the peer is, and why it is trusted or not."""
+    """Return the peer's identity, and why it is trusted or not."""
     if info.peer_chain_der and info.peer_certificate_type != "X509":
         from handclasp.certificates.describe import pin_of_info
 
@@ -116,7 +116,7 @@ def peer_lines(info: ConnectionInfo, trust: TrustStore | None, name: str) -> lis
 
 
 def failure_lines(failure: Failure) -> list[Line]:
-    """What happened, who found out, what it means and what to change."""
+    """Return the failure, the end that found it, its meaning and the advice."""
     if failure.alert is None and fault_named(failure.fault) is None:
         found = "before TLS began, by this machine"
     elif failure.from_ == "peer":
@@ -133,14 +133,14 @@ def failure_lines(failure: Failure) -> list[Line]:
 
 
 def brief_lines(failure: Failure) -> list[Line]:
-    """Whose fault it is, what else may be behind it, and what to change."""
+    """Return the end at fault, the other likely causes, and the advice."""
     lines = [("at fault", _at_fault(failure))]
     lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
     return [*lines, *(("to change", sentence) for sentence in _fixes(failure.fix))]
 
 
 def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
-    """The same of a failure that was recorded by `role`, whoever reads of it now."""
+    """Return the lines for a failure that was recorded by `role`, for any reader."""
     other = "server" if role == "client" else "client"
 
     def told(text: str) -> str:
@@ -177,14 +177,14 @@ def _at_fault(failure: Failure) -> str:
 
 
 def print_lines(title: str, lines: Sequence[Line]) -> None:
-    """A title and a table of lines on standard error."""
+    """Print a title and a table of lines on standard error."""
     console = _console(sys.stderr)
     _print_title(console, title)
     _print_table(console, lines)
 
 
 def print_story(title: str, telling: str, lines: Sequence[Line]) -> None:
-    """A title, a paragraph and a table of lines on standard output."""
+    """Print a title, a paragraph and a table of lines on standard output."""
     print_paragraph(title, telling)
     console = _console(sys.stdout)
     _print_table(console, lines)
@@ -192,7 +192,7 @@ def print_story(title: str, telling: str, lines: Sequence[Line]) -> None:
 
 
 def print_paragraph(title: str, telling: str) -> None:
-    """A title and a paragraph on standard output, and a blank line."""
+    """Print a title and a paragraph on standard output, and a blank line."""
     console = _console(sys.stdout)
     _print_title(console, title)
     for line in wrapped(_clean(telling), min(_width(console), 80), initial="   ", below="   "):
@@ -253,7 +253,7 @@ def _group(info: ConnectionInfo) -> str:
         case "psk":
             return "none: the pre-shared key went alone (no forward secrecy)"
         case _:
-            return "one that cannot be told here"
+            return "an unknown one"
 
 
 def _signature(info: ConnectionInfo) -> str:
@@ -282,7 +282,7 @@ def _trust_reason(info: ConnectionInfo, trust: TrustStore | None, name: str) -> 
 
 
 def _evidence(found: Evidence) -> str:
-    """Where it stands, what it says, and the bytes."""
+    """Return the place of the evidence, its meaning, and the bytes."""
     if not found.size or not found.octets:
         return f"{found.what}: {printable(found.says)}"
     says = f" {printable(found.says)}" if found.says else ""
@@ -293,5 +293,5 @@ def _evidence(found: Evidence) -> str:
 
 
 def _fixes(fix: str) -> Iterator[str]:
-    """The catalogue joins the advice for both ends into one text."""
+    """Return the advice for each end, which the catalogue joins into one text."""
     yield from filter(None, map(str.strip, re.split(r"(?=On (?:this|the other) end:)", fix)))

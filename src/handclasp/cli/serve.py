@@ -53,7 +53,7 @@ _PAUSE_SECONDS = 1.0
 """After how long a pause of its client an echo is over, where the server finishes."""
 
 EARLY_DATA_BYTES = 16384
-"""What a client may send before the handshake is complete: room for a request, and little more."""
+"""The bytes of early data that a client may send: room for a request, and little more."""
 
 _RECOGNISED = """\
 Kept back under any name, too, are files in whose first MiB one of these is recognised, in ASCII
@@ -182,7 +182,7 @@ def _check_traces(traces: Path | None, directory: str, options: dict[str, Any]) 
 
 
 def _private_files(options: dict[str, Any]) -> list[str]:
-    """What is never given out, though it may lie in the directory that is."""
+    """Return the files that are never sent, even if they are in the directory."""
     return [options[name] for name in ("key", "keylog", "trace") if options[name] is not None]
 
 
@@ -223,13 +223,13 @@ _HYBRID_GROUPS = ("X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024")
 
 
 def _groups(options: dict[str, Any]) -> tuple[str, ...]:
-    """What Mozilla recommends to servers, and hybrids: neither X448 nor secp521r1 is needed."""
+    """Return Mozilla's recommendation for servers, and hybrids, without X448 and secp521r1."""
     only12 = options["tls12"] and not options["tls13"]
     return _GROUPS if only12 else (_HYBRID_GROUPS[0], *_GROUPS, *_HYBRID_GROUPS[1:])
 
 
 def _credentials(options: dict[str, Any]) -> list[Credentials]:
-    """What to show, best first; with RSA key transport there must be an RSA key."""
+    """Return the credentials, best first; RSA key transport requires an RSA key."""
     key_transport = options["allow_rsa_key_transport"]
     given = credentials_of(options["cert"], options["key"])
     if given is not None:
@@ -314,7 +314,7 @@ def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
 
 
 def _echo(tls: TLSSocket, address: tuple[str, int]) -> None:
-    # To say it twice does no harm, whoever may have sent it again.
+    # Echoing it twice does no harm, even if it is a replay.
     send_all(tls, tls.early_data)
     buffer = bytearray(64 * 1024)
     while size := receive(tls, buffer, IDLE_SECONDS, _PAUSE_SECONDS):
@@ -419,7 +419,7 @@ def _failure(visit: Visit, error: OSError) -> Failure:
 
 
 def _advice(visit: Visit) -> str:
-    """Whose fault a failure is and what to change, a line each under that of the visit."""
+    """Print the end at fault and the advice, each on a line below that of the visit."""
     if visit.error is None:
         return ""
     from handclasp.cli.identity import printable

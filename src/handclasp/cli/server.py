@@ -26,13 +26,13 @@ MAX_CONNECTIONS = 64
 """Connections served at once; others wait in the listening socket's queue."""
 
 IDLE_SECONDS = 60.0
-"""How long a client may keep a connection without saying anything."""
+"""The seconds that a client may keep a silent connection."""
 
 _LAST_SECONDS = 2.0
-"""How long connections that are ended may take to be written into the capture."""
+"""The seconds that aborted connections may take to be written into the capture."""
 
 _SOON_SECONDS = 0.3
-"""How long a server that finishes waits before it says that it waits."""
+"""The seconds that a stopping server waits before it reports that it waits."""
 
 _WAKE_SECONDS = 1.0
 """Some systems do not interrupt `accept` for a signal, so it returns now and then."""
@@ -86,13 +86,13 @@ def receive(tls: TLSSocket, buffer: Any, seconds: float, pause: float = 0.0) -> 
 
 
 def is_finishing() -> bool:
-    """Whether the server whose connection this thread serves wants it to end soon."""
+    """Return whether the server of this thread's connection is about to stop."""
     server: Server | None = getattr(_current, "server", None)
     return server is not None and server.finishing
 
 
 def is_served() -> bool:
-    """Whether this is a thread of a server, which serves a connection."""
+    """Return whether this thread serves a connection of a server."""
     return getattr(_current, "server", None) is not None
 
 
@@ -100,9 +100,9 @@ class Server:
     """Accepts, completes handshakes and lets `talk` go on from there.
 
     Args:
-        listener: from `listen`; belongs to the server from here on.
-        report: is told of each handshake when it is over, in the connection's thread, and once
-            more if the connection fails with an alert later.
+        listener: from `listen`; the server then owns it.
+        report: a function that is called with each finished handshake, in the connection's thread,
+            and once more if the connection fails with an alert later.
         record: makes a recorder for each connection.
         capture: where to add each connection when it has ended.
     """
@@ -161,7 +161,7 @@ class Server:
         sent for as long as their clients go on reading. An interrupt ends the waiting.
 
         Args:
-            tell: is told how many connections are waited for, if that takes a moment.
+            tell: a function that gets the number of open connections, if waiting takes a moment.
         """
         self._stop()
         deadline = time.monotonic() + _SOON_SECONDS
@@ -216,7 +216,7 @@ class Server:
                         return 0
 
     def _wait(self, selector: selectors.BaseSelector, deadline: float, pause: float) -> bool:
-        """Whether something has come, or else the server finishes."""
+        """Wait for data; return False if the server stops."""
         left = deadline - time.monotonic()
         if left > 0 and not self.finishing:
             selector.register(self._bell, selectors.EVENT_READ)
@@ -319,7 +319,7 @@ def _shut(sock: socket.socket) -> None:
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A listening socket. Raises `WrongArguments` where there cannot be one.
+    """Return a listening socket; raise `WrongArguments` if that fails.
 
     Args:
         shared: let several sockets listen on this port, among which the system divides the clients.
@@ -349,7 +349,7 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
 def stopping_on_signals() -> Generator[None]:
     """Let SIGTERM, as well as Ctrl-C, raise `KeyboardInterrupt` in the main thread.
 
-    A shell starts background jobs with SIGINT ignored; a server wants to end on it all the same.
+    A shell starts background jobs with SIGINT ignored, but a server should still end on it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -369,7 +369,7 @@ def stopping_on_signals() -> Generator[None]:
 
 
 def url_of(host: str, port: int) -> str:
-    """Where to find a server that listens on `host`."""
+    """Return the URL of a server that listens on `host`."""
     if host in ("", "0.0.0.0", "::", "127.0.0.1", "::1"):  # noqa: S104 (compared, not bound)
         host = "localhost"
     return f"https://[{host}]:{port}/" if ":" in host else f"https://{host}:{port}/"

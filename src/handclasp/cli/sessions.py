@@ -1,7 +1,7 @@
-"""The options of `connect` on coming back: a file of sessions, and data sent with the first flight.
+"""The options of `connect` for resumption: a file of sessions, and early data.
 
-What the server does not take is told and not sent again: whether it may be done twice, or late, is
-for the user to say.
+Rejected early data are reported and not sent again: only the user knows whether a repetition, or a
+delay, does harm.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 TICKET_SECONDS = 0.3
-"""How long to wait for tickets: servers of TLS 1.3 send them once the handshake is complete."""
+"""The seconds to wait for tickets: servers of TLS 1.3 send them after the handshake."""
 
 _OPTIONS = (
     click.option(
@@ -49,7 +49,7 @@ def session_options(command: Command) -> Command:
 
 
 def session_settings(options: dict[str, Any]) -> dict[str, Any]:
-    """What the options set in a config. Raises `WrongArguments`."""
+    """Return the settings of the options for a config; raise `WrongArguments`."""
     if options["early_data"] is not None:
         if options["session"] is None:
             raise WrongArguments("--early-data needs --session: a session must allow them.")
@@ -67,7 +67,7 @@ def session_settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def early_data_of(options: dict[str, Any]) -> bytes | None:
-    """What to send early, if anything. Raises `WrongArguments`."""
+    """Return the early data, if there are any; raise `WrongArguments`."""
     return read_file(options["early_data"]) if options["early_data"] is not None else None
 
 
@@ -96,7 +96,7 @@ def await_tickets(tls: TLSSocket) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """One that cannot be written is of no use; what else may be wrong, the store says itself."""
+    """Refuse a file that cannot be written; the store reports other errors itself."""
     if not os.access(path.parent, os.W_OK):
         raise WrongArguments(f"--session {path}: the directory {path.parent} cannot be written to.")
 

@@ -1,4 +1,4 @@
-"""What `handclasp serve` gives out of a directory: one function decides, on the opened file.
+"""The files of a directory that `handclasp serve` sends: one function decides, on the open file.
 
 A name says little about what is behind it: a symbolic link may lead out of the directory, a hard
 link is a second name of a file elsewhere, and either may change between the look and the opening.
@@ -11,8 +11,8 @@ Not given out, besides what is not below the directory:
 
 - hidden files and directories, whose names begin with a dot, save for `.well-known` (RFC 8615);
 - what is neither a file nor a directory: opening a pipe would wait, and a device may do anything;
-- the files and directories that this server was told to keep to itself, by whatever name: its key,
-  its key log, its traces;
+- the files and directories that this server must keep back, by whatever name: its key, its key log,
+its traces;
 - files and directories that only their owner may read, where new ones would be readable by others
   as well: somebody has made them private. Under a umask that makes every new file so (077), and
   where there are no such modes (Windows), modes say nothing;
@@ -42,12 +42,13 @@ _ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | _COMMON | getattr(os, "O_DIRE
 _WELL_KNOWN = ".well-known"
 
 _MOST_VERDICTS = 10_000
-"""How many files are remembered of which the content was looked at."""
+"""The number of remembered files whose content was checked."""
 
 _FINE_NS = 100_000_000
 _COARSE_NS = 3_000_000_000
-"""How old a file's times must be before they tell one state from the next: file systems count in
-some milliseconds, or in seconds, which shows in times that are whole."""
+"""The age from which a file's times distinguish its states: file systems count in some
+milliseconds, or in seconds, which shows in times that are whole.
+"""
 
 
 class NotServedError(Exception):
@@ -64,7 +65,7 @@ class NotServedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What may be given out.
+    """A file or directory that may be sent.
 
     Attributes:
         status: of the opened file or directory.
@@ -92,7 +93,7 @@ class Site:
         self._verdicts = _Verdicts()
 
     def private(self) -> Private:
-        """The files to keep back, as they are now: they may have been replaced since the start."""
+        """Return the files to keep back, in their current state: they may have been replaced."""
         return Private(self._private)
 
     def open(
@@ -148,7 +149,7 @@ class Site:
         return Opened(status, file)
 
     def _resolved(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The names that are left below the directory once every link is followed."""
+        """Return the names below the directory after all links are followed."""
         real = os.path.realpath(os.path.join(self._root, *names), strict=True)
         if os.path.commonpath((real, self._root)) != self._root:
             raise NotServedError("it is outside of the directory")
@@ -175,13 +176,13 @@ class Private:
 
     @cached_property
     def _inside(self) -> frozenset[tuple[int, int]]:
-        """What is in the directories among them, which may have a second name elsewhere."""
+        """Yield the files in the private directories, which may have second names elsewhere."""
         directories = filter(os.path.isdir, self._found.values())
         return frozenset(each for path in directories for each in _identities_in(path))
 
 
 class _Verdicts:
-    """What was found in files, so that one that has not changed is not searched again."""
+    """The verdicts on files, so that unchanged ones are not searched again."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], str | None] = {}
@@ -236,7 +237,7 @@ def _walk(root: str, names: Sequence[str]) -> tuple[int | None, list[os.stat_res
 
 
 def _open_whole(root: str, names: Sequence[str]) -> tuple[int | None, list[os.stat_result]]:
-    """The same where only whole paths can be opened: the path is looked at again afterwards."""
+    """Open a file where only whole paths can be opened; the path is checked again afterwards."""
     above = [os.stat(os.path.join(root, *names[:depth])) for depth in range(len(names))]
     path = os.path.join(root, *names)
     before = os.lstat(path)
@@ -260,7 +261,7 @@ def _may_be_opened(mode: int) -> bool:
 
 
 def _is_plain(name: str, *, windows: bool = os.name == "nt") -> bool:
-    """Whether a name stands for one entry of a directory, and for no other one than it seems."""
+    """Return whether a name denotes exactly the directory entry that it seems to denote."""
     if name in ("", os.curdir, os.pardir) or "/" in name or "\0" in name:
         return False
     # Windows has a second separator, streams behind a colon, and drops dots and spaces at the end.
@@ -285,7 +286,7 @@ def _identities_in(directory: str | os.PathLike[str]) -> set[tuple[int, int]]:
 
 
 def _others_may_read_new_files() -> bool:
-    """Whether this user's files are readable by others unless they are made private."""
+    """Return whether others can read new files of this user by default."""
     if os.name != "posix":
         return False
     mask = os.umask(0o077)

@@ -61,7 +61,7 @@ class Handshake:
 
     @property
     def info(self) -> ConnectionInfo:
-        """What the client knows of the connection."""
+        """The parameters of the connection, as the client knows them."""
         if self.facts.info is None:
             raise ValueError("a handshake that did not complete has no story")
         return self.facts.info
@@ -82,7 +82,7 @@ class Speed:
 
 
 def fingerprint_of(secret: bytes) -> str:
-    """The first 8 bytes of SHA-256: enough to compare secrets by, and gives nothing away."""
+    """Return the first 8 bytes of SHA-256: enough to compare secrets, without revealing them."""
     return hashlib.sha256(secret).digest()[:8].hex(":")
 
 
@@ -115,10 +115,10 @@ def _measure_once(config: ClientConfig, credentials: Credentials) -> tuple[int, 
 def seven_steps(
     first: Handshake, second: Handshake, refused: str, speed: Speed, trust: TrustStore
 ) -> tuple[Step, ...]:
-    """The story.
+    """Return the seven steps of a handshake.
 
     Args:
-        first: the handshake that is told.
+        first: the handshake to explain.
         second: another one with the same server.
         refused: what the same client said to the same certificate under another name.
         trust: the authorities that the client trusts.
@@ -201,9 +201,9 @@ def _secret(handshake: Handshake) -> Step:
     return Step(
         "One secret, agreed upon in public",
         "Each side sends a public half and keeps a private one. Own private half and the other's "
-        "public half together give the same secret on both sides; to whoever only listens, the "
-        "two public halves give nothing. (Once, the client invented the secret and sent it "
-        "encrypted to the server's public key. TLS 1.3 no longer does: whoever got hold of that "
+        "public half together give the same secret on both sides; to an observer, the two "
+        "public halves give nothing. (Once, the client invented the secret and sent it "
+        "encrypted to the server's public key. TLS 1.3 no longer does: anybody who got that "
         "key later could read every old conversation. `handclasp demo --classic` shows both.)",
         (
             ("group", _group(info)),
@@ -273,7 +273,7 @@ def _one_time(handshakes: Sequence[Handshake]) -> Step:
 
 
 def holds(first: Handshake, second: Handshake) -> bool:
-    """Whether what the story claims is so."""
+    """Return whether the claims of the story are true."""
     return (
         first.info.peer_verified
         and first.client_fingerprint == first.server_fingerprint

@@ -1,4 +1,4 @@
-"""How wide the terminal is that people read on."""
+"""The width of the terminal."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import textwrap
 from typing import IO, Any
 
 NARROWEST = 60
-"""Columns: what is told fits these, and no fewer."""
+"""The smallest number of columns that the output fits."""
 
 _WIDEST = 1000
 _BELOW_A_LABEL = 6
 
 
 def columns(widest: int = 80) -> int:
-    """The columns to fill: those of the terminal, within bounds; 80 where there is none."""
+    """Return the columns to fill: those of the terminal, within bounds; 80 without a terminal."""
     return min(max(shutil.get_terminal_size().columns, NARROWEST), widest)
 
 
 def terminal_width(stream: IO[Any]) -> int:
-    """The columns of the terminal behind a stream, which standard output need not be."""
+    """Return the columns of the terminal of a stream, which may differ from standard output."""
     if os.environ.get("COLUMNS", "").isdecimal():
         return columns(_WIDEST)
     try:
@@ -33,7 +33,8 @@ def terminal_width(stream: IO[Any]) -> int:
 def wrapped(
     text: str, width: int | None = None, *, initial: str = "", below: str = ""
 ) -> list[str]:
-    """The lines of a text. Words are kept whole, be they wider than a line: they may be copied.
+    """Return the lines of a text. Words are never split, even if too wide, so that they can be
+    copied.
 
     Args:
         width: columns; those of the terminal, unless it is given.
@@ -50,7 +51,7 @@ def wrapped(
 
 
 def beside(margin: int, text: str, width: int) -> tuple[int, list[str]]:
-    """The lines of a text beside a label, and the margin of all but the first.
+    """Return the lines of a text beside a label, and the margin of all but the first.
 
     Where a word does not fit there, the text begins below the label instead: the first line is
     empty then, and the margin small.

@@ -25,10 +25,10 @@ _OPTIONS = (
 
 _WARNING = """\
 Warning: --allow-rsa-key-transport gives up forward secrecy. The client makes
-the secret and encrypts it to the key in the certificate, so whoever gets that
-key, even years later, can read all that was recorded. And a server that opens
-what strangers send gives them something to guess at. This is why it is off: do
-not leave it on.
+the secret and encrypts it to the key in the certificate, so anybody with
+that key, even years later, can read all recordings. Moreover, a server
+that decrypts what strangers send can be probed by guessing. This is why it is
+off by default: do not leave it on.
 """
 
 
@@ -40,7 +40,7 @@ def version_options(command: Command) -> Command:
 
 
 def version_settings(options: dict[str, Any]) -> dict[str, Any]:
-    """What the options set in a config: as little as possible, so that the rest can adapt."""
+    """Return the settings of the options: as few as possible, so that the others can adapt."""
     settings: dict[str, Any] = {}
     if options["tls12"] != options["tls13"]:
         settings["versions"] = ("TLSv1.2",) if options["tls12"] else ("TLSv1.3",)

@@ -55,7 +55,7 @@ def tell_of_waiting(count: int) -> None:
 def serve_in_processes(
     listeners: Sequence[socket.socket], make: Callable[[socket.socket], Server]
 ) -> None:
-    """A server in a process of its own for each listener, until a signal; if one ends, all do.
+    """Run a server in a process of its own for each listener, until a signal; if one ends, all do.
 
     The first signal lets them finish, the second one ends them at once.
     """
@@ -129,7 +129,7 @@ def _finish(number: int, frame: FrameType | None) -> None:
 
 
 def _keep_to_a_core(number: int) -> None:
-    """The `number`th of those that this process may use, where the system knows such a thing."""
+    """Bind this process to the `number`th of its cores, if the system supports that."""
     if sys.platform == "linux":
         cores = sorted(os.sched_getaffinity(0))
         with suppress(OSError):

@@ -1,9 +1,9 @@
 """AES-256-GCM with a key of its own for each message.
 
-AES-GCM takes a nonce of 12 bytes and breaks where one key meets the same nonce twice: random nonces
-are safe for 2^32 messages under one key and no more (NIST SP 800-38D section 8.3). Here a nonce has
-32 bytes, and goes through HKDF-Expand-Label: the key that comes out seals this one message. Two
-random nonces of that size never meet, so a key that lasts needs no count of what it has sealed.
+AES-GCM takes a nonce of 12 bytes, and is broken if a key is used with the same nonce twice: random
+nonces are safe for at most 2^32 messages under one key (NIST SP 800-38D section 8.3). Here a nonce
+has 32 bytes, and HKDF-Expand-Label derives from it a key for one message. Random nonces of that
+size never collide, so a long-lived key needs no count of its messages.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from handclasp.crypto.hkdf import ExpandKey
 
 KEY_SIZE = 32
-"""Bytes of the key that lasts, and of each one derived from it."""
+"""The bytes of the long-lived key, and of each derived one."""
 
 NONCE_SIZE = 32
 
 _ONLY_NONCE = bytes(12)
-"""Each derived key seals once, so the nonce under it may be the same for all."""
+"""Each derived key seals once, so all of them can use the same nonce."""
 
 
 class DerivedKeyAead:
-    """Seals and opens under keys derived from one. Never prints it.
+    """Seals and opens under keys that are derived from one, which is never printed.
 
     Args:
         key: 32 bytes.
-        label: ASCII that tells this use of the key from any other.
+        label: ASCII text that distinguishes this use of the key from others.
     """
 
     __slots__ = ("_expand_key", "_label")
@@ -36,11 +36,11 @@ class DerivedKeyAead:
         self._label = label
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The ciphertext with its tag of 16 bytes; `nonce` is 32 fresh random bytes."""
+        """Return the ciphertext with its tag of 16 bytes; `nonce` is 32 fresh random bytes."""
         return self._derived(nonce).encrypt(_ONLY_NONCE, data, associated_data)
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The plaintext. Raises cryptography's `InvalidTag`."""
+        """Return the plaintext; raise cryptography's `InvalidTag`."""
         return self._derived(nonce).decrypt(_ONLY_NONCE, data, associated_data)
 
     def _derived(self, nonce: bytes) -> AESGCM:

@@ -1,11 +1,11 @@
-"""The groups in which both sides agree on one secret, in public (RFC 8446 section 4.2.8).
+"""The groups of the key exchange (RFC 8446 section 4.2.8).
 
-All of them are treated as KEMs: the client generates a share, the server responds to it with a
-share of its own and has the secret, and the client finishes with the server's share. Plain
-Diffie-Hellman fits that form, ML-KEM needs it.
+All of them are treated as KEMs: the client generates a share, the server responds with its own
+share and has the secret, and the client derives it from the server's share. Diffie-Hellman fits
+that form, and ML-KEM needs it.
 
-A group refuses what is not a valid public value with `BadShare`; a new private key is made for
-every connection and used once (RFC 8446 section 2: the secrets are one-time).
+A group refuses invalid public values with `BadShare`. Each private key is generated for one
+connection, and used once.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ class BadShare(ValueError):
 
 
 class PrivateShare(Protocol):
-    """The client's half of a key exchange, good for one use."""
+    """The client's part of a key exchange, for one use."""
 
     @property
     def share(self) -> bytes:
-        """KeyShareEntry.key_exchange to send."""
+        """The value of KeyShareEntry.key_exchange to send."""
         ...
 
     def agree(self, peer_share: bytes) -> Secret:
-        """The shared secret. Raises `BadShare`."""
+        """Return the shared secret; raise `BadShare`."""
         ...
 
 
 class KeyExchange(Protocol):
-    """What a group can do."""
+    """The operations of a group."""
 
     def generate(self, entropy: Entropy) -> PrivateShare:
-        """A fresh key pair."""
+        """Return a fresh key pair."""
         ...
 
     def respond(self, peer_share: bytes, entropy: Entropy) -> tuple[bytes, Secret]:
-        """The server's share and the shared secret. Raises `BadShare`."""
+        """Return the server's share and the shared secret; raise `BadShare`."""
         ...
 
 
@@ -56,7 +56,7 @@ class KeyExchange(Protocol):
 class Group:
     """A named group and its key exchange.
 
-    `versions` are those of TLS that have it: the hybrids need a KEM, which TLS 1.2 has no room for.
+    `versions` are the versions of TLS that have it: hybrids are KEMs, which TLS 1.2 does not allow.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Group:
 
 
 class _DiffieHellman:
-    """A group in which both sides do the same: `respond` is generate and agree."""
+    """A group in which both sides do the same: `respond` generates and agrees."""
 
     def generate(self, entropy: Entropy) -> PrivateShare:
         raise NotImplementedError
@@ -153,8 +153,8 @@ class _EllipticCurve(_DiffieHellman):
 
     def generate(self, entropy: Entropy) -> _EllipticCurveShare:
         if entropy is os.urandom:
-            # The system's entropy is what the library takes by itself, and in half the time: from
-            # a given scalar it computes the public point twice, to check it.
+            # The library uses the system's entropy by default, in half the time: for a given scalar
+            # it computes the public point twice, as a check.
             return _EllipticCurveShare(ec.generate_private_key(self._curve))
         return _EllipticCurveShare(ec.derive_private_key(self._scalar(entropy), self._curve))
 
@@ -188,10 +188,10 @@ class _MlKem:
         return _MlKemShare(key, self.ciphertext_size)
 
     def respond(self, peer_share: bytes, entropy: Entropy) -> tuple[bytes, Secret]:
-        # `encapsulate` draws from OpenSSL and takes no entropy of ours.
+        # `encapsulate` uses OpenSSL's entropy and accepts no other.
         del entropy
         try:
-            # Refuses keys that are not reduced: the encapsulation key check of FIPS 203 7.2.
+            # It refuses keys that are not reduced: the encapsulation key check of FIPS 203 7.2.
             key = self._public_key.from_public_bytes(peer_share)
             secret, ciphertext = key.encapsulate()
         except ValueError as error:
@@ -220,7 +220,7 @@ class _MlKemShare:
 
 @value(frozen=True, slots=True)
 class _HybridShare:
-    """Two private shares, sent and agreed upon as one (RFC 9954, draft-ietf-tls-ecdhe-mlkem)."""
+    """Two private shares, used as one (RFC 9954, draft-ietf-tls-ecdhe-mlkem)."""
 
     first: PrivateShare
     second: PrivateShare
@@ -238,9 +238,9 @@ class _HybridShare:
 
 @value(frozen=True, slots=True)
 class _Hybrid:
-    """Concatenation of two exchanges; each half must hold for the secret to be safe.
+    """The concatenation of two exchanges: the secret is safe as long as one of them is.
 
-    The sizes say where the client's and the server's share divide.
+    The sizes determine where the client's and the server's share are split.
     """
 
     first: KeyExchange
@@ -266,7 +266,7 @@ _mlkem768 = _MlKem(mlkem.MLKEM768PrivateKey, mlkem.MLKEM768PublicKey, 1184, 1088
 _mlkem1024 = _MlKem(mlkem.MLKEM1024PrivateKey, mlkem.MLKEM1024PublicKey, 1568, 1568)
 
 _EXCHANGES: dict[GroupCode, KeyExchange] = {
-    # ML-KEM stands first in this one only, for historical reasons (section 3 of the draft).
+    # ML-KEM comes first in this one only, for historical reasons (section 3 of the draft).
     GroupCode.X25519MLKEM768: _Hybrid(
         _mlkem768, _x25519, _mlkem768.public_size, _mlkem768.ciphertext_size
     ),
@@ -291,4 +291,4 @@ GROUPS_BY_CODE: dict[int, Group] = {group.code: group for group in GROUPS.values
 DEFAULT_GROUPS: tuple[str, ...] = tuple(GROUPS)
 
 DEFAULT_KEY_SHARES: tuple[str, ...] = ("X25519MLKEM768", "X25519")
-"""What a client sends shares for at once: today's hybrid, and the plain group for older servers."""
+"""The groups of a client's first shares: the hybrid, and the plain group for older servers."""

@@ -10,26 +10,25 @@ from handclasp.crypto.secret import Secret
 
 
 def hkdf_extract(hash_name: str, salt: bytes, input_key_material: bytes) -> Secret:
-    """HKDF-Extract (RFC 5869 section 2.2): one secret of the hash's size."""
+    """Return HKDF-Extract (RFC 5869 section 2.2): one secret of the hash's size."""
     return Secret(hmac_digest(hash_name, salt, input_key_material))
 
 
 def hkdf_expand_label(
     hash_name: str, secret: bytes, label: str, context: bytes, length: int
 ) -> Secret:
-    """HKDF-Expand-Label (RFC 8446 section 7.1): `length` bytes bound to `label` and `context`."""
+    """Return HKDF-Expand-Label (RFC 8446 7.1): `length` bytes bound to `label` and `context`."""
     return ExpandKey(hash_name, secret).expand_label(label, context, length)
 
 
 def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) -> list[Secret]:
-    """HKDF-Expand (RFC 5869 section 2.3) of one secret, one block of the hash for each of `infos`.
+    """Return HKDF-Expand (RFC 5869 2.3) of one secret, one block of the hash for each of `infos`.
 
     Args:
-        infos: each made by `first_block`, of whatever length its output is then cut to.
+        infos: values of `first_block`, whatever the length to which the output is then cut.
 
-    A handshake derives some forty secrets, mostly several of one origin at a time: what the key
-    becomes is computed once for all of them. For a single one, `hmac_digest` is the same and as
-    fast.
+    A handshake derives some forty secrets, mostly several from one secret at a time: the state of
+    the key is computed once for all of them. For a single one, `hmac_digest` is as fast.
     """
     make, block_size = HASHES[hash_name]
     block = secret.ljust(block_size, b"\0")
@@ -45,11 +44,11 @@ def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) ->
 
 
 FIRST_BLOCK = b"\x01"
-"""The number of the first block, which stands at the end of its input (RFC 5869 section 2.3)."""
+"""The number of the first block, which ends its input (RFC 5869 section 2.3)."""
 
 
 def first_block(label: str, length: int, context: bytes) -> bytes:
-    """The HkdfLabel of an output of at most one block, as `hkdf_expand_blocks` takes it."""
+    """Return the HkdfLabel of an output of at most one block, for `hkdf_expand_blocks`."""
     return label_head(label, length, len(context)) + context + FIRST_BLOCK
 
 
@@ -59,7 +58,7 @@ class ExpandKey(HmacKey):
     __slots__ = ()
 
     def expand_label(self, label: str, context: bytes, length: int) -> Secret:
-        """HKDF-Expand-Label (RFC 8446 section 7.1) under this secret."""
+        """Return HKDF-Expand-Label (RFC 8446 section 7.1) under this secret."""
         info = label_head(label, length, len(context)) + context
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(info + FIRST_BLOCK)
@@ -81,7 +80,7 @@ class ExpandKey(HmacKey):
 
 @lru_cache(maxsize=128)
 def label_head(label: str, length: int, context_size: int) -> bytes:
-    """All of HkdfLabel but the context itself."""
+    """Return the HkdfLabel without the context itself."""
     full_label = b"tls13 " + label.encode("ascii")
     sizes = length.to_bytes(2, "big") + len(full_label).to_bytes(1, "big")
     return sizes + full_label + context_size.to_bytes(1, "big")

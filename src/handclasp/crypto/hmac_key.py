@@ -1,11 +1,11 @@
 """HMAC under a key that is used more than once (RFC 2104).
 
-A key goes through the hash twice before any data does. Here the two states that this leads to are
-kept and copied, so that each further value costs half.
+The key is hashed twice before any data. The two resulting states are kept and copied here, so that
+each further value costs half.
 
-The hashes are the interpreter's own and not OpenSSL's, which `hashlib` prefers: what goes through
-HMAC here is some dozen bytes long, and OpenSSL takes ten times as many instructions to set a hash
-up as to compute it. Where the interpreter was built without them, `hashlib` serves as well.
+The hashes are the interpreter's own and not OpenSSL's, which `hashlib` prefers: inputs are some
+dozen bytes long, and OpenSSL takes ten times as many instructions to set a hash up as to compute
+it. If the interpreter was built without them, `hashlib` is used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Make = Callable[[bytes], "HASH"]
 
 
 def _own(name: str, *modules: str) -> Make:
-    """The interpreter's hash; its module has another name from Python 3.12 on."""
+    """Return the interpreter's hash; its module has another name from Python 3.12 on."""
     for module in modules:
         try:
             make: Make = getattr(import_module(module), name)
@@ -37,7 +37,7 @@ HASHES: Final[dict[str, tuple[Make, int]]] = {
     "sha256": (_own("sha256", "_sha2", "_sha256"), 64),
     "sha384": (_own("sha384", "_sha2", "_sha512"), 128),
 }
-"""Each hash of a cipher suite, and the bytes of its block."""
+"""The hashes of cipher suites, and the sizes of their blocks in bytes."""
 
 INNER = bytes(byte ^ 0x36 for byte in range(256))
 OUTER = bytes(byte ^ 0x5C for byte in range(256))
@@ -45,7 +45,7 @@ OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class HmacKey:
-    """One key, of any length, and the hash that goes with it. Never prints itself."""
+    """A key of any length with its hash. The key is never printed."""
 
     __slots__ = ("_inner", "_outer")
 
@@ -58,7 +58,7 @@ class HmacKey:
         self._outer = make(block.translate(OUTER))
 
     def digest(self, data: bytes) -> bytes:
-        """HMAC(key, data), of the hash's size."""
+        """Return HMAC(key, data), of the hash's size."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(data)
         outer.update(inner.digest())
@@ -66,7 +66,7 @@ class HmacKey:
 
 
 def hmac_digest(hash_name: str, key: bytes, data: bytes) -> bytes:
-    """HMAC(key, data) with a key that is used once."""
+    """Return HMAC(key, data) with a key that is used once."""
     make, block_size = HASHES[hash_name]
     if len(key) > block_size:
         key = make(key).digest()

@@ -7,7 +7,7 @@ from handclasp.crypto.secret import Secret
 
 
 def prf(hash_name: str, secret: bytes, label: bytes, seed: bytes, length: int) -> Secret:
-    """PRF(secret, label, seed): `length` bytes of P_hash, with the hash of the cipher suite."""
+    """Return PRF(secret, label, seed): `length` bytes of P_hash, with the hash of the suite."""
     key = HmacKey(hash_name, secret)
     seed = label + seed
     blocks: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Bytes that never print themselves."""
+"""Bytes that are never printed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import NoReturn
 
 
 class Secret(bytes):
-    """A secret value: bytes for the primitives, and silent towards logs, tracebacks and pickles.
+    """A secret value: bytes that never appear in logs and tracebacks, and cannot be pickled.
 
-    Two are compared in a time that depends on their lengths alone, wherever that happens: in a
-    dataclass, a list or a dictionary as well.
+    The time of a comparison depends only on the lengths, also if it takes place in a dataclass, a
+    list or a dictionary.
+
+    >>> Secret(b"16 random bytes!")
+    <Secret of 16 bytes>
     """
 
     __slots__ = ()

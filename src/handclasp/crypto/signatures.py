@@ -1,8 +1,8 @@
 """The signature schemes with which a handshake is signed (RFC 8446 sections 4.2.3 and 4.4.3).
 
-In TLS 1.3 a scheme is always one kind of key with one hash and, for ECDSA, one curve, so whether a
-key fits is a plain comparison and never a negotiation. TLS 1.2 has the same numbers, but for ECDSA
-they mean the hash alone, and it still has PKCS #1 v1.5 (RFC 5246 section 7.4.1.4.1).
+In TLS 1.3 a scheme is always one kind of key with one hash and, for ECDSA, one curve, so a
+comparison decides whether a key fits. TLS 1.2 has the same numbers, but for ECDSA they mean the
+hash alone, and it still has PKCS #1 v1.5 (RFC 5246 section 7.4.1.4.1).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class SignatureScheme:
     Attributes:
         name: the IANA name.
         code: the two-byte number on the wire.
-        key: the kind of key that it takes, as `key_kind` names them.
-        hash: the name of the hash in lower case; empty where the scheme brings its own.
+        key: the kind of its keys, as `key_kind` names them.
+        hash: the name of the hash in lower case; empty if the scheme has its own.
         pss_key: whether the key's SubjectPublicKeyInfo must say id-RSASSA-PSS (the rsa_pss_pss
             schemes) rather than rsaEncryption (all others).
-        versions: the versions of TLS in which a handshake may be signed so.
+        versions: the versions of TLS that allow it for handshakes.
     """
 
     name: str
@@ -53,12 +53,12 @@ def _versions(code: Code) -> tuple[str, ...]:
     return ("TLSv1.2",) if code.name.startswith("rsa_pkcs1") else ("TLSv1.2", "TLSv1.3")
 
 
-# The order is that of preference. ECDSA P-256 and Ed25519 sign fastest and are smallest; RSA comes
+# The order is that of preference. ECDSA P-256 and Ed25519 are the fastest and smallest; RSA comes
 # next because most chains still have it; the larger curves cost more for strength that the rest of
 # a handshake rarely matches. rsa_pss_pss keys are rare. ML-DSA comes last: its signatures take 2.4
-# to 4.6 KB, and a signature, unlike a key exchange, gains nothing against recording today and
-# breaking later. A server that holds only an ML-DSA certificate is still served. PKCS #1 v1.5 is
-# what older TLS 1.2 peers know.
+# to 4.6 KB, and signatures, unlike key exchanges, need no protection against recording now and
+# breaking later. A server with only an ML-DSA certificate still works. Older TLS 1.2 peers know
+# only PKCS #1 v1.5.
 _ALL = (
     _scheme(Code.ecdsa_secp256r1_sha256, "secp256r1", "sha256"),
     _scheme(Code.ed25519, "ed25519"),
@@ -80,12 +80,12 @@ _ALL = (
 )
 
 SIGNATURE_SCHEMES: dict[str, SignatureScheme] = {scheme.name: scheme for scheme in _ALL}
-"""Every scheme that is signed and verified here, by IANA name."""
+"""Every scheme that is supported here, by IANA name."""
 
 SIGNATURE_SCHEMES_BY_CODE: dict[int, SignatureScheme] = {scheme.code: scheme for scheme in _ALL}
 
 DEFAULT_SIGNATURE_SCHEMES: tuple[str, ...] = tuple(SIGNATURE_SCHEMES)
-"""All of them, best first: a client refuses nothing safe, a server takes what fits its key."""
+"""All of them, best first: a client accepts every safe scheme, a server uses those of its key."""
 
 CERTIFICATE_SIGNATURE_SCHEMES: tuple[Code, ...] = (
     Code.ecdsa_secp256r1_sha256,
@@ -101,10 +101,10 @@ CERTIFICATE_SIGNATURE_SCHEMES: tuple[Code, ...] = (
     Code.mldsa65,
     Code.mldsa87,
 )
-"""What path verification accepts inside certificates: for signature_algorithms_cert.
+"""The schemes that path verification accepts in certificates: for signature_algorithms_cert.
 
-RFC 8446 section 9.1 demands rsa_pkcs1_sha256 for certificates, where most of the web's chains have
-it, although CertificateVerify may never use it. EdDSA is missing because the verifier takes no
+RFC 8446 section 9.1 requires rsa_pkcs1_sha256 for certificates, where most of the web's chains have
+it, although CertificateVerify must not use it. EdDSA is missing because the verifier accepts no
 EdDSA authority; an EdDSA key in the leaf is fine.
 """
 
@@ -123,11 +123,10 @@ def sign(scheme: str, private_key: Any, data: bytes) -> bytes:
 
 
 def verify(scheme: str, public_key: Any, signature: bytes, data: bytes) -> bool:
-    """Whether `signature` over `data` is right; False as well where the key is of another kind.
+    """Return whether `signature` over `data` is valid; False also if the key is of another kind.
 
-    No signature bytes make this raise. That a scheme fits the certificate (rsae against pss, and
-    the curve in TLS 1.3) is for `fits` to say beforehand, so that the peer can be told which of
-    the two was wrong.
+    No signature makes this raise. Check first with `fits` that the scheme fits the certificate
+    (rsae or pss, and the curve in TLS 1.3), so that the peer learns which of the two was wrong.
     """
     known = SIGNATURE_SCHEMES.get(scheme)
     if known is None:
@@ -143,7 +142,7 @@ def verify(scheme: str, public_key: Any, signature: bytes, data: bytes) -> bool:
 
 
 def schemes_for_key(public_key: Any, spki_is_pss: bool = False) -> tuple[str, ...]:
-    """The schemes in which the holder of this key can sign, best first; empty if there are none."""
+    """Return the schemes of the holder of this key, best first; empty if there are none."""
     kind = key_kind(public_key)
     return tuple(
         [
@@ -155,7 +154,7 @@ def schemes_for_key(public_key: Any, spki_is_pss: bool = False) -> tuple[str, ..
 
 
 def fits(scheme: str, public_key: Any, spki_is_pss: bool = False, version: str = "TLSv1.3") -> bool:
-    """Whether a scheme goes with a key in a version of TLS (RFC 8446 section 4.2.3).
+    """Return whether a scheme fits a key in a version of TLS (RFC 8446 section 4.2.3).
 
     Args:
         spki_is_pss: whether the certificate's SubjectPublicKeyInfo has the OID id-RSASSA-PSS.
@@ -164,13 +163,13 @@ def fits(scheme: str, public_key: Any, spki_is_pss: bool = False, version: str =
     if known is None or version not in known.versions:
         return False
     kind = key_kind(public_key)
-    # RFC 8446 4.2.3: in TLS 1.2 the scheme does not say the curve.
+    # RFC 8446 4.2.3: in TLS 1.2 the scheme does not determine the curve.
     same = kind == known.key if version == "TLSv1.3" else _same_family(kind, known.key)
     return same and (known.key != "rsa" or _fits(known, public_key, spki_is_pss))
 
 
 def of_versions(schemes: tuple[str, ...], versions: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `schemes` in which a handshake of one of the `versions` may be signed."""
+    """Return those of the `schemes` that one of the `versions` allows for handshakes."""
     if len(versions) != 1:
         return tuple([name for name in schemes if any(name in _SIGNED_IN[v] for v in versions)])
     signed = _SIGNED_IN[versions[0]]
@@ -201,9 +200,9 @@ def _fits(known: SignatureScheme, public_key: Any, spki_is_pss: bool) -> bool:
 
 
 def key_kind(key: Any) -> str:
-    """The kind of a public or private key: "rsa", "ed25519", "mldsa65", the curve's name...
+    """Return the kind of a public or private key: "rsa", "ed25519", "mldsa65", the curve's name...
 
-    Empty for what no scheme can use (DSA, X25519, a private key of a foreign library).
+    It is empty for keys that no scheme can use (DSA, X25519, a private key of another library).
     """
     family = _FAMILIES.get(key.__class__)
     if family is None:
@@ -212,7 +211,7 @@ def key_kind(key: Any) -> str:
 
 
 _FAMILIES: dict[Any, str] = {}
-"""`_family` by the key's class: this is asked for each signature, and there are few classes."""
+"""`_family` by the key's class: it is needed for each signature, and there are few classes."""
 
 
 def _family(key: Any) -> str:
@@ -235,7 +234,7 @@ def _family(key: Any) -> str:
 
 @cache
 def _arguments(scheme: str) -> tuple[Any, ...]:
-    """What cryptography wants after the data; built once, as it is the same for every signature."""
+    """Return cryptography's arguments after the data; built once, as they are always the same."""
     known = SIGNATURE_SCHEMES[scheme]
     if not known.hash:
         return ()

@@ -1,8 +1,8 @@
 """The cipher suites of TLS 1.3 (RFC 8446 section B.4) and of TLS 1.2.
 
-Of the hundreds that were registered for TLS 1.2, those with forward secrecy and an AEAD are left
-(RFC 9325 section 4.2), and, for who asks for it by name, RSA key transport, which has no forward
-secrecy: it is how the first browsers and servers did it.
+Of the hundreds that are registered for TLS 1.2, these have forward secrecy and an AEAD (RFC 9325
+section 4.2). RSA key transport, the key exchange of the first browsers and servers, has no forward
+secrecy, and is only available by name.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from handclasp.values import value
 from handclasp.wire.iana import CipherSuiteCode
 
 IV_SIZE = 12
-"""Bytes of the nonce of every suite here (RFC 8446 section 5.3)."""
+"""The bytes of the nonce of every suite here (RFC 8446 section 5.3)."""
 
 TAG_SIZE = 16
-"""Bytes by which the AEAD makes a record longer."""
+"""The bytes that the AEAD adds to a record."""
 
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
 class Aead(Protocol):
-    """What `cryptography` gives for each AEAD."""
+    """The interface of an AEAD of `cryptography`."""
 
     def encrypt(self, nonce: bytes, data: Buffer, associated_data: Buffer | None, /) -> bytes: ...
     def decrypt(self, nonce: bytes, data: Buffer, associated_data: Buffer | None, /) -> bytes: ...
@@ -41,13 +41,13 @@ class CipherSuite:
 
     Attributes:
         name: the IANA description.
-        code: the value on the wire.
-        hash_name: as `hashlib` spells it.
-        hash_size: bytes of a digest and of every secret.
-        key_size: bytes of an AEAD key.
-        record_limit: records that one key may safely protect (RFC 8446 section 5.5; RFC 9147
+        code: the number on the wire.
+        hash_name: the name of the hash in `hashlib`.
+        hash_size: the bytes of a digest and of every secret.
+        key_size: the bytes of an AEAD key.
+        record_limit: the number of records that one key may protect (RFC 8446 section 5.5; RFC 9147
             section 4.5.3 for the integrity of CCM).
-        aead: makes the AEAD from a key.
+        aead: returns the AEAD for a key.
     """
 
     name: str
@@ -61,13 +61,13 @@ class CipherSuite:
 
 @value(frozen=True, slots=True)
 class CipherSuite12(CipherSuite):
-    """A suite of TLS 1.2, which also says how the secret is agreed upon and proved.
+    """A suite of TLS 1.2, which also determines the key exchange and the authentication.
 
     Attributes:
         key_exchange: "ECDHE", or "RSA": the client makes the secret and encrypts it to the key in
             the server's certificate.
-        authentication: the server's keys that go with it: "ECDSA" (EdDSA included, RFC 8422
-            section 5.1.1), or "RSA".
+        authentication: the kind of the server's key: "ECDSA" (including EdDSA, RFC 8422 section
+            5.1.1), or "RSA".
         fixed_iv_size: bytes of the nonce that come from the key block. The rest, if any, is sent
             with each record (RFC 5288 section 3).
     """
@@ -85,13 +85,13 @@ _SUITES = (
 )
 
 CIPHER_SUITES: dict[str, CipherSuite] = {suite.name: suite for suite in _SUITES}
-"""Those of TLS 1.3."""
+"""The suites of TLS 1.3."""
 
 CIPHER_SUITES_BY_CODE: dict[int, CipherSuite] = {suite.code: suite for suite in _SUITES}
 
 
 def _suite12(code: CipherSuiteCode) -> CipherSuite12:
-    """The suite as its name describes it."""
+    """Return the suite that a name describes."""
     means, cipher = code.name.removeprefix("TLS_").split("_WITH_")
     key_exchange, _, authentication = means.partition("_")
     is_chacha, is_256 = cipher.startswith("CHACHA20"), not cipher.startswith("AES_128")
@@ -102,7 +102,8 @@ def _suite12(code: CipherSuiteCode) -> CipherSuite12:
         hash_name=hash_name,
         hash_size=48 if hash_name == "sha384" else 32,
         key_size=32 if is_256 else 16,
-        # The same ciphers as in TLS 1.3; but without KeyUpdate the connection ends with its keys.
+        # The ciphers are those of TLS 1.3; but without KeyUpdate, the limit of the keys ends the
+        # connection.
         record_limit=2**48 if is_chacha else 2**24,
         aead=ChaCha20Poly1305 if is_chacha else AESGCM,
         key_exchange=key_exchange,
@@ -115,7 +116,7 @@ RSA_KEY_TRANSPORT_SUITES: tuple[str, ...] = (
     CipherSuiteCode.TLS_RSA_WITH_AES_128_GCM_SHA256.name,
     CipherSuiteCode.TLS_RSA_WITH_AES_256_GCM_SHA384.name,
 )
-"""Without forward secrecy (RFC 5288): never on unless the user says so."""
+"""The suites without forward secrecy (RFC 5288), which must be enabled explicitly."""
 
 CIPHER_SUITES12: dict[str, CipherSuite12] = {
     code.name: _suite12(code)
@@ -130,7 +131,7 @@ CIPHER_SUITES12: dict[str, CipherSuite12] = {
         CipherSuiteCode.TLS_RSA_WITH_AES_256_GCM_SHA384,
     )
 }
-"""Those of TLS 1.2, best first."""
+"""The suites of TLS 1.2, best first."""
 
 CIPHER_SUITES12_BY_CODE: dict[int, CipherSuite12] = {
     suite.code: suite for suite in CIPHER_SUITES12.values()
@@ -140,7 +141,7 @@ SUITES_OF_VERSION: dict[str, Mapping[str, CipherSuite]] = {
     "TLSv1.2": CIPHER_SUITES12,
     "TLSv1.3": CIPHER_SUITES,
 }
-"""What a version can take, by its name."""
+"""The suites of a version, by its name."""
 
 DEFAULT_CIPHER_SUITES: tuple[str, ...] = (
     CipherSuiteCode.TLS_AES_128_GCM_SHA256.name,
@@ -148,4 +149,4 @@ DEFAULT_CIPHER_SUITES: tuple[str, ...] = (
     CipherSuiteCode.TLS_CHACHA20_POLY1305_SHA256.name,
     *[name for name in CIPHER_SUITES12 if name not in RSA_KEY_TRANSPORT_SUITES],
 )
-"""CCM is left out: it is slower than GCM everywhere and nobody needs it who does not know."""
+"""The defaults leave out CCM: it is slower than GCM everywhere, and those who need it know."""

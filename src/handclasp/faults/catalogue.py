@@ -76,7 +76,12 @@ _KEYS_DIFFER = Verdict(
 
 
 class Fault(Enum):
-    """A fault that this side found (RFC 8446 unless the section says otherwise)."""
+    """A fault that this side found (RFC 8446 unless the section says otherwise).
+
+    >>> fault = Fault.CERTIFICATE_EXPIRED
+    >>> print(fault.name, fault.section, fault.blame)
+    CERTIFICATE_EXPIRED RFC 5280 4.1.2.5 peer
+    """
 
     # Records (section 5)
     NOT_TLS = Entry(

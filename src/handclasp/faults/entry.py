@@ -18,6 +18,8 @@ class Blame(StrEnum):
     PEER and LOCAL are the two ends, seen from the one that found the fault: the server and the
     client, or the other way round. NETWORK means that something between them interferes. UNCLEAR
     means that the evidence does not point to one of these alone.
+
+    See `TLSError` for an example.
     """
 
     PEER = "peer"

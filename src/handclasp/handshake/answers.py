@@ -142,7 +142,7 @@ def _work_of(question: Question[Any]) -> tuple[str, str] | None:
         case Decrypt():
             return "decrypt", "RSA"
         case VerifyPeer(certificate_type="X509") | ReverifyPeer(certificate_type="X509"):
-            count = len(question.chain)
+            count = len(question.chain_der)
             return "verify_chain", f"{count} certificate{'' if count == 1 else 's'}"
         case _:
             return None

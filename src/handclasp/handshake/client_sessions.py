@@ -70,10 +70,12 @@ def find_sessions(
     trust: TrustStore | None,
     verify: Callable[[VerifyPeer], object],
     choose: Callable[[ChooseCredentials], object],
+    store: SessionCache | None = None,
 ) -> ClientSessions | None:
     """The newest session that is fit to be offered, out of the config's store.
 
     Args:
+        store: one of this connection alone, in place of the config's.
         verify: judges a server at once; asked unless the user verifies by a callback, which is
             asked when the server has taken the session.
         choose: says what this side shows, by a callback or without.
@@ -81,7 +83,7 @@ def find_sessions(
     Raises:
         ProtocolError: the store failed.
     """
-    store = config.sessions
+    store = config.sessions if store is None else store
     if store is None:
         return None
     key = _key(config, server_name, port, trust)
@@ -137,11 +139,11 @@ def maker_of_sessions(
         authenticated_at=resumed.authenticated_at if resumed is not None else now,
         server_name=info.server_name,
         alpn=info.alpn,
-        peer_chain=info.peer_chain_der,
+        peer_chain_der=info.peer_chain_der,
         certificate_type=info.peer_certificate_type,
         ocsp_response=info.ocsp_response,
         sct_list=info.sct_list,
-        local_chain=info.local_chain_der,
+        local_chain_der=info.local_chain_der,
         signature_scheme=info.signature_scheme,
         requested=requested,
         psk_fingerprint=psk_fingerprint,
@@ -160,7 +162,7 @@ def may_come_back(question: ChooseCredentials | None) -> bool:
 def shown_in(session: Session) -> PeerCertificate:
     """What the server showed when the session was made."""
     return PeerCertificate(
-        session.peer_chain, session.certificate_type, session.ocsp_response, session.sct_list
+        session.peer_chain_der, session.certificate_type, session.ocsp_response, session.sct_list
     )
 
 
@@ -192,7 +194,7 @@ def _why_unfit(
     reason = _why_not_the_server(config, session, server_name, verify)
     if reason is not None:
         return reason
-    is_same = _would_show(config, session, choose) == session.local_chain
+    is_same = _would_show(config, session, choose) == session.local_chain_der
     return None if is_same else _OF_ANOTHER_CLIENT
 
 
@@ -206,7 +208,7 @@ def _why_not_the_server(
 
     A session says itself how its server proved who it is, so it must name a proof that holds.
     """
-    if not session.peer_chain:
+    if not session.peer_chain_der:
         known = {key.fingerprint for key in config.psks}
         return None if session.psk_fingerprint in known else "nothing says whose it is"
     if session.certificate_type not in config.peer_certificate_types:
@@ -255,7 +257,7 @@ def _would_show(
         return None
     schemes, version = config.signature_schemes, session.version
     scheme = choose_scheme_to_show(answer, question, schemes, version)
-    return answer.chain if answer is not None and scheme is not None else ()
+    return answer.chain_der if answer is not None and scheme is not None else ()
 
 
 def _suite_is_allowed(config: ClientConfig, session: Session) -> bool:
@@ -284,7 +286,7 @@ def _key(
         callbacks = this_process(), *numbers
     chains: tuple[tuple[bytes, ...], ...] = ()
     if config.credentials:
-        chains = tuple([each.chain for each in config.credential_list])
+        chains = tuple([each.chain_der for each in config.credential_list])
     fingerprint = trust.fingerprint if trust is not None else None
     settings: tuple[object, ...] = config.derived.once(
         "what sessions are bound to", _settings, config

@@ -57,14 +57,14 @@ class ClientAnswers:
         """Verify a server. Raises `CertificateError`."""
         config = self._config
         if not config.verify_peer:
-            return accept_unverified(question.chain, question.certificate_type)
+            return accept_unverified(question.chain_der, question.certificate_type)
         if question.certificate_type == "RawPublicKey":
             return _verify_raw_public_key(question, config)
         trust, name = self._trust, question.server_name
         if trust is None or name is None:
             raise ConfigurationError("Verification needs a trust store and a server name.")
         return verify_server_chain(
-            question.chain,
+            question.chain_der,
             trust,
             name,
             config.clock(),
@@ -116,7 +116,7 @@ class ServerAnswers:
         if config.trust is None:
             raise ConfigurationError("Client certificates need a trust store.")
         return verify_client_chain(
-            question.chain,
+            question.chain_der,
             config.trust,
             config.clock(),
             policy=config.policy,
@@ -191,7 +191,7 @@ def _decrypt(question: Decrypt) -> object:
 
 def _verify_raw_public_key(question: VerifyPeer, config: SharedConfig) -> VerifiedPeer:
     return verify_raw_public_key(
-        question.chain[0],
+        question.chain_der[0],
         config.raw_public_keys,
         policy=config.policy,
         purpose="server" if question.peer_is_server else "client",

@@ -171,7 +171,7 @@ def _able(
             able.append(candidate)
     known = frozenset(question.authorities)
     if known:
-        able.sort(key=lambda candidate: known.isdisjoint(candidate.issuers))
+        able.sort(key=lambda candidate: known.isdisjoint(candidate.issuers_der))
     return able
 
 

@@ -63,7 +63,7 @@ def offered_authorities(
     names: Iterable[bytes], credentials: Iterable[Credentials]
 ) -> tuple[bytes, ...]:
     """Those of certificate_authorities: the issuers of these credentials, and many others."""
-    own = frozenset(issuer for each in credentials for issuer in each.issuers)
+    own = frozenset(issuer for each in credentials for issuer in each.issuers_der)
     return _bounded(names, own, MOST_AUTHORITIES)
 
 

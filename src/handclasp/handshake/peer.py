@@ -51,7 +51,9 @@ def authenticated_by(peer: VerifiedPeer, scheme: str | None) -> AuthenticatedPee
 
     To be called where the proof holds, and nowhere else.
     """
-    return AuthenticatedPeer(peer.chain, peer.path, peer.verified, scheme, peer.certificate_type)
+    return AuthenticatedPeer(
+        peer.chain_der, peer.path_der, peer.verified, scheme, peer.certificate_type
+    )
 
 
 def check_name_is_known(config: ClientConfig, server_name: str | None) -> None:
@@ -152,7 +154,7 @@ def _checked(
     peer: VerifiedPeer, shown: PeerCertificate, peer_is_server: bool, server_name: str | None
 ) -> VerifiedPeer:
     """The verdict, if it is about what was shown."""
-    if peer.chain != shown.chain:
+    if peer.chain_der != shown.chain:
         raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged another chain")
     if not peer.is_for(peer_is_server, server_name, shown.certificate_type):
         raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged it for something else")

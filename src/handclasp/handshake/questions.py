@@ -24,12 +24,26 @@ class _Defer:
 
 
 DEFER: Final = _Defer()
-"""The return value of a callback that answers later, through `connection.answer`."""
+"""The return value of a callback that answers later, through `connection.answer`.
+
+See `Question` for an example.
+"""
 
 
 @dataclass(eq=False, slots=True)
 class Question(Generic[Answer]):
     """The base of all questions.
+
+    >>> server = ServerConnection(ServerConfig(choose_credentials=lambda question: DEFER))
+    >>> client = ClientConnection(server_name="example.com")
+    >>> [asked] = server.receive_data(client.data_to_send())
+    >>> asked.question.server_name
+    'example.com'
+    >>> server.answer(asked.question, Credentials.load("chain.pem", "key.pem"))
+    []
+
+    The other questions are answered in the same way: `Sign`, `Decrypt`, `VerifyPeer`,
+    `ReverifyPeer`, `ConfirmPeer`, `FindPsk` and `CheckReplay`.
 
     Attributes:
         pending: the awaitable of the answer, if any.
@@ -52,6 +66,11 @@ class ChooseCredentials(Question[Credentials | None]):
     have proved that they hold it (TLS 1.3) or named it (TLS 1.2). They get no certificate, but None
     refuses them like others. If such a client offers no signature schemes, those of the config are
     used.
+
+    >>> by_name = {"example.com": Credentials.load("chain.pem", "key.pem")}
+    >>> def choose(question):
+    ...     return by_name.get(question.server_name)
+    >>> config = ServerConfig(choose_credentials=choose)
 
     Attributes:
         server_name: the name that the client requests, or None (always None on a client).
@@ -77,7 +96,10 @@ class ChooseCredentials(Question[Credentials | None]):
 
 @dataclass(eq=False, slots=True)
 class Sign(Question[bytes]):
-    """Sign `content` with the key of `credentials` in `scheme` (RFC 8446 section 4.4.3)."""
+    """Sign `content` with the key of `credentials` in `scheme` (RFC 8446 section 4.4.3).
+
+    See `Question` for an example.
+    """
 
     credentials: Credentials
     scheme: str
@@ -89,6 +111,8 @@ class Decrypt(Question[object]):
     """Decrypt the secret of RSA key transport with the key of `credentials` (RFC 5246 7.4.7.1).
 
     After a failure, the answer is any value that is not a secret, such as b"" or None.
+
+    See `Question` for an example.
     """
 
     credentials: Credentials
@@ -100,6 +124,10 @@ class FindPsk(Question[PreSharedKey | None]):
     """Find the external pre-shared key of this identity (RFC 8446 section 4.2.11), or None.
 
     The client has proved nothing yet: anybody can name an identity, or send a recorded hello.
+
+    >>> import secrets
+    >>> keys = {b"sensor 7": PreSharedKey(b"sensor 7", secrets.token_bytes(32))}
+    >>> config = ServerConfig(find_psk=lambda question: keys.get(question.identity))
     """
 
     identity: bytes
@@ -110,6 +138,8 @@ class CheckReplay(Question[bool]):
     """Check whether this first flight with 0-RTT data is new (RFC 8446 section 8).
 
     It is asked after the binder has proved that somebody with the ticket's secret made the flight.
+
+    See `Question` for an example.
 
     Attributes:
         token: 32 bytes that identify the flight.
@@ -128,9 +158,17 @@ class VerifyPeer(Question[VerifiedPeer]):
     certificates, not about the peer. A server also asks it about a client that resumes, whose first
     flight may be a recording.
 
+    >>> import hashlib
+    >>> known = Credentials.load("chain.pem", "key.pem").chain_der[0]
+    >>> def verify(question):
+    ...     if question.chain_der[0] != known:
+    ...         raise ValueError("another certificate than last time")
+    ...     return vouch_for(question.chain_der)
+    >>> handclasp.connect("example.com", 443, ClientConfig(verify=verify)).close()
+
     Attributes:
-        chain: the certificates that the peer sent, leaf first, as DER; never empty. A raw public
-            key is one entry, its SubjectPublicKeyInfo.
+        chain_der: the certificates that the peer sent, leaf first, as DER; never empty. A raw
+            public key is one entry, its SubjectPublicKeyInfo.
         peer_is_server: whether the peer is the server.
         server_name: the name that the client connects to; None on a server.
         certificate_type: "X509" or "RawPublicKey" (RFC 7250).
@@ -138,7 +176,7 @@ class VerifyPeer(Question[VerifiedPeer]):
         sct_list: the SignedCertificateTimestampList of the leaf, or None (RFC 6962).
     """
 
-    chain: tuple[bytes, ...] = field(repr=False)
+    chain_der: tuple[bytes, ...] = field(repr=False)
     peer_is_server: bool
     server_name: str | None
     certificate_type: str = "X509"
@@ -152,12 +190,14 @@ class ReverifyPeer(VerifyPeer):
     It is a `VerifyPeer` about a client, and the same callback answers it; but a refusal (None or an
     exception) leads to a full handshake, not to a failure. It is asked before the client's
     Finished, since the course of the handshake depends on it.
+
+    See `Question` for an example.
     """
 
     __slots__ = ()
 
-    def __init__(self, chain: tuple[bytes, ...], certificate_type: str = "X509") -> None:
-        VerifyPeer.__init__(self, chain, False, None, certificate_type)
+    def __init__(self, chain_der: tuple[bytes, ...], certificate_type: str = "X509") -> None:
+        VerifyPeer.__init__(self, chain_der, False, None, certificate_type)
 
 
 @dataclass(eq=False, slots=True)
@@ -167,6 +207,10 @@ class ConfirmPeer(Question[bool]):
     It is asked after the peer has proved its identity, which is after its Finished. In a full
     handshake of TLS 1.2, where the server's Finished comes last, it is asked about a server that
     signed before the client sends its own certificate.
+
+    >>> def confirm(question):
+    ...     return question.peer.name == "example.com"
+    >>> handclasp.connect("example.com", 443, ClientConfig(confirm_peer=confirm)).close()
 
     Attributes:
         peer: the result of the verification.

@@ -15,7 +15,7 @@ from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls12 import server as server12
 from handclasp.handshake.tls13 import server as server13
-from handclasp.wire.forms import FORMS, Form
+from handclasp.wire.extension_table import FORMS, Form, MessageContext
 from handclasp.wire.iana import (
     FALLBACK_SCSV,
     TLS12,
@@ -25,7 +25,7 @@ from handclasp.wire.iana import (
     version_name,
 )
 from handclasp.wire.messages import ClientHello
-from handclasp.wire.rules import MessageContext, check_extensions
+from handclasp.wire.rules import check_extensions
 
 _SSL3 = 0x0300
 

@@ -29,7 +29,7 @@ async def sign(
     signature = await hs.ask(Sign(credentials, scheme, content))
     if not isinstance(signer, LocalSigner):
         # A faulty signature of a remote key can give the key away: it never leaves this side.
-        own = accept_unverified(credentials.chain, credentials.certificate_type)
+        own = accept_unverified(credentials.chain_der, credentials.certificate_type)
         if not verify(hs, scheme, own.public_key, signature, content):
             raise ProtocolError(Fault.OWN_SIGNATURE_WRONG, scheme)
     return signature

@@ -27,16 +27,18 @@ _NOTHING_CAME = "the client came with nothing to resume"
 
 
 def decide_application_protocol(
-    hs: HandshakeContext, config: SharedConfig, offered: Sequence[bytes]
+    hs: HandshakeContext, config: ServerConfig, offered: Sequence[bytes]
 ) -> str | None:
     """The protocol to speak inside. Raises `ProtocolError`."""
     names = [shown(protocol) for protocol in offered] if hs.trace is not None else ()
     why = "the server's order"
     if not offered or not config.alpn:
         why = f"the {'client' if not offered else 'server'} names none"
-    return hs.decide(
-        "alpn", names, config.alpn, why, choose_application_protocol, offered, config.alpn
-    )
+    spoken = config.alpn
+    if config.allow_alpn_mismatch and not any(name.encode("ascii") in offered for name in spoken):
+        spoken = ()
+        why = "no protocol is shared, and this server goes on without one"
+    return hs.decide("alpn", names, config.alpn, why, choose_application_protocol, offered, spoken)
 
 
 def note_version(hs: HandshakeContext, config: SharedConfig, taken: str) -> None:

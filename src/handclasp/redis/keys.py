@@ -77,6 +77,15 @@ class RedisTicketKeys:
 
     The daemon thread starts at once, and again in a forked process.
 
+    >>> import secrets
+    >>> from handclasp.redis import RedisTicketKeys
+    >>> keys = RedisTicketKeys("redis://redis.example.com/0", wrapping_key=secrets.token_bytes(32))
+    >>> keys.ready(timeout=10)
+    True
+    >>> credentials = Credentials.load("chain.pem", "key.pem")
+    >>> config = ServerConfig(credentials=credentials, ticket_keys=keys)
+    >>> keys.close()
+
     Args:
         client_or_url: the URL of Redis, such as "rediss://user:password@10.0.0.5:6380/0", or a
             client of redis-py, whose own timeouts and retries then apply, and which `close` leaves

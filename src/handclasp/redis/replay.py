@@ -100,6 +100,15 @@ class RedisReplayFilter:
     anew when the clocks of Redis and of a server differ by ten seconds or more, since its entries
     expire by the clock of Redis. Redis must be 6.2 or newer.
 
+    >>> from handclasp.redis import RedisReplayFilter
+    >>> guard = RedisReplayFilter("redis://redis.example.com/0")
+    >>> config = ServerConfig(
+    ...     credentials=Credentials.load("chain.pem", "key.pem"),
+    ...     max_early_data=16384,
+    ...     replay_guard=guard,
+    ... )
+    >>> guard.close()
+
     Args:
         client_or_url: where Redis is, or a client of redis-py, whose own time-outs and retries
             then count, and which `close` leaves open.
@@ -162,6 +171,17 @@ class AsyncRedisReplayFilter:
 
     A filter belongs to the loop in which it is first used. Servers on threads use
     `RedisReplayFilter` instead.
+
+    >>> from handclasp.redis import AsyncRedisReplayFilter
+    >>> async def main():
+    ...     guard = AsyncRedisReplayFilter("redis://redis.example.com/0")
+    ...     config = ServerConfig(
+    ...         credentials=Credentials.load("chain.pem", "key.pem"),
+    ...         max_early_data=16384,
+    ...         replay_guard=guard,
+    ...     )
+    ...     await guard.aclose()
+    >>> asyncio.run(main())
 
     Args:
         client_or_url: where Redis is, or a client of `redis.asyncio`, which `aclose` leaves open.

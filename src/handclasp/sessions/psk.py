@@ -28,6 +28,11 @@ class PreSharedKey:
     messages of one to itself (RFC 9257 section 4.1): `imported` with the names of both prevents
     that.
 
+    >>> import secrets
+    >>> key = PreSharedKey(b"sensor 7", secrets.token_bytes(32))
+    >>> server = ServerConnection(ServerConfig(psks=[key]))
+    >>> client = ClientConnection(ClientConfig(psks=[key]))
+
     Attributes:
         identity: its name, 1 to 65535 bytes, which goes over the wire in the clear.
         key: at least 16 bytes.

@@ -21,7 +21,17 @@ _MOST_SPANS = 8
 
 
 class ReplayGuard(Protocol):
-    """A memory of first flights: `ReplayFilter`, or the filter of a fleet (`handclasp.redis`)."""
+    """A memory of first flights: `ReplayFilter`, or the filter of a fleet (`handclasp.redis`).
+
+    >>> class TakeNone:
+    ...     def is_first(self, token, ticket_created_at):
+    ...         return False  # A memory of one's own says whether it has seen the token.
+    >>> config = ServerConfig(
+    ...     credentials=Credentials.load("chain.pem", "key.pem"),
+    ...     max_early_data=16384,
+    ...     replay_guard=TakeNone(),
+    ... )
+    """
 
     def is_first(self, token: bytes, ticket_created_at: float) -> Any:
         """Return whether these 32 bytes, which identify a first flight, are seen for the first
@@ -43,6 +53,12 @@ class ReplayFilter:
     than this filter may have been used before: its early data are refused. A forked process refuses
     all early data, since it does not know the flights of its parent and its siblings
     (`handclasp.redis` has a filter for all of them).
+
+    >>> config = ServerConfig(
+    ...     credentials=Credentials.load("chain.pem", "key.pem"),
+    ...     max_early_data=16384,
+    ...     replay_guard=ReplayFilter(capacity=10_000),
+    ... )
 
     Args:
         capacity: flights to remember; beyond that, early data are refused for a while.

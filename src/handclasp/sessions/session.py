@@ -23,7 +23,7 @@ _MAX_SESSION_ID = 32
 _MAX_TICKET = 2**15
 """Bytes: an extension of the hello has room for twice as many, with all that is around them."""
 
-_FORMAT = 4
+_FORMAT = 5
 _OVERHEAD = 1024
 """Bytes for the objects around what is counted; an estimate."""
 
@@ -41,6 +41,9 @@ class RequestedCertificate:
 
     The names of authorities are kept as the one string that they are on the wire: as objects of
     their own, short ones would take twenty times as many bytes as the server had to send.
+
+    >>> RequestedCertificate(("ed25519", "ecdsa_secp256r1_sha256")).certificate_types
+    ('X509',)
 
     Attributes:
         signature_schemes, certificate_types: as in `ChooseCredentials`.
@@ -114,6 +117,17 @@ def _read_authorities(data: bytes) -> tuple[bytes, ...]:
 class Session:
     """A session that can be resumed. It never prints its secret.
 
+    >>> kept = []
+    >>> class Store(SessionStore):
+    ...     def put(self, key, session):
+    ...         kept.append(session.to_json())
+    >>> with handclasp.connect("example.com", 443, ClientConfig(sessions=Store())) as tls:
+    ...     tls.sendall(b"hello")
+    ...     tls.recv(5)
+    b'hello'
+    >>> Session.from_json(kept[0]).server_name
+    'example.com'
+
     Attributes:
         version: "TLSv1.3" or "TLSv1.2".
         cipher_suite: the suite of the connection; a TLS 1.3 session can be resumed with another
@@ -129,9 +143,9 @@ class Session:
             connections.
         max_early_data: bytes that the server accepts before the handshake is complete (0-RTT).
         server_name, alpn: the name and the protocol of the connection.
-        peer_chain, certificate_type, ocsp_response, sct_list: the server's certificate and its
+        peer_chain_der, certificate_type, ocsp_response, sct_list: the server's certificate and its
             evidence, which are verified again when the session is used.
-        local_chain: the certificates that this side sent.
+        local_chain_der: the certificates that this side sent.
         signature_scheme: the scheme of the server's signature.
         requested: the server's request for a certificate; None if there was none. The choice is
             repeated when the session is used, so that a session of one client is not resumed for
@@ -152,11 +166,11 @@ class Session:
     max_early_data: int = 0
     server_name: str | None = None
     alpn: str | None = None
-    peer_chain: tuple[bytes, ...] = ()
+    peer_chain_der: tuple[bytes, ...] = ()
     certificate_type: str = "X509"
     ocsp_response: bytes | None = None
     sct_list: bytes | None = None
-    local_chain: tuple[bytes, ...] = ()
+    local_chain_der: tuple[bytes, ...] = ()
     signature_scheme: str | None = None
     requested: RequestedCertificate | None = None
     psk_fingerprint: bytes = b""
@@ -171,16 +185,16 @@ class Session:
             self.sct_list or b"",
             self.server_name or "",
             self.alpn or "",
-            *self.peer_chain,
-            *self.local_chain,
+            *self.peer_chain_der,
+            *self.local_chain_der,
         )
         requested = self.requested.size if self.requested is not None else 0
         return _OVERHEAD + requested + _PER_OBJECT * len(parts) + sum(map(len, parts))
 
     @property
     def local_certificate_type(self) -> str:
-        """The type of `local_chain`: "X509" or "RawPublicKey"; "X509" if it is empty."""
-        if not self.local_chain or self.requested is None:
+        """The type of `local_chain_der`: "X509" or "RawPublicKey"; "X509" if it is empty."""
+        if not self.local_chain_der or self.requested is None:
             return "X509"
         return self.requested.certificate_types[0]
 
@@ -243,7 +257,7 @@ def session_to_text(session: Session) -> str:
 
 
 _BYTES = ("secret", "ticket", "session_id", "ocsp_response", "sct_list", "psk_fingerprint")
-_CHAINS = ("peer_chain", "local_chain")
+_CHAINS = ("peer_chain_der", "local_chain_der")
 _NUMBERS = ("authenticated_at", "received_at", "lifetime", "age_add", "max_early_data")
 _OPTIONAL = ("server_name", "alpn", "ocsp_response", "sct_list", "signature_scheme", "requested")
 

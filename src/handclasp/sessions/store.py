@@ -42,6 +42,17 @@ class SessionCache(Protocol):
     They must answer at once, as they are called where no handshake can wait: before the
     ClientHello, when a ticket arrives, and when a connection fails. A config refuses async methods.
     Keep a copy of a remote store in memory, and synchronize it in a task of your own.
+
+    >>> class Newest:
+    ...     def __init__(self):
+    ...         self.sessions = {}
+    ...     def put(self, key, session):
+    ...         self.sessions[key] = session
+    ...     def take(self, key):
+    ...         return self.sessions.pop(key, None)
+    ...     def discard(self, key, session):
+    ...         self.sessions.pop(key, None)
+    >>> config = ClientConfig(sessions=Newest())
     """
 
     def put(self, key: str, session: Session) -> None:
@@ -66,6 +77,14 @@ class SessionStore:
 
     In a forked child it is empty: if parent and child used the same session, an observer could link
     them (RFC 8446 section C.4), and the session of one client would become that of another.
+
+    >>> config = ClientConfig(sessions=SessionStore(), allow_early_data=True)
+    >>> for request in (b"first", b"second"):
+    ...     with handclasp.connect("example.com", 443, config, early_data=request) as tls:
+    ...         tls.sendall(tls.early_data_rejected)
+    ...         print(tls.recv(100), tls.info.resumed, tls.info.early_data_status)
+    b'first' False none
+    b'second' True accepted
 
     Args:
         capacity: the largest number of keys (usually servers) with sessions.

@@ -38,6 +38,10 @@ KEYS_PER_ROTATION = 1000
 class TicketKey:
     """One key, and the times of its use, in seconds since 1970. It never prints the key.
 
+    >>> import os, time
+    >>> now = time.time()
+    >>> key = TicketKey(os.urandom(8), os.urandom(32), now, now + 3600)
+
     Attributes:
         key_id: 8 bytes that stand in front of each of its tickets.
         key: 32 random bytes, from which each ticket has a key of its own.
@@ -82,6 +86,10 @@ class TicketKeys:
 
     The memory of first flights with 0-RTT data belongs to the keys, so that no two configs with
     these keys accept the same flight.
+
+    >>> keys = TicketKeys(rotation=3600, lifetime=7200)
+    >>> credentials = Credentials.load("chain.pem", "key.pem")
+    >>> config = ServerConfig(credentials=credentials, ticket_keys=keys, ticket_lifetime=7200)
 
     Attributes:
         replay_filter: that memory, and the default `replay_guard` of each config with these keys.
@@ -199,7 +207,17 @@ class _Period:
 
 
 class TicketKeySource(Protocol):
-    """The source of ticket keys: `TicketKeys`, or the keys of a fleet (`handclasp.redis`)."""
+    """The source of ticket keys: `TicketKeys`, or the keys of a fleet (`handclasp.redis`).
+
+    >>> import os, time
+    >>> class Shared:
+    ...     def keys(self):
+    ...         return [TicketKey(b"8 octets", key, seals_from=0, opens_until=time.time() + 3600)]
+    >>> key = os.urandom(32)  # Rather one that all servers of the fleet get.
+    >>> config = ServerConfig(
+    ...     credentials=Credentials.load("chain.pem", "key.pem"), ticket_keys=Shared()
+    ... )
+    """
 
     def keys(self) -> Sequence[TicketKey]:
         """Return all keys that open tickets now, the one that seals first; none to issue no

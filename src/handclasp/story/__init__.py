@@ -1,8 +1,8 @@
-"""What people read of a handshake: its events as a story, in a terminal, on a page, in a diff.
+"""Handshakes for people: the recorded events as a story, in a terminal, on a page, or as a diff.
 
-It reads the events of `trace`, and nothing that a connection imports knows it. `recorded` reads a
-message, `facts` draws the figures out of all, `fields` takes a message apart (`words`, `meanings`).
-`narrate` tells a handshake in a terminal (`flights`, `sentences`), `page` in a browser;
-`diagnosis` says why one failed (`situation`, `evidence`), `diff` how two differ, `redact` what of
-one may be passed on; `recorder` is the recorder that can show all of it. Start with `facts`.
+It reads the events of `trace`, and no module that a connection needs imports it. `recorded` reads a
+message, `facts` computes the figures of a handshake, `fields` splits a message into fields
+(`words`, `meanings`). `narrate` writes for a terminal (`flights`, `sentences`), `page` for a
+browser; `diagnosis` explains a failure (`situation`, `evidence`), `diff` compares two handshakes,
+`redact` removes what is private; `recorder` is the recorder with all of these. Start with `facts`.
 """

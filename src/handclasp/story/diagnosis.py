@@ -1,8 +1,17 @@
-"""Why a recorded handshake failed: the cause, the bytes that show it, whose fault it is.
+"""The reason why a recorded handshake failed: the cause, its evidence, and the end at fault.
 
-`diagnose` looks at nothing but the events, so it serves a live connection, a trace that was read
-back and a capture of other programs alike. What the library found itself is in the trace as
-`Failed`; an alert of the peer is read in the light of what this side had offered and shown.
+`diagnose` needs only the events, so it works for live connections, stored traces and captures of
+other programs. A fault that the library found is in the trace as `Failed`; an alert of the peer is
+explained by what this side had offered and shown.
+
+>>> from handclasp.story.diagnosis import Diagnosis, diagnose
+>>> recorder = Recorder()
+>>> try:
+...     handclasp.connect("example.com", 443, server_name="example.org", trace=recorder)
+... except TLSError:
+...     diagnosis: Diagnosis | None = diagnose(recorder.events)
+>>> print(diagnosis.fault, diagnosis.blame)
+CERTIFICATE_NAME_MISMATCH peer
 """
 
 from __future__ import annotations
@@ -20,17 +29,18 @@ from handclasp.trace.events import Failed, HandshakeResult, TraceEvent
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The story of one failure, seen from the side that recorded.
+    """The explanation of one failure, seen from the side that recorded it.
 
     Attributes:
         fault: its name in the catalogue, or "PEER_" and the alert that was received.
         alert: the alert that was sent or received; empty where there was none.
-        found_by: "local" or "peer": who gave up.
+        found_by: the side that ended the handshake, "local" or "peer".
         cause: what happened, in a sentence or two.
-        blame: whose fault it is, as far as that can be known.
-        condition: when it is somebody else's, or, where it is unclear, who it may be and why.
-        fix: what to change on either end.
-        others: what else may be behind it, where an alert has several causes.
+        blame: the end at fault, as far as that can be known.
+        condition: the case in which another end is at fault, or, if it is unclear, the candidates
+            and the reasons.
+        fix: the advice for either end.
+        others: the other likely causes, if an alert has several.
         evidence: the bytes that show it.
         after_handshake: whether the handshake had been complete.
     """
@@ -48,7 +58,7 @@ class Diagnosis:
 
 
 def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
-    """The story of the failure in `events`; None where nothing failed."""
+    """Return the explanation of the failure in `events`; None if nothing failed."""
     failed = next((event for event in events if isinstance(event, Failed)), None)
     if failed is None:
         return None
@@ -86,13 +96,13 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
 
 
 def _was_sent(fault: str) -> bool:
-    """Traces of earlier versions name an alert of all faults, also where none was sent."""
+    """Return whether an alert was sent: traces of earlier versions name one for every fault."""
     known = fault_named(fault)
     return known is None or known.sends_alert
 
 
 def _verdict(failed: Failed, role: str) -> Verdict:
-    """As it was noted; traces of earlier versions have no blame, or one that is not known."""
+    """Return the recorded verdict; traces of earlier versions have no blame, or an unknown one."""
     try:
         if failed.blame:
             return Verdict(Blame(failed.blame), failed.condition)

@@ -1,8 +1,19 @@
-"""Two recorded handshakes side by side: what differs between them, and what of it matters.
+"""The differences between two recorded handshakes, and how much each of them matters.
 
-What is new in every handshake (random values, key shares, session ids, GREASE) is no difference.
-Where one handshake was completed and the other was not, the differences that can be the cause come
-first; the fault says where to look.
+Values that are new in every handshake (random values, key shares, session ids, GREASE) do not count
+as differences. If only one of the two handshakes was completed, the differences that can be the
+cause come first; the fault determines which these are.
+
+>>> from handclasp.story.diff import Difference, differences
+>>> recorders = [Recorder(), Recorder()]
+>>> for recorder, groups in zip(recorders, (["X25519"], ["secp256r1"])):
+...     config = ClientConfig(groups=groups)
+...     handclasp.connect("example.com", 443, config, trace=recorder).close()
+>>> difference: Difference
+>>> for difference in differences(*recorders):
+...     print(difference.what, difference.first, difference.second)
+group X25519 secp256r1
+...
 """
 
 from __future__ import annotations
@@ -35,7 +46,7 @@ from handclasp.wire.iana import (
 from handclasp.wire.raw_keys import is_raw_public_key
 
 Weight: TypeAlias = Literal["cause", "matters", "minor"]
-"""Can be why one handshake failed; changes what was agreed upon or what it is worth; neither."""
+"""It can be the cause of a failure; it changes the result or its security; neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +54,10 @@ class Difference:
     """One thing that differs.
 
     Attributes:
-        what: in words, such as "cipher suite".
-        first, second: how it is in each; empty where it is not there.
+        what: the thing that differs, such as "cipher suite".
+        first, second: its value in each handshake; empty if it is absent.
         weight: whether it matters.
-        why: one sentence on that.
+        why: the reason for the weight, in a sentence.
     """
 
     what: str
@@ -56,12 +67,12 @@ class Difference:
     why: str
 
     def to_json(self) -> dict[str, str]:
-        """As JSON values."""
+        """Return the difference as JSON values."""
         return asdict(self)
 
 
 def differences(first: Recorder, second: Recorder) -> list[Difference]:
-    """What differs between two traces, what matters most first."""
+    """Return the differences between two traces, the most important ones first."""
     sides = _Side(first), _Side(second)
     found = [each for compare in _COMPARISONS for each in compare(*sides)]
     suspects = _suspects(sides)
@@ -72,7 +83,7 @@ def differences(first: Recorder, second: Recorder) -> list[Difference]:
 
 
 class _Side:
-    """One of the two handshakes, and what is compared of it."""
+    """One of the two handshakes, with the values that are compared."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.events: Sequence[TraceEvent] = recorder.events
@@ -93,7 +104,7 @@ class _Side:
         return f"failed: {self.failure.fault}" if self.failure is not None else "not completed"
 
     def offered(self, kind: int, read: Callable[[bytes], Sequence[str]]) -> list[str] | None:
-        """A list in the ClientHello, without GREASE; None where there is no such extension."""
+        """Return a list of the ClientHello, without GREASE; None if the extension is absent."""
         data = self.hello.extensions.get(kind) if self.hello is not None else None
         if data is None:
             return None
@@ -107,7 +118,9 @@ _Comparison = Callable[[_Side, _Side], Iterator[Difference]]
 
 
 def _outcome(first: _Side, second: _Side) -> Iterator[Difference]:
-    yield from _one("outcome", first.outcome, second.outcome, "matters", "It is what came of it.")
+    yield from _one(
+        "outcome", first.outcome, second.outcome, "matters", "It is the result of the handshake."
+    )
     yield from _one(
         "recorded by",
         first.facts.role,
@@ -121,16 +134,17 @@ def _agreed(first: _Side, second: _Side) -> Iterator[Difference]:
     ours, theirs = first.facts.info, second.facts.info
     for what, name, why in (
         ("version", "version", "Versions differ in what they protect and in their round trips."),
-        ("cipher suite", "cipher_suite", "It encrypts all that is said."),
+        ("cipher suite", "cipher_suite", "It encrypts all data."),
         ("group", "group", "The secret comes from it; only hybrids with ML-KEM are safe from "
          "quantum computers."),
-        ("signature scheme", "signature_scheme", "In it the server proves who it is."),
-        ("protocol (ALPN)", "alpn", "The two sides speak another protocol inside."),
-        ("resumed", "resumed", "A resumed handshake shows no certificate and is shorter."),
+        ("signature scheme", "signature_scheme", "The server proves its identity with it."),
+        ("protocol (ALPN)", "alpn", "The application protocol differs."),
+        ("resumed", "resumed", "A resumed handshake sends no certificate and is shorter."),
         ("early data", "early_data_status", "Early data save a round trip and can be replayed."),
-        ("second hello", "hello_retry", "It costs a round trip more."),
+        ("second hello", "hello_retry", "It costs another round trip."),
         ("peer verified", "peer_verified", "A peer that was not verified may be anybody."),
-        ("client's signature", "client_signature_scheme", "In it the client proves who it is."),
+        ("client's signature", "client_signature_scheme", "The client proves its identity "
+"with it."),
     ):  # fmt: skip
         if ours is not None and theirs is not None:
             values = _text(getattr(ours, name)), _text(getattr(theirs, name))
@@ -203,7 +217,7 @@ def _certificates(first: _Side, second: _Side) -> Iterator[Difference]:
         if chains[0] is None or chains[1] is None:
             continue
         told = [_chain_in_words(chain) for chain in chains if chain is not None]
-        why = f"The {sender} shows another certificate, or another way to its issuer."
+        why = f"The {sender} sends another certificate, or another chain to its issuer."
         yield from _one(f"the {sender}'s certificates", told[0], told[1], "matters", why)
 
 
@@ -232,7 +246,7 @@ def _course(first: _Side, second: _Side) -> Iterator[Difference]:
         " > ".join(_names(first)),
         " > ".join(_names(second)),
         "minor",
-        "The handshakes took another course.",
+        "The handshakes took a different course.",
     )
     alerts = [
         ", ".join(
@@ -240,11 +254,13 @@ def _course(first: _Side, second: _Side) -> Iterator[Difference]:
         )
         for side in (first, second)
     ]  # fmt: skip
-    yield from _one("alerts", alerts[0], alerts[1], "minor", "They say how the sides ended it.")
+    yield from _one(
+        "alerts", alerts[0], alerts[1], "minor", "They show how the sides ended the connection."
+    )
 
 
 def _names(side: _Side) -> list[str]:
-    """The handshake's messages, up to its end; tickets and key updates come as they like."""
+    """Return the handshake messages up to its end: tickets and key updates can come at any time."""
     until_settled = takewhile(lambda event: not isinstance(event, HandshakeResult), side.events)
     return [
         handshake_type_name(event.message_type)
@@ -259,7 +275,7 @@ def _is_of_handshake(message: MessageSeen) -> bool:
 
 
 _SLOWER = 2.0
-"""Times as long, from where on a difference in time is told: the same handshake varies, too."""
+"""The least ratio of two times that is reported: the time of the same handshake varies too."""
 
 
 def _costs(first: _Side, second: _Side) -> Iterator[Difference]:
@@ -304,11 +320,11 @@ _SUSPECTS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("PSK", ("extensions of the hello",)),
     ("EXTENSION", ("extensions of the hello",)),
 )  # fmt: skip
-"""Words in the name of a fault, and what to look at then."""
+"""Words in the name of a fault, and the differences that can be its cause."""
 
 
 def _suspects(sides: tuple[_Side, _Side]) -> tuple[str, ...]:
-    """What can be why one was completed and the other failed; nothing where both ended alike."""
+    """Return what can be the cause if only one of them failed; nothing if both ended alike."""
     failed = [side for side in sides if side.facts.info is None]
     if len(failed) != 1 or failed[0].failure is None:
         return ()
@@ -317,14 +333,14 @@ def _suspects(sides: tuple[_Side, _Side]) -> tuple[str, ...]:
 
 
 def _unseen(sides: tuple[_Side, _Side]) -> Iterator[Difference]:
-    """Where nothing that was said can be the cause, it is something that a trace does not show."""
+    """Return the remaining explanation: without a cause in the messages, it is not in the trace."""
     first, second = (side.failure if side.facts.info is None else None for side in sides)
     failed = first or second
     if failed is None or (first is not None and second is not None):
         return
     why = (
-        "Nothing that differs in what was said can be why, so it is a setting of the side that "
-        "gave up, such as whom it trusts, or its clock."
+        "No difference in the messages can be the cause, so it is a setting of the side that "
+        "gave up, such as its trust store, or its clock."
     )
     told = [each.message if each is not None else "completed" for each in (first, second)]
     yield Difference("what the trace does not show", told[0], told[1], "cause", why)
@@ -346,23 +362,23 @@ def _one(what: str, first: str, second: str, weight: Weight, why: str) -> Iterat
 
 
 def _list(what: str, first: list[str] | None, second: list[str] | None) -> Iterator[Difference]:
-    """Two lists: what only one of them has, or that their order differs."""
+    """Return the difference of two lists: the entries that only one of them has, or the order."""
     if first == second:
         return
     ours, theirs = first or [], second or []
     in_ours, in_theirs = frozenset(ours), frozenset(theirs)
     only = [n for n in ours if n not in in_theirs], [n for n in theirs if n not in in_ours]
     if not any(only):
-        why = "The same, in another order: the first that the other side takes may be another."
+        why = "The same in another order: the other side may choose another one."
         yield Difference(what, ", ".join(ours), ", ".join(theirs), "minor", why)
         return
     if len(ours) <= 1 and len(theirs) <= 1:
         told = [", ".join(names) or "none" for names in (ours, theirs)]
     else:
         told = [f"also {', '.join(names)}" if names else "nothing more" for names in only]
-    why = "What only one of them offers cannot be agreed upon in the other."
+    why = "Values that only one of them offers cannot be chosen in the other."
     if what == "server name":
-        why = "The server chooses by it which certificate it shows, and which site it serves."
+        why = "The server chooses its certificate and its site by it."
     yield Difference(what, told[0], told[1], "minor", why)
 
 

@@ -1,4 +1,20 @@
-"""The bytes that show why a handshake failed."""
+"""The bytes that show why a handshake failed.
+
+>>> from handclasp.story.evidence import Evidence, alert_number, evidence_of, is_of_certificates
+>>> from handclasp.story.situation import situation_of
+>>> recorder = Recorder()
+>>> try:
+...     handclasp.connect("example.com", 443, ClientConfig(alpn=["pop3"]), trace=recorder)
+... except TLSError:
+...     failed = recorder.events[-1]
+>>> is_of_certificates(failed.fault), alert_number(recorder.events)
+(False, 120)
+>>> evidence: Evidence
+>>> for evidence in evidence_of(recorder.events, failed, situation_of(recorder.events)):
+...     print(evidence.what, evidence.octets.hex())
+the alert that was received 0278
+application_layer_protocol_negotiation in the client's ClientHello 00100007000504706f7033
+"""
 
 from __future__ import annotations
 
@@ -26,15 +42,15 @@ from handclasp.wire.iana import AlertDescription, ContentType, HandshakeType, al
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Bytes that show the cause.
+    """Bytes that show the cause of a failure.
 
     Attributes:
-        what: where they stand, such as "cipher_suites in the client's ClientHello".
-        says: what they mean, in words.
+        what: their place, such as "cipher_suites in the client's ClientHello".
+        says: their meaning, in words.
         octets: the bytes, or the first `MOST_SHOWN` of them.
-        size: how many there are.
-        start: where they begin in the message; None where they stand in none.
-        section: where they are defined.
+        size: the number of all bytes.
+        start: their offset in the message; None if they are not part of a message.
+        section: the section that defines them.
         at: the index of the event that holds them.
     """
 
@@ -47,14 +63,16 @@ class Evidence:
     at: int
 
 
-TAKEN_OUT = "taken out by redact"
-"""What evidence says of bytes that were replaced by zeros; see `handclasp.story.redact`."""
+TAKEN_OUT = "removed by redact"
+"""The text for bytes that were replaced by zeros; see `handclasp.story.redact`."""
 MOST_SHOWN = 48
-"""Bytes of evidence that are shown; the trace has the rest."""
+"""The number of bytes of evidence that are shown; the trace has the rest."""
 _LONGEST_NUMBER, _SIZE_IN_FRONT = 8, 3
-"""Bytes up to which zeros may be a number; those of the size in front of a field, which stays."""
+"""The size up to which zeros may be a number, such as the length in front of a field, which
+`redact` keeps.
+"""
 _WHERE: Mapping[str, tuple[str, ...]] = {
-    # The first of these fields that is there, in the last message of that name.
+    # The evidence is the first of these fields that exists, in the last message of that name.
     "NO_SHARED_VERSION": ("supported_versions", "legacy_version"),
     "NO_SHARED_CIPHER_SUITE": ("cipher_suites",),
     "NO_SHARED_GROUP": ("supported_groups",),
@@ -83,7 +101,7 @@ _OF_CERTIFICATES = (
 
 
 def is_of_certificates(fault: str) -> bool:
-    """Whether a fault of the catalogue is about certificates."""
+    """Return whether a fault of the catalogue is about certificates."""
     return fault.startswith(_OF_CERTIFICATES)
 
 
@@ -95,7 +113,7 @@ _ENDS = ("CLOSED_DURING_HANDSHAKE", "RESET_DURING_HANDSHAKE", "TRUNCATED", "HAND
 def evidence_of(
     events: Sequence[TraceEvent], failed: Failed, situation: Situation
 ) -> Iterator[Evidence]:
-    """Yield what shows the cause of a failure, in the light of what was known then."""
+    """Yield the evidence for the cause of a failure, given the facts that were known then."""
     if failed.origin == "peer":
         yield from _of_alert(events)
         causes = likely_causes(alert_number(events), situation)
@@ -115,7 +133,7 @@ def evidence_of(
 
 
 def alert_number(events: Sequence[TraceEvent]) -> int:
-    """Return the description of the last alert that was received, farewells aside."""
+    """Return the number of the last alert that was received, other than a closing one."""
     numbers = [
         event.description
         for event in events
@@ -133,11 +151,10 @@ def _of_fault(
     situation: Situation,
     where: tuple[int | None, str] = (None, ""),
 ) -> Iterator[Evidence]:
-    """The field that a fault of the catalogue is about.
+    """Yield the field that a fault of the catalogue is about.
 
     Args:
-        where: in which certificate that is, and in which field of it; what is not known is taken
-            from the kind of fault.
+        where: the certificate and the field in it; if unknown, they are derived from the fault.
     """
     if fault in _WHERE:
         kinds: tuple[HandshakeType, ...] = (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO)
@@ -165,7 +182,7 @@ def _of_fault(
 
 
 _FIELDS: Mapping[str, tuple[str, ...]] = {
-    # The first of these fields that the certificate has.
+    # The evidence is the first of these fields that the certificate has.
     "CERTIFICATE_EXPIRED": ("notAfter",),
     "CERTIFICATE_NOT_YET_VALID": ("notBefore",),
     "CERTIFICATE_NAME_MISMATCH": ("subjectAltName", "subject"),
@@ -177,17 +194,17 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "PIN_MISMATCH": ("subjectPublicKeyInfo",),
     "TLSA_MISMATCH": ("subjectPublicKeyInfo",),
 }
-"""Where the refusal itself does not say."""
+"""For refusals that do not name a field."""
 
 
 def _in_certificate(
     event: MessageSeen, at: int, fault: str, where: tuple[int | None, str], role: str
 ) -> Evidence | None:
-    """The field of one certificate in a message; None where there is none to point at."""
+    """Return the evidence in one certificate of a message; None if there is none to point at."""
     number, given = where
     names = (given, "extensions") if given else _FIELDS.get(fault, ())
     if given and number is None:
-        names = ("issuer",)  # It is in an authority's certificate here; the chain names that.
+        names = ("issuer",)  # The certificate of an authority here, which the chain names.
     chain = chain_in(event.raw, event.epoch)
     if number is None:
         number = len(chain) - 1 if names == ("issuer",) else 0
@@ -195,8 +212,8 @@ def _in_certificate(
         return None
     der = chain[number]
     if der and not any(der) and fault != "BAD_CERTIFICATE":
-        # It was read when that was found.
-        # Of several fields, nobody knows any more which the certificate had.
+        # The certificate was readable when the fault was found. After redaction, it is unknown
+        # which of several fields it had.
         which = f"{names[0]} of " if len(names) == 1 else ""
         what = f"{which}{_whose(event, number, role)}"
         return Evidence(what, TAKEN_OUT, b"", 0, None, "", at)
@@ -205,7 +222,7 @@ def _in_certificate(
         if found is not None:
             start, end = found
             octets = der[start:end]
-            # In a message that came compressed, it stands nowhere.
+            # A compressed message has no offset for it.
             inside = event.raw.find(der)
             place = None if inside < 0 else inside + start
             what = f"{name} of {_whose(event, number, role)}"
@@ -267,7 +284,7 @@ def _of_alert(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
 
 
 def _of_wire(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
-    """What came that is no TLS."""
+    """Return the first bytes that are not TLS, if there were any."""
     for at, event in enumerate(events):
         if isinstance(event, BytesRefused):
             octets = event.data[:MOST_SHOWN]
@@ -278,7 +295,7 @@ def _of_wire(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
 
 
 def _of_end(events: Sequence[TraceEvent], fault: str) -> Iterator[Evidence]:
-    """How much had been said when it ended."""
+    """Return how many bytes had been exchanged at the end."""
     sizes = {"sent": 0, "received": 0}
     last, end = -1, -1
     for at, event in enumerate(events):
@@ -289,7 +306,7 @@ def _of_end(events: Sequence[TraceEvent], fault: str) -> Iterator[Evidence]:
             end = at
     how = {
         "RESET_DURING_HANDSHAKE": "a TCP reset",
-        "HANDSHAKE_TIMEOUT": "no more within the time",
+        "HANDSHAKE_TIMEOUT": "nothing more within the time",
     }.get(fault, "the end of the transport (FIN)")
     received = f"{sizes['received']:,} bytes in records" if sizes["received"] else "nothing"
     says = f"{received} received, {sizes['sent']:,} bytes sent before it"
@@ -299,7 +316,7 @@ def _of_end(events: Sequence[TraceEvent], fault: str) -> Iterator[Evidence]:
 
 
 def _of_last(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
-    """What came last: a message that was read whole, or else a record that did not get so far."""
+    """Return the last complete message, or else the last record."""
     for at in range(len(events) - 1, -1, -1):
         event = events[at]
         if isinstance(event, MessageSeen) and event.direction == "received":
@@ -312,5 +329,5 @@ def _of_last(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
                 says = f"{name}, {event.size:,} bytes with its header, in the clear"
             octets = event.wire[:MOST_SHOWN]
             size = event.size
-            yield Evidence("the record that came last", says, octets, size, None, "", at)
+            yield Evidence("the last record", says, octets, size, None, "", at)
             return

@@ -1,8 +1,8 @@
-"""The messages of a key exchange that is not spoken here, by the definition of their own RFC.
+"""The messages of key exchanges that this library does not implement, by their own RFCs.
 
-A capture shows other programs, which may agree on a secret by Diffie-Hellman over the integers, by
-a pre-shared key, or by both, and without a signature. The cipher suite says which it is; the
-lengths inside say it as well, and no message fits two of these forms but by a rare accident.
+Captures show other programs, which may use finite-field Diffie-Hellman, a pre-shared key, or both,
+and no signature. The cipher suite determines the key exchange. So do the lengths inside the
+message: one that fits two of these forms is a rare accident.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from handclasp.wire.reader import Reader
 
 
 class Form(NamedTuple):
-    """What a ServerKeyExchange is made of.
+    """The form of a ServerKeyExchange.
 
     Attributes:
-        story: one plain sentence on it.
-        section: where it is defined.
+        story: one plain sentence about it.
+        section: the section that defines it.
     """
 
     story: str
@@ -58,9 +58,9 @@ def _signed11(reader: Reader) -> None:
 
 _HALF = "My public half of a secret"
 _SIGNED = ", signed with the certificate's private key."
-_UNSIGNED = ", which nobody has signed."
-_NAMED = " With it goes a hint at which pre-shared key to use."
-_GROUP = ", by Diffie-Hellman in a group that comes with it"
+_UNSIGNED = ", without a signature."
+_NAMED = " A hint at the pre-shared key to use comes with it."
+_GROUP = ", by Diffie-Hellman in a group that it defines"
 _DH, _ECDH = "RFC 5246 section 7.4.3", "RFC 8422 section 5.4"
 
 _FORMS = (
@@ -75,12 +75,12 @@ _FORMS = (
         (_hint, _dh_params),
     ),
     Form(f"{_HALF}{_UNSIGNED}{_NAMED}", "RFC 5489 section 2", (_hint, _ecdh_params)),
-    Form("A hint at which pre-shared key to use.", "RFC 4279 section 2", (_hint,)),
+    Form("A hint at the pre-shared key to use.", "RFC 4279 section 2", (_hint,)),
 )
 
 
 def server_form(raw: bytes) -> tuple[Form, list[Noted]] | None:
-    """The form that a whole ServerKeyExchange has, and its fields; None where it has none."""
+    """Return the form of a whole ServerKeyExchange, and its fields; None if it has none of them."""
     if raw[:1] != bytes([HandshakeType.SERVER_KEY_EXCHANGE]) or len(raw) < HEADER_SIZE:
         return None
     if int.from_bytes(raw[1:HEADER_SIZE], "big") != len(raw) - HEADER_SIZE:
@@ -119,7 +119,7 @@ _CLIENT_FORMS: dict[KeyExchange, tuple[tuple[Callable[[Reader], None], ...], ...
 
 
 def client_fields(exchange_keys: bytes, key_exchange: KeyExchange | None) -> list[Noted] | None:
-    """The fields of what a ClientKeyExchange holds; None where it has no form of that exchange."""
+    """Return the fields of a ClientKeyExchange; None if it has no form of that exchange."""
     forms = _CLIENT_FORMS.get(key_exchange, _ANY) if key_exchange is not None else _ANY
     for reads in forms:
         parts = _read(exchange_keys, reads)

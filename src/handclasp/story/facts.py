@@ -1,4 +1,23 @@
-"""The figures of one recorded handshake, read from its own messages by the library's own codec."""
+"""The figures of one recorded handshake, read from its own messages by the library's own codec.
+
+>>> from handclasp.story import facts
+>>> recorder = Recorder()
+>>> with handclasp.connect("example.com", 443, trace=recorder) as tls:
+...     info = tls.info
+>>> found: facts.Facts = facts.facts_of(recorder.events)
+>>> found.version, facts.role_of(recorder.events)
+('TLSv1.3', 'client')
+>>> facts.secret_in_words(facts.key_exchange_of_info(info), info)
+'X25519MLKEM768'
+>>> facts.has_change_cipher_spec(found.version), facts.certificate_was_requested(recorder.events)
+(False, False)
+>>> facts.observed_in(recorder.events) is None
+True
+>>> from handclasp.trace.events import MessageSeen
+>>> hello = next(event for event in recorder.events if isinstance(event, MessageSeen))
+>>> facts.sender_of(hello, "client")
+'client'
+"""
 
 from __future__ import annotations
 
@@ -46,40 +65,43 @@ from handclasp.wire.iana import (
 from handclasp.wire.raw_keys import is_raw_public_key
 
 EarlierKey = Literal["ticket", "session id", "external key", "key"]
-"""What a client came back with: a ticket; the name of a session (TLS 1.2); a key that both were
-given beforehand; or a pre-shared key of which the trace does not say whether it is a ticket's."""
+"""The earlier key of a client: a ticket; a session ID (TLS 1.2); an external pre-shared key; or a
+pre-shared key of which the trace does not show whether it belongs to a ticket.
+"""
 M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a recorded handshake was made of. Sizes are in bytes, times in nanoseconds.
+    """The figures of a recorded handshake. Sizes are in bytes, times in nanoseconds.
 
     Attributes:
-        role: "client" or "server": the side that recorded.
-        version: what the server took, such as "TLSv1.3"; None if it came to no ServerHello.
-        cipher_suites: what the (last) ClientHello offers, by name.
-        cipher_suite: what the server took.
-        key_exchange: how the two came to one secret; None if it came to no ServerHello.
-        client_shares: the public values in that hello; in TLS 1.2 the one in ClientKeyExchange.
+        role: the side that recorded, "client" or "server".
+        version: the version that the server chose, such as "TLSv1.3"; None without a ServerHello.
+        cipher_suites: the names of the suites that the (last) ClientHello offers.
+        cipher_suite: the suite that the server chose.
+        key_exchange: the kind of key exchange; None without a ServerHello.
+        client_shares: the public values in that hello; in TLS 1.2 that of the ClientKeyExchange.
         server_share: the public value in the ServerHello, or in TLS 1.2 in the ServerKeyExchange;
-            None where there was none.
-        encrypted_secret_size: the secret that the client made, as it was sent; None where it made
-            none.
+            None if there was none.
+        encrypted_secret_size: the size of the encrypted secret of the client (RSA key transport);
+            None if there was none.
         certificate_sizes: the certificates that the server sent, leaf first.
-        round_trips: how often the client had to wait for the server before it was done.
-        handshake_ns: from the first message to the moment when this side was done; None if it
-            never was.
-        handshake_sent, handshake_received: bytes on the wire until then.
-        sign_ns, verify_ns: how long signing and verifying the peer's certificates took here.
-        info: what was agreed upon; None if nothing was.
-        earlier_key: what the client came back with, if the server took it.
-        server_name: the name in the ClientHello; None where it has none that can be read.
-        groups_offered: what the (last) ClientHello says of groups, by name.
-        early_data: "none", "offered" (what became of it is not known), "accepted" or "rejected".
-        retried: whether the server asked for a second hello.
-        client_certificate: "not asked", "asked" (and none was shown) or "shown".
-        raw_keys: the roles that showed a bare public key instead of certificates.
+        round_trips: the number of flights of the server that the client had to wait for, until this
+            side was done.
+        handshake_ns: the time from the first message to the completion on this side; None if it was
+            not completed.
+        handshake_sent, handshake_received: the bytes on the wire until then.
+        sign_ns, verify_ns: the times that signing and verifying the peer's certificates took on
+            this side.
+        info: the negotiated parameters; None if the handshake was not completed.
+        earlier_key: the kind of the client's earlier key, if the server accepted it.
+        server_name: the name in the ClientHello; None if there is no readable one.
+        groups_offered: the names of the groups that the (last) ClientHello offers.
+        early_data: "none", "offered" (the result is unknown), "accepted" or "rejected".
+        retried: whether the server sent a HelloRetryRequest.
+        client_certificate: "not asked", "asked" (and none was sent) or "shown".
+        raw_keys: the roles that sent a raw public key instead of certificates.
     """
 
     role: str
@@ -108,28 +130,28 @@ class Facts:
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether neither side says who it is (DH_anon and ECDH_anon of TLS 1.2)."""
+        """Whether neither side is authenticated (DH_anon and ECDH_anon of TLS 1.2)."""
         return "_anon_" in (self.cipher_suite or "")
 
     @property
     def has_psk(self) -> bool:
-        """Whether a key that both were given goes into the secret by the suite of TLS 1.2."""
+        """Whether the suite of TLS 1.2 mixes an external pre-shared key into the secret."""
         return "PSK_WITH_" in (self.cipher_suite or "")
 
     @property
     def is_by_key(self) -> bool:
-        """Whether a key from before says who the two are, and no certificate."""
+        """Whether an earlier key authenticates the two, and no certificate."""
         by_suite = self.has_psk and self.key_exchange != "psk transport"
         return self.earlier_key is not None or self.key_exchange == "psk" or by_suite
 
     @property
     def expects_certificate(self) -> bool:
-        """Whether the server has to show who it is, as far as is known."""
+        """Whether the server has to send a certificate, as far as is known."""
         return not (self.is_by_key or self.is_anonymous)
 
 
 def facts_of(events: Sequence[TraceEvent]) -> Facts:
-    """The facts of what a recorder noted; of a handshake that failed, as far as it came."""
+    """Return the facts of a recorded handshake; of a failed one, as far as it got."""
     read = _handshake_messages(events)
     hello = _last(read, messages.ClientHello)
     answer = _last(read, messages.ServerHello)
@@ -190,29 +212,29 @@ _TRANSPORTS = ("transport", "psk transport")
 
 
 def observed_in(events: Sequence[TraceEvent]) -> Observed | None:
-    """What a reader of a capture says of the whole; None where one of the ends recorded."""
+    """Return the event that marks a trace from a capture; None if one of the ends recorded."""
     return next((event for event in reversed(events) if isinstance(event, Observed)), None)
 
 
 def has_change_cipher_spec(version: str | None) -> bool:
-    """Whether ChangeCipherSpec means something: in TLS 1.3 it is there for middleboxes alone."""
+    """Return whether ChangeCipherSpec has a meaning: in TLS 1.3 it only serves middleboxes."""
     return version is not None and not version.startswith("TLSv1.3")
 
 
 def key_exchange_of_info(info: ConnectionInfo) -> KeyExchange | None:
-    """How the two came to one secret, by what was agreed upon; see `Facts.key_exchange`."""
+    """Return the kind of key exchange of a connection; see `Facts.key_exchange`."""
     if info.version.startswith("TLSv1.3"):  # or a draft of it
         return "psk" if info.group is None else "agreement"
     return "session" if info.resumed else key_exchange_by_suite(info.cipher_suite)
 
 
 def secret_in_words(key_exchange: KeyExchange | None, info: ConnectionInfo) -> str:
-    """Where the secret came from, in a few words: the group, if there was one."""
+    """Return the origin of the secret in a few words: the group, if there was one."""
     match key_exchange:
         case "transport":
-            return "a secret of the client's making"
+            return "a secret made by the client"
         case "psk transport":
-            return "a secret of the client's making, and the pre-shared key"
+            return "a secret made by the client, and the pre-shared key"
         case "session":
             return "the secret of the earlier session"
         case "psk":
@@ -220,18 +242,18 @@ def secret_in_words(key_exchange: KeyExchange | None, info: ConnectionInfo) -> s
         case _:
             if info.group is None and ("DHE_" in info.cipher_suite or "_DH_" in info.cipher_suite):
                 return "Diffie-Hellman in a group of the server's choice"
-            return info.group or "in a way that cannot be told here"
+            return info.group or "in an unknown way"
 
 
 def certificate_was_requested(events: Sequence[TraceEvent]) -> bool:
-    """Whether the server asked the client for a certificate (RFC 8446 section 4.3.2)."""
+    """Return whether the server asked the client for a certificate (RFC 8446 section 4.3.2)."""
     return any(
         event.message_type == HandshakeType.CERTIFICATE_REQUEST for event in _messages(events)
     )
 
 
 def role_of(events: Sequence[TraceEvent]) -> str:
-    """Which side recorded, as it says; else: a client sends the first hello, a server gets it."""
+    """Return the side that recorded, from its own event or the direction of the first hello."""
     for event in events:
         if isinstance(event, Began):
             return event.role
@@ -240,7 +262,7 @@ def role_of(events: Sequence[TraceEvent]) -> str:
 
 
 def sender_of(event: MessageSeen | RecordSeen | AlertSeen | BytesMissing, role: str) -> str:
-    """The role of whoever sent it, seen from the recording side's role."""
+    """Return the role of the sender of an event, given the role of the recording side."""
     if event.direction == "sent":
         return role
     return "client" if role == "server" else "server"
@@ -254,7 +276,7 @@ def _messages(events: Sequence[TraceEvent]) -> Iterator[MessageSeen]:
 
 
 def _handshake_messages(events: Sequence[TraceEvent]) -> list[AnyMessage]:
-    """What can be read, without a hello for a renegotiation, which never takes place."""
+    """Return the readable messages, without hellos for a renegotiation, which never takes place."""
     return [
         message
         for event in _messages(events)
@@ -270,7 +292,7 @@ def _last(read: Sequence[AnyMessage], kind: type[M]) -> M | None:
 def _shares12(
     message: messages12.ClientKeyExchange | None, server_share: Share | None
 ) -> tuple[Share, ...]:
-    """The client's public value in TLS 1.2: its group is the one that the server named."""
+    """Return the client's public value in TLS 1.2, in the group that the server named."""
     if message is None or server_share is None:
         return ()
     try:
@@ -281,7 +303,7 @@ def _shares12(
 
 
 def _chains(events: Sequence[TraceEvent], role: str) -> Iterator[tuple[str, tuple[bytes, ...]]]:
-    """What each side showed of itself, by its role: the first of its chains that can be read."""
+    """Return the first readable chain of each side, by its role."""
     seen: set[str] = set()
     for event in _messages(events):
         sender = sender_of(event, role)
@@ -314,7 +336,8 @@ def _earlier_key(
         if info is None:
             return "key"
         return "ticket" if info.resumed and info.psk_identity is None else "external key"
-    # RFC 5246 7.4.1.3: a server that resumes a session says its name; of a ticket, the client's.
+    # RFC 5246 7.4.1.3: a server that resumes a session echoes its ID; with a ticket, the ID that
+    # the client sent.
     echoed = hello.legacy_session_id and hello.legacy_session_id == answer.legacy_session_id_echo
     if not (echoed or (info is not None and info.resumed)):
         return None
@@ -350,9 +373,11 @@ def _early_data(read: Sequence[AnyMessage], info: ConnectionInfo | None) -> str:
 
 
 def _round_trips(events: Sequence[TraceEvent], role: str) -> int:
-    """The server's flights until this side was done: the client waits for each of them."""
+    """Return the number of the server's flights until this side was done: the client waits for
+    each.
+    """
     until_done = takewhile(lambda event: not isinstance(event, HandshakeResult), events)
-    # Nobody waits for tickets, which a server may send before it is done itself.
+    # No client waits for tickets, which a server may send before its handshake is complete.
     senders = [
         sender_of(event, role)
         for event in until_done
@@ -372,9 +397,10 @@ def _wire_bytes(
     direction: str,
     version: str | None,
 ) -> int:
-    """A record that leaves right after the last step still belongs to the handshake.
+    """Return the bytes on the wire in one direction until the handshake was complete on this side.
 
-    In TLS 1.2 that is a server's Finished, which is under the keys of application data already.
+    A record that leaves right after the last step still belongs to the handshake. In TLS 1.2 that
+    is a server's Finished, which is already under the keys of application data.
     """
     until = settled.at_ns if settled is not None else None
     late = {ContentType.HANDSHAKE} if version == "TLSv1.2" and direction == "sent" else set[int]()
@@ -395,7 +421,7 @@ def _wire_bytes(
 
 
 def _is_data_after(event: TraceEvent, until: int) -> bool:
-    """Whether the handshake is over: what comes later is of a renegotiation."""
+    """Return whether the handshake is over: later messages belong to a renegotiation."""
     return (
         isinstance(event, RecordSeen)
         and event.at_ns > until

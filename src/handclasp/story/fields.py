@@ -1,10 +1,10 @@
-"""Each byte of a handshake message by the field that it belongs to.
+"""The fields of handshake messages: each byte belongs to one.
 
-`fields_of` has the library's own codec read the message once more, with a reader that notes where
-each field begins and ends (`annotate`), and puts into words what stands there (`words`). The
-extensions are opened the same way, by the read function of their kind and place. Bytes that no
-read has taken, because the message does not follow its definition or because nobody here knows
-the extension, are fields as well, so that the leaves of the tree always make up the whole message.
+`fields_of` lets the library's own codec read the message again, with a reader that records where
+each field begins and ends (`annotate`), and describes the values (`words`). Extensions are read in
+the same way, by the read function for their type and message. Bytes that were not read, because the
+message is malformed or the extension unknown, are fields as well: the leaves of the tree always
+cover the whole message.
 """
 
 from __future__ import annotations
@@ -26,26 +26,25 @@ from handclasp.story.words import ELEMENTS, ITEMS, UNREAD, field_value, plural
 from handclasp.trace.annotate import Noted, opener_into
 from handclasp.wire import messages12
 from handclasp.wire.codecs import AnyMessage
-from handclasp.wire.forms import FORMS
+from handclasp.wire.extension_table import FORMS, MessageContext
 from handclasp.wire.iana import TLS13, extension_name, handshake_type_name
 from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.iana import HandshakeType as Type
 from handclasp.wire.messages import HEADER_SIZE, HELLO_RETRY_REQUEST_RANDOM
-from handclasp.wire.rules import MessageContext
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a message and what it is made of.
+    """A field of a message, with its parts.
 
     Attributes:
-        name: as the RFC has it.
-        start, end: its bytes, from the first up to the one after the last.
-        value: what stands there, in words.
-        section: where it is defined, such as "RFC 8446 section 4.1.2": a section of its own, or
-            that of what it belongs to.
-        meaning: what it is for, in a sentence; empty where that is not known.
-        parts: the fields inside, in order; they make up all of its bytes.
+        name: the RFC's name.
+        start, end: the offsets of its first byte and of the byte after its last.
+        value: its value, in words.
+        section: the section that defines it, such as "RFC 8446 section 4.1.2": its own, or that of
+            the field around it.
+        meaning: its purpose, in a sentence; empty if it is unknown.
+        parts: the fields inside, in order; they cover all of its bytes.
     """
 
     name: str
@@ -58,11 +57,11 @@ class Field:
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The size in bytes."""
         return self.end - self.start
 
     def to_json(self) -> dict[str, Any]:
-        """The tree as JSON values."""
+        """Return the tree as JSON values."""
         return {
             "name": self.name,
             "start": self.start,
@@ -74,7 +73,7 @@ class Field:
         }
 
     def leaves(self) -> Iterator[Field]:
-        """The fields that are not made of others, in the order of their bytes."""
+        """Yield the fields without parts, in the order of their bytes."""
         if not self.parts:
             yield self
         for part in self.parts:
@@ -82,12 +81,12 @@ class Field:
 
 
 def fields_of(raw: bytes, epoch: str, key_exchange: KeyExchange | None = None) -> Field:
-    """The tree of a whole handshake message, its 4-byte header included.
+    """Return the tree of a whole handshake message, including its 4-byte header.
 
     Args:
-        raw: one message as a recorder keeps it, well-formed or not.
-        epoch: in which it was seen: "plaintext", "early", "handshake" or "application".
-        key_exchange: as `facts` has it, which says what a ClientKeyExchange is made of.
+        raw: one recorded message, well-formed or not.
+        epoch: its epoch, "plaintext", "early", "handshake" or "application".
+        key_exchange: see `Facts.key_exchange`; it determines the form of a ClientKeyExchange.
     """
     noted: list[Noted] = []
     opener = opener_into(noted)
@@ -98,7 +97,7 @@ def fields_of(raw: bytes, epoch: str, key_exchange: KeyExchange | None = None) -
         header.uint24("length")
         message = read_recorded(raw, epoch, opener)
     except ProtocolError:
-        pass  # What could be read is noted.
+        pass  # The fields before the error are recorded.
     name = _name_of(raw)
     root = Noted(name, 0, len(raw), parts=noted)
     _complete(root)
@@ -135,7 +134,9 @@ def _name_of(raw: bytes) -> str:
 
 
 def _is_of_tls12(name: str, root: Noted, message: AnyMessage | None, epoch: str) -> bool:
-    """Whether TLS 1.2 defines the message; of a client's hello, whether it offers no TLS 1.3."""
+    """Return whether TLS 1.2 defines the message; for a ClientHello, whether it does not offer TLS
+    1.3.
+    """
     match name:
         case "ClientHello":
             return not _offers_tls13(root)
@@ -144,13 +145,13 @@ def _is_of_tls12(name: str, root: Noted, message: AnyMessage | None, epoch: str)
         case "CertificateVerify":
             return epoch == "plaintext"
         case "Finished":
-            return epoch != "handshake"  # TLS 1.2 has no keys for the handshake alone.
+            return epoch != "handshake"  # TLS 1.2 has no separate keys for the handshake.
         case _:
             return isinstance(message, messages12.Message12)
 
 
 def _offers_tls13(root: Noted) -> bool:
-    """Whether the versions in a hello, once its extensions are opened, hold TLS 1.3 or a draft."""
+    """Return whether a hello, whose extensions have been read, offers TLS 1.3 or a draft of it."""
     listed = next((part for part in root.parts if part.name == "extensions"), root)
     for part in listed.parts:
         if part.name == "Extension" and part.parts[0].number == Ext.SUPPORTED_VERSIONS:
@@ -170,7 +171,9 @@ _DRAFTS = 0x7F
 
 
 def _place_of(name: str, root: Noted) -> MessageContext | None:
-    """Where the extensions stand, which says what form they have; also if the message is broken."""
+    """Return the context of the extensions, which determines their form, even if the message is
+    broken.
+    """
     if name == "ServerHello":
         listed = next((part for part in root.parts if part.name == "extensions"), root)
         kinds = [part.parts[0].number for part in listed.parts if part.name == "Extension"]
@@ -189,7 +192,7 @@ _PLACES = {
 
 
 def _complete(noted: Noted) -> None:
-    """Give the structs of vectors a field of their own, and what nobody read as well."""
+    """Add a field for each struct in a vector, and fields for the bytes that were not read."""
     if not noted.parts:
         return
     for part in noted.parts:
@@ -200,8 +203,8 @@ def _complete(noted: Noted) -> None:
 
 
 def _fill(noted: Noted) -> None:
-    """Make up for the bytes after the parts; between them the codec leaves nothing out."""
-    # Where the message ends in front of a part, that has no bytes.
+    """Add a field for the bytes after the parts; between the parts the codec skips none."""
+    # If the message ends before a part, the part has no bytes.
     noted.parts = [part for part in noted.parts if part.start < part.end]
     at = noted.parts[-1].end if noted.parts else noted.start
     if at < noted.end:
@@ -209,7 +212,7 @@ def _fill(noted: Noted) -> None:
 
 
 def _gather(noted: Noted) -> None:
-    """The structs of a vector all begin with the same field: so begins each new one."""
+    """Group fields into structs: all structs of a vector begin with the same field."""
     length, *rest = noted.parts
     element = ELEMENTS.get(noted.name)
     if element is None or not rest:
@@ -229,7 +232,7 @@ def _gather(noted: Noted) -> None:
 def _open_key_exchange(
     root: Noted, message: messages12.ClientKeyExchange, key_exchange: KeyExchange | None
 ) -> None:
-    """Of the forms that it can have, the lengths in front make no more than one possible."""
+    """Read a ServerKeyExchange in the form that its lengths allow; at most one is possible."""
     parts = client_fields(message.exchange_keys, key_exchange)
     if parts is not None:
         root.parts[-1:] = parts
@@ -251,7 +254,7 @@ def _open(extension: Noted, raw: bytes, place: MessageContext) -> None:
     read = FORMS[place].get(kind) if kind is not None else None
     data = extension.parts[-1]
     if read is None or data.name != "extension_data" or len(data.parts) != 2:
-        return  # Not known, not whole, or empty.
+        return  # The field is unknown, incomplete, or empty.
     content = data.parts[1]
     inside = Noted("content", content.start, content.end)
     try:
@@ -265,7 +268,7 @@ def _open(extension: Noted, raw: bytes, place: MessageContext) -> None:
 
 
 def _told(noted: Noted, raw: bytes, path: tuple[str, ...], around: str, *, of_tls12: bool) -> Field:
-    """The field, and what it is made of; `around` is the section of what it belongs to."""
+    """Return the described field with its parts; `around` is the section of the field around it."""
     name = ITEMS.get(noted.name, noted.name) if path[-1] == noted.name else noted.name
     section = field_section(name, path, of_tls12=of_tls12) or around
     kind = noted.parts[0].number if name == "Extension" else None

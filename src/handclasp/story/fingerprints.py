@@ -1,8 +1,18 @@
-"""JA3 and JA4: by what its ClientHello looks like, a client's software can be told.
+"""JA3 and JA4, fingerprints of a ClientHello that identify a client's software.
 
-Neither says who somebody is: all who run the same version of the same browser look alike. JA3
-(Salesforce, 2017) goes by the order in which extensions stand, which browsers now shuffle, so that
-it is another one each time; JA4 (FoxIO, 2023) sorts first.
+Neither identifies a person: all users of the same version of a browser have the same one. JA3
+(Salesforce, 2017) depends on the order of the extensions, which browsers now shuffle, so that it
+differs each time; JA4 (FoxIO, 2023) sorts them first.
+
+>>> from handclasp.story import fingerprints
+>>> recorder = Recorder()
+>>> handclasp.connect("example.com", 443, ClientConfig(grease=False), trace=recorder).close()
+>>> ja3, ja4 = fingerprints.fingerprints_of(recorder.events)
+>>> ja4.value[:3], len(ja3.value)
+('t13', 32)
+
+`all_fingerprints_of` is for a hello that was sent again, and `ja3_of` and `ja4_of` take a hello
+that was read. `Ja3` and `Ja4` consist of each `Part` with its meaning.
 """
 
 from __future__ import annotations
@@ -22,7 +32,7 @@ from handclasp.wire.messages import ClientHello
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a fingerprint, and what it stands for."""
+    """A part of a fingerprint, and its meaning."""
 
     text: str
     meaning: str
@@ -45,13 +55,13 @@ class Ja3:
 
 @dataclass(frozen=True, slots=True)
 class Ja4:
-    """What can be read at once, and two digests of what is too long for that.
+    """A readable part, and two digests of long lists.
 
     Attributes:
-        parts: of the first section, in order.
-        suites: the cipher suites, sorted; the second section is a digest of it.
-        extensions: the extensions, sorted, and the signature schemes as they came; the third
-            section is a digest of it.
+        parts: the parts of the first section, in order.
+        suites: the cipher suites, sorted; the second section is a digest of them.
+        extensions: the extensions, sorted, and the signature schemes in the client's order; the
+            third section is a digest of them.
     """
 
     parts: tuple[Part, ...]
@@ -74,13 +84,16 @@ class Ja4:
 
 
 def fingerprints_of(events: Sequence[TraceEvent]) -> tuple[Ja3, Ja4] | None:
-    """Those of the first ClientHello in a trace; None where there is none to be read."""
+    """Return the fingerprints of the first ClientHello in a trace; None if there is no readable
+    one.
+    """
     return next(_fingerprints(events), None)
 
 
 def all_fingerprints_of(events: Sequence[TraceEvent]) -> list[tuple[Ja3, Ja4]]:
-    """Those of each ClientHello in the clear: of the second, too, that a HelloRetryRequest asked
-    for, which may look otherwise."""
+    """Return the fingerprints of each ClientHello in the clear: the second one, after a
+    HelloRetryRequest, may have others.
+    """
     return list(_fingerprints(events))
 
 
@@ -93,7 +106,7 @@ def _fingerprints(events: Sequence[TraceEvent]) -> Iterator[tuple[Ja3, Ja4]]:
 
 
 def ja3_of(hello: ClientHello) -> Ja3:
-    """The JA3 of a client."""
+    """Return the JA3 of a client."""
     groups = _list(hello, Ext.SUPPORTED_GROUPS)
     formats = _list(hello, Ext.EC_POINT_FORMATS)
     return Ja3(
@@ -108,7 +121,7 @@ def ja3_of(hello: ClientHello) -> Ja3:
 
 
 def ja4_of(hello: ClientHello) -> Ja4:
-    """The JA4 of a client over TCP."""
+    """Return the JA4 of a client over TCP."""
     suites = _real(hello.cipher_suites)
     kinds = _real(hello.extensions)
     schemes = _hex(_real(_list(hello, Ext.SIGNATURE_ALGORITHMS)))
@@ -135,7 +148,9 @@ _VERSIONS = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3
 
 
 def _first_protocol(hello: ClientHello) -> tuple[str, str]:
-    """First and last character of the first protocol; of what is no text, those of its bytes."""
+    """Return the first and last character of the first protocol; if it is not text, those of its
+    bytes in hexadecimal.
+    """
     data = hello.extensions.get(_ALPN)
     try:
         protocols = extensions.read_alpn(data) if data is not None else ()
@@ -167,7 +182,7 @@ _READ = {
 
 
 def _real(numbers: Iterable[int]) -> list[int]:
-    """Without those that are made up for each connection (RFC 8701)."""
+    """Return the numbers without the reserved ones (GREASE, RFC 8701)."""
     return [number for number in numbers if number not in GREASE_VALUES]
 
 

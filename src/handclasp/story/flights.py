@@ -1,7 +1,7 @@
-"""The flights of a handshake: what one end says without waiting for the other.
+"""The flights of a handshake: the messages that one end sends without waiting for the other.
 
-They are what a diagram has arrows for. Of records, it has only what is not told by the messages in
-them: application data, what could not be opened, and before TLS 1.3 a change_cipher_spec.
+Each arrow of a diagram is one flight. Records are drawn only if no message stands for them:
+application data, records that could not be opened, and before TLS 1.3 a change_cipher_spec.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from handclasp.trace.events import (
 from handclasp.wire.iana import ContentType
 
 _MOST_DATA = 6
-"""Turns of application data that are drawn: the story is the handshake's."""
+"""The number of flights of application data that are drawn: the diagram is about the handshake."""
 
 Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen | BytesMissing
-"""What the story has; of records only a change_cipher_spec, and only before TLS 1.3."""
+"""The events of the diagram; of records only change_cipher_spec, and only before TLS 1.3."""
 
 
 class Shown(NamedTuple):
-    """One event of the story, and its way."""
+    """One event of the diagram, and its direction."""
 
     event: Drawn
     to_server: bool
@@ -40,7 +40,7 @@ class Shown(NamedTuple):
 
 
 def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown]:
-    """What the story has, with its way.
+    """Yield the events of the diagram, with their directions.
 
     An alert is protected once its direction has keys, unless its record came in the clear.
     """
@@ -62,7 +62,7 @@ def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown]:
 
 
 def _is_clear_alert(before: TraceEvent | None, alert: AlertSeen) -> bool:
-    """Whether the record in front of an alert is the one that it came in, without protection."""
+    """Return whether the record before an alert is the one that holds it, without protection."""
     return (
         isinstance(before, RecordSeen)
         and before.content_type == ContentType.ALERT
@@ -73,14 +73,14 @@ def _is_clear_alert(before: TraceEvent | None, alert: AlertSeen) -> bool:
 
 def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[Drawn]:
     if isinstance(event, RecordSeen):
-        # In TLS 1.3 it says nothing: it is there for middleboxes that look for it.
+        # In TLS 1.3 it has no meaning: it is sent for middleboxes that expect it.
         is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC and not is_closed(event)
         return is_change and has_change_cipher_spec(facts.version)
     return isinstance(event, MessageSeen | AlertSeen | BytesMissing)
 
 
 def is_closed(event: TraceEvent) -> bool:
-    """Whether it is a record that could not be opened."""
+    """Return whether it is a record that could not be opened."""
     if not isinstance(event, RecordSeen) or event.epoch == "plaintext":
         return False
     return event.content_size is None
@@ -90,7 +90,7 @@ def is_closed(event: TraceEvent) -> bool:
 class Data:
     """Application data in one direction, of any number of records; `size` without overhead.
 
-    `name` is what a closed record is called, of which `size` is not known.
+    `name` is the name of records that could not be opened, whose `size` is unknown.
     """
 
     at_ns: int
@@ -103,7 +103,7 @@ class Data:
 
 
 Content: TypeAlias = Drawn | Data | BytesRefused
-"""What a flight is made of."""
+"""The entries of a flight."""
 
 
 class _Piece(NamedTuple):
@@ -114,9 +114,9 @@ class _Piece(NamedTuple):
 
 @dataclass(slots=True)
 class Flight:
-    """What one side says without waiting for the other, all in the clear or all encrypted.
+    """The messages that one side sends without waiting, all in the clear or all encrypted.
 
-    `size` is in bytes on the wire, of so many `records`.
+    `size` is the bytes of its `records` on the wire.
     """
 
     to_server: bool
@@ -127,7 +127,7 @@ class Flight:
 
 
 def flights_of(events: Sequence[TraceEvent], facts: Facts) -> list[Flight]:
-    """The flights in order, each with the records that carried it."""
+    """Return the flights in order, each with the records that carried it."""
     shown = _with_data(events, facts)
     flights = [
         Flight(to_server, protected, [each.event for each in group])
@@ -150,7 +150,9 @@ def flights_of(events: Sequence[TraceEvent], facts: Facts) -> list[Flight]:
 
 
 def _flight_of(record: RecordSeen, own: Sequence[Flight]) -> Flight | None:
-    """A record leaves after what it holds was made, and comes before that is read."""
+    """Return the flight of a record: it leaves after its content was made, and arrives before the
+    content is read.
+    """
     if record.direction == "sent":
         place = bisect_right(own, record.at_ns, key=lambda each: each.events[0].at_ns) - 1
         return own[place] if place >= 0 else None
@@ -164,7 +166,9 @@ def _end(flight: Flight) -> int:
 
 
 def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Piece]:
-    """What is shown, and among it application data, as much in one piece as went one way."""
+    """Return the events with the application data among them, joined while the direction stays the
+    same.
+    """
     shown: list[_Piece] = [
         _Piece(each.event, each.to_server, each.protected) for each in shown_events(events, facts)
     ]
@@ -182,7 +186,7 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Piece]:
             to_server = (event.direction == "sent") == (facts.role == "client")
             shown.append(_Piece(data, to_server, protected=True))
             places[id(data)] = place
-    # Of what came in one packet, all has one time.
+    # All records of one packet have the same time.
     shown.sort(key=lambda each: (each.event.at_ns, places.get(id(each.event), 0)))
     together: list[_Piece] = []
     for each in shown:
@@ -202,7 +206,9 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Piece]:
 
 
 def _closed_name(record: RecordSeen, facts: Facts) -> str:
-    """Before TLS 1.3, the header of a record says what is inside."""
+    """Return the name of a record that could not be opened: before TLS 1.3, the header shows the
+    type of its content.
+    """
     if record.epoch == "early":
         return "early data, encrypted"
     if not has_change_cipher_spec(facts.version):
@@ -219,7 +225,7 @@ _CLOSED: Mapping[int, str] = {
 
 
 def worth_drawing(flights: Sequence[Flight]) -> tuple[list[Flight], str]:
-    """All flights but later ones of data alone, and a sentence on those."""
+    """Return the flights without later ones of data alone, and a sentence about those."""
     drawn: list[Flight] = []
     left: list[Flight] = []
     seen = 0
@@ -242,13 +248,15 @@ def worth_drawing(flights: Sequence[Flight]) -> tuple[list[Flight], str]:
 
 
 def is_silent(record: RecordSeen, facts: Facts) -> bool:
-    """In TLS 1.3 a change_cipher_spec carries nothing of what is told."""
+    """Return whether it is a change_cipher_spec of TLS 1.3, which has no meaning."""
     is_change = record.content_type == ContentType.CHANGE_CIPHER_SPEC
     return is_change and not has_change_cipher_spec(facts.version)
 
 
 def silent_in_words(events: Sequence[TraceEvent], facts: Facts) -> str:
-    """What of the bytes on the wire is not drawn, so that they add up; empty if all is."""
+    """Return a sentence on the bytes that are not drawn, so that the sizes add up; empty if all
+    are.
+    """
     sizes = [
         sum(
             each.size

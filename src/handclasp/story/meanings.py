@@ -1,47 +1,46 @@
-"""What each field of a message is for, and where messages, extensions and fields are defined."""
+"""The purpose of each field of a message, and the sections that define messages and fields."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from handclasp.story.words import UNREAD
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import extension_name
+from handclasp.wire.extension_table import SECTIONS
+from handclasp.wire.iana import GREASE_VALUES
 
 
 def message_section(name: str, *, of_tls12: bool) -> str:
-    """Where a message is defined; where that is not known, where all messages are."""
+    """Return the section that defines a message; for unknown ones, that of all messages."""
     return (of_tls12 and _MESSAGES12.get(name)) or _MESSAGES.get(name, "RFC 8446 section 4")
 
 
 def extension_section(kind: int) -> str:
-    """Where an extension is defined; empty where that is not known."""
-    if extension_name(kind).startswith("GREASE"):
-        return "RFC 8701 section 2"
-    return _EXTENSIONS.get(kind, "")
+    """Return the section that defines an extension; empty if it is unknown."""
+    return "RFC 8701 section 2" if kind in GREASE_VALUES else SECTIONS.get(kind, "")
 
 
 def field_section(name: str, path: Sequence[str], *, of_tls12: bool = False) -> str:
-    """Where a field is defined, if elsewhere than what it belongs to."""
-    of_tls12 = of_tls12 and path[0] != "ClientHello"  # RFC 8446 defines that for both.
+    """Return the section that defines a field, if it is not that of the field around it."""
+    of_tls12 = of_tls12 and path[0] != "ClientHello"  # RFC 8446 defines it for both.
     if len(path) == 1 and name in ("msg_type", "length"):
         return "RFC 5246 section 7.4" if of_tls12 else "RFC 8446 section 4"
     return (of_tls12 and _SECTIONS12.get(name)) or _SECTIONS.get(name, "")
 
 
 def field_meaning(name: str, path: Sequence[str], *, of_tls12: bool = False) -> str:
-    """What a field is for, in a sentence; empty where that is not known.
+    """Return the purpose of a field, in a sentence; empty if it is unknown.
 
     Args:
-        path: the names of what the field belongs to, from the message on: the same field means
-            one thing in a question and another in the answer.
-        of_tls12: whether the message is one of TLS 1.2, or a hello that offers no newer version.
+        path: the names of the fields around it, from the message on: a field may mean one thing in
+            an offer and another in the answer.
+        of_tls12: whether the message belongs to TLS 1.2, or is a hello that offers no newer
+            version.
     """
     if name == "length":
         whole = "the message after this header" if len(path) == 1 else "what follows in this field"
         return f"How many bytes {whole} has."
     if name.startswith("GREASE"):
-        return "Made up, so that nobody gets used to knowing everything."
+        return "A reserved value, so that implementations stay tolerant of unknown ones."
     here = _MEANINGS_HERE.get((path[0], name))
     if of_tls12:
         here = _MEANINGS12.get((path[0], name), here)
@@ -81,193 +80,169 @@ _SECTIONS = {
     "dh_Yc": "RFC 5246 section 7.4.7.2",
     "psk_identity": "RFC 4279 section 2",
 }
-"""Of fields that are defined elsewhere than what they belong to."""
+"""The sections of fields that are not defined with the field around them."""
 _SECTIONS12 = {"extensions": "RFC 5246 section 7.4.1.4"}
-_EXTENSIONS: dict[int, str] = {
-    Ext.SERVER_NAME: "RFC 6066 section 3",
-    Ext.MAX_FRAGMENT_LENGTH: "RFC 6066 section 4",
-    Ext.STATUS_REQUEST: "RFC 6066 section 8",
-    Ext.USE_SRTP: "RFC 5764 section 4.1.1",
-    Ext.HEARTBEAT: "RFC 6520 section 2",
-    Ext.SUPPORTED_GROUPS: "RFC 8446 section 4.2.7",
-    Ext.EC_POINT_FORMATS: "RFC 8422 section 5.1.2",
-    Ext.SIGNATURE_ALGORITHMS: "RFC 8446 section 4.2.3",
-    Ext.SIGNATURE_ALGORITHMS_CERT: "RFC 8446 section 4.2.3",
-    Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: "RFC 7301 section 3.1",
-    Ext.SIGNED_CERTIFICATE_TIMESTAMP: "RFC 6962 section 3.3.1",
-    Ext.CLIENT_CERTIFICATE_TYPE: "RFC 7250 section 3",
-    Ext.SERVER_CERTIFICATE_TYPE: "RFC 7250 section 3",
-    Ext.PADDING: "RFC 7685 section 3",
-    Ext.ENCRYPT_THEN_MAC: "RFC 7366 section 2",
-    Ext.EXTENDED_MASTER_SECRET: "RFC 7627 section 5.1",
-    Ext.COMPRESS_CERTIFICATE: "RFC 8879 section 3",
-    Ext.RECORD_SIZE_LIMIT: "RFC 8449 section 4",
-    Ext.DELEGATED_CREDENTIAL: "RFC 9345 section 4",
-    Ext.SESSION_TICKET: "RFC 5077 section 3.2",
-    Ext.PRE_SHARED_KEY: "RFC 8446 section 4.2.11",
-    Ext.EARLY_DATA: "RFC 8446 section 4.2.10",
-    Ext.SUPPORTED_VERSIONS: "RFC 8446 section 4.2.1",
-    Ext.COOKIE: "RFC 8446 section 4.2.2",
-    Ext.PSK_KEY_EXCHANGE_MODES: "RFC 8446 section 4.2.9",
-    Ext.CERTIFICATE_AUTHORITIES: "RFC 8446 section 4.2.4",
-    Ext.OID_FILTERS: "RFC 8446 section 4.2.5",
-    Ext.POST_HANDSHAKE_AUTH: "RFC 8446 section 4.2.6",
-    Ext.KEY_SHARE: "RFC 8446 section 4.2.8",
-    Ext.TRANSPARENCY_INFO: "RFC 9162 section 6.5",
-    Ext.QUIC_TRANSPORT_PARAMETERS: "RFC 9001 section 8.2",
-    Ext.TICKET_REQUEST: "RFC 9149 section 3",
-    Ext.ENCRYPTED_CLIENT_HELLO: "RFC 9849 section 5",
-    Ext.RENEGOTIATION_INFO: "RFC 5746 section 3.2",
-}
 _MEANINGS = {
-    "msg_type": "Which of the handshake messages this is.",
-    "random": "Fresh for this handshake, so that no other one can be passed off as it.",
-    "cipher_suites": "The ciphers that the client can do, best first; among them may be signals.",
-    "cipher_suite": "The cipher that the server took.",
-    "legacy_compression_methods": "Compression was given up: it gave secrets away.",
-    "legacy_compression_method": "Compression was given up: it gave secrets away.",
-    "extensions": "All else that is to be settled.",
-    "supported_groups": "In which groups keys can be agreed upon, best first.",
-    "signature_algorithms": "In which schemes the other side may sign.",
-    "signature_algorithms_cert": "In which schemes the other side's certificates may be signed.",
-    "psk_key_exchange_modes": "Whether a pre-shared key may go alone, or only together with a "
+    "msg_type": "The type of the handshake message.",
+    "random": "Fresh random bytes, so that no other handshake can be replayed as this one.",
+    "cipher_suites": "The cipher suites that the client supports, best first; some values "
+    "are signals.",
+    "cipher_suite": "The cipher suite that the server chose.",
+    "legacy_compression_methods": "Compression is no longer used, since it can reveal secrets.",
+    "legacy_compression_method": "Compression is no longer used, since it can reveal secrets.",
+    "extensions": "All other parameters to negotiate.",
+    "supported_groups": "The groups for the key exchange, best first.",
+    "signature_algorithms": "The schemes in which the other side may sign.",
+    "signature_algorithms_cert": "The schemes in which the other side's certificates may be "
+    "signed.",
+    "psk_key_exchange_modes": "Whether a pre-shared key may be used alone, or only with a "
     "fresh key exchange.",
-    "compress_certificate": "How the other side may compress its certificates.",
-    "record_size_limit": "The largest record that this side wants to get.",
-    "renegotiation_info": "Closes a hole that renegotiation had, before TLS 1.3 gave it up.",
-    "ec_point_formats": "How points of curves are written in TLS 1.2; only the uncompressed form "
-    "is left.",
-    "certificate_authorities": "The issuers whose certificates will do.",
-    "post_handshake_auth": "The client may be asked who it is later on.",
-    "padding": "Nothing: it makes the hello longer.",
-    "certificate_request_context": "Ties an answer to its question; empty in the handshake.",
-    "cert_data": "The certificate itself in DER, or the bare public key where that was agreed.",
-    "ASN.1Cert": "The certificate itself, in DER.",
-    "signature": "Made with the private key that belongs to what the sender showed of itself.",
-    "verify_data": "A keyed digest of everything that was said so far.",
-    "ticket_lifetime": "How long the ticket may be used.",
-    "ticket_lifetime_hint": "How long the server means to take the ticket.",
-    "ticket_age_add": "Hides the ticket's age from whoever listens, when the client comes back.",
-    "ticket_nonce": "Makes the key of this ticket another one than that of the next.",
-    "ticket": "What the client shows when it comes back; to the client it is just bytes.",
-    "obfuscated_ticket_age": "The age of the ticket in milliseconds, plus the ticket_age_add that "
-    "came with it, which only the two sides know; for a key that came with no ticket, 0.",
-    "PskBinderEntry": "Proof that the client holds the key, and for this hello alone.",
+    "compress_certificate": "The algorithms with which the other side may compress its "
+    "certificates.",
+    "record_size_limit": "The largest record that the sender accepts.",
+    "renegotiation_info": "Protects the renegotiation of TLS 1.2, which TLS 1.3 does not have.",
+    "ec_point_formats": "The encodings of curve points in TLS 1.2; only the uncompressed one "
+    "is still used.",
+    "certificate_authorities": "The issuers whose certificates are acceptable.",
+    "post_handshake_auth": "The server may ask for the client's certificate after the handshake.",
+    "padding": "Zeros, which make the hello longer.",
+    "certificate_request_context": "Identifies the request that is answered; empty in the "
+    "handshake.",
+    "cert_data": "The certificate in DER, or the raw public key if that was negotiated.",
+    "ASN.1Cert": "The certificate in DER.",
+    "signature": "The signature with the private key of the sender's certificate or raw "
+    "public key.",
+    "verify_data": "A keyed digest of all messages so far.",
+    "ticket_lifetime": "The time for which the ticket may be used.",
+    "ticket_lifetime_hint": "The time for which the server intends to accept the ticket.",
+    "ticket_age_add": "Hides the age of the ticket from observers when the client uses it.",
+    "ticket_nonce": "Gives each ticket a key of its own.",
+    "ticket": "The ticket that the client presents to resume the session; to the client it "
+    "is opaque.",
+    "obfuscated_ticket_age": "The age of the ticket in milliseconds, plus its "
+    "ticket_age_add, which only the two sides know; 0 for a key without a "
+    "ticket.",
+    "PskBinderEntry": "Proof that the client holds the key, for this hello alone.",
     "encrypted_pre_master_secret": "The secret, encrypted to the server's key.",
-    "ecdh_Yc": "The client's public half of the secret.",
-    "dh_Yc": "The client's public half of the secret.",
-    "point": "The server's public half of the secret.",
+    "ecdh_Yc": "The client's public value of the key exchange.",
+    "dh_Yc": "The client's public value of the key exchange.",
+    "point": "The server's public value of the key exchange.",
     "compressed_certificate_message": "A Certificate without its header, compressed.",
-    "request_update": "Whether the other side shall change its keys as well.",
-    "dh_p": "The prime that the group goes by.",
-    "dh_g": "The number of which both raise a power.",
-    "dh_Ys": "The server's public half of the secret.",
-    "psk_identity": "Which of the keys that both have from before the client goes by.",
-    "psk_identity_hint": "What helps the client to choose a key that both have from before.",
-    UNREAD: "No definition that is known here accounts for these bytes.",
+    "request_update": "Whether the other side is asked to update its keys as well.",
+    "dh_p": "The prime of the group.",
+    "dh_g": "The generator of the group.",
+    "dh_Ys": "The server's public value of the key exchange.",
+    "psk_identity": "The identity of the pre-shared key that the client uses.",
+    "psk_identity_hint": "A hint for the client's choice of a pre-shared key.",
+    UNREAD: "These bytes belong to no known definition.",
 }
-"""What is so in every message of every version that has the field."""
+"""The meanings that apply in every message of every version."""
 _LEGACY_VERSION = (
-    "Once the version; now it stays at that of TLS 1.2, so that old boxes on the way let it pass. "
-    "The extension supported_versions says what is meant."
+    "Once the version; now it always names TLS 1.2, so that old middleboxes let the message "
+    "pass. The extension supported_versions has the real one."
 )
 _SESSION_ID_ECHO = "The client's legacy_session_id, sent back."
-_COOKIE_RETURNED = "The server's own note of its HelloRetryRequest, brought back."
+_COOKIE_RETURNED = "The cookie of the server's HelloRetryRequest, sent back."
 _MEANINGS_HERE = {
     ("ClientHello", "legacy_version"): _LEGACY_VERSION,
     ("ServerHello", "legacy_version"): _LEGACY_VERSION,
     ("HelloRetryRequest", "legacy_version"): _LEGACY_VERSION,
-    ("HelloRetryRequest", "random"): "Nothing random: by this value a HelloRetryRequest is told "
-    "from a ServerHello.",
-    ("ClientHello", "legacy_session_id"): "The name of an earlier session of TLS 1.2, if the "
-    "client has one. TLS 1.3 has no use for it: there a client may fill it at random, so that the "
-    "hello looks as it always did.",
+    ("HelloRetryRequest", "random"): "Not random: this fixed value distinguishes a "
+    "HelloRetryRequest from a ServerHello.",
+    ("ClientHello", "legacy_session_id"): "The ID of an earlier session of TLS 1.2, if the "
+    "client has one. TLS 1.3 does not use it, and a client may send random "
+    "bytes, so that the hello resembles one of TLS 1.2.",
     ("ServerHello", "legacy_session_id_echo"): _SESSION_ID_ECHO,
     ("HelloRetryRequest", "legacy_session_id_echo"): _SESSION_ID_ECHO,
-    ("ClientHello", "server_name"): "Whom the client is looking for: a server may have many names.",
-    ("ServerHello", "server_name"): "The server went by the name that the client gave.",
-    ("EncryptedExtensions", "server_name"): "The server went by the name that the client gave.",
-    ("EncryptedExtensions", "supported_groups"): "The groups that the server would rather have "
-    "keys agreed upon in, for the next time.",
-    ("ClientHello", "key_share"): "The client's public halves of the secret, one for each group "
-    "that it expects the server to take; there may be none.",
-    ("ServerHello", "key_share"): "The server's public half of the secret.",
-    ("HelloRetryRequest", "key_share"): "The group of which the server wants a public half.",
-    ("ClientHello", "supported_versions"): "The versions that the client speaks, best first.",
-    ("ServerHello", "supported_versions"): "The version that the server took.",
-    ("HelloRetryRequest", "supported_versions"): "The version that the server took.",
-    ("ClientHello", "application_layer_protocol_negotiation"): "What may be spoken inside, best "
-    "first.",
-    ("ServerHello", "application_layer_protocol_negotiation"): "What is to be spoken inside.",
-    ("EncryptedExtensions", "application_layer_protocol_negotiation"): "What is to be spoken "
-    "inside.",
-    ("ClientHello", "status_request"): "A wish for the issuer's word that the certificate was not "
-    "revoked.",
-    ("CertificateRequest", "status_request"): "A wish for the issuer's word that the client's "
-    "certificate was not revoked.",
-    ("ServerHello", "status_request"): "The issuer's word on the certificate may follow, in a "
-    "message of its own.",
-    ("Certificate", "status_request"): "The issuer's word on whether this certificate was revoked.",
-    ("ClientHello", "signed_certificate_timestamp"): "A wish for proof that the certificate is in "
-    "public logs; it is empty.",
-    ("CertificateRequest", "signed_certificate_timestamp"): "A wish for proof that the client's "
+    ("ClientHello", "server_name"): "The name of the server that the client looks for: a "
+    "server may have many names.",
+    ("ServerHello", "server_name"): "The server used the name that the client sent.",
+    ("EncryptedExtensions", "server_name"): "The server used the name that the client sent.",
+    ("EncryptedExtensions", "supported_groups"): "The groups that the server prefers, for "
+    "later connections.",
+    ("ClientHello", "key_share"): "The client's public values of the key exchange, one for "
+    "each group that it expects the server to choose; there may be none.",
+    ("ServerHello", "key_share"): "The server's public value of the key exchange.",
+    ("HelloRetryRequest", "key_share"): "The group for which the server wants a public value.",
+    ("ClientHello", "supported_versions"): "The versions that the client supports, best first.",
+    ("ServerHello", "supported_versions"): "The version that the server chose.",
+    ("HelloRetryRequest", "supported_versions"): "The version that the server chose.",
+    ("ClientHello", "application_layer_protocol_negotiation"): "The application protocols "
+    "that the client offers, best first.",
+    ("ServerHello", "application_layer_protocol_negotiation"): "The application protocol "
+    "that the server chose.",
+    ("EncryptedExtensions", "application_layer_protocol_negotiation"): "The application "
+    "protocol that the server chose.",
+    ("ClientHello", "status_request"): "A request for the issuer's statement that the "
+    "certificate is not revoked.",
+    ("CertificateRequest", "status_request"): "A request for the issuer's statement that the "
+    "client's certificate is not revoked.",
+    ("ServerHello", "status_request"): "The issuer's statement on the certificate may follow "
+    "in a message of its own.",
+    ("Certificate", "status_request"): "The issuer's statement on whether this certificate "
+    "is revoked.",
+    ("ClientHello", "signed_certificate_timestamp"): "A request for proof that the "
     "certificate is in public logs; it is empty.",
+    ("CertificateRequest", "signed_certificate_timestamp"): "A request for proof that the "
+    "client's certificate is in public logs; it is empty.",
     ("ServerHello", "signed_certificate_timestamp"): "Proof that the certificate is in public "
     "logs.",
     ("Certificate", "signed_certificate_timestamp"): "Proof that this certificate is in public "
     "logs.",
-    ("ClientHello", "pre_shared_key"): "Names of keys that both sides may have already, from a "
-    "ticket or from elsewhere, with proof that the client has them.",
-    ("ServerHello", "pre_shared_key"): "Which of the client's keys the server took.",
-    ("ClientHello", "early_data"): "The client's first words follow at once, under a key that both "
-    "had before (0-RTT). Whoever records them can send them again.",
-    ("EncryptedExtensions", "early_data"): "The server takes the early data.",
-    ("NewSessionTicket", "early_data"): "How much the client may say at once when it comes back "
-    "with this ticket.",
-    ("HelloRetryRequest", "cookie"): "The server's own note, which the client is to bring back.",
+    ("ClientHello", "pre_shared_key"): "The identities of keys that both sides may already "
+    "have, from a ticket or from elsewhere, with proof that the client has "
+    "them.",
+    ("ServerHello", "pre_shared_key"): "The number of the client's key that the server chose.",
+    ("ClientHello", "early_data"): "The client's first data follow at once, under a key that "
+    "both sides had before (0-RTT). Anybody who records them can send them "
+    "again.",
+    ("EncryptedExtensions", "early_data"): "The server accepts the early data.",
+    ("NewSessionTicket", "early_data"): "The number of bytes of early data that the client "
+    "may send with this ticket.",
+    ("HelloRetryRequest", "cookie"): "Bytes of the server, which the client must send back.",
     ("ClientHello", "cookie"): _COOKIE_RETURNED,
-    ("ClientHello", "extended_master_secret"): "A wish to bind the secret of TLS 1.2 to everything "
-    "that was said so far; TLS 1.3 always does that.",
-    ("ServerHello", "extended_master_secret"): "The secret is bound to everything that was said so "
-    "far.",
-    ("ClientHello", "session_ticket"): "A ticket of TLS 1.2 from an earlier session, or, if empty, "
-    "the wish for one.",
+    ("ClientHello", "extended_master_secret"): "A request to bind the secret of TLS 1.2 to "
+    "all messages so far; TLS 1.3 always does that.",
+    ("ServerHello", "extended_master_secret"): "The secret is bound to all messages so far.",
+    ("ClientHello", "session_ticket"): "A ticket of TLS 1.2 from an earlier session, or, if "
+    "empty, a request for one.",
     ("ServerHello", "session_ticket"): "A new ticket will follow.",
-    ("ClientHello", "client_certificate_type"): "What the client can show of itself: a "
-    "certificate, or a bare key.",
-    ("ClientHello", "server_certificate_type"): "What the client takes from the server: a "
-    "certificate, or a bare key.",
-    ("ServerHello", "client_certificate_type"): "What the client is to show of itself.",
-    ("EncryptedExtensions", "client_certificate_type"): "What the client is to show of itself.",
-    ("ServerHello", "server_certificate_type"): "What the server shows of itself.",
-    ("EncryptedExtensions", "server_certificate_type"): "What the server shows of itself.",
-    ("ClientHello", "encrypted_client_hello"): "The name that is really asked for, encrypted; or "
-    "random bytes that look like it, so that the real ones do not stand out.",
-    ("EncryptedExtensions", "encrypted_client_hello"): "Keys with which the client can encrypt its "
-    "hello the next time.",
-    ("HelloRetryRequest", "encrypted_client_hello"): "Whether the server could read the encrypted "
-    "hello; nobody else can tell.",
-    ("ClientHello", "delegated_credential"): "In which schemes a short-lived key may sign that the "
+    ("ClientHello", "client_certificate_type"): "The types that the client can send: a "
+    "certificate, or a raw public key.",
+    ("ClientHello", "server_certificate_type"): "The types that the client accepts from the "
+    "server: a certificate, or a raw public key.",
+    ("ServerHello", "client_certificate_type"): "The type that the client must send.",
+    ("EncryptedExtensions", "client_certificate_type"): "The type that the client must send.",
+    ("ServerHello", "server_certificate_type"): "The type that the server sends.",
+    ("EncryptedExtensions", "server_certificate_type"): "The type that the server sends.",
+    ("ClientHello", "encrypted_client_hello"): "The real name of the server, encrypted; or "
+    "random bytes that resemble it, so that the real ones do not stand out.",
+    ("EncryptedExtensions", "encrypted_client_hello"): "Keys with which the client can "
+    "encrypt its next hello.",
+    ("HelloRetryRequest", "encrypted_client_hello"): "Whether the server could read the "
+    "encrypted hello; others cannot recognize it.",
+    ("ClientHello", "delegated_credential"): "The schemes for a short-lived key, which the "
     "key of the server's certificate has signed.",
     ("Certificate", "delegated_credential"): "A short-lived key, signed with the key of the "
     "certificate.",
 }
-"""What is so in one message alone, in TLS 1.3 unless TLS 1.2 has a meaning of its own."""
+"""The meanings that apply in one message only; those of TLS 1.2 below take precedence."""
 _MEANINGS12 = {
-    ("ClientHello", "legacy_version"): "The newest version that the client speaks.",
-    ("ServerHello", "legacy_version"): "The version that the server took.",
-    ("ClientHello", "legacy_session_id"): "The name of an earlier session that the client would "
-    "like to resume, or made up so that the echo shows whether a ticket was taken; empty without "
-    "either.",
-    ("ServerHello", "legacy_session_id_echo"): "The name of this session. If it is the one that "
-    "the client sent, the server resumes that session; if it is empty, the session has no name.",
-    ("ClientHello", "supported_groups"): "In which groups keys can be agreed upon, best first; "
-    "of elliptic curves also those that a certificate's key may be on.",
-    ("ClientHello", "signature_algorithms"): "In which schemes the server may sign, and its "
-    "certificates may be signed.",
-    ("CertificateRequest", "signature_algorithms"): "In which schemes the client may sign, and its "
-    "certificates may be signed.",
-    ("ClientHello", "extended_master_secret"): "A wish to bind the secret to everything that was "
-    "said so far.",
+    ("ClientHello", "legacy_version"): "The newest version that the client supports.",
+    ("ServerHello", "legacy_version"): "The version that the server chose.",
+    ("ClientHello", "legacy_session_id"): "The ID of an earlier session that the client asks "
+    "to resume, or random bytes, whose echo shows whether a ticket was "
+    "accepted; otherwise empty.",
+    ("ServerHello", "legacy_session_id_echo"): "The ID of this session. If it is the one "
+    "that the client sent, the server resumes that session; if it is empty, "
+    "the session has no ID.",
+    ("ClientHello", "supported_groups"): "The groups for the key exchange, best first; for "
+    "elliptic curves also those of the keys in certificates.",
+    ("ClientHello", "signature_algorithms"): "The schemes in which the server may sign, and "
+    "its certificates may be signed.",
+    ("CertificateRequest", "signature_algorithms"): "The schemes in which the client may "
+    "sign, and its certificates may be signed.",
+    ("ClientHello", "extended_master_secret"): "A request to bind the secret to all messages "
+    "so far.",
 }
-"""What is so in TLS 1.2, and in a hello that offers nothing newer."""
+"""The meanings that apply in TLS 1.2, and in a hello that offers nothing newer."""

@@ -1,7 +1,16 @@
-"""The story of one recorded handshake, as text for a terminal or a pipe.
+"""A recorded handshake as text for a terminal or a pipe.
 
-A sequence diagram: time goes down, an arrow is a flight, `-` what anyone on the way can read and
-`=` what is encrypted. Every line is plain ASCII and fits the width.
+It is a sequence diagram: time goes down, an arrow is a flight, `-` means readable by anyone on the
+network, and `=` encrypted. Every line is plain ASCII and fits the width.
+
+>>> from handclasp.story.narrate import narrate
+>>> recorder = Recorder()
+>>> handclasp.connect("example.com", 443, trace=recorder).close()
+>>> print(narrate(recorder.events).partition("Hello,")[0].rstrip())
+client                                                                    server
+  |                                                                          |
+  |    ... ms  ClientHello                                       ... bytes |
+  |
 """
 
 from __future__ import annotations
@@ -34,20 +43,20 @@ from handclasp.trace.events import (
 _MARGIN = "  "
 _UNFOLDED = 12
 _ROOM_UNFOLDED = 52
-"""Columns that the longest name of a cipher suite takes in a list of them."""
+"""The columns of the longest cipher suite name in a list."""
 
 
 def narrate(
     events: Sequence[TraceEvent], width: int = 80, detail: int = 0, *, failure: bool = True
 ) -> str:
-    """The handshake in `events` as a sequence diagram with one plain sentence for each message.
+    """Return the handshake as a sequence diagram, with one plain sentence for each message.
 
     Args:
-        events: what a recorder noted.
-        width: columns to fill, at least 60.
-        detail: 0 for the story; 1 with the fields of each message, and after the diagram every
-            choice, every step of the key schedule, and what it all cost; 2 with the bytes, too.
-        failure: whether to end with how it failed, if it did.
+        events: the recorded events.
+        width: the columns to fill, at least 60.
+        detail: 0 for the diagram; 1 also for the fields of each message, and after the diagram all
+            choices, all steps of the key schedule, and the costs; 2 also for the bytes.
+        failure: whether to end with the reason for a failure.
     """
     facts = facts_of(events)
     canvas = _Canvas(max(width, 60))
@@ -71,14 +80,14 @@ def narrate(
 
 
 def _behind(events: Sequence[TraceEvent], width: int) -> Iterator[tuple[str, list[str]]]:
-    """What stands behind the story, by title."""
+    """Return the parts after the diagram, by title."""
     yield "What was chosen, and why", list(decision_lines(events, width))
     yield "From the secret to the keys", list(key_lines(events, width))
     yield "What it cost on this side", list(cost_lines(events, width))
 
 
 class _Canvas:
-    """Two life lines, and what stands between them."""
+    """Two lifelines, and the text between them."""
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -135,7 +144,7 @@ def _lines(canvas: _Canvas, event: Content, facts: Facts, moment: float) -> Iter
         yield canvas.message(moment, "no TLS", "")
         text = event.data.decode("ascii", "replace").encode("ascii", "replace").decode("ascii")
         start = "".join(each if each.isprintable() else "." for each in text)
-        yield from canvas.sentence(f"What comes is something else. It begins with: {start}")
+        yield from canvas.sentence(f"The received data are not TLS. They begin with: {start}")
         return
     name, sentence = told(event, facts)
     size = f"{len(event.raw):,} bytes" if isinstance(event, MessageSeen) else ""
@@ -150,7 +159,9 @@ def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
             return observed.telling
         closed = [event for event in events if isinstance(event, RecordSeen) and is_closed(event)]
         if len({event.direction for event in closed}) == 2:
-            return "Whether the handshake was completed is hidden in what could not be opened."
+            return (
+                "Whether the handshake was completed is hidden in records that could not be opened."
+            )
         return "The handshake was not completed."
     retry = " after a second hello" if facts.info.hello_retry else ""
     group = secret_in_words(facts.key_exchange, facts.info)

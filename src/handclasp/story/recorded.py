@@ -1,4 +1,4 @@
-"""What one recorded message says, read by the library's own codec."""
+"""The content of one recorded message, read by the library's own codec."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from handclasp.wire.iana import (
 from handclasp.wire.reader import Opener
 
 KeyExchange = Literal["agreement", "transport", "session", "psk", "psk transport"]
-"""How the two come to one secret. "agreement": both sides give a public half of it. "transport":
-the client makes it, and encrypts it to the key in the server's certificate (RSA key transport, TLS
-1.2 alone). "session": it is that of an earlier session, which TLS 1.2 resumes. "psk": it is a
-pre-shared key alone, or a ticket's, without a key exchange. "psk transport": the client makes one
-part of it, as in "transport", and a pre-shared key is the other (RSA_PSK, RFC 4279 section 4)."""
+"""The kinds of key exchange. "agreement": each side sends a public value. "transport": the client
+makes the secret, and encrypts it to the key in the server's certificate (RSA key transport, TLS 1.2
+only). "session": the secret is that of an earlier session, which TLS 1.2 resumes. "psk": the secret
+is a pre-shared key alone, or a ticket's. "psk transport": one part is as in "transport", and a
+pre-shared key is the other (RSA_PSK, RFC 4279 section 4).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Share:
 
 
 def message_of(event: MessageSeen) -> AnyMessage | None:
-    """The value of a recorded message; None where it does not follow its definition."""
+    """Return the value of a recorded message; None if it is malformed."""
     if not event.raw:
         return None
     try:
@@ -54,11 +55,11 @@ def message_of(event: MessageSeen) -> AnyMessage | None:
 
 
 def read_recorded(raw: bytes, epoch: str, opener: Opener | None = None) -> AnyMessage:
-    """The value of a message that was recorded in an epoch. Raises `ProtocolError`.
+    """Return the value of a message that was recorded in an epoch; raise `ProtocolError`.
 
-    A type number alone does not say which form a message has. But in TLS 1.3 nothing except the
-    hellos is ever in the clear; and what a renegotiation of TLS 1.2 sends under its keys has either
-    a type of its own, or the same form as in TLS 1.3, or one that cannot be read as that.
+    The type alone does not determine the form of a message. But in TLS 1.3 only the hellos are in
+    the clear; and the messages of a renegotiation of TLS 1.2, under its keys, have a type of their
+    own, or the same form as in TLS 1.3, or one that cannot be read as such.
     """
     if raw[0] in HELLOS:
         return messages.read_message(raw, opener)
@@ -69,7 +70,7 @@ def read_recorded(raw: bytes, epoch: str, opener: Opener | None = None) -> AnyMe
 
 
 def _has_form_of_tls12(raw: bytes) -> bool:
-    """Whether a message can be read as one of TLS 1.2, and not as one of TLS 1.3."""
+    """Return whether a message can be read as one of TLS 1.2, and not as one of TLS 1.3."""
     try:
         messages.read_message(raw)
     except ProtocolError:
@@ -92,7 +93,7 @@ HELLOS = (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO)
 
 
 def version_of(hello: messages.ServerHello) -> str | None:
-    """The name of the version that the server took (RFC 8446 section 4.2.1)."""
+    """Return the name of the version that the server chose (RFC 8446 section 4.2.1)."""
     data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     try:
         number = extensions.read_selected_version(data) if data is not None else None
@@ -102,9 +103,9 @@ def version_of(hello: messages.ServerHello) -> str | None:
 
 
 def key_exchange_of(hello: messages.ServerHello, *, resumed: bool = False) -> KeyExchange | None:
-    """How the two sides come to one secret; None where that cannot be told.
+    """Return the kind of key exchange; None if it is unknown.
 
-    In TLS 1.2 the cipher suite says so, unless a session is `resumed`.
+    In TLS 1.2 the cipher suite determines it, unless a session is `resumed`.
     """
     if (version_of(hello) or "TLSv1.3").startswith("TLSv1.3"):
         if ExtensionType.KEY_SHARE in hello.extensions:
@@ -114,7 +115,7 @@ def key_exchange_of(hello: messages.ServerHello, *, resumed: bool = False) -> Ke
 
 
 def key_exchange_by_suite(cipher_suite: str) -> KeyExchange | None:
-    """How a cipher suite of TLS 1.2 has the two come to one secret; None where it is not known."""
+    """Return the kind of key exchange of a cipher suite of TLS 1.2; None if it is unknown."""
     if cipher_suite.startswith("TLS_RSA_WITH_"):
         return "transport"
     if cipher_suite.startswith("TLS_PSK_WITH_"):
@@ -125,7 +126,7 @@ def key_exchange_by_suite(cipher_suite: str) -> KeyExchange | None:
 
 
 def client_shares_of(hello: messages.ClientHello) -> tuple[Share, ...]:
-    """The public values in a ClientHello, without those of reserved groups (RFC 8701)."""
+    """Return the public values in a ClientHello, without those of reserved groups (RFC 8701)."""
     data = hello.extensions.get(ExtensionType.KEY_SHARE)
     try:
         entries = extensions.read_key_share_client_hello(data) if data is not None else ()
@@ -136,7 +137,7 @@ def client_shares_of(hello: messages.ClientHello) -> tuple[Share, ...]:
 
 
 def server_share_of(message: messages.ServerHello | messages12.ServerKeyExchange) -> Share | None:
-    """The public value in a ServerHello, or in TLS 1.2 in a ServerKeyExchange."""
+    """Return the public value in a ServerHello, or in TLS 1.2 in a ServerKeyExchange."""
     if isinstance(message, messages12.ServerKeyExchange):
         return Share(group_name(message.group), len(message.point))
     data = message.extensions.get(ExtensionType.KEY_SHARE)
@@ -150,7 +151,7 @@ def server_share_of(message: messages.ServerHello | messages12.ServerKeyExchange
 
 
 def encrypted_secret_size_of(message: messages12.ClientKeyExchange) -> int | None:
-    """How many bytes the encrypted secret has in a ClientKeyExchange of RSA or RSA_PSK."""
+    """Return the size of the encrypted secret in a ClientKeyExchange of RSA or RSA_PSK."""
     content = message.exchange_keys
     identity = 2 + int.from_bytes(content[:2], "big")
     for each in (content, content[identity:]):
@@ -162,9 +163,9 @@ def encrypted_secret_size_of(message: messages12.ClientKeyExchange) -> int | Non
 
 
 def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
-    """The certificates in a message, as DER; None where there are none to be read.
+    """Return the certificates in a message, as DER; None if it has no readable ones.
 
-    A Certificate of either version is read, also if it came compressed (RFC 8879).
+    A Certificate of either version is read, also a compressed one (RFC 8879).
     """
     if isinstance(message, messages12.Certificate12):
         return (message.raw_public_key,) if message.raw_public_key else message.certificate_list
@@ -176,7 +177,7 @@ def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
 
 
 def chain_in(raw: bytes, epoch: str) -> tuple[bytes, ...]:
-    """The same of a message as it was recorded in an epoch; none where it cannot be read."""
+    """Return the certificates in a recorded message; none if it cannot be read."""
     if not raw:
         return ()
     try:
@@ -186,10 +187,12 @@ def chain_in(raw: bytes, epoch: str) -> tuple[bytes, ...]:
 
 
 def certificate_within_message(message: AnyMessage | None) -> messages.Certificate | None:
-    """The Certificate in a CompressedCertificate (RFC 8879); None where it cannot be unpacked."""
+    """Return the Certificate in a CompressedCertificate (RFC 8879); None if it cannot be
+    decompressed.
+    """
     if not isinstance(message, messages.CompressedCertificate):
         return None
-    # What was refused is recorded, too, and must not be inflated now.
+    # Refused messages are recorded too, and must not be decompressed now.
     if message.uncompressed_length > _MOST_INFLATED:
         return None
     for name in available_algorithms():
@@ -202,4 +205,4 @@ def certificate_within_message(message: AnyMessage | None) -> messages.Certifica
 
 
 _MOST_INFLATED = 2**17
-"""Bytes: as much as `Limits.max_certificate_bytes` allows unless it is changed."""
+"""In bytes: the default of `Limits.max_certificate_bytes`."""

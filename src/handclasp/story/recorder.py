@@ -1,6 +1,6 @@
-"""A recorder whose trace people can look at: as a page, field by field, or to pass on.
+"""The recorder with output for people: a page, the fields of messages, a redacted copy.
 
-It stands above `trace`, so that what the engine feeds need not know how it is told.
+It is above `trace`: what connections feed does not depend on how it is shown.
 """
 
 from __future__ import annotations
@@ -22,48 +22,53 @@ else:
 
 
 class Recorder(EventRecorder):
-    """Records one connection: give it as `trace=` to whatever opens one.
+    """A `Trace` that records one connection: the `trace=` of the call that opens it.
 
-    Handshake messages are kept whole. Of records their sizes are kept, and what sealing and opening
-    them cost. Of the first protected record of each direction that holds handshake messages both
-    forms are kept, as it was on the wire and what was inside, to look at one beside the other; of
-    one that could not be opened, what was on the wire.
-    Application data are not kept, in neither form, unless secrets are: then those of the first
-    record of each direction.
+    Handshake messages are kept whole. For records, the sizes are kept, and the time that sealing
+    and opening took. For the first protected record with handshake messages in each direction, the
+    bytes on the wire and the content are kept, to compare them; if it could not be opened, only the
+    former. Application data are not kept in either form, unless secrets are: then those of the
+    first record in each direction.
+
+    >>> recorder = Recorder()
+    >>> handclasp.connect("example.com", 443, trace=recorder).close()
+    >>> recorder.save_html("handshake.html", "example.com")
+    >>> recorder.events[0].role
+    'client'
 
     Args:
-        record_secrets: also keep the connection's secrets, and that first record of application
-            data. Whoever has such a trace can read and forge the conversation.
-        record_wire: also keep the bytes of the transport as they were, application data and all,
-            so that `to_pcapng` can make a capture of them.
-        clock: nanoseconds from anywhere that never goes back.
-        wall_clock: nanoseconds since 1970 (UTC), asked once.
-        limit: the most events to keep; what comes later is counted in `dropped`, so that a long
-            conversation does not grow without end.
-        wire_limit: the most bytes of the transport to keep; from the piece on that does not fit
-            in, none is kept and each counts as dropped.
+        record_secrets: also keep the connection's secrets, and the first record of application
+            data. Anybody with such a trace can read and forge the data of the connection.
+        record_wire: also keep all bytes of the transport, including application data, so that
+            `to_pcapng` can make a capture of them.
+        clock: returns nanoseconds from any start, which never decrease.
+        wall_clock: returns nanoseconds since 1970 (UTC); it is called once.
+        limit: the largest number of events to keep, which bounds the memory of long connections;
+            later ones are counted in `dropped`.
+        wire_limit: the largest number of bytes of the transport to keep; the first piece that
+            exceeds it and all later ones are dropped and counted.
 
     Raises:
         ConfigurationError: a switch that is neither True nor False, a clock that cannot be called
             or does not give a whole number, or a limit that is none or negative.
 
     Attributes:
-        events: what was noted, in order.
-        dropped: how many events came after `limit`.
-        began_at_ns: when the recorder was made, in nanoseconds since 1970 (UTC); events count
-            from there.
+        events: the recorded events, in order.
+        dropped: the number of events beyond `limit`.
+        began_at_ns: the time of its creation, in nanoseconds since 1970 (UTC); the times of events
+            are relative to it.
     """
 
     def to_json(self, *, fields: bool = False) -> str:
-        """All of it as one JSON object, bytes in hexadecimal; docs/trace-format.md describes it.
+        """Return the trace as one JSON object, bytes in hexadecimal; see docs/trace-format.md.
 
         Args:
-            fields: beside each message, also the tree of its fields, each with its bytes, its
-                value in words and its section of an RFC. Reading back does not need it.
+            fields: also include the tree of fields of each message, each with its bytes, its value
+                in words and its section of an RFC. `from_json` does not need it.
         """
         if not fields:
             return super().to_json()
-        # Whoever only records need not wait for it to be imported.
+        # Programs that only record do not import this.
         from handclasp.story.facts import facts_of
         from handclasp.story.fields import fields_of
 
@@ -82,21 +87,21 @@ class Recorder(EventRecorder):
         explanation: Mapping[str, Any] | None = None,
         earlier: Recorder | None = None,
     ) -> str:
-        """All of it as one HTML page to look at, which needs no network and no other file.
+        """Return the trace as one HTML page, which needs no network and no other file.
 
         Args:
-            title: what to call it, such as the host's name.
-            describe: what to say of a certificate, given as DER:
+            title: the title, such as the host's name.
+            describe: returns the description of a certificate in DER:
                 `handclasp.certificates.describe_certificate`, or a function of that form; without
-                it only their sizes are told.
+                it, only sizes are shown.
             explanation: every rule of the decision on the peer's certificates, in the form that
                 `handclasp.certificates.Explanation.to_json` gives.
-            earlier: another connection between the same two, to lay the secrets side by side.
+            earlier: another connection between the same two, to compare the secrets.
 
         Raises:
-            ConfigurationError: jinja2 is not installed; it comes with `handclasp[tools]`.
+            ConfigurationError: jinja2 is not installed; `handclasp[tools]` installs it.
         """
-        # Whoever only records need not wait for it to be imported, nor have jinja2.
+        # Programs that only record neither import this nor need jinja2.
         from handclasp.story.page import page_of
 
         before = earlier.events if earlier is not None else None
@@ -121,11 +126,11 @@ class Recorder(EventRecorder):
         write_private(path, page.encode())
 
     def redacted(self, *, names: bool = False, addresses: bool = False) -> Recorder:
-        """Another recorder, with what may be passed on.
+        """Return another recorder, without private content.
 
-        The values of all secrets are gone, and all application data; with `names` also server
-        names, certificates and what they could be guessed from, and with `addresses` the IP
-        addresses. `handclasp.story.redact` says exactly what.
+        All secrets and application data are removed; with `names` also server names, certificates
+        and values from which they could be guessed, and with `addresses` the IP addresses.
+        `handclasp.story.redact` has the details.
         """
         from handclasp.story.redact import redacted
 

@@ -1,8 +1,8 @@
-"""A trace without what is not to be passed on: secrets always, names and addresses by choice.
+"""Traces that can be passed on: without secrets, and by choice without names and addresses.
 
-What is taken out is blanked and keeps its size, so that the rest stays as it was: the messages are
-still read, and every byte of them still has its field. Sizes can tell, too: whoever must hide even
-which of a few servers was spoken to should not pass on a trace.
+Removed values are overwritten and keep their size, so that the messages can still be read, and
+every byte still has its field. Sizes also reveal something: if even the choice between a few
+servers must stay hidden, do not pass on a trace.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ from handclasp.wire.records import HEADER_SIZE
 def redacted(
     events: Sequence[TraceEvent], *, names: bool = False, addresses: bool = False
 ) -> list[TraceEvent]:
-    """The events without secrets: without the values of keys, and without application data.
+    """Return the events without secrets: without the values of keys and application data.
 
     Args:
-        names: also without whatever names a side: server names, certificates and what comes with
-            them, the names of authorities and of pre-shared keys, tickets, and what they could be
-            guessed from (signatures and hashes of the conversation). The bytes of the transport
-            go with them.
-        addresses: also without IP addresses, in the transport's place and in that of a server
-            name; those in certificates are names.
+        names: also remove everything that names a side: server names, certificates and their
+            evidence, the names of authorities and of pre-shared keys, tickets, and values from
+            which they could be guessed (signatures, hashes of the transcript), as well as the bytes
+            of the transport.
+        addresses: also remove IP addresses, of the transport and as server names; those in
+            certificates are names.
     """
     labels = _Labels(events) if names else None
     kept = [without for event in events if (without := _without_secrets(event)) is not None]
@@ -78,7 +78,7 @@ def _without_secrets(event: TraceEvent) -> TraceEvent | None:
         case RecordSeen(content_type=ContentType.APPLICATION_DATA):
             return replace(event, wire=b"", content=b"")
         case BytesRefused():
-            # Enough to see what it is; what follows may be a request with a password in it.
+            # Enough to recognize the protocol; the rest may be a request with a password.
             return replace(event, data=event.data[:HEADER_SIZE])
         case _:
             return event
@@ -95,7 +95,7 @@ def _without_names(
         case RecordSeen():
             return replace(event, wire=b"", content=b"")
         case KeyStep():
-            # A hash of all that was said tells whether a guessed name is the right one.
+            # A hash of the transcript confirms a guessed name.
             return replace(event, context=b"")
         case DecisionTaken(what="credentials"):
             return _relabelled(event, labels)
@@ -127,14 +127,14 @@ def _without_addresses(event: TraceEvent) -> TraceEvent:
 
 
 def _in_general(failed: Failed) -> Failed:
-    """What the catalogue says of such a failure, without the particulars of this one."""
+    """Return the catalogue's text for such a failure, without the details of this one."""
     number = next((each for each in range(256) if alert_name(each) == failed.alert), None)
     if failed.origin == "peer" and number is not None:
         told = PeerAlertError(number)
         return replace(failed, message=told.message, explanation=told.explanation, fix=told.fix)
     fix = failed.fix
     if is_of_certificates(failed.fault):
-        with suppress(KeyError):  # A fault of another version of this library.
+        with suppress(KeyError):  # The fault belongs to another version of this library.
             fix = Fault[failed.fault].fix
     return replace(failed, message=failed.explanation, fix=fix)
 
@@ -148,7 +148,7 @@ _KEPT = {
     "ec_point_format_list", "ke_modes", "certificate_types", "PskBinderEntry", "ticket_nonce",
     "renegotiated_connection",
 }  # fmt: skip
-"""What may stay of all that is no number: the rest names somebody, or is not known here."""
+"""The fields, besides numbers, that are kept: the others name somebody, or are unknown."""
 
 _KEPT_BY_ITSELF = {"random", "verify_data"}
 _LONGEST_NUMBER = 4
@@ -157,7 +157,7 @@ _LONGEST_NUMBER = 4
 def _blanked(event: MessageSeen, key_exchange: KeyExchange | None) -> bytes:
     raw = event.raw
     if message_of(event) is None and server_form(raw) is None:
-        # What does not follow its definition can hold anything anywhere.
+        # A malformed message can hold anything anywhere.
         return raw[:MESSAGE_HEADER_SIZE] + bytes(max(len(raw) - MESSAGE_HEADER_SIZE, 0))
     blanked = bytearray(raw)
     for field, owner in _leaves(fields_of(raw, event.epoch, key_exchange), ""):
@@ -186,7 +186,7 @@ def _blank(data: bytes, owner: str) -> bytes:
 
 
 def _masked(name: str | None) -> str | None:
-    """A name of the same shape, as in the messages."""
+    """Return a name of the same shape, as in the messages."""
     return re.sub(r"[^.]", "x", name) if name is not None else None
 
 
@@ -213,11 +213,13 @@ def _nameless(info: ConnectionInfo) -> ConnectionInfo:
 
 
 _MOST_REASONS = 64
-"""Different reasons that are read for names; this library gives a handful in one trace."""
+"""The number of different reasons that are searched for names; this library gives a handful in one
+trace.
+"""
 
 
 class _Labels:
-    """Another name for each certificate that a decision speaks of; its kind of key stays."""
+    """Labels for the certificates in decisions, which keep the kind of key."""
 
     def __init__(self, events: Sequence[TraceEvent]) -> None:
         self._labels: dict[str, str] = {}
@@ -225,11 +227,11 @@ class _Labels:
         for event in events:
             if isinstance(event, DecisionTaken) and event.what == "credentials":
                 chosen = (event.chosen,) if event.chosen is not None else ()
-                # A trace that somebody made up may refuse what was never offered.
+                # A forged trace may refuse what was never offered.
                 refused = [each.name for each in event.refused]
                 for name in (*event.offered, *event.acceptable, *chosen, *refused):
                     self._add(name)
-        # Longer names first: one may be the beginning of another.
+        # Longer names come first: one may be the beginning of another.
         self._longest_first = sorted(self._labels, key=len, reverse=True)
 
     def _add(self, name: str) -> None:
@@ -240,14 +242,14 @@ class _Labels:
         return self._labels[name]
 
     def of_all(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The labels of these names."""
+        """Return the labels of these names."""
         return tuple([self._labels[name] for name in names])
 
     def in_words(self, text: str) -> str:
-        """A reason, with labels for the names in it.
+        """Return a reason, with labels for the names in it.
 
-        Each is looked through for every name, so a trace that somebody made up of thousands of
-        both gets no more than so many reasons told.
+        Each reason is searched for every name, so the number of reasons is bounded: a forged trace
+        may have thousands of both.
         """
         told = self._texts.get(text)
         if told is None:
@@ -284,5 +286,5 @@ def _is_address(name: str | None) -> bool:
 
 
 def _documentation_address(address: str, number: int) -> str:
-    """One that stands for any (RFC 5737, RFC 3849)."""
+    """Return an address for documentation (RFC 5737, RFC 3849)."""
     return f"2001:db8::{number}" if ":" in address else f"192.0.2.{number}"

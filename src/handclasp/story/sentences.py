@@ -1,4 +1,4 @@
-"""One plain sentence on each message and alert, as the end that sends it might say it."""
+"""One plain sentence about each message and alert, as its sender might say it."""
 
 from __future__ import annotations
 
@@ -34,25 +34,27 @@ from handclasp.wire.raw_keys import is_raw_public_key
 
 
 class Told(NamedTuple):
-    """Its name, and one plain sentence on it."""
+    """The name of an event, and one plain sentence about it."""
 
     name: str
     sentence: str
 
 
 def told(event: Drawn, facts: Facts) -> Told:
-    """An event of the story in words."""
+    """Return an event of the diagram in words."""
     sender = sender_of(event, facts.role)
     if isinstance(event, BytesMissing):
         plural = "" if event.size == 1 else "s"
         return Told(
             f"{event.size:,} byte{plural} missing",
-            f"So much of what the {sender} said is not in the capture.",
+            f"These bytes of the {sender} are not in the capture.",
         )
     if isinstance(event, AlertSeen):
         return Told(f"Alert: {alert_name(event.description)}", _alert_story(event, sender, facts))
     if isinstance(event, RecordSeen):
-        return Told("ChangeCipherSpec", f"All that the {sender} sends from here on is encrypted.")
+        return Told(
+            "ChangeCipherSpec", f"Everything that the {sender} sends after this is encrypted."
+        )
     message = message_of(event)
     name = handshake_type_name(event.message_type)
     if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
@@ -63,23 +65,23 @@ def told(event: Drawn, facts: Facts) -> Told:
 
 
 def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
-    """One plain sentence on what a message says.
+    """Return one plain sentence about a message.
 
     Args:
-        message: None where it could not be read.
+        message: None if it could not be read.
         sender: "client" or "server".
-        facts: of the handshake that it belongs to.
+        facts: the facts of its handshake.
     """
     try:
         if isinstance(message, messages12.Message12):
             return _story_of_tls12(message, sender, facts)
         return _story_of(message, sender, facts)
     except ProtocolError:
-        return f"The {sender} sends something that does not follow its definition."
+        return f"The {sender} sends a malformed message."
 
 
 def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
-    """One sentence on a message that is not read: broken, or in a form that is not known here."""
+    """Return one sentence about a message that cannot be read: malformed, or of an unknown form."""
     if event.message_type == HandshakeType.SERVER_HELLO and event.raw[4:5] == b"\x7f":
         version = version_name(int.from_bytes(event.raw[4:6], "big"))
         return f"We take {version}, in which a ServerHello has another form."
@@ -87,10 +89,10 @@ def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
         form = server_form(event.raw)
         if form is not None:
             return form[0].story
-        return "The server's part of the key exchange, in a form that is not read here."
+        return "The server's part of the key exchange, in an unknown form."
     if event.message_type not in _READ_IN_ALL or not _is_ours(facts.version):
-        return f"The {sender} sends something in a form that is not read here."
-    return f"The {sender} sends something that does not follow its definition."
+        return f"The {sender} sends a message of an unknown form."
+    return f"The {sender} sends a malformed message."
 
 
 _READ_IN_ALL = frozenset(HandshakeType)
@@ -101,13 +103,15 @@ def _is_ours(version: str | None) -> bool:
 
 
 def _alert_story(alert: AlertSeen, sender: str, facts: Facts) -> str:
-    """RFC 8446 6: the level says nothing there; before it, a warning may be passed over."""
+    """Return one sentence about an alert. In TLS 1.3 its level has no meaning (RFC 8446 section 6);
+    before it, a warning may be ignored.
+    """
     if alert.description == AlertDescription.CLOSE_NOTIFY:
         return f"Nothing more will follow from the {sender}."
     if alert.description == AlertDescription.USER_CANCELED:
-        return f"The {sender} breaks off, for no reason of TLS."
+        return f"The {sender} ends the handshake, for a reason outside TLS."
     if alert.level == AlertLevel.WARNING and facts.version == "TLSv1.2":
-        return "A warning: the two may go on."
+        return "A warning: the connection may continue."
     return "This is the end."
 
 
@@ -136,14 +140,16 @@ def _story_of(message: messages.Message | None, sender: str, facts: Facts) -> st
                 "been changed on the way, it would show here."
             )
         case messages.NewSessionTicket():
-            return "A ticket with which the client can come back without starting all over."
+            return (
+                "A ticket with which the client can resume the session without starting all over."
+            )
         case messages.KeyUpdate():
             also = ", and asks the other side to do the same" if message.request_update else ""
-            return f"The {sender} goes over to fresh keys{also}."
+            return f"The {sender} switches to fresh keys{also}."
         case messages.EndOfEarlyData():
             return "The client's early data ends here."
         case None:
-            return f"The {sender} sends something that does not follow its definition."
+            return f"The {sender} sends a malformed message."
 
 
 def _story_of_tls12(message: messages12.Message12, sender: str, facts: Facts) -> str:
@@ -164,25 +170,27 @@ def _story_of_tls12(message: messages12.Message12, sender: str, facts: Facts) ->
         case messages12.CertificateRequest12():
             return "The server asks who the client is: it wants to see a certificate, too."
         case messages12.ServerHelloDone():
-            return "The server has said all that it has to say so far."
+            return "The server has sent all its messages of this flight."
         case messages12.ClientKeyExchange():
             return _client_key_exchange_story(message, facts)
         case messages12.NewSessionTicket12():
-            return "A ticket with which the client can come back without starting all over."
+            return (
+                "A ticket with which the client can resume the session without starting all over."
+            )
         case messages12.HelloRequest():
-            return "The server would like to shake hands anew; the client need not."
+            return "The server asks for a new handshake; the client may refuse."
 
 
 def _client_key_exchange_story(message: messages12.ClientKeyExchange, facts: Facts) -> str:
     if client_fields(message.exchange_keys, facts.key_exchange) is None:
-        return "The client sends its part of the secret, in a way that cannot be read here."
+        return "The client sends its part of the secret, in an unknown form."
     size = facts.encrypted_secret_size
     if facts.key_exchange == "psk":
-        return "Which of the keys that both have from before I go by. Nothing of it is sent."
+        return "The identity of the pre-shared key that I use. Nothing of the key is sent."
     if size is not None and facts.key_exchange == "psk transport":
         return (
             "A part of the secret, which I made alone, encrypted to the public key in the "
-            f"certificate: {size:,} bytes. The other part is the key that both have from before."
+            f"certificate: {size:,} bytes. The other part is the pre-shared key."
         )
     if size is not None:
         return (
@@ -193,14 +201,14 @@ def _client_key_exchange_story(message: messages12.ClientKeyExchange, facts: Fac
         return f"My half of the secret: {facts.client_shares[0]}; both sides can now work it out."
     if facts.key_exchange == "agreement":
         return "My public half of the secret; both sides can now work it out."
-    return "The client sends its part of the secret, in a way that cannot be read here."
+    return "The client sends its part of the secret, in an unknown form."
 
 
 def _hello_story(hello: messages.ClientHello) -> str:
     name = hello.extensions.get(ExtensionType.SERVER_NAME)
     host = extensions.read_server_name(name) if name is not None else None
     shares = " and ".join(map(str, client_shares_of(hello)))
-    # Some numbers are no suites but signals, and others mean nothing at all.
+    # Some numbers are signals, not suites, and others are reserved.
     suites = [
         suite
         for suite in map(cipher_suite_name, hello.cipher_suites)
@@ -211,7 +219,7 @@ def _hello_story(hello: messages.ClientHello) -> str:
         f"suite{'s' if len(suites) != 1 else ''}"
     )
     if ExtensionType.KEY_SHARE not in hello.extensions:
-        told += "."  # TLS 1.2 comes to that later, and a pre-shared key may go alone.
+        told += "."  # TLS 1.2 has no shares in the hello, and a pre-shared key may be used alone.
     elif shares:
         one = len(client_shares_of(hello)) == 1
         half = "is my public half" if one else "are my public halves"
@@ -222,7 +230,7 @@ def _hello_story(hello: messages.ClientHello) -> str:
 
 
 def _earlier_story(hello: messages.ClientHello) -> str:
-    """What a client brings from before, which the server may take or not."""
+    """Return the part on the client's earlier key, which the server may accept or not."""
     told = ""
     if ExtensionType.PRE_SHARED_KEY in hello.extensions:
         told = " And I have a key that you may know from before."
@@ -230,8 +238,8 @@ def _earlier_story(hello: messages.ClientHello) -> str:
         told = " And I have a ticket from an earlier session."
     if ExtensionType.EARLY_DATA in hello.extensions:
         told += (
-            " My first words follow at once, under that key (0-RTT): whoever records them can "
-            "send them again."
+            " My first data follow at once, under that key (0-RTT): anybody who records them "
+            "can send them again."
         )
     return told
 
@@ -247,10 +255,10 @@ def _answer_story(hello: messages.ServerHello, facts: Facts) -> str:
     if version == "TLSv1.2":
         resumed = facts.key_exchange == "session"
         return f"We take TLS 1.2 and {suite}" + (
-            ", and go on with the secret of our earlier session." if resumed else "."
+            ", and continue with the secret of our earlier session." if resumed else "."
         )
     if version is None or not version.startswith("TLSv1.3"):
-        return f"We take {version or 'a version that is not known here'} and {suite}."
+        return f"We take {version or 'an unknown version'} and {suite}."
     answer = f"We take {suite}" if version == "TLSv1.3" else f"We take {version} and {suite}"
     if ExtensionType.PRE_SHARED_KEY in hello.extensions:
         answer += " and the key that you brought"
@@ -265,12 +273,12 @@ def _extensions_story(message: messages.EncryptedExtensions, facts: Facts) -> st
         protocol = extensions.read_alpn(data)[0].decode("ascii", "backslashreplace")
         told = f"we shall speak {protocol}"
     elif set(message.extensions) - {ExtensionType.EARLY_DATA}:
-        told = "the rest of what is settled"
+        told = "the other parameters"
     else:
-        told = "there is nothing else to settle"
+        told = "there are no other parameters"
     if ExtensionType.EARLY_DATA in message.extensions:
         told += "; and we take your early data"
-    # With early data, the client's came before.
+    # With early data, the client's encrypted data came first.
     whose = "The" if facts.early_data == "none" else "The server's"
     return f"{whose} first encrypted words: {told}."
 
@@ -281,7 +289,7 @@ def _certificate_story(
 ) -> str:
     chain = certificates_of(message)
     if chain is None:
-        return f"The {sender} shows who it is, in a way that cannot be read here."
+        return f"The {sender} shows who it is, in an unknown form."
     if not chain:
         return f"The {sender} shows no certificate."
     if is_raw_public_key(chain[0]):

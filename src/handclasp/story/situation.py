@@ -1,4 +1,11 @@
-"""What the side that recorded knew when it failed, read from its messages."""
+"""The facts that the recording side knew at the failure, read from its messages.
+
+>>> from handclasp.story.situation import situation_of
+>>> recorder = Recorder()
+>>> handclasp.connect("example.com", 443, trace=recorder).close()
+>>> situation_of(recorder.events).role
+'client'
+"""
 
 from __future__ import annotations
 
@@ -28,7 +35,7 @@ from handclasp.wire.iana import (
 
 
 def situation_of(events: Sequence[TraceEvent]) -> Situation:
-    """What the side that recorded knew at the end, read from the messages."""
+    """Return the facts that the recording side knew at the end, read from the messages."""
     role = role_of(events)
     hello = _last_hello(events)
     answer = _answer(events)
@@ -62,7 +69,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
 
 
 def _has_declined(events: Sequence[TraceEvent]) -> bool:
-    """Whether this side was asked for a renegotiation, and said no."""
+    """Return whether this side refused a renegotiation."""
     return any(
         isinstance(event, AlertSeen)
         and event.direction == "sent"
@@ -76,9 +83,9 @@ def _has_external_key(
     answer: messages.ServerHello | None,
     events: Sequence[TraceEvent],
 ) -> bool:
-    """Whether the keys come from one that both were given, or one is offered in a last hello.
+    """Return whether an external pre-shared key is in use, or is offered in the last hello.
 
-    RFC 8446 4.2.11: an age of 0 is that of a key which is no ticket's.
+    RFC 8446 section 4.2.11: a key that belongs to no ticket has the age 0.
     """
     settled = next((event for event in events if isinstance(event, HandshakeResult)), None)
     if settled is not None and settled.info.psk_identity is not None:
@@ -98,7 +105,7 @@ def _has_external_key(
 
 @dataclass(slots=True)
 class _Offer:
-    """What a ClientHello holds, by name."""
+    """The content of a ClientHello, by name."""
 
     versions: tuple[str, ...] = ()
     cipher_suites: tuple[str, ...] = ()
@@ -163,7 +170,7 @@ def _extension_value(kind: ExtensionType, data: bytes) -> tuple[str, ...] | str 
 
 
 def _printable(name: bytes) -> str:
-    """A name that somebody made up, which must not reach a terminal as it is."""
+    """Return a peer's name, escaped: it must not reach a terminal as it is."""
     return "".join(chr(octet) if 32 <= octet < 127 else f"\\x{octet:02x}" for octet in name)
 
 
@@ -176,13 +183,13 @@ def _certificate(events: Sequence[TraceEvent]) -> ClientAuthStatus:
             if event.message_type == HandshakeType.CERTIFICATE:
                 return "shown" if len(event.raw) > _EMPTY_CERTIFICATE else "withheld"
         elif isinstance(event, RecordSeen) and event.direction == "sent":
-            # In a capture without the keys, nobody sees what is in it.
+            # In a capture without keys, its content is hidden.
             is_hidden = is_hidden or (event.epoch == "handshake" and event.content_size is None)
     return "shown" if is_hidden else "unasked"
 
 
 def _is_stapled(events: Sequence[TraceEvent]) -> bool | None:
-    """Whether this side has sent an OCSP response; None where that cannot be told."""
+    """Return whether this side has sent an OCSP response; None if that is unknown."""
     found: bool | None = None
     for event in events:
         if not isinstance(event, MessageSeen) or event.direction != "sent":
@@ -195,7 +202,7 @@ def _is_stapled(events: Sequence[TraceEvent]) -> bool | None:
                 message = certificate_within_message(message)
             if message is None:
                 return None
-            # In TLS 1.2 it would be a message of its own.
+            # In TLS 1.2 it is a message of its own.
             entries = message.certificate_list if isinstance(message, messages.Certificate) else ()
             found = any(ExtensionType.STATUS_REQUEST in entry.extensions for entry in entries)
     return found
@@ -213,9 +220,9 @@ def _chain_shown(events: Sequence[TraceEvent]) -> tuple[bytes, ...]:
 
 
 CERTIFICATE_MESSAGES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
-"""Of TLS 1.2 and 1.3, compressed or not."""
+"""The Certificate messages of TLS 1.2 and 1.3, compressed or not."""
 _EMPTY_CERTIFICATE = 8
-"""Bytes of a Certificate message without a certificate, at most."""
+"""The largest size in bytes of a Certificate message without certificates."""
 
 
 def _last_hello(events: Sequence[TraceEvent]) -> messages.ClientHello | None:

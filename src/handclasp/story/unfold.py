@@ -1,6 +1,6 @@
-"""What is behind a story, as lines of plain text: the fields of a message, choices, keys and costs.
+"""The details of a handshake as lines of text: fields, choices, keys and costs.
 
-All of it comes from the trace alone, and every line is ASCII and no longer than asked for.
+They come from the trace alone, and every line is ASCII and fits the width.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def field_lines(
     with_bytes: bool = False,
     key_exchange: KeyExchange | None = None,
 ) -> Iterator[str]:
-    """The fields of a handshake message, one below the other.
+    """Yield the fields of a handshake message, a line for each.
 
     Args:
-        raw, epoch: as a recorder keeps them.
-        width: columns at most.
-        with_bytes: also where each field begins, and its bytes in hexadecimal.
+        raw, epoch: those of the recorded message.
+        width: the largest number of columns.
+        with_bytes: also give the offset of each field, and its bytes in hexadecimal.
         key_exchange: as for `fields_of`.
     """
     tree = fields_of(raw, epoch, key_exchange)
@@ -40,7 +40,7 @@ def field_lines(
 
 
 def decision_lines(events: Sequence[TraceEvent], width: int) -> Iterator[str]:
-    """Every choice: what came out and why, and why not the others."""
+    """Yield every choice with its reason, and the reasons against the others."""
     for event in events:
         if not isinstance(event, DecisionTaken) or not (event.offered or event.chosen):
             continue
@@ -51,7 +51,7 @@ def decision_lines(events: Sequence[TraceEvent], width: int) -> Iterator[str]:
 
 
 def key_lines(events: Sequence[TraceEvent], width: int) -> Iterator[str]:
-    """Every step of the key schedule, with its value where the trace has it."""
+    """Yield every step of the key schedule, with its value if the trace has it."""
     for event in events:
         if not isinstance(event, KeyStep):
             continue
@@ -65,7 +65,7 @@ def key_lines(events: Sequence[TraceEvent], width: int) -> Iterator[str]:
 
 
 def cost_lines(events: Sequence[TraceEvent], width: int) -> Iterator[str]:
-    """What public keys cost on this side, beside what records under symmetric keys did."""
+    """Yield the costs of public-key operations on this side, beside those of symmetric records."""
     total = 0
     for event in events:
         if isinstance(event, WorkDone):
@@ -83,7 +83,7 @@ def cost_lines(events: Sequence[TraceEvent], width: int) -> Iterator[str]:
 
 
 def _by_reason(event: DecisionTaken) -> Iterator[tuple[str, list[str]]]:
-    """The refused ones, those with the same reason together, in the order of the reasons."""
+    """Return the refused offers, grouped by reason, in the order of the reasons."""
     names: dict[str, list[str]] = {}
     for each in event.refused:
         names.setdefault(each.why, []).append(each.name)
@@ -104,7 +104,7 @@ def _field(field: Field, raw: bytes, indent: str, width: int, *, with_bytes: boo
 
 
 def _field_in_words(field: Field, indent: str, width: int) -> Iterator[str]:
-    """A field by its own name, and what is inside, without what only wraps it once more."""
+    """Return a field by its own name with its content, without mere wrappers."""
     inner = field
     while len(parts := _shown(inner)) == 1:
         inner = parts[0]
@@ -121,7 +121,7 @@ def _field_in_words(field: Field, indent: str, width: int) -> Iterator[str]:
 
 
 def _shown(field: Field) -> list[Field]:
-    """The parts that say anything: an extension's type is its name already."""
+    """Return the parts to show: the type of an extension is already its name."""
     return [part for part in field.parts if part.name not in _SILENT]
 
 
@@ -140,7 +140,7 @@ def _field_with_bytes(field: Field, raw: bytes, indent: str, width: int) -> Iter
         yield from _wrapped(f"{place}{field.name}: {field.value}", indent, width)
     if not field.parts:
         yield from _hex(raw[field.start : field.end], indent + _INDENT, width)
-    # Twenty suites in a row need not be twenty times the same line.
+    # Twenty suites in a row share one line.
     for name, parts in groupby(field.parts, key=lambda part: part.name):
         run = list(parts)
         if len(run) > 1 and all(not part.parts for part in run):
@@ -163,7 +163,7 @@ def _wrapped(text: str, indent: str, width: int) -> Iterable[str]:
     indent = indent[: max(0, width - 20)]
     text = _ascii(text)
     if len(indent) + len(text) <= width and text.isprintable() and text.strip() == text != "":
-        return (indent + text,)  # As nearly all fields are; wrapping takes ten times as long.
+        return (indent + text,)  # Nearly all fields are short; wrapping takes ten times as long.
     return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent + _INDENT)
 
 

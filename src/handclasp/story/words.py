@@ -1,6 +1,6 @@
-"""What stands in the fields of messages, in words.
+"""The values of the fields of messages, in words.
 
-The values are a peer's, so text of theirs has everything unprintable escaped, and is short.
+The values come from a peer, so unprintable characters in them are escaped, and long text is cut.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from handclasp.wire.messages import HELLO_RETRY_REQUEST_RANDOM
 from handclasp.wire.raw_keys import is_raw_public_key
 
 UNREAD = "not read"
-"""The name of bytes that no definition known here accounts for."""
+"""The name of bytes that belong to no known definition."""
 ELEMENTS = {
     "extensions": "Extension",
     "client_shares": "KeyShareEntry",
@@ -30,7 +30,7 @@ ELEMENTS = {
     "server_name_list": "ServerName",
     "certificate_list": "CertificateEntry",
 }
-"""The structs that vectors are made of, by the vector's name."""
+"""The structs in vectors, by the vector's name."""
 ITEMS = {
     "cipher_suites": "CipherSuite",
     "named_group_list": "NamedGroup",
@@ -38,23 +38,23 @@ ITEMS = {
     "versions": "ProtocolVersion",
     "algorithms": "CertificateCompressionAlgorithm",
 }
-"""The numbers that lists are made of, by the list's name."""
+"""The numbers in lists, by the list's name."""
 _MOST_TOLD = 4
 _LONGEST_TEXT = 100
 
 
 def field_value(noted: Noted, raw: bytes, path: Sequence[str], inside: Sequence[str]) -> str:
-    """What stands in a field, in words.
+    """Return the value of a field, in words.
 
     Args:
         raw: the message.
-        path: the names of what the field belongs to, from the message on.
-        inside: what its parts say, without lengths.
+        path: the names of the fields around it, from the message on.
+        inside: the values of its parts, without lengths.
     """
     if noted.number is not None:
         return _number_value(noted.name, noted.number, path)
     if noted.name == "Extension" and len(noted.parts) > 1:
-        return inside[1]  # The first part is the type, which is its name already.
+        return inside[1]  # The first part is the type, which is already its name.
     if not noted.parts:
         name = path[-1] if noted.name == "content" else noted.name
         return _bytes_value(name, raw[noted.start : noted.end], path)
@@ -99,7 +99,7 @@ def _text(data: bytes) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """How many there are, in words."""
+    """Return a number with its noun, in words."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 

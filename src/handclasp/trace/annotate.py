@@ -1,7 +1,7 @@
-"""A reader that notes which bytes hold which field, while the library's own codec reads.
+"""A reader that records the bytes of each field while the library's own codec reads.
 
-There is no second parser: every read of `wire` names its field, and this reader writes down the
-range of each. The value that the codec makes of it all is thrown away.
+There is no second parser: every read of `wire` names its field, and this reader records its range.
+The value that the codec returns is discarded.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from handclasp.wire.reader import Opener, Reader, Uint16s
 
 @dataclass(slots=True)
 class Noted:
-    """One field: the bytes from `start` up to `end`, and what it is made of.
+    """One field: the bytes from `start` up to `end`, and its parts.
 
     Attributes:
-        name: as the RFC has it; "length" for the length in front of a vector.
+        name: the RFC's name; "length" for the length in front of a vector.
         number: the value of a field that is a number.
-        repeats: whether the parts are the elements of one vector, whose structs look alike.
+        repeats: whether the parts are the elements of one vector, whose structs are alike.
     """
 
     name: str
@@ -32,10 +32,10 @@ class Noted:
 
 
 def opener_into(parts: list[Noted], base: int = 0) -> Opener:
-    """What opens readers that note their fields in `parts`.
+    """Return a function that opens readers, which record their fields in `parts`.
 
     Args:
-        base: where the bytes that will be read stand in the whole message.
+        base: the offset of the bytes in the whole message.
     """
 
     def opener(data: bytes, path: str, at: int = 0) -> Reader:
@@ -130,7 +130,7 @@ class _AnnotatingReader(Reader):
             return super().packed16(field)
 
     def _packed(self, field: str, size: int) -> bytes:
-        # The base reads the list in one go; each of its numbers is a field of its own.
+        # The base class reads the list at once; each of its numbers is a field of its own.
         start = self._at + self._base
         noted = len(self._into)
         packed = super()._packed(field, size)
@@ -157,7 +157,7 @@ class _AnnotatingReader(Reader):
 
     @contextmanager
     def _compound(self, name: str, *, repeats: bool = False) -> Generator[None]:
-        """What is read meanwhile is part of one field; it stays noted if the reading fails."""
+        """Record the fields read meanwhile as parts of one field, even if reading fails."""
         outer = self._into
         noted = Noted(name, self._at + self._base, self._at + self._base, repeats=repeats)
         outer.append(noted)

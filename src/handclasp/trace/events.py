@@ -1,7 +1,26 @@
-"""What a recorder notes: one frozen value per event.
+"""The events of a trace: one frozen value for each.
 
-`at_ns` is nanoseconds since the recorder was made. Names are IANA strings; numbers are those on
-the wire, so that a trace can also hold what nobody has a name for.
+`at_ns` is nanoseconds since the creation of the recorder. Names are IANA strings; numbers are those
+on the wire, so that a trace can also hold values without a name.
+
+>>> from handclasp.trace import events
+>>> recorder = Recorder()
+>>> handclasp.connect("example.com", 443, trace=recorder).close()
+>>> for event in recorder.events:
+...     match event:
+...         case events.Began(_, role, name):
+...             print(role, name)
+...         case events.HandshakeResult(_, info):
+...             print(info.version)
+client example.com
+TLSv1.3
+
+A connection begins with `Began`, and ends its handshake with `HandshakeResult` or `Failed`. Between
+them are its messages (`MessageSeen`), records (`RecordSeen`), alerts (`AlertSeen`) and keys
+(`KeysInstalled`, `KeyStep`, `SecretDerived`); what was decided (`DecisionTaken`, with each offer
+that was `Refused`), asked (`QuestionPut`, `QuestionAnswered`) and computed (`WorkDone`); and the
+transport below (`TransportSeen`, `WireSeen`, `TransportEnded`, `BytesRefused`). Only captures have
+`Observed` and `BytesMissing`. A file that holds no such trace is a `TraceFormatError`.
 """
 
 from __future__ import annotations
@@ -15,16 +34,16 @@ from handclasp.info import ConnectionInfo
 
 
 class TraceFormatError(ValueError):
-    """What should be a recorded trace is none, or one of a version that is not known here."""
+    """The input is not a recorded trace, or is one of an unknown version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The side that records is there, before anything was sent or received.
+    """The recording begins, before anything is sent or received.
 
     Attributes:
         role: "client" or "server".
-        server_name: whom the client means to reach; None on a server, and where there is no name.
+        server_name: the name that the client connects to; None on a server, or without a name.
     """
 
     at_ns: int
@@ -51,16 +70,16 @@ class RecordSeen:
     """One record on the wire (RFC 8446 section 5).
 
     Attributes:
-        epoch: whose keys protect it; "plaintext" where none do.
-        content_type: what is inside, whatever the header says; of a protected record that could
-            not be opened, what the header says.
-        size: bytes on the wire, the 5 of the header included.
-        content_size: bytes inside, without padding; None of a record that could not be opened.
-        work_ns: how long sealing or opening it took.
-        wire: the record as it was sent, header included; empty where it was not kept.
-        content: what was inside; empty where it was not kept.
+        epoch: the epoch of the keys that protect it; "plaintext" without protection.
+        content_type: the type of the content, which may differ from that in the header; for a
+            protected record that could not be opened, the type in the header.
+        size: bytes on the wire, including the 5 of the header.
+        content_size: bytes of the content, without padding; None if it could not be opened.
+        work_ns: the time of sealing or opening it.
+        wire: the record as it was sent, with its header; empty if it was not kept.
+        content: the content; empty if it was not kept.
 
-    `Recorder` says of which records the last two are kept.
+    `Recorder` documents the records of which the last two are kept.
     """
 
     at_ns: int
@@ -76,9 +95,9 @@ class RecordSeen:
 
 @dataclass(frozen=True, slots=True)
 class BytesRefused:
-    """What came first was no record of TLS: the start of it, at most 64 bytes.
+    """The first bytes received are not a TLS record: at most 64 of them.
 
-    `direction` is "sent" where the end that is told of did not speak TLS itself.
+    `direction` is "sent" in a trace of an end that did not use TLS itself.
     """
 
     at_ns: int
@@ -88,7 +107,7 @@ class BytesRefused:
 
 @dataclass(frozen=True, slots=True)
 class KeysInstalled:
-    """From here on, records of this direction are protected by the keys of `epoch`."""
+    """Later records of this direction are protected by the keys of `epoch`."""
 
     at_ns: int
     direction: str
@@ -97,7 +116,7 @@ class KeysInstalled:
 
 
 class Refused(NamedTuple):
-    """One offer that was not taken, and why not, in words."""
+    """One offer that was not chosen, and the reason in words."""
 
     name: str
     why: str
@@ -105,16 +124,17 @@ class Refused(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DecisionTaken:
-    """A choice: what one side offered, what the other accepts, what came out and why.
+    """A choice: the offers of one side, the values that the other accepts, the result and the
+    reason.
 
     Attributes:
-        what: "version", "cipher_suite", "group", "signature_scheme", "alpn", "credentials",
-            "resumption" or "early_data".
-        offered: in the order of whoever offered, each once; of very many only the first, and
-            those that could be chosen (the message that offered them has them all).
-        acceptable: in the order of whoever chose, as far as it is known here.
-        chosen: None where nothing was.
-        why: the rule that decided, in a few words.
+        what: the subject: "version", "cipher_suite", "group", "signature_scheme", "alpn",
+            "credentials", "resumption" or "early_data".
+        offered: the offers in their order, each once; of very many only the first, and those that
+            could be chosen (the message that offered them has them all).
+        acceptable: the values that the choosing side accepts, in its order, as far as it is known.
+        chosen: the result; None if nothing was chosen.
+        why: the rule, in a few words.
         refused: each other offer, with the reason.
     """
 
@@ -128,7 +148,7 @@ class DecisionTaken:
 
     @property
     def shared(self) -> tuple[str, ...]:
-        """What both sides can do, in the order in which it was offered."""
+        """The values that both sides support, in the order in which they were offered."""
         acceptable = frozenset(self.acceptable)
         return tuple(name for name in self.offered if name in acceptable)
 
@@ -140,15 +160,15 @@ class KeyStep:
     Attributes:
         operation: "key agreement", "key transport", "HKDF-Extract", "Derive-Secret",
             "HKDF-Expand-Label", "HMAC" or "PRF".
-        output: the RFC's name of what comes out, such as "client_handshake_traffic_secret".
-        inputs: the names of the secrets that go in; "0" stands for as many zeros as needed. Of
-            HKDF-Extract they are the salt and the input keying material.
-        label: as the RFC has it, such as "c hs traffic"; of a key agreement the group, or "RSA";
-            else empty.
-        context: what else goes in, and is no secret: a transcript hash, or a nonce; empty where
-            there is nothing.
-        size: bytes of the output.
-        value: the output, as a `Secret`. Only there where `record_secrets` was opted into.
+        output: the RFC's name of the output, such as "client_handshake_traffic_secret".
+        inputs: the names of the input secrets; "0" stands for as many zeros as needed. Those of
+            HKDF-Extract are the salt and the input keying material.
+        label: the RFC's label, such as "c hs traffic"; for a key agreement the group, or "RSA";
+            otherwise empty.
+        context: the other input, which is not secret: a transcript hash, or a nonce; empty if there
+            is none.
+        size: the size of the output, in bytes.
+        value: the output, as a `Secret`; empty without `record_secrets`.
     """
 
     at_ns: int
@@ -167,16 +187,16 @@ class KeyStep:
 
 @dataclass(frozen=True, slots=True)
 class WorkDone:
-    """An operation with public keys, and what it cost on this side.
+    """A public-key operation, and its time on this side.
 
     Attributes:
         operation: "key_generation", "key_agreement", "sign", "verify_signature", "verify_chain",
-            "encrypt" or "decrypt". Of a hybrid group, generation and agreement are those of both
-            halves; a server of TLS 1.3 does both at once, and its "key_agreement" is all of it
-            (of ML-KEM: the encapsulation).
-        algorithm: the group, the signature scheme, or what was judged.
-        elapsed_ns: how long it took. A signer or verifier that is awaited has none of this, for
-            most of it would be waiting: see `QuestionAnswered`.
+            "encrypt" or "decrypt". For a hybrid group, generation and agreement include both parts;
+            a server of TLS 1.3 does both at once, as "key_agreement" (with ML-KEM: the
+            encapsulation).
+        algorithm: the group, the signature scheme, or the kind of chain.
+        elapsed_ns: its time in nanoseconds. Signers and verifiers that are awaited have no such
+            event, since most of the time would be waiting: see `QuestionAnswered`.
     """
 
     at_ns: int
@@ -187,10 +207,10 @@ class WorkDone:
 
 @dataclass(frozen=True, slots=True)
 class SecretDerived:
-    """A secret by its label in a key log (RFC 9850). Only where `record_secrets` was opted into.
+    """A secret by its label in a key log (RFC 9850); reported only with `record_secrets`.
 
-    A file of such lines decrypts a capture; how the secrets come about is told by `KeyStep`. The
-    value is a `Secret`: it does not print, and an event or a recorder that has one does not pickle.
+    A file of such lines decrypts a capture; `KeyStep` has the derivations. The value is a `Secret`:
+    it is never printed, and an event or a recorder that holds one cannot be pickled.
     """
 
     at_ns: int
@@ -213,7 +233,7 @@ class AlertSeen:
 
 @dataclass(frozen=True, slots=True)
 class QuestionPut:
-    """The handshake asked the world outside, such as to sign or to verify."""
+    """The handshake asked a question of the application, such as to sign or to verify."""
 
     at_ns: int
     question: str
@@ -221,7 +241,7 @@ class QuestionPut:
 
 @dataclass(frozen=True, slots=True)
 class QuestionAnswered:
-    """The answer came, `elapsed_ns` nanoseconds after the question."""
+    """The question was answered, `elapsed_ns` nanoseconds after it was asked."""
 
     at_ns: int
     question: str
@@ -240,8 +260,8 @@ class HandshakeResult:
 class Failed:
     """The connection failed; the fields are those of `TLSError`.
 
-    `certificate` and `field` say where a fault in a certificate of the peer's shows: which of those
-    that it sent, counted from 0, and in which field of it, such as "notAfter".
+    `certificate` and `field` are the place of a fault in the peer's certificates: the index of the
+    certificate, from 0, and its field, such as "notAfter".
     """
 
     at_ns: int
@@ -258,7 +278,7 @@ class Failed:
 
     @classmethod
     def of(cls, at_ns: int, error: TLSError) -> Failed:
-        """The event that tells of an error."""
+        """Return the event for an error."""
         number, field = error.place if isinstance(error, CertificateError) else (None, "")
         return cls(
             at_ns,
@@ -277,7 +297,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class TransportSeen:
-    """The TCP connection below: IP addresses and ports of both ends, where they are known."""
+    """The TCP connection below: the IP addresses and ports of both ends, if they are known."""
 
     at_ns: int
     local_address: str
@@ -288,9 +308,9 @@ class TransportSeen:
 
 @dataclass(frozen=True, slots=True)
 class WireSeen:
-    """Bytes as the transport took or brought them, in its own pieces, records or not.
+    """Bytes that the transport sent or received, in its own pieces, whether records or not.
 
-    Only noted where `record_wire` was opted into.
+    They are reported only with `record_wire`.
     """
 
     at_ns: int
@@ -300,7 +320,7 @@ class WireSeen:
 
 @dataclass(frozen=True, slots=True)
 class TransportEnded:
-    """The transport brings (or takes) no more; `how` is "end" (FIN) or "reset" (RST)."""
+    """The transport has ended in one direction; `how` is "end" (FIN) or "reset" (RST)."""
 
     at_ns: int
     direction: str
@@ -309,7 +329,7 @@ class TransportEnded:
 
 @dataclass(frozen=True, slots=True)
 class BytesMissing:
-    """So many bytes of one direction were said here, and are not in the capture."""
+    """Bytes of one direction that are missing in the capture."""
 
     at_ns: int
     direction: str
@@ -318,13 +338,14 @@ class BytesMissing:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The trace was read from a capture: neither end recorded it, and some of it may be hidden.
+    """The trace was read from a capture: neither end recorded it, and parts of it may be hidden.
 
     Attributes:
-        outcome: "complete" (both ends were seen to finish); "seems_complete" (as far as can be
-            seen without the keys); "failed"; or "unknown", as where the capture ends.
-        telling: what came of the handshake, in a sentence or two.
-        not_seen: what could not be seen, and what it would take, in some sentences each.
+        outcome: "complete" (both ends completed the handshake); "seems_complete" (as far as it is
+            visible without the keys); "failed"; or "unknown", for example if the capture ends
+            early.
+        telling: the result of the handshake, in a sentence or two.
+        not_seen: the hidden parts, and what would reveal them, in some sentences each.
     """
 
     at_ns: int

@@ -1,4 +1,4 @@
-"""How events are written as JSON, and read back from what anybody may have written."""
+"""The JSON form of events, which is read back from untrusted input."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ _KIND_OF = {event: kind for kind, event in _KINDS.items()}
 
 
 def event_to_json(event: TraceEvent) -> dict[str, Any]:
-    """The event as JSON values: its kind under "event", bytes in hexadecimal."""
+    """Return the event as JSON values: its kind under "event", bytes in hexadecimal."""
     return {"event": _KIND_OF[type(event)], **_values_to_json(event)}
 
 
 def event_from_json(given: object) -> TraceEvent:
-    """The opposite of `event_to_json`. Raises `TraceFormatError`."""
+    """Return the event that `event_to_json` wrote; raise `TraceFormatError`."""
     if not isinstance(given, dict):
         raise TraceFormatError("An event of the trace is not a JSON object.")
     values = cast("dict[str, object]", given)
@@ -75,7 +75,7 @@ def event_from_json(given: object) -> TraceEvent:
 
 
 class _Form(NamedTuple):
-    """How the values of one annotation are written, checked and read."""
+    """The functions that write, check and read the values of one annotation."""
 
     write: Callable[[Any], Any]
     read: Callable[[Any], Any]
@@ -91,7 +91,7 @@ def _value_from_json(kind: type[Any], values: dict[str, object], where: str) -> 
     read: dict[str, Any] = {}
     for each in fields(kind):
         if each.name not in values and each.default is not MISSING:
-            continue  # It came to the format later.
+            continue  # The field was added to the format later.
         try:
             read[each.name] = _FORMS[str(each.type)].read(values[each.name])
         except KeyError:
@@ -133,7 +133,7 @@ def _exactly(wanted: type) -> Callable[[Any], Any]:
 
 
 def read_number(value: Any) -> int:
-    """A number as a trace may have it: from 0 to 2**63. Raises `TypeError` or `ValueError`."""
+    """Return a number of a trace, from 0 to 2**63; raise `TypeError` or `ValueError`."""
     number: int = _exactly(int)(value)
     if not 0 <= number <= _MOST:
         raise ValueError("out of range")
@@ -142,7 +142,7 @@ def read_number(value: Any) -> int:
 
 def _read_text(value: Any) -> str:
     text: str = _exactly(str)(value)
-    text.encode("utf-8")  # JSON can hold half a character (a lone surrogate), which no file can.
+    text.encode("utf-8")  # JSON can hold a lone surrogate, which cannot be encoded.
     return text
 
 

@@ -1,8 +1,8 @@
-"""TCP segments, made up around the bytes that a connection's transport carried.
+"""TCP segments, constructed around the bytes of a connection's transport.
 
-A TLS library does not see packets. What it saw goes into the frames that might have carried it:
-real addresses, ports and times, correct checksums and sequence numbers, one handshake of TCP in
-front, and the end that was seen. Nothing is lost, repeated or out of order.
+A TLS library does not see packets. The bytes go into frames that could have carried them: with the
+real addresses, ports and times, correct checksums and sequence numbers, a TCP handshake first, and
+the recorded end. Nothing is lost, repeated or out of order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from handclasp.trace.events import (
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One Ethernet frame; `at_ns` as in the event that it carries, `direction` likewise."""
+    """One Ethernet frame; `at_ns` and `direction` are those of the event that it carries."""
 
     at_ns: int
     direction: str
@@ -31,9 +31,9 @@ class Frame:
 
 
 def frames_of(events: Sequence[TraceEvent]) -> Iterator[Frame]:
-    """All frames of one connection; none where no byte was recorded.
+    """Yield all frames of one connection; none if no byte was recorded.
 
-    Raises `TraceFormatError` for addresses and directions that are none.
+    Raises `TraceFormatError` for invalid addresses and directions.
     """
     first = next((event for event in events if isinstance(event, WireSeen)), None)
     if first is None:
@@ -58,12 +58,12 @@ _TCP = 6
 _FIRST_SEQUENCE = {"sent": 0x10000000, "received": 0x20000000}
 _OTHER = {"sent": "received", "received": "sent"}
 _UNKNOWN = {"client": ("192.0.2.1", 49152), "server": ("192.0.2.2", 443)}
-"""Addresses that RFC 5737 keeps free for documentation."""
+"""The addresses that RFC 5737 reserves for documentation."""
 
 
 @dataclass(slots=True)
 class _End:
-    """One end of the connection: where it is, and the sequence number of its next byte."""
+    """One end of the connection: its address, and the sequence number of its next byte."""
 
     address: IPv4Address | IPv6Address
     port: int
@@ -90,7 +90,7 @@ class _Ends:
             direction: _End(
                 _address_of(address),
                 port & 0xFFFF,
-                # Locally administered, so nobody's.
+                # Locally administered addresses, which belong to no device.
                 bytes([2, 0, 0, 0, 0, number]),
                 _FIRST_SEQUENCE[direction],
             )
@@ -101,21 +101,21 @@ class _Ends:
         return cls(ends, "sent" if is_client else "received")
 
     def greet(self, at_ns: int) -> Iterator[Frame]:
-        """The handshake of TCP (RFC 9293 section 3.5)."""
+        """Yield the handshake of TCP (RFC 9293 section 3.5)."""
         answerer = _OTHER[self.opener]
         yield self._segment(at_ns, self.opener, _SYN)
         yield self._segment(at_ns, answerer, _SYN | _ACK)
         yield self._segment(at_ns, self.opener, _ACK)
 
     def carry(self, event: WireSeen) -> Iterator[Frame]:
-        """The bytes, in as many segments as they need."""
+        """Yield the bytes, in as many segments as they need."""
         size = self._most_in_a_segment
         for start in range(0, len(event.raw), size):
             data = event.raw[start : start + size]
             yield self._segment(event.at_ns, event.direction, _PSH | _ACK, data)
 
     def finish(self, event: TransportEnded) -> Frame:
-        """The end, as it was seen."""
+        """Yield the recorded end."""
         flag = _RST if event.how == "reset" else _FIN
         return self._segment(event.at_ns, event.direction, flag | _ACK)
 
@@ -167,7 +167,7 @@ def _ipv4_header(sender: _End, receiver: _End, size: int, number: int) -> bytes:
 
 
 def _pseudo_header(sender: _End, receiver: _End, size: int) -> bytes:
-    """What a checksum of TCP covers of the layer below (RFC 9293 section 3.1)."""
+    """Return the pseudo-header, which the checksum of TCP covers (RFC 9293 section 3.1)."""
     addresses = sender.address.packed + receiver.address.packed
     if sender.address.version == 4:
         return addresses + struct.pack("!BBH", 0, _TCP, size)
@@ -175,7 +175,7 @@ def _pseudo_header(sender: _End, receiver: _End, size: int) -> bytes:
 
 
 def _checksum(data: bytes) -> int:
-    """The Internet's (RFC 1071)."""
+    """Return the Internet checksum (RFC 1071)."""
     if len(data) % 2:
         data += b"\x00"
     total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
@@ -189,6 +189,6 @@ def _address_of(text: str) -> IPv4Address | IPv6Address:
         address = ip_address(text)
     except ValueError:
         raise TraceFormatError("The trace has an address that is none of IP.") from None
-    # How a server that listens on both sees its clients.
+    # A server that listens on both IP versions sees its clients in this form.
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address

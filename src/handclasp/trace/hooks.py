@@ -1,7 +1,14 @@
-"""Where tracing stands: the calls that the choke points make on a trace, if there is one.
+"""The interface of tracing: the calls on a trace, if there is one, at a few choke points.
 
-A leaf, so that the record layer and the handshakes can name the type without importing the
-recorder. Off, each choke point costs one `is not None`.
+It imports nothing, so that the record layer and the handshakes can name the type without importing
+the recorder. Without a trace, each choke point costs one `is not None`.
+
+>>> from handclasp.trace.hooks import check_trace
+>>> check_trace(Recorder())
+>>> check_trace(print)
+Traceback (most recent call last):
+    ...
+handclasp.errors.ConfigurationError: trace must be a Recorder, ...
 """
 
 from __future__ import annotations
@@ -18,19 +25,21 @@ Address = tuple[str, int]
 
 
 class Trace(Protocol):
-    """What a recorder must be able to note. Each method is described with its event, in `events`.
+    """The methods of a recorder. Each one is documented with its event, in `events`.
 
-    What is secret is given to a trace only if it says that it records secrets.
+    A trace gets secrets only if its `record_secrets` is True.
+
+    See `Recorder` for an example.
     """
 
     @property
     def record_secrets(self) -> bool:
-        """Whether the trace is given secrets, and the content of application data."""
+        """Whether the trace gets secrets, and the content of application data."""
         ...
 
     @property
     def record_wire(self) -> bool:
-        """Whether `wire` is to be called at all."""
+        """Whether `wire` is called."""
         ...
 
     def transport(self, local: Address, peer: Address) -> None: ...
@@ -38,7 +47,7 @@ class Trace(Protocol):
     def wire(self, direction: Direction, data: bytes) -> None: ...
 
     def now(self) -> int:
-        """Nanoseconds of the trace's own clock, from which it is told how long something took."""
+        """Return the time of the trace's own clock in nanoseconds, to measure operations."""
         ...
 
     def began(self, role: str, server_name: str | None) -> None: ...
@@ -54,7 +63,9 @@ class Trace(Protocol):
         wire: bytes = b"",
         content: bytes = b"",
     ) -> None:
-        """`content` is empty for application data unless the trace records secrets."""
+        """Record a record; `content` is empty for application data unless the trace records
+        secrets.
+        """
         ...
 
     def bytes_refused(self, data: bytes) -> None: ...
@@ -68,7 +79,7 @@ class Trace(Protocol):
         why: str,
         refused: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """`refused`: offers with the reason, where it is another than the two lists give."""
+        """Record a choice; `refused` has reasons that do not follow from the two lists."""
         ...
 
     def key_step(
@@ -81,7 +92,7 @@ class Trace(Protocol):
         size: int,
         value: bytes = b"",
     ) -> None:
-        """`value` is empty unless the trace records secrets."""
+        """Record a step of the key schedule; `value` is empty unless the trace records secrets."""
         ...
 
     def work(self, operation: str, algorithm: str, elapsed_ns: int) -> None: ...
@@ -97,7 +108,7 @@ _METHODS = tuple(name for name in vars(Trace) if not name.startswith("_"))
 
 
 def check_trace(trace: object) -> None:
-    """Refuse what cannot note anything. Raises `ConfigurationError`."""
+    """Raise `ConfigurationError` for an object that is not a trace."""
     if trace is None:
         return
     if isinstance(trace, type):

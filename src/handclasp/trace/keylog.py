@@ -1,4 +1,12 @@
-"""The sink for SSLKEYLOGFILE lines (RFC 9850): one open file that many connections append to."""
+"""The file of SSLKEYLOGFILE lines (RFC 9850), to which many connections append.
+
+>>> from handclasp.trace.keylog import open_keylog
+>>> keylog = open_keylog("keys.log")
+>>> handclasp.connect("example.com", 443, ClientConfig(keylog=keylog)).close()
+>>> with open("keys.log") as file:
+...     file.readline().split()[0]
+'CLIENT_HANDSHAKE_TRAFFIC_SECRET'
+"""
 
 from __future__ import annotations
 
@@ -12,11 +20,11 @@ from handclasp.process import ProcessLock
 
 
 def open_keylog(path: str | os.PathLike[str]) -> Callable[[str], None]:
-    """A callable that appends each line that it is given, without a line end, to a file.
+    """Return a callable that appends a line, which it gets without a line end, to a file.
 
-    The file is readable by its owner alone: a new one from the beginning, and one that others
-    could read from here on. Lines stay whole even if several threads or processes write at once.
-    The file is closed when the callable is no longer referred to.
+    Only its owner can read the file: an existing one that others could read is made private. Lines
+    stay whole even if several threads or processes write at once. The file is closed when the
+    callable is no longer referenced.
 
     Raises:
         ConfigurationError: the file cannot be opened for writing, is a symbolic link, has another
@@ -35,10 +43,10 @@ class _KeyLogFile:
         weakref.finalize(self, os.close, descriptor)
 
     def __call__(self, line: str) -> None:
-        """Append one line. Raises `OSError` where the disk will not take it."""
-        # One write per line: with O_APPEND, lines of other processes cannot get in between.
+        """Append one line; raise `OSError` if it cannot be written."""
+        # Each line is one write: with O_APPEND, lines of other processes cannot split it.
         rest = memoryview((line + "\n").encode("ascii"))
-        del line  # So that no traceback shows it: it holds a secret.
+        del line  # No traceback must show it: it holds a secret.
         with self._lock:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]

@@ -1,8 +1,19 @@
-"""A recorded conversation as a capture file: pcapng blocks, and the secrets to open it with.
+"""A recorded connection as a capture file: pcapng blocks, with the secrets that decrypt it.
 
-A pcapng file is a sequence of blocks, each with its type and length (draft-ietf-opsawg-pcapng):
-a section header, an interface, then packets. The secrets stand in a block of their own before the
-packets that they open, in the form of SSLKEYLOGFILE (RFC 9850). `framing` makes the packets.
+A pcapng file is a sequence of blocks, each with its type and length (draft-ietf-opsawg-pcapng): a
+section header, an interface, then packets. The secrets are in a block of their own before the
+packets that they decrypt, in the form of SSLKEYLOGFILE (RFC 9850). `framing` makes the packets.
+
+>>> from handclasp.trace.pcapng import (
+...     capture_header, capture_of, connection_blocks, keylog_lines
+... )
+>>> recorder = Recorder(record_secrets=True, record_wire=True)
+>>> handclasp.connect("example.com", 443, trace=recorder).close()
+>>> capture = capture_of(recorder.events, recorder.began_at_ns)
+>>> capture == capture_header() + connection_blocks(recorder.events, recorder.began_at_ns)
+True
+>>> [line.split()[0] for line in keylog_lines(recorder.events)][0]
+'CLIENT_HANDSHAKE_TRAFFIC_SECRET'
 """
 
 from __future__ import annotations
@@ -31,17 +42,17 @@ KEYLOG_LABELS = frozenset(
 
 
 def capture_of(events: Sequence[TraceEvent], began_at_ns: int) -> bytes:
-    """The whole file for one connection.
+    """Return the whole file for one connection.
 
     Args:
-        events: what a recorder noted that keeps the transport's bytes.
-        began_at_ns: when it began to, in nanoseconds since 1970 (UTC).
+        events: those of a recorder with `record_wire`.
+        began_at_ns: the time of its creation, in nanoseconds since 1970 (UTC).
     """
     return capture_header() + connection_blocks(events, began_at_ns)
 
 
 def capture_header() -> bytes:
-    """How a file begins, before any number of `connection_blocks`."""
+    """Return the beginning of a file, before any number of `connection_blocks`."""
     about = _option(_COMMENT, b"What a TLS library recorded; the lower layers are made up.")
     about += _option(_USER_APPLICATION, b"handclasp")
     section = _BYTE_ORDER.to_bytes(4, "little") + b"\x01\x00\x00\x00" + b"\xff" * 8
@@ -51,7 +62,7 @@ def capture_header() -> bytes:
 
 
 def connection_blocks(events: Sequence[TraceEvent], began_at_ns: int) -> bytes:
-    """The secrets of one connection, where they were recorded, and its packets."""
+    """Return the secrets of one connection, if they were recorded, and its packets."""
     lines = "".join(f"{line}\n" for line in keylog_lines(events)).encode("ascii")
     blocks = [_secrets(lines)] if lines else []
     blocks += [_packet(frame, began_at_ns) for frame in frames_of(events)]
@@ -59,7 +70,7 @@ def connection_blocks(events: Sequence[TraceEvent], began_at_ns: int) -> bytes:
 
 
 def keylog_lines(events: Iterable[TraceEvent]) -> Iterator[str]:
-    """The secrets as lines of an SSLKEYLOGFILE (RFC 9850 section 2); none without a hello."""
+    """Yield the secrets as lines of an SSLKEYLOGFILE (RFC 9850 section 2); none without a hello."""
     client_random: str | None = None
     for event in events:
         if isinstance(event, MessageSeen) and event.message_type == HandshakeType.CLIENT_HELLO:

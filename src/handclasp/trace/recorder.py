@@ -1,4 +1,4 @@
-"""Keeps what a connection tells of itself, to be looked at, stored and told later."""
+"""The recorder that keeps the events of a connection, to show or store them later."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from handclasp.trace.format import event_from_json, event_to_json, read_number
 from handclasp.wire.iana import ContentType
 
 FORMAT = "handclasp-trace/1"
-"""Names the JSON form; a change that old readers would misread takes another number."""
+"""The name of the JSON form; a change that old readers would misread gets another number."""
 
 _MOST_OFFERS = 256
-"""Offers of one decision that are kept: the message that brought them holds them all."""
+"""The number of offers of one decision that are kept: the message holds them all."""
 
 _HANDSHAKE, _APPLICATION_DATA = ContentType.HANDSHAKE, ContentType.APPLICATION_DATA
 
@@ -50,8 +50,8 @@ _HANDSHAKE, _APPLICATION_DATA = ContentType.HANDSHAKE, ContentType.APPLICATION_D
 class EventRecorder:
     """Records the events of one connection.
 
-    `handclasp.Recorder`, which applications use, is one of these and can also show what it holds:
-    it documents what is kept, the arguments and the attributes.
+    `handclasp.Recorder`, which applications use, is a subclass with output for people: it documents
+    the content, the arguments and the attributes.
     """
 
     def __init__(
@@ -80,18 +80,18 @@ class EventRecorder:
         self._began = _time_of("clock", clock)
         self._asked: dict[str, int] = {}
         self._shown: set[tuple[str, int]] = set()
-        """Directions and content types of which a protected record was kept whole."""
+        """The directions and content types of which a protected record was kept whole."""
 
     @classmethod
     def from_events(
         cls, events: Iterable[TraceEvent], began_at_ns: int = 0, dropped: int = 0
     ) -> Self:
-        """The recorder that would hold these events, had it noted them itself.
+        """Return a recorder with these events.
 
         Args:
-            events: in order; their times count from `began_at_ns`.
+            events: the events in order; their times are relative to `began_at_ns`.
             began_at_ns: in nanoseconds since 1970 (UTC).
-            dropped: how many events more there were.
+            dropped: the number of further events, which were dropped.
         """
         recorder = cls(wall_clock=lambda: began_at_ns)
         recorder.events = list(events)
@@ -105,12 +105,12 @@ class EventRecorder:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read back what `save` stored. Raises `TraceFormatError`, or `OSError` for the file."""
+        """Read the file that `save` wrote; raise `TraceFormatError` or `OSError`."""
         return cls.from_json(Path(path).read_bytes())
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """The recorder that `to_json` describes. Raises `TraceFormatError`."""
+        """Return the recorder that `to_json` wrote; raise `TraceFormatError`."""
         try:
             given = json.loads(text)
         except (ValueError, RecursionError):
@@ -130,7 +130,7 @@ class EventRecorder:
         return cls.from_events(read, began_at_ns, missing)
 
     def to_json(self) -> str:
-        """All of it as one JSON object, bytes in hexadecimal; docs/trace-format.md describes it."""
+        """Return the trace as one JSON object, bytes in hexadecimal; see docs/trace-format.md."""
         return self._as_json([event_to_json(event) for event in self.events])
 
     def _as_json(self, events: list[dict[str, Any]]) -> str:
@@ -158,12 +158,11 @@ class EventRecorder:
         write_private(path, self.to_pcapng())
 
     def to_pcapng(self) -> bytes:
-        """The transport's bytes as a capture file, which Wireshark, tshark and others open.
+        """Return the bytes of the transport as a capture file, for Wireshark, tshark and others.
 
-        Each piece stands in a TCP segment of its own, or in several, with the addresses that were
-        recorded; where none were, documentation addresses (RFC 5737) stand in. With
-        `record_secrets`, the file holds the secrets, too, and opens decrypted: then whoever has it
-        can read the conversation.
+        Each piece is in one or more TCP segments of its own, with the recorded addresses, or else
+        with addresses for documentation (RFC 5737). With `record_secrets`, the file also holds the
+        secrets, and is shown decrypted: anybody who has it can read the data.
 
         Raises:
             ConfigurationError: this recorder was made without `record_wire`.
@@ -173,31 +172,31 @@ class EventRecorder:
                 "There are no bytes of the transport to make a capture of: use "
                 "Recorder(record_wire=True, record_secrets=True)."
             )
-        # Whoever only records need not wait for it to be imported.
+        # Programs that only record do not import this.
         from handclasp.trace.pcapng import capture_of
 
         return capture_of(self.events, self.began_at_ns)
 
-    # The hook's methods, as `hooks.Trace` defines them.
+    # The methods of `hooks.Trace`.
 
     def now(self) -> int:
-        """Nanoseconds of this recorder's clock."""
+        """Return the nanoseconds of this recorder's clock."""
         return self._clock()
 
     def began(self, role: str, server_name: str | None) -> None:
-        """A connection is made."""
+        """Record that a connection was created."""
         self._note(Began(self._now(), role, server_name))
 
     def transport(self, local: tuple[str, int], peer: tuple[str, int]) -> None:
-        """Who talks with whom."""
+        """Record the addresses of both ends."""
         self._note(TransportSeen(self._now(), *local, *peer))
 
     def transport_ended(self, direction: str, how: str) -> None:
-        """The transport has ended, in one direction at least."""
+        """Record that the transport has ended, in one direction at least."""
         self._note(TransportEnded(self._now(), direction, how))
 
     def wire(self, direction: str, data: bytes) -> None:
-        """Bytes of the transport."""
+        """Record bytes of the transport."""
         if not self.record_wire:
             return
         if len(data) <= self._wire_left:
@@ -208,7 +207,7 @@ class EventRecorder:
             self.dropped += 1
 
     def message(self, direction: str, epoch: str, message_type: int, raw: bytes) -> None:
-        """A whole handshake message."""
+        """Record a whole handshake message."""
         self._note(MessageSeen(self._now(), direction, epoch, message_type, bytes(raw)))
 
     def record(
@@ -222,8 +221,8 @@ class EventRecorder:
         wire: bytes = b"",
         content: bytes = b"",
     ) -> None:
-        """One record on the wire."""
-        # One that could not be opened is the evidence of what went wrong.
+        """Record one record on the wire."""
+        # A record that could not be opened is evidence of the fault.
         is_closed = direction == "received" and content_size is None
         shows = is_closed or self._shows(direction, epoch, content_type)
         self._note(
@@ -241,11 +240,11 @@ class EventRecorder:
         )
 
     def bytes_refused(self, data: bytes) -> None:
-        """What came is no TLS."""
+        """Record received bytes that are not TLS."""
         self._note(BytesRefused(self._now(), bytes(data)))
 
     def keys_installed(self, direction: str, epoch: str, cipher_suite: str) -> None:
-        """One direction goes over to new keys."""
+        """Record that one direction switches to new keys."""
         self._note(KeysInstalled(self._now(), direction, epoch, cipher_suite))
 
     def decision(
@@ -257,7 +256,7 @@ class EventRecorder:
         why: str,
         refused: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Something was chosen."""
+        """Record a choice."""
         offers, accepted = _bounded(offered, acceptable, chosen), tuple(acceptable)
         reasons = _reasons(
             offers, accepted, chosen, why, {**_by_name(what, offers, chosen), **dict(refused)}
@@ -274,45 +273,45 @@ class EventRecorder:
         size: int,
         value: bytes = b"",
     ) -> None:
-        """A step of the key schedule; its value is kept only where that was asked for."""
+        """Record a step of the key schedule, and its value if `record_secrets` is set."""
         kept = bytes(value) if self.record_secrets else b""
         step = KeyStep(self._now(), operation, output, inputs, label, bytes(context), size, kept)
         self._note(step)
 
     def work(self, operation: str, algorithm: str, elapsed_ns: int) -> None:
-        """An operation with public keys is done."""
+        """Record a public-key operation."""
         self._note(WorkDone(self._now(), operation, algorithm, elapsed_ns))
 
     def secret(self, label: str, value: bytes) -> None:
-        """A secret was derived; kept only where that was asked for."""
+        """Record a secret, if `record_secrets` is set."""
         if self.record_secrets:
             self._note(SecretDerived(self._now(), label, bytes(value)))
 
     def alert(self, direction: str, level: int, description: int) -> None:
-        """An alert was sent or received."""
+        """Record an alert that was sent or received."""
         self._note(AlertSeen(self._now(), direction, int(level), int(description)))
 
     def question_asked(self, kind: str) -> None:
-        """The world outside is asked."""
+        """Record a question of the handshake."""
         now = self._now()
         self._asked[kind] = now
         self._note(QuestionPut(now, kind))
 
     def question_answered(self, kind: str) -> None:
-        """The answer is there."""
+        """Record the answer to a question."""
         now = self._now()
         self._note(QuestionAnswered(now, kind, now - self._asked.pop(kind, now)))
 
     def settled(self, info: ConnectionInfo) -> None:
-        """The handshake is complete."""
+        """Record that the handshake is complete."""
         self._note(HandshakeResult(self._now(), info))
 
     def failed(self, error: TLSError) -> None:
-        """The connection failed."""
+        """Record that the connection failed."""
         self._note(Failed.of(self._now(), error))
 
     def _shows(self, direction: str, epoch: str, content_type: int) -> bool:
-        """Whether this record is one to be kept whole; see the class."""
+        """Return whether this record is kept whole; see the class."""
         if epoch == "plaintext" or (direction, content_type) in self._shown:
             return False
         if content_type != _HANDSHAKE and not (
@@ -336,7 +335,7 @@ class EventRecorder:
 
 
 def _time_of(name: str, clock: Callable[[], int]) -> int:
-    """What a clock says. Raises `ConfigurationError` for one that does not give whole numbers."""
+    """Return the time of a clock; raise `ConfigurationError` unless it gives whole numbers."""
     now: object = clock() if callable(clock) else None  # pyright: ignore[reportUnnecessaryComparison]
     if type(now) is not int:
         raise ConfigurationError(
@@ -349,7 +348,7 @@ def _time_of(name: str, clock: Callable[[], int]) -> int:
 def _bounded(
     offered: Sequence[str], acceptable: Sequence[str], chosen: str | None
 ) -> tuple[str, ...]:
-    """The offers, each once; of very many only the first, and those that could be chosen."""
+    """Return the offers, each once; of very many only the first, and those that could be chosen."""
     offers = dict.fromkeys(offered)
     if len(offers) <= _MOST_OFFERS:
         return tuple(offers)
@@ -358,7 +357,7 @@ def _bounded(
 
 
 def _by_name(what: str, offered: Sequence[str], chosen: str | None) -> dict[str, str]:
-    """Why not, where the names alone say it: what is no suite, and suites of another version.
+    """Yield the refusals that follow from the names alone: signals, and suites of another version.
 
     Suites of TLS 1.3 have no "WITH" in their names, and those before it do (RFC 8446 section B.4).
     """
@@ -381,7 +380,7 @@ def _reasons(
     why: str,
     given: dict[str, str],
 ) -> tuple[Refused, ...]:
-    """Why each of the others was not taken, where that follows from the two lists."""
+    """Yield the reasons against the other offers that follow from the two lists."""
     accepted = frozenset(acceptable)
     instead = f"{chosen} was taken instead ({why})" if chosen is not None else why
 

@@ -161,7 +161,7 @@ def test_a_connection_that_was_resumed(pki: Pki) -> None:
         page = Page(recorder.to_html("again", described))
         assert_sound(page)
         assert "the two know each other from an earlier session" in page.words
-        assert "the client came back with a ticket" in page.words
+        assert "the client came with a ticket" in page.words
 
 
 def test_a_client_that_shows_a_certificate_too(pki: Pki) -> None:

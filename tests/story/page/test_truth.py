@@ -219,37 +219,39 @@ CLAIMS: dict[str, tuple[str, ...]] = {
     "RSA key transport": ("1.2 transport",),
     "The client made the secret alone": ("1.2 transport",),
     "The client had made that secret alone": ("1.2 transport resumed",),
-    "Each side sends a public half": tuple(k for k in KINDS if k not in WITHOUT_EXCHANGE),
+    "Each side sends a public value": tuple(k for k in KINDS if k not in WITHOUT_EXCHANGE),
     "both sides kept the secret of the earlier session": SESSIONS12,
-    "signs this very conversation": tuple(k for k in NEW if k in (*CERTIFIED, "1.3 raw key")),
-    "it signs its public half of the secret and the random values": (
+    "signs the messages of this handshake": tuple(
+        k for k in NEW if k in (*CERTIFIED, "1.3 raw key")
+    ),
+    "it signs its public value of the key exchange and the random values": (
         "1.2", "1.2 of both", "1.2 RSA", "1.2 client",
     ),
     "It signs nothing": ("1.2 transport",),
     "The server answers with its certificate": CERTIFIED,
-    "The server answers with its bare public key": ("1.3 raw key",),
-    "Nobody shows a certificate": ("1.3 psk",),
-    "No certificate is shown this time": RESUMED,
+    "The server answers with its raw public key": ("1.3 raw key",),
+    "No side sends a certificate": ("1.3 psk",),
+    "No certificate is sent this time": RESUMED,
     "Was it issued by an authority": CERTIFIED,
-    "is it the one that it knows from elsewhere?": ("1.3 raw key",),
-    "the client came back with a ticket": BY_TICKET,
-    "the client came back with the name of its session": ("1.2 session id",),
-    "the client came back with a key from elsewhere": ("1.3 psk",),
+    "is it one that it already knows?": ("1.3 raw key",),
+    "the client came with a ticket": BY_TICKET,
+    "the client came with the ID of its session": ("1.2 session id",),
+    "the client came with a key from elsewhere": ("1.3 psk",),
     "so it asked for a second one": ("1.3 retried",),
-    "first words (early data, 0-RTT)": ("1.3 early data", "1.3 early data refused"),
-    "whoever recorded those words can send them again (a replay)": ("1.3 early data",),
-    "The server did not take them": ("1.3 early data refused",),
-    "The server asked who the client is, too; the client showed a certificate": (
+    "first data (early data, 0-RTT)": ("1.3 early data", "1.3 early data refused"),
+    "anybody who recorded these data can send them again (a replay)": ("1.3 early data",),
+    "The server rejected them": ("1.3 early data refused",),
+    "The server also asked for the client's certificate; the client sent a certificate": (
         "1.3 client", "1.2 client",
     ),
-    "The server asked who the client is, too, and was shown no certificate": (
+    "The server also asked for the client's certificate, and the client sent none": (
         "1.3 client without",
     ),
     "In the part of ML-KEM": tuple(
         k for k in NEW
         if k not in ("1.3 X25519", "1.3 P-256", "1.3 hybrid without a share", "1.3 retried")
     ),
-    "each side makes its own with a key of its own": NEW,
+    "each side has its own key for them": NEW,
     "the name of the side goes into each": OLD,
     "The handshake did not come to this": (),
     "THE SAME": (),
@@ -268,14 +270,14 @@ def test_a_claim_is_told_where_it_is_true_and_nowhere_else(
 def test_the_story_tells_the_same_of_the_secret(seen: tuple[Seen, ...]) -> None:
     for side in seen:
         transported = side.kind == "1.2 transport"
-        assert ("a secret of the client's making" in side.told) == transported
+        assert ("a secret made by the client" in side.told) == transported
         earlier = "the secret of the earlier session. On the wire" in side.story
         assert earlier == (side.kind in SESSIONS12)
-        assert ("go on with the secret of our earlier session" in side.story) == earlier
+        assert ("continue with the secret of our earlier session" in side.story) == earlier
         assert ("the key that you brought" in side.story) == (
             (side.kind in RESUMED and side.kind not in SESSIONS12) or side.kind == "1.3 psk"
         )
-        at_once = "My first words follow at once" in side.story
+        at_once = "My first data follow at once" in side.story
         assert at_once == ("early data" in side.kind)
         assert ("can send them again" in side.story) == at_once
         if at_once:
@@ -299,16 +301,16 @@ def test_what_the_fields_of_a_hello_mean(seen: tuple[Seen, ...]) -> None:
     for side in seen:
         offers13 = side.kind in (*NEW, "1.2 of both", "1.2 session id")
         meaning = side.meaning("ClientHello", "legacy_version")
-        assert ("supported_versions says" in meaning) == offers13
+        assert ("supported_versions has" in meaning) == offers13
         assert ("newest version" in meaning) != offers13
         names = {field.name for message, field in side.fields() if message == "ClientHello"}
-        if "supported_versions says" in meaning:
+        if "supported_versions has" in meaning:
             assert "supported_versions" in names
         meaning = side.meaning("ServerHello", "legacy_version")
         assert ("supported_versions" in meaning) == (side.kind in NEW)
         echo = side.meaning("ServerHello", "legacy_session_id_echo")
         assert ("sent back" in echo) == (side.kind in NEW)
-        assert ("name of this session" in echo) == (side.kind in OLD)
+        assert ("ID of this session" in echo) == (side.kind in OLD)
         if "early_data" in names:
             assert "can send them again" in side.meaning("ClientHello", "early_data")
         if "obfuscated_ticket_age" in names:
@@ -321,14 +323,16 @@ def test_what_the_fields_of_a_retry_mean(seen: tuple[Seen, ...]) -> None:
         assert bool(told) == (side.kind == "1.3 retried")
         for field in told.values():
             assert "Fresh" not in field.meaning
-            assert "public half of the secret." not in field.meaning or "wants" in field.meaning
+            assert (
+                "public value of the key exchange." not in field.meaning or "wants" in field.meaning
+            )
 
 
 def test_an_answer_is_not_told_as_the_question(seen: tuple[Seen, ...]) -> None:
     for side in seen:
         for message, field in side.fields():
             if message not in ("ClientHello", "CertificateRequest"):
-                assert "wish" not in field.meaning, (message, field.name)
+                assert "request" not in field.meaning, (message, field.name)
                 assert "best first" not in field.meaning, (message, field.name)
             if field.name in ("cert_data",) or message == "Certificate":
                 is_key = "without a certificate" in field.value
@@ -340,8 +344,8 @@ def test_a_timestamp_request_asks_and_its_answer_proves() -> None:
     from handclasp.story.meanings import field_meaning
 
     name = "signed_certificate_timestamp"
-    assert "wish" in field_meaning(name, ("ClientHello", "extensions"))
-    assert "wish" in field_meaning(name, ("CertificateRequest", "extensions"))
+    assert "request" in field_meaning(name, ("ClientHello", "extensions"))
+    assert "request" in field_meaning(name, ("CertificateRequest", "extensions"))
     for message in ("Certificate", "ServerHello"):
         assert field_meaning(name, (message, "extensions")).startswith("Proof")
 
@@ -431,15 +435,15 @@ WITH_CERTIFICATE = tuple(name for name in FOREIGN if name not in ("tls12-dh-anon
 FOREIGN_CLAIMS: dict[str, tuple[str, ...]] = {
     "The server answers with its certificate": WITH_CERTIFICATE,
     "Was it issued by an authority": WITH_CERTIFICATE,
-    "Nobody says who it is": ("tls12-dh-anon",),
-    "neither side has said who it is": ("tls12-dh-anon",),
-    "Nobody shows a certificate: both sides have the same key": ("tls12-psk",),
-    "Each side sends a public half": (*DHE, "tls12-dh-anon"),
+    "Neither side is authenticated": ("tls12-dh-anon",),
+    "neither side is authenticated": ("tls12-dh-anon",),
+    "No side sends a certificate: both have the same pre-shared key": ("tls12-psk",),
+    "Each side sends a public value": (*DHE, "tls12-dh-anon"),
     "both halves": (*DHE, "tls12-dh-anon"),
     "The client made the secret alone": ("tls12-rsa-aes256-ccm8",),
     "The client made a part of the secret alone": ("tls12-rsa-psk",),
     "It signs nothing": ("tls12-rsa-aes256-ccm8", "tls12-rsa-psk"),
-    "it signs its public half": DHE,
+    "it signs its public value": DHE,
     "The client took this decision": WITH_CERTIFICATE,
     "certificate not checked": (),
     "dh_Ys": (*DHE, "tls12-dh-anon"),
@@ -449,7 +453,7 @@ FOREIGN_CLAIMS: dict[str, tuple[str, ...]] = {
     "The handshake did not come to this": (),
     "which is not known here": (),
     "not read here": (),
-    "cannot be read here": (),
+    "in an unknown form": (),
 }  # fmt: skip
 
 

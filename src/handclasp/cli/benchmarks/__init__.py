@@ -1,4 +1,4 @@
-"""What `handclasp bench` measures, and how: this library beside `ssl`.
+"""The measurements of `handclasp bench`: this library beside `ssl`.
 
 All in one run and one process, the stacks in turn within each round, so that a machine that slows
 down slows all of them. `measure` has the rows and the clock, `stacks` the libraries behind one

@@ -23,7 +23,7 @@ _SIGNED = bytes(146)
 
 
 def floor_of(setup: Setup, sides: Sequence[Side] = SIDES) -> Action | None:
-    """What these sides of such a handshake cannot do without; None where that is nothing."""
+    """Return the necessary cryptography of these sides of a handshake; None if there is none."""
     parts: list[Steps] = []
     # RFC 5077: what is resumed in TLS 1.2 agrees on nothing anew.
     if not (setup.resumes and setup.version == "TLSv1.2"):
@@ -75,7 +75,7 @@ _EXCHANGES: dict[str, tuple[Callable[[], Steps], ...]] = {
 
 
 def _signature(key: Any) -> Steps:
-    """The server signs, and the client verifies, in the scheme that goes with the key."""
+    """Sign as the server, and verify as the client, in the scheme of the key."""
     given: tuple[Any, ...] = ()
     if isinstance(key, rsa.RSAPrivateKey):
         pss = padding.PSS(padding.MGF1(SHA256()), padding.PSS.DIGEST_LENGTH)

@@ -53,7 +53,7 @@ def rows(
 
 
 def side_rows(stacks: Sequence[Stack], identity: Identity) -> Iterator[Row]:
-    """What the client and the server take of a handshake of TLS 1.3, full and resumed."""
+    """Return the times of client and server for a TLS 1.3 handshake, full and resumed."""
     for resumes in (False, True):
         for group in GROUPS[:2]:
             setup = Setup(identity, group=group, resumes=resumes)
@@ -107,7 +107,7 @@ def _row(
 
 
 def _factories(stacks: Sequence[Stack], setup: Setup) -> dict[str, Factory]:
-    """Of each stack that can do it, with a session where there is something to resume."""
+    """Return the factories of the stacks that support it, with a session if they resume."""
     factories = {stack.name: stack.factory(setup) for stack in stacks if stack.fits(setup)}
     for name, factory in factories.items():
         handshake(factory)

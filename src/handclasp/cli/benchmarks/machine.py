@@ -1,4 +1,4 @@
-"""What one process and its memory show: configs, imports, idle connections, servers under load.
+"""Measurements of one process: configs, imports, idle connections, servers under load.
 
 This module also runs as a process of its own (`python -m handclasp.cli.benchmarks.machine ...`):
 memory is measured in one that does nothing else, and servers and their clients are processes.
@@ -44,7 +44,7 @@ _THIS = "handclasp.cli.benchmarks.machine"
 
 
 def config_rows() -> Iterator[Row]:
-    """What it costs to be ready to connect, and to import the library."""
+    """Return the costs of a config, and of the import of the library."""
     yield Row(
         "start",
         "a client's config with the system's authorities",
@@ -107,7 +107,7 @@ def throughput(identity: Identity, seconds: float = LOAD_SECONDS) -> Iterator[Me
 
 
 def threads(identity: Identity, seconds: float = LOAD_SECONDS) -> Iterator[Measured]:
-    """What two threads do in the time in which one does its part: both ends, in memory."""
+    """Return the gain of two threads over one: both ends, in memory."""
     setup = Setup(identity)
     own, library = Handclasp().factory(setup), StandardLibrary("ssl", ssl, "").factory(setup)
     for count in (1, 2):
@@ -195,7 +195,7 @@ def _tell(arguments: list[str]) -> dict[str, Any]:
 
 
 def _main(what: str, *arguments: str) -> None:
-    """The part of a process of its own."""
+    """Run one measurement in a process of its own."""
     if what == "idle":
         _idle(arguments[0], int(arguments[1]), _identity(*arguments[2:]))
     elif what == "serve":

@@ -27,7 +27,7 @@ Run = Callable[[Any], object]
 
 
 class Timed(Protocol):
-    """What one stack does in a row, and what is measured of it."""
+    """The action of one stack in a row, and the part that is measured."""
 
     def seconds(self, clock: Clock) -> float:
         """Do it once, and tell how long it took."""
@@ -35,7 +35,7 @@ class Timed(Protocol):
 
 
 def nothing() -> None:
-    """What most actions need to have prepared."""
+    """Prepare nothing, as for most actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came out for a row, in microseconds by stack; "floor" is among them.
+    """The results of a row, in microseconds by stack, including "floor".
 
     Attributes:
         compared: the stacks that this library is compared with.
@@ -96,18 +96,18 @@ class Measured:
 
     @property
     def ratio(self) -> float | None:
-        """How this library does beside `ssl`."""
+        """Return the ratio of this library to `ssl`."""
         return self.ratio_to("ssl")
 
     def ratio_to(self, stack: str) -> float | None:
-        """The time of a stack over that of handclasp: above 1, handclasp is faster."""
+        """Return the time of a stack over that of handclasp: above 1, handclasp is faster."""
         own, other = self.median.get("handclasp"), self.median.get(stack)
         if not own or not other:
             return None
         return own / other if self.more_is_better else other / own
 
     def to_json(self) -> dict[str, Any]:
-        """As one object of `handclasp bench --json`."""
+        """Return one object of `handclasp bench --json`."""
         return {
             "section": self.section,
             "name": self.name,

@@ -55,14 +55,14 @@ class Bar:
 
 
 def every_bar(measured: Sequence[Measured]) -> list[Bar]:
-    """All that can be compared with `ssl`."""
+    """Return the bars of all rows with a comparison to `ssl`."""
     return [
         Bar(TITLES[row.section], row.name, row.ratio) for row in measured if row.ratio is not None
     ]
 
 
 def summary(measured: Sequence[Measured]) -> list[Bar]:
-    """The few rows that tell most, in words for who has not read the rest."""
+    """Return the few most important rows, in words for readers who see only these."""
     return [
         Bar(_SUMMARY_TITLES[row.section], SUMMARY[row.name], row.ratio)
         for row in measured
@@ -135,6 +135,6 @@ def _text(x: float, y: int, text: str, attributes: str = "") -> str:
 
 
 def _x(value: float) -> float:
-    """Where a ratio is, or the end of the scale that it goes beyond."""
+    """Return the position of a ratio, or the end of the scale that it exceeds."""
     within = min(max(value, _LEAST), _MOST)
     return _LEFT + math.log2(within / _LEAST) / math.log2(_MOST / _LEAST) * (_RIGHT - _LEFT)

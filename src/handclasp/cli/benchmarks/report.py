@@ -1,4 +1,4 @@
-"""What came out, as a table for a terminal, as Markdown, and as JSON."""
+"""The results as a table for a terminal, as Markdown, and as JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TITLES = {
 
 
 def about(stacks: Sequence[Stack]) -> dict[str, Any]:
-    """The machine and the versions: what a figure means nothing without."""
+    """Return the machine and the versions, without which no figure has a meaning."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -40,7 +40,7 @@ def about(stacks: Sequence[Stack]) -> dict[str, Any]:
 
 
 def where(stacks: Sequence[Stack]) -> str:
-    """The machine and the interpreter in a line, and what is in it."""
+    """Return the machine, the interpreter and the libraries in a line."""
     told = about(stacks)
     return (
         f"{told['cpu']}, {told['cores']} cores, Python {told['python']}, {told['versions']['ssl']}"
@@ -48,12 +48,12 @@ def where(stacks: Sequence[Stack]) -> str:
 
 
 def to_json(measured: Sequence[Measured], stacks: Sequence[Stack]) -> dict[str, Any]:
-    """The whole run as one object."""
+    """Return the whole run as one object."""
     return {"about": about(stacks), "rows": [each.to_json() for each in measured]}
 
 
 def to_markdown(measured: Sequence[Measured], stacks: Sequence[Stack]) -> str:
-    """The tables of the run, a section each."""
+    """Return the tables of the run, a section for each."""
     lines: list[str] = []
     for table in tables(measured, stacks):
         lines += ["", f"### {table.title}", ""]
@@ -76,7 +76,7 @@ class Table:
 
 
 def tables(measured: Sequence[Measured], stacks: Sequence[Stack]) -> Iterator[Table]:
-    """A table for each section: what each stack took, then what this library is compared with."""
+    """Return a table for each section: the times of the stacks, then the comparisons."""
     for section, group in groupby(measured, key=lambda each: each.section):
         yield _table(section, list(group), stacks)
 
@@ -103,7 +103,7 @@ def _table(section: str, rows: Sequence[Measured], stacks: Sequence[Stack]) -> T
 
 
 def shown(row: Measured, name: str) -> str:
-    """The median of a stack, with its unit; nothing where there is none."""
+    """Return the median of a stack, with its unit; empty if there is none."""
     value = row.median.get(name)
     if value is None:
         return ""

@@ -28,7 +28,7 @@ from handclasp.private_files import write_private
 
 NAME = "localhost"
 SUITE13 = "TLS_AES_256_GCM_SHA384"
-"""What OpenSSL takes by itself, and so what all take."""
+"""The default of OpenSSL, which all stacks therefore use."""
 
 OPENSSL_NAMES = {
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -51,7 +51,7 @@ class Identity:
 
 
 def identity(authority: LocalAuthority, key_type: str, directory: Path) -> Identity:
-    """A certificate for `NAME`, with its files in `directory`."""
+    """Return a certificate for `NAME`, with its files in `directory`."""
     issued = authority.issue([NAME], key_type=key_type)
     ca, chain, key = [directory / f"{key_type}.{kind}" for kind in ("ca", "pem", "key")]
     ca.write_bytes(authority.certificate_pem)
@@ -64,7 +64,7 @@ def identity(authority: LocalAuthority, key_type: str, directory: Path) -> Ident
 
 @dataclass(frozen=True)
 class Setup:
-    """What both ends of a connection are to agree upon."""
+    """The parameters that both ends of a connection negotiate."""
 
     identity: Identity
     version: str = "TLSv1.3"
@@ -93,7 +93,7 @@ class End(Handshaking, Protocol):
         ...
 
     def write(self, data: bytes) -> bytes:
-        """What goes out for `data`."""
+        """Return the bytes to send for `data`."""
         ...
 
     def read(self, sealed: bytes, size: int) -> int:
@@ -102,7 +102,7 @@ class End(Handshaking, Protocol):
 
 
 class Factory(Protocol):
-    """What makes the two ends, with everything built that is built once."""
+    """Makes the two ends; everything that is built once is already built."""
 
     def client(self) -> End: ...
     def server(self) -> End: ...
@@ -123,7 +123,7 @@ class Stack(Protocol):
     target: float | None
 
     def fits(self, setup: Setup) -> bool:
-        """Whether this stack can agree on just that."""
+        """Return whether this stack supports these parameters."""
         ...
 
     def factory(self, setup: Setup) -> Factory: ...
@@ -135,7 +135,7 @@ def own_and_ssl() -> list[Stack]:
 
 
 def handshake(factory: Factory) -> tuple[End, End]:
-    """A whole connection between the two ends that a factory makes."""
+    """Complete a handshake between the two ends that a factory makes."""
     client, server = factory.client(), factory.server()
     connect_ends(client, server)
     return client, server

@@ -37,5 +37,5 @@ def certificate_message(credentials: Credentials | None) -> Certificate12:
     if credentials is None:
         return Certificate12(())
     if credentials.certificate_type == "RawPublicKey":
-        return Certificate12((), credentials.chain[0])
-    return Certificate12(credentials.chain)
+        return Certificate12((), credentials.chain_der[0])
+    return Certificate12(credentials.chain_der)

@@ -167,7 +167,7 @@ async def _resume(
     info = replace(
         _info(offer, choice, flight, authenticated, None, _Shown(None, None)),
         resumed=True,
-        local_chain_der=session.local_chain,
+        local_chain_der=session.local_chain_der,
         local_certificate_type=session.local_certificate_type,
     )
     forget = _keep(config, client_sessions, choice, info, master_secret, ticket)
@@ -272,7 +272,7 @@ async def _send_certificate(
     note_credentials(hs.trace, config, question, credentials)
     scheme = choose_scheme_to_show(credentials, question, config.signature_schemes, VERSION)
     own = _Shown(credentials, scheme) if scheme is not None else _Shown(None, None)
-    hs.shown_chain = own.credentials.chain if own.credentials is not None else ()
+    hs.shown_chain = own.credentials.chain_der if own.credentials is not None else ()
     hs.send(certificate_message(own.credentials))
     return own
 
@@ -337,7 +337,7 @@ def _info(
         peer_chain_der=server.chain,
         peer_verified=server.verified,
         verified_chain_der=server.path,
-        local_chain_der=credentials.chain if credentials else (),
+        local_chain_der=credentials.chain_der if credentials else (),
         client_signature_scheme=own.scheme,
         peer_certificate_type=server.certificate_type,
         local_certificate_type=credentials.certificate_type if credentials else "X509",

@@ -49,7 +49,7 @@ def check_may_encipher(server: VerifiedPeer) -> None:
     if server.certificate_type == "RawPublicKey":
         return  # It has no keyUsage to say what its key is for.
     try:
-        leaf = load_certificate(server.chain[0])
+        leaf = load_certificate(server.chain_der[0])
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return

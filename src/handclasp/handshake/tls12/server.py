@@ -157,9 +157,9 @@ def _resumed_info(
         resumed=True,
         early_data_status="none",
         hello_retry=False,
-        peer_chain_der=client.chain if client else (),
+        peer_chain_der=client.chain_der if client else (),
         peer_verified=client.verified if client else False,
-        verified_chain_der=client.path if client else (),
+        verified_chain_der=client.path_der if client else (),
         local_chain_der=(),
         peer_certificate_type=client.certificate_type if client else "X509",
     )
@@ -232,7 +232,7 @@ def _extensions(
 
 def _send_certificate(hs: HandshakeContext, choice: Choice) -> None:
     """The certificate, and the word of its authority on it where the client asked for that."""
-    hs.shown_chain = choice.credentials.chain
+    hs.shown_chain = choice.credentials.chain_der
     hs.send(certificate_message(choice.credentials))
     if choice.staple is not None:
         hs.is_stapled = True
@@ -328,7 +328,7 @@ def _info(choice: Choice, client: AuthenticatedPeer | None) -> ConnectionInfo:
         peer_chain_der=client.chain if client else (),
         peer_verified=client.verified if client else False,
         verified_chain_der=client.path if client else (),
-        local_chain_der=choice.credentials.chain,
+        local_chain_der=choice.credentials.chain_der,
         client_signature_scheme=client.signature_scheme if client else None,
         peer_certificate_type=client.certificate_type if client else "X509",
         local_certificate_type=choice.credentials.certificate_type,

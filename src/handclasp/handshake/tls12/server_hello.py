@@ -17,10 +17,10 @@ from handclasp.keys.schedule12 import Randoms
 from handclasp.sessions.session import Session
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.forms import check_forms
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.iana import ExtensionType, cipher_suite_name
 from handclasp.wire.messages import ServerHello
-from handclasp.wire.rules import MessageContext, check_answer
+from handclasp.wire.rules import check_answer, check_forms
 
 
 @value(frozen=True, slots=True)

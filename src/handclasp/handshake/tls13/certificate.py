@@ -29,7 +29,7 @@ from handclasp.wire.compression import (
     certificate_within,
     compress,
 )
-from handclasp.wire.forms import check_forms
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.iana import ExtensionType
 from handclasp.wire.memoize import Reading
 from handclasp.wire.messages import (
@@ -39,7 +39,7 @@ from handclasp.wire.messages import (
     CompressedCertificate,
     write_message,
 )
-from handclasp.wire.rules import MessageContext, check_answer
+from handclasp.wire.rules import check_answer, check_forms
 
 MAX_AUTHORITIES = 2**14
 """Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""
@@ -174,14 +174,14 @@ def send_certificate(
             algorithm = name
             break
     kept: Kept[Any, bytes] = config.derived.once("written certificates", _nothing_written, config)
-    key = credentials.chain, algorithm, *along.items()
+    key = credentials.chain_der, algorithm, *along.items()
     raw = kept.get(key)
     if raw is None:
-        raw = _written(credentials.chain, tuple(along.items()))
+        raw = _written(credentials.chain_der, tuple(along.items()))
         if algorithm:
             raw = _smaller(algorithm, raw)
         kept.keep(key, raw, 2 * len(raw))
-    hs.shown_chain = credentials.chain
+    hs.shown_chain = credentials.chain_der
     hs.is_stapled = ExtensionType.STATUS_REQUEST in along
     hs.send_raw(raw)
 

@@ -51,7 +51,7 @@ from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.forms import check_forms, read_forms
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.iana import TLS13, ExtensionType, version_name
 from handclasp.wire.messages import (
     Certificate,
@@ -63,7 +63,7 @@ from handclasp.wire.messages import (
     ServerHello,
     write_finished,
 )
-from handclasp.wire.rules import MessageContext, check_answer, check_extensions
+from handclasp.wire.rules import check_answer, check_extensions, check_forms, read_forms
 from handclasp.wire.structs import Extensions
 
 _X509_ONLY = "X509", "X509"
@@ -166,9 +166,9 @@ def _info(
     early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
     shown, authenticated, own = server.shown, server.authenticated, client.credentials
     session = psk.session if psk is not None else None
-    own_chain, own_type = (own.chain, own.certificate_type) if own is not None else ((), "X509")
+    own_chain, own_type = (own.chain_der, own.certificate_type) if own is not None else ((), "X509")
     if session is not None:
-        own_chain, own_type = session.local_chain, session.local_certificate_type
+        own_chain, own_type = session.local_chain_der, session.local_certificate_type
     return ConnectionInfo(
         version="TLSv1.3",
         cipher_suite=suite.name,

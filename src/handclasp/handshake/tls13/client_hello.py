@@ -33,11 +33,10 @@ from handclasp.handshake.trace_notes import decide_application_protocol, note_gr
 from handclasp.keys.transcript import Transcript
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.forms import FORMS, Form
+from handclasp.wire.extension_table import FORMS, Form, MessageContext
 from handclasp.wire.iana import ExtensionType, group_name
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.reader import Uint16s
-from handclasp.wire.rules import MessageContext
 from handclasp.wire.structs import Extensions
 from handclasp.wire.writer import uint16s
 

@@ -15,7 +15,7 @@ from handclasp.handshake.tls13.client_hello import Choice, Offer, read_offer
 from handclasp.keys.transcript import Transcript
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.forms import check_forms
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.iana import TLS12, TLS13, ExtensionType
 from handclasp.wire.messages import (
     HELLO_RETRY_REQUEST_RANDOM,
@@ -23,7 +23,7 @@ from handclasp.wire.messages import (
     ServerHello,
     write_message,
 )
-from handclasp.wire.rules import MessageContext, check_extensions
+from handclasp.wire.rules import check_extensions, check_forms
 
 _COOKIE_SIZE = 32
 _SKIPPED_EARLY_DATA = 2**14 * 4

@@ -60,6 +60,7 @@ from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, MasterSecret
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState
 from handclasp.wire import extensions as ext
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.iana import TLS13, ExtensionType
 from handclasp.wire.messages import (
     CertificateRequest,
@@ -70,7 +71,6 @@ from handclasp.wire.messages import (
     write_finished,
     write_server_hello,
 )
-from handclasp.wire.rules import MessageContext
 
 _AFTER_RETRY = "a HelloRetryRequest was needed, and they are of the first hello (RFC 8446 4.2.10)"
 _SELECTED_TLS13 = ext.write_selected_version(TLS13)
@@ -214,7 +214,7 @@ def _info(
         peer_chain_der=client.chain if client else (),
         peer_verified=client.verified if client else False,
         verified_chain_der=client.path if client else (),
-        local_chain_der=identity.credentials.chain if identity else (),
+        local_chain_der=identity.credentials.chain_der if identity else (),
         client_signature_scheme=client.signature_scheme if client else None,
         peer_certificate_type=client.certificate_type if client else "X509",
         local_certificate_type=identity.credentials.certificate_type if identity else "X509",

@@ -21,10 +21,10 @@ from handclasp.sessions.store import SessionCache
 from handclasp.sessions.ticket_keys import TicketKeySource
 from handclasp.sessions.tickets import SessionState, TicketSealer
 from handclasp.wire import extensions as ext
-from handclasp.wire.forms import check_forms
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import NewSessionTicket, write_new_session_ticket
-from handclasp.wire.rules import MessageContext, check_extensions
+from handclasp.wire.rules import check_extensions, check_forms
 
 
 @dataclass(slots=True)

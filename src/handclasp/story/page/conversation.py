@@ -1,7 +1,7 @@
-"""The messages on the page: one after the other, each with its fields beside its bytes.
+"""The messages on the page: each with its fields beside its bytes.
 
-The bytes are cut where the leaves of the field tree end, so that each piece belongs to one field;
-the page's script lights the pieces of a field, and finds the field of a piece, by their numbers.
+The bytes are split at the leaves of the field tree, so that each piece belongs to one field. The
+page's script highlights the pieces of a field, and finds the field of a piece, by their numbers.
 """
 
 from __future__ import annotations
@@ -37,19 +37,22 @@ _STEPS: dict[int, int] = {
     Type.KEY_UPDATE: 7,
     Type.NEW_SESSION_TICKET: 7,
 }
-"""To which of the seven steps a message belongs."""
+"""The step, of the seven, that a message belongs to."""
 
 MOST_BYTES = 20_000
-"""A message's bytes beyond these are counted and not shown."""
+"""The number of bytes of a message that are shown; the others are counted."""
 
 MOST_FIELDS = 5_000
-"""So many fields of a message have a row: a hello may list tens of thousands of numbers."""
+"""The number of fields of a message that have a row: a hello may list tens of thousands of numbers.
+"""
 
 MOST_ROWS = 50_000
-"""Once the messages on a page have so many rows in all, later ones are told and not opened."""
+"""The number of rows on a page; messages beyond it are shown without their fields."""
 
 MOST_ITEMS = 300
-"""So many messages and alerts are shown: a peer may send key updates and tickets without end."""
+"""The number of messages and alerts that are shown: a peer may send any number of key updates and
+tickets.
+"""
 
 _OPEN_AT_FIRST = ("extensions", "certificate_list")
 
@@ -63,16 +66,15 @@ class Piece:
 
 
 class Row(NamedTuple):
-    """A field as a row of the tree. It is made once per field: rows have no parts of their own, so
-    that the template goes through them in one loop.
+    """A field as a row of the tree.
 
     Attributes:
-        has_parts: whether the next row is the first of those inside.
-        is_open: whether what is inside shows at first.
-        about: what it is for, and where it is defined.
-        start, end: its bytes, from the first up to the one after the last.
+        has_parts: whether the next row is its first part.
+        is_open: whether its parts are visible at first.
+        about: its purpose, and the section that defines it.
+        start, end: the offsets of its first byte and of the byte after its last.
         place: the same in words.
-        closes: one for each field around it that ends here, since this is its last part.
+        closes: an entry for each field around it whose last part it is.
     """
 
     has_parts: bool
@@ -88,15 +90,16 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A message taken apart.
+    """A message split into fields.
 
     Attributes:
         field: the tree.
         pieces: its bytes.
-        more: how many bytes are not shown.
-        rows: its first `MOST_FIELDS` fields, each in front of what is inside it.
-        fields_left_out: how many fields have no row.
-        caption: what is taken apart, where it is not the message itself.
+        more: the number of bytes that are not shown.
+        rows: its first `MOST_FIELDS` fields, each before its parts. Rows have no parts, so that one
+            loop of the template is enough.
+        fields_left_out: the number of fields without a row.
+        caption: the name of the content, if it is not the message itself.
     """
 
     field: Field
@@ -107,7 +110,7 @@ class Opened:
     caption: str = ""
 
     def offsets(self, width: int) -> str:
-        """A column of offsets, for lines of this many bytes."""
+        """Return a column of offsets, for lines of this many bytes."""
         shown = self.field.size - self.more
         return "\n".join(f"{at:04x}" for at in range(0, shown, width))
 
@@ -128,14 +131,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """What one side said before it waited for the other. `side` is the sender's role."""
+    """The messages that one side sent before it waited. `side` is the sender's role."""
 
     side: str
     items: tuple[Item, ...]
 
 
 def flights_of(events: Sequence[TraceEvent], facts: Facts) -> tuple[Flight, ...]:
-    """All messages in order."""
+    """Return all messages in order."""
     began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
     numbered = _numbered(events, facts)
     flights: list[Flight] = []
@@ -151,13 +154,13 @@ def flights_of(events: Sequence[TraceEvent], facts: Facts) -> tuple[Flight, ...]
 
 
 def anchors_of(events: Sequence[TraceEvent], facts: Facts) -> dict[int, str]:
-    """What the page calls the message, alert or record that stands at each index of `events`."""
+    """Return the anchors on the page of the messages, alerts and records, by index of `events`."""
     at = {id(event): index for index, event in enumerate(events)}
     return {at[id(shown.event)]: _key(number) for number, shown in _numbered(events, facts)}
 
 
 def left_out_of(events: Sequence[TraceEvent], facts: Facts) -> int:
-    """How many more there are than the page shows."""
+    """Return the number of messages and alerts that are not shown."""
     return max(sum(1 for _ in shown_events(events, facts)) - MOST_ITEMS, 0)
 
 
@@ -202,14 +205,14 @@ def _opened(event: MessageSeen, facts: Facts) -> Iterator[Opened]:
 
 
 def _within(field: Field, depth: int) -> Iterator[tuple[int, Field]]:
-    """All fields inside, in the order of their bytes, with how many of those are around them."""
+    """Yield all fields inside, in the order of their bytes, with their depth."""
     for part in field.parts:
         yield depth, part
         yield from _within(part, depth + 1)
 
 
 def _row(field: Field, depth: int, following: int) -> Row:
-    """The row of a field; `depth` and `following` are how deep it stands, and the next one."""
+    """Return the row of a field; `following` is the depth of the next one."""
     return Row(
         has_parts=following > depth,
         is_open=depth == 0 and field.name in _OPEN_AT_FIRST,
@@ -226,7 +229,7 @@ def _row(field: Field, depth: int, following: int) -> Row:
 def taken_apart(
     raw: bytes, epoch: str, caption: str = "", *, key_exchange: KeyExchange | None = None
 ) -> Opened:
-    """A message's fields and bytes."""
+    """Return a message's fields and bytes."""
     field = fields_of(raw, epoch, key_exchange)
     pieces = tuple(
         Piece(leaf.start, raw[leaf.start : min(leaf.end, MOST_BYTES)].hex(" "))

@@ -1,4 +1,4 @@
-"""What the public-key part of this very run cost beside its symmetric part, as a plot.
+"""The costs of public-key and symmetric cryptography in this connection, as a plot.
 
 The scale is logarithmic, since the two differ by so much. `costs.svg` draws it.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from handclasp.trace.events import RecordSeen, TraceEvent, WorkDone
 
 WIDTH = 380
-"""In the units of the picture."""
+"""In the units of the plot."""
 
 _ROW = 34
 _TOP = 14
@@ -23,14 +23,14 @@ _WORK = {
     "key_agreement": "agreeing on the secret",
     "sign": "signing",
     "verify_signature": "checking the signature",
-    "verify_chain": "judging the certificates",
+    "verify_chain": "verifying the certificates",
     "encrypt": "encrypting the secret",
     "decrypt": "decrypting the secret",
 }
 
 
 class Bar(NamedTuple):
-    """One piece of work, and how far its bar reaches."""
+    """One operation, and the length of its bar."""
 
     label: str
     elapsed_ns: int
@@ -40,7 +40,7 @@ class Bar(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of the grid, and the time that it stands for."""
+    """A line of the grid, and its time."""
 
     x: float
     label: str
@@ -51,9 +51,9 @@ class Costs:
     """The plot, and its sums.
 
     Attributes:
-        public_ns: all operations with public keys on the side that recorded.
-        symmetric_ns: sealing and opening all records.
-        records, content: how many records these were, and the bytes in them.
+        public_ns: the time of all public-key operations on the side that recorded.
+        symmetric_ns: the time of sealing and opening all records.
+        records, content: the number of these records, and the bytes in them.
     """
 
     height: int
@@ -66,12 +66,14 @@ class Costs:
 
     @property
     def times(self) -> int:
-        """How many records could have been sealed or opened in the time of the public-key part."""
+        """The number of records that could have been sealed or opened in the time of the public-key
+        part.
+        """
         return round(self.public_ns * self.records / max(self.symmetric_ns, 1))
 
 
 def costs_of(events: Sequence[TraceEvent]) -> Costs | None:
-    """The costs; None where either part was not measured."""
+    """Return the costs; None if either part was not measured."""
     work = [event for event in events if isinstance(event, WorkDone) and event.elapsed_ns > 0]
     records = [
         event
@@ -105,7 +107,7 @@ def costs_of(events: Sequence[TraceEvent]) -> Costs | None:
 
 
 def _power_of_ten(power: int) -> str:
-    """So many nanoseconds, in the unit that fits."""
+    """Return a power of ten in nanoseconds, in a suitable unit."""
     unit = min(power // 3, 3)
     return f"{10 ** (power - 3 * unit):,} {('ns', 'µs', 'ms', 's')[unit]}"
 

@@ -1,4 +1,4 @@
-"""What stands on the page: first what came of it, then all that was said, then the seven steps."""
+"""The content of the page: the result, then all messages, then the seven steps."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ def page_of(
     explanation: Mapping[str, Any] | None = None,
     earlier: Sequence[TraceEvent] | None = None,
 ) -> str:
-    """The page.
+    """Return the page.
 
     Args:
-        events: what a recorder noted.
-        title: what to call it, such as the host's name.
-        describe: what to say of a certificate, given as DER; without it only sizes are told. See
-            `handclasp.certificates.describe_certificate`.
+        events: the recorded events.
+        title: the title, such as the host's name.
+        describe: returns the description of a certificate in DER; without it, only sizes are shown.
+            See `handclasp.certificates.describe_certificate`.
         explanation: every rule of the decision on the peer's certificates, in the form that
-            `handclasp.certificates.Explanation.to_json` gives; without it only the outcome is told.
-        earlier: what was noted of another connection between the same two, to compare with.
+            `handclasp.certificates.Explanation.to_json` gives; without it, only the result is
+            shown.
+        earlier: the events of another connection between the same two, to compare the secrets.
 
     Raises:
         ConfigurationError: jinja2 is not installed.
@@ -54,12 +55,14 @@ def contents_of(
     explanation: Mapping[str, Any] | None = None,
     earlier: Sequence[TraceEvent] | None = None,
 ) -> dict[str, object]:
-    """The values for page.html, or for a template that builds on it; as `page_of` takes them."""
+    """Return the values for page.html, or for a template that extends it; arguments as in
+    `page_of`.
+    """
     facts, observed = facts_of(events), observed_in(events)
     return {
         "title": title,
         "role": facts.role,
-        # A capture shows what was on the wire, and not what either side thought.
+        # A capture shows the bytes on the wire, not the decisions of either side.
         "was_there": observed is None and any(isinstance(event, Began) for event in events),
         "observed": observed,
         "failure": failure_of(events, anchors_of(events, facts)),
@@ -90,16 +93,16 @@ def contents_of(
 
 
 def _signature(facts: Facts) -> str:
-    """The scheme, and in which handshake the server signed, if it did."""
+    """Return the scheme, and the handshake in which the server signed, if it did."""
     info = facts.info
     if info is None or info.signature_scheme is None:
         return "none"
-    # What a client came back with, the server signed for when it was made.
+    # For an earlier session, the server signed in the earlier handshake.
     return info.signature_scheme + (" (in the earlier handshake)" if info.resumed else "")
 
 
 def _agreement(events: Sequence[TraceEvent], facts: Facts) -> Rows:
-    """What the two agreed upon; empty where they did not."""
+    """Return the negotiated parameters; empty if the handshake was not completed."""
     info = facts.info
     if info is None:
         return ()
@@ -112,10 +115,10 @@ def _agreement(events: Sequence[TraceEvent], facts: Facts) -> Rows:
         ("cipher suite", info.cipher_suite),
         ("key exchange", secret_in_words(facts.key_exchange, info)),
         ("signature", _signature(facts)),
-        ("protocol inside", info.alpn or "none agreed upon"),
-        ("asked for", info.server_name or "no name"),
-        ("resumed", "yes: the server knew the client again" if info.resumed else "no"),
-        ("hellos", "two: the first did not suit the server" if info.hello_retry else "one"),
+        ("application protocol", info.alpn or "none"),
+        ("server name", info.server_name or "none"),
+        ("resumed", "yes, an earlier session" if info.resumed else "no"),
+        ("hellos", "two: the server asked for a second one" if info.hello_retry else "one"),
         ("early data", info.early_data_status if info.early_data_status != "none" else ""),
         ("took", took),
         (

@@ -1,4 +1,4 @@
-"""What the page says of a failure: the cause, whose fault it is, and the bytes that show it."""
+"""The failure on the page: the cause, the end at fault, and the evidence."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from handclasp.trace.events import TraceEvent
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Bytes that show the cause; `link` names the message that they stand in, if there is one.
+    """Bytes that show the cause; `link` names the message that holds them, if there is one.
 
-    `start` and `end` are where in that message; None where they are no part of its fields.
+    `start` and `end` are their offsets in that message; None if they are not part of its fields.
     """
 
     what: str
@@ -31,7 +31,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """Something else that may be behind an alert."""
+    """Another likely cause of an alert."""
 
     sentence: str
     fix: str
@@ -39,7 +39,7 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The story of a failure."""
+    """The explanation of a failure."""
 
     is_local: bool
     after_handshake: bool
@@ -53,7 +53,7 @@ class Failure:
 
 
 def failure_of(events: Sequence[TraceEvent], anchors: Mapping[int, str]) -> Failure | None:
-    """The failure in a trace, if there was one; `anchors` names messages by index of event."""
+    """Return the failure in a trace, if any; `anchors` names messages by the index of events."""
     diagnosis = diagnose(events)
     if diagnosis is None:
         return None

@@ -1,4 +1,4 @@
-"""The first encrypted record before and after: what one side meant to say, and what travelled."""
+"""The first encrypted record in both forms: its content, and the bytes on the wire."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from handclasp.wire.iana import ContentType
 
 HEADER_SIZE = 5
 TAG_SIZE = 16
-"""Bytes, of every suite that is spoken here; those of CCM_8, which captures may have, are 8."""
+"""In bytes, for every suite of this library; those of CCM_8, which captures may have, are 8."""
 
 _MOST_SHOWN = 256
 
 
 class Section(NamedTuple):
-    """Some bytes with one meaning. `kind` says how they look."""
+    """Some bytes with one meaning. `kind` is their style."""
 
     kind: str
     meaning: str
@@ -34,9 +34,9 @@ class BeforeAndAfter:
     Attributes:
         sender: "client" or "server".
         content: in words.
-        text: the beginning of the content, where it is text.
+        text: the beginning of the content, if it is text.
         before, after: both forms, in order.
-        key, nonce: in hexadecimal, where they were recorded.
+        key, nonce: in hexadecimal, if they were recorded.
     """
 
     sender: str
@@ -52,7 +52,7 @@ class BeforeAndAfter:
 def first_records_of(
     events: Sequence[TraceEvent], role: str, version: str | None
 ) -> tuple[BeforeAndAfter, ...]:
-    """The first protected record of the handshake, and the first of application data, if kept."""
+    """Return the first protected record of the handshake, and of application data, if kept."""
     kept = [
         (number, event)
         for number, event in enumerate(events)
@@ -78,7 +78,7 @@ def _both(
     return BeforeAndAfter(
         sender=sender,
         epoch=event.epoch,
-        content=_CONTENTS.get(event.content_type, "what the application said"),
+        content=_CONTENTS.get(event.content_type, "application data"),
         text=_text(event.content),
         before=tuple(_before(event, version, tag_size)),
         after=tuple(_after(event, version, tag_size)),
@@ -97,9 +97,9 @@ def _tag_size(event: RecordSeen, earlier: Sequence[TraceEvent]) -> int:
 
 
 def _before(event: RecordSeen, version: str | None, tag_size: int) -> Iterator[Section]:
-    yield _section("content", "what is said", event.content)
+    yield _section("content", "content", event.content)
     if version == "TLSv1.3":
-        yield _section("type", "of what type it is", bytes([event.content_type]))
+        yield _section("type", "type of the content", bytes([event.content_type]))
         padding = event.size - HEADER_SIZE - tag_size - 1 - len(event.content)
         if padding > 0:
             yield _section("padding", "zeros that hide its length", bytes(padding))
@@ -128,9 +128,9 @@ _CONTENTS: dict[int, str] = {
 
 
 def _key_of(event: RecordSeen, earlier: Sequence[TraceEvent], sender: str) -> tuple[str, str]:
-    """Key and nonce of the first record of an epoch, whose nonce is the IV (RFC 8446 section 5.3).
+    """Return key and nonce of the first record of an epoch: the nonce is the IV (RFC 8446 5.3).
 
-    Empty where they were not recorded, or where nothing says that it was the first.
+    They are empty if they were not recorded, or if the record may not have been the first.
     """
     before = [
         each
@@ -152,7 +152,7 @@ def _key_of(event: RecordSeen, earlier: Sequence[TraceEvent], sender: str) -> tu
 
 
 def _text(content: bytes) -> str:
-    """The beginning of what is text; empty where it is none."""
+    """Return the beginning of a text; empty if it is not text."""
     text = content[:200].decode("ascii", "replace")
     readable = text.replace("\r\n", "\n").replace("\n", " ")
     return readable if readable.isprintable() and "\ufffd" not in readable else ""

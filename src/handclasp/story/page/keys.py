@@ -1,8 +1,8 @@
-"""How the keys come from one another: a picture, and every step with what went in and came out.
+"""The key schedule: a picture, and every step with its inputs and its output.
 
-The stages of the picture are those of the RFCs; what was derived in the recorded connection is
-drawn filled in, with the first bytes of its value where the trace has them. `schedule.svg` among
-the templates draws it, in its own units, narrow enough for a telephone.
+The stages of the picture are those of the RFCs. Secrets that the recorded connection derived are
+filled in, with the first bytes of their values if the trace has them. The template `schedule.svg`
+draws it, in its own units, narrow enough for a phone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from handclasp.trace.events import KeyStep, SecretDerived, TraceEvent
 
 
 class Branch(NamedTuple):
-    """A secret that a stage gives: its label in the RFC and in a key log, and what it is for."""
+    """A secret that a stage yields: its label in the RFC and in a key log, and its purpose."""
 
     label: str
     logged: str
@@ -24,7 +24,7 @@ class Branch(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A stage: what goes in, its name for people and in the RFC, and how it comes about."""
+    """A stage: its input, its name for people and in the RFC, and its operation."""
 
     ingredient: str
     name: str
@@ -60,10 +60,10 @@ STAGES13 = (
         "master_secret",
         "HKDF-Extract",
         (
-            Branch("c ap traffic", "CLIENT_TRAFFIC_SECRET_0", "what the client says"),
-            Branch("s ap traffic", "SERVER_TRAFFIC_SECRET_0", "what the server says"),
+            Branch("c ap traffic", "CLIENT_TRAFFIC_SECRET_0", "the client's data"),
+            Branch("s ap traffic", "SERVER_TRAFFIC_SECRET_0", "the server's data"),
             Branch("exp master", "EXPORTER_SECRET", "keys for applications"),
-            Branch("res master", "RESUMPTION_SECRET", "tickets to come back with"),
+            Branch("res master", "RESUMPTION_SECRET", "tickets for later sessions"),
         ),
     ),
 )
@@ -72,7 +72,7 @@ STAGES13 = (
 STAGES12 = (
     Stage("the key exchange", "Premaster Secret", "pre_master_secret", "both halves", ()),
     Stage(
-        "both hellos, or all that was said",
+        "both hellos, or all messages",
         "Master Secret",
         "master_secret",
         "PRF",
@@ -89,7 +89,7 @@ STAGES12 = (
 def _stages(
     version: str, key_exchange: KeyExchange | None, *, has_psk: bool = False
 ) -> Sequence[Stage]:
-    """The stages, with what went into them by this key exchange; where it is not known, by any."""
+    """Return the stages, with their inputs by this key exchange; if unknown, by any."""
     if version == "TLSv1.3":
         if key_exchange != "psk":
             return STAGES13
@@ -115,20 +115,20 @@ def _stages(
 
 _OTHER_SECRETS = {"CLIENT_RANDOM": "master_secret"}
 _BEGINNING = 9
-"""Bytes of a value that find room in the picture."""
+"""The number of bytes of a value in the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step as the list has it.
+    """One step of the list.
 
     Attributes:
         key: names the step within the page.
-        name: what comes out.
-        how: the operation with all that goes in, as the RFC would write it.
-        context: the transcript hash or nonce, in hexadecimal; empty where there is none.
-        hex: the value; empty where it was not recorded.
-        size: of the value, in bytes.
+        name: the name of the output.
+        how: the operation with its inputs, in the notation of the RFC.
+        context: the transcript hash or nonce, in hexadecimal; empty if there is none.
+        hex: the value; empty if it was not recorded.
+        size: the size of the value, in bytes.
     """
 
     key: str
@@ -148,7 +148,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class PlacedBranch:
-    """Where a secret stands in the picture; `step` is None where it was not derived."""
+    """The place of a secret in the picture; `step` is None if it was not derived."""
 
     y: int
     label: str
@@ -158,7 +158,7 @@ class PlacedBranch:
 
 @dataclass(frozen=True, slots=True)
 class PlacedStage:
-    """Where a stage stands; `to` is where the line to the next one ends, if there is one."""
+    """The place of a stage; `to` is the end of the line to the next one, if there is one."""
 
     y: int
     ingredient: str
@@ -171,7 +171,7 @@ class PlacedStage:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The picture, and every step that was noted."""
+    """The picture, and every recorded step."""
 
     height: int
     stages: tuple[PlacedStage, ...]
@@ -179,7 +179,7 @@ class Schedule:
 
     @property
     def title(self) -> str:
-        """In words, for whoever does not see it."""
+        """The picture in words, for screen readers."""
         return f"The key schedule: {', then '.join(stage.name for stage in self.stages)}"
 
     @property
@@ -195,7 +195,7 @@ def schedule_of(
     *,
     has_psk: bool = False,
 ) -> Schedule | None:
-    """The key schedule of that version, after that key exchange; None without a version.
+    """Return the key schedule of a version and a key exchange; None without a version.
 
     Args:
         has_psk: whether a pre-shared key goes into the secret by the cipher suite of TLS 1.2.
@@ -231,7 +231,7 @@ def _step(number: int, event: KeyStep) -> Step:
 def _logged(
     events: Sequence[TraceEvent], stages: Sequence[Stage]
 ) -> tuple[list[Step], dict[str, Step]]:
-    """What a key log has, of a trace in which the steps themselves were not noted."""
+    """Return the secrets of the key log, for a trace without the steps themselves."""
     labels = {branch.logged: branch.label for stage in stages for branch in stage.branches}
     steps: list[Step] = []
     found: dict[str, Step] = {}

@@ -1,8 +1,8 @@
-"""From templates to a page in which a peer's text can be nothing but text.
+"""The rendering of templates, in which a peer's text cannot be anything but text.
 
-Two walls, each enough by itself. The templates escape all that is put into them (nothing here
-marks text of a peer as safe), and the page's own policy lets no script and no style run but those
-whose hashes it names: the files in `assets`, which stand in the page as they are.
+Two defences ensure this, and each is sufficient. The templates escape every value (no text of a
+peer is marked as safe), and the page's own policy allows only the scripts and styles whose hashes
+it names: the files in `assets`, which the page contains unchanged.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _HERE = "handclasp.story.page"
 
 
 class Renderer:
-    """Makes pages of the templates of some packages.
+    """Renders pages from the templates of some packages.
 
     Args:
-        packages: each with a folder `templates`, and maybe one `assets`; what an earlier one has
-            goes before what a later one has. This package comes last.
+        packages: each with a folder `templates`, and maybe one `assets`; earlier ones take
+            precedence. This package comes last.
 
     Raises:
         ConfigurationError: jinja2 is not installed.
@@ -47,13 +47,13 @@ class Renderer:
         styles: Sequence[str] = ("page.css",),
         connects: bool = False,
     ) -> str:
-        """The page.
+        """Return the page.
 
         Args:
             template: its name.
-            shown: the values that the template wants; that one is missing is an error.
-            scripts, styles: the names of the assets to put into it.
-            connects: whether its script may ask its own server for more.
+            shown: the values for the template; a missing one is an error.
+            scripts, styles: the names of the assets to include.
+            connects: whether its script may send requests to its own server.
         """
         code, looks = self._assets(scripts), self._assets(styles)
         page = self._environment.get_template(template).render(
@@ -71,7 +71,7 @@ class Renderer:
         styles: Sequence[str] = ("page.css",),
         connects: bool = False,
     ) -> str:
-        """The same policy that the page holds, for who serves it over HTTP."""
+        """Return the policy of the page, for servers that send it over HTTP."""
         code, looks = self._assets(scripts), self._assets(styles)
         return content_security_policy(code, looks, connects=connects)
 
@@ -91,7 +91,7 @@ class Renderer:
 def content_security_policy(
     scripts: Sequence[str], styles: Sequence[str], *, connects: bool
 ) -> str:
-    """Nothing from anywhere, and of the page's own only these, by their hashes (CSP level 3)."""
+    """Return a policy that allows only these scripts and styles, by their hashes (CSP level 3)."""
     allowed = {
         "default-src": ["'none'"],
         "style-src": [_hash(each) for each in styles],
@@ -106,7 +106,7 @@ def content_security_policy(
 
 
 def milliseconds(nanoseconds: float) -> str:
-    """A time in a unit in which it is easily read."""
+    """Return a time in a readable unit."""
     if nanoseconds >= 1e9:
         return f"{nanoseconds / 1e9:,.1f} s"
     if nanoseconds >= 1e5:
@@ -115,7 +115,7 @@ def milliseconds(nanoseconds: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """How many there are, in words."""
+    """Return a number with its noun, in words."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
@@ -125,7 +125,7 @@ def _hash(text: str) -> str:
 
 @cache
 def _environment(packages: tuple[str, ...]) -> Environment:
-    """Kept, since it keeps the templates that it has compiled."""
+    """Return the environment, which is cached because it holds the compiled templates."""
     try:
         from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     except ModuleNotFoundError:

@@ -1,7 +1,7 @@
-"""The seven steps of a handshake, each with what the recorded one had to do with it.
+"""The seven steps of a handshake, each with the values of the recorded one.
 
-Everything here is plain values: the templates `steps.html` and `step_*.html` say how they stand on
-the page.
+Everything here is plain values: the templates `steps.html` and `step_*.html` place them on the
+page.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from handclasp.wire.iana import HandshakeType as Type
 from handclasp.wire.raw_keys import is_raw_public_key
 
 Describe: TypeAlias = Callable[[bytes], Mapping[str, object] | None]
-"""What to say of a certificate, as `certificates.describe_certificate` does; None: nothing."""
+"""A function that describes a certificate, such as `certificates.describe_certificate`, or None."""
 
 Rows: TypeAlias = tuple[tuple[str, str], ...]
-"""Labels, and what they label."""
+"""Labels, and their values."""
 
 
 # 1: hello
@@ -43,7 +43,7 @@ Rows: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One thing that was offered. `mark` is "yes" (chosen), "may" (acceptable) or "no"."""
+    """One offer. `mark` is "yes" (chosen), "may" (acceptable) or "no"."""
 
     name: str
     mark: str
@@ -52,7 +52,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A decision: what was chosen, by what rule, and what became of each offer."""
+    """A decision: the choice, its rule, and the result of each offer."""
 
     title: str
     chosen: str
@@ -63,11 +63,11 @@ class Choice:
 _CHOICES = {
     "version": "Version",
     "cipher_suite": "Cipher suite",
-    "alpn": "Protocol inside (ALPN)",
+    "alpn": "Application protocol (ALPN)",
     "group": "Group of the key exchange",
     "signature_scheme": "Signature scheme",
     "credentials": "Certificate to show",
-    "resumption": "Coming back",
+    "resumption": "Resumption",
     "early_data": "Early data",
 }
 
@@ -78,12 +78,12 @@ SECRET_CHOICES = ("group",)
 _WHY = {
     "yes": "offered, and chosen",
     "may": "offered, and acceptable, but another one came first",
-    "no": "offered, but not acceptable to the one who chose",
+    "no": "offered, but not acceptable to the side that chose",
 }
 
 
 def choices_of(events: Sequence[TraceEvent], wanted: Sequence[str]) -> tuple[Choice, ...]:
-    """The decisions on these matters, in the order in which they were taken."""
+    """Return the decisions about these subjects, in the order in which they were taken."""
     return tuple(
         _choice(event)
         for event in events
@@ -101,7 +101,7 @@ def _choice(decision: DecisionTaken) -> Choice:
         mark = _mark(name, decision.chosen, acceptable)
         offers.append(Offer(name, mark, reasons.get(name) or _WHY[mark]))
     title = _CHOICES.get(decision.what, decision.what)
-    if decision.what == "early_data":  # There is one offer, and a yes or a no.
+    if decision.what == "early_data":  # There is one offer, which is accepted or not.
         chosen = "not accepted" if decision.chosen is None else "accepted"
         return Choice(title, chosen, decision.why, ())
     return Choice(title, decision.chosen or "none", decision.why, tuple(offers))
@@ -118,7 +118,7 @@ def _mark(offer: str, chosen: str | None, acceptable: frozenset[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One certificate in words; without a description only its size is known."""
+    """One certificate in words; without a description, only its size is known."""
 
     name: str
     rows: Rows
@@ -126,7 +126,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The certificates that one side showed, or the bare key that stands in their place."""
+    """The certificates that one side sent, or its raw public key."""
 
     sender: str
     certificates: tuple[Certificate, ...]
@@ -144,7 +144,7 @@ _IN_WORDS = (
     ("signature_algorithm", "signed in"),
     ("is_authority", "may issue others"),
     ("key_usage", "the key may do"),
-    ("extended_key_usage", "good for"),
+    ("extended_key_usage", "purposes"),
     ("serial", "serial number"),
     ("fingerprint_sha256", "fingerprint"),
 )
@@ -153,7 +153,7 @@ _IN_WORDS = (
 def chains_of(
     events: Sequence[TraceEvent], facts: Facts, describe: Describe | None
 ) -> tuple[Chain, ...]:
-    """What each side showed of itself."""
+    """Return the chain of each side."""
     return tuple(
         Chain(
             sender_of(event, facts.role),
@@ -197,11 +197,11 @@ def _in_words(value: object) -> str:
 
 
 def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | None) -> Rows:
-    """What this side made of the other's certificates."""
+    """Return this side's verdict on the other's certificates."""
     rows: list[tuple[str, str]] = []
     other = "client" if facts.role == "server" else "server"
     info = facts.info
-    # A capture does not show what either side made of it.
+    # A capture does not show the verdict of either side.
     was_there = observed_in(events) is None and any(isinstance(event, Began) for event in events)
     if was_there and info is not None and (info.peer_chain_der or info.peer_verified):
         verdict = "checked, and trusted" if info.peer_verified else "not checked"
@@ -213,7 +213,7 @@ def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | No
             for number, der in enumerate(info.verified_chain_der)
         ]
     if facts.verify_ns is not None:
-        rows.append(("judging took", f"{facts.verify_ns / 1e6:.2f} ms"))
+        rows.append(("verification took", f"{facts.verify_ns / 1e6:.2f} ms"))
     failed = next((event for event in events if isinstance(event, Failed)), None)
     is_verdict = failed is not None and (
         failed.origin == "local" or situation_of(events).certificate == "shown"
@@ -230,12 +230,12 @@ def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | No
 
 
 _NO_VERDICT = ("NO_SHARED_CERTIFICATE_TYPE", "BAD_CERTIFICATE_REQUEST_CONTEXT")
-"""Faults that have certificates in their names, and are not about what one holds."""
+"""Faults with certificates in their names that are not about the content of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The rules that were looked at of one certificate, or of one and its issuer."""
+    """The rules that were checked for one certificate, or for one and its issuer."""
 
     about: str
     rules: tuple[Mapping[str, Any], ...]
@@ -243,7 +243,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One way up that was tried."""
+    """One path that was tried."""
 
     certificates: tuple[str, ...]
     reaches_anchor: bool
@@ -252,7 +252,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """An `Explanation`, from its JSON form."""
+    """An `Explanation`, read from its JSON form."""
 
     accepted: bool
     reasons: tuple[str, ...]
@@ -263,7 +263,7 @@ class Judgement:
 
 
 def explanation_of(given: Mapping[str, Any]) -> Judgement:
-    """What `Explanation.to_json` gave, sorted by what it is about."""
+    """Return the findings of `Explanation.to_json`, grouped by certificate."""
     return Judgement(
         accepted=given["accepted"],
         reasons=tuple(given["reasons"]),
@@ -295,7 +295,7 @@ def _subject(der: bytes, describe: Describe | None) -> str:
 
 
 def halves_of(facts: Facts) -> Rows:
-    """What travelled of the secret, and which way."""
+    """Return the parts of the secret on the wire, with their directions."""
     rows = [("client to server", f"{share}, in public") for share in facts.client_shares]
     if facts.server_share is not None:
         rows.append(("server to client", f"{facts.server_share}, in public"))
@@ -314,7 +314,7 @@ def halves_of(facts: Facts) -> Rows:
 
 
 def digests_of(events: Sequence[TraceEvent], facts: Facts) -> Rows:
-    """The verify_data of each Finished."""
+    """Return the verify_data of each Finished."""
     return tuple(
         (f"the {sender_of(event, facts.role)}'s", message.verify_data.hex())
         for event in events
@@ -329,7 +329,7 @@ def digests_of(events: Sequence[TraceEvent], facts: Facts) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """From here on, records of one direction are protected by the keys of an epoch."""
+    """The point after which records of one direction are protected by the keys of an epoch."""
 
     direction: str
     epoch: str
@@ -338,7 +338,7 @@ class Keys:
 
 
 def keys_of(events: Sequence[TraceEvent]) -> tuple[Keys, ...]:
-    """The keys in the order in which they came into use."""
+    """Return the keys in the order of their first use."""
     began = events[0].at_ns if events else 0
     return tuple(
         Keys(event.direction, event.epoch, event.cipher_suite, event.at_ns - began)
@@ -348,7 +348,7 @@ def keys_of(events: Sequence[TraceEvent]) -> tuple[Keys, ...]:
 
 
 def traffic_of(events: Sequence[TraceEvent]) -> str:
-    """What this trace saw of application data, as a sentence; empty if it saw none."""
+    """Return a sentence about the application data in this trace; empty if there were none."""
     sealed = [
         event
         for event in events
@@ -363,12 +363,12 @@ def traffic_of(events: Sequence[TraceEvent]) -> str:
     return f"This trace saw {count:,} {plural} of application data, {size:,} bytes on the wire."
 
 
-# 7: used once
+# 7: used for one connection only
 
 
 @dataclass(frozen=True, slots=True)
 class OneTime:
-    """A value of this connection beside that of the last one, in hexadecimal and shortened."""
+    """A value of this connection beside that of the earlier one, in shortened hexadecimal."""
 
     label: str
     now: str
@@ -381,9 +381,9 @@ def one_time_of(
     earlier: Sequence[TraceEvent] | None,
     facts: Facts | None = None,
 ) -> tuple[OneTime, ...]:
-    """What is made anew for each connection, beside the same of an earlier one."""
+    """Return the values that are fresh in each connection, beside those of an earlier one."""
     before = dict(_fresh(earlier)) if earlier is not None else {}
-    # The master secret of a session that TLS 1.2 resumes is the same again.
+    # A session that TLS 1.2 resumes has the same master secret again.
     resumed12 = facts is not None and facts.key_exchange == "session"
     kept = "CLIENT_RANDOM" if resumed12 else ""
     return tuple(
@@ -415,29 +415,29 @@ def _fresh(events: Sequence[TraceEvent]) -> Iterator[tuple[str, bytes]]:
 
 
 def shortened(value: bytes, most: int = 24) -> str:
-    """In hexadecimal, without what is beyond so many bytes."""
+    """Return bytes in hexadecimal, cut after so many."""
     return value[:most].hex() + ("…" if len(value) > most else "")
 
 
 _CAME_WITH = {
     "ticket": "a ticket",
-    "session id": "the name of its session",
+    "session id": "the ID of its session",
     "external key": "a key from elsewhere",
-    "key": "a key from before",
+    "key": "an earlier key",
 }
 
 
 def coming_back_of(events: Sequence[TraceEvent], facts: Facts) -> Rows:
-    """Tickets, fresh keys, and whether the client came back with a ticket."""
+    """Return the tickets, the fresh keys, and whether the client resumed a session."""
     rows: list[tuple[str, str]] = []
     seen = [event.message_type for event in events if isinstance(event, MessageSeen)]
     tickets, updates = seen.count(Type.NEW_SESSION_TICKET), seen.count(Type.KEY_UPDATE)
     if tickets:
         plural = "ticket" if tickets == 1 else "tickets"
-        rows.append(("to come back with", f"{tickets} {plural}: new keys from old trust"))
+        rows.append(("for later sessions", f"{tickets} {plural}: new keys without a new signature"))
     if updates:
-        rows.append(("fresh keys on the way", f"{updates} times"))
+        rows.append(("key updates", f"{updates} times"))
     if facts.earlier_key is not None:
-        came = f"the client came back with {_CAME_WITH[facts.earlier_key]}, and still got new keys"
+        came = f"the client came with {_CAME_WITH[facts.earlier_key]}, and still got new keys"
         rows.append(("this time", came))
     return tuple(rows)

@@ -1,6 +1,6 @@
-"""Where the time went: when the records passed, and how long the questions in between took.
+"""The use of time: when records were sent and received, and how long the questions took.
 
-Python works out where everything stands; `timeline.svg` among the templates draws it.
+Python computes the layout; the template `timeline.svg` draws it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from handclasp.trace.events import (
 )
 
 WIDTH = 380
-"""In the units of the pictures."""
+"""In the units of the picture."""
 
 
 _QUESTIONS = {
     "Sign": "signing, with the private key",
-    "VerifyPeer": "judging the certificates",
+    "VerifyPeer": "verifying the certificates",
     "ChooseCredentials": "choosing a certificate",
     "ConfirmPeer": "asking the application",
-    "FindPsk": "looking up a key from earlier",
+    "FindPsk": "looking up an earlier key",
 }
 
 
 class Bar(NamedTuple):
-    """A piece of work: from where to where, in the units of the picture."""
+    """An operation: its start and end, in the units of the picture."""
 
     label: str
     elapsed_ns: int
@@ -41,7 +41,7 @@ class Bar(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A record: where, how tall, and whether it was encrypted."""
+    """A record: its place, its height, and whether it was encrypted."""
 
     x: float
     height: int
@@ -50,7 +50,7 @@ class Tick(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """The records of one direction, and the moments from which on new keys protected it."""
+    """The records of one direction, and the moments at which new keys took effect."""
 
     direction: str
     y: int
@@ -62,7 +62,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """When the records passed, and how long each question took."""
+    """The records over time, and the duration of each question."""
 
     height: int
     total_ns: int
@@ -79,7 +79,7 @@ class _Scale(NamedTuple):
 
 
 def timeline_of(events: Sequence[TraceEvent]) -> Timeline | None:
-    """The picture; None where nothing took place."""
+    """Return the picture; None without events."""
     if not any(isinstance(event, RecordSeen) for event in events):
         return None
     scale = _scale(events)
@@ -100,7 +100,7 @@ def timeline_of(events: Sequence[TraceEvent]) -> Timeline | None:
 
 
 def _scale(events: Sequence[TraceEvent]) -> _Scale:
-    """From the first event to where the handshake was done, or the last event."""
+    """Return the time from the first event to the end of the handshake, or the last event."""
     settled = next((event.at_ns for event in events if isinstance(event, HandshakeResult)), None)
     return _Scale(events[0].at_ns, settled if settled is not None else events[-1].at_ns)
 

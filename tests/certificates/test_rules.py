@@ -1,8 +1,9 @@
-"""The form that the web profile asks for, on a path that was found."""
+"""The rules that the decision checks by itself, and the list of all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +12,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.pki import DAY, Authority, Leaf, Pki, der_of, hash_for, key_of_type, named
 
-from handclasp.certificates import profile
+from handclasp.certificates import decision, explain
 from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.rules import listing
+from handclasp.certificates.rules.rule import (
+    Checked,
+    Context,
+    IssuerRule,
+    LeafRule,
+    Outcome,
+    Problem,
+)
+from handclasp.certificates.seen import Seen
 from handclasp.certificates.trust import TrustStore
+from handclasp.certificates.verify import verify_client_chain, verify_server_chain
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 
@@ -44,16 +56,18 @@ def root_with(*extensions: x509.ExtensionType, issuer: str = "a root") -> Author
 def check(
     path: Sequence[x509.Certificate],
     policy: CertificatePolicy = WEB,
-    name: str = "localhost",
+    name: str | None = "localhost",
     vetted: bool = False,
 ) -> None:
-    """As the decision does, without looking for the path."""
-    trust = TrustStore.from_certificates(path[-1:])
-    if vetted:
-        trust = _vetted(path[-1])
-    issuers = [profile.authority(each, *der_of(each), trust) for each in path[1:]]
-    profile.check_server_names(path, *der_of(path[0]), name, trust, policy)
-    profile.check_issuers(path, issuers, trust, policy)
+    """The decision on a path that is not looked for."""
+    trust = _vetted(path[-1]) if vetted else TrustStore.from_certificates(path[-1:])
+    sent, now = der_of(*path), datetime.now().astimezone()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decision, "build_path", lambda *_: list(path))
+        if name is None:
+            verify_client_chain(sent, trust, now, policy=policy)
+        else:
+            verify_server_chain(sent, trust, name, now, policy=policy)
 
 
 def _vetted(anchor: x509.Certificate) -> TrustStore:
@@ -106,33 +120,72 @@ class TestAuthorities:
         path = [middle.issue(Leaf(), P256), middle.certificate, root.certificate]
         refused(Fault.BAD_CERTIFICATE, path, vetted=True)
 
-    def test_what_is_known_of_an_authority_is_kept_by_the_store_it_led_to(self) -> None:
-        pki = Pki()  # Its store knows nobody yet.
-        (der,) = der_of(pki.certificate)
-        known = profile.authority(pki.certificate, der, pki.trust)
-        assert profile.known_authority(der, pki.trust) is None
-        profile.keep_authorities([known], pki.trust)
-        assert profile.authority(pki.certificate, bytes(bytearray(der)), pki.trust) is known
-        assert profile.known_authority(der, Pki().trust) is None
-        assert known.form == ""
-        assert known.not_after == pki.certificate.not_valid_after_utc
-
-    def test_what_is_padded_is_not_kept(self, pki: Pki) -> None:
-        padding = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(2**14))
-        large = pki.intermediate(extensions=[padding]).certificate
-        (der,) = der_of(large)
-        profile.keep_authorities([profile.authority(large, der, pki.trust)], pki.trust)
-        assert profile.known_authority(der, pki.trust) is None
-
     def test_a_slow_key_is_noticed(self, pki: Pki) -> None:
         slow = rsa.RSAPublicNumbers(65537, (1 << 9000) | 1).public_key()
-        assert "9001 bits" in profile.cost_of(pki.issue(Leaf(), slow))
+        path = [pki.issue(Leaf(), P256), pki.issue(Leaf(), slow), pki.certificate]
+        assert "9001 bits" in refused(Fault.UNSUPPORTED_CERTIFICATE, path)
 
 
-def check_leaf(
-    path: Sequence[x509.Certificate], policy: CertificatePolicy, *, is_client: bool = False
-) -> None:
-    profile.check_leaf(path, profile.extensions_of(path[0]), policy, is_client=is_client)
+class TestKnownIssuers:
+    """Those that keep the rules are kept by the store they led to, and not asked again."""
+
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+        """The issuers that the rules are asked about from now on."""
+        asked: list[bytes] = []
+
+        def note(issuer: Seen, _: Context) -> Outcome:
+            asked.append(issuer.der)
+            return None
+
+        rule = IssuerRule(name="noted", section="", check=note)
+        rules = replace(listing.RULES, issuer=(*listing.RULES.issuer, rule))
+        monkeypatch.setattr(listing, "RULES", rules)
+        return asked
+
+    def accept(self, pki: Pki, trust: TrustStore, policy: CertificatePolicy = WEB) -> None:
+        """One more certificate is accepted, which nobody has seen before."""
+        chain = der_of(pki.issue(Leaf(), P256))
+        verify_server_chain(chain, trust, "localhost", pki.now, policy=policy)
+
+    def test_each_is_asked_once(self, asked: list[bytes]) -> None:
+        pki = Pki()  # Its store knows nobody yet.
+        self.accept(pki, pki.trust)
+        assert asked == list(der_of(pki.certificate))
+        assert len(pki.trust.issuers) == 1
+        self.accept(pki, pki.trust)
+        assert len(asked) == 1
+
+    def test_another_store_profile_or_role_asks_anew(self, asked: list[bytes]) -> None:
+        pki = Pki()
+        self.accept(pki, pki.trust)
+        self.accept(pki, TrustStore.from_certificates([pki.certificate]))
+        self.accept(pki, pki.trust, PRIVATE)
+        verify_client_chain(pki.client("Jane Doe").chain_der, pki.trust, pki.now)
+        assert len(asked) == 4
+
+    def test_the_form_is_not_excused_by_the_other_profile(self) -> None:
+        """The web refuses an authority that was accepted as a private one before."""
+        pki = Pki()
+        odd = pki.intermediate(extensions=[x509.PolicyConstraints(0, None)])
+        chain = der_of(odd.issue(Leaf(), P256), *odd.path)
+        verify_server_chain(chain, pki.trust, "localhost", pki.now, policy=PRIVATE)
+        with pytest.raises(CertificateError, match="policyConstraints"):
+            verify_server_chain(chain, pki.trust, "localhost", pki.now)
+
+    def test_who_is_refused_is_not_kept(self) -> None:
+        pki = Pki()
+        with pytest.raises(CertificateError):
+            self.accept(pki, pki.trust, CertificatePolicy(stapled_ocsp="require"))
+        assert len(pki.trust.issuers) == 0
+
+    def test_what_is_padded_is_not_kept(self) -> None:
+        pki = Pki()
+        padding = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(2**14))
+        large = pki.intermediate(extensions=[padding])
+        chain = der_of(large.issue(Leaf(), P256), *large.path)
+        verify_server_chain(chain, pki.trust, "localhost", pki.now)
+        assert len(pki.trust.issuers) == 1  # The root alone.
 
 
 class TestLeaf:
@@ -144,16 +197,16 @@ class TestLeaf:
         ):
             path = [pki.issue(leaf, P256), pki.certificate]
             with pytest.raises(CertificateError) as caught:
-                check_leaf(path, policy, is_client=True)
+                check(path, policy, None)
             assert caught.value.fault is Fault.CERTIFICATE_WRONG_PURPOSE
             assert words in caught.value.detail
 
     def test_what_is_good_enough(self, pki: Pki) -> None:
         good = pki.issue(Leaf(digital_signature=None), P256)
-        check_leaf([good, pki.certificate], WEB)
+        check([good, pki.certificate])
         aimless = pki.issue(Leaf(purpose=None), P256)
-        check_leaf([aimless, pki.certificate], PRIVATE)
-        check_leaf([aimless], WEB)  # It is trusted by itself.
+        check([aimless, pki.certificate], PRIVATE)
+        check([aimless])  # It is trusted by itself.
 
 
 class TestCommonName:
@@ -203,3 +256,45 @@ class TestWildcards:
         check(self.path(pki, "*.example.co.uk"), name="www.example.co.uk")
         check(self.path(pki, "*.co.uk", "example.co.uk"), name="example.co.uk")
         check(self.path(pki, "*.internal.test"), name="www.internal.test")
+
+
+class TestTheList:
+    """A rule that is added to the list is run by the decision, and reported by the explanation."""
+
+    def test_a_new_rule_holds_for_both(self, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+        def check_serial(leaf: Seen, _: Context) -> Outcome:
+            number = leaf.certificate.serial_number
+            return Problem(f"its serial number {number} is odd") if number % 2 else None
+
+        rule = LeafRule(
+            name="parity",
+            section="nowhere",
+            field="serialNumber",
+            check=check_serial,
+            evidence=lambda leaf, _: "even",
+        )
+        monkeypatch.setattr(
+            listing, "RULES", replace(listing.RULES, leaf=(*listing.RULES.leaf, rule))
+        )
+        even, odd = [pki.issue(Leaf(serial_number=number), P256) for number in (4, 5)]
+        told = explain([even], "localhost", pki.trust, pki.now)
+        assert told.accepted
+        assert ("parity", "even") in [(each.rule, each.evidence) for each in told.leaf]
+        with pytest.raises(CertificateError) as caught:
+            verify_server_chain(der_of(odd), pki.trust, "localhost", pki.now)
+        assert caught.value.detail == "its serial number 5 is odd"
+        assert caught.value.place == (0, "serialNumber")
+        told = explain([odd], "localhost", pki.trust, pki.now)
+        assert not told.accepted
+        assert [each.rule for each in told.broken] == ["parity"]
+
+    def test_the_decision_leaves_what_stands_below_an_issuer_to_the_verifier(self) -> None:
+        """It asks about issuers one by one, and remembers them: a step is none of them."""
+        rules = listing.RULES
+        for rule in (*rules.signature, *rules.issuer):
+            assert rule.checked is Checked.BY_VERIFIER or isinstance(rule, IssuerRule)
+
+    def test_each_has_a_section_and_a_check_of_its_own(self) -> None:
+        every = listing.RULES.every
+        assert len(set(every)) == len(every)
+        assert all(rule.section for rule in every)

@@ -1,0 +1,212 @@
+"""ASGI over TLS of this library: uvicorn and hypercorn, and what their applications learn of TLS.
+
+`serve` runs an application by uvicorn, `serve_hypercorn` by hypercorn, each over the asyncio server
+of this library. `tls_extension` makes what the ASGI TLS extension asks for, which `ssl` cannot
+tell, and `RefuseEarlyData` answers 425 (RFC 8470).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from handclasp.config import ServerConfig
+from handclasp.info import ConnectionInfo
+
+if TYPE_CHECKING:
+    import hypercorn
+    import uvicorn
+
+__all__ = ["serve", "make_server", "serve_hypercorn", "tls_extension", "RefuseEarlyData"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+EARLY_DATA = "handclasp.early_data"
+"""The name in `scope["extensions"]` of a request that came in early data."""
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+"""The methods that change nothing, so that a repetition does no harm (RFC 9110 section 9.2.1)."""
+
+_VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+
+
+async def serve(
+    app: Application,
+    host: str,
+    port: int,
+    config: ServerConfig,
+    **settings: Any,
+) -> None:
+    """Serve an ASGI application by uvicorn, until a signal ends it.
+
+    Args:
+        app: the application.
+        host, port: the address to listen on.
+        config: the settings of TLS.
+        settings: as for `make_server`.
+
+    Raises as `make_server` does.
+    """
+    await make_server(app, host, port, config, **settings).serve()
+
+
+def make_server(
+    app: Application,
+    host: str,
+    port: int,
+    config: ServerConfig,
+    *,
+    tls: dict[str, Any] | None = None,
+    **settings: Any,
+) -> uvicorn.Server:
+    """Return a server of uvicorn that speaks TLS by this library: await its `serve()`.
+
+    The protocol is HTTP/1.1 (uvicorn's h11), with WebSockets if uvicorn has a library for them.
+
+    Args:
+        app, host, port, config: as for `serve`.
+        tls: arguments of `handclasp.aio.create_server`, such as `max_handshakes` or
+            `on_handshake_error`.
+        settings: of `uvicorn.Config`, such as `log_level`.
+
+    Raises:
+        ImportError: uvicorn is not installed.
+        ConfigurationError: a setting that cannot be honoured, such as one for the ssl module.
+    """
+    try:
+        from handclasp.adapters.asgi_uvicorn import TLSUvicorn
+    except ModuleNotFoundError as error:
+        raise _missing("uvicorn", "asgi", error) from error
+    return TLSUvicorn(app, host, port, config, tls or {}, settings)
+
+
+async def serve_hypercorn(
+    app: Application,
+    settings: hypercorn.Config,
+    config: ServerConfig,
+    *,
+    tls: dict[str, Any] | None = None,
+    shutdown_trigger: Callable[[], Awaitable[object]] | None = None,
+) -> None:
+    """Serve an ASGI application by hypercorn, in this event loop.
+
+    With "h2" in `config.alpn`, it speaks HTTP/2, too. What concerns TLS in `settings` is refused,
+    and so is early data in `config`: hypercorn does not tell which requests came in it.
+
+    Args:
+        app: the application.
+        settings: a `hypercorn.Config`; its `bind` says where to listen.
+        config: the settings of TLS.
+        tls: arguments of `handclasp.aio.start_server`.
+        shutdown_trigger: an async function that returns when the server is to end; None: it ends
+            with this call's cancellation.
+
+    Raises:
+        ImportError: hypercorn is not installed.
+        ConfigurationError: a setting that cannot be honoured.
+    """
+    try:
+        from handclasp.adapters.asgi_hypercorn import run
+    except ModuleNotFoundError as error:
+        raise _missing("hypercorn", "hypercorn", error) from error
+    await run(app, settings, config, tls or {}, shutdown_trigger or asyncio.Event().wait)
+
+
+def tls_extension(info: ConnectionInfo) -> dict[str, Any]:
+    """Return the value of `scope["extensions"]["tls"]` for a connection of a server.
+
+    `client_cert_error` is None as well for a client without a certificate: whether one is needed is
+    the config's `client_auth`. A client's raw public key (RFC 7250) is no certificate, and left
+    out.
+    """
+    has_chain = info.peer_certificate_type == "X509" and bool(info.peer_chain_der)
+    has_own = info.local_certificate_type == "X509" and bool(info.local_chain_der)
+    error = None
+    if has_chain and not info.peer_verified:
+        error = "The client's certificate was not verified: the server accepts any."
+    return {
+        "server_cert": _pem(info.local_chain_der[0]) if has_own else None,
+        "client_cert_chain": [_pem(each) for each in info.peer_chain_der] if has_chain else [],
+        "client_cert_name": info.peer_chain[0].subject.rfc4514_string() if has_chain else None,
+        "client_cert_error": error,
+        "tls_version": _VERSIONS[info.version],
+        "cipher_suite": info.cipher_suite_code,
+    }
+
+
+class OverTLS:
+    """An application as one connection sees it: its scopes tell of TLS.
+
+    Args:
+        app: the application, in the form of uvicorn or of hypercorn.
+        info: of the connection.
+        early: whether the requests came in early data.
+    """
+
+    def __init__(self, app: Any, info: ConnectionInfo, *, early: bool = False) -> None:
+        self.app = app
+        self._info = info
+        self._early = early
+
+    async def __call__(self, scope: Scope, *more: Any) -> Any:
+        if scope["type"] in ("http", "websocket"):
+            extensions = dict(scope.get("extensions") or {})
+            extensions["tls"] = tls_extension(self._info)
+            if self._early:
+                extensions[EARLY_DATA] = {}
+            scope["extensions"] = extensions
+        return await self.app(scope, *more)
+
+
+class RefuseEarlyData:
+    """Middleware that answers 425 (Too Early) to a request that came in early data (RFC 8470).
+
+    A client then sends it again, after the handshake. A request counts as early, too, if a proxy
+    says so by the header `Early-Data: 1`.
+
+    Args:
+        app: the application.
+        allowed_methods: pass these on: a repetition of theirs does no harm.
+    """
+
+    def __init__(self, app: Application, allowed_methods: Collection[str] = SAFE_METHODS) -> None:
+        self.app = app
+        self._allowed_methods = frozenset(allowed_methods)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        is_http = scope["type"] == "http"
+        if is_http and scope["method"] not in self._allowed_methods and is_early(scope):
+            headers = [(b"content-length", b"0"), (b"cache-control", b"no-store")]
+            await send({"type": "http.response.start", "status": 425, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self.app(scope, receive, send)
+
+
+def is_early(scope: Scope) -> bool:
+    """Return whether a request came in early data, here or at a proxy before."""
+    if EARLY_DATA in (scope.get("extensions") or {}):
+        return True
+    return any(
+        bytes(name).lower() == b"early-data" and bytes(value).strip() == b"1"
+        for name, value in scope.get("headers", ())
+    )
+
+
+def _pem(der: bytes) -> str:
+    text = base64.encodebytes(der).decode().replace("\n", "")
+    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"
+
+
+def _missing(package: str, extra: str, error: ModuleNotFoundError) -> ImportError:
+    if (error.name or "").partition(".")[0] != package:
+        return error  # It is there, and lacks something itself.
+    return ImportError(f"This needs {package}: pip install 'handclasp[{extra}]'", name=package)

@@ -1,0 +1,97 @@
+"""hypercorn over the asyncio server of this library; see `asgi`.
+
+hypercorn's own `serve` makes its listening sockets and its `ssl.SSLContext` itself. Hence this
+module does what that function does, around the same parts of hypercorn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import hypercorn
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.lifespan import Lifespan
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.typing import LifespanState
+
+from handclasp.adapters.arguments import server_config
+from handclasp.adapters.asgi import OverTLS
+from handclasp.adapters.asyncio import TLSServer, start_server
+from handclasp.config import ServerConfig
+from handclasp.errors import ConfigurationError
+
+_OF_SSL = ("ca_certs", "certfile", "ciphers", "keyfile", "keyfile_password")
+
+
+async def run(
+    app: Any,
+    settings: hypercorn.Config,
+    config: ServerConfig,
+    tls: dict[str, Any],
+    shutdown_trigger: Callable[[], Awaitable[object]],
+) -> None:
+    """Serve until the trigger returns."""
+    _check(settings, server_config(config))
+    wrapped = ASGIWrapper(app)
+    loop = asyncio.get_running_loop()
+    state: LifespanState = {}
+    lifespan = Lifespan(wrapped, settings, loop, state)
+    living = loop.create_task(lifespan.handle_lifespan())
+    await lifespan.wait_for_startup()
+    if living.done() and (failure := living.exception()) is not None:
+        raise failure
+    context = WorkerContext(None)
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        app: Any = OverTLS(wrapped, writer.get_extra_info("handclasp"))
+        await TCPServer(app, loop, settings, context, state, reader, writer)
+
+    servers: list[TLSServer] = []
+    try:
+        for sock in settings.create_sockets().insecure_sockets:
+            server = await start_server(serve, sock=sock, config=config, **tls)
+            servers.append(server)
+        await shutdown_trigger()
+    finally:
+        await context.terminated.set()
+        await _end(servers, tasks, settings.graceful_timeout)
+        await lifespan.wait_for_shutdown()
+        living.cancel()
+        with suppress(asyncio.CancelledError):
+            await living
+
+
+async def _end(servers: list[TLSServer], tasks: set[asyncio.Task[Any]], seconds: float) -> None:
+    """Listen no more, and let the connections end."""
+    for server in servers:
+        server.close()
+    if tasks:
+        _, left = await asyncio.wait(tasks, timeout=seconds)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=seconds)
+    for server in servers:
+        server.abort_clients()
+        await server.wait_closed()
+
+
+def _check(settings: hypercorn.Config, config: ServerConfig) -> None:
+    for name in _OF_SSL:
+        if getattr(settings, name) != getattr(hypercorn.Config, name):
+            raise ConfigurationError(f"{name} is for the ssl module; here config= says it.")
+    if settings.quic_bind or settings.insecure_bind:
+        raise ConfigurationError("quic_bind and insecure_bind cannot be served together with bind.")
+    if config.max_early_data:
+        raise ConfigurationError(
+            "max_early_data with hypercorn, which cannot tell applications what came early."
+        )

@@ -1,0 +1,140 @@
+"""uvicorn over the asyncio server of this library; see `asgi`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+from socket import AF_UNIX, SOCK_STREAM, fromfd, socket
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from handclasp.adapters.arguments import server_config
+from handclasp.adapters.asgi import OverTLS
+from handclasp.adapters.asyncio import TLSServer, create_server, create_unix_server
+from handclasp.config import ServerConfig
+from handclasp.errors import ConfigurationError
+
+_HTTP1 = {"http/1.1", "http/1.0"}
+
+_log = logging.getLogger("uvicorn.error")
+
+
+class TLSUvicorn(uvicorn.Server):
+    """A server of uvicorn that speaks TLS by this library.
+
+    Args:
+        app, host, port: for uvicorn.
+        config: the settings of TLS.
+        tls: arguments of `handclasp.aio.create_server`.
+        settings: of `uvicorn.Config`.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        config: ServerConfig,
+        tls: dict[str, Any],
+        settings: dict[str, Any],
+    ) -> None:
+        _check(server_config(config), settings)
+        settings = {"ws": "auto", **settings, "http": "h11"}
+        super().__init__(uvicorn.Config(app, host=host, port=port, **settings))
+        self._tls: dict[str, Any] = {"config": config, "backlog": self.config.backlog, **tls}
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start the application, and listen."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise SystemExit(STARTUP_FAILURE)
+        if self.config.ws_protocol_class is not None:
+            self.config.ws_protocol_class = _with_scope(self.config.ws_protocol_class)
+        self.servers: list[Any] = []
+        try:
+            async for server in self._listen(sockets):
+                self.servers.append(server)
+        except OSError as error:
+            _log.error(error)
+            for server in self.servers:
+                server.close()
+            await self.lifespan.shutdown()
+            raise SystemExit(STARTUP_FAILURE) from error
+        for server in self.servers:
+            for each in server.sockets:
+                _log.info("Uvicorn running on TLS at %s (Press CTRL+C to quit)", each.getsockname())
+        self.started = True
+
+    async def _listen(self, sockets: list[socket] | None) -> AsyncIterator[TLSServer]:
+        config = self.config
+        make = partial(
+            Protocol, config, self.server_state, self.lifespan.state, asyncio.get_running_loop()
+        )
+        if sockets is None and config.fd is not None:
+            sockets = [fromfd(config.fd, AF_UNIX, SOCK_STREAM)]
+        if sockets is not None:
+            for sock in sockets:
+                yield await create_server(make, sock=sock, **self._tls)
+        elif config.uds is not None:
+            yield await create_unix_server(make, config.uds, **self._tls)
+        else:
+            yield await create_server(make, config.host, config.port, **self._tls)
+
+
+class Protocol(H11Protocol):
+    """HTTP/1.1, whose scopes tell of TLS, and of requests in early data."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, with what the client has sent before the handshake was complete."""
+        super().connection_made(transport)
+        info = transport.get_extra_info("handclasp")
+        app = self.app
+        self._later: Any = OverTLS(app, info)
+        early = transport.get_extra_info("early_data")
+        self._early = bool(early)
+        self.app = OverTLS(app, info, early=True) if early else self._later
+        if early:
+            super().data_received(early)
+
+    def data_received(self, data: bytes) -> None:
+        """Take data from after the handshake."""
+        if self._early and self._has_read_everything():
+            self._early = False
+            self.app = self._later
+        super().data_received(data)
+
+    def _has_read_everything(self) -> bool:
+        """Return whether all early data belong to requests that are complete."""
+        at_rest = self.conn.their_state in (h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
+        return at_rest and not self.conn.trailing_data[0]
+
+
+def _with_scope(protocol: Any) -> Any:
+    """Return the same protocol of WebSockets, whose scopes tell of TLS."""
+
+    def connection_made(self: Any, transport: asyncio.Transport) -> None:
+        protocol.connection_made(self, transport)
+        self.app = OverTLS(self.app, transport.get_extra_info("handclasp"))
+
+    return type(protocol.__name__, (protocol,), {"connection_made": connection_made})
+
+
+def _check(config: ServerConfig, settings: dict[str, Any]) -> None:
+    for name in settings:
+        if name.startswith("ssl"):
+            raise ConfigurationError(f"{name} is for the ssl module; here config= says it.")
+    if settings.get("http", "h11") != "h11":
+        raise ConfigurationError("Over this library, uvicorn speaks HTTP by h11 only.")
+    for name in ("workers", "reload"):
+        if settings.get(name):
+            raise ConfigurationError(f"{name} is for uvicorn's own command: bind, fork, and serve.")
+    if not set(config.alpn or ()) <= _HTTP1:
+        raise ConfigurationError(
+            f"alpn={list(config.alpn)!r}: uvicorn speaks HTTP/1.1 only, which is 'http/1.1'."
+        )

@@ -1,0 +1,198 @@
+"""TLS for trio: `open_tls_stream`, `serve_tls`, and `TLSStream` over any trio stream.
+
+This file has the functions; the stream is in `trio_stream` over `trio_duplex`, and a server's loop
+of accepting connections in `accepting` and `trio_accepting`. It needs the extra `handclasp[trio]`,
+and imports no asyncio.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import NoReturn, TypeAlias
+
+try:
+    import trio
+except ImportError as error:
+    raise ImportError(
+        "handclasp.trio needs trio: pip install 'handclasp[trio]'", name="trio"
+    ) from error
+
+from handclasp.adapters.arguments import (
+    DEFAULT_BACKLOG,
+    DEFAULT_CLOSE_TIMEOUT,
+    DEFAULT_HELLO_TIMEOUT,
+    DEFAULT_MAX_HANDSHAKES,
+    check_host_and_port,
+    check_make_trace,
+    check_server,
+    client_config,
+    close_seconds,
+    seconds_or_none,
+    server_config,
+)
+from handclasp.adapters.early import EarlyData
+from handclasp.adapters.trio_accepting import HandshakeErrorCallback, Settings, TrioAcceptor
+from handclasp.adapters.trio_stream import HandshakeNeeded, TLSListener, TLSStream
+from handclasp.client import check_server_name
+from handclasp.config import ClientConfig, ServerConfig
+from handclasp.errors import TLSError
+from handclasp.trace.hooks import Trace, check_trace
+
+__all__ = ["open_tls_stream", "serve_tls", "TLSStream", "TLSListener", "HandshakeNeeded"]
+
+Handler: TypeAlias = Callable[[TLSStream[trio.SocketStream]], Awaitable[object]]
+
+DEFAULT_DELAY = 0.25
+"""Seconds before the next address of a host is tried as well (RFC 8305 section 5), as in trio."""
+
+
+async def open_tls_stream(
+    host: str,
+    port: int,
+    config: ClientConfig | None = None,
+    *,
+    server_name: str | None = None,
+    happy_eyeballs_delay: float | None = DEFAULT_DELAY,
+    local_address: str | None = None,
+    https_compatible: bool = False,
+    trace: Trace | None = None,
+    early_data: bytes | None = None,
+) -> TLSStream[trio.SocketStream]:
+    """Connect to a TLS server; return after the handshake is complete.
+
+    A call that fails or is cancelled leaves nothing open.
+
+    Args:
+        host, port: the address of the server.
+        config: the settings; None uses the safe defaults. Its callbacks may be async functions.
+        server_name: the name that the certificate must cover, if it is not `host`.
+        happy_eyeballs_delay, local_address: as for `trio.open_tcp_stream`.
+        https_compatible, trace, early_data: as for `TLSStream`.
+
+    Raises:
+        OSError: the server could not be reached.
+        TLSError: the handshake failed; `HandshakeTimeoutError` if it took too long.
+        ConfigurationError: a setting that cannot be honoured.
+    """
+    check_host_and_port(host, port)
+    config = client_config(config)
+    name = check_server_name(config, host if server_name is None else server_name)
+    check_trace(trace)
+    EarlyData(config, early_data)  # What is wrong shows itself before anything is connected.
+    transport = await trio.open_tcp_stream(
+        host, port, happy_eyeballs_delay=happy_eyeballs_delay, local_address=local_address
+    )
+    try:
+        stream = TLSStream(
+            transport,
+            config,
+            server_name=name,
+            port=port,
+            https_compatible=https_compatible,
+            trace=trace,
+            early_data=early_data,
+        )
+        await stream.do_handshake()
+    except BaseException as error:
+        await trio.aclose_forcefully(transport)
+        if isinstance(error, trio.BrokenResourceError) and isinstance(error.__cause__, TLSError):
+            raise error.__cause__ from error.__cause__.__cause__
+        raise
+    return stream
+
+
+async def serve_tls(
+    handler: Handler,
+    port: int,
+    config: ServerConfig,
+    *,
+    host: str | bytes | None = None,
+    backlog: int = DEFAULT_BACKLOG,
+    handler_nursery: trio.Nursery | None = None,
+    https_compatible: bool = False,
+    make_trace: Callable[[], Trace | None] | None = None,
+    on_handshake_error: HandshakeErrorCallback | None = None,
+    close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
+    max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
+    hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
+    task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve TLS until cancelled; `handler(stream)` runs in a task after each complete handshake.
+
+    A failed handshake ends only its own connection. When the handler returns, the stream is closed
+    in order; when it raises, at once, so that the peer sees that data are missing, and the
+    exception goes to the nursery, as with `trio.serve_tcp`.
+
+    Args:
+        handler: an async function.
+        port, host, backlog: the address to listen on; the length of the accept queue.
+        config: the settings. Its callbacks may be async functions: a signing key may be remote.
+        handler_nursery: for the handlers; None ends them with this call.
+        https_compatible: as for `TLSStream`.
+        make_trace: a function, such as `Recorder`, that returns the trace of each connection.
+        on_handshake_error: a function that is called with the exception and the stream. By
+            default, failures are logged for debugging.
+        close_timeout: seconds that closing may take after the handler has returned; None: no limit.
+        max_handshakes: the largest number of concurrent handshakes; see docs/asyncio.md.
+        hello_timeout: seconds within which a client must send its hello; None: no such limit.
+        task_status: reports the listeners, once they listen, to `nursery.start`.
+
+    Raises:
+        OSError: the address cannot be listened on.
+        ConfigurationError: a setting that cannot be honoured.
+    """
+    check_make_trace(make_trace, {})
+    check_server(max_handshakes, backlog)
+    timeout = close_seconds(close_timeout)
+    hello = seconds_or_none("hello_timeout", hello_timeout)
+    config = server_config(config)
+    settings = Settings(config, https_compatible, make_trace, on_handshake_error, hello)
+    sockets = await _bind(port, host, backlog)
+    async with trio.open_nursery() as nursery:
+        handlers = nursery if handler_nursery is None else handler_nursery
+        task = partial(_serve, handler, timeout)
+        acceptor = TrioAcceptor(
+            sockets,
+            backlog,
+            max_handshakes,
+            settings,
+            nursery,
+            lambda stream: handlers.start_soon(task, stream),
+        )
+        await _accept(acceptor, sockets, task_status)
+
+
+async def _accept(
+    acceptor: TrioAcceptor,
+    sockets: list[socket.socket],
+    task_status: trio.TaskStatus[list[trio.SocketListener]],
+) -> NoReturn:
+    """Take connections until cancelled."""
+    listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(each)) for each in sockets]
+    try:
+        acceptor.start()
+        task_status.started(listeners)
+        await trio.sleep_forever()
+    finally:
+        acceptor.close()
+
+
+async def _bind(port: int, host: str | bytes | None, backlog: int) -> list[socket.socket]:
+    """Return sockets that listen as those of trio do."""
+    listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+    return [socket.socket(fileno=each.socket.detach()) for each in listeners]
+
+
+async def _serve(
+    handler: Handler, close_timeout: float | None, stream: TLSStream[trio.SocketStream]
+) -> None:
+    try:
+        await handler(stream)
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    with trio.move_on_after(math.inf if close_timeout is None else close_timeout):
+        await stream.aclose()

@@ -1,0 +1,49 @@
+"""Run an unchanged program with handclasp in place of OpenSSL.
+
+    python -m handclasp.compat PROGRAM.py ARGUMENTS
+    python -m handclasp.compat -m MODULE ARGUMENTS
+    python -m handclasp.compat --trace DIRECTORY -m MODULE ARGUMENTS
+
+With `--trace`, each connection writes a trace into the directory, for `handclasp explain`. Traces
+hold no secrets and no application data.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+
+from handclasp.compat.activation import inject
+from handclasp.compat.settings import DEFAULTS
+from handclasp.compat.tracing import traces_in
+
+_USAGE = (
+    "usage: python -m handclasp.compat [--trace DIRECTORY] (-m MODULE | PROGRAM) [ARGUMENT ...]"
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Inject handclasp, and run the program that the arguments name as `__main__`."""
+    directory: str | None = None
+    if arguments[:1] == ["--trace"] and len(arguments) > 1:
+        directory, arguments = arguments[1], arguments[2:]
+    is_module = arguments[:1] == ["-m"]
+    if is_module:
+        arguments = arguments[1:]
+    if not arguments or (not is_module and arguments[0].startswith("-")):
+        sys.exit(_USAGE)
+    if directory is not None:
+        DEFAULTS.make_trace = traces_in(directory)
+    inject()
+    program, sys.argv = arguments[0], arguments
+    if is_module:
+        sys.path[0] = os.getcwd()
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(os.path.abspath(program))
+        runpy.run_path(program, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

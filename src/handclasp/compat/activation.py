@@ -1,0 +1,125 @@
+"""Give handclasp to programs that make their contexts themselves.
+
+`inject` changes the real `ssl.SSLContext` in place: it gets the functions of ours, and its
+`__new__`. So `from ssl import SSLContext`, subclasses, and `ssl.create_default_context` all make
+contexts of handclasp from then on. The name `ssl.SSLContext` is never bound to another class:
+`ssl.py` itself calls `super(SSLContext, SSLContext)`, which would then recurse. Contexts that were
+made before `inject` keep OpenSSL.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Generator
+from contextlib import contextmanager
+from threading import Lock
+from types import FunctionType, ModuleType
+from typing import Any
+
+from handclasp.compat.context import SSLContext
+
+_MISSING: Any = object()
+
+_NOT_COPIED = {
+    "__module__",
+    "__doc__",
+    "__dict__",
+    "__weakref__",
+    "__qualname__",
+    "__firstlineno__",
+    "__static_attributes__",
+    "__annotations__",
+}
+
+_lock = Lock()
+_replaced: dict[str, Any] = {}
+
+
+def inject() -> None:
+    """Make every new `ssl.SSLContext` of this process one of handclasp. A second call does nothing.
+
+    For applications: call it before the libraries make their contexts. A library should pass a
+    `handclasp.compat.SSLContext` instead, and leave the choice to the application.
+    """
+    with _lock:
+        if _replaced:
+            return
+        for name, value in vars(SSLContext).items():
+            if name not in _NOT_COPIED:
+                _replaced[name] = vars(ssl.SSLContext).get(name, _MISSING)
+                setattr(ssl.SSLContext, name, value)
+
+
+def extract() -> None:
+    """Undo `inject`. Contexts that were made meanwhile keep handclasp as far as they were set up.
+
+    Call it when no connection is being made: a context of handclasp that makes a connection
+    afterwards makes one of OpenSSL, with the settings that both have.
+    """
+    with _lock:
+        for name, value in _replaced.items():
+            if value is _MISSING:
+                delattr(ssl.SSLContext, name)
+            else:
+                setattr(ssl.SSLContext, name, value)
+        _replaced.clear()
+
+
+@contextmanager
+def injected() -> Generator[None]:
+    """Inject for the length of a `with` block, as tests need it."""
+    inject()
+    try:
+        yield
+    finally:
+        extract()
+
+
+def is_injected() -> bool:
+    """Return whether new contexts of `ssl` are handclasp's."""
+    return bool(_replaced)
+
+
+def look_alike(namespace: dict[str, Any]) -> None:
+    """Fill the namespace of a module with the names of `ssl`, and with our `SSLContext`.
+
+    The functions of `ssl` that make contexts are copied, so that they make ours: what
+    `create_default_context` sets is then what this interpreter's own one sets.
+    """
+    for name, value in vars(ssl).items():
+        if name.startswith("__") and name != "__doc__":
+            continue
+        if isinstance(value, FunctionType) and value.__module__ == ssl.__name__:
+            value = _copied(value, namespace)
+        if not isinstance(value, ModuleType) or name not in namespace:
+            namespace[name] = value
+    namespace["SSLContext"] = SSLContext
+    for alias, name in (
+        ("_create_default_https_context", "create_default_context"),
+        ("_create_stdlib_context", "_create_unverified_context"),
+    ):
+        namespace[alias] = namespace[name]
+
+
+def default_context(**settings: Any) -> SSLContext:
+    """Return what `ssl.create_default_context` makes, as a context of handclasp."""
+    made: SSLContext = _copied(ssl.create_default_context, _OURS)(**settings)  # type: ignore[arg-type]
+    return made
+
+
+def _copied(function: FunctionType, namespace: dict[str, Any]) -> FunctionType:
+    made = FunctionType(
+        function.__code__,
+        namespace,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__doc__ = function.__doc__
+    made.__dict__.update(function.__dict__)
+    return made
+
+
+_OURS: dict[str, Any] = {**vars(ssl), "SSLContext": SSLContext}
+"""The globals of a copied function: its `SSLContext` is ours."""

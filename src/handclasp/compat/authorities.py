@@ -1,0 +1,268 @@
+"""The authorities that a context of `ssl` was given, and the verification by its flags.
+
+Three rules of OpenSSL matter here. A context that was given nothing trusts nobody. A certificate
+that is not self-signed is no anchor unless VERIFY_X509_PARTIAL_CHAIN says so, but it may complete a
+chain. And a certificate is verified by the rules for private authorities, to which
+VERIFY_X509_STRICT adds those of RFC 5280 (`strict`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from handclasp.certificates.anchors import readable_certificates
+from handclasp.certificates.evidence import encoded, is_self_issued
+from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.revocation import RevocationLists
+from handclasp.certificates.trust import TrustStore
+from handclasp.certificates.verify import (
+    VerifiedPeer,
+    verify_client_chain,
+    verify_server_chain,
+    vouch_for,
+)
+from handclasp.compat.credentials import Path
+from handclasp.compat.strict import check_strictly
+from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.faults import Fault
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from handclasp.handshake.questions import VerifyPeer
+
+_HASH_NAME = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
+_CRL = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
+_SEQUENCE = 0x30
+_LONG_FORM = 0x80
+
+PARTIAL_CHAIN = getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0x80000)
+_CRL_CHECK_ALL = 0x8
+
+KNOWN_FLAGS = (
+    ssl.VERIFY_CRL_CHECK_LEAF
+    | ssl.VERIFY_CRL_CHECK_CHAIN
+    | ssl.VERIFY_X509_STRICT
+    | ssl.VERIFY_X509_TRUSTED_FIRST
+    | PARTIAL_CHAIN
+)
+"""The verify flags that are honoured; any other one raises."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The certificates and revocation lists that were loaded into a context.
+
+    Attributes:
+        certificates: DER, of files and data that the application named.
+        lists: certificate revocation lists in PEM.
+        directories: directories named by `capath`, which are read when the first chain is verified.
+        defaults: the file and the directories of `load_default_certs`.
+    """
+
+    certificates: list[bytes] = field(default_factory=list[bytes])
+    lists: list[bytes] = field(default_factory=list[bytes])
+    directories: list[str] = field(default_factory=list[str])
+    defaults: list[tuple[str | None, str | None]] = field(
+        default_factory=list[tuple[str | None, str | None]]
+    )
+
+    def add_file(self, path: Path) -> None:
+        """Add the certificates and lists in a file of PEM."""
+        with open(path, "rb") as file:
+            self._add(file.read())
+
+    def add_data(self, data: str | bytes) -> None:
+        """Add certificates: PEM as str, or any number of certificates in DER as bytes."""
+        if isinstance(data, str):
+            self._add(data.encode("ascii"))
+        else:
+            self.certificates.extend(_split_der(bytes(data)))
+
+    def add_directory(self, path: Path) -> None:
+        """Add a directory of files that are named by the hash of a subject."""
+        self.directories.extend(os.fsdecode(path).split(os.pathsep))
+
+    def add_defaults(self) -> None:
+        """Add the authorities of the system, where this interpreter's OpenSSL looks for them.
+
+        They are read now, and not in the first handshake: an event loop must not wait for a file.
+        """
+        paths = ssl.get_default_verify_paths()
+        self.defaults.append((paths.cafile, paths.capath))
+        _defaults_of(paths.cafile, paths.capath)
+
+    def _add(self, text: bytes) -> None:
+        if b"-----BEGIN CERTIFICATE-----" in text:
+            self.certificates.extend(map(encoded, _readable([text])))
+        self.lists.extend(_CRL.findall(text))
+
+    def is_empty(self) -> bool:
+        """Return whether nobody was named, so that nobody is trusted."""
+        return not (self.certificates or self.directories or self.defaults)
+
+
+def _readable(contents: Iterable[bytes]) -> tuple[x509.Certificate, ...]:
+    try:
+        return readable_certificates(contents, "what was loaded")
+    except ConfigurationError:
+        return ()
+
+
+def _split_der(data: bytes) -> list[bytes]:
+    """Return the DER values that stand one behind the other."""
+    found: list[bytes] = []
+    at = 0
+    while at + 2 <= len(data) and data[at] == _SEQUENCE:
+        size, header = data[at + 1], 2
+        if size & _LONG_FORM:
+            count = size & ~_LONG_FORM
+            size, header = int.from_bytes(data[at + 2 : at + 2 + count]), 2 + count
+        found.append(data[at : at + header + size])
+        at += header + size
+    return found
+
+
+def _defaults_of(cafile: str | None, capath: str | None) -> tuple[x509.Certificate, ...]:
+    return _read_defaults(cafile, capath, _state_of(cafile or capath))
+
+
+def _state_of(path: str | None) -> tuple[int, int, int]:
+    """Return what changes when a file or directory does."""
+    try:
+        status = os.stat(path or "")
+    except OSError:
+        return 0, 0, 0
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=8)
+def _read_defaults(
+    cafile: str | None, capath: str | None, _: tuple[int, int, int]
+) -> tuple[x509.Certificate, ...]:
+    contents: list[bytes] = []
+    if cafile is not None:
+        with open(cafile, "rb") as file:
+            contents.append(file.read())
+    elif capath is not None:
+        contents.extend(_contents_of(capath))
+    return _readable(contents)
+
+
+def _contents_of(directory: str) -> list[bytes]:
+    try:
+        names = sorted(filter(_HASH_NAME.fullmatch, os.listdir(directory)))
+    except OSError:
+        return []
+    contents: list[bytes] = []
+    for name in names:
+        try:
+            with open(os.path.join(directory, name), "rb") as file:
+                contents.append(file.read())
+        except OSError:
+            continue
+    return contents
+
+
+class Verifier:
+    """The `verify` callback of the configs that a context makes.
+
+    Args:
+        loaded: the authorities and lists.
+        flags: `SSLContext.verify_flags`.
+        check_hostname: whether a server's name is compared.
+        clock: gives the time.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        flags: int,
+        *,
+        check_hostname: bool,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._check_hostname = check_hostname
+        self._strict = bool(flags & ssl.VERIFY_X509_STRICT)
+        self._clock = clock
+        contents = [data for directory in loaded.directories for data in _contents_of(directory)]
+        lists = [*loaded.lists, *(one for data in contents for one in _CRL.findall(data))]
+        self._trust, self._others = _store_of(
+            (*loaded.certificates, *map(encoded, _readable(contents))),
+            tuple([_defaults_of(*paths) for paths in loaded.defaults]),
+            bool(flags & PARTIAL_CHAIN),
+        )
+        checks_lists = bool(flags & ssl.VERIFY_CRL_CHECK_LEAF)
+        self._lists_missing = checks_lists and not lists
+        revocation: RevocationLists | None = None
+        if checks_lists and lists:
+            check: Any = "chain" if flags & _CRL_CHECK_ALL else "leaf"
+            revocation = RevocationLists.from_bytes(*lists, check=check)
+        self._policy = CertificatePolicy(profile="private", crls=revocation)
+
+    def __call__(self, question: VerifyPeer) -> VerifiedPeer:
+        """Verify a peer. Raises `CertificateError`."""
+        trust, chain = self._trust, question.chain_der
+        try:
+            if trust is None:
+                detail = "no authority was loaded into this context, so it trusts nobody"
+                raise CertificateError(Fault.CERTIFICATE_UNTRUSTED, detail)
+            if self._lists_missing:
+                detail = "no revocation list was loaded into this context, and its flags need one"
+                raise CertificateError(Fault.REVOCATION_UNKNOWN, detail)
+            try:
+                proof = self._verify(question, chain, trust)
+            except CertificateError as error:
+                if error.fault is not Fault.CERTIFICATE_UNTRUSTED or not self._others:
+                    raise
+                completed = self._verify(question, (*chain, *self._others), trust)
+                proof = vouch_for(chain, path_der=completed.path_der)
+            if self._strict:
+                check_strictly(proof.path_der)
+        except CertificateError as error:
+            error.chain_der = chain
+            raise
+        return proof
+
+    def _verify(
+        self, question: VerifyPeer, chain: Sequence[bytes], trust: TrustStore
+    ) -> VerifiedPeer:
+        staple, now = question.ocsp_response, self._clock()
+        if not question.peer_is_server:
+            return verify_client_chain(chain, trust, now, policy=self._policy, ocsp_response=staple)
+        return verify_server_chain(
+            chain,
+            trust,
+            question.server_name if self._check_hostname else None,
+            now,
+            policy=self._policy,
+            ocsp_response=staple,
+            sct_list=question.sct_list,
+        )
+
+
+@lru_cache(maxsize=16)
+def _store_of(
+    given: tuple[bytes, ...], defaults: tuple[tuple[x509.Certificate, ...], ...], partial: bool
+) -> tuple[TrustStore | None, tuple[bytes, ...]]:
+    """Return the store of the anchors, if there are any, and the certificates that are none.
+
+    Contexts that were given the same share one store, with the chains that it remembers.
+    """
+    vetted = {each for found in defaults for each in found}
+    everything = {*_readable(given), *vetted}
+    anchors = frozenset(
+        [each for each in everything if partial or is_self_issued(each, encoded(each))]
+    )
+    others = tuple([encoded(each) for each in everything - anchors])
+    if not anchors:
+        return None, others
+    approved = frozenset(vetted & anchors)
+    return TrustStore("the context", lambda: (anchors, approved)).prepare(), others

@@ -1,0 +1,373 @@
+"""`SSLContext`: an `ssl.SSLContext` whose connections are handclasp's.
+
+It is a real `ssl.SSLContext`, so the C part of it checks and keeps all settings (`settings` reads
+them), and what `ssl.py` implements on top of them holds. Overridden are the two methods that make
+connections, those that load what this side must have itself, and the settings that cannot be
+honoured, which raise.
+
+Each override is a plain function that calls the C part by name, without `super()`: `activation`
+gives the same functions to the real class. A context that was made before has no `Settings`, and
+every function then does what `ssl` does.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from handclasp.compat.ciphers import of_version, suites_of
+from handclasp.compat.credentials import Password, PasswordOnce, Path, load_credentials
+from handclasp.compat.errors import configuration_failed, plain
+from handclasp.compat.link import Link
+from handclasp.compat.native import Native
+from handclasp.compat.settings import DEFAULTS, Settings, check_flags, group_of
+from handclasp.compat.transport import BioTransport, SocketTransport
+from handclasp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from handclasp.config import ClientConfig, ServerConfig
+    from handclasp.sessions.store import SessionCache
+    from handclasp.trace.hooks import Trace
+
+_KEY = "_handclasp_settings"
+
+_TOO_OLD = {
+    int(method)
+    for name, method in ssl._SSLMethod.__members__.items()  # pyright: ignore[reportPrivateUsage]
+    if name in ("PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1")
+}
+
+_BELOW_TLS12 = (ssl.TLSVersion.SSLv3, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
+
+_original_maximum: Any = vars(ssl.SSLContext)["maximum_version"]
+_original_flags: Any = vars(ssl.SSLContext)["verify_flags"]
+
+
+def settings_of(context: object) -> Settings | None:
+    """Return what a context of handclasp has besides; None for one of OpenSSL."""
+    return vars(context).get(_KEY)
+
+
+class SSLContext(ssl.SSLContext):
+    """The settings of connections, as `ssl.SSLContext`; the connections are handclasp's.
+
+    Attributes:
+        resume: a `SessionStore`, with which client connections resume by themselves. None, as with
+            `ssl`, resumes only what is given as `session=`.
+        make_trace: a callable that makes a trace (such as a `Recorder`) for each connection.
+    """
+
+    def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> SSLContext:
+        """Make a context. Raises `ValueError` for a protocol older than TLS 1.2."""
+        if protocol is None:
+            warnings.warn(
+                "ssl.SSLContext() without protocol argument is deprecated.",
+                category=DeprecationWarning,
+                stacklevel=2,
+            )
+            protocol = ssl.PROTOCOL_TLS
+        if protocol in _TOO_OLD:
+            raise ValueError(
+                "invalid or unsupported protocol version: handclasp speaks TLS 1.2 and TLS 1.3; "
+                "use PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER."
+            )
+        self: SSLContext = Native.__new__(cls, protocol)
+        vars(self)[_KEY] = Settings()
+        return self
+
+    def _wrap_socket(
+        self,
+        sock: Any,
+        server_side: bool,
+        server_hostname: str | None = None,
+        *,
+        owner: object = None,
+        session: object = None,
+    ) -> Any:
+        if settings_of(self) is None:
+            return Native._wrap_socket(
+                self, sock, server_side, server_hostname, owner=owner, session=session
+            )
+        _check_role(self, server_side=server_side)
+        return Link(
+            self,
+            SocketTransport(sock),
+            owner=owner,
+            server_side=server_side,
+            server_hostname=_checked_name(server_hostname),
+            session=session,
+        )
+
+    def _wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool,
+        server_hostname: str | None = None,
+        *,
+        owner: object = None,
+        session: object = None,
+    ) -> Any:
+        if settings_of(self) is None:
+            return Native._wrap_bio(
+                self, incoming, outgoing, server_side, server_hostname, owner=owner, session=session
+            )
+        for bio in (incoming, outgoing):
+            if not isinstance(bio, ssl.MemoryBIO):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"expected a MemoryBIO, not {type(bio).__name__}")
+        _check_role(self, server_side=server_side)
+        return Link(
+            self,
+            BioTransport(incoming, outgoing),
+            owner=owner,
+            server_side=server_side,
+            server_hostname=_checked_name(server_hostname),
+            session=session,
+        )
+
+    # What is loaded
+
+    def load_cert_chain(
+        self, certfile: Path, keyfile: Path | None = None, password: Password = None
+    ) -> None:
+        """Load the certificate chain of this side, and its key."""
+        settings, asked = settings_of(self), password
+        once = PasswordOnce(password)
+        if callable(password) or isinstance(password, str | bytes | bytearray):
+            asked = once
+        Native.load_cert_chain(self, certfile, keyfile, asked)
+        if settings is None:
+            return
+        try:
+            credentials = load_credentials(certfile, keyfile, once.used)
+        except ConfigurationError as error:
+            raise configuration_failed(error) from error
+        settings.credentials.pop(credentials.key_kind, None)
+        settings.credentials[credentials.key_kind] = credentials
+        settings.changes += 1
+
+    def load_verify_locations(
+        self,
+        cafile: Path | None = None,
+        capath: Path | None = None,
+        cadata: Any = None,
+    ) -> None:
+        """Load trusted authorities and revocation lists."""
+        Native.load_verify_locations(self, cafile, capath, cadata)
+        settings = settings_of(self)
+        if settings is None:
+            return
+        if cafile is not None:
+            settings.loaded.add_file(cafile)
+        if capath is not None:
+            settings.loaded.add_directory(capath)
+        if cadata is not None:
+            settings.loaded.add_data(cadata)
+        settings.changes += 1
+
+    def set_default_verify_paths(self) -> None:
+        """Load the authorities of the system, where OpenSSL looks for them."""
+        Native.set_default_verify_paths(self)
+        settings = settings_of(self)
+        if settings is not None:
+            settings.loaded.add_defaults()
+            settings.changes += 1
+
+    # What is spoken
+
+    def set_ciphers(self, cipherlist: str) -> None:
+        """Choose the suites of TLS 1.2 by a cipher string of OpenSSL.
+
+        Raises:
+            SSLError: the string selects nothing that is safe and available here.
+        """
+        settings = settings_of(self)
+        if settings is None:
+            Native.set_ciphers(self, cipherlist)
+            return
+        before = ":".join([each["name"] for each in Native.get_ciphers(self)])
+        Native.set_ciphers(self, cipherlist)
+        chosen = Native.get_ciphers(self)
+        asks_for_tls12 = any(each["name"][:4] != "TLS_" for each in chosen)
+        if asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2"):
+            Native.set_ciphers(self, before)
+            raise plain(ssl.SSLError, 0, "No cipher can be selected.")
+        settings.changes += 1
+
+    def get_ciphers(self) -> list[Any]:
+        """Return the suites that are in use, as OpenSSL describes them."""
+        found: list[Any] = Native.get_ciphers(self)
+        if settings_of(self) is None:
+            return found
+        return [each for each in found if suites_of([each])]
+
+    def _set_alpn_protocols(self, protocols: bytes) -> None:
+        Native._set_alpn_protocols(self, protocols)
+        settings = settings_of(self)
+        if settings is not None:
+            settings.alpn = _read_alpn(bytes(protocols))
+            settings.changes += 1
+
+    def set_ecdh_curve(self, name: str | bytes) -> None:
+        """Choose the only group of the key exchange."""
+        Native.set_ecdh_curve(self, name)
+        settings = settings_of(self)
+        if settings is None:
+            return
+        group = group_of(os.fsdecode(name))
+        if group is None:
+            raise ValueError(f"unknown elliptic curve name {name!r}")
+        settings.groups = (group,)
+        settings.changes += 1
+
+    def load_dh_params(self, dhfile: Path) -> None:
+        """Refuse parameters of finite-field groups, which handclasp does not use."""
+        Native.load_dh_params(self, dhfile)
+        if settings_of(self) is None:
+            return
+        raise configuration_failed(
+            ConfigurationError(
+                "load_dh_params cannot be honoured: handclasp exchanges keys in elliptic-curve "
+                "and ML-KEM groups only. Leave it out."
+            )
+        )
+
+    @property
+    def maximum_version(self) -> Any:
+        """The newest version to speak."""
+        return _original_maximum.__get__(self)
+
+    @maximum_version.setter
+    def maximum_version(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        if settings_of(self) is not None and value in _BELOW_TLS12:
+            raise ValueError(
+                f"maximum_version {ssl.TLSVersion(value).name} cannot be honoured: handclasp "
+                "speaks TLS 1.2 and TLS 1.3."
+            )
+        _original_maximum.__set__(self, value)
+
+    @property
+    def verify_flags(self) -> Any:
+        """The flags of the verification."""
+        return _original_flags.__get__(self)
+
+    @verify_flags.setter
+    def verify_flags(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        if settings_of(self) is not None:
+            check_flags(value)
+        _original_flags.__set__(self, value)
+
+    # More than ssl has
+
+    @property
+    def resume(self) -> SessionCache | None:
+        """The store of sessions with which client connections resume by themselves."""
+        settings = settings_of(self)
+        return None if settings is None else settings.resume
+
+    @resume.setter
+    def resume(self, store: SessionCache | None) -> None:
+        settings = _own(self)
+        settings.resume = store
+        settings.changes += 1
+
+    @property
+    def make_trace(self) -> Callable[[], Trace] | None:
+        """A callable that makes a trace for each connection."""
+        settings = settings_of(self)
+        return None if settings is None else settings.make_trace or DEFAULTS.make_trace
+
+    @make_trace.setter
+    def make_trace(self, make: Callable[[], Trace] | None) -> None:
+        _own(self).make_trace = make
+
+    def session_stats(self) -> dict[str, int]:
+        """Return the counts of handshakes and of resumed sessions."""
+        settings = settings_of(self)
+        if settings is None:
+            stats: dict[str, int] = Native.session_stats(self)
+            return stats
+        return dict(settings.counts)
+
+    # For links
+
+    def config_of(self, *, server_side: bool) -> ClientConfig | ServerConfig:
+        """Return the config of connections that begin now. Raises `ssl.SSLError`."""
+        settings = _own(self)
+        if server_side:
+            return settings.server_config(self)
+        return settings.client_config(self)
+
+    def count(self, name: str, resumed: bool) -> None:
+        """Count a complete handshake."""
+        counts = _own(self).counts
+        counts[name] += 1
+        counts[f"{name}_good"] += 1
+        counts["hits"] += resumed
+
+    def ask_about_name(self, owner: object, server_name: str | None) -> int | None:
+        """Ask `sni_callback` what to do about a name; return the number of an alert, if any."""
+        callback: Any = Native.sni_callback.__get__(self)
+        try:
+            answer = callback(owner, server_name, self)
+        except Exception as error:
+            _report(error, callback)
+            return int(ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE)
+        if answer is None:
+            return None
+        try:
+            return int(answer.__index__()) & 0xFF
+        except Exception:
+            kind = type(answer).__name__
+            problem = TypeError(f"{kind!r} object cannot be interpreted as an integer")
+            _report(problem, callback)
+            return int(ssl.ALERT_DESCRIPTION_INTERNAL_ERROR)
+
+
+def _own(context: object) -> Settings:
+    settings = settings_of(context)
+    if settings is None:
+        raise TypeError("This context was made by OpenSSL, before handclasp was injected.")
+    return settings
+
+
+def _report(error: BaseException, where: object) -> None:
+    """Report an exception that cannot be raised, as the interpreter does."""
+
+    class Unraisable:
+        exc_type, exc_value, exc_traceback = type(error), error, error.__traceback__
+        err_msg, object = None, where
+
+    sys.unraisablehook(Unraisable)  # type: ignore[arg-type]
+
+
+def _check_role(context: ssl.SSLContext, *, server_side: bool) -> None:
+    if server_side and context.protocol == ssl.PROTOCOL_TLS_CLIENT:
+        raise plain(
+            ssl.SSLError, 0, "Cannot create a server socket with a PROTOCOL_TLS_CLIENT context"
+        )
+    if not server_side and context.protocol == ssl.PROTOCOL_TLS_SERVER:
+        raise plain(
+            ssl.SSLError, 0, "Cannot create a client socket with a PROTOCOL_TLS_SERVER context"
+        )
+
+
+def _checked_name(name: str | None) -> str | None:
+    if name is not None and (not name or name.startswith(".")):
+        raise ValueError("server_hostname cannot be an empty string or start with a leading dot.")
+    if name is not None and "\0" in name:
+        raise TypeError("server_hostname must not contain a null character.")
+    return name
+
+
+def _read_alpn(data: bytes) -> tuple[str, ...]:
+    names: list[str] = []
+    at = 0
+    while at < len(data):
+        names.append(data[at + 1 : at + 1 + data[at]].decode("ascii"))
+        at += 1 + data[at]
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,393 @@
+"""The object that stands where `ssl` has its `_ssl._SSLSocket`: one connection over a transport.
+
+How this room sits under `ssl`. The interpreter's `ssl.py` is Python code: `SSLSocket` and
+`SSLObject` implement the behaviour of sockets, and delegate TLS to an object that
+`SSLContext._wrap_socket` or `_wrap_bio` returns. `context.SSLContext` is a subclass that overrides
+these two methods and returns a `Link`. So `SSLSocket` and `SSLObject` stay the real classes, every
+`isinstance` holds, and `settimeout`, `makefile`, `sendfile` and `suppress_ragged_eofs` are the
+standard library's own. A `Link` has the methods of `_SSLSocket` and nothing else that `ssl.py`
+could see, and drives a `Connection`, which has no socket.
+
+Three locks, never held longer than they must be. `_state` guards each call of the engine, and is
+never held while waiting. `_reading` is held by the one thread that reads from the transport, and
+`_writing` by the one that writes to it, so that one thread can wait in `recv` while another one
+sends. A thread that reads and finds that the engine has something to send (an alert, an answer to
+KeyUpdate) sends it only if nobody is writing; otherwise the writer does so when it is done.
+
+From a socket, one record is taken at a time: what stays in the kernel is seen by `select`, and what
+follows close_notify is not TLS any more.
+"""
+
+from __future__ import annotations
+
+import ssl
+import weakref
+from contextlib import suppress
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from handclasp.client import ClientConnection
+from handclasp.compat import errors
+from handclasp.compat.facts import Facts
+from handclasp.compat.hello import missing, read_hello
+from handclasp.compat.sessions import OneConnection, SSLSession
+from handclasp.compat.transport import PIECE, Deadline, Transport
+from handclasp.crypto.suites import Buffer
+from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
+from handclasp.events import DataReceived, Event, PeerClosed
+from handclasp.faults import Fault
+from handclasp.server import ServerConnection
+from handclasp.wire.iana import AlertLevel, ContentType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from handclasp.config import ClientConfig, ServerConfig
+
+_AT_ONCE = 2**18
+"""Bytes of application data to seal before they are sent, where the transport takes everything."""
+
+_FATAL_ALERT = bytes([ContentType.ALERT, 3, 3, 0, 2, AlertLevel.FATAL])
+
+
+class Link(Facts):
+    """One TLS connection over a socket or a pair of BIOs, with the methods of `_ssl._SSLSocket`."""
+
+    def __init__(
+        self,
+        context: Any,
+        transport: Transport,
+        *,
+        owner: object,
+        server_side: bool,
+        server_hostname: str | None,
+        session: object,
+    ) -> None:
+        self._context: Any = context
+        self._transport = transport
+        self._owner = None if owner is None else weakref.ref(owner)
+        self.server_side = bool(server_side)
+        self.server_hostname = server_hostname
+        self._connection: ClientConnection | ServerConnection | None = None
+        self._sessions: OneConnection | None = None
+        self._offered: SSLSession | None = None
+        self._hello = bytearray()
+        self._reading, self._writing, self._state = RLock(), RLock(), RLock()
+        self._received, self._at = b"", 0
+        self._out = memoryview(b"")
+        self._sealed = 0
+        self._peer_closed = False
+        self._config: ClientConfig | ServerConfig = self._config_of(context)
+        if session is not None:
+            self.session = session
+
+    # The handshake
+
+    def do_handshake(self) -> None:
+        """Complete the handshake, as far as the transport allows. Raises `OSError`."""
+        with self._reading:
+            self._handshake(self._transport.deadline(), "handshake")
+
+    def _handshake(self, deadline: Deadline, what: str) -> ClientConnection | ServerConnection:
+        try:
+            connection = self._connection or self._begin(deadline)
+            while connection.info is None:
+                self._flush(connection, deadline)
+                data = self._transport.receive(connection.missing_bytes, deadline)
+                if self.server_side:
+                    self._hello += data
+                self._feed(connection, data)
+                if connection.info is not None:
+                    self._established()
+            self._flush_late(connection, deadline)
+        except TimeoutError as error:
+            raise TimeoutError(f"The {what} operation timed out") from error
+        return connection
+
+    def _begin(self, deadline: Deadline) -> ClientConnection | ServerConnection:
+        make_trace = self._context.make_trace
+        trace = make_trace() if make_trace is not None else None
+        if not self.server_side:
+            self._sessions = OneConnection(self._context, self._offered, self._context.resume)
+            connection: ClientConnection | ServerConnection = ClientConnection(
+                self._config,  # type: ignore[arg-type]
+                server_name=self.server_hostname,
+                trace=trace,
+                sessions=self._sessions,
+            )
+            self._connection = connection
+            return connection
+        if self._context.sni_callback is not None:
+            self._ask_for_context(deadline)
+        self._connection = connection = ServerConnection(self._config, trace=trace)  # type: ignore[arg-type]
+        if self._hello:
+            self._feed(connection, bytes(self._hello))
+        return connection
+
+    def _ask_for_context(self, deadline: Deadline) -> None:
+        """Hold the hello back until `sni_callback` has said what is to be done about it."""
+        while size := missing(self._hello):
+            data = self._transport.receive(size, deadline)
+            if not data:
+                return
+            self._hello += data
+        hello = read_hello(self._hello)
+        if hello is None:
+            return
+        alert = self._context.ask_about_name(self.owner, hello.server_name)
+        if alert is None:
+            return
+        self._out = memoryview(_FATAL_ALERT + bytes([alert]))
+        self._send_out(deadline)
+        raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, "callback failed", "CALLBACK_FAILED")
+
+    def _established(self) -> None:
+        connection = self._connection
+        info = connection.info if connection is not None else None
+        if info is not None:
+            self._context.count("accept" if self.server_side else "connect", info.resumed)
+
+    # What comes in
+
+    def _feed(self, connection: ClientConnection | ServerConnection, data: Buffer) -> None:
+        """Give the engine what came, and keep what it means. Raises `OSError`."""
+        try:
+            with self._state:
+                if data:
+                    events: Sequence[Event] = connection.receive_data(data)
+                else:
+                    events = connection.receive_eof()
+        except TLSError as error:
+            raise self._failed(connection, error) from None
+        for event in events:
+            if isinstance(event, DataReceived):
+                rest = self._received[self._at :]
+                self._received, self._at = rest + event.data if rest else event.data, 0
+            elif isinstance(event, PeerClosed):
+                self._peer_closed = True
+
+    def _failed(
+        self, connection: ClientConnection | ServerConnection, error: TLSError
+    ) -> ssl.SSLError:
+        """Send the alert, and return the exception for the program."""
+        # A peer that speaks HTTP would not understand the alert, and would show it.
+        if error.fault is not Fault.PLAINTEXT_HTTP and not isinstance(error, PeerAlertError):
+            with suppress(OSError):  # The failure itself is what the program has to know.
+                self._flush(connection, self._transport.deadline())
+        return errors.translated(error, self.server_hostname, server_side=self.server_side)
+
+    def read(self, size: int = 1024, buffer: Any = None) -> Any:
+        """Return up to `size` bytes of data, or put them into `buffer` and return their number.
+
+        Empty, or 0, when the peer has sent close_notify.
+        """
+        if buffer is None:
+            if size < 0:
+                raise ValueError("size should not be negative")
+            return self._read(size) if size else b""
+        with memoryview(buffer) as view, view.cast("B") as room:
+            most = min(size, len(room)) if size > 0 else len(room)
+            data = self._read(most) if most else b""
+            room[: len(data)] = data
+        return len(data)
+
+    def _read(self, size: int) -> bytes:
+        with self._reading:
+            if self._at < len(self._received):
+                return self._take(size)
+            deadline = self._transport.deadline()
+            connection = self._connection
+            if connection is None or connection.info is None:
+                connection = self._handshake(deadline, "read")
+            try:
+                while self._at >= len(self._received):
+                    if self._peer_closed:
+                        if connection.closed:
+                            raise errors.closed()
+                        return b""
+                    self._feed(connection, self._transport.receive_record(deadline))
+                    if connection.wants_to_send:
+                        self._flush_late(connection, deadline)
+            except TimeoutError as error:
+                raise TimeoutError("The read operation timed out") from error
+            return self._take(size)
+
+    def _take(self, size: int) -> bytes:
+        data, at = self._received, self._at
+        if not at and len(data) <= size:
+            self._received = b""
+            return data
+        taken = data[at : at + size]
+        self._at = at + len(taken)
+        if self._at >= len(data):
+            self._received, self._at = b"", 0
+        return taken
+
+    def pending(self) -> int:
+        """Return how many bytes can be read without the transport."""
+        return len(self._received) - self._at
+
+    # What goes out
+
+    def write(self, data: Any) -> int:
+        """Send data, and return how many bytes were taken.
+
+        All of them, unless the socket does not block: what it does not take at once raises
+        `SSLWantWriteError`, after which the same data must be given again.
+        """
+        connection = self._connection
+        if connection is None or connection.info is None:
+            with self._reading:
+                connection = self._handshake(self._transport.deadline(), "write")
+        with memoryview(data) as view, view.cast("B") as content, self._writing:
+            try:
+                written = self._write(connection, data if type(data) is bytes else content)
+            except TimeoutError as error:
+                raise TimeoutError("The write operation timed out") from error
+        if connection.wants_to_send:
+            self._flush_late(connection, self._transport.deadline())
+        return written
+
+    def _write(self, connection: ClientConnection | ServerConnection, data: Any) -> int:
+        deadline = self._transport.deadline()
+        if self._sealed > len(data):
+            raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, "bad length", "BAD_LENGTH")
+        self._send_out(deadline)
+        written, self._sealed = self._sealed, 0
+        if written and not deadline.blocks:
+            return written
+        most = _AT_ONCE if deadline.blocks else PIECE
+        while written < len(data):
+            piece = data if not written and len(data) <= most else data[written : written + most]
+            try:
+                with self._state:
+                    connection.send_data(piece)
+                    self._out = memoryview(connection.data_to_send())
+            except TLSError as error:
+                raise self._failed(connection, error) from None
+            except ConfigurationError as error:
+                text, reason = "protocol is shutdown", "PROTOCOL_IS_SHUTDOWN"
+                raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason) from error
+            self._sealed = written + len(piece)
+            self._send_out(deadline)
+            written, self._sealed = self._sealed, 0
+            if not deadline.blocks:
+                break
+        return written
+
+    def _send_out(self, deadline: Deadline) -> None:
+        """Send what was taken from the engine. `_writing` is held, or there is no engine yet."""
+        while self._out:
+            self._out = self._out[self._transport.send(self._out, deadline) :]
+
+    def _flush(self, connection: ClientConnection | ServerConnection, deadline: Deadline) -> None:
+        """Send all that the engine has queued, unless somebody is writing, who then does it."""
+        while (self._out or connection.wants_to_send) and self._writing.acquire(blocking=False):
+            try:
+                self._send_out(deadline)
+                with self._state:
+                    self._out = memoryview(connection.data_to_send())
+                self._send_out(deadline)
+            finally:
+                self._writing.release()
+
+    def _flush_late(
+        self, connection: ClientConnection | ServerConnection, deadline: Deadline
+    ) -> None:
+        """Send what is no condition for going on: a ticket, an answer to KeyUpdate.
+
+        A client needs its last flight to be sent, for the server waits for it.
+        """
+        try:
+            self._flush(connection, deadline)
+        except (TimeoutError, ssl.SSLWantWriteError):
+            if not self.server_side and not self._received:
+                raise
+        except TLSError as error:
+            raise self._failed(connection, error) from None
+        except OSError:
+            if not self.server_side:
+                raise  # A client that is gone already may have got all that it wanted.
+
+    # The end
+
+    def shutdown(self) -> Any:
+        """Close this side, wait until the peer has closed as well, and return the socket.
+
+        Raises:
+            OSError: the peer has not closed in order, or the transport has failed.
+        """
+        connection = self._connection
+        if connection is None or connection.info is None:
+            text, reason = "shutdown while in init", "SHUTDOWN_WHILE_IN_INIT"
+            raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)
+        with self._reading:
+            deadline = self._transport.deadline()
+            try:
+                with self._state:
+                    connection.close()
+                with self._writing:
+                    self._flush(connection, deadline)
+                while not self._peer_closed:
+                    self._refuse_data()
+                    data = self._transport.receive(connection.missing_bytes, deadline)
+                    self._feed(connection, data)
+                self._refuse_data()
+                self._transport.give_back(connection.unread_after_close)
+            except TimeoutError as error:
+                raise TimeoutError("The read operation timed out") from error
+            return self._transport.unwrapped()
+
+    def _refuse_data(self) -> None:
+        if self._at < len(self._received):
+            text = "application data after close notify"
+            reason = "APPLICATION_DATA_AFTER_CLOSE_NOTIFY"
+            raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)
+
+    # Settings of one connection
+
+    @property
+    def owner(self) -> Any:
+        """The `SSLSocket` or `SSLObject` that this link belongs to."""
+        return None if self._owner is None else self._owner()
+
+    @property
+    def context(self) -> Any:
+        """The context; to set another one before the handshake replaces all its settings."""
+        return self._context
+
+    @context.setter
+    def context(self, context: Any) -> None:
+        if not isinstance(context, ssl.SSLContext) or not hasattr(context, "ask_about_name"):
+            raise TypeError("The value must be a SSLContext")
+        if self._connection is None:
+            self._config = self._config_of(context)
+        self._context = context
+
+    def _config_of(self, context: Any) -> ClientConfig | ServerConfig:
+        try:
+            config: ClientConfig | ServerConfig = context.config_of(server_side=self.server_side)
+        except ConfigurationError as error:
+            raise errors.configuration_failed(error) from error
+        return config
+
+    @property
+    def session(self) -> SSLSession | None:
+        """The session of this connection, to be given to another one."""
+        return self._sessions.session if self._sessions is not None else self._offered
+
+    @session.setter
+    def session(self, session: object) -> None:
+        if not isinstance(session, SSLSession):
+            raise TypeError("Value is not a SSLSession.")
+        if not session.belongs_to(self._context):
+            raise ValueError("Session refers to a different SSLContext.")
+        if self.server_side:
+            raise ValueError("Cannot set session for server-side SSLSocket.")
+        if self._connection is not None and self._connection.info is not None:
+            raise ValueError("Cannot set session after handshake.")
+        self._offered = session
+
+    def verify_client_post_handshake(self) -> None:
+        """Ask the client for a certificate now. Raises `SSLError`."""
+        raise NotImplementedError("Post-handshake auth is not supported by handclasp yet.")

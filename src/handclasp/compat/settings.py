@@ -1,0 +1,254 @@
+"""From the settings of an `ssl.SSLContext` to configs.
+
+The real context stays what it is: it checks and keeps every setting that C code has a field for
+(options, versions, flags, modes, cipher strings), so `ssl`'s own rules and error texts hold. This
+module reads them, adds what only this side can use (`Settings`), and builds one frozen config for
+each role and state. A config is built again only if a setting has changed since.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from handclasp.compat.authorities import KNOWN_FLAGS, Loaded, Verifier
+from handclasp.compat.ciphers import of_version, suites_of
+from handclasp.compat.errors import plain
+from handclasp.compat.native import Native
+from handclasp.config import ClientAuth, ClientConfig, ServerConfig
+from handclasp.errors import ProtocolError
+from handclasp.faults import Fault
+from handclasp.sessions.store import SessionStore
+from handclasp.sessions.ticket_keys import TicketKeys
+
+if TYPE_CHECKING:
+    from handclasp.certificates.credentials import Credentials
+    from handclasp.handshake.questions import ChooseCredentials
+    from handclasp.sessions.store import SessionCache
+    from handclasp.trace.hooks import Trace
+
+_OPENSSL_GROUPS = {
+    "prime256v1": "secp256r1",
+    "secp256r1": "secp256r1",
+    "P-256": "secp256r1",
+    "secp384r1": "secp384r1",
+    "P-384": "secp384r1",
+    "secp521r1": "secp521r1",
+    "P-521": "secp521r1",
+    "X25519": "X25519",
+    "x25519": "X25519",
+    "X448": "X448",
+    "x448": "X448",
+    "X25519MLKEM768": "X25519MLKEM768",
+    "SecP256r1MLKEM768": "SecP256r1MLKEM768",
+    "SecP384r1MLKEM1024": "SecP384r1MLKEM1024",
+}
+"""The groups under the names that OpenSSL takes."""
+
+_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+_OFF = {"TLSv1.2": ssl.OP_NO_TLSv1_2, "TLSv1.3": ssl.OP_NO_TLSv1_3}
+
+_MOST_TICKETS = 16
+
+
+@dataclass(slots=True)
+class Defaults:
+    """The values of contexts for which the program has set none.
+
+    Attributes:
+        make_trace: as in `Settings`.
+    """
+
+    make_trace: Callable[[], Trace] | None = None
+
+
+DEFAULTS = Defaults()
+
+
+class _State(NamedTuple):
+    """The settings that the C part of a context holds, and how often others have changed."""
+
+    options: int
+    verify_mode: int
+    verify_flags: int
+    check_hostname: bool
+    minimum: int
+    maximum: int
+    protocol: int
+    keylog: str | None
+    tickets: int
+    changes: int
+
+
+@dataclass(slots=True, eq=False)
+class Settings:
+    """The settings that the C part does not keep, and the configs that were built from all of them.
+
+    Attributes:
+        loaded: the authorities.
+        credentials: those of this side, one for each kind of key, as OpenSSL keeps them.
+        alpn: the application protocols, best first.
+        groups: the groups of the key exchange; None for the default.
+        ticket_keys: the keys of a server's tickets; they live as long as the context.
+        resume: the store of a client's sessions, with which connections resume by themselves.
+        make_trace: makes a trace for each connection.
+        counts: what `session_stats` counts.
+        changes: how often one of these was set.
+    """
+
+    loaded: Loaded = field(default_factory=Loaded)
+    credentials: dict[str, Credentials] = field(default_factory=dict[str, "Credentials"])
+    alpn: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
+    ticket_keys: TicketKeys = field(default_factory=TicketKeys)
+    resume: SessionCache | None = None
+    make_trace: Callable[[], Trace] | None = None
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(
+            (
+                "number",
+                "connect",
+                "connect_good",
+                "connect_renegotiate",
+                "accept",
+                "accept_good",
+                "accept_renegotiate",
+                "hits",
+                "misses",
+                "timeouts",
+                "cache_full",
+            ),
+            0,
+        )
+    )
+    changes: int = 0
+    _client: tuple[_State, ClientConfig] | None = None
+    _server: tuple[_State, ServerConfig] | None = None
+
+    def client_config(self, context: Any) -> ClientConfig:
+        """Return the config of a client for the settings of now. Raises `ssl.SSLError`."""
+        state, known = _state_of(context, self.changes), self._client
+        if known is None or known[0] != state:
+            known = self._client = state, _client_config(context, state, self)
+        return known[1]
+
+    def server_config(self, context: Any) -> ServerConfig:
+        """Return the config of a server for the settings of now. Raises `ssl.SSLError`."""
+        state, known = _state_of(context, self.changes), self._server
+        if known is None or known[0] != state:
+            known = self._server = state, _server_config(context, state, self)
+        return known[1]
+
+
+def group_of(name: str) -> str | None:
+    """Return the group that OpenSSL calls so; None for one that is not available here."""
+    return _OPENSSL_GROUPS.get(name)
+
+
+def check_flags(flags: int) -> None:
+    """Refuse verify flags that cannot be honoured. Raises `ValueError`."""
+    if unknown := int(flags) & ~int(KNOWN_FLAGS):
+        raise ValueError(f"verify_flags: {ssl.VerifyFlags(unknown)!r} cannot be honoured.")
+
+
+_read_options = Native.options.__get__
+_read_mode = Native.verify_mode.__get__
+_read_flags = Native.verify_flags.__get__
+_read_check_hostname = Native.check_hostname.__get__
+_read_minimum = Native.minimum_version.__get__
+_read_maximum = Native.maximum_version.__get__
+_read_protocol = Native.protocol.__get__
+_read_keylog = Native.keylog_filename.__get__
+_read_tickets = Native.num_tickets.__get__
+
+
+def _state_of(context: Any, changes: int) -> _State:
+    return _State(
+        _read_options(context),
+        _read_mode(context),
+        _read_flags(context),
+        _read_check_hostname(context),
+        _read_minimum(context),
+        _read_maximum(context),
+        _read_protocol(context),
+        _read_keylog(context),
+        _read_tickets(context),
+        changes,
+    )
+
+
+def _client_config(context: Any, state: _State, settings: Settings) -> ClientConfig:
+    values = _shared(context, state, settings)
+    if state.verify_mode == ssl.CERT_NONE:
+        values["verify_peer"] = False
+    else:
+        values["verify"] = _verifier(state, settings)
+    resumes = settings.resume if settings.resume is not None else SessionStore()
+    return ClientConfig(**values, sessions=resumes)
+
+
+def _server_config(context: Any, state: _State, settings: Settings) -> ServerConfig:
+    values = _shared(context, state, settings)
+    if not settings.credentials:
+        values["choose_credentials"] = _nothing_to_show
+    if state.verify_mode != ssl.CERT_NONE:
+        is_required = state.verify_mode == ssl.CERT_REQUIRED
+        values["client_auth"] = ClientAuth.REQUIRED if is_required else ClientAuth.OPTIONAL
+        values["verify"] = _verifier(state, settings)
+    tickets = 0 if state.options & ssl.OP_NO_TICKET else min(state.tickets, _MOST_TICKETS)
+    if tickets:
+        values["ticket_keys"] = settings.ticket_keys
+    return ServerConfig(
+        **values,
+        tickets=tickets,
+        prefer_client_order=not state.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
+        allow_alpn_mismatch=True,
+    )
+
+
+def _shared(context: Any, state: _State, settings: Settings) -> dict[str, Any]:
+    suites = suites_of(Native.get_ciphers(context))
+    versions = tuple([each for each in _versions_of(state) if of_version(suites, each)])
+    if not versions:
+        raise plain(
+            ssl.SSLError, ssl.SSL_ERROR_SSL, "no protocols available", "NO_PROTOCOLS_AVAILABLE"
+        )
+    usable = [name for each in versions for name in of_version(suites, each)]
+    values: dict[str, Any] = {
+        "versions": versions,
+        "cipher_suites": tuple(sorted(usable, key=suites.index)),
+        "credentials": tuple(settings.credentials.values()),
+        "alpn": settings.alpn,
+        "keylog": state.keylog,
+        "handshake_timeout": None,
+    }
+    if settings.groups is not None:
+        values["groups"] = settings.groups
+    return values
+
+
+def _versions_of(state: _State) -> Sequence[str]:
+    """Return the versions that the context allows. A minimum below TLS 1.2 means TLS 1.2."""
+    if state.protocol == ssl.PROTOCOL_TLSv1_2:
+        return ("TLSv1.2",)
+    least, most = state.minimum, state.maximum
+    found: list[str] = []
+    for name, version in _VERSIONS.items():
+        too_old = least == ssl.TLSVersion.MAXIMUM_SUPPORTED and name != "TLSv1.3"
+        too_old = too_old or (least >= 0 and version < least)
+        too_new = most == ssl.TLSVersion.MINIMUM_SUPPORTED or (most >= 0 and version > most)
+        if not (too_old or too_new or state.options & _OFF[name]):
+            found.append(name)
+    return found
+
+
+def _verifier(state: _State, settings: Settings) -> Verifier:
+    check_flags(state.verify_flags)
+    return Verifier(settings.loaded, state.verify_flags, check_hostname=state.check_hostname)
+
+
+def _nothing_to_show(_: ChooseCredentials) -> Credentials | None:
+    """Refuse the client of a server without a certificate, as OpenSSL does."""
+    raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, "no certificate was loaded into the context")

@@ -1,0 +1,202 @@
+"""The two transports of `ssl`: a socket, and a pair of memory BIOs.
+
+Both raise what `ssl` raises where they would have to wait. A socket's timeout bounds a whole call
+such as a handshake, not each of its system calls.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import weakref
+from time import monotonic
+from typing import Protocol
+
+from handclasp.compat.errors import plain, want_read, want_write
+from handclasp.wire.records import HEADER_SIZE
+
+_receive = socket.socket.recv
+_receive_into = socket.socket.recv_into
+_send = socket.socket.send
+_LONGEST = 2**14 + 2048
+_MILLISECONDS = 1000
+
+_SLACK = 0.9
+"""The part of a timeout that must be left for the socket's own clock to be precise enough."""
+
+PIECE = 2**16
+"""Bytes to seal at a time where the transport may not take them at once."""
+
+
+class Deadline:
+    """Until when a call on a socket may take.
+
+    Attributes:
+        blocks: whether the call waits at all.
+    """
+
+    __slots__ = ("_end", "_timeout", "blocks")
+
+    def __init__(self, timeout: float | None) -> None:
+        self._timeout = timeout
+        self._end = None if not timeout else monotonic() + timeout
+        self.blocks = timeout is None or timeout > 0
+
+    def wait(self, sock: socket.socket, event: int) -> None:
+        """Wait for what is left of the timeout, unless it has hardly begun.
+
+        Raises:
+            TimeoutError: it is over.
+        """
+        if self._end is None or self._timeout is None:
+            return
+        left = self._end - monotonic()
+        if left > self._timeout * _SLACK:
+            return
+        poll = select.poll()
+        poll.register(sock.fileno(), event)
+        if left <= 0 or not poll.poll(left * _MILLISECONDS):
+            raise TimeoutError("timed out")
+
+
+class Transport(Protocol):
+    """A stream of bytes that a link reads from and writes to."""
+
+    is_socket: bool
+
+    def deadline(self) -> Deadline:
+        """Return the bound of a call that begins now."""
+        ...
+
+    def receive(self, size: int, deadline: Deadline) -> bytes:
+        """Return up to `size` bytes, or b"" at the end. Raises `SSLWantReadError`, `OSError`."""
+        ...
+
+    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
+        """Return one record, or whatever there is, or b"" at the end. Raises as `receive`."""
+        ...
+
+    def send(self, data: memoryview, deadline: Deadline) -> int:
+        """Send, and return how many bytes left. Raises `SSLWantWriteError`, `OSError`."""
+        ...
+
+    def give_back(self, data: bytes) -> bool:
+        """Put bytes back that follow the end of TLS; return whether that is possible."""
+        ...
+
+    def unwrapped(self) -> socket.socket | None:
+        """Return what `unwrap` returns."""
+        ...
+
+
+class SocketTransport:
+    """A socket, which belongs to its `SSLSocket`: if that is gone, nothing can be sent any more.
+
+    One record is taken from the kernel at a time, as by OpenSSL. If the next one were taken with
+    it, `select` would not report that there is more: a program that waits for the peer to close
+    would wait for a close_notify that has already been read.
+    """
+
+    is_socket = True
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = weakref.ref(sock)
+        self._record = memoryview(bytearray(HEADER_SIZE))
+        self._filled = 0
+
+    def _here(self) -> socket.socket:
+        sock = self._sock()
+        if sock is None or sock.fileno() < 0:
+            text = (
+                "Underlying socket connection gone"
+                if sock is None
+                else ("Underlying socket has been closed.")
+            )
+            raise plain(ssl.SSLError, ssl.SSL_ERROR_INVALID_ERROR_CODE, text)
+        return sock
+
+    def deadline(self) -> Deadline:
+        return Deadline(self._here().gettimeout())
+
+    def receive(self, size: int, deadline: Deadline) -> bytes:
+        sock = self._here()
+        deadline.wait(sock, select.POLLIN)
+        try:
+            return _receive(sock, size)
+        except BlockingIOError:
+            raise want_read() from None
+
+    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
+        sock = self._here()
+        while self._filled < len(self._record):
+            deadline.wait(sock, select.POLLIN)
+            try:
+                count = _receive_into(sock, self._record[self._filled :])
+            except BlockingIOError:
+                raise want_read() from None
+            if not count:
+                return self._take_record()
+            self._filled += count
+            if self._filled == HEADER_SIZE == len(self._record):
+                header = bytes(self._record)
+                size = int.from_bytes(header[3:])
+                if size <= _LONGEST:  # Any other one is refused by its header.
+                    self._record = memoryview(bytearray(HEADER_SIZE + size))
+                    self._record[:HEADER_SIZE] = header
+        return self._take_record()
+
+    def _take_record(self) -> memoryview:
+        record, self._record = self._record, memoryview(bytearray(HEADER_SIZE))
+        record, self._filled = record[: self._filled], 0
+        return record
+
+    def send(self, data: memoryview, deadline: Deadline) -> int:
+        sock = self._here()
+        deadline.wait(sock, select.POLLOUT)
+        try:
+            return _send(sock, data)
+        except BlockingIOError:
+            raise want_write() from None
+
+    def give_back(self, data: bytes) -> bool:
+        return not data
+
+    def unwrapped(self) -> socket.socket | None:
+        return self._here()
+
+
+_NO_DEADLINE = Deadline(None)
+
+
+class BioTransport:
+    """A pair of `ssl.MemoryBIO`: what has not come yet is asked for by SSLWantReadError."""
+
+    is_socket = False
+
+    def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+
+    def deadline(self) -> Deadline:
+        return _NO_DEADLINE
+
+    def receive(self, size: int, deadline: Deadline) -> bytes:
+        data = self._incoming.read()
+        if not data and not self._incoming.eof:
+            raise want_read()
+        return data
+
+    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
+        return self.receive(0, deadline)
+
+    def send(self, data: memoryview, deadline: Deadline) -> int:
+        return self._outgoing.write(data)
+
+    def give_back(self, data: bytes) -> bool:
+        if data:
+            self._incoming.write(data)
+        return True
+
+    def unwrapped(self) -> socket.socket | None:
+        return None

@@ -1,0 +1,499 @@
+"""ASGI applications over `handclasp.asgi`: what they learn of TLS, and of early data."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.adapters.streams import run
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+from tests.required import need_module
+from tests.test_readme import example
+
+from handclasp import (
+    ClientAuth,
+    ClientConfig,
+    ServerConfig,
+    SessionStore,
+    accept_unverified,
+    aio,
+    asgi,
+)
+from handclasp.errors import ConfigurationError
+
+uvicorn = need_module("uvicorn")
+hypercorn = need_module("hypercorn.config")
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "asgi.md"
+SETTINGS: dict[str, Any] = {"log_config": None, "lifespan": "off"}
+
+
+class App:
+    """Answers with the path; `scopes` has what it was asked."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Any] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scopes.append(scope)
+        if scope["type"] == "lifespan":
+            raise RuntimeError
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        answer = scope["method"].encode() + b" " + scope["raw_path"] + b" " + body
+        headers = [(b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+
+@asynccontextmanager
+async def by_uvicorn(app: Any, config: ServerConfig, **settings: Any) -> AsyncIterator[int]:
+    server = asgi.make_server(app, "127.0.0.1", 0, config, **{**SETTINGS, **settings})
+    serving = asyncio.ensure_future(server.serve())
+    while not server.started:
+        assert not serving.done(), serving.result()
+        await asyncio.sleep(0.005)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def by_hypercorn(app: Any, config: ServerConfig) -> AsyncIterator[int]:
+    settings = hypercorn.Config()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        settings.bind = [f"fd://{listener.detach()}"]
+    settings.graceful_timeout = 2
+    end = asyncio.Event()
+    serving = asyncio.ensure_future(
+        asgi.serve_hypercorn(app, settings, config, shutdown_trigger=end.wait)
+    )
+    await asyncio.sleep(0.05)
+    try:
+        yield port
+    finally:
+        end.set()
+        await serving
+
+
+SERVERS = {"uvicorn": by_uvicorn, "hypercorn": by_hypercorn}
+either_server = pytest.mark.parametrize("by", SERVERS)
+
+
+async def ask(
+    port: int,
+    config: ClientConfig,
+    *requests: bytes,
+    early: bytes | None = None,
+) -> tuple[bytes, bytes]:
+    """Return the answer, and what was not delivered early."""
+    reader, writer = await aio.open_connection("127.0.0.1", port, config=config, early_data=early)
+    rejected = writer.get_extra_info("early_data_rejected")
+    for request in requests or ([rejected] if rejected else []):
+        writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer, rejected
+
+
+def request(method: str, body: bytes = b"", *headers: bytes, last: bool = True) -> bytes:
+    lines = [f"{method} /path HTTP/1.1".encode(), b"host: localhost", *headers]
+    lines.append(b"content-length: %d" % len(body))
+    if last:
+        lines.append(b"connection: close")
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+@pytest.fixture
+def mutual(pki: Pki, server_config: ServerConfig) -> ServerConfig:
+    return replace(server_config, client_auth=ClientAuth.OPTIONAL, trust=pki.trust)
+
+
+def der(pem: str) -> bytes:
+    return x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+
+
+# The TLS extension
+
+
+@either_server
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+def test_a_scope_tells_of_tls(
+    pki: Pki, client_config: ClientConfig, mutual: ServerConfig, by: str, version: str
+) -> None:
+    app = App()
+    credentials = pki.client("a client, of ours")
+    config = replace(client_config, versions=[version], credentials=credentials)
+
+    async def main() -> bytes:
+        async with SERVERS[by](app, mutual) as port:
+            return (await ask(port, config, request("POST", b"body")))[0]
+
+    assert run(main()).endswith(b"POST /path body")
+    scope = app.scopes[-1]
+    assert scope["scheme"] == "https"
+    tls = scope["extensions"]["tls"]
+    assert set(tls) == {
+        "server_cert",
+        "client_cert_chain",
+        "client_cert_name",
+        "client_cert_error",
+        "tls_version",
+        "cipher_suite",
+    }
+    assert der(tls["server_cert"]) == mutual.credentials[0].chain[0]
+    assert [der(each) for each in tls["client_cert_chain"]] == list(credentials.chain)
+    assert tls["client_cert_name"] == r"CN=a client\, of ours"
+    assert tls["client_cert_error"] is None
+    assert tls["tls_version"] == {"TLSv1.3": 0x0304, "TLSv1.2": 0x0303}[version]
+    assert tls["cipher_suite"] == {"TLSv1.3": 0x1301, "TLSv1.2": 0xC02B}[version]
+    assert "handclasp.early_data" not in scope["extensions"]
+
+
+@either_server
+def test_a_client_without_a_certificate(
+    client_config: ClientConfig, mutual: ServerConfig, by: str
+) -> None:
+    app = App()
+
+    async def main() -> None:
+        async with SERVERS[by](app, mutual) as port:
+            await ask(port, client_config, request("GET"))
+
+    run(main())
+    tls = app.scopes[-1]["extensions"]["tls"]
+    assert (tls["client_cert_chain"], tls["client_cert_name"]) == ([], None)
+    assert tls["client_cert_error"] is None
+
+
+def test_a_certificate_that_nobody_verified(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    app = App()
+    config = replace(client_config, credentials=Pki().client())
+    server_config = replace(
+        server_config,
+        client_auth=ClientAuth.REQUIRED,
+        verify=lambda question: accept_unverified(question.chain),
+    )
+
+    async def main() -> None:
+        async with by_uvicorn(app, server_config) as port:
+            await ask(port, config, request("GET"))
+
+    run(main())
+    tls = app.scopes[-1]["extensions"]["tls"]
+    assert tls["client_cert_name"] == "CN=a client"
+    assert "not verified" in tls["client_cert_error"]
+
+
+def test_a_resumed_connection_has_the_same_client(
+    pki: Pki, client_config: ClientConfig, mutual: ServerConfig
+) -> None:
+    app = App()
+    config = replace(client_config, credentials=pki.client(), sessions=SessionStore())
+
+    async def main() -> None:
+        async with by_uvicorn(app, mutual) as port:
+            for _ in range(2):
+                await ask(port, config, request("GET"))
+
+    run(main())
+    first, second = (scope["extensions"]["tls"] for scope in app.scopes)
+    assert first["client_cert_chain"] == second["client_cert_chain"]
+    assert second["client_cert_name"] == "CN=a client"
+
+
+# Early data
+
+
+def early_app() -> tuple[App, Any]:
+    app = App()
+    return app, asgi.RefuseEarlyData(app)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_request_in_early_data(
+    client_config: ClientConfig, server_config: ServerConfig, method: str
+) -> None:
+    app, guarded = early_app()
+    config = replace(client_config, sessions=SessionStore(), allow_early_data=True)
+    server_config = replace(server_config, max_early_data=1000)
+    early = request(method, b"x")
+
+    async def main() -> list[tuple[bytes, bytes]]:
+        async with by_uvicorn(guarded, server_config) as port:
+            return [await ask(port, config, early=early) for _ in range(2)]
+
+    (first, rejected), (second, later) = run(main())
+    assert (rejected, later) == (early, b"")
+    assert first.startswith(b"HTTP/1.1 200")
+    assert "handclasp.early_data" not in app.scopes[0]["extensions"]
+    if method == "GET":
+        assert second.endswith(b"GET /path x")
+        assert "handclasp.early_data" in app.scopes[1]["extensions"]
+    else:
+        assert second.startswith(b"HTTP/1.1 425")
+        assert len(app.scopes) == 1
+
+
+@pytest.mark.parametrize("cut", [10, 40, None])
+def test_what_follows_early_data(
+    client_config: ClientConfig, server_config: ServerConfig, cut: int | None
+) -> None:
+    """A request that came early in part is early as well, and the next one is not."""
+    app = App()
+    config = replace(client_config, sessions=SessionStore(), allow_early_data=True)
+    server_config = replace(server_config, max_early_data=1000)
+    whole = request("PUT", b"early", last=False)
+
+    async def main() -> bytes:
+        async with by_uvicorn(app, server_config) as port:
+            await ask(port, config, request("GET"))
+            reader, writer = await aio.open_connection(
+                "127.0.0.1", port, config=config, early_data=whole[:cut]
+            )
+            assert writer.get_extra_info("early_data_rejected") == b""
+            if cut is not None:
+                writer.write(whole[cut:])
+            await reader.readuntil(b"PUT /path early")
+            writer.write(request("POST", b"later"))
+            answer = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            return answer
+
+    assert run(main()).endswith(b"POST /path later")
+    early = ["handclasp.early_data" in scope["extensions"] for scope in app.scopes]
+    assert early == [False, True, False]
+
+
+def test_a_proxy_tells_of_early_data(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    app, guarded = early_app()
+
+    async def main() -> bytes:
+        async with by_uvicorn(guarded, server_config) as port:
+            answer, _ = await ask(port, client_config, request("POST", b"", b"Early-Data: 1"))
+            return answer
+
+    assert run(main()).startswith(b"HTTP/1.1 425")
+    assert not app.scopes
+
+
+# Starting, and what is refused
+
+
+class Living(App):
+    """An application that is told of its start and its end."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await super().__call__(scope, receive, send)
+            return
+        for _ in range(2):
+            message = await receive()
+            self.scopes.append(message["type"])
+            await send({"type": f"{message['type']}.complete"})
+
+
+@either_server
+def test_the_lifespan_and_the_end(
+    client_config: ClientConfig, server_config: ServerConfig, by: str
+) -> None:
+    app = Living()
+
+    async def main() -> bytes:
+        settings = {"lifespan": "on"} if by == "uvicorn" else {}
+        async with SERVERS[by](app, server_config, **settings) as port:
+            return (await ask(port, client_config, request("GET")))[0]
+
+    assert run(main()).startswith(b"HTTP/1.1 200")
+    first, asked, last = app.scopes
+    assert (first, last) == ("lifespan.startup", "lifespan.shutdown")
+    assert asked["type"] == "http"
+
+
+def test_hypercorn_speaks_http2(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    h2 = pytest.importorskip("h2.connection")
+    app = App()
+    server_config = replace(server_config, alpn=["h2", "http/1.1"])
+    config = replace(client_config, alpn=["h2"])
+
+    async def main() -> bytes:
+        async with by_hypercorn(app, server_config) as port:
+            reader, writer = await aio.open_connection("127.0.0.1", port, config=config)
+            connection = h2.H2Connection()
+            connection.initiate_connection()
+            names = {":method": "GET", ":path": "/path", ":scheme": "https", ":authority": "a"}
+            connection.send_headers(1, list(names.items()), end_stream=True)
+            writer.write(connection.data_to_send())
+            body = b""
+            while not body:
+                for event in connection.receive_data(await reader.read(65536)):
+                    body += getattr(event, "data", b"") or b""
+            writer.close()
+            await writer.wait_closed()
+            return body
+
+    assert run(main()).rstrip() == b"GET /path"
+    assert app.scopes[-1]["http_version"] == "2"
+    assert app.scopes[-1]["extensions"]["tls"]["tls_version"] == 0x0304
+
+
+def test_a_websocket_tells_of_tls(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    pytest.importorskip("wsproto")
+    scopes: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        await receive()
+        await send({"type": "websocket.close"})
+
+    hello = (
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+        b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+
+    async def main() -> bytes:
+        async with by_uvicorn(app, server_config, ws="wsproto") as port:
+            return (await ask(port, client_config, hello))[0]
+
+    assert run(main()).startswith(b"HTTP/1.1 403")
+    assert scopes[0]["type"] == "websocket"
+    assert scopes[0]["extensions"]["tls"]["tls_version"] == 0x0304
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"ssl_certfile": "a"}, {"http": "httptools"}, {"workers": 2}, {"reload": True}],
+)
+def test_what_uvicorn_cannot_honour(server_config: ServerConfig, settings: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        asgi.make_server(App(), "127.0.0.1", 0, server_config, **settings)
+
+
+def test_protocols_that_uvicorn_does_not_speak(server_config: ServerConfig) -> None:
+    with pytest.raises(ConfigurationError, match=r"HTTP/1\.1"):
+        asgi.make_server(App(), "127.0.0.1", 0, replace(server_config, alpn=["h2"]))
+    with pytest.raises(ConfigurationError, match="ServerConfig"):
+        asgi.make_server(App(), "127.0.0.1", 0, ClientConfig())  # type: ignore[arg-type]
+
+
+def test_what_hypercorn_cannot_honour(server_config: ServerConfig) -> None:
+    certfile, quic = hypercorn.Config(), hypercorn.Config()
+    certfile.certfile = "chain.pem"
+    quic.quic_bind = ["127.0.0.1:1"]
+    early = replace(server_config, max_early_data=1)
+    for settings, config in (
+        (certfile, server_config),
+        (quic, server_config),
+        (hypercorn.Config(), early),
+    ):
+        with pytest.raises(ConfigurationError):
+            asyncio.run(asgi.serve_hypercorn(App(), settings, config))
+
+
+@pytest.mark.parametrize(("package", "extra"), [("uvicorn", "asgi"), ("hypercorn", "hypercorn")])
+def test_a_missing_server_is_named_with_its_remedy(package: str, extra: str) -> None:
+    call = {
+        "uvicorn": "asgi.make_server(None, '', 0, None)",
+        "hypercorn": "asyncio.run(asgi.serve_hypercorn(None, None, None))",
+    }
+    program = (
+        f"import asyncio, sys; sys.modules[{package!r}] = None\n"
+        f"from handclasp import asgi; {call[package]}"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"ImportError: This needs {package}: pip install 'handclasp[{extra}]'" in done.stderr
+
+
+# The examples of docs/asgi.md
+
+
+@pytest.fixture
+def example_of(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[Any, ...]]:
+    """Run an example, and return what it serves with: application, where, config."""
+    key = key_of_type("ecdsa-p256")
+    (tmp_path / "chain.pem").write_bytes(
+        pem_of(pki.issue(Leaf(("localhost", "127.0.0.1")), key.public_key()))
+    )
+    (tmp_path / "key.pem").write_bytes(key_pem(key))
+    (tmp_path / "key.pem").chmod(0o600)
+    (tmp_path / "clients.pem").write_bytes(pki.ca_pem)
+    monkeypatch.chdir(tmp_path)
+    served: list[tuple[Any, ...]] = []
+
+    async def note(*args: Any) -> None:
+        served.append(args)
+
+    monkeypatch.setattr(asgi, "serve", note)
+    monkeypatch.setattr(asgi, "serve_hypercorn", note)
+
+    def run_it(words: str, **names: Any) -> tuple[Any, ...]:
+        exec(example(words, DOCUMENT), names)
+        return served.pop() if served else (names["app"],)
+
+    return run_it
+
+
+def test_the_example_of_mutual_tls(
+    pki: Pki, client_config: ClientConfig, example_of: Callable[..., tuple[Any, ...]]
+) -> None:
+    need_module("starlette")
+    app, host, port, config = example_of("Starlette(")
+    assert (host, port) == ("127.0.0.1", 8443)
+
+    async def main() -> list[bytes]:
+        async with by_uvicorn(app, config) as port:
+            known = replace(client_config, credentials=pki.client("Ada"))
+            get = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+            return [(await ask(port, each, get))[0] for each in (known, client_config)]
+
+    known, unknown = run(main())
+    assert known.endswith(b"Hello CN=Ada\n")
+    assert unknown.startswith(b"HTTP/1.1 403")
+
+
+def test_the_example_of_early_data(example_of: Callable[..., tuple[Any, ...]]) -> None:
+    inner = App()
+    (guarded,) = example_of("RefuseEarlyData(app)", app=inner)
+    assert isinstance(guarded, asgi.RefuseEarlyData)
+    assert guarded.app is inner
+
+
+def test_the_example_of_hypercorn(
+    monkeypatch: pytest.MonkeyPatch,
+    client_config: ClientConfig,
+    example_of: Callable[..., tuple[Any, ...]],
+) -> None:
+    app, settings, config = example_of("serve_hypercorn(", app=App())
+    monkeypatch.undo()
+    assert settings.bind == ["127.0.0.1:8443"]
+
+    async def main() -> bytes:
+        async with by_hypercorn(app, config) as port:
+            return (await ask(port, client_config, request("GET")))[0]
+
+    assert run(main()).endswith(b"GET /path ")

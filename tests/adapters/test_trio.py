@@ -1,0 +1,506 @@
+"""Servers and clients of `handclasp.trio`, over TCP."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from tests.adapters.triostreams import run, shake_hands, socket_pair
+from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+from tests.test_readme import example
+
+import handclasp
+from handclasp import CertificateError, ClientConfig, Recorder, ServerConfig
+from handclasp.errors import (
+    ConfigurationError,
+    HandshakeTimeoutError,
+    ProtocolError,
+    TruncationError,
+)
+from handclasp.trio import TLSStream, open_tls_stream, serve_tls
+
+MEGABYTE = 1024 * 1024
+DOCUMENT = Path(__file__).parents[2] / "docs" / "trio.md"
+
+
+async def echo(stream: Any) -> None:
+    async for data in stream:
+        await stream.send_all(data)
+
+
+@asynccontextmanager
+async def serving(handler: Any, config: ServerConfig, **settings: Any) -> AsyncIterator[int]:
+    """A server; gives its port, and ends it with the block."""
+    serve = partial(serve_tls, handler, 0, config, host="127.0.0.1", **settings)
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(serve)
+        yield listeners[0].socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
+
+
+async def read_all(stream: Any) -> bytes:
+    return b"".join([data async for data in stream])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await trio.sleep(0.005)
+
+
+def test_a_server_and_its_clients(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    traces: list[Recorder] = []
+
+    def make_trace() -> Recorder:
+        traces.append(Recorder())
+        return traces[-1]
+
+    async def main() -> None:
+        async with (
+            serving(echo, server_config, make_trace=make_trace) as port,
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(5):
+                nursery.start_soon(talk, port)
+
+    async def talk(port: int) -> None:
+        stream = await open_tls_stream("127.0.0.1", port, client_config)
+        async with stream:
+            data = bytes(range(256)) * 1024
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(stream.send_all, data)
+                got = bytearray()
+                while len(got) < len(data):
+                    got += await stream.receive_some()
+            assert got == data
+            await stream.send_eof()
+            assert await stream.receive_some() == b""
+
+    run(main)
+    assert len(traces) == 5
+    assert all(trace.events for trace in traces)
+
+
+def test_a_blocking_client(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    def talk(port: int) -> bytes:
+        with handclasp.connect("127.0.0.1", port, client_config, timeout=10) as tls:
+            tls.sendall(b"hello")
+            return tls.recv(100)
+
+    async def main() -> bytes:
+        async with serving(echo, server_config) as port:
+            return await trio.to_thread.run_sync(talk, port)
+        raise AssertionError
+
+    assert run(main) == b"hello"
+
+
+def test_a_client_gets_the_errors_of_this_library(server_config: ServerConfig) -> None:
+    async def main() -> None:
+        heard: list[BaseException] = []
+        settings = {"on_handshake_error": lambda error, stream: heard.append(error)}
+        async with serving(echo, server_config, **settings) as port:
+            with pytest.raises(CertificateError) as caught:
+                await open_tls_stream("127.0.0.1", port, ClientConfig(trust=Pki().trust))
+            assert caught.value.fix
+            await until(lambda: bool(heard))
+            assert "unknown_ca" in str(heard[0])
+            async with await trio.open_tcp_stream("127.0.0.1", port) as plain:
+                await plain.send_all(b"GET / HTTP/1.0\r\n\r\n")
+                await until(lambda: len(heard) == 2)
+                assert isinstance(heard[1], ProtocolError)
+        with pytest.raises(OSError, match="connect"):
+            await open_tls_stream("127.0.0.1", port, ClientConfig(trust=Pki().trust))
+
+    run(main)
+
+
+def test_a_reset_in_the_handshake(client_config: ClientConfig) -> None:
+    async def main() -> None:
+        listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reset, listener)
+            with pytest.raises(TruncationError):
+                await open_tls_stream(*listener.socket.getsockname(), client_config)
+        await listener.aclose()
+
+    async def reset(listener: Any) -> None:
+        stream = await listener.accept()
+        await stream.receive_some(10)
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await stream.aclose()
+
+    run(main)
+
+
+def test_mistakes_show_before_anything_is_connected(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        for wrong in (
+            partial(open_tls_stream, "127.0.0.1", 1, server_config),  # type: ignore[arg-type]
+            partial(open_tls_stream, ("127.0.0.1", 1), client_config),  # type: ignore[arg-type]
+            partial(open_tls_stream, "127.0.0.1", 1, client_config, early_data=b"x"),
+            partial(serve_tls, echo, 0, client_config),  # type: ignore[arg-type]
+            partial(serve_tls, echo, 0, server_config, max_handshakes=0),
+            partial(serve_tls, echo, 0, server_config, hello_timeout=0),
+            partial(serve_tls, echo, 0, server_config, close_timeout=-1),
+            partial(serve_tls, echo, 0, server_config, make_trace=Recorder()),  # type: ignore[arg-type]
+        ):
+            with pytest.raises(ConfigurationError):
+                await wrong()  # type: ignore[operator]
+
+    run(main)
+
+
+def test_a_cancelled_client_leaves_nothing_open(client_config: ClientConfig) -> None:
+    async def main() -> None:
+        listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+        with trio.move_on_after(0.1):
+            await open_tls_stream(*listener.socket.getsockname(), client_config)
+        stream = await listener.accept()
+        assert await stream.receive_some()  # the hello
+        with pytest.raises(trio.BrokenResourceError):
+            while True:
+                await stream.send_all(b"x")
+                await trio.sleep(0.01)
+        await stream.aclose()
+        await listener.aclose()
+
+    run(main)
+
+
+# Handlers
+
+
+@pytest.mark.parametrize("ending", ["returns", "closes", "raises"])
+def test_the_end_of_a_handler(
+    client_config: ClientConfig, server_config: ServerConfig, ending: str
+) -> None:
+    async def greet(stream: Any) -> None:
+        await stream.send_all(b"hello")
+        if ending == "closes":
+            await stream.aclose()
+        if ending == "raises":
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        async with serving(greet, server_config) as port:
+            stream = await open_tls_stream("127.0.0.1", port, client_config)
+            if ending == "raises":
+                with pytest.raises(trio.BrokenResourceError):
+                    await read_all(stream)
+            else:
+                assert await read_all(stream) == b"hello"
+            await stream.aclose()
+
+    if ending == "raises":
+        with pytest.raises(BaseExceptionGroup) as caught:
+            run(main)
+        assert caught.group_contains(ZeroDivisionError) or ZeroDivisionError in map(
+            type, flat(caught.value)
+        )
+    else:
+        run(main)
+
+
+def flat(group: BaseException) -> list[BaseException]:
+    if isinstance(group, BaseExceptionGroup):
+        return [one for each in group.exceptions for one in flat(each)]
+    return [group]
+
+
+def test_handlers_in_a_nursery_of_their_own_live_on(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as handlers:
+            async with serving(echo, server_config, handler_nursery=handlers) as port:
+                stream = await open_tls_stream("127.0.0.1", port, client_config)
+            await stream.send_all(b"still there")
+            assert await stream.receive_some() == b"still there"
+            await stream.aclose()
+
+    run(main)
+
+
+def test_a_closed_listener_ends_the_server(server_config: ServerConfig) -> None:
+    async def main() -> None:
+        with pytest.raises(BaseExceptionGroup) as caught:
+            async with trio.open_nursery() as nursery:
+                serve = partial(serve_tls, echo, 0, server_config, host="127.0.0.1")
+                (listener,) = await nursery.start(serve)
+                await trio.testing.wait_all_tasks_blocked()
+                await listener.aclose()
+        assert {type(each) for each in flat(caught.value)} == {trio.ClosedResourceError}
+
+    run(main)
+
+
+def test_a_client_that_does_not_read_is_given_up(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    ended: list[str] = []
+
+    async def flood(stream: Any) -> None:
+        with trio.move_on_after(0.2):
+            await stream.send_all(b"x" * 64 * MEGABYTE)
+        ended.append("handler")
+
+    async def main() -> None:
+        async with serving(flood, server_config, close_timeout=0.1) as port:
+            stream = await open_tls_stream("127.0.0.1", port, client_config)
+            await until(lambda: bool(ended))
+            with pytest.raises(trio.BrokenResourceError):
+                await read_all(stream)
+            await stream.aclose()
+
+    run(main)
+
+
+def test_a_slow_reader_gets_everything_before_the_close(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    size = 4 * MEGABYTE
+
+    async def main() -> None:
+        left, right = await socket_pair()
+        client = TLSStream(left, client_config, server_name="localhost")
+        server = TLSStream(right, server_config)
+        await shake_hands((client, server))
+        got = 0
+
+        async def read() -> None:
+            nonlocal got
+            await trio.sleep(0.2)
+            await client.update_keys()  # The kernel would answer it with a reset.
+            async for data in client:
+                got += len(data)
+                await trio.sleep(0.0005)
+            await client.aclose()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await server.send_all(b"x" * size)
+            await server.aclose()
+        assert got == size
+
+    run(main)
+
+
+def test_unread_tickets_do_not_destroy_what_was_sent_last(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        for _ in range(20):
+            left, right = await socket_pair()
+            client = TLSStream(left, client_config, server_name="localhost")
+            server = TLSStream(right, server_config)
+            await shake_hands((client, server))
+            await client.send_all(b"the last" * 1000)
+            await client.aclose()
+            await trio.sleep(0.001)
+            assert await read_all(server) == b"the last" * 1000
+            await server.aclose()
+
+    run(main)
+
+
+# Under load
+
+
+async def connect_silently(port: int, number: int) -> list[Any]:
+    return [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(number)]
+
+
+def test_silent_clients_make_room(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    async def main() -> None:
+        heard: list[Any] = []
+        settings: dict[str, Any] = {
+            "max_handshakes": 3,
+            "on_handshake_error": lambda error, stream: heard.append(error),
+        }
+        async with serving(echo, server_config, **settings) as port:
+            silent = await connect_silently(port, 8)
+            with trio.fail_after(5):
+                stream = await open_tls_stream("127.0.0.1", port, client_config)
+            await stream.send_all(b"x")
+            assert await stream.receive_some() == b"x"
+            await stream.aclose()
+            assert heard
+            assert all(isinstance(error, HandshakeTimeoutError) for error in heard)
+            assert "others needed its place" in str(heard[0])
+            for each in silent:
+                await each.aclose()
+
+    run(main)
+
+
+def test_a_hello_must_come_soon(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    async def main() -> None:
+        heard: list[Any] = []
+        settings: dict[str, Any] = {
+            "hello_timeout": 0.1,
+            "on_handshake_error": lambda error, stream: heard.append(error),
+        }
+        async with serving(echo, server_config, **settings) as port:
+            (silent,) = await connect_silently(port, 1)
+            stream = await open_tls_stream("127.0.0.1", port, client_config)
+            await until(lambda: bool(heard))
+            assert isinstance(heard[0], HandshakeTimeoutError)
+            while await silent.receive_some():
+                pass
+            await silent.aclose()
+            await trio.sleep(0.1)
+            await stream.send_all(b"complete ones live on")
+            assert await stream.receive_some() == b"complete ones live on"
+            await stream.aclose()
+
+    run(main)
+
+
+def test_a_crowd_is_served_to_the_last(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def greet(stream: Any) -> None:
+        await stream.send_all(b"hello")
+
+    async def talk(port: int) -> None:
+        stream = await open_tls_stream("127.0.0.1", port, client_config)
+        assert await read_all(stream) == b"hello"
+        await stream.aclose()
+
+    async def main() -> None:
+        async with (
+            serving(greet, server_config, max_handshakes=2, backlog=5) as port,
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(12):
+                nursery.start_soon(talk, port)
+
+    run(main)
+
+
+def test_a_client_waiting_for_this_side_keeps_its_place(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    (credentials,) = server_config.credentials
+
+    async def choose(question: Any) -> Any:
+        await trio.sleep(1.2)
+        return credentials
+
+    async def talk(port: int) -> None:
+        stream = await open_tls_stream("127.0.0.1", port, client_config)
+        await stream.aclose()
+
+    async def main() -> None:
+        heard: list[Any] = []
+        config = replace(server_config, credentials=(), choose_credentials=choose)
+        settings: dict[str, Any] = {
+            "max_handshakes": 2,
+            "on_handshake_error": lambda error, stream: heard.append(error),
+        }
+        async with serving(echo, config, **settings) as port, trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(talk, port)
+        assert not heard
+
+    run(main)
+
+
+def test_a_callback_that_fails_harms_no_client(
+    client_config: ClientConfig, server_config: ServerConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    traces = iter([fail, Recorder])
+
+    async def main() -> None:
+        settings: dict[str, Any] = {
+            "on_handshake_error": fail,
+            "make_trace": lambda: next(traces)(),
+        }
+        async with serving(echo, server_config, **settings) as port:
+            for _ in range(2):
+                plain = await trio.open_tcp_stream("127.0.0.1", port)
+                await plain.send_all(b"not TLS at all")
+                await read_all(plain)
+                await plain.aclose()
+
+    with caplog.at_level(logging.ERROR, "handclasp"):
+        run(main)
+    assert "could not begin" in caplog.text
+    assert "on_handshake_error failed" in caplog.text
+
+
+# The examples of docs/trio.md
+
+
+def names_of(example_with: str, **replaced: str) -> dict[str, Any]:
+    """What the one example defines in which these words stand, without running its main."""
+    code = example(example_with, DOCUMENT).replace("trio.run(main)", "")
+    for old, new in replaced.items():
+        code = code.replace(old.removeprefix("_"), new)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names
+
+
+def test_the_examples_of_a_server_and_a_client(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = key_of_type("ecdsa-p256")
+    (tmp_path / "chain.pem").write_bytes(pem_of(pki.issue(Leaf(), key.public_key())))
+    (tmp_path / "key.pem").write_bytes(key_pem(key))
+    (tmp_path / "key.pem").chmod(0o600)
+    (tmp_path / "ca.pem").write_bytes(pki.ca_pem)
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    server = names_of("serve_tls(echo", _8443=port)
+    client = names_of("open_tls_stream(", _8443=port)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server["main"])
+            for _ in range(200):
+                await trio.sleep(0.01)
+                with suppress(OSError):
+                    await (await trio.open_tcp_stream("127.0.0.1", int(port))).aclose()
+                    break
+            await client["main"]()
+            nursery.cancel_scope.cancel()
+
+    run(main)
+    assert capsys.readouterr().out == "b'hello' TLSv1.3\n"
+
+
+def test_the_example_of_a_callback(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def find_credentials(name: str) -> Any:
+        await trio.sleep(0)
+        assert name == "localhost"
+        return server_config.credentials[0]
+
+    names = names_of("find_credentials")
+    names["find_credentials"] = find_credentials
+
+    async def main() -> None:
+        left, right = trio.testing.memory_stream_pair()
+        client = TLSStream(left, client_config, server_name="localhost")
+        await shake_hands((client, TLSStream(right, names["config"])))
+
+    run(main)

@@ -1,0 +1,31 @@
+"""The tests of CPython that cannot pass on handclasp's contexts, each with the reason."""
+
+from __future__ import annotations
+
+SUITES = [
+    "test.test_ssl",
+    "test.test_asyncio.test_ssl",
+    "test.test_asyncio.test_sslproto",
+    "test.test_asyncio.test_streams",
+    "test.test_ftplib",
+    "test.test_poplib",
+    "test.test_imaplib",
+    "test.test_httplib",
+    "test.test_urllib2_localnet",
+]
+"""The suites of CPython that use `ssl`."""
+
+EXPECTED = {
+    "test.test_ssl.ContextTests.test_load_dh_params": (
+        "handclasp has no finite-field groups, so load_dh_params raises."
+    ),
+    "test.test_ssl.ThreadedTests.test_dh_params": (
+        "handclasp has no finite-field groups, so load_dh_params raises."
+    ),
+    "test.test_ssl.ContextTests.test_min_max_version": (
+        "A maximum below TLS 1.2 cannot be honoured, so it raises."
+    ),
+    "test.test_ssl.ContextTests.test_verify_flags": (
+        "Proxy certificates (RFC 3820) are not supported, so their flag raises."
+    ),
+}

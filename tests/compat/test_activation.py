@@ -1,0 +1,179 @@
+"""Handclasp for programs that make their contexts themselves."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from tests.compat.pairs import Files, client_context, meet, server_context
+
+import handclasp.ssl
+from handclasp import compat
+from handclasp.compat.context import settings_of
+from handclasp.compat.link import Link
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(compat.__file__).parents[2])}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b"hello " + self.path.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url(files: Files) -> Generator[str]:
+    """An HTTPS server of the standard library alone."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        context = server_context("ssl", files)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"https://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_inject_and_extract() -> None:
+    before, original = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), dict(vars(ssl.SSLContext))
+    context_class = ssl.SSLContext
+    with compat.injected():
+        assert compat.is_injected()
+        assert ssl.SSLContext is context_class
+        compat.inject()
+        made = ssl.create_default_context()
+        assert settings_of(made) is not None
+        assert settings_of(before) is None
+
+        class Subclass(ssl.SSLContext):
+            pass
+
+        assert settings_of(Subclass(ssl.PROTOCOL_TLS_CLIENT)) is not None
+        link = made.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a.example")
+        assert isinstance(link._sslobj, Link)
+        old = before.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a.example")
+        assert not isinstance(old._sslobj, Link)
+        before.verify_flags = before.verify_flags
+        before.set_ciphers("DEFAULT")
+        assert before.get_ciphers()
+        assert before.session_stats()["number"] == 0
+    assert not compat.is_injected()
+    assert dict(vars(ssl.SSLContext)) == original
+    after = ssl.create_default_context()
+    assert settings_of(after) is None
+    assert not isinstance(
+        after.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a")._sslobj, Link
+    )
+
+
+def test_injected_contexts_talk(files: Files) -> None:
+    theirs = client_context("ssl", files)
+    with compat.injected():
+        ours = server_context("ssl", files)
+        met = meet(ours, theirs, lambda sock: (type(sock._sslobj), sock.recv(9)))
+    assert met.server == (Link, b"hello")
+
+
+def test_the_standard_library(files: Files, url: str) -> None:
+    context = compat.create_default_context(cafile=str(files.ca))
+    with urlopen(f"{url}/urllib", context=context) as answer:
+        assert answer.read() == b"hello /urllib"
+    host = url.removeprefix("https://")
+    connection = http.client.HTTPSConnection(host, context=context)
+    connection.request("GET", "/client")
+    assert connection.getresponse().read() == b"hello /client"
+    connection.close()
+
+
+def test_the_module_has_all_names() -> None:
+    look_alike = vars(handclasp.ssl)
+    assert {name for name in vars(ssl) if not name.startswith("__")} <= look_alike.keys()
+    assert look_alike["SSLContext"] is compat.SSLContext
+    assert look_alike["SSLError"] is ssl.SSLError
+    for name in ("create_default_context", "_create_unverified_context"):
+        assert isinstance(look_alike[name](), compat.SSLContext)
+    assert type(ssl.create_default_context()) is ssl.SSLContext
+
+
+@pytest.mark.parametrize("purpose", ssl.Purpose)
+def test_the_default_context_is_the_interpreter_s(purpose: ssl.Purpose) -> None:
+    ours, theirs = compat.create_default_context(purpose), ssl.create_default_context(purpose)
+    for name in (
+        "options",
+        "verify_mode",
+        "verify_flags",
+        "check_hostname",
+        "minimum_version",
+        "maximum_version",
+        "protocol",
+        "security_level",
+        "num_tickets",
+    ):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert ours.cert_store_stats() == theirs.cert_store_stats()
+    assert ours.get_ca_certs() == theirs.get_ca_certs()
+
+
+PROGRAM = """
+import sys, ssl
+from urllib.request import urlopen
+context = ssl.create_default_context(cafile=sys.argv[2])
+with urlopen(sys.argv[1], context=context) as answer:
+    link = answer.fp.raw._sock._sslobj
+    print(answer.read().decode(), type(link).__module__, __name__)
+"""
+
+
+@pytest.mark.parametrize("way", ["program", "module"])
+def test_an_unchanged_program(files: Files, url: str, way: str) -> None:
+    files.write("program.py", PROGRAM.encode())
+    named = ["-m", "program"] if way == "module" else [str(files.directory / "program.py")]
+    traces = files.directory / "traces"
+    options = ["--trace", str(traces)] if way == "module" else []
+    command = [sys.executable, "-m", "handclasp.compat", *options, *named, f"{url}/x"]
+    done = subprocess.run(
+        [*command, str(files.ca)],
+        capture_output=True,
+        text=True,
+        cwd=files.directory,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    assert done.stdout == "hello /x handclasp.compat.link __main__\n", done.stderr
+    if options:
+        (trace,) = traces.iterdir()
+        assert trace.name.endswith("-client-localhost.json")
+        assert json.loads(trace.read_bytes())["events"]
+        assert trace.stat().st_mode & 0o077 == 0
+
+
+def test_no_program() -> None:
+    command = [sys.executable, "-m", "handclasp.compat"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("usage: python -m handclasp.compat")
+
+
+def test_peers_cannot_name_files(tmp_path: Path) -> None:
+    from handclasp.compat.tracing import traces_in
+
+    trace = traces_in(tmp_path)()
+    trace.began("server", "../../etc/" + "a" * 300)
+    assert trace.path.parent == tmp_path
+    assert len(trace.path.name) < 100

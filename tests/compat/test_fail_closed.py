@@ -1,0 +1,183 @@
+"""For every setting of `ssl` that verifies a peer, ours accepts only a peer that `ssl` accepts.
+
+The matrix: side x mode x check_hostname x flags x what was loaded, each with every kind of peer.
+The peer is always a context of `ssl` itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import ssl
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from tests.compat.pairs import CONTEXTS, Bios, Files
+from tests.pki import DAY, Leaf, Pki, key_of_type, key_pem, pem_of, self_signed
+
+BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+PARTIAL_CHAIN = 0x80000
+
+MODES = (ssl.CERT_NONE, ssl.CERT_OPTIONAL, ssl.CERT_REQUIRED)
+FLAGS = {
+    "plain": 0,
+    "strict": ssl.VERIFY_X509_STRICT,
+    "partial": PARTIAL_CHAIN,
+    "strict and partial": ssl.VERIFY_X509_STRICT | PARTIAL_CHAIN,
+    "crl of the leaf": ssl.VERIFY_CRL_CHECK_LEAF,
+    "crl of the chain": ssl.VERIFY_CRL_CHECK_CHAIN,
+}
+LOADED = ("nothing", "root", "root and intermediate", "intermediate", "leaf", "root and list")
+
+
+class Setting(NamedTuple):
+    server_side: bool
+    mode: Any
+    check_hostname: bool
+    flags: str
+    loaded: str
+
+
+def settings() -> Iterator[Setting]:
+    for side, mode, named, flags, loaded in itertools.product(
+        (False, True), MODES, (False, True), FLAGS, LOADED
+    ):
+        # `ssl` itself refuses to check names without verification; a server has none to check.
+        if not (named and (side or mode == ssl.CERT_NONE)):
+            yield Setting(side, mode, named, flags, loaded)
+
+
+class Peers:
+    """Chains with keys in files, good ones and bad ones, of one authority and of a stranger."""
+
+    def __init__(self, files: Files) -> None:
+        self.files, self.pki = files, files.pki
+        now = self.pki.now
+        self.intermediate = self.pki.intermediate()
+        self.chains: dict[str, Any] = {
+            "good": files.leaf("good", Leaf(purpose=BOTH)),
+            "below an intermediate": files.leaf(
+                "below", Leaf(purpose=BOTH), issuer=self.intermediate
+            ),
+            "without the intermediate": self._alone(),
+            "of another name": files.leaf("named", Leaf(("b.example",), purpose=BOTH)),
+            "expired": files.leaf(
+                "expired", Leaf(purpose=BOTH, not_before=now - 9 * DAY, not_after=now - DAY)
+            ),
+            "of the other purpose": files.leaf(
+                "purpose", Leaf(purpose=ExtendedKeyUsageOID.CODE_SIGNING)
+            ),
+            "without a purpose": files.leaf("free", Leaf(purpose=None)),
+            "without an issuer's key": files.leaf(
+                "loose", Leaf(purpose=BOTH, authority_identifier=False)
+            ),
+            "an authority's": files.leaf("authority", Leaf(purpose=BOTH, is_authority=True)),
+            "a stranger's": Files(Pki(), files.directory).leaf("stranger", Leaf(purpose=BOTH)),
+            "self-signed": self._self_signed(),
+            "a name in the subject": files.leaf(
+                "subject", Leaf((), common_name="localhost", purpose=BOTH)
+            ),
+            "revoked": self._revoked(),
+            "none": None,
+        }
+
+    def _alone(self) -> Any:
+        key = key_of_type("ecdsa-p256")
+        leaf = self.intermediate.issue(Leaf(purpose=BOTH), key.public_key())
+        return self.files.write("alone.pem", pem_of(leaf) + key_pem(key))
+
+    def _self_signed(self) -> Any:
+        certificate, key = self_signed(Leaf(common_name="localhost", purpose=BOTH))
+        return self.files.write("self.pem", pem_of(certificate) + key_pem(key))
+
+    def _revoked(self) -> Any:
+        return self.files.leaf("revoked", Leaf(purpose=BOTH, serial_number=4711))
+
+    @property
+    def lists(self) -> bytes:
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        return self.pki.crl([4711]).public_bytes(Encoding.PEM)
+
+    def load(self, context: ssl.SSLContext, loaded: str) -> None:
+        data = b""
+        if "root" in loaded:
+            data += self.pki.ca_pem
+        if "intermediate" in loaded:
+            data += self.intermediate.pem
+        if "list" in loaded:
+            data += self.lists
+        if loaded == "leaf":
+            data += self.chains["good"].read_bytes().partition(b"-----BEGIN PRIVATE")[0]
+        if data:
+            context.load_verify_locations(self.files.write("loaded.pem", data))
+
+
+def accepts(kind: str, setting: Setting, peers: Peers, chain: Any) -> bool:
+    """Whether a context of this kind completes the handshake with a peer that shows `chain`."""
+    side = setting.server_side
+    protocol = ssl.PROTOCOL_TLS_SERVER if side else ssl.PROTOCOL_TLS_CLIENT
+    context = CONTEXTS[kind](protocol)
+    context.check_hostname = setting.check_hostname
+    context.verify_mode = setting.mode
+    context.verify_flags |= FLAGS[setting.flags]  # type: ignore[assignment]
+    peers.load(context, setting.loaded)
+    other = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if side else ssl.PROTOCOL_TLS_SERVER)
+    if side:
+        context.load_cert_chain(peers.chains["good"])
+        other.check_hostname, other.verify_mode = False, ssl.CERT_NONE
+    if chain is not None:
+        other.load_cert_chain(chain)
+    try:
+        pair = Bios(context, other) if side else Bios(other, context)
+        pair.handshake()
+        # In TLS 1.3 the server's opinion of a client's certificate comes after the client's part.
+        pair.client.write(b"x")
+        return pair.server.read(1) == b"x"
+    except ssl.SSLError:
+        return False
+
+
+def marked(setting: Setting) -> Any:
+    """The setting as a parameter; the plain ones are the fast part."""
+    is_plain = setting.flags == "plain" and setting.loaded in ("nothing", "root")
+    name = "-".join(map(str, setting))
+    return pytest.param(setting, id=name, marks=() if is_plain else pytest.mark.long)
+
+
+@pytest.fixture(scope="module")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
+    return Peers(Files(Pki(), tmp_path_factory.mktemp("peers")))
+
+
+@pytest.mark.parametrize("setting", [*map(marked, settings())])
+def test_ours_accepts_only_what_ssl_accepts(peers: Peers, setting: Setting) -> None:
+    ours = {name for name, chain in peers.chains.items() if accepts_ours(setting, peers, chain)}
+    theirs = {name for name, chain in peers.chains.items() if accepts("ssl", setting, peers, chain)}
+    assert ours <= theirs
+    # It refuses no more than it must: the differences are listed, each with its reason.
+    assert theirs - ours <= STRICTER.keys()
+
+
+def accepts_ours(setting: Setting, peers: Peers, chain: Any) -> bool:
+    return accepts("handclasp", setting, peers, chain)
+
+
+STRICTER = {
+    "a name in the subject": "The common name is never a server's name (RFC 9525 section 2).",
+    "an authority's": "An authority's certificate is no server's and no client's (path building).",
+}
+"""Peers that `ssl` may accept and ours refuses, with the reason."""
+
+
+def test_the_matrix_can_tell(peers: Peers) -> None:
+    """Both answers occur, so an empty set on both sides does not pass for agreement."""
+    setting = Setting(False, ssl.CERT_REQUIRED, True, "plain", "root")
+    for kind in CONTEXTS:
+        assert accepts(kind, setting, peers, peers.chains["good"])
+        assert not accepts(kind, setting, peers, peers.chains["a stranger's"])
+        nothing = setting._replace(loaded="nothing")
+        assert not accepts(kind, nothing, peers, peers.chains["good"])
+        anybody = setting._replace(mode=ssl.CERT_NONE, check_hostname=False)
+        assert accepts(kind, anybody, peers, peers.chains["a stranger's"])

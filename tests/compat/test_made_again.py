@@ -1,0 +1,36 @@
+"""Exceptions that a library makes from the class of one of ours, and a text."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from handclasp.compat.errors import translated
+from handclasp.errors import CertificateError, PeerAlertError, ProtocolError, TLSError
+from handclasp.faults import Fault
+
+
+class OfLibrary(Exception):
+    """The exception of a library, which it joins with the class of the cause, as ldap3 does."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CertificateError(Fault.CERTIFICATE_UNTRUSTED),
+        ProtocolError(Fault.BAD_RECORD_MAC),
+        PeerAlertError(48),
+    ],
+    ids=["certificate", "protocol", "alert"],
+)
+def test_the_class_of_an_exception_makes_another_one_of_a_text(error: TLSError) -> None:
+    known = translated(error)
+    again = type(known)(str(known))
+    assert again.args == (str(known),)
+    joined = type("Joined", (OfLibrary, type(again)), {})("a text of the library")
+    assert isinstance(joined, OfLibrary)
+    assert isinstance(joined, ssl.SSLError)
+    assert "a text of the library" in str(joined)
+    assert joined.explanation == ""
+    assert joined.fault_name
