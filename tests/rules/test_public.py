@@ -18,6 +18,7 @@ from handclasp import SessionStore
 
 MODULES = (
     "handclasp.aio",
+    "handclasp.compat",
     "handclasp.trio",
     "handclasp.redis",
     *(f"handclasp.{name}" for name in PUBLIC_MODULES),
