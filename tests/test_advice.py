@@ -51,6 +51,12 @@ def test_no_command_speaks_python(front_end: str) -> None:
         assert PYTHON.search(told) is None, told
 
 
+def test_programs_of_ssl_get_its_settings_alone() -> None:
+    for text in texts():
+        told = worded(text, "ssl")
+        assert not [each for each in SETTINGS if f" ({each})" in told], told
+
+
 def test_the_library_names_each_setting_that_is_known() -> None:
     named = set(re.findall(r" \(([^()]*(?:\([^()]*\)[^()]*)*)\)", " ".join(texts())))
     python = {each for each in named if PYTHON.search(each)}
@@ -63,6 +69,18 @@ def test_an_option_takes_the_place_of_a_setting() -> None:
     assert "trust it (--ca FILE)." in worded(fix, "connect")
     assert "trust it (--client-ca FILE)." in worded(fix, "serve")
     assert worded(fix, "reader").endswith("On this end: If that authority is yours, trust it.")
+
+
+def test_a_program_of_ssl_is_told_its_own_settings() -> None:
+    known = re.compile(
+        r" \((context\.|server_hostname=|sock\.|suppress_ragged_eofs=)[^()]*(\([^()]*\))?\)"
+    )
+    schemes = re.compile(r"\b(ecdsa|rsa)_\w+")
+    for text in texts():
+        told = schemes.sub("", known.sub("", worded(text, "ssl")))
+        assert PYTHON.search(told) is None, told
+    told = worded(Fault.CERTIFICATE_UNTRUSTED.fix, "ssl")
+    assert "trust it (context.load_verify_locations(FILE))." in told
 
 
 def test_what_no_option_can_do_is_not_advised() -> None:
@@ -83,7 +101,7 @@ def test_advice_does_not_break_off() -> None:
     assert "this end takes: TLS_ECDHE_ECDSA" in told
     assert "On this end" not in told
     for text in texts():
-        for front_end in ("connect", "serve", "check", "reader"):
+        for front_end in ("connect", "serve", "check", "ssl", "reader"):
             assert not re.search(r":( On (this|the other) end|$)", worded(text, front_end))
 
 

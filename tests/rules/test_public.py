@@ -18,6 +18,7 @@ from handclasp import SessionStore
 
 MODULES = (
     "handclasp.aio",
+    "handclasp.asgi",
     "handclasp.compat",
     "handclasp.trio",
     "handclasp.redis",

@@ -36,8 +36,8 @@ from handclasp.crypto.suites import Buffer
 from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 from handclasp.events import DataReceived, Event, PeerClosed
 from handclasp.faults import Fault
+from handclasp.iana import AlertLevel, ContentType
 from handclasp.server import ServerConnection
-from handclasp.wire.iana import AlertLevel, ContentType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
