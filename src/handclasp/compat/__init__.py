@@ -31,6 +31,8 @@ def create_default_context(
 ) -> SSLContext:
     """Return a context with the settings of this interpreter's `ssl.create_default_context`.
 
+    >>> import ssl
+    >>> from handclasp.compat import create_default_context
     >>> context = create_default_context()  # for http.client, requests, asyncio...
     >>> isinstance(context, ssl.SSLContext) and context.check_hostname
     True

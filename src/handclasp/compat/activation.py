@@ -6,6 +6,8 @@ contexts of handclasp from then on. The name `ssl.SSLContext` is never bound to 
 `ssl.py` itself calls `super(SSLContext, SSLContext)`, which would then recurse. Contexts that were
 made before `inject` keep OpenSSL.
 
+    >>> import ssl
+    >>> from handclasp.compat import extract, inject, injected, is_injected
     >>> inject()  # From now on, every new ssl.SSLContext is one of handclasp.
     >>> is_injected()
     True

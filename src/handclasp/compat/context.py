@@ -54,6 +54,8 @@ def settings_of(context: object) -> Settings | None:
 class SSLContext(ssl.SSLContext):
     """The settings of connections, as `ssl.SSLContext`; the connections are handclasp's.
 
+    >>> import ssl
+    >>> from handclasp.compat import SSLContext
     >>> context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     >>> isinstance(context, ssl.SSLContext) and context.check_hostname
     True
