@@ -25,9 +25,9 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-FrontEnd = Literal["connect", "serve", "check", "ssl", "reader"]
-"""The commands `connect`, `serve` and `cert check`, programs that use `ssl`, and the readers of
-recorded handshakes."""
+FrontEnd = Literal["connect", "serve", "check", "reader", "ssl"]
+"""The commands `connect`, `serve` and `cert check`, readers of recorded handshakes, and programs
+that use a context of `handclasp.compat` as they use one of `ssl`."""
 
 TRUST = "trust=TrustStore.from_pem(FILE)"
 CREDENTIALS = "credentials=Credentials.load(CHAIN, KEY)"
@@ -60,20 +60,28 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
         "connect": "--ca FILE",
         "serve": "--client-ca FILE",
         "check": "--ca FILE",
-        "ssl": "load_verify_locations(FILE)",
+        "ssl": "context.load_verify_locations(FILE)",
     },
     CREDENTIALS: {
         "connect": "--cert FILE --key FILE",
         "serve": "--cert FILE --key FILE",
-        "ssl": "load_cert_chain(CHAIN, KEY)",
+        "ssl": "context.load_cert_chain(CHAIN, KEY)",
     },
-    PRIVATE_PROFILE: {"connect": "--profile private", "check": "--profile private"},
+    PRIVATE_PROFILE: {
+        "connect": "--profile private",
+        "check": "--profile private",
+        "ssl": "context.verify_flags &= ~ssl.VERIFY_X509_STRICT",
+    },
     PINS: {"connect": "--pin PIN", "check": "--pin PIN"},
-    CRLS: {"connect": "--crl FILE", "check": "--crl FILE", "ssl": "load_verify_locations(FILE)"},
+    CRLS: {
+        "connect": "--crl FILE",
+        "check": "--crl FILE",
+        "ssl": "context.load_verify_locations(FILE)",
+    },
     NO_CRL_NEEDED: {
         "connect": "leave out --crl",
         "check": "leave out --crl",
-        "ssl": "clear VERIFY_CRL_CHECK_LEAF",
+        "ssl": "context.verify_flags &= ~ssl.VERIFY_CRL_CHECK_CHAIN",
     },
     TLSA: {"connect": "--tlsa RECORD", "check": "--tlsa RECORD"},
     CT_LOGS: {},
@@ -83,17 +91,21 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     STAPLE: {"serve": "--ocsp FILE"},
     OPTIONAL_CLIENTS: {
         "serve": "leave out --require-client-cert",
-        "ssl": "verify_mode=CERT_OPTIONAL",
+        "ssl": "context.verify_mode = ssl.CERT_OPTIONAL",
     },
     VERSIONS: {
         "connect": "--tls12 --tls13",
         "serve": "--tls12 --tls13",
-        "ssl": "minimum_version, maximum_version",
+        "ssl": "context.minimum_version, maximum_version",
     },
-    CIPHER_SUITES: {"connect": "--suite SUITE", "ssl": "set_ciphers(...)"},
-    GROUPS: {"connect": "--group GROUP", "ssl": "set_ecdh_curve(NAME)"},
+    CIPHER_SUITES: {"connect": "--suite SUITE", "ssl": "context.set_ciphers"},
+    GROUPS: {"connect": "--group GROUP", "ssl": "context.set_ecdh_curve"},
     SIGNATURE_SCHEMES: {},
-    ALPN: {"connect": "--alpn A,B", "serve": "--alpn A,B", "ssl": "set_alpn_protocols([...])"},
+    ALPN: {
+        "connect": "--alpn A,B",
+        "serve": "--alpn A,B",
+        "ssl": "context.set_alpn_protocols([...])",
+    },
     SERVER_NAME: {
         "connect": "--server-name NAME",
         "check": "--name NAME",
@@ -101,7 +113,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     },
     PSKS: {},
     LIMITS: {},
-    TIMEOUT: {"connect": "--timeout SECONDS", "ssl": "settimeout(SECONDS)"},
+    TIMEOUT: {"connect": "--timeout SECONDS", "ssl": "sock.settimeout(SECONDS)"},
     ALLOW_TRUNCATION: {"ssl": "suppress_ragged_eofs=True"},
     WITHOUT_EMS: {},
     ACCEPTING: {},

@@ -24,8 +24,8 @@ from handclasp import (
     TruncationError,
 )
 from handclasp.errors import ProtocolError
+from handclasp.iana import AlertLevel
 from handclasp.wire.codecs import AnyMessage
-from handclasp.wire.iana import AlertLevel
 
 Meet = Callable[..., Encounter]
 

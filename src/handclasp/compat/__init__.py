@@ -1,7 +1,21 @@
 """handclasp under programs that use `ssl`: contexts that are `ssl.SSLContext`.
 
-    context = handclasp.compat.create_default_context()
-    http.client.HTTPSConnection("example.com", context=context)
+    >>> import ssl
+    >>> from handclasp import compat
+    >>> context = compat.create_default_context()  # for http.client, requests, asyncio...
+    >>> isinstance(context, ssl.SSLContext) and context.check_hostname
+    True
+    >>> compat.SSLContext(ssl.PROTOCOL_TLS_SERVER).check_hostname
+    False
+
+A whole application, or a test:
+
+    >>> compat.inject()  # From now on, every ssl.SSLContext is one of handclasp.
+    >>> compat.is_injected()
+    True
+    >>> compat.extract()
+    >>> with compat.injected():
+    ...     context = ssl.create_default_context()
 
 Start in `link`, which says how this room sits under `ssl`. `context` has the settings, `errors` the
 exceptions, and `activation` the ways to give all this to programs that make their contexts
@@ -11,13 +25,9 @@ themselves.
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
 
 from handclasp.compat.activation import default_context, extract, inject, injected, is_injected
 from handclasp.compat.context import SSLContext
-
-if TYPE_CHECKING:
-    from ssl import Purpose
 
 __all__ = [
     "SSLContext",
@@ -30,7 +40,7 @@ __all__ = [
 
 
 def create_default_context(
-    purpose: Purpose = ssl.Purpose.SERVER_AUTH,
+    purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH,
     *,
     cafile: str | None = None,
     capath: str | None = None,

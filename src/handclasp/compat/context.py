@@ -17,7 +17,7 @@ import ssl
 import sys
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from handclasp.compat.ciphers import of_version, suites_of
 from handclasp.compat.credentials import Password, PasswordOnce, Path, load_credentials
@@ -26,13 +26,11 @@ from handclasp.compat.link import Link
 from handclasp.compat.native import Native
 from handclasp.compat.settings import DEFAULTS, Settings, check_flags, group_of
 from handclasp.compat.transport import BioTransport, SocketTransport
+from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from handclasp.config import ClientConfig, ServerConfig
-    from handclasp.info import ConnectionInfo
-    from handclasp.sessions.store import SessionCache
-    from handclasp.trace.hooks import Trace
+from handclasp.info import ConnectionInfo
+from handclasp.sessions.store import SessionCache
+from handclasp.trace.hooks import Trace
 
 _KEY = "_handclasp_settings"
 
@@ -191,7 +189,11 @@ class SSLContext(ssl.SSLContext):
             Native.set_ciphers(self, cipherlist)
             return
         before = ":".join([each["name"] for each in Native.get_ciphers(self)])
-        Native.set_ciphers(self, cipherlist)
+        try:
+            Native.set_ciphers(self, cipherlist)
+        except ssl.SSLError:
+            Native.set_ciphers(self, before)  # OpenSSL has dropped them.
+            raise
         chosen = Native.get_ciphers(self)
         asks_for_tls12 = any(each["name"][:4] != "TLS_" for each in chosen)
         if asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2"):

@@ -36,8 +36,8 @@ from handclasp.crypto.suites import Buffer
 from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 from handclasp.events import DataReceived, Event, PeerClosed
 from handclasp.faults import Fault
+from handclasp.iana import AlertLevel, ContentType
 from handclasp.server import ServerConnection
-from handclasp.wire.iana import AlertLevel, ContentType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,9 +161,12 @@ class Link(Facts):
         except TLSError as error:
             raise self._failed(connection, error) from None
         for event in events:
-            if isinstance(event, DataReceived):
-                rest = self._received[self._at :]
-                self._received, self._at = rest + event.data if rest else event.data, 0
+            if type(event) is DataReceived:
+                rest = self._received
+                if rest:
+                    self._received, self._at = rest[self._at :] + event.data, 0
+                else:
+                    self._received = event.data
             elif isinstance(event, PeerClosed):
                 self._peer_closed = True
 
@@ -252,6 +255,21 @@ class Link(Facts):
 
     def _write(self, connection: ClientConnection | ServerConnection, data: Any) -> int:
         deadline = self._transport.deadline()
+        size = len(data)
+        if 0 < size <= _AT_ONCE and deadline.blocks and not self._out and not self._sealed:
+            # The usual case in few steps: all of it is sealed, and leaves with one call.
+            self._seal(connection, data)
+            self._sealed = size
+            sent = self._transport.send(self._out, deadline)
+            if sent == len(self._out):
+                self._out, self._sealed = _NOTHING, 0
+                return size
+            self._out = self._out[sent:]
+        return self._write_pieces(connection, data, deadline)
+
+    def _write_pieces(
+        self, connection: ClientConnection | ServerConnection, data: Any, deadline: Deadline
+    ) -> int:
         if self._sealed > len(data):
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, "bad length", "BAD_LENGTH")
         self._send_out(deadline)
@@ -261,21 +279,25 @@ class Link(Facts):
         most = _AT_ONCE if deadline.blocks else PIECE
         while written < len(data):
             piece = data if not written and len(data) <= most else data[written : written + most]
-            try:
-                with self._state:
-                    connection.send_data(piece)
-                    self._out = memoryview(connection.data_to_send())
-            except TLSError as error:
-                raise self._failed(connection, error) from None
-            except ConfigurationError as error:
-                text, reason = "protocol is shutdown", "PROTOCOL_IS_SHUTDOWN"
-                raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason) from error
+            self._seal(connection, piece)
             self._sealed = written + len(piece)
             self._send_out(deadline)
             written, self._sealed = self._sealed, 0
             if not deadline.blocks:
                 break
         return written
+
+    def _seal(self, connection: ClientConnection | ServerConnection, data: Any) -> None:
+        """Let the engine seal data, and take the records. Raises `SSLError`."""
+        try:
+            with self._state:
+                connection.send_data(data)
+                self._out = memoryview(connection.data_to_send())
+        except TLSError as error:
+            raise self._failed(connection, error) from None
+        except ConfigurationError as error:
+            text, reason = "protocol is shutdown", "PROTOCOL_IS_SHUTDOWN"
+            raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason) from error
 
     def _send_out(self, deadline: Deadline) -> None:
         """Send what was taken from the engine. `_writing` is held, or there is no engine yet."""

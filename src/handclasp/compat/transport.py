@@ -135,7 +135,9 @@ class SocketTransport:
             raise want_read() from None
 
     def receive_record(self, deadline: Deadline) -> bytes:
-        sock, part = self._here(), self._part
+        sock, part = self._sock(), self._part
+        if sock is None:
+            sock = self._here()
         while True:
             lacking = HEADER_SIZE - len(part)
             if lacking <= 0:

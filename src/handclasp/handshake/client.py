@@ -13,11 +13,11 @@ from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls13 import client as client13
 from handclasp.handshake.tls13.secrets import derive_early_secret
 from handclasp.handshake.trace_notes import note_sessions, note_version
+from handclasp.iana import TLS12, TLS13, VERSIONS_BY_NAME, ExtensionType, version_name
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.transcript import Transcript
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import TLS12, TLS13, VERSIONS_BY_NAME, ExtensionType, version_name
 from handclasp.wire.messages import ServerHello
 
 _DOWNGRADE_SENTINELS = (b"DOWNGRD\x01", b"DOWNGRD\x00")

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.iana import HandshakeType, handshake_type_name
 from handclasp.wire.messages import (
     CODECS13,
     HEADER_SIZE,

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any, cast
 
-from handclasp.wire.iana import HandshakeType
+from handclasp.iana import HandshakeType
 from handclasp.wire.messages import Certificate, CompressedCertificate, read_message
 from handclasp.wire.writer import opaque24
 

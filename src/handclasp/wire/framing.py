@@ -6,7 +6,7 @@ from typing import Protocol
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.iana import HandshakeType, handshake_type_name
 from handclasp.wire.messages import HEADER_SIZE
 
 _HELLOS = (int(HandshakeType.CLIENT_HELLO), int(HandshakeType.SERVER_HELLO))

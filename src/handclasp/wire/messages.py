@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import HandshakeType, handshake_type_name
 from handclasp.values import value
-from handclasp.wire.iana import HandshakeType, handshake_type_name
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.structs import (
     Extensions,

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import HandshakeType
 from handclasp.values import value
-from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import HEADER_SIZE, Codec
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from handclasp.faults import Fault
-from handclasp.wire.iana import ContentType, version_name
+from handclasp.iana import ContentType, version_name
 
 HEADER_SIZE: Final = 5
 MAX_PLAINTEXT: Final = 2**14

@@ -13,9 +13,9 @@ from typing import Any
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import ExtensionType as Ext
+from handclasp.iana import extension_name
 from handclasp.wire.extension_table import ALLOWED, FORMS, MessageContext
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import extension_name
 from handclasp.wire.structs import Extensions
 
 _REFUSED: Mapping[MessageContext, frozenset[int]] = {

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.wire.iana import extension_name
+from handclasp.iana import extension_name
 from handclasp.wire.reader import Opener, Reader, Uint16s
 from handclasp.wire.writer import opaque16
 from handclasp.wire.writer import uint16s as uint16s_of

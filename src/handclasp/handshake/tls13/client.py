@@ -61,14 +61,7 @@ from handclasp.handshake.trace_notes import (
     note_credentials,
     note_signature_scheme,
 )
-from handclasp.info import ConnectionInfo
-from handclasp.keys.epoch import Epoch
-from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, MasterSecret
-from handclasp.sessions.session import milliseconds
-from handclasp.values import value
-from handclasp.wire import extensions as ext
-from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.iana import (
+from handclasp.iana import (
     TLS12,
     TLS13,
     ExtensionType,
@@ -76,6 +69,13 @@ from handclasp.wire.iana import (
     group_name,
     version_name,
 )
+from handclasp.info import ConnectionInfo
+from handclasp.keys.epoch import Epoch
+from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, MasterSecret
+from handclasp.sessions.session import milliseconds
+from handclasp.values import value
+from handclasp.wire import extensions as ext
+from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import (
     Certificate,
     CertificateRequest,

@@ -90,6 +90,7 @@ from handclasp.handshake.trace_notes import (
     note_resumption,
     note_signature_scheme,
 )
+from handclasp.iana import TLS12, TLS13, ExtensionType
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import EarlySecret, MasterSecret, TrafficSecret
@@ -98,7 +99,6 @@ from handclasp.sessions.tickets import SessionState
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.iana import TLS12, TLS13, ExtensionType
 from handclasp.wire.messages import (
     Certificate,
     CertificateRequest,

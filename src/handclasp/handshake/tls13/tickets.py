@@ -9,13 +9,13 @@ from datetime import datetime
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.hooks import call_hook, keys_of
+from handclasp.iana import ExtensionType
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.sessions.store import SessionCache
 from handclasp.sessions.ticket_keys import TicketKeySource
 from handclasp.sessions.tickets import SessionState, seal_ticket
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import NewSessionTicket
 
 
