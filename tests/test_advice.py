@@ -51,12 +51,6 @@ def test_no_command_speaks_python(front_end: str) -> None:
         assert PYTHON.search(told) is None, told
 
 
-def test_programs_of_ssl_get_its_settings_alone() -> None:
-    for text in texts():
-        told = worded(text, "ssl")
-        assert not [each for each in SETTINGS if f" ({each})" in told], told
-
-
 def test_the_library_names_each_setting_that_is_known() -> None:
     named = set(re.findall(r" \(([^()]*(?:\([^()]*\)[^()]*)*)\)", " ".join(texts())))
     python = {each for each in named if PYTHON.search(each)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import ssl
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -257,6 +258,14 @@ def test_ciphers_that_cannot_be_honoured() -> None:
     names = [each["name"] for each in context.get_ciphers()]
     assert names[-1] == "ECDHE-RSA-AES128-GCM-SHA256"
     assert all(name.startswith("TLS_") for name in names[:-1])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="they are new in Python 3.13")
+def test_pre_shared_keys_cannot_be_honoured() -> None:
+    context: Any = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+    context.set_psk_client_callback(None)
+    with pytest.raises(ssl.SSLError, match="cannot be honoured"):
+        context.set_psk_client_callback(lambda hint: ("name", b"key"))
 
 
 def test_no_version_is_left() -> None:

@@ -39,5 +39,5 @@ def test_the_class_of_an_exception_makes_another_one_of_a_text(error: TLSError) 
 def test_advice_names_the_settings_of_ssl() -> None:
     error = translated(CertificateError(Fault.CERTIFICATE_UNTRUSTED))
     assert isinstance(error, TLSError)
-    assert error.fix.endswith("trust it (load_verify_locations(FILE)).")
+    assert error.fix.endswith("trust it (context.load_verify_locations(FILE)).")
     assert error.fix in error.__notes__

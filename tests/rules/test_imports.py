@@ -16,7 +16,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "alerts": ("advice", "alerts", "faults", "iana", "values"),
     "errors": ("alerts", "faults", "iana"),
     "limits": ("errors",),
-    "info": ("certificates.evidence", "deferred", "wire.iana"),
+    "info": ("certificates.evidence", "deferred", "iana"),
     "private_files": (),
     "values": (),
     "advice": (),

@@ -1,22 +1,5 @@
 """handclasp under programs that use `ssl`: contexts that are `ssl.SSLContext`.
 
-    >>> import ssl
-    >>> from handclasp import compat
-    >>> context = compat.create_default_context()  # for http.client, requests, asyncio...
-    >>> isinstance(context, ssl.SSLContext) and context.check_hostname
-    True
-    >>> compat.SSLContext(ssl.PROTOCOL_TLS_SERVER).check_hostname
-    False
-
-A whole application, or a test:
-
-    >>> compat.inject()  # From now on, every ssl.SSLContext is one of handclasp.
-    >>> compat.is_injected()
-    True
-    >>> compat.extract()
-    >>> with compat.injected():
-    ...     context = ssl.create_default_context()
-
 Start in `link`, which says how this room sits under `ssl`. `context` has the settings, `errors` the
 exceptions, and `activation` the ways to give all this to programs that make their contexts
 themselves.
@@ -46,5 +29,12 @@ def create_default_context(
     capath: str | None = None,
     cadata: str | bytes | None = None,
 ) -> SSLContext:
-    """Return a context with the settings of this interpreter's `ssl.create_default_context`."""
+    """Return a context with the settings of this interpreter's `ssl.create_default_context`.
+
+    >>> import ssl
+    >>> from handclasp.compat import create_default_context
+    >>> context = create_default_context()  # for http.client, requests, asyncio...
+    >>> isinstance(context, ssl.SSLContext) and context.check_hostname
+    True
+    """
     return default_context(purpose=purpose, cafile=cafile, capath=capath, cadata=cadata)

@@ -54,6 +54,12 @@ def settings_of(context: object) -> Settings | None:
 class SSLContext(ssl.SSLContext):
     """The settings of connections, as `ssl.SSLContext`; the connections are handclasp's.
 
+    >>> import ssl
+    >>> from handclasp.compat import SSLContext
+    >>> context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    >>> isinstance(context, ssl.SSLContext) and context.check_hostname
+    True
+
     Attributes:
         resume: a `SessionStore`, with which client connections resume by themselves. None, as with
             `ssl`, resumes only what is given as `session=`.
@@ -334,6 +340,26 @@ class SSLContext(ssl.SSLContext):
             problem = TypeError(f"{kind!r} object cannot be interpreted as an integer")
             _report(problem, callback)
             return int(ssl.ALERT_DESCRIPTION_INTERNAL_ERROR)
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    """Return a method that refuses a setting of the C part that has no equal here."""
+    original: Any = getattr(Native, name)
+
+    def refuse(self: SSLContext, *arguments: Any, **named: Any) -> Any:
+        if settings_of(self) is None or arguments[:1] == (None,):
+            return original(self, *arguments, **named)
+        problem = f"{name} cannot be honoured by a context of handclasp. Leave it out."
+        raise configuration_failed(ConfigurationError(problem))
+
+    refuse.__name__, refuse.__doc__ = name, "Refuse this setting, which has no equal here."
+    return refuse
+
+
+# Pre-shared keys as of Python 3.13, and whatever later versions add: it would be ignored otherwise.
+for _name in dir(Native):
+    if _name.startswith("set_") and _name not in vars(SSLContext):
+        setattr(SSLContext, _name, _refusing(_name))
 
 
 def _own(context: object) -> Settings:

@@ -1,8 +1,8 @@
 """The registered numbers and names of TLS, as IANA spells them.
 
-Only what this library speaks, plus the few others that it must recognise in order to explain
-them. Values from a peer stay plain integers until they are looked up here: an unknown number is
-normal (RFC 8446 section 9.3) and never an error in itself.
+Only those that this library supports, plus the few others that it must recognise in order to
+explain them. Values from a peer stay plain integers until they are looked up here: an unknown
+number is normal (RFC 8446 section 9.3) and never an error in itself.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class AlertDescription(IntEnum):
 
 
 class ExtensionType(IntEnum):
-    """The TLS ExtensionType values registry, as far as it concerns this library."""
+    """The TLS ExtensionType Values registry, as far as this library needs it."""
 
     SERVER_NAME = 0
     MAX_FRAGMENT_LENGTH = 1
@@ -166,11 +166,11 @@ class CertificateType(IntEnum):
 
 
 CERTIFICATE_TYPES = {"X509": CertificateType.X509, "RawPublicKey": CertificateType.RAW_PUBLIC_KEY}
-"""By the names that configs and `ConnectionInfo` use."""
+"""The types by their names in configs and `ConnectionInfo`."""
 
 
 class CipherSuiteCode(IntEnum):
-    """The cipher suites that are spoken here, by their IANA descriptions.
+    """The supported cipher suites, by their IANA descriptions.
 
     Of TLS 1.3: RFC 8446 section B.4. Of TLS 1.2: RFC 5289, RFC 7905 and, for RSA key transport,
     RFC 5288.
@@ -198,7 +198,7 @@ FALLBACK_SCSV = 0x5600
 
 
 class GroupCode(IntEnum):
-    """The TLS Supported Groups registry, as far as it is spoken here."""
+    """The supported groups of the TLS Supported Groups registry."""
 
     secp256r1 = 0x0017
     secp384r1 = 0x0018
@@ -235,7 +235,7 @@ class SignatureSchemeCode(IntEnum):
 
 
 GREASE_VALUES = frozenset(0x0A0A + 0x1010 * n for n in range(16))
-"""Two-byte values reserved so that peers learn to ignore the unknown (RFC 8701 section 2)."""
+"""The reserved two-byte values, which peers must ignore (RFC 8701 section 2)."""
 
 
 def version_name(number: int) -> str:
@@ -269,8 +269,9 @@ def extension_name(number: int) -> str:
 
 
 MOST_UNNAMED = 128
-"""So many values without a name are kept of one list; clients that want to test a server's
-tolerance send a handful (RFC 8701)."""
+"""The number of values without a name that are kept of one list; clients that test a server's
+tolerance send a handful (RFC 8701).
+"""
 
 
 def version_names(numbers: Iterable[int]) -> tuple[str, ...]:
@@ -299,7 +300,7 @@ def listed(names: Sequence[str], most: int) -> str:
     more = len(names) - most
     if more <= 0:
         return text
-    # From so many on, `_names_of` may have left some out.
+    # From this number on, `_names_of` may have left some out.
     return f"{text} and {'at least ' if len(names) >= MOST_UNNAMED else ''}{more} more"
 
 
@@ -345,7 +346,7 @@ def _unnamed(number: int) -> str:
     return f"GREASE 0x{number:04x}" if number in GREASE_VALUES else f"0x{number:04x}"
 
 
-# Plain dictionaries, because looking up an enum member by its value is slow and hellos are long.
+# Plain dictionaries: looking up an enum member by its value is slow, and hellos are long.
 _CIPHER_SUITE_NAMES = {
     **CIPHER_SUITES_OF_OTHERS,
     **{code.value: code.name for code in CipherSuiteCode},

@@ -1,12 +1,11 @@
 """The handshake messages of TLS 1.3 (RFC 8446 section 4).
 
 Each message is a frozen value with its struct in the docstring, and a `read_` and `write_`
-function. Reading then writing gives the same bytes, save that a hello with an empty list of
+function. Reading and writing gives the same bytes, except that a hello with an empty list of
 extensions is written without the list (RFC 5246 sections 7.4.1.2 and 7.4.1.3). `raw` holds the
-whole message as it came, header included, because the transcript hashes the peer's bytes and not
-ours.
+whole message as it was received, with its header, because the transcript hashes the peer's bytes.
 
-Extensions stay bytes here, in their order; `extensions` knows what is inside each of them.
+Extensions stay bytes here, in their order; `extensions` reads their content.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from handclasp.wire.structs import (
 from handclasp.wire.writer import opaque24
 
 HEADER_SIZE = 4
-"""Bytes of `msg_type` and `length` in front of each handshake message."""
+"""The bytes of `msg_type` and `length` in front of each handshake message."""
 
 HELLO_RETRY_REQUEST_RANDOM = bytes.fromhex(
     "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
@@ -47,7 +46,7 @@ HELLO_RETRY_REQUEST_RANDOM = bytes.fromhex(
 
 @value(frozen=True, slots=True)
 class ClientHello:
-    """The client's first word (RFC 8446 section 4.1.2).
+    """The first message of the client (RFC 8446 section 4.1.2).
 
     struct {
         ProtocolVersion legacy_version = 0x0303;
@@ -92,13 +91,13 @@ class ServerHello:
 
     @property
     def is_hello_retry_request(self) -> bool:
-        """Whether this asks for another ClientHello (RFC 8446 section 4.1.4)."""
+        """Whether this is a HelloRetryRequest (RFC 8446 section 4.1.4)."""
         return self.random == HELLO_RETRY_REQUEST_RANDOM
 
 
 @value(frozen=True, slots=True)
 class EncryptedExtensions:
-    """What the server agrees to, under the first keys (RFC 8446 section 4.3.1).
+    """The server's answers to further extensions, encrypted (RFC 8446 section 4.3.1).
 
     struct {
         Extension extensions<0..2^16-1>;
@@ -111,7 +110,7 @@ class EncryptedExtensions:
 
 @value(frozen=True, slots=True)
 class CertificateRequest:
-    """The server asks for a client certificate (RFC 8446 section 4.3.2).
+    """The request for a client certificate (RFC 8446 section 4.3.2).
 
     struct {
         opaque certificate_request_context<0..2^8-1>;
@@ -140,7 +139,7 @@ class CertificateEntry:
 
 @value(frozen=True, slots=True)
 class Certificate:
-    """Who the sender is (RFC 8446 section 4.4.2).
+    """The sender's certificates (RFC 8446 section 4.4.2).
 
     struct {
         opaque certificate_request_context<0..2^8-1>;
@@ -172,7 +171,7 @@ class CompressedCertificate:
 
 @value(frozen=True, slots=True)
 class CertificateVerify:
-    """Proof of the private key (RFC 8446 section 4.4.3).
+    """The proof of the private key (RFC 8446 section 4.4.3).
 
     struct {
         SignatureScheme algorithm;
@@ -187,7 +186,7 @@ class CertificateVerify:
 
 @value(frozen=True, slots=True)
 class Finished:
-    """Proof of the whole handshake (RFC 8446 section 4.4.4).
+    """The proof of the whole handshake (RFC 8446 section 4.4.4).
 
     struct {
         opaque verify_data[Hash.length];
@@ -207,7 +206,7 @@ class EndOfEarlyData:
 
 @value(frozen=True, slots=True)
 class NewSessionTicket:
-    """A session to come back with (RFC 8446 section 4.6.1).
+    """A ticket, with which the session can be resumed (RFC 8446 section 4.6.1).
 
     struct {
         uint32 ticket_lifetime;
@@ -228,7 +227,7 @@ class NewSessionTicket:
 
 @value(frozen=True, slots=True)
 class KeyUpdate:
-    """The sender goes over to its next keys (RFC 8446 section 4.6.3).
+    """The sender switches to its next keys (RFC 8446 section 4.6.3).
 
     struct {
         KeyUpdateRequest request_update;   /* update_not_requested(0), update_requested(1) */
@@ -255,13 +254,13 @@ Message: TypeAlias = (
 
 
 def read_message(raw: bytes, opener: Opener | None = None) -> Message:
-    """The value of one whole handshake message, header included.
+    """Return the value of one whole handshake message, with its header.
 
     Args:
-        opener: makes the reader, where each field is to be read by one.
+        opener: makes the reader, if each field is to be read by one.
 
-    Raises `ProtocolError`: decode_error where the message does not follow its definition,
-    unexpected_message for a type that TLS 1.3 does not have.
+    Raises `ProtocolError`: decode_error for a malformed message, unexpected_message for a type that
+    TLS 1.3 does not have.
     """
     kind = _KINDS.get(raw[0])
     if kind is None:
@@ -279,14 +278,14 @@ def read_message(raw: bytes, opener: Opener | None = None) -> Message:
 
 
 def write_message(message: Message) -> bytes:
-    """The bytes of a handshake message, header included."""
+    """Return the bytes of a handshake message, with its header."""
     message_type, _, write = CODECS13[type(message)]
     body = write(message)
     return (message_type << 24 | len(body)).to_bytes(4, "big") + body
 
 
 def message_hash(digest: bytes) -> bytes:
-    """The synthetic message that stands for the first ClientHello (RFC 8446 section 4.4.1)."""
+    """Return the synthetic message that replaces the first ClientHello (RFC 8446 section 4.4.1)."""
     return HandshakeType.MESSAGE_HASH.to_bytes(1, "big") + opaque24(digest)
 
 
@@ -349,10 +348,10 @@ STRUCTS: Mapping[type[Any], Struct] = {
     Certificate: _CERTIFICATE,
     CompressedCertificate: _COMPRESSED_CERTIFICATE,
     CertificateVerify: Struct(CertificateVerify, uint("algorithm", 2), opaque("signature", 2)),
-    # The length is that of the hash in use, which the key schedule knows and compares.
+    # The length is that of the hash; the key schedule checks it.
     Finished: Struct(Finished, rest("verify_data")),
 }
-"""What the messages hold behind their headers, but for those with a reader of their own."""
+"""The structs of messages, except those with a reader of their own."""
 
 
 def _read_key_update(reader: Reader, raw: bytes) -> KeyUpdate:
@@ -371,7 +370,7 @@ Codec: TypeAlias = tuple[HandshakeType, Callable[[Reader, bytes], Any], Callable
 
 
 def _codec(message_type: HandshakeType, kind: type[Any]) -> Codec:
-    """The codec of a message that is no more than its struct."""
+    """Return the codec of a message that consists of its struct."""
     struct = STRUCTS[kind]
 
     def read(reader: Reader, raw: bytes) -> Any:
@@ -393,7 +392,7 @@ CODECS13: dict[type[Any], Codec] = {
     Finished: _codec(HandshakeType.FINISHED, Finished),
     KeyUpdate: (HandshakeType.KEY_UPDATE, _read_key_update, _write_key_update),
 }
-"""Type, reader and writer of each message of TLS 1.3."""
+"""The type, reader and writer of each message of TLS 1.3."""
 
 MESSAGE_TYPES: dict[type[Message], HandshakeType] = {
     message: codec[0] for message, codec in CODECS13.items()

@@ -1,9 +1,9 @@
 """Structs of the presentation language as tables: one definition reads and writes (RFC 8446 3).
 
 A `Struct` lists its fields in their order. Well-formed bytes are read in one pass over that table,
-without an object or a call for each field. Where anything is wrong with them, the same table is
-read again with a `Reader`, field by field: that one says what is wrong and where, and a subclass
-of it notes the bytes of each field.
+without an object or a call for each field. If they are malformed, a `Reader` reads the same table
+again, field by field: it finds the error and its place, and a subclass of it records the bytes of
+each field.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ Extensions: TypeAlias = Mapping[int, bytes]
 _NUMBER, _OPAQUE, _FIXED, _REST, _UINT16S, _EXTENSIONS, _VECTOR = range(7)
 
 _WRONG: Final = -1
-"""What a scan gives in place of an offset where the bytes do not follow the definition."""
+"""The result of a scan, instead of an offset, for malformed bytes."""
 
 _TYPE_AND_LENGTH = Packed(">HH")
 
 _OPTIONAL = -1
-"""The minimum of a list of extensions that may be missing altogether."""
+"""The minimum of a list of extensions that may be absent."""
 
 
 class Field(NamedTuple):
     """One field of a struct; made by the functions below.
 
     Attributes:
-        size: bytes of a number, of a fixed field, or of the length in front.
-        minimum, maximum: of a length, in bytes.
-        element: what a vector holds.
+        size: the bytes of a number, of a fixed field, or of the length in front.
+        minimum, maximum: the bounds of a length, in bytes.
+        element: the element of a vector.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Field(NamedTuple):
 
 
 def uint(name: str, size: int) -> Field:
-    """A number of `size` bytes."""
+    """Return a number of `size` bytes."""
     return Field(name, _NUMBER, size)
 
 
@@ -67,7 +67,7 @@ def fixed(name: str, size: int) -> Field:
 
 
 def rest(name: str) -> Field:
-    """All that is left of the message, whose length something else says."""
+    """Return the rest of the message, whose length is known otherwise."""
     return Field(name, _REST)
 
 
@@ -82,7 +82,7 @@ def extensions(minimum: int = 0) -> Field:
 
 
 def optional_extensions() -> Field:
-    """The same at the end of a hello, which may have none (RFC 5246 section 7.4.1.2)."""
+    """Return the optional extensions at the end of a hello (RFC 5246 section 7.4.1.2)."""
     return Field("extensions", _EXTENSIONS, minimum=_OPTIONAL)
 
 
@@ -95,8 +95,8 @@ class Struct:
     """The definition of a struct.
 
     Attributes:
-        make: makes its value of those of the fields; a value to write has the fields' names.
-        fields: in the order of the struct.
+        make: makes its value from those of the fields; a value to write has the fields' names.
+        fields: the fields in their order.
     """
 
     __slots__ = ("fields", "make")
@@ -106,10 +106,10 @@ class Struct:
         self.fields = fields
 
     def read(self, data: bytes, path: str, at: int = 0, opener: Opener | None = None) -> list[Any]:
-        """The values of the fields, which fill `data` from `at` to its end.
+        """Return the values of the fields, which fill `data` from `at` to its end.
 
-        Raises `ProtocolError` (decode_error) where `data` does not follow the definition, and
-        illegal_parameter for an extension that stands there twice.
+        Raises `ProtocolError`: decode_error for malformed data, and illegal_parameter for a
+        repeated extension.
         """
         if opener is None:
             values: list[Any] = []
@@ -122,12 +122,12 @@ class Struct:
         return values
 
     def read_with(self, reader: Reader) -> list[Any]:
-        """The values, read field by field with a reader, which may know more to do with them."""
+        """Return the values, read field by field with a reader, which may do more with them."""
         return [_READ[field.code](reader, field) for field in self.fields]
 
 
 def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> int:
-    """Append the values of the fields at `at`; gives the offset behind them, or `_WRONG`."""
+    """Append the values of the fields at `at`; return the offset after them, or `_WRONG`."""
     for field in struct.fields:
         _, code, size, minimum, maximum, _ = field
         if code <= _OPAQUE:
@@ -162,7 +162,7 @@ def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> i
 
 
 def write_fields(struct: Struct, message: Any) -> bytes:
-    """The bytes of a value. Raises `OverflowError` where one is too long for its length."""
+    """Return the bytes of a value; raise `OverflowError` if it is too long for its length."""
     parts: list[bytes] = []
     for name, code, size, minimum, _, element in struct.fields:
         value = getattr(message, name)
@@ -199,10 +199,11 @@ def read_extensions(reader: Reader, minimum: int = 0) -> dict[int, bytes]:
 
 
 def write_extensions(extensions: Extensions) -> bytes:
-    """The vector of extensions with its length."""
+    """Return the vector of extensions with its length."""
     parts = [b""]
     for kind, data in extensions.items():
-        # The type and the length in one number; a length that does not fit shows in the vector's.
+        # The type and the length are one number; a length that does not fit breaks that of the
+        # vector.
         parts.append((kind << 16 | len(data)).to_bytes(4, "big"))
         parts.append(data)
     content = b"".join(parts)
@@ -227,7 +228,7 @@ def _scan_extensions(data: bytes, at: int, end: int, minimum: int, values: list[
         at = body + size
         found[kind] = data[body:at]
         count += 1
-    # Bytes are left, or are missing, where the last one did not end just there.
+    # If the last one does not end here, there are too many or too few bytes.
     return at if at == stop and len(found) == count else _WRONG
 
 
