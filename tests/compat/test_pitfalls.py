@@ -205,6 +205,38 @@ def test_the_end_of_a_bio(files: Files, kind: str) -> None:
 
 
 @KINDS
+@pytest.mark.parametrize("cut", [0, 3, 40])
+def test_the_end_stays_pending_behind_data(files: Files, kind: str, cut: int) -> None:
+    """A program that reads only what is pending, as uvloop does, sees the data and the end."""
+    pair = Bios(server_context(kind, files), client_context("ssl", files)).handshake()
+    pair.client.write(b"x" * 99)
+    pair.client.write(b"y" * 99)
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client.unwrap()
+    sent, got = pair.to_server.read(), []
+    for piece in (sent[:cut], sent[cut:]):
+        pair.to_server.write(piece)
+        with suppress(ssl.SSLWantReadError):
+            while pair.to_server.pending or pair.server.pending():
+                got.append(pair.server.read(1000))
+    assert b"".join(got) == b"x" * 99 + b"y" * 99
+    assert got[-1] == b""
+
+
+@KINDS
+def test_data_after_write_eof(files: Files, kind: str) -> None:
+    """A BIO that takes nothing back loses no data."""
+    pair = Bios(server_context(kind, files), client_context("ssl", files)).handshake()
+    pair.client.write(b"x" * 99)
+    pair.client.write(b"y" * 99)
+    pair.to_server.write_eof()
+    assert pair.server.read(99) == b"x" * 99
+    assert pair.server.read(99) == b"y" * 99
+    with pytest.raises(ssl.SSLEOFError):
+        pair.server.read(9)
+
+
+@KINDS
 def test_nothing_is_kept_alive(files: Files, kind: str) -> None:
     ours, other = socket.socketpair()
     with other:

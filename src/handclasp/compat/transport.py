@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import weakref
+from contextlib import suppress
 from time import monotonic
 from typing import Protocol
 
@@ -178,33 +179,69 @@ class SocketTransport:
 
 
 class BioTransport:
-    """A pair of `ssl.MemoryBIO`: what has not come yet is asked for by SSLWantReadError."""
+    """A pair of `ssl.MemoryBIO`: what has not come yet is asked for by SSLWantReadError.
+
+    The last of several records stays in the BIO until the next call. Some programs (uvloop) read
+    only as long as something is pending, in the BIO or in the connection: if a close_notify were
+    taken with the data before it, they would never ask again, and not see the end.
+    """
 
     is_socket = False
 
     def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         self._incoming = incoming
         self._outgoing = outgoing
+        self._part = b""
 
     def deadline(self) -> Deadline:
         return _NO_DEADLINE
 
     def receive(self, size: int, deadline: Deadline) -> bytes:
-        data = self._incoming.read()
+        if self._part:
+            data, self._part = self._part[:size], self._part[size:]
+            return data
+        data = self._incoming.read(size)
         if not data and not self._incoming.eof:
             raise want_read()
         return data
 
     def receive_record(self, deadline: Deadline) -> bytes:
-        return self.receive(0, deadline)
+        data = self._part + self._incoming.read() if self._part else self._incoming.read()
+        last, end = _last_record(data)
+        if not end:
+            is_refused = len(data) >= HEADER_SIZE and int.from_bytes(data[3:HEADER_SIZE]) > _LONGEST
+            if self._incoming.eof or is_refused:
+                self._part = b""
+                return data
+            self._part = data
+            raise want_read()
+        taken = last or end
+        self._part = data[taken:]
+        if last:
+            with suppress(ssl.SSLError):  # After write_eof, a BIO takes nothing back.
+                self._incoming.write(self._part)
+                self._part = b""
+        return data[:taken] if taken < len(data) else data
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
         return self._outgoing.write(data)
 
     def give_back(self, data: bytes) -> bool:
+        data, self._part = data + self._part, b""
         if data:
-            self._incoming.write(data)
+            self._incoming.write(data + self._incoming.read())
         return True
 
     def unwrapped(self) -> socket.socket | None:
         return None
+
+
+def _last_record(data: bytes) -> tuple[int, int]:
+    """Return where the last complete record begins and ends; zeros if there is none."""
+    begin = end = 0
+    while len(data) - end >= HEADER_SIZE:
+        after = end + HEADER_SIZE + int.from_bytes(data[end + 3 : end + HEADER_SIZE])
+        if after > len(data):
+            break
+        begin, end = end, after
+    return begin, end
