@@ -184,7 +184,7 @@ class ClientConfig(SharedConfig):
             a `SessionStore`, or an object with its methods, which must answer at once and cannot
             be async. None disables resumption.
         allow_early_data: allow data to be sent before the handshake is complete if a session
-            permits it (0-RTT, RFC 8446 section 2.3): see `ClientConnection.send_early_data`. An
+            permits it (0-RTT, RFC 9846 section 2.3): see `ClientConnection.send_early_data`. An
             attacker who records the data can send them again, and they are not forward secret. They
             leave before `verify` and `confirm_peer` are asked, so either of these also requires
             `early_data_before_callbacks`.

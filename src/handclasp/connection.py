@@ -257,7 +257,7 @@ class Connection(Lifecycle[Config]):
             raise
 
     def close(self) -> None:
-        """Queue close_notify: this side sends nothing more (RFC 8446 section 6.1).
+        """Queue close_notify: this side sends nothing more (RFC 9846 section 6.1).
 
         What the peer still sends can be received. Closing twice does nothing. Before the
         handshake is complete, closing gives it up: nothing is received any more.
@@ -329,7 +329,7 @@ class Connection(Lifecycle[Config]):
             post.update_send_keys(request_peer=request_peer)
 
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
-        """`length` bytes that only the two ends know (RFC 8446 section 7.5, RFC 5705).
+        """`length` bytes that only the two ends know (RFC 9846 section 7.5, RFC 5705).
 
         No context and an empty one are the same in TLS 1.3, and differ in TLS 1.2.
 
@@ -370,7 +370,7 @@ class Connection(Lifecycle[Config]):
         if self._wire is not None:
             self._wire("received", bytes(data))
         if self._peer_closed:
-            # RFC 8446 6.1: "Any data received after a closure alert has been received MUST be
+            # RFC 9846 6.1: "Any data received after a closure alert has been received MUST be
             # ignored."
             return []
         if type(data) is not bytes:
@@ -405,7 +405,7 @@ class Connection(Lifecycle[Config]):
         return DataReceived(data)
 
     def _ask_for_new_keys(self) -> None:
-        """Ask the peer to change a key that it has used for long (RFC 8446 section 5.5)."""
+        """Ask the peer to change a key that it has used for long (RFC 9846 section 5.5)."""
         post = self._post
         if self._records.is_tls12 or post is None or self._closed:
             return

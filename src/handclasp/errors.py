@@ -240,7 +240,7 @@ class CertificateError(ProtocolError):
 
 
 class TruncationError(ProtocolError):
-    """The transport ended without close_notify (RFC 8446 section 6.1).
+    """The transport ended without close_notify (RFC 9846 section 6.1).
 
     >>> client = ClientConnection(server_name="example.com")
     >>> try:
@@ -266,7 +266,7 @@ class HandshakeTimeoutError(ProtocolError, TimeoutError):
 
 
 class PeerAlertError(TLSError):
-    """The peer sent a fatal alert (RFC 8446 section 6.2).
+    """The peer sent a fatal alert (RFC 9846 section 6.2).
 
     With the `situation` in which it arrived, `causes` are its likely causes (see `Cause`);
     `explanation`, `fix`, `blame` and `condition` are then those of the likeliest, or of all if none

@@ -57,7 +57,7 @@ _set_data: Callable[[DataReceived, bytes], None] = vars(DataReceived)["data"].__
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EarlyDataReceived:
-    """A client's 0-RTT data, before the handshake is complete (RFC 8446 section 2.3).
+    """A client's 0-RTT data, before the handshake is complete (RFC 9846 section 2.3).
 
     They are not forward secret, and only the server's replay guard protects against a replay: act
     upon them only if a repetition does no harm.
@@ -99,7 +99,7 @@ class HalfRttReady:
 
 @dataclass(frozen=True, slots=True)
 class PeerClosed:
-    """The peer sent close_notify: it will send nothing more (RFC 8446 section 6.1).
+    """The peer sent close_notify: it will send nothing more (RFC 9846 section 6.1).
 
     This side may keep sending until it closes as well.
 

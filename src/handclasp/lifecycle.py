@@ -149,14 +149,14 @@ class Lifecycle(RecordLoop, Generic[Config]):
             self._close_half(peer=True)
             self._events.append(PeerClosed())
         elif description == AlertDescription.USER_CANCELED:
-            # RFC 8446 6.1: not an error by itself; close_notify follows.
+            # RFC 9846 6.1: not an error by itself; close_notify follows.
             self._cancellations += 1
             if self._cancellations > self._config.limits.max_records_without_progress:
                 raise ProtocolError(Fault.TOO_MANY_ALERTS, "user_canceled")
         elif level == AlertLevel.WARNING and self._tolerates_warnings(description):
             self._records.note_record_without_progress(f"warning {alert_name(description)}")
         else:
-            # RFC 8446 6: all others are errors, whatever level the peer gives them.
+            # RFC 9846 6: all others are errors, whatever level the peer gives them.
             raise PeerAlertError(description, self._situation(description))
 
     def _tolerates_warnings(self, description: int) -> bool:

@@ -27,7 +27,7 @@ class Limits:
         max_messages_without_data: KeyUpdates and NewSessionTickets in a row with no data
             between them.
         max_records_per_key: records sealed under one key before a KeyUpdate is sent, at least 8,
-            whatever they hold. The AEAD's own limit (RFC 8446 section 5.5) holds where it is
+            whatever they hold. The AEAD's own limit (RFC 9846 section 5.5) holds where it is
             smaller, and where this is None: 2^24 records of AES-GCM, 2^23 of AES-CCM, 2^48 of
             ChaCha20-Poly1305. TLS 1.2 has no KeyUpdate, nor has a handshake, so connections fail
             with KEY_EXHAUSTED there instead.

@@ -191,7 +191,7 @@ class RecordLoop(HandshakeLoop):
             raise ProtocolError(Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, protected")
 
     def _receive_empty(self, content_type: int) -> None:
-        # RFC 8446 5.1: zero-length fragments are for application data only.
+        # RFC 9846 5.1: zero-length fragments are for application data only.
         records = self._records
         if content_type != _APPLICATION_DATA:
             raise ProtocolError(Fault.EMPTY_RECORD, type_name(content_type))

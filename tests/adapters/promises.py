@@ -565,7 +565,7 @@ async def writes_bytes_only(stack: Stack) -> Any:
     "write_eof()",
     **differs(
         "more",
-        "TLS closes each direction by itself (RFC 8446 section 6.1): this side sends close_notify "
+        "TLS closes each direction by itself (RFC 9846 section 6.1): this side sends close_notify "
         "and reads on",
         (False, "NotImplementedError"),
         (True, b"to the end"),
@@ -969,7 +969,7 @@ async def delivers_all_before_the_end(stack: Stack) -> Any:
     "the transport ends without close_notify",
     **differs(
         "different",
-        "data may be missing (RFC 8446 section 6.1): what has arrived is read, and then "
+        "data may be missing (RFC 9846 section 6.1): what has arrived is read, and then "
         "`TruncationError` raised, where asyncio tells of a complete stream; "
         "`ClientConfig(allow_truncation=True)` has it so",
         (b"one\n", b""),

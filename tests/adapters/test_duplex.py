@@ -391,7 +391,7 @@ def client_after(
 def test_a_reset_after_close_notify_is_a_clean_end(
     client_config: ClientConfig, server_config: ServerConfig, ends: str, size: int
 ) -> None:
-    """RFC 8446 section 6.1: the stream was complete."""
+    """RFC 9846 section 6.1: the stream was complete."""
     data = os.urandom(1000)
     with client_after(client_config, server_config, data, closes=True, ends=ends) as client:
         assert read_all(client, size) == data

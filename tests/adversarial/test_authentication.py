@@ -367,7 +367,7 @@ def test_every_byte_of_finished_counts(refuses: Refuses, at: int) -> None:
 
 @pytest.mark.parametrize("deviation", [cut_by(1), cut_by(31), cut_by(32), longer_by(b"\0")])
 def test_finished_of_another_length(refuses: Refuses, deviation: Change) -> None:
-    """RFC 8446 6.2: it does not decode; only one that does can fail to verify."""
+    """RFC 9846 6.2: it does not decode; only one that does can fail to verify."""
     refuses(Fault.DECODE_ERROR, finished=deviation)
 
 

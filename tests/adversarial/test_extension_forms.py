@@ -1,4 +1,4 @@
-"""Extensions that do not follow their definition, in every message (RFC 8446 section 6.2).
+"""Extensions that do not follow their definition, in every message (RFC 9846 section 6.2).
 
 They are found before anything is answered, whatever is made of them afterwards, and whatever is
 chosen: a hello is malformed for a server that resumes, or asks for another hello, as well.

@@ -1,6 +1,6 @@
 """Keys that would be used for too long: by a setting, by a version without KeyUpdate, or early.
 
-RFC 8446 section 5.5 bounds the sender. A receiver should not enforce the bound (RFC 9846 section
+RFC 9846 section 5.5 bounds the sender. A receiver should not enforce the bound (RFC 9846 section
 5.5): it asks for new keys, where the version has them, and takes what comes.
 """
 
@@ -36,7 +36,7 @@ from handclasp.record.layer import RESERVED_RECORDS
 from handclasp.trace.events import KeysInstalled, RecordSeen
 
 MOST = {"GCM": 2**24.5, "CCM": 2**23.5, "CHACHA20": 2**62}
-"""Full records: RFC 8446 section 5.5, RFC 9147 section 4.5.3."""
+"""Full records: RFC 9846 section 5.5, RFC 9147 section 4.5.3."""
 
 SUITES = [*CIPHER_SUITES.values(), *CIPHER_SUITES12.values()]
 MAX = 2**14
@@ -64,7 +64,7 @@ def test_the_smaller_of_both_holds(suite: CipherSuite, setting: int) -> None:
 
 def test_and_the_documentation_says_so() -> None:
     text = " ".join((Limits.__doc__ or "").split())
-    assert "AEAD's own limit (RFC 8446 section 5.5) holds where it is smaller" in text
+    assert "AEAD's own limit (RFC 9846 section 5.5) holds where it is smaller" in text
 
 
 @pytest.fixture

@@ -268,7 +268,7 @@ def test_every_message_after_the_handshake(
         refused(encounter, fault)
 
 
-# Across a change of keys (RFC 8446 section 5.1)
+# Across a change of keys (RFC 9846 section 5.1)
 
 
 @pytest.mark.parametrize("tail", [b"\x08", b"\x08\0\0\2\0\0", KEY_UPDATE, TICKET])

@@ -361,7 +361,7 @@ def test_change_cipher_spec_before_the_client_hello(server_config: ServerConfig)
 
 
 def test_change_cipher_spec_before_the_server_hello(meet_server: Meet) -> None:
-    """RFC 8446 section 5: at any time after the first ClientHello was sent."""
+    """RFC 9846 section 5: at any time after the first ClientHello was sent."""
 
     class Early(ScriptedServer):
         def server_hello(self) -> object:  # type: ignore[override]
@@ -390,7 +390,7 @@ def test_alert_of_another_size(meet: Meet, content: bytes) -> None:
 @pytest.mark.parametrize("level", [0, 1, 2, 255])
 @pytest.mark.parametrize("alert", [10, 40, 80, 100, 112, 255])
 def test_every_other_alert_ends_it(meet: Meet, level: int, alert: int) -> None:
-    """RFC 8446 section 6: the level says nothing; unknown alerts are errors."""
+    """RFC 9846 section 6: the level says nothing; unknown alerts are errors."""
     encounter = meet()
     encounter.peer.send_alert(level, alert)
     encounter.run()

@@ -1,4 +1,4 @@
-"""Clients whose early data were refused, and who then fail: the server hears why (RFC 8446 A.1)."""
+"""Clients whose early data were refused, and who then fail: the server hears why (RFC 9846 A.1)."""
 
 from __future__ import annotations
 

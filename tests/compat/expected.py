@@ -18,7 +18,7 @@ SUITES = [
 """The suites of CPython that use `ssl`."""
 
 _NO_PHA = "Post-handshake authentication (RFC 8446 section 4.6.2) is not there yet."
-_NO_UNIQUE = "RFC 8446 section C.5 leaves tls-unique undefined in TLS 1.3, so it is None."
+_NO_UNIQUE = "RFC 9846 section C.5 leaves tls-unique undefined in TLS 1.3, so it is None."
 
 EXPECTED = {
     **{

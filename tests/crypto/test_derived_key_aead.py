@@ -18,7 +18,7 @@ NONCE = bytes(range(100, 100 + NONCE_SIZE))
 
 
 def expected_key(label: bytes, nonce: bytes) -> bytes:
-    """HKDF-Expand-Label by hand (RFC 8446 section 7.1): one block of HMAC-SHA256."""
+    """HKDF-Expand-Label by hand (RFC 9846 section 7.1): one block of HMAC-SHA256."""
     name = b"tls13 " + label
     info = (32).to_bytes(2, "big") + bytes([len(name)]) + name + bytes([len(nonce)]) + nonce
     return hmac.digest(KEY, info + b"\x01", hashlib.sha256)

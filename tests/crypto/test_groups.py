@@ -232,7 +232,7 @@ def test_the_exchanges_of_rfc_8448(trace_name: str) -> None:
     assert secret == trace.shared_secret == private.agree(answer)
 
 
-# What is no public value (RFC 8446 section 7.4, RFC 7748 section 6)
+# What is no public value (RFC 9846 section 7.4, RFC 7748 section 6)
 
 X25519_SMALL_ORDER = [
     bytes(32),

@@ -48,7 +48,7 @@ def test_there_is_one_entry_for_each_code() -> None:
     both = set(CIPHER_SUITES) | set(CIPHER_SUITES12)
     assert both == {code.name for code in CipherSuiteCode}
     assert set(DEFAULT_CIPHER_SUITES) <= both
-    assert "TLS_AES_128_GCM_SHA256" in DEFAULT_CIPHER_SUITES  # RFC 8446 9.1: MUST
+    assert "TLS_AES_128_GCM_SHA256" in DEFAULT_CIPHER_SUITES  # RFC 9846 9.1: MUST
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_no_default_is_without_forward_secrecy() -> None:
 
 @suites
 def test_the_record_limits_of_section_5_5(name: str) -> None:
-    # RFC 8446 5.5: 2^24.5 full records for GCM; RFC 9147 4.5.3 and B.2: 2^23 for CCM.
+    # RFC 9846 5.5: 2^24.5 full records for GCM; RFC 9147 4.5.3 and B.2: 2^23 for CCM.
     suite = CIPHER_SUITES[name]
     most = {"GCM": 2**24.5, "CCM": 2**23, "CHACHA20": 2**62}
     kind = next(kind for kind in most if kind in name)

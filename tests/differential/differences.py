@@ -68,7 +68,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         "MISSING_EXTENSION",
         ANY,
         ANY,
-        'RFC 8446 9.2: "If containing a "supported_groups" extension, it MUST also contain a '
+        'RFC 9846 9.2: "If containing a "supported_groups" extension, it MUST also contain a '
         '"key_share" extension, and vice versa. [...] Servers receiving a ClientHello which does '
         'not conform to these requirements MUST abort the handshake with a "missing_extension" '
         'alert." Go asks for a share by HelloRetryRequest.',

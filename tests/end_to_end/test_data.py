@@ -567,7 +567,7 @@ def test_everything_in_one_piece(client_config: ClientConfig, server_config: Ser
 def test_handshake_messages_cut_at_every_byte(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
-    """The client's hello in two records, at every place (RFC 8446 section 5.1)."""
+    """The client's hello in two records, at every place (RFC 9846 section 5.1)."""
     size = len(Pair(client_config, server_config).client.take()) - 5
     for cut in range(1, size):
         pair = Pair(replace(client_config, key_shares=["X25519"]), server_config)

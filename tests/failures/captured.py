@@ -67,7 +67,7 @@ CAPTURED = [
         "the server, if an intermediate certificate is missing",
         "On the server: If its issuer is an intermediate authority, send its certificate too",
         "The alert is in the clear: the outer type of a protected record is 23, and this one is "
-        "two bytes of type 21 (RFC 8446 section 5.2). The certificate itself is not seen.",
+        "two bytes of type 21 (RFC 9846 section 5.2). The certificate itself is not seen.",
         keyed=False,
     ),
     Captured(
@@ -174,7 +174,7 @@ CAPTURED = [
         "the client",
         "which offers none of the usual algorithms, unless that is intended",
         "On the client: Offer TLS_AES_128_GCM_SHA256 as well.",
-        "RFC 8446 section 9.1 has every client offer that suite, and this one does not.",
+        "RFC 9846 section 9.1 has every client offer that suite, and this one does not.",
     ),
     Captured(
         "unknown-issuer-tls12",
@@ -278,7 +278,7 @@ CAPTURED = [
         NOBODY,
         "",
         _KEY_LOG,
-        "Padding is there so that sizes tell nothing (RFC 8446 section 5.4).",
+        "Padding is there so that sizes tell nothing (RFC 9846 section 5.4).",
     ),
     Captured(
         "early",

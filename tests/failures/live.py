@@ -417,7 +417,7 @@ CONNECT = [
         "Most likely: the server accepts none of the groups that were offered: X25519, secp256r1.",
         NOTHING_MISSING,
         "On the other end: Allow one of the groups that the client offers.",
-        "The client has the groups that RFC 8446 section 9.1 names, so it is the server that is "
+        "The client has the groups that RFC 9846 section 9.1 names, so it is the server that is "
         "unusual; P-384 and P-521, which many offer, are all that the hello leaves out.",
         openssl("-groups", "P-521"),
         arguments=("--group", "X25519", "--group", "secp256r1"),
@@ -771,7 +771,7 @@ CONNECT = [
         "The transport ended without close_notify: data may be missing at the end.",
         "unless the connection was cut on the way",
         "On the other end: Close TLS before closing the connection.",
-        "RFC 8446 section 6.1 demands it, and an attacker can cut, too.",
+        "RFC 9846 section 6.1 demands it, and an attacker can cut, too.",
         _without_goodbye,
         sends=True,
     ),

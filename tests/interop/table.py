@@ -105,7 +105,7 @@ What the columns ask:
   back; three mebibytes each way. *Theirs*: the same, begun by the peer.
 - *OCSP staple*, *compression*, *raw key*: the server staples, compresses its certificate (RFC
   8879), or shows a raw public key (RFC 7250), and so does the client in *client's raw key*.
-- *exporter*: both ends export 48 bytes (RFC 8446 section 7.5), which must be equal.
+- *exporter*: both ends export 48 bytes (RFC 9846 section 7.5), which must be equal.
 - *(1.2)*, and the tables of TLS 1.2: the same with TLS 1.2 at both ends. *Without EMS*: neither
   end has the extended master secret, which {local} allows only here. *Key transport*: the client
   makes the secret and encrypts it to the server's RSA key, which {local} allows only here.

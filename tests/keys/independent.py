@@ -1,4 +1,4 @@
-"""The key derivation of RFC 8446 section 7.1 once more, from other building blocks."""
+"""The key derivation of RFC 9846 section 7.1 once more, from other building blocks."""
 
 from __future__ import annotations
 

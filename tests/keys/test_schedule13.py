@@ -183,7 +183,7 @@ def test_an_exporter_separates_label_context_and_length() -> None:
 
 
 def test_a_psk_of_zeros_is_no_psk() -> None:
-    # RFC 8446 7.1: "if no PSK is selected, it will be replaced by Hash.length zero bytes".
+    # RFC 9846 7.1: "if no PSK is selected, it will be replaced by Hash.length zero bytes".
     early = EarlySecret.without_psk(AES_128)
     same = EarlySecret(AES_128, Secret(bytes(early.secret)))
     assert same.handshake_secret(b"s").secret == early.handshake_secret(b"s").secret

@@ -246,7 +246,7 @@ def test_after_the_first_record_it_was_tls(header: bytes) -> None:
     "version", [b"\x03\x00", b"\x03\x01", b"\x03\x03", b"\x03\x04", b"\x03\xff"]
 )
 def test_the_record_version_says_nothing(version: bytes) -> None:
-    # RFC 8446 5.1: "MUST be ignored for all purposes".
+    # RFC 9846 5.1: "MUST be ignored for all purposes".
     assert pull(layer(), plain(HANDSHAKE, FINISHED, version)) == [(HANDSHAKE, FINISHED)]
 
 

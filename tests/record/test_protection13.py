@@ -120,7 +120,7 @@ def test_nothing_so_short_can_be_a_record(size: int) -> None:
 
 
 def test_an_empty_inner_plaintext_is_too_short() -> None:
-    # Its tag is right, but there is no content type in it (RFC 8446 5.2).
+    # Its tag is right, but there is no content type in it (RFC 9846 5.2).
     record = sealed(b"")
     assert len(record) == 21
     opened = fault_of(Protection13.of(keys_of()).open, record[:5], record[5:])

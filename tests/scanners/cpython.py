@@ -52,7 +52,7 @@ parameters, sessions of OpenSSL's own, versions below TLS 1.2) or needs no TLS p
 - test_alpn_protocols: a server of OpenSSL goes on without a protocol in common, where RFC 7301 3.2
   has it send no_application_protocol, as is done here;
 - test_tls_unique_channel_binding: it wants a hash of 48 bytes, and so OpenSSL's first suite, and
-  tls-unique in TLS 1.3, where RFC 8446 C.5 does not define it;
+  tls-unique in TLS 1.3, where RFC 9846 C.5 does not define it;
 - test_protocol_tlsv1_2: it is about contexts of one version, from which OpenSSL advises against.
 """
 
@@ -149,7 +149,7 @@ class _Connection:
         return chain[0] if chain and binary else {} if chain else None
 
     def get_channel_binding(self, kind: str) -> bytes | None:
-        # CPython gives OpenSSL's Finished in TLS 1.3, where RFC 8446 C.5 defines no tls-unique.
+        # CPython gives OpenSSL's Finished in TLS 1.3, where RFC 9846 C.5 defines no tls-unique.
         return self._tls.channel_binding(kind)
 
 

@@ -116,7 +116,7 @@ CASES = {
   its case about TLS 1.2;
 - test_internal_chain_server: it wants the client to send its authority's certificate along, which
   OpenSSL takes from those that it trusts;
-- test_tls_unique_channel_binding: tls-unique in TLS 1.3, where RFC 8446 C.5 does not define it;
+- test_tls_unique_channel_binding: tls-unique in TLS 1.3, where RFC 9846 C.5 does not define it;
 - test_dh_params: there are no finite-field groups here;
 - versions below TLS 1.2: test_PROTOCOL_TLS, test_protocol_sslv2, test_protocol_sslv3,
   test_protocol_tlsv1, test_protocol_tlsv1_1, test_min_max_version_tlsv1_1,

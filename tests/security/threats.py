@@ -2358,7 +2358,7 @@ THREATS: tuple[Threat, ...] = (
         _API,
         "What a fork copies, used by two processes",
         "Each process has a name of its own, which a fork changes: callbacks of two processes are "
-        "never the same, and stores in memory are empty in a forked child (RFC 8446 section C.4). "
+        "never the same, and stores in memory are empty in a forked child (RFC 9846 section C.4). "
         "A lock that a thread of the parent held is free there.",
         (
             without(

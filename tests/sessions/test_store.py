@@ -143,7 +143,7 @@ def test_what_is_too_large_is_not_kept(make: Make) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_has_none_of_what_is_in_memory() -> None:
-    """RFC 8446 section C.4: a ticket that parent and child show tells that they are one."""
+    """RFC 9846 section C.4: a ticket that parent and child show tells that they are one."""
     store = SessionStore()
     for key, version in (("a", "TLSv1.3"), ("b", "TLSv1.2")):
         store.put(key, numbered(1, version=version))
@@ -384,7 +384,7 @@ def test_the_home_directory_is_not_guessed() -> None:
 def test_a_session_that_cannot_be_taken_out_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It might be used twice (RFC 8446 section C.4)."""
+    """It might be used twice (RFC 9846 section C.4)."""
     store = FileSessionStore(tmp_path / "sessions.json")
     store.put("key", numbered(1))
 

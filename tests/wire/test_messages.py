@@ -47,7 +47,7 @@ CODEC_FAULTS = {
     Fault.DUPLICATE_EXTENSION: AlertDescription.ILLEGAL_PARAMETER,
     Fault.UNKNOWN_HANDSHAKE_TYPE: AlertDescription.UNEXPECTED_MESSAGE,
 }
-"""All that reading a message may find, and the alert that RFC 8446 section 6.2 wants for it."""
+"""All that reading a message may find, and the alert that RFC 9846 section 6.2 wants for it."""
 
 HELLOS = (ClientHello, ServerHello)
 

@@ -40,7 +40,7 @@ KeyLog = Callable[[str], None]
 """A function that takes one line in the format of SSLKEYLOGFILE (RFC 9850), without line end."""
 
 PaddingPolicy = Callable[[int], int]
-"""A function from a record's content length to the zero bytes to add (RFC 8446 section 5.4)."""
+"""A function from a record's content length to the zero bytes to add (RFC 9846 section 5.4)."""
 
 ChooseCredentialsCallback = Callable[[ChooseCredentials], Any]
 

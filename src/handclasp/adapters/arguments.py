@@ -205,5 +205,5 @@ def check_upgrade(is_server: bool, go_ahead: bytes | None, received: bytes) -> N
 
 
 def looks_like_tls(data: bytes) -> bool:
-    """Return whether this may be how a handshake record begins (RFC 8446 section 5.1)."""
+    """Return whether this may be how a handshake record begins (RFC 9846 section 5.1)."""
     return bool(data) and b"\x16\x03".startswith(data[:2])

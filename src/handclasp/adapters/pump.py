@@ -176,7 +176,7 @@ class TLSTransport(_FlowControlMixin):
         self.write(b"".join(list_of_data))
 
     def can_write_eof(self) -> bool:
-        """Return True: TLS 1.3 closes each direction on its own (RFC 8446 section 6.1)."""
+        """Return True: TLS 1.3 closes each direction on its own (RFC 9846 section 6.1)."""
         return True
 
     def write_eof(self) -> None:
@@ -401,7 +401,7 @@ class Pump(asyncio.BufferedProtocol):
         unexpected = exc is None and not self._closing
         if isinstance(exc, ConnectionError) and self.application is not None and not self._aborted:
             if self.connection.peer_closed and not self._has_lost_data():
-                # RFC 8446 6.1: the stream was complete. (What this side had yet to send is lost.)
+                # RFC 9846 6.1: the stream was complete. (What this side had yet to send is lost.)
                 exc = None if isinstance(exc, ConnectionResetError) else exc
             else:
                 self._read_rest()

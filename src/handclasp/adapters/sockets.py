@@ -296,7 +296,7 @@ class TLSSocket:
     # Reading
 
     def recv(self, size: int = 1024, flags: int = 0) -> bytes:
-        """Read up to `size` bytes; b"" once the peer has closed (RFC 8446 section 6.1).
+        """Read up to `size` bytes; b"" once the peer has closed (RFC 9846 section 6.1).
 
         Raises:
             TruncationError: the transport ended without close_notify.
@@ -419,7 +419,7 @@ class TLSSocket:
     # Ending
 
     def shutdown(self, how: int) -> None:
-        """Close one half: SHUT_WR sends close_notify, and reading goes on (RFC 8446 section 6.1).
+        """Close one half: SHUT_WR sends close_notify, and reading goes on (RFC 9846 section 6.1).
 
         The transport stays open both ways. SHUT_RDWR sends close_notify and shuts the transport
         down, too, which wakes a thread that waits in `recv`. It does not wait for the peer: data
@@ -653,7 +653,7 @@ class TLSSocket:
             self._sock.setsockopt(level, option, None, optlen)
 
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
-        """Return `length` bytes that only the two ends of this connection know (RFC 8446 section
+        """Return `length` bytes that only the two ends of this connection know (RFC 9846 section
         7.5).
         """
         with self._duplex.state_lock:

@@ -175,7 +175,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         return self._duplex.early.undelivered
 
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
-        """Return `length` bytes that only the two ends know (RFC 8446 section 7.5, RFC 5705)."""
+        """Return `length` bytes that only the two ends know (RFC 9846 section 7.5, RFC 5705)."""
         self._need_handshake()
         return self._duplex.connection.export_keying_material(label, context, length)
 
@@ -269,7 +269,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
     async def send_eof(self) -> None:
         """Send close_notify: this side has sent all it has to say. Receiving goes on.
 
-        Only TLS 1.3 has that (RFC 8446 section 6.1): in TLS 1.2, the peer would drop what it has
+        Only TLS 1.3 has that (RFC 9846 section 6.1): in TLS 1.2, the peer would drop what it has
         yet to send (RFC 5246 section 7.2.1).
 
         Raises:

@@ -19,7 +19,7 @@ from handclasp.alerts.cause import SETTINGS_DIFFER, UNUSUAL_SERVER, Cause, liste
 from handclasp.alerts.situation import Situation, spelled_version
 from handclasp.faults import Blame, Fault, Verdict
 
-# RFC 8446 section 9.1 demands the first of the suites, secp256r1 and the schemes of every
+# RFC 9846 section 9.1 demands the first of the suites, secp256r1 and the schemes of every
 # implementation of TLS 1.3, and recommends X25519: nearly every server supports these.
 USUAL_SUITES13 = ("TLS_AES_128_GCM_SHA256",)
 

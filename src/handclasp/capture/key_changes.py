@@ -27,7 +27,7 @@ _NOT_IN_THIS_KEY_LOG = (
 
 
 def change_keys(talk: Conversation, side: Side, epoch: str) -> None:
-    """Record a change of keys: no message spans it (RFC 8446 section 5.1)."""
+    """Record a change of keys: no message spans it (RFC 9846 section 5.1)."""
     side.epoch = epoch
     if side.reassembly:
         why = Fault.HANDSHAKE_ACROSS_KEY_CHANGE.sentence
@@ -64,7 +64,7 @@ def install(talk: Conversation, side: Side, epoch: str, label: str) -> None:
 
 
 def next_keys(talk: Conversation, side: Side) -> None:
-    """Install the next keys of a side (RFC 8446 section 7.2), if it has any."""
+    """Install the next keys of a side (RFC 9846 section 7.2), if it has any."""
     if side.secret is not None:
         change_keys(talk, side, "application")
         side.secret = side.secret.next()

@@ -1,4 +1,4 @@
-"""Handshake messages in records, which split and join them at any byte (RFC 8446 section 5.1)."""
+"""Handshake messages in records, which split and join them at any byte (RFC 9846 section 5.1)."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def _closed_record(talk: Conversation, side: Side, header: bytes, body: bytes) -
         talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, 1))
         return
     if talk.is_tls13 and kind != ContentType.APPLICATION_DATA:
-        # All protected records have this outer type (RFC 8446 section 5.2).
+        # All protected records have this outer type (RFC 9846 section 5.2).
         talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, len(body)))
         raise ProtocolError(Fault.UNPROTECTED_RECORD)
     if side.later is not None and _opens_later(talk, side, header, body):

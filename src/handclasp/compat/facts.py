@@ -125,7 +125,7 @@ class Facts:
         """Return bytes that tie an application's authentication to this connection.
 
         Besides "tls-unique", "tls-exporter" (RFC 9266) and "tls-server-end-point" (RFC 5929) are
-        known. None before the handshake, and for "tls-unique" in TLS 1.3, which RFC 8446 section
+        known. None before the handshake, and for "tls-unique" in TLS 1.3, which RFC 9846 section
         C.5 leaves undefined.
         """
         if cb_type not in _BINDINGS:
@@ -138,7 +138,7 @@ class Facts:
             return None
 
     def export_keying_material(self, label: str, length: int, context: bytes | None) -> bytes:
-        """Return `length` bytes that only the two ends know (RFC 8446 section 7.5)."""
+        """Return `length` bytes that only the two ends know (RFC 9846 section 7.5)."""
         if self._connection is None:
             raise ValueError("handshake not done yet")
         return self._connection.export_keying_material(label, context, length)

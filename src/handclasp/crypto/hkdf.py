@@ -1,4 +1,4 @@
-"""HKDF as TLS 1.3 uses it (RFC 5869, RFC 8446 section 7.1)."""
+"""HKDF as TLS 1.3 uses it (RFC 5869, RFC 9846 section 7.1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def hkdf_extract(hash_name: str, salt: bytes, input_key_material: bytes) -> Secr
 def hkdf_expand_label(
     hash_name: str, secret: bytes, label: str, context: bytes, length: int
 ) -> Secret:
-    """Return HKDF-Expand-Label (RFC 8446 7.1): `length` bytes bound to `label` and `context`."""
+    """Return HKDF-Expand-Label (RFC 9846 7.1): `length` bytes bound to `label` and `context`."""
     return ExpandKey(hash_name, secret).expand_label(label, context, length)
 
 
@@ -58,7 +58,7 @@ class ExpandKey(HmacKey):
     __slots__ = ()
 
     def expand_label(self, label: str, context: bytes, length: int) -> Secret:
-        """Return HKDF-Expand-Label (RFC 8446 section 7.1) under this secret."""
+        """Return HKDF-Expand-Label (RFC 9846 section 7.1) under this secret."""
         info = label_head(label, length, len(context)) + context
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(info + FIRST_BLOCK)

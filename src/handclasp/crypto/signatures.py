@@ -103,7 +103,7 @@ CERTIFICATE_SIGNATURE_SCHEMES: tuple[Code, ...] = (
 )
 """The schemes that path verification accepts in certificates: for signature_algorithms_cert.
 
-RFC 8446 section 9.1 requires rsa_pkcs1_sha256 for certificates, where most of the web's chains have
+RFC 9846 section 9.1 requires rsa_pkcs1_sha256 for certificates, where most of the web's chains have
 it, although CertificateVerify must not use it. EdDSA is missing because the verifier accepts no
 EdDSA authority; an EdDSA key in the leaf is fine.
 """

@@ -1,4 +1,4 @@
-"""The cipher suites of TLS 1.3 (RFC 8446 section B.4) and of TLS 1.2.
+"""The cipher suites of TLS 1.3 (RFC 9846 section B.4) and of TLS 1.2.
 
 Of the hundreds that are registered for TLS 1.2, these have forward secrecy and an AEAD (RFC 9325
 section 4.2). RSA key transport, the key exchange of the first browsers and servers, has no forward
@@ -16,7 +16,7 @@ from handclasp.iana import CipherSuiteCode
 from handclasp.values import value
 
 IV_SIZE = 12
-"""The bytes of the nonce of every suite here (RFC 8446 section 5.3)."""
+"""The bytes of the nonce of every suite here (RFC 9846 section 5.3)."""
 
 TAG_SIZE = 16
 """The bytes that the AEAD adds to a record."""
@@ -45,7 +45,7 @@ class CipherSuite:
         hash_name: the name of the hash in `hashlib`.
         hash_size: the bytes of a digest and of every secret.
         key_size: the bytes of an AEAD key.
-        record_limit: the number of records that one key may protect (RFC 8446 section 5.5; RFC 9147
+        record_limit: the number of records that one key may protect (RFC 9846 section 5.5; RFC 9147
             section 4.5.3 for the integrity of CCM).
         aead: returns the AEAD for a key.
     """

@@ -86,7 +86,7 @@ class Fault(Enum):
     # Records (section 5)
     NOT_TLS = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 5.1",
+        section="RFC 9846 5.1",
         sentence="The received bytes are not TLS.",
         fix_peer="Speak TLS on this port from the first byte (https:// rather than http://).",
         fix_local=(
@@ -110,7 +110,7 @@ class Fault(Enum):
     )
     PLAINTEXT_HTTP = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 5.1",
+        section="RFC 9846 5.1",
         sentence="The peer speaks plain HTTP where TLS was expected.",
         fix_peer=(
             "In a client, use https:// for this address; in a server, enable TLS on this port."
@@ -134,7 +134,7 @@ class Fault(Enum):
     )
     RECORD_OVERFLOW = Entry(
         alert=Alert.RECORD_OVERFLOW,
-        section="RFC 8446 5.2",
+        section="RFC 9846 5.2",
         sentence="A record is longer than TLS, or the agreed record size limit, allows.",
         fix_peer=_REPORT,
         fix_local=_NETWORK,
@@ -142,13 +142,13 @@ class Fault(Enum):
     )
     EMPTY_RECORD = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 5.1",
+        section="RFC 9846 5.1",
         sentence="A handshake, alert or change_cipher_spec record is empty.",
         fix_peer=_REPORT,
     )
     BAD_RECORD_MAC = Entry(
         alert=Alert.BAD_RECORD_MAC,
-        section="RFC 8446 5.2",
+        section="RFC 9846 5.2",
         sentence=(
             "A record did not decrypt: it was changed on the way, or the two sides' keys differ."
         ),
@@ -158,19 +158,19 @@ class Fault(Enum):
     )
     NO_INNER_CONTENT_TYPE = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 5.4",
+        section="RFC 9846 5.4",
         sentence="A protected record contains only padding.",
         fix_peer=_REPORT,
     )
     UNEXPECTED_RECORD_TYPE = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 5.1",
+        section="RFC 9846 5.1",
         sentence="The peer sent a record of a type that is not allowed at this point.",
         fix_peer=_REPORT,
     )
     UNPROTECTED_RECORD = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 5",
+        section="RFC 9846 5",
         sentence="A plaintext record arrived after both sides had agreed on keys.",
         fix_peer=_OR_REPORT,
         fix_local=_NETWORK,
@@ -178,7 +178,7 @@ class Fault(Enum):
     )
     UNEXPECTED_CHANGE_CIPHER_SPEC = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 5",
+        section="RFC 9846 5",
         sentence=(
             "A change_cipher_spec has content, or came at a time, that TLS 1.3 does not allow."
         ),
@@ -186,7 +186,7 @@ class Fault(Enum):
     )
     HANDSHAKE_ACROSS_KEY_CHANGE = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 5.1",
+        section="RFC 9846 5.1",
         sentence=("A record holds more handshake data after a message with which the keys change."),
         fix_peer=_REPORT,
         fix_local=_NETWORK,
@@ -194,13 +194,13 @@ class Fault(Enum):
     )
     INTERLEAVED_RECORD = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 5.1",
+        section="RFC 9846 5.1",
         sentence="A record of another type arrived in the middle of a handshake message.",
         fix_peer=_REPORT,
     )
     TOO_MANY_RECORDS_WITHOUT_PROGRESS = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 5.1",
+        section="RFC 9846 5.1",
         sentence=(
             "The peer keeps sending records without data that do not advance the connection."
         ),
@@ -209,7 +209,7 @@ class Fault(Enum):
     )
     KEY_EXHAUSTED = Entry(
         alert=Alert.INTERNAL_ERROR,
-        section="RFC 8446 5.5",
+        section="RFC 9846 5.5",
         sentence="A key has protected as many records as its cipher safely allows.",
         fix_local="Open a new connection.",
         verdict=Verdict(Blame.LOCAL),
@@ -218,7 +218,7 @@ class Fault(Enum):
     # Parsing (sections 3 and 4)
     DECODE_ERROR = Entry(
         alert=Alert.DECODE_ERROR,
-        section="RFC 8446 6.2",
+        section="RFC 9846 6.2",
         sentence=("A message does not match its definition: a length or a count in it is wrong."),
         fix_peer=_REPORT,
         fix_local=_NETWORK,
@@ -226,7 +226,7 @@ class Fault(Enum):
     )
     ILLEGAL_VALUE = Entry(
         alert=Alert.ILLEGAL_PARAMETER,
-        section="RFC 8446 6.2",
+        section="RFC 9846 6.2",
         sentence="A field has a value that is not allowed.",
         fix_peer=_REPORT,
     )
@@ -250,7 +250,7 @@ class Fault(Enum):
     )
     MISSING_EXTENSION = Entry(
         alert=Alert.MISSING_EXTENSION,
-        section="RFC 8446 9.2",
+        section="RFC 9846 9.2",
         sentence="An extension that TLS 1.3 requires is missing.",
         fix_peer=_REPORT,
     )
@@ -293,7 +293,7 @@ class Fault(Enum):
     )
     APPLICATION_DATA_TOO_EARLY = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 2",
+        section="RFC 9846 2",
         sentence="Application data arrived before the handshake was complete.",
         fix_peer=_REPORT,
     )
@@ -306,7 +306,7 @@ class Fault(Enum):
     )
     TOO_MANY_ALERTS = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
-        section="RFC 8446 6",
+        section="RFC 9846 6",
         sentence="The peer sends too many warning alerts.",
         fix_peer=_REPORT,
     )
@@ -790,7 +790,7 @@ class Fault(Enum):
     )
     CERTIFICATE_REFUSED = Entry(
         alert=Alert.CERTIFICATE_UNKNOWN,
-        section="RFC 8446 6.2",
+        section="RFC 9846 6.2",
         sentence="The application refused the certificate.",
         fix_local=(
             f"If the peer is meant to connect, have the application accept it ({ACCEPTING})."
@@ -815,7 +815,7 @@ class Fault(Enum):
     # The end of a connection (section 6.1)
     TRUNCATED = Entry(
         alert=Alert.CLOSE_NOTIFY,
-        section="RFC 8446 6.1",
+        section="RFC 9846 6.1",
         sentence="The transport ended without close_notify: data may be missing at the end.",
         fix_peer="Close TLS before closing the connection.",
         fix_local=(
@@ -826,7 +826,7 @@ class Fault(Enum):
     )
     CLOSED_DURING_HANDSHAKE = Entry(
         alert=Alert.CLOSE_NOTIFY,
-        section="RFC 8446 6.1",
+        section="RFC 9846 6.1",
         sentence="The peer closed the connection before the handshake was complete.",
         fix_peer="See the other end's log: it gave no reason here.",
         fix_local="Check that host and port belong to a TLS service.",
@@ -847,7 +847,7 @@ class Fault(Enum):
     )
     HANDSHAKE_TIMEOUT = Entry(
         alert=Alert.USER_CANCELED,
-        section="RFC 8446 6.1",
+        section="RFC 9846 6.1",
         sentence="The handshake did not complete in time.",
         fix_peer="Check that the service is up and speaks TLS on this port.",
         fix_local=f"If the network is slow, allow more time ({TIMEOUT}).",
@@ -890,7 +890,7 @@ class Fault(Enum):
     # This side
     CALLBACK_FAILED = Entry(
         alert=Alert.INTERNAL_ERROR,
-        section="RFC 8446 6.2",
+        section="RFC 9846 6.2",
         sentence="A callback of this application failed, so the handshake was aborted.",
         fix_local=(
             "Fix the callback; if it raised an exception, that exception is chained to this one."
@@ -909,7 +909,7 @@ class Fault(Enum):
     )
     INTERNAL_ERROR = Entry(
         alert=Alert.INTERNAL_ERROR,
-        section="RFC 8446 6.2",
+        section="RFC 9846 6.2",
         sentence="This side failed for a reason that has nothing to do with the peer.",
         fix_local="This is a defect: please report it with the traceback.",
         verdict=Verdict(Blame.LOCAL),
@@ -917,7 +917,7 @@ class Fault(Enum):
 
     @property
     def alert(self) -> Alert:
-        """The alert that is sent to the peer (RFC 8446 section 6)."""
+        """The alert that is sent to the peer (RFC 9846 section 6)."""
         return self.value.alert
 
     @property

@@ -48,7 +48,7 @@ async def client_handshake(
     server_hello = await hs.receive(ServerHello)
     if offer.early_data and refuses_early_data(server_hello):
         # The server cannot read what goes out under the key of early data, be it only the alert
-        # that tells why this side gives up (RFC 8446 A.1).
+        # that tells why this side gives up (RFC 9846 A.1).
         hs.revert_to_plaintext()
     if _check_version(hs, config, server_hello) == TLS13:
         return client13.complete_client_handshake(hs, config, offer, server_hello, client_sessions)

@@ -17,7 +17,7 @@ Exporter: TypeAlias = ExporterSecret | Exporter12
 def export_keying_material(
     exporter: Exporter | None, label: str, context: bytes | None, length: int
 ) -> bytes:
-    """`length` bytes that only the two ends know (RFC 8446 section 7.5, RFC 5705).
+    """`length` bytes that only the two ends know (RFC 9846 section 7.5, RFC 5705).
 
     Raises `StateError` without an exporter, which is there when the handshake is complete, and
     `ConfigurationError` where the arguments are not of use.
@@ -56,7 +56,7 @@ def channel_binding(
         raise StateError("Channel bindings exist after the handshake only.")
     if binding_type == "tls-unique":
         if tls_unique is None:
-            # RFC 8446 C.5: "tls-unique" is not defined there.
+            # RFC 9846 C.5: "tls-unique" is not defined there.
             raise ConfigurationError("'tls-unique' is not a channel binding of TLS 1.3.")
         _require_extended_master_secret(exporter, "tls-unique")
         return tls_unique

@@ -20,7 +20,7 @@ class CheckedFinished:
 def check_finished(message: Finished, expected: bytes) -> CheckedFinished:
     """Proof that this Finished holds the `expected` verify_data. Raises `ProtocolError`."""
     if len(message.verify_data) != len(expected):
-        # RFC 8446 6.2: decode_error where "the length of the message was incorrect", and only what
+        # RFC 9846 6.2: decode_error where "the length of the message was incorrect", and only what
         # does not verify is decrypt_error; RFC 5246 7.2.2 says the same.
         detail = f"Finished has {len(message.verify_data)} bytes, not {len(expected)}"
         raise ProtocolError(Fault.DECODE_ERROR, detail)

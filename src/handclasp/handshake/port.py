@@ -56,7 +56,7 @@ class Port(Protocol):
 
 
 class RecordPort(Port, Protocol):
-    """What TLS records over TCP do besides (RFC 8446 section 5).
+    """What TLS records over TCP do besides (RFC 9846 section 5).
 
     Attributes:
         change_cipher_spec_allowed: whether the peer may send the record that means nothing.

@@ -135,7 +135,7 @@ class FindPsk(Question[PreSharedKey | None]):
 
 @dataclass(eq=False, slots=True)
 class CheckReplay(Question[bool]):
-    """Check whether this first flight with 0-RTT data is new (RFC 8446 section 8).
+    """Check whether this first flight with 0-RTT data is new (RFC 9846 section 8).
 
     It is asked after the binder has proved that somebody with the ticket's secret made the flight.
 

@@ -64,7 +64,7 @@ _FORMS12: Mapping[int, Form] = {
         ExtensionType.SERVER_NAME,
     )
 }
-"""The extensions that are read here for their errors alone before TLS 1.2 answers (RFC 8446 6.2).
+"""The extensions that are read here for their errors alone before TLS 1.2 answers (RFC 9846 6.2).
 
 Left out are those that its `_read_offer` reads in any case. TLS 1.3 reads all of them at once."""
 

@@ -223,7 +223,7 @@ async def check_name_is_served(
     name = question.server_name
     if config.choose_credentials is not None:
         if not question.signature_schemes:
-            # RFC 8446 9.2: such a hello need not say. The question is about the name.
+            # RFC 9846 9.2: such a hello need not say. The question is about the name.
             question = replace(question, signature_schemes=tuple(config.signature_schemes))
         credentials = await hs.ask(question)
         note_credentials(hs.trace, config, question, credentials)

@@ -2,7 +2,7 @@
 
 Only those that this library supports, plus the few others that it must recognise in order to
 explain them. Values from a peer stay plain integers until they are looked up here: an unknown
-number is normal (RFC 8446 section 9.3) and never an error in itself.
+number is normal (RFC 9846 section 9.3) and never an error in itself.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _VERSION_NAMES = {
 
 
 class ContentType(IntEnum):
-    """RFC 8446 section 5.1."""
+    """RFC 9846 section 5.1."""
 
     CHANGE_CIPHER_SPEC = 20
     ALERT = 21
@@ -70,14 +70,14 @@ class HandshakeType(IntEnum):
 
 
 class AlertLevel(IntEnum):
-    """RFC 8446 section 6."""
+    """RFC 9846 section 6."""
 
     WARNING = 1
     FATAL = 2
 
 
 class AlertDescription(IntEnum):
-    """RFC 8446 section 6, and the older ones that peers still send."""
+    """RFC 9846 section 6, and the older ones that peers still send."""
 
     CLOSE_NOTIFY = 0
     UNEXPECTED_MESSAGE = 10
@@ -172,7 +172,7 @@ CERTIFICATE_TYPES = {"X509": CertificateType.X509, "RawPublicKey": CertificateTy
 class CipherSuiteCode(IntEnum):
     """The supported cipher suites, by their IANA descriptions.
 
-    Of TLS 1.3: RFC 8446 section B.4. Of TLS 1.2: RFC 5289, RFC 7905 and, for RSA key transport,
+    Of TLS 1.3: RFC 9846 section B.4. Of TLS 1.2: RFC 5289, RFC 7905 and, for RSA key transport,
     RFC 5288.
     """
 

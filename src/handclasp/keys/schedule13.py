@@ -1,4 +1,4 @@
-"""The key schedule of TLS 1.3, one class for each stage (RFC 8446 section 7.1).
+"""The key schedule of TLS 1.3, one class for each stage (RFC 9846 section 7.1).
 
              0
              |
@@ -38,7 +38,7 @@ _EXTRACT, _EXPAND_LABEL, _DERIVE = "HKDF-Extract", "HKDF-Expand-Label", "Derive-
 
 
 class _Labels:
-    """The HkdfLabels of one cipher suite (RFC 8446 section 7.1), written once.
+    """The HkdfLabels of one cipher suite (RFC 9846 section 7.1), written once.
 
     Attributes:
         key, iv, finished, traffic_upd, derived: with their contexts, which never differ.
@@ -79,7 +79,7 @@ class TrafficSecret:
         return f"{type(self).__name__}({self.suite.name}, {self.secret!r}, {self.name!r})"
 
     def keys(self) -> TrafficKeys:
-        """[sender]_write_key and [sender]_write_iv (RFC 8446 section 7.3)."""
+        """[sender]_write_key and [sender]_write_iv (RFC 9846 section 7.3)."""
         key, iv = self.key_and_iv()
         return TrafficKeys(self.suite, Secret(key), Secret(iv))
 
@@ -99,7 +99,7 @@ class TrafficSecret:
             self.observer(_EXPAND_LABEL, f"{sender}_write_iv", inputs, "iv", b"", iv[:IV_SIZE])
 
     def next(self) -> TrafficSecret:
-        """application_traffic_secret_N+1 (RFC 8446 section 7.2)."""
+        """application_traffic_secret_N+1 (RFC 9846 section 7.2)."""
         suite = self.suite
         info = _LABELS[suite.name].traffic_upd
         after = Secret(hmac_digest(suite.hash_name, self.secret, info))
@@ -197,7 +197,7 @@ class EarlySecret(_Stage):
     def binder_key(self, label: str) -> TrafficSecret:
         """What proves that the client holds the key: `verify_data` of it is the binder.
 
-        The label is "res binder", "ext binder" (RFC 8446 section 7.1) or "imp binder" (RFC 9258
+        The label is "res binder", "ext binder" (RFC 9846 section 7.1) or "imp binder" (RFC 9258
         section 4.1.1).
         """
         secret = self.derive(label, _empty_hash(self.suite.hash_name))
@@ -321,7 +321,7 @@ class ExporterSecret:
         return 255 * self.suite.hash_size
 
     def export(self, label: str, context: bytes | None, length: int) -> bytes:
-        """TLS-Exporter(label, context_value, key_length) (RFC 8446 section 7.5).
+        """TLS-Exporter(label, context_value, key_length) (RFC 9846 section 7.5).
 
         No context and an empty one are the same here.
         """

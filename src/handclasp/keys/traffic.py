@@ -11,7 +11,7 @@ from handclasp.values import value
 class TrafficKeys:
     """What protects records in one direction of one epoch.
 
-    RFC 8446 section 7.3, RFC 5246 section 6.3.
+    RFC 9846 section 7.3, RFC 5246 section 6.3.
     """
 
     suite: CipherSuite

@@ -52,7 +52,7 @@ class RecordWriter(Protocol):
 
 
 class PaddedWriter:
-    """Pads what it protects (RFC 8446 section 5.4), by a multiple or by a policy.
+    """Pads what it protects (RFC 9846 section 5.4), by a multiple or by a policy.
 
     Args:
         protection: has the most bytes of content and padding that the peer takes, as `limit`.

@@ -1,4 +1,4 @@
-"""What a header of a record tells before its body has come (RFC 8446 section 5.1).
+"""What a header of a record tells before its body has come (RFC 9846 section 5.1).
 
 Every record passes one comparison in the connection's loop; what fails it comes here.
 """

@@ -3,7 +3,7 @@
 The connection walks over the records that come, and opens each by the object that stands in
 `reader` when it is its turn: a handshake message may change it, or a question may halt everything.
 What this side sends is sealed by the object in `writer`. Handshake messages of one epoch gather and
-leave in as few records as they fit in (RFC 8446 section 5.1).
+leave in as few records as they fit in (RFC 9846 section 5.1).
 
 TLS 1.2 has another protection behind the same two methods, and differs in little else: there each
 record's type stays in its header, alerts and all, and change_cipher_spec is a step of the
@@ -151,7 +151,7 @@ class RecordLayer:
     def install_read(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
         """Open the peer's next record with keys from `secret`.
 
-        RFC 8446 section 5.1: "Handshake messages MUST NOT span key changes."
+        RFC 9846 section 5.1: "Handshake messages MUST NOT span key changes."
         """
         if self.unparsed:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
@@ -295,7 +295,7 @@ class RecordLayer:
             self.write_key.limit = self.write_limit
 
     def records_left(self) -> int:
-        """How many records the current write key may still seal (RFC 8446 section 5.5).
+        """How many records the current write key may still seal (RFC 9846 section 5.5).
 
         Those that the queued handshake messages will take are used up already.
         """
@@ -348,7 +348,7 @@ class RecordLayer:
         if write is not None:
             size = self.write_limit
             if len(data) > (self._write_end - write.sequence) * size:
-                # RFC 8446 5.5: no key protects more than its cipher bears.
+                # RFC 9846 5.5: no key protects more than its cipher bears.
                 raise ProtocolError(Fault.KEY_EXHAUSTED)
         if len(data) <= size:
             self.out.append(self.writer.seal(content_type, bytes(data)))

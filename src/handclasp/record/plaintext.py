@@ -1,4 +1,4 @@
-"""Records before there are keys, in the form of those that have some (RFC 8446 section 5.1)."""
+"""Records before there are keys, in the form of those that have some (RFC 9846 section 5.1)."""
 
 from __future__ import annotations
 

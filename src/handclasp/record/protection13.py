@@ -1,4 +1,4 @@
-"""Sealing and opening the records of one direction and one key (RFC 8446 section 5.2).
+"""Sealing and opening the records of one direction and one key (RFC 9846 section 5.2).
 
 The nonce is the IV xored with the sequence number; both are kept as integers, because xoring byte
 by byte costs more than the cipher does. A key is used for one counter only and never again: the
@@ -36,7 +36,7 @@ _SHORT = 2**13
 """Up to so many bytes, copies are faster to make and to use than views."""
 
 MAX_INNER_PLAINTEXT = MAX_PLAINTEXT + 1
-"""Bytes of content, content type and padding in one record (RFC 8446 section 5.4)."""
+"""Bytes of content, content type and padding in one record (RFC 9846 section 5.4)."""
 
 
 class Protection13:
@@ -85,7 +85,7 @@ class Protection13:
         Raises `ProtocolError` (bad_record_mac); every cause looks the same.
         """
         if len(ciphertext) < self.shortest:
-            # RFC 8446 5.2: no valid record is shorter than its tag and its content type.
+            # RFC 9846 5.2: no valid record is shorter than its tag and its content type.
             raise ProtocolError(Fault.BAD_RECORD_MAC, f"{len(ciphertext)} bytes")
         sequence = self.sequence
         if sequence >= _SEQUENCE_END:
@@ -232,7 +232,7 @@ def split_inner_plaintext(inner: bytes, limit: int) -> tuple[int, bytes]:
     """The content type and the content of a TLSInnerPlaintext.
 
     Raises `ProtocolError`: record_overflow over `limit` bytes in all, unexpected_message where
-    there is nothing but padding (RFC 8446 section 5.4).
+    there is nothing but padding (RFC 9846 section 5.4).
     """
     if len(inner) > limit:
         raise ProtocolError(Fault.RECORD_OVERFLOW, f"{len(inner)} bytes of inner plaintext")

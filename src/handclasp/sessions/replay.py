@@ -1,4 +1,4 @@
-"""Protection against replays of early data: a memory of first flights (RFC 8446 section 8.2)."""
+"""Protection against replays of early data: a memory of first flights (RFC 9846 section 8.2)."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class SessionCache(Protocol):
     def take(self, key: str) -> Session | None:
         """Return the newest session under this key, if there is one.
 
-        A session of TLS 1.3 is for one use (RFC 8446 section C.4): it must not be returned twice,
+        A session of TLS 1.3 is for one use (RFC 9846 section C.4): it must not be returned twice,
         nor in two processes after a fork. One of TLS 1.2 stays until `discard`.
         """
         ...
@@ -76,7 +76,7 @@ class SessionStore:
     """A bounded store in memory; the key used least recently goes first. Safe for threads.
 
     In a forked child it is empty: if parent and child used the same session, an observer could link
-    them (RFC 8446 section C.4), and the session of one client would become that of another.
+    them (RFC 9846 section C.4), and the session of one client would become that of another.
 
     >>> config = ClientConfig(sessions=SessionStore(), allow_early_data=True)
     >>> for request in (b"first", b"second"):

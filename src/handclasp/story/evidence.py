@@ -278,7 +278,7 @@ def _of_alert(events: Sequence[TraceEvent]) -> Iterator[Evidence]:
             octets = bytes([event.level & 0xFF, event.description & 0xFF])
             level = {1: "warning", 2: "fatal"}.get(event.level, f"level {event.level}")
             says = f"{level}, {alert_name(event.description)}"
-            section = "RFC 8446 section 6"
+            section = "RFC 9846 section 6"
             yield Evidence("the alert that was received", says, octets, 2, None, section, at)
             return
 

@@ -103,7 +103,7 @@ def _is_ours(version: str | None) -> bool:
 
 
 def _alert_story(alert: AlertSeen, sender: str, facts: Facts) -> str:
-    """Return one sentence about an alert. In TLS 1.3 its level has no meaning (RFC 8446 section 6);
+    """Return one sentence about an alert. In TLS 1.3 its level has no meaning (RFC 9846 section 6);
     before it, a warning may be ignored.
     """
     if alert.description == AlertDescription.CLOSE_NOTIFY:

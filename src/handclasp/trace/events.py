@@ -67,7 +67,7 @@ class MessageSeen:
 
 @dataclass(frozen=True, slots=True)
 class RecordSeen:
-    """One record on the wire (RFC 8446 section 5).
+    """One record on the wire (RFC 9846 section 5).
 
     Attributes:
         epoch: the epoch of the keys that protect it; "plaintext" without protection.
@@ -155,7 +155,7 @@ class DecisionTaken:
 
 @dataclass(frozen=True, slots=True)
 class KeyStep:
-    """One step of the key schedule (RFC 8446 section 7.1; RFC 5246 section 8.1).
+    """One step of the key schedule (RFC 9846 section 7.1; RFC 5246 section 8.1).
 
     Attributes:
         operation: "key agreement", "key transport", "HKDF-Extract", "Derive-Secret",
@@ -223,7 +223,7 @@ class SecretDerived:
 
 @dataclass(frozen=True, slots=True)
 class AlertSeen:
-    """An alert, by its numbers (RFC 8446 section 6)."""
+    """An alert, by its numbers (RFC 9846 section 6)."""
 
     at_ns: int
     direction: str

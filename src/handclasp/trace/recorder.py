@@ -359,7 +359,7 @@ def _bounded(
 def _by_name(what: str, offered: Sequence[str], chosen: str | None) -> dict[str, str]:
     """Yield the refusals that follow from the names alone: signals, and suites of another version.
 
-    Suites of TLS 1.3 have no "WITH" in their names, and those before it do (RFC 8446 section B.4).
+    Suites of TLS 1.3 have no "WITH" in their names, and those before it do (RFC 9846 section B.4).
     """
     if what != "cipher_suite":
         return {}

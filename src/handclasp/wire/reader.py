@@ -64,7 +64,7 @@ class Reader:
     """Reads a byte string from front to back.
 
     Every method raises `ProtocolError` (decode_error) if there are too few bytes, or a length is
-    out of its bounds (RFC 8446 section 3.4).
+    out of its bounds (RFC 9846 section 3.4).
     """
 
     __slots__ = ("_at", "_data", "_end", "_path")

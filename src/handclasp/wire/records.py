@@ -1,4 +1,4 @@
-"""The five bytes in front of every record (RFC 8446 section 5.1)."""
+"""The five bytes in front of every record (RFC 9846 section 5.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_PLAINTEXT: Final = 2**14
 """The largest content of a record, in bytes."""
 
 MAX_CIPHERTEXT: Final = 2**14 + 256
-"""The largest size of a protected record after its header, in bytes (RFC 8446 section 5.2)."""
+"""The largest size of a protected record after its header, in bytes (RFC 9846 section 5.2)."""
 
 _FIRST_HELLO_HEADER = b"\x16\x03\x01"
 PLAINTEXT_HEADERS = {int(kind): bytes([kind, 3, 3]) for kind in ContentType}

@@ -1,6 +1,6 @@
 """The checks of a message's extensions: whether they are allowed there, and well-formed.
 
-RFC 8446 section 6.2: "Peers which receive a message which cannot be parsed according to the syntax
+RFC 9846 section 6: "Peers which receive a message which cannot be parsed according to the syntax
 [...] MUST terminate the connection with a "decode_error" alert." That also applies to unused
 extensions, and before any answer: whether a hello is well-formed must not depend on the server's
 choices.

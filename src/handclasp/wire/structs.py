@@ -1,4 +1,4 @@
-"""Structs of the presentation language as tables: one definition reads and writes (RFC 8446 3).
+"""Structs of the presentation language as tables: one definition reads and writes (RFC 9846 3).
 
 A `Struct` lists its fields in their order. Well-formed bytes are read in one pass over that table,
 without an object or a call for each field. If they are malformed, a `Reader` reads the same table

@@ -1,4 +1,4 @@
-"""Vectors with their lengths in front (RFC 8446 section 3.4), the reader's counterpart.
+"""Vectors with their lengths in front (RFC 9846 section 3.4), the reader's counterpart.
 
 The values were made by this side or read before; a value that is too long for its length raises
 `OverflowError`, which only a defect of this library can cause.

@@ -35,7 +35,7 @@ class PeerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """One RFC 8446 section 7.5 export; a context of None and an empty one are the same there."""
+    """One RFC 9846 section 7.5 export; a context of None and an empty one are the same there."""
 
     label: str
     context: bytes | None
@@ -160,7 +160,7 @@ class Peer(ABC):
     alpn_protocols: tuple[str, ...] = ("interop/2", "interop/1")  # the server takes the last
     exporter_context: bytes | None = b"interop context"  # None: it exports without a context
 
-    sends_close_notify = True  # RFC 8446 section 6.1 asks it of everybody
+    sends_close_notify = True  # RFC 9846 section 6.1 asks it of everybody
     fast_features: frozenset[str] = FAST  # what CI runs of it: less where the stack is slow
 
     @abstractmethod

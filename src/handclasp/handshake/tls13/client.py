@@ -1,4 +1,4 @@
-"""The client of TLS 1.3, in the order of RFC 8446 section 2.
+"""The client of TLS 1.3, in the order of RFC 9846 section 2.
 
 Each step is a function that takes what the steps before it have proved. The names of messages,
 secrets and steps are the RFC's; what may go wrong in a step is raised there and nowhere else.

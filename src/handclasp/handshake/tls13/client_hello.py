@@ -1,7 +1,7 @@
 """The ClientHello as a server of TLS 1.3 takes it: reading and checking it, and choosing.
 
 Every extension is read once, in one pass, whatever is made of it later: whether a hello is
-well-formed must not depend on what the server happens to choose (RFC 8446 section 6.2).
+well-formed must not depend on what the server happens to choose (RFC 9846 section 6.2).
 """
 
 from __future__ import annotations
@@ -90,12 +90,12 @@ def read_offer(
     psks = read_psks(hello, values.get(ExtensionType.PSK_KEY_EXCHANGE_MODES), before)
     groups: tuple[str, ...] = values.get(ExtensionType.SUPPORTED_GROUPS, ())
     if psks is None or psks.offered is None:
-        # RFC 8446 9.2: only a client with a pre-shared key may leave these out.
+        # RFC 9846 9.2: only a client with a pre-shared key may leave these out.
         if not groups:
             required(extensions, ExtensionType.SUPPORTED_GROUPS)
         if ExtensionType.SIGNATURE_ALGORITHMS not in extensions:
             required(extensions, ExtensionType.SIGNATURE_ALGORITHMS)
-    # RFC 8446 9.2: supported_groups and key_share come together.
+    # RFC 9846 9.2: supported_groups and key_share come together.
     shares: dict[str, bytes] = {}
     if groups or ExtensionType.KEY_SHARE in extensions:
         if not groups:
@@ -142,7 +142,7 @@ def _forms(config: ServerConfig) -> dict[int, Form]:
 
 
 def required(extensions: Extensions, kind: ExtensionType) -> bytes:
-    """An extension's bytes. Raises `ProtocolError` (missing_extension, RFC 8446 section 9.2)."""
+    """An extension's bytes. Raises `ProtocolError` (missing_extension, RFC 9846 section 9.2)."""
     data = extensions.get(kind)
     if data is None:
         raise ProtocolError(Fault.MISSING_EXTENSION, f"{kind.name.lower()} in ClientHello")

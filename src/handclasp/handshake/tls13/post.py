@@ -78,7 +78,7 @@ class PostHandshake13:
         raise unexpected(raw, allowed)
 
     def update_send_keys(self, *, request_peer: bool) -> None:
-        """Send KeyUpdate and go over to the next keys (RFC 8446 section 7.2)."""
+        """Send KeyUpdate and go over to the next keys (RFC 9846 section 7.2)."""
         raw = write_message(KeyUpdate(request_peer))
         if self._trace is not None:
             self._trace.message("sent", Epoch.APPLICATION.value, raw[0], raw)

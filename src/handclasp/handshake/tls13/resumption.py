@@ -255,7 +255,7 @@ def _why_unfit(
 
 
 def _is_fresh(psk: Psk, state: SessionState, now: int) -> bool:
-    """The ticket is as old as the client says, but for the way (RFC 8446 section 8.3)."""
+    """The ticket is as old as the client says, but for the way (RFC 9846 section 8.3)."""
     said = (psk.obfuscated_age - state.age_add) % 2**32
     return abs((now - state.created_at) - said) <= 1000 * FRESHNESS
 

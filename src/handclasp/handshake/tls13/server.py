@@ -1,4 +1,4 @@
-"""The server of TLS 1.3, in the order of RFC 8446 section 2.
+"""The server of TLS 1.3, in the order of RFC 9846 section 2.
 
 The server decides everything from the ClientHello: `Choice` holds what it decided. Then it sends
 its whole flight, lets go of the hello, and waits for the client's.
@@ -231,7 +231,7 @@ def _respond(
 ) -> tuple[bytes, bytes]:
     """This side's share, and the one secret that both sides then hold.
 
-    Where the pre-shared key goes alone, zeros stand in its place (RFC 8446 section 7.1).
+    Where the pre-shared key goes alone, zeros stand in its place (RFC 9846 section 7.1).
     """
     group = choice.group
     if group is None:

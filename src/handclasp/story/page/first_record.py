@@ -128,7 +128,7 @@ _CONTENTS: dict[int, str] = {
 
 
 def _key_of(event: RecordSeen, earlier: Sequence[TraceEvent], sender: str) -> tuple[str, str]:
-    """Return key and nonce of the first record of an epoch: the nonce is the IV (RFC 8446 5.3).
+    """Return key and nonce of the first record of an epoch: the nonce is the IV (RFC 9846 5.3).
 
     They are empty if they were not recorded, or if the record may not have been the first.
     """

@@ -67,7 +67,7 @@ STAGES13 = (
         ),
     ),
 )
-"""RFC 8446 section 7.1."""
+"""RFC 9846 section 7.1."""
 
 STAGES12 = (
     Stage("the key exchange", "Premaster Secret", "pre_master_secret", "both halves", ()),
