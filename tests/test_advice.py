@@ -65,6 +65,18 @@ def test_an_option_takes_the_place_of_a_setting() -> None:
     assert worded(fix, "reader").endswith("On this end: If that authority is yours, trust it.")
 
 
+def test_a_program_of_ssl_is_told_its_own_settings() -> None:
+    known = re.compile(
+        r" \((context\.|server_hostname=|sock\.|suppress_ragged_eofs=)[^()]*(\([^()]*\))?\)"
+    )
+    schemes = re.compile(r"\b(ecdsa|rsa)_\w+")
+    for text in texts():
+        told = schemes.sub("", known.sub("", worded(text, "ssl")))
+        assert PYTHON.search(told) is None, told
+    told = worded(Fault.CERTIFICATE_UNTRUSTED.fix, "ssl")
+    assert "trust it (context.load_verify_locations(FILE))." in told
+
+
 def test_what_no_option_can_do_is_not_advised() -> None:
     assert "this end" not in worded(Fault.TOO_MANY_CERTIFICATES.fix, "connect")
     assert "this end" in worded(Fault.TOO_MANY_CERTIFICATES.fix, "reader")
@@ -83,7 +95,7 @@ def test_advice_does_not_break_off() -> None:
     assert "this end takes: TLS_ECDHE_ECDSA" in told
     assert "On this end" not in told
     for text in texts():
-        for front_end in ("connect", "serve", "check", "reader"):
+        for front_end in ("connect", "serve", "check", "ssl", "reader"):
             assert not re.search(r":( On (this|the other) end|$)", worded(text, front_end))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from handclasp import ClientConfig, Fault, PeerAlertError
 from handclasp.alerts import Situation, likely_causes
 from handclasp.faults import Blame
-from handclasp.wire.iana import AlertDescription
+from handclasp.iana import AlertDescription
 
 _CONFIG = ClientConfig()
 WIDE = Situation(

@@ -21,13 +21,13 @@ from handclasp import (
     TicketKeys,
 )
 from handclasp.crypto.groups import DEFAULT_KEY_SHARES, GROUPS
+from handclasp.iana import GREASE_VALUES
+from handclasp.iana import ExtensionType as Ext
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.story.recorder import Recorder
 from handclasp.trace.events import MessageSeen
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import read_as
-from handclasp.wire.iana import GREASE_VALUES
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import ClientHello
 
 

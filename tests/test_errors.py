@@ -16,7 +16,7 @@ from handclasp.errors import (
     TruncationError,
 )
 from handclasp.faults import Fault
-from handclasp.wire.iana import AlertDescription
+from handclasp.iana import AlertDescription
 
 CLOSURE = {AlertDescription.CLOSE_NOTIFY}
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from handclasp.faults import Blame, Entry, Fault, Role
-from handclasp.wire.iana import AlertDescription
+from handclasp.iana import AlertDescription
 
 ROLES: tuple[Role, ...] = ("client", "server")
 

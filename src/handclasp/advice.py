@@ -25,8 +25,9 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-FrontEnd = Literal["connect", "serve", "check", "reader"]
-"""The commands `connect`, `serve` and `cert check`, and the readers of recorded handshakes."""
+FrontEnd = Literal["connect", "serve", "check", "reader", "ssl"]
+"""The commands `connect`, `serve` and `cert check`, readers of recorded handshakes, and programs
+that use a context of `handclasp.compat` as they use one of `ssl`."""
 
 TRUST = "trust=TrustStore.from_pem(FILE)"
 CREDENTIALS = "credentials=Credentials.load(CHAIN, KEY)"
@@ -55,32 +56,65 @@ WITHOUT_EMS = "require_extended_master_secret=False"
 ACCEPTING = "confirm_peer, verify"
 
 _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
-    TRUST: {"connect": "--ca FILE", "serve": "--client-ca FILE", "check": "--ca FILE"},
+    TRUST: {
+        "connect": "--ca FILE",
+        "serve": "--client-ca FILE",
+        "check": "--ca FILE",
+        "ssl": "context.load_verify_locations(FILE)",
+    },
     CREDENTIALS: {
         "connect": "--cert FILE --key FILE",
         "serve": "--cert FILE --key FILE",
+        "ssl": "context.load_cert_chain(CHAIN, KEY)",
     },
-    PRIVATE_PROFILE: {"connect": "--profile private", "check": "--profile private"},
+    PRIVATE_PROFILE: {
+        "connect": "--profile private",
+        "check": "--profile private",
+        "ssl": "context.verify_flags &= ~ssl.VERIFY_X509_STRICT",
+    },
     PINS: {"connect": "--pin PIN", "check": "--pin PIN"},
-    CRLS: {"connect": "--crl FILE", "check": "--crl FILE"},
-    NO_CRL_NEEDED: {"connect": "leave out --crl", "check": "leave out --crl"},
+    CRLS: {
+        "connect": "--crl FILE",
+        "check": "--crl FILE",
+        "ssl": "context.load_verify_locations(FILE)",
+    },
+    NO_CRL_NEEDED: {
+        "connect": "leave out --crl",
+        "check": "leave out --crl",
+        "ssl": "context.verify_flags &= ~ssl.VERIFY_CRL_CHECK_CHAIN",
+    },
     TLSA: {"connect": "--tlsa RECORD", "check": "--tlsa RECORD"},
     CT_LOGS: {},
     IGNORED_OCSP: {},
     RAW_PUBLIC_KEYS: {"connect": "--raw-public-key FILE"},
     OWN_RAW_PUBLIC_KEY: {},
     STAPLE: {"serve": "--ocsp FILE"},
-    OPTIONAL_CLIENTS: {"serve": "leave out --require-client-cert"},
-    VERSIONS: {"connect": "--tls12 --tls13", "serve": "--tls12 --tls13"},
-    CIPHER_SUITES: {"connect": "--suite SUITE"},
-    GROUPS: {"connect": "--group GROUP"},
+    OPTIONAL_CLIENTS: {
+        "serve": "leave out --require-client-cert",
+        "ssl": "context.verify_mode = ssl.CERT_OPTIONAL",
+    },
+    VERSIONS: {
+        "connect": "--tls12 --tls13",
+        "serve": "--tls12 --tls13",
+        "ssl": "context.minimum_version, maximum_version",
+    },
+    CIPHER_SUITES: {"connect": "--suite SUITE", "ssl": "context.set_ciphers"},
+    GROUPS: {"connect": "--group GROUP", "ssl": "context.set_ecdh_curve"},
     SIGNATURE_SCHEMES: {},
-    ALPN: {"connect": "--alpn A,B", "serve": "--alpn A,B"},
-    SERVER_NAME: {"connect": "--server-name NAME", "check": "--name NAME"},
+    ALPN: {
+        "connect": "--alpn A,B",
+        "serve": "--alpn A,B",
+        "ssl": "context.set_alpn_protocols([...])",
+    },
+    SERVER_NAME: {
+        "connect": "--server-name NAME",
+        "check": "--name NAME",
+        "ssl": "server_hostname=NAME",
+    },
     PSKS: {},
     LIMITS: {},
-    TIMEOUT: {"connect": "--timeout SECONDS"},
-    ALLOW_TRUNCATION: {},
+    TIMEOUT: {"connect": "--timeout SECONDS", "ssl": "sock.settimeout(SECONDS)"},
+    ALLOW_TRUNCATION: {"ssl": "suppress_ragged_eofs=True"},
     WITHOUT_EMS: {},
     ACCEPTING: {},
 }

@@ -28,9 +28,9 @@ from handclasp.handshake import exporting
 from handclasp.handshake.answers import Answerers, Answers
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.questions import CheckReplay, Decrypt, Question, ReverifyPeer
+from handclasp.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.info import ConnectionInfo
 from handclasp.lifecycle import Config, Lifecycle, State
-from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 

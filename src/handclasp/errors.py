@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from handclasp.alerts import Cause, Situation, explain_alert
 from handclasp.faults import Blame, Fault, Role, Verdict
-from handclasp.wire.iana import alert_name
+from handclasp.iana import alert_name
 
 
 class ConfigurationError(ValueError):

@@ -98,7 +98,7 @@ class ConnectionInfo(_WithCertificates):
     @property
     def cipher_suite_code(self) -> int:
         """The number of the cipher suite, such as 0x1301 (RFC 8446 section B.4)."""
-        from handclasp.wire.iana import CipherSuiteCode
+        from handclasp.iana import CipherSuiteCode
 
         return int(CipherSuiteCode[self.cipher_suite])
 

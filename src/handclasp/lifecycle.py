@@ -28,12 +28,12 @@ from handclasp.handshake.result import Forget, HandshakeResult, HandshakeResult1
 from handclasp.handshake.situation import situation_of
 from handclasp.handshake.tls12.post import PostHandshake12
 from handclasp.handshake.tls13.post import PostHandshake13
+from handclasp.iana import AlertDescription, AlertLevel, alert_name
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.record.layer import RecordLayer
 from handclasp.record_loop import RecordLoop
 from handclasp.trace.hooks import Trace, check_trace
-from handclasp.wire.iana import AlertDescription, AlertLevel, alert_name
 
 Config = TypeVar("Config", bound=SharedConfig, covariant=True)
 

@@ -17,6 +17,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.loop import HandshakeLoop
 from handclasp.handshake.post import PostHandshake
 from handclasp.handshake.questions import Question
+from handclasp.iana import ContentType
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.limits import Limits
@@ -26,7 +27,6 @@ from handclasp.record.layer import RecordLayer
 from handclasp.record.plaintext import PLAINTEXT
 from handclasp.record.protection13 import Protection13
 from handclasp.trace.hooks import Trace
-from handclasp.wire.iana import ContentType
 from handclasp.wire.records import HEADER_SIZE
 
 _read_header = Struct(">HxH").unpack_from

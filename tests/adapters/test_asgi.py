@@ -159,8 +159,8 @@ def test_a_scope_tells_of_tls(
         "tls_version",
         "cipher_suite",
     }
-    assert der(tls["server_cert"]) == mutual.credentials[0].chain[0]
-    assert [der(each) for each in tls["client_cert_chain"]] == list(credentials.chain)
+    assert der(tls["server_cert"]) == mutual.credentials[0].chain_der[0]
+    assert [der(each) for each in tls["client_cert_chain"]] == list(credentials.chain_der)
     assert tls["client_cert_name"] == r"CN=a client\, of ours"
     assert tls["client_cert_error"] is None
     assert tls["tls_version"] == {"TLSv1.3": 0x0304, "TLSv1.2": 0x0303}[version]
@@ -192,7 +192,7 @@ def test_a_certificate_that_nobody_verified(
     server_config = replace(
         server_config,
         client_auth=ClientAuth.REQUIRED,
-        verify=lambda question: accept_unverified(question.chain),
+        verify=lambda question: accept_unverified(question.chain_der),
     )
 
     async def main() -> None:

@@ -21,6 +21,7 @@ from tests.test_readme import example
 
 import handclasp
 from handclasp import CertificateError, ClientConfig, Recorder, ServerConfig
+from handclasp.adapters import room
 from handclasp.errors import (
     ConfigurationError,
     HandshakeTimeoutError,
@@ -369,8 +370,10 @@ def test_a_hello_must_come_soon(client_config: ClientConfig, server_config: Serv
 
 
 def test_a_crowd_is_served_to_the_last(
-    client_config: ClientConfig, server_config: ServerConfig
+    client_config: ClientConfig, server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(room, "SILENT_SECONDS", 5.0)  # Clients and server share a busy loop.
+
     async def greet(stream: Any) -> None:
         await stream.send_all(b"hello")
 
@@ -391,8 +394,9 @@ def test_a_crowd_is_served_to_the_last(
 
 
 def test_a_client_waiting_for_this_side_keeps_its_place(
-    client_config: ClientConfig, server_config: ServerConfig
+    client_config: ClientConfig, server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(room, "SILENT_SECONDS", 5.0)  # Clients and server share a busy loop.
     (credentials,) = server_config.credentials
 
     async def choose(question: Any) -> Any:

@@ -19,7 +19,7 @@ from handclasp import (
     ServerConfig,
     ServerConnection,
 )
-from handclasp.wire.iana import AlertLevel
+from handclasp.iana import AlertLevel
 
 ClientRefuses = Callable[..., Encounter]
 ServerRefuses = Callable[..., Encounter]

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from handclasp.wire import iana, reader
+from handclasp import iana
+from handclasp.wire import reader
 
 _MODULES = ("handclasp.handshake", "handclasp.wire")
 

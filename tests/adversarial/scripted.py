@@ -26,12 +26,12 @@ from handclasp.client import ClientConnection
 from handclasp.crypto.groups import GROUPS, GROUPS_BY_CODE, PrivateShare
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES_BY_CODE, CipherSuite
+from handclasp.iana import TLS12, TLS13, ContentType, ExtensionType, HandshakeType
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, TrafficSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.record.protection13 import Protection13, split_inner_plaintext
 from handclasp.server import ServerConnection
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import TLS12, TLS13, ContentType, ExtensionType, HandshakeType
 from handclasp.wire.messages import (
     HELLO_RETRY_REQUEST_RANDOM,
     Certificate,

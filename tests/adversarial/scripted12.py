@@ -27,11 +27,11 @@ from handclasp.crypto.groups import GROUPS, GROUPS_BY_CODE, PrivateShare
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, CipherSuite12
+from handclasp.iana import TLS12, ContentType, ExtensionType, HandshakeType
 from handclasp.keys.schedule12 import KeyBlock, MasterSecret12, Randoms
 from handclasp.record.protection12 import Protection12
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import AnyMessage, read_as, write_message
-from handclasp.wire.iana import TLS12, ContentType, ExtensionType, HandshakeType
 from handclasp.wire.messages import CertificateVerify, ClientHello, Finished, ServerHello
 from handclasp.wire.messages12 import (
     ECDSA_SIGN,

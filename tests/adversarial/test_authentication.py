@@ -25,9 +25,9 @@ from handclasp import (
     ServerConfig,
 )
 from handclasp.certificates.verify import accept_unverified
+from handclasp.iana import ExtensionType as Ext
+from handclasp.iana import SignatureSchemeCode
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import SignatureSchemeCode
 from handclasp.wire.messages import (
     Certificate,
     CertificateEntry,

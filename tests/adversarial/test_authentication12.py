@@ -41,9 +41,9 @@ from handclasp import (
 )
 from handclasp.certificates.verify import accept_unverified
 from handclasp.crypto.secret import Secret
+from handclasp.iana import GroupCode
+from handclasp.iana import SignatureSchemeCode as Code
 from handclasp.wire.codecs import AnyMessage, write_message
-from handclasp.wire.iana import GroupCode
-from handclasp.wire.iana import SignatureSchemeCode as Code
 from handclasp.wire.messages import CertificateVerify, Finished
 from handclasp.wire.messages12 import (
     Certificate12,

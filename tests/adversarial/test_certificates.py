@@ -29,9 +29,9 @@ from handclasp.certificates.dane import TlsaRecord
 from handclasp.certificates.describe import spki_pin
 from handclasp.certificates.revocation import RevocationLists
 from handclasp.certificates.transparency import CtLog
+from handclasp.iana import ExtensionType as Ext
+from handclasp.iana import SignatureSchemeCode
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import SignatureSchemeCode
 from handclasp.wire.messages import (
     Certificate,
     CertificateEntry,

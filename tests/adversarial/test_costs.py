@@ -19,9 +19,9 @@ from handclasp import (
     ServerConfig,
     ServerConnection,
 )
+from handclasp.iana import ContentType
+from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ContentType
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.records import HEADER_SIZE, write_plaintext
 
 EVENTS_PER_RECORD = 10

@@ -48,6 +48,13 @@ from handclasp import (
 from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog
 from handclasp.capture.stream import Address, Piece, Stream
+from handclasp.iana import (
+    CipherSuiteCode,
+    ContentType,
+    GroupCode,
+    SignatureSchemeCode,
+)
+from handclasp.iana import ExtensionType as Ext
 from handclasp.story.diagnosis import diagnose
 from handclasp.story.diff import differences
 from handclasp.story.fingerprints import fingerprints_of
@@ -55,13 +62,6 @@ from handclasp.story.narrate import narrate
 from handclasp.trace.events import DecisionTaken, Refused
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import MESSAGE_TYPES, write_message
-from handclasp.wire.iana import (
-    CipherSuiteCode,
-    ContentType,
-    GroupCode,
-    SignatureSchemeCode,
-)
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import (
     Certificate,
     CertificateEntry,

@@ -21,10 +21,10 @@ from handclasp import (
     ServerConfig,
     SessionStore,
 )
+from handclasp.iana import ContentType
+from handclasp.iana import ExtensionType as Ext
 from handclasp.keys.epoch import Epoch
 from handclasp.record.layer import RecordLayer
-from handclasp.wire.iana import ContentType
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import Message
 
 Meet = Callable[..., Encounter]

@@ -27,10 +27,10 @@ from handclasp import (
     SessionStore,
 )
 from handclasp.crypto.groups import GROUPS
+from handclasp.iana import ContentType, extension_name
+from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import FORMS, MessageContext
-from handclasp.wire.iana import ContentType, extension_name
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import Message, NewSessionTicket, write_message
 
 Meet = Callable[..., Encounter]

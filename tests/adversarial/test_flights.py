@@ -13,7 +13,7 @@ from tests.adversarial.deviations import followed_by, handshake_message
 from tests.adversarial.scripted12 import ScriptedClient12, ScriptedServer12
 
 from handclasp import Fault
-from handclasp.wire.iana import HandshakeType
+from handclasp.iana import HandshakeType
 
 TAILS = [
     handshake_message(HandshakeType.CLIENT_KEY_EXCHANGE, b"\x20" + bytes(32)),

@@ -11,8 +11,8 @@ from tests.adversarial.scripted import Encounter, ScriptedClient
 from tests.pki import Pki
 
 from handclasp import DataReceived, Fault, Limits, PeerClosed, ServerConfig, ServerConnection
-from handclasp.wire.iana import AlertDescription, ContentType
-from handclasp.wire.iana import ExtensionType as Ext
+from handclasp.iana import AlertDescription, ContentType
+from handclasp.iana import ExtensionType as Ext
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, write_message
 
 Meet = Callable[..., Encounter]

@@ -28,9 +28,9 @@ from handclasp import (
 from handclasp.certificates.verify import vouch_for
 from handclasp.handshake.offer import client_offer
 from handclasp.handshake.tls13.psk import psk_of_external, with_psks
+from handclasp.iana import ContentType, ExtensionType
 from handclasp.keys.transcript import Transcript
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import ContentType, ExtensionType
 from handclasp.wire.messages import ClientHello, ServerHello, read_message
 from handclasp.wire.records import write_plaintext
 

@@ -14,9 +14,9 @@ from tests.pki import Pki
 from handclasp import ClientConfig, DataReceived, ServerConfig
 from handclasp.crypto.groups import GROUPS
 from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
+from handclasp.iana import ExtensionType as Ext
+from handclasp.iana import HandshakeType
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import Certificate, read_message
 
 Meet = Callable[..., Encounter]

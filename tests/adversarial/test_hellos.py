@@ -22,9 +22,9 @@ from tests.pki import Pki
 
 from handclasp import ClientConfig, Fault, Limits, ServerConfig
 from handclasp.crypto.groups import GROUPS
+from handclasp.iana import GREASE_VALUES, TLS12, TLS13
+from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import GREASE_VALUES, TLS12, TLS13
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import EncryptedExtensions, Message, ServerHello
 
 ALPN = Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION

@@ -26,8 +26,7 @@ from tests.pki import Pki
 
 from handclasp import ClientConfig, Fault, Limits, ProtocolError, ServerConfig
 from handclasp.crypto.suites import CIPHER_SUITES12, RSA_KEY_TRANSPORT_SUITES
-from handclasp.wire import extensions as ext
-from handclasp.wire.iana import (
+from handclasp.iana import (
     EMPTY_RENEGOTIATION_INFO_SCSV,
     FALLBACK_SCSV,
     TLS12,
@@ -35,7 +34,8 @@ from handclasp.wire.iana import (
     ContentType,
     HandshakeType,
 )
-from handclasp.wire.iana import ExtensionType as Ext
+from handclasp.iana import ExtensionType as Ext
+from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello, ServerHello, read_message, write_message
 from handclasp.wire.records import HEADER_SIZE
 

@@ -31,8 +31,8 @@ from handclasp import (
     SessionStore,
 )
 from handclasp.crypto.secret import Secret
+from handclasp.iana import ExtensionType
 from handclasp.sessions.session import milliseconds
-from handclasp.wire.iana import ExtensionType
 
 versions = pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
 

@@ -30,10 +30,10 @@ from handclasp import (
     SessionStore,
 )
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
+from handclasp.iana import ContentType
 from handclasp.keys.epoch import Epoch
 from handclasp.record.layer import RESERVED_RECORDS
 from handclasp.trace.events import KeysInstalled, RecordSeen
-from handclasp.wire.iana import ContentType
 
 MOST = {"GCM": 2**24.5, "CCM": 2**23.5, "CHACHA20": 2**62}
 """Full records: RFC 8446 section 5.5, RFC 9147 section 4.5.3."""

@@ -10,8 +10,8 @@ from tests.pki import Pki
 
 from handclasp import ClientConfig, ClientConnection, Fault, ProtocolError, ServerConfig
 from handclasp.crypto.groups import GROUPS
+from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import Message
 
 CURVES = {"secp256r1": 32, "secp384r1": 48, "secp521r1": 66}

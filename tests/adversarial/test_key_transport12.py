@@ -28,8 +28,8 @@ from tests.pki import Pki, key_of_type
 from handclasp import Fault, Recorder, ServerConfig, ServerConnection, TLSError
 from handclasp.certificates.credentials import LocalSigner
 from handclasp.crypto.secret import Secret
+from handclasp.iana import AlertLevel, ContentType
 from handclasp.trace.events import QuestionPut
-from handclasp.wire.iana import AlertLevel, ContentType
 from handclasp.wire.messages12 import ClientKeyExchange, write_encrypted_secret
 
 SIZE = 256

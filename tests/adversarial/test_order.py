@@ -11,9 +11,9 @@ from tests.adversarial.scripted import SCHEMES, Encounter, ScriptedClient, Scrip
 from tests.pki import Pki
 
 from handclasp import ClientConfig, ClientConnection, Fault, ServerConfig, ServerConnection
+from handclasp.iana import ContentType, HandshakeType
+from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ContentType, HandshakeType
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import (
     Certificate,
     CertificateEntry,

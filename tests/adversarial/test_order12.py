@@ -24,10 +24,10 @@ from tests.adversarial.scripted12 import (
 from tests.pki import Pki
 
 from handclasp import ClientConfig, Credentials, Fault, ServerConfig, ServerConnection
+from handclasp.iana import ContentType, HandshakeType
+from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import AnyMessage, write_message
-from handclasp.wire.iana import ContentType, HandshakeType
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import (
     Certificate,
     CertificateEntry,

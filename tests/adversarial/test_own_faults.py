@@ -24,7 +24,7 @@ from handclasp import (
     TruncationError,
 )
 from handclasp.errors import ProtocolError
-from handclasp.wire.iana import AlertLevel
+from handclasp.iana import AlertLevel
 from handclasp.wire.messages import EncryptedExtensions
 from handclasp.wire.structs import Struct
 

@@ -32,10 +32,10 @@ from handclasp import (
 from handclasp.certificates.verify import accept_unverified
 from handclasp.handshake.offered import MOST_PROTOCOLS
 from handclasp.handshake.questions import ChooseCredentials, FindPsk, VerifyPeer
+from handclasp.iana import CipherSuiteCode, GroupCode, SignatureSchemeCode
+from handclasp.iana import ExtensionType as Ext
 from handclasp.trace.events import DecisionTaken
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import CipherSuiteCode, GroupCode, SignatureSchemeCode
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import CertificateRequest
 from handclasp.wire.messages12 import CertificateRequest12
 

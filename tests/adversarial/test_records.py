@@ -20,7 +20,7 @@ from handclasp import (
     ServerConnection,
     TruncationError,
 )
-from handclasp.wire.iana import AlertDescription, ContentType, HandshakeType
+from handclasp.iana import AlertDescription, ContentType, HandshakeType
 from handclasp.wire.messages import KeyUpdate, write_message
 
 Meet = Callable[..., Encounter]

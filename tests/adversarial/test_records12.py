@@ -30,9 +30,9 @@ from handclasp import (
     TruncationError,
 )
 from handclasp.crypto.suites import CIPHER_SUITES12
+from handclasp.iana import AlertDescription, ContentType
+from handclasp.iana import ExtensionType as Ext
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import AlertDescription, ContentType
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages12 import HelloRequest
 from handclasp.wire.records import HEADER_SIZE, MAX_PLAINTEXT
 

@@ -29,8 +29,8 @@ from handclasp import (
     ProtocolError,
     ServerConfig,
 )
+from handclasp.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.wire.messages12 import HelloRequest
 
 Meet = Callable[..., Encounter]

@@ -33,11 +33,11 @@ from handclasp import (
 )
 from handclasp.certificates.verify import accept_unverified, vouch_for
 from handclasp.handshake.questions import ConfirmPeer, FindPsk, VerifyPeer
+from handclasp.iana import HandshakeType
 from handclasp.keys.epoch import Epoch
 from handclasp.record.layer import RecordLayer
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.ticket_keys import TicketKey, new_key
-from handclasp.wire.iana import HandshakeType
 
 ORDER = b"POST /pay HTTP/1.1\r\n\r\n"
 VERSIONS = ["TLSv1.3", "TLSv1.2"]

@@ -26,11 +26,11 @@ from handclasp import (
     SessionStore,
 )
 from handclasp.handshake.offer import client_offer
+from handclasp.iana import ContentType, ExtensionType
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.tickets import open_ticket
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import ContentType, ExtensionType
 from handclasp.wire.messages import ClientHello, ServerHello
 from handclasp.wire.records import write_plaintext
 

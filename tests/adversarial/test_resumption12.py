@@ -28,12 +28,12 @@ from tests.pki import Pki
 
 from handclasp import ClientAuth, ClientConfig, DataReceived, Fault, ProtocolError, ServerConfig
 from handclasp.crypto.secret import Secret
+from handclasp.iana import CipherSuiteCode, ContentType, HandshakeType
+from handclasp.iana import ExtensionType as Ext
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.session import Session
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import AnyMessage, write_message
-from handclasp.wire.iana import CipherSuiteCode, ContentType, HandshakeType
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import Finished
 from handclasp.wire.messages12 import (
     Certificate12,

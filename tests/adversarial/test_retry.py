@@ -14,8 +14,8 @@ from tests.pki import Pki
 
 from handclasp import ClientConfig, Fault, ServerConfig
 from handclasp.crypto.groups import GROUPS
+from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import ClientHello, Message, ServerHello
 
 Meet = Callable[..., Encounter]

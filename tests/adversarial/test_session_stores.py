@@ -17,10 +17,10 @@ from handclasp import ClientConfig, ServerConfig, Session, SessionStore
 from handclasp.handshake.offered import MOST_AUTHORITIES
 from handclasp.handshake.tls12 import server as server12
 from handclasp.handshake.tls13 import client_authentication
+from handclasp.iana import ExtensionType
 from handclasp.sessions import store as store_module
 from handclasp.sessions.bounded import LEAST_BYTES
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages12 import CertificateRequest12
 
 VERSIONS = ["TLSv1.3", "TLSv1.2"]

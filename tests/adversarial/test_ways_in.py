@@ -26,9 +26,9 @@ from handclasp import (
     ServerConnection,
     TLSError,
 )
+from handclasp.iana import AlertDescription, ContentType, ExtensionType
 from handclasp.trace.hooks import Trace
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import AlertDescription, ContentType, ExtensionType
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, write_message
 
 pytestmark = pytest.mark.long

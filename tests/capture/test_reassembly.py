@@ -10,8 +10,8 @@ from tests.counting import CountingBuffer
 from handclasp.capture.reassembly import HandshakeReassembly
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import AlertDescription, HandshakeType
 from handclasp.limits import Limits
-from handclasp.wire.iana import AlertDescription, HandshakeType
 
 
 def message(message_type: int, size: int) -> bytes:

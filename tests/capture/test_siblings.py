@@ -24,12 +24,12 @@ from handclasp.capture.segments import put_together
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_closed
 from handclasp.faults import Blame
+from handclasp.iana import cipher_suite_name
+from handclasp.iana.suite_names import CIPHER_SUITES_OF_OTHERS
 from handclasp.story.diagnosis import diagnose
 from handclasp.story.facts import observed_in
 from handclasp.story.narrate import narrate
 from handclasp.trace.events import AlertSeen, Failed, HandshakeResult
-from handclasp.wire.iana import cipher_suite_name
-from handclasp.wire.suite_names import CIPHER_SUITES_OF_OTHERS
 
 DATA = Path(__file__).parent / "data"
 FIN, SYN, RST, ACK = 1, 2, 4, 16

@@ -21,13 +21,13 @@ from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.capture.tshark import found_in, stream_in
+from handclasp.iana import ContentType
+from handclasp.iana import ExtensionType as Ext
 from handclasp.story.diagnosis import diagnose
 from handclasp.story.narrate import narrate
 from handclasp.trace.events import HandshakeResult
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import ContentType
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import (
     HELLO_RETRY_REQUEST_RANDOM,
     ClientHello,

@@ -420,6 +420,19 @@ CHANGES: dict[str, Callable[[Scenario], None]] = {
     "serial of 20 bytes": entry("leaf", serial_number=(1 << 159) - 1),
     "leaf unknown": extension(UNKNOWN),
     "leaf unknown critical": extension(critical(UNKNOWN)),
+    **{
+        f"for {name} critical": both(
+            entry("leaf", purpose=None), extension(critical(x509.ExtendedKeyUsage([purpose])))
+        )
+        for name, purpose in (("servers", SERVER), ("clients", CLIENT), ("anything", ANY))
+    },
+    **{
+        f"names critical{name}": both(
+            entry("leaf", names=(), **subject),
+            extension(critical(x509.SubjectAlternativeName([x509.DNSName("localhost")]))),
+        )
+        for name, subject in (("", {}), (" with a subject", {"common_name": "localhost"}))
+    },
     "leaf must staple": extension(MUST_STAPLE),
     "leaf must staple critical": extension(critical(MUST_STAPLE)),
     "leaf unreadable": extension(UNREADABLE),

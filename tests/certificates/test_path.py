@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import VerificationError
 from tests.pki import (
     Authority,
     Leaf,
     Pki,
+    critical,
     hash_for,
     key_of_type,
     key_usage,
@@ -20,12 +22,14 @@ from tests.pki import (
 )
 
 from handclasp.certificates import path as path_module
+from handclasp.certificates.names import ANY_NAME
 from handclasp.certificates.path import build_path
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
 
 WEB, PRIVATE = CertificatePolicy(), CertificatePolicy(profile="private")
 P256 = key_of_type("ecdsa-p256").public_key()
+SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
 
 def plain_authority(issuer: Authority | None = None, **changes: Any) -> Authority:
@@ -167,3 +171,36 @@ def test_the_number_of_intermediates_is_bounded(pki: Pki, now: datetime) -> None
     arguments = (leaf, two.path, pki.certificate, now)
     assert len(built(*arguments, CertificatePolicy(max_intermediates=2))) == 4
     no_path(*arguments, CertificatePolicy(max_intermediates=1))
+
+
+class TestCriticalMarks:
+    """Private authorities mark extended key usage and names as critical (trustme does both)."""
+
+    @pytest.mark.parametrize("name", ["localhost", None, ANY_NAME])
+    @pytest.mark.parametrize("profile", ["web", "private"])
+    def test_they_are_for_private_authorities(self, name: str | None, profile: Any) -> None:
+        pki, purpose = Pki(), CLIENT if name is None else SERVER
+        names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+        usage = x509.ExtendedKeyUsage([purpose])
+        leaf = Leaf((), "a name", None, extensions=[critical(names), critical(usage)])
+        other = Leaf(common_name="a name", purpose=CLIENT if purpose == SERVER else SERVER)
+        policy = CertificatePolicy(profile=profile)
+        arguments = (), pki.trust, name, pki.now, policy
+        if profile == "private":
+            assert build_path(pki.issue(leaf, P256), *arguments)
+        else:
+            with pytest.raises(VerificationError):
+                build_path(pki.issue(leaf, P256), *arguments)
+        with pytest.raises(VerificationError):
+            build_path(pki.issue(other, P256), *arguments)
+
+    def test_names_must_be_where_there_is_no_subject(self) -> None:
+        pki, policy = Pki(), CertificatePolicy(profile="private")
+        marked = critical(x509.SubjectAlternativeName([x509.DNSName("localhost")]))
+        for extension, is_fine in ((marked, True), (marked.value, False)):
+            leaf = pki.issue(Leaf((), extensions=[extension]), P256)
+            if is_fine:
+                assert build_path(leaf, (), pki.trust, "localhost", pki.now, policy)
+                continue
+            with pytest.raises(VerificationError, match="no subject"):
+                build_path(leaf, (), pki.trust, "localhost", pki.now, policy)

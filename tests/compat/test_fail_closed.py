@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import ssl
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -181,3 +182,95 @@ def test_the_matrix_can_tell(peers: Peers) -> None:
         assert not accepts(kind, nothing, peers, peers.chains["good"])
         anybody = setting._replace(mode=ssl.CERT_NONE, check_hostname=False)
         assert accepts(kind, anybody, peers, peers.chains["a stranger's"])
+
+
+def test_a_name_to_compare_is_needed(peers: Peers) -> None:
+    """`ssl` refuses sockets without one, and forgets about memory BIOs."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(peers.chains["good"])
+    client = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+    peers.load(client, "root")
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        Bios(server, client, server_hostname=None).handshake()
+    assert caught.value.verify_code == 62
+    client.check_hostname = False
+    pair = Bios(server, client, server_hostname=None).handshake()
+    assert pair.client.getpeercert()["subjectAltName"] == (("DNS", "localhost"),)
+
+
+@pytest.mark.parametrize("path", ["capath", "cadata", "cafile"])
+def test_each_way_to_load(peers: Peers, path: str) -> None:
+    """The authorities of files, directories and data are trusted, and no others."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(peers.chains["good"])
+    for pki, is_trusted in ((peers.pki, True), (Pki(), False)):
+        client = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+        der = x509.load_pem_x509_certificate(pki.ca_pem).public_bytes(Encoding.DER)
+        if path == "cadata":
+            client.load_verify_locations(cadata=der + der)
+        elif path == "cafile":
+            client.load_verify_locations(peers.files.write("other.pem", b"text\n" + pki.ca_pem))
+        else:
+            directory = peers.files.directory / f"hashed-{is_trusted}"
+            directory.mkdir(exist_ok=True)
+            (directory / "0123abcd.0").write_bytes(pki.ca_pem)
+            client.load_verify_locations(capath=directory)
+        if is_trusted:
+            Bios(server, client).handshake()
+            continue
+        with pytest.raises(ssl.SSLCertVerificationError):
+            Bios(server, client).handshake()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("maximum_version", ssl.TLSVersion.TLSv1_1),
+        ("verify_flags", ssl.VERIFY_ALLOW_PROXY_CERTS),
+        ("verify_flags", 0x10),
+    ],
+)
+def test_settings_that_cannot_be_honoured(setting: str, value: Any) -> None:
+    context = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+    before = getattr(context, setting)
+    with pytest.raises(ValueError, match="cannot be honoured"):
+        setattr(context, setting, value)
+    assert getattr(context, setting) == before
+
+
+def test_protocols_that_cannot_be_honoured() -> None:
+    for protocol in (ssl.PROTOCOL_TLSv1, ssl.PROTOCOL_TLSv1_1):
+        with pytest.raises(ValueError, match=r"TLS 1\.2 and TLS 1\.3"):
+            CONTEXTS["handclasp"](protocol)
+
+
+def test_ciphers_that_cannot_be_honoured() -> None:
+    context = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+    before = context.get_ciphers()
+    for text in ("AES128-SHA", "AES256-GCM-SHA384", "no such suite"):
+        with pytest.raises(ssl.SSLError, match="No cipher can be selected"):
+            context.set_ciphers(text)
+        assert context.get_ciphers() == before
+    context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256:AES128-SHA")
+    names = [each["name"] for each in context.get_ciphers()]
+    assert names[-1] == "ECDHE-RSA-AES128-GCM-SHA256"
+    assert all(name.startswith("TLS_") for name in names[:-1])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="they are new in Python 3.13")
+def test_pre_shared_keys_cannot_be_honoured() -> None:
+    context: Any = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+    context.set_psk_client_callback(None)
+    with pytest.raises(ssl.SSLError, match="cannot be honoured"):
+        context.set_psk_client_callback(lambda hint: ("name", b"key"))
+
+
+def test_no_version_is_left() -> None:
+    context = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError, match="no protocols available"):
+        Bios(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context)

@@ -34,3 +34,10 @@ def test_the_class_of_an_exception_makes_another_one_of_a_text(error: TLSError) 
     assert "a text of the library" in str(joined)
     assert joined.explanation == ""
     assert joined.fault_name
+
+
+def test_advice_names_the_settings_of_ssl() -> None:
+    error = translated(CertificateError(Fault.CERTIFICATE_UNTRUSTED))
+    assert isinstance(error, TLSError)
+    assert error.fix.endswith("trust it (context.load_verify_locations(FILE)).")
+    assert error.fix in error.__notes__

@@ -19,7 +19,7 @@ from handclasp.crypto.groups import (
     BadShare,
 )
 from handclasp.crypto.secret import Secret
-from handclasp.wire.iana import GroupCode
+from handclasp.iana import GroupCode
 
 # group -> sizes in bytes of the client's share, the server's share and the secret
 SIZES = {

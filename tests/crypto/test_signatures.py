@@ -15,7 +15,7 @@ from tests.pki import key_of_type
 from handclasp.crypto import signatures
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES, SIGNATURE_SCHEMES_BY_CODE
 from handclasp.errors import ConfigurationError
-from handclasp.wire.iana import SignatureSchemeCode
+from handclasp.iana import SignatureSchemeCode
 
 DATA = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + bytes(32)
 

@@ -19,7 +19,7 @@ from handclasp.crypto.suites import (
     RSA_KEY_TRANSPORT_SUITES,
     TAG_SIZE,
 )
-from handclasp.wire.iana import CipherSuiteCode
+from handclasp.iana import CipherSuiteCode
 
 suites = pytest.mark.parametrize("name", CIPHER_SUITES)
 

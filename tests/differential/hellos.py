@@ -11,7 +11,7 @@ from functools import cache
 from tests.vectors.client_hellos import CLIENT_HELLO_NAMES, client_hello
 
 from handclasp import ClientConfig, ClientConnection
-from handclasp.wire.iana import ContentType, ExtensionType
+from handclasp.iana import ContentType, ExtensionType
 from handclasp.wire.messages import ClientHello, read_message, write_message
 from handclasp.wire.records import HEADER_SIZE, MAX_PLAINTEXT, write_plaintext
 from handclasp.wire.structs import write_extensions

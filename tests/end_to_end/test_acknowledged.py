@@ -10,10 +10,10 @@ from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import ClientConfig, PreSharedKey, ServerConfig, SessionStore
+from handclasp.iana import ExtensionType as Ext
+from handclasp.iana import HandshakeType
 from handclasp.trace.events import MessageSeen
 from handclasp.wire.codecs import read_as
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import EncryptedExtensions, ServerHello
 
 VERSIONS = ["TLSv1.3", "TLSv1.2"]

@@ -16,8 +16,8 @@ from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog
 from handclasp.errors import ProtocolError
 from handclasp.handshake.certificate_types import read_selected_types
+from handclasp.iana import AlertDescription
 from handclasp.story.diagnosis import diagnose
-from handclasp.wire.iana import AlertDescription
 
 KEY = key_of_type("ecdsa-p256")
 

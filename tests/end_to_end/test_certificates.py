@@ -27,9 +27,9 @@ from handclasp import (
 )
 from handclasp.certificates.verify import VerifiedPeer, verify_server_chain, vouch_for
 from handclasp.handshake.tls13 import certificate as certificate13
+from handclasp.iana import ExtensionType, HandshakeType
 from handclasp.wire import extensions as ext
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS
-from handclasp.wire.iana import ExtensionType, HandshakeType
 from handclasp.wire.messages import CertificateRequest, ClientHello, read_message
 
 REQUIRED = ClientAuth.REQUIRED

@@ -26,8 +26,8 @@ from handclasp import (
     ServerConfig,
     TruncationError,
 )
+from handclasp.iana import HandshakeType
 from handclasp.trace.events import KeysInstalled, KeyStep, MessageSeen, SecretDerived
-from handclasp.wire.iana import HandshakeType
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@ from handclasp import (
 from handclasp.crypto.groups import DEFAULT_KEY_SHARES, GROUPS
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES
+from handclasp.iana import GREASE_VALUES, ContentType, HandshakeType
+from handclasp.iana import ExtensionType as Ext
 from handclasp.trace.events import MessageSeen, RecordSeen
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import GREASE_VALUES, ContentType, HandshakeType
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import ClientHello, ServerHello, read_message
 
 MESSAGES = b"ping", b"pong" * 10_000

@@ -7,8 +7,8 @@ from tests.end_to_end.pair import split_records
 from tests.pki import Pki
 
 from handclasp import ClientConfig, ClientConnection, ServerConfig, ServerConnection, Session
+from handclasp.iana import ExtensionType
 from handclasp.wire.extensions import read_key_share_client_hello
-from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import ClientHello, read_message
 
 pytestmark = pytest.mark.long

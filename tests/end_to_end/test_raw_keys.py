@@ -20,9 +20,9 @@ from handclasp import (
     VerifyPeer,
 )
 from handclasp.certificates.verify import vouch_for
+from handclasp.iana import ExtensionType
 from handclasp.story.narrate import narrate
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ExtensionType
 
 RAW, X509 = "RawPublicKey", "X509"
 VERSIONS = ["TLSv1.2", "TLSv1.3"]

@@ -16,8 +16,8 @@ from handclasp import (
 )
 from handclasp.alerts import OwnChain, Situation, likely_causes, summarize
 from handclasp.capture.observe import observe
+from handclasp.iana import AlertDescription
 from handclasp.story.diagnosis import diagnose
-from handclasp.wire.iana import AlertDescription
 
 VERSIONS = pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
 SHOWN = OwnChain(1, "CN=a", "CN=a", "CN=b", "localhost", "valid")

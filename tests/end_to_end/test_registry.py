@@ -15,9 +15,9 @@ from tests.pki import Pki
 
 from handclasp import ClientConfig, ClientConnection, Fault, ProtocolError, ServerConfig
 from handclasp.handshake.offer import client_offer
+from handclasp.iana import TLS12, ContentType, ExtensionType
 from handclasp.server import ServerConnection
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import TLS12, ContentType, ExtensionType
 from handclasp.wire.messages import ServerHello, read_message
 from handclasp.wire.records import write_plaintext
 

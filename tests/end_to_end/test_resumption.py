@@ -25,9 +25,9 @@ from handclasp import (
     VerifiedPeer,
 )
 from handclasp.certificates.verify import vouch_for
+from handclasp.iana import HandshakeType
 from handclasp.sessions.session import MAX_LIFETIME
 from handclasp.trace.events import MessageSeen
-from handclasp.wire.iana import HandshakeType
 
 VERSIONS = ["TLSv1.3", "TLSv1.2"]
 versions = pytest.mark.parametrize("version", VERSIONS)

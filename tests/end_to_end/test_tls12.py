@@ -25,8 +25,8 @@ from handclasp import (
 from handclasp.certificates.credentials import Credentials, LocalSigner
 from handclasp.crypto.suites import CIPHER_SUITES12, RSA_KEY_TRANSPORT_SUITES
 from handclasp.handshake import offer
+from handclasp.iana import ContentType, ExtensionType
 from handclasp.keys.schedule12 import RESERVED_LABELS
-from handclasp.wire.iana import ContentType, ExtensionType
 
 OLD = {"versions": ["TLSv1.2"]}
 ECDHE = [name for name in CIPHER_SUITES12 if name not in RSA_KEY_TRANSPORT_SUITES]

@@ -12,7 +12,7 @@ from tests.exploration.explore import deliver, messages, pauses
 from tests.exploration.picture import page
 from tests.exploration.rfc import GRAPHS
 
-from handclasp.wire.iana import AlertDescription
+from handclasp.iana import AlertDescription
 
 PAGE = Path(__file__).parents[2] / "docs" / "states.md"
 

@@ -15,8 +15,8 @@ from tests.exploration.rfc import CCS, DATA, GRAPHS, RETRY, after
 from tests.fuzz.conversation import Conversation, Setup, Wire, recorded, setups
 
 from handclasp import Fault, Recorder
+from handclasp.iana import ContentType, HandshakeType, handshake_type_name
 from handclasp.trace.events import AlertSeen
-from handclasp.wire.iana import ContentType, HandshakeType, handshake_type_name
 from handclasp.wire.messages import HELLO_RETRY_REQUEST_RANDOM
 
 UNKNOWN_TYPES = (3, 6, 9, 26, 99, 253)

@@ -11,7 +11,7 @@ from tests.fuzz.conversation import setups
 
 from handclasp.handshake import context
 from handclasp.handshake.context import HandshakeContext
-from handclasp.wire.iana import AlertDescription
+from handclasp.iana import AlertDescription
 
 
 def one_of_each_state() -> dict[str, Pause]:

@@ -802,7 +802,7 @@ def test_a_client_that_cuts_the_data_off(pki: Pki, tmp_path: Path) -> None:
     words(story.diagnosis.cause, ("without close_notify", "data may be missing"))
     words(story.diagnosis.fix, ("On the other end: Close TLS before closing the connection",))
     assert story.diagnosis.after_handshake
-    words(story.shown, ("(FIN)", "record that came last: application_data"))
+    words(story.shown, ("(FIN)", "last record: application_data"))
 
 
 @pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
@@ -816,7 +816,7 @@ def test_a_middlebox_that_mangles_what_our_client_reads(
     assert (story.diagnosis.fault, story.diagnosis.blame) == ("BAD_RECORD_MAC", "network")
     assert "changed on the way" in story.diagnosis.cause
     assert "proxy" in story.diagnosis.fix
-    assert "record that came last: application_data" in story.shown
+    assert "last record: application_data" in story.shown
     (record,) = story.diagnosis.evidence
     assert record.octets[:3] == b"\x17\x03\x03"
 

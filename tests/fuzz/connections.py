@@ -20,7 +20,7 @@ from tests.fuzz.target import Choices, Target
 
 from handclasp import ClientConnection, Fault, Recorder
 from handclasp.errors import ProtocolError
-from handclasp.wire.iana import ContentType, HandshakeType
+from handclasp.iana import ContentType, HandshakeType
 
 _SIZES = (0, 0, 1, 3, 17, 64, 500, 20_000)
 _MAX_STEPS = 24

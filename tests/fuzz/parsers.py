@@ -18,6 +18,7 @@ from tests.record.records import Records
 
 from handclasp import Fault, ProtocolError, Recorder, TLSError
 from handclasp.errors import ConfigurationError
+from handclasp.iana import ContentType
 from handclasp.sessions import tickets
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKeys
@@ -30,7 +31,6 @@ from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import MESSAGE_TYPES, read_as, read_message12, write_message
 from handclasp.wire.compression import DecompressionError, available_algorithms, compress
 from handclasp.wire.compression import decompress as decompress_certificate
-from handclasp.wire.iana import ContentType
 from handclasp.wire.messages import ClientHello, ServerHello, read_message
 from handclasp.wire.messages12 import read_ecdh_point, read_encrypted_secret
 from handclasp.wire.records import write_plaintext

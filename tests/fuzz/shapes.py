@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.fuzz import material
 
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import HandshakeType
+from handclasp.iana import ExtensionType as Ext
+from handclasp.iana import HandshakeType
 
 
 @dataclass(slots=True)

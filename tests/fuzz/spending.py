@@ -64,6 +64,8 @@ from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
 from handclasp.cli.files import serve_directory
 from handclasp.errors import ConfigurationError
+from handclasp.iana import ContentType, HandshakeType
+from handclasp.iana import ExtensionType as Ext
 from handclasp.record.protection13 import Protection13
 from handclasp.sessions.ticket_keys import TicketKeys
 from handclasp.story.diagnosis import diagnose
@@ -71,8 +73,6 @@ from handclasp.story.diff import differences
 from handclasp.story.narrate import narrate
 from handclasp.trace.events import TraceFormatError
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ContentType, HandshakeType
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.records import MAX_PLAINTEXT
 
 MESSAGES = 140_000

@@ -27,7 +27,7 @@ from handclasp import (
     SessionStore,
 )
 from handclasp.handshake.client_sessions import _NUMBERS
-from handclasp.wire.iana import ExtensionType
+from handclasp.iana import ExtensionType
 from handclasp.wire.messages import ClientHello, read_message
 
 versions = pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])

@@ -27,8 +27,8 @@ from handclasp.handshake.answers import Answers
 from handclasp.handshake.context import HandshakeContext, next_message
 from handclasp.handshake.loop import HandshakeLoop
 from handclasp.handshake.questions import Question
+from handclasp.iana import AlertDescription, HandshakeType
 from handclasp.keys.epoch import Epoch
-from handclasp.wire.iana import AlertDescription, HandshakeType
 
 RAW = b"\x14\0\0\3raw"
 

@@ -20,7 +20,7 @@ from handclasp.handshake.negotiation import (
     first_shared,
 )
 from handclasp.handshake.questions import ChooseCredentials
-from handclasp.wire.iana import cipher_suite_names, group_names
+from handclasp.iana import cipher_suite_names, group_names
 
 names = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=6)
 

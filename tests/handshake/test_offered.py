@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from handclasp.handshake import offered
+from handclasp.iana import MOST_UNNAMED, GroupCode, SignatureSchemeCode, listed
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import MOST_UNNAMED, GroupCode, SignatureSchemeCode, listed
 from handclasp.wire.writer import uint16s
 
 

@@ -29,6 +29,9 @@ from tests.programs.registry import Program, programs
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "interop-programs.md"
 _SECONDS = 90
+_OF_MACHINE = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "PIP_CERT"}
+"""Variables by which a machine has its own authorities trusted; they win over what we pass."""
+
 
 Verdict = Literal["works", "fails", "not possible", "not installed"]
 
@@ -106,6 +109,7 @@ def _result(
     child = subprocess.Popen(
         command,
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name not in _OF_MACHINE},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -87,7 +87,7 @@ def with_aiomysql(case: Case) -> None:
     )
 
 
-_REDIS_TAKES_NONE = "redis-py takes no context, and makes its own"
+_REDIS_TAKES_NONE = "it takes no context, and makes its own"
 
 
 def with_redis(case: Case) -> None:

@@ -29,11 +29,11 @@ from tests.vectors.rfc8448_traces import TRACE_NAMES, load
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import AlertDescription, ContentType
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.limits import Limits
 from handclasp.record.protection13 import Protection13
-from handclasp.wire.iana import AlertDescription, ContentType
 
 MAX = 2**14
 CCS = plain(CHANGE_CIPHER_SPEC, b"\x01")

@@ -11,9 +11,9 @@ from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import ContentType
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.record.protection12 import Protection12
-from handclasp.wire.iana import ContentType
 
 DATA, ALERT = int(ContentType.APPLICATION_DATA), int(ContentType.ALERT)
 GCM = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"

@@ -14,9 +14,9 @@ from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import AlertDescription, ContentType
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.record.protection13 import Protection13, split_inner_plaintext
-from handclasp.wire.iana import AlertDescription, ContentType
 
 PROTECTED = [
     (trace, record)

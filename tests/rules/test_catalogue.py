@@ -13,7 +13,7 @@ from handclasp.faults import Fault
 HERE = TESTS / "rules"
 
 # These belong to alerts that are read, sent at a close, or explained; none is chosen by a fault.
-MAY_NAME_ALERTS = {"faults", "alerts", "connection", "lifecycle", "wire.iana"}
+MAY_NAME_ALERTS = {"faults", "alerts", "connection", "lifecycle", "iana"}
 
 
 def named_in_source() -> set[str]:

@@ -18,7 +18,7 @@ import pytest
 from tests.rules.source import ROOT, Module, functions, modules
 
 NOT_YET = {
-    *("handshake", "keys", "record", "wire"),
+    *("handshake", "keys", "record"),
 }
 """Rooms with older English."""
 

@@ -18,6 +18,8 @@ from handclasp import SessionStore
 
 MODULES = (
     "handclasp.aio",
+    "handclasp.asgi",
+    "handclasp.compat",
     "handclasp.trio",
     "handclasp.redis",
     *(f"handclasp.{name}" for name in PUBLIC_MODULES),

@@ -64,8 +64,8 @@ _API = "The programming interface"
 _FILES = "Files, and the tools around the library"
 
 _ENDLESS = (
-    Edit("wire.iana._names_of", "dict.fromkeys(numbers)", "numbers"),
-    Edit("wire.iana._names_of", "not room", "False"),
+    Edit("iana._names_of", "dict.fromkeys(numbers)", "numbers"),
+    Edit("iana._names_of", "not room", "False"),
 )
 """Lists as long as the peer likes, and each value in them as often."""
 
@@ -1611,12 +1611,12 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "handshake/test_offered.py::"
                 "test_of_what_has_no_name_the_first_are_kept_and_of_what_has_one_all",
-                "wire.iana._names_of",
+                "iana._names_of",
                 "not room",
             ),
             without(
                 "handshake/test_offered.py::test_each_name_stands_once_where_it_came_first",
-                "wire.iana._names_of",
+                "iana._names_of",
                 "dict.fromkeys(numbers)",
                 "numbers",
             ),

@@ -15,12 +15,12 @@ from tests.vectors.rfc8448_traces import TRACE_NAMES, load
 from tests.wire import values
 
 from handclasp import ClientAuth, ClientConfig, Recorder, ServerConfig
+from handclasp.iana import ExtensionType as Ext
 from handclasp.story.fields import Field, fields_of
 from handclasp.story.words import UNREAD
 from handclasp.trace.events import MessageSeen
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import Message
 from handclasp.wire.reader import Reader
 from handclasp.wire.structs import read_extensions

@@ -11,9 +11,9 @@ from tests.required import need_tool
 from tests.vectors.client_hellos import CLIENT_HELLO_NAMES, client_hello
 
 from handclasp import Recorder
+from handclasp.iana import ExtensionType as Ext
 from handclasp.story.fingerprints import Ja4, ja3_of, ja4_of
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import ClientHello, read_message
 
 ALPN = Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION

@@ -14,12 +14,12 @@ from tests.story.test_narrate import names_in
 
 from handclasp import ClientAuth, ClientConfig, Credentials, Recorder, ServerConfig
 from handclasp.certificates.credentials import LocalSigner
+from handclasp.iana import ContentType
 from handclasp.story.facts import certificate_was_requested, facts_of
 from handclasp.story.narrate import narrate
 from handclasp.story.recorded import Share, message_of
 from handclasp.trace.events import MessageSeen, RecordSeen, TraceEvent
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import ContentType
 from handclasp.wire.messages12 import HelloRequest, ServerKeyExchange
 
 KEY_TRANSPORT: dict[str, Any] = {

@@ -20,6 +20,7 @@ from handclasp import (
     ServerConnection,
     TLSError,
 )
+from handclasp.iana import HandshakeType
 from handclasp.trace.events import (
     AlertSeen,
     DecisionTaken,
@@ -33,7 +34,6 @@ from handclasp.trace.events import (
     SecretDerived,
     TraceFormatError,
 )
-from handclasp.wire.iana import HandshakeType
 
 MESSAGES_OF_THE_SERVER = [
     HandshakeType.SERVER_HELLO,

@@ -49,6 +49,7 @@ from handclasp.handshake.tls13 import client_retry
 from handclasp.handshake.tls13 import resumption as resumption13
 from handclasp.handshake.tls13 import server as server13
 from handclasp.handshake.tls13.psk import psk_of_session, with_psks
+from handclasp.iana import group_name
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.keys.transcript import Transcript
@@ -58,7 +59,6 @@ from handclasp.sessions.tickets import SessionState
 from handclasp.trace.events import SecretDerived
 from handclasp.wire.codecs import write_message
 from handclasp.wire.extensions import read_max_early_data_size, read_offered_psks
-from handclasp.wire.iana import group_name
 from handclasp.wire.messages import Certificate, ClientHello, NewSessionTicket, read_message
 
 NAMES = ("simple_1rtt", "hello_retry_request", "client_authentication", "compatibility_mode")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import HandshakeType
 from handclasp.wire import messages, messages12
 from handclasp.wire.codecs import MESSAGE_TYPES, read_as, read_message12, write_message
-from handclasp.wire.iana import HandshakeType
 
 OF_TLS12 = {
     HandshakeType.HELLO_REQUEST,

@@ -14,9 +14,9 @@ from tests.wire.values import uint16
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import AlertDescription, ExtensionType
 from handclasp.wire import extensions as ext
 from handclasp.wire.extensions import KeyShareEntry
-from handclasp.wire.iana import AlertDescription, ExtensionType
 from handclasp.wire.messages import ClientHello, ServerHello, read_message
 
 ALERTS = {

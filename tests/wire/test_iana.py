@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from tests.required import need_tool
 from tests.wire.values import uint8, uint16
 
-from handclasp.wire import iana
-from handclasp.wire.suite_names import CIPHER_SUITES_OF_OTHERS
+from handclasp import iana
+from handclasp.iana.suite_names import CIPHER_SUITES_OF_OTHERS
 
 LOOKUPS = (
     iana.version_name,

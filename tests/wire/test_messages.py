@@ -13,7 +13,7 @@ from tests.wire import values
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.wire.iana import AlertDescription, HandshakeType
+from handclasp.iana import AlertDescription, HandshakeType
 from handclasp.wire.messages import (
     HELLO_RETRY_REQUEST_RANDOM,
     MESSAGE_TYPES,

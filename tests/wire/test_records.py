@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handclasp.faults import Fault
-from handclasp.wire.iana import ContentType
+from handclasp.iana import ContentType
 from handclasp.wire.records import (
     HEADER_SIZE,
     MAX_CIPHERTEXT,

@@ -9,8 +9,8 @@ from tests.wire.values import uint16
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import GREASE_VALUES, AlertDescription, ExtensionType
 from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.iana import GREASE_VALUES, AlertDescription, ExtensionType
 from handclasp.wire.rules import check_answer, check_extensions
 
 RFC_8446_TABLE = {

@@ -13,11 +13,14 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from handclasp.config import ServerConfig
+from handclasp.deferred import DeferredModule
 from handclasp.info import ConnectionInfo
 
 if TYPE_CHECKING:
     import hypercorn
     import uvicorn
+else:
+    hypercorn, uvicorn = DeferredModule("hypercorn"), DeferredModule("uvicorn")
 
 __all__ = ["serve", "make_server", "serve_hypercorn", "tls_extension", "RefuseEarlyData"]
 
@@ -45,6 +48,8 @@ async def serve(
 ) -> None:
     """Serve an ASGI application by uvicorn, until a signal ends it.
 
+    See docs/asgi.md for an example.
+
     Args:
         app: the application.
         host, port: the address to listen on.
@@ -68,6 +73,7 @@ def make_server(
     """Return a server of uvicorn that speaks TLS by this library: await its `serve()`.
 
     The protocol is HTTP/1.1 (uvicorn's h11), with WebSockets if uvicorn has a library for them.
+    See docs/asgi.md for an example.
 
     Args:
         app, host, port, config: as for `serve`.
@@ -98,6 +104,7 @@ async def serve_hypercorn(
 
     With "h2" in `config.alpn`, it speaks HTTP/2, too. What concerns TLS in `settings` is refused,
     and so is early data in `config`: hypercorn does not tell which requests came in it.
+    See docs/asgi.md for an example.
 
     Args:
         app: the application.
@@ -123,7 +130,7 @@ def tls_extension(info: ConnectionInfo) -> dict[str, Any]:
 
     `client_cert_error` is None as well for a client without a certificate: whether one is needed is
     the config's `client_auth`. A client's raw public key (RFC 7250) is no certificate, and left
-    out.
+    out. See docs/asgi.md for an example.
     """
     has_chain = info.peer_certificate_type == "X509" and bool(info.peer_chain_der)
     has_own = info.local_certificate_type == "X509" and bool(info.local_chain_der)
@@ -168,7 +175,7 @@ class RefuseEarlyData:
     """Middleware that answers 425 (Too Early) to a request that came in early data (RFC 8470).
 
     A client then sends it again, after the handshake. A request counts as early, too, if a proxy
-    says so by the header `Early-Data: 1`.
+    says so by the header `Early-Data: 1`. See docs/asgi.md for an example.
 
     Args:
         app: the application.

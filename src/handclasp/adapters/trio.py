@@ -61,9 +61,15 @@ async def open_tls_stream(
     trace: Trace | None = None,
     early_data: bytes | None = None,
 ) -> TLSStream[trio.SocketStream]:
-    """Connect to a TLS server; return after the handshake is complete.
+    """Connect, and complete the handshake; a call that fails or is cancelled leaves nothing open.
 
-    A call that fails or is cancelled leaves nothing open.
+    >>> import trio
+    >>> from handclasp.trio import open_tls_stream
+    >>> async def main():
+    ...     async with await open_tls_stream("example.com", 443) as stream:
+    ...         print(stream.info.version)
+    >>> trio.run(main)
+    TLSv1.3
 
     Args:
         host, port: the address of the server.
@@ -124,7 +130,7 @@ async def serve_tls(
 
     A failed handshake ends only its own connection. When the handler returns, the stream is closed
     in order; when it raises, at once, so that the peer sees that data are missing, and the
-    exception goes to the nursery, as with `trio.serve_tcp`.
+    exception goes to the nursery, as with `trio.serve_tcp`. See docs/trio.md for an example.
 
     Args:
         handler: an async function.

@@ -32,7 +32,16 @@ Data = bytes | bytearray | memoryview
 
 
 class HandshakeNeeded(StateError, trio.NeedHandshakeError):
-    """A question that only a complete handshake can answer."""
+    """A question that only a complete handshake can answer.
+
+    >>> import trio.testing
+    >>> from handclasp.trio import TLSStream
+    >>> stream = TLSStream(trio.testing.memory_stream_pair()[0], server_name="example.com")
+    >>> stream.info
+    Traceback (most recent call last):
+    ...
+    handclasp.adapters.trio_stream.HandshakeNeeded: The handshake is not complete: await ...
+    """
 
 
 class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
@@ -48,6 +57,16 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
     handshake: the next call goes on. One that is cancelled while the transport is full may have
     sent a part of a record, so that nothing more can be sent; what the peer sends can still be
     received.
+
+    >>> import trio
+    >>> from handclasp.trio import TLSStream
+    >>> async def main():
+    ...     transport = await trio.open_tcp_stream("example.com", 443)
+    ...     async with TLSStream(transport, server_name="example.com") as stream:
+    ...         await stream.send_all(b"hello")
+    ...         print(await stream.receive_some(), stream.info.version)
+    >>> trio.run(main)
+    b'hello' TLSv1.3
 
     Args:
         transport_stream: carries the bytes; the `TLSStream` then owns it.
@@ -348,6 +367,16 @@ class TLSListener(trio.abc.Listener[TLSStream[StreamT]]):
 
     The handshake is left to the stream's first call, in the task that serves it. Neither does it
     bound how many handshakes go on: `serve_tls` does.
+
+    >>> import trio
+    >>> from handclasp.trio import TLSListener
+    >>> async def main():
+    ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
+    ...     (plain,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    ...     async with TLSListener(plain, config) as listener:
+    ...         print(listener.transport_listener is plain)
+    >>> trio.run(main)
+    True
 
     Args:
         transport_listener: accepts the connections.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from handclasp.advice import without_settings
 from handclasp.faults import Blame, Fault, Verdict, advice
+from handclasp.iana import listed
 from handclasp.values import value
-from handclasp.wire.iana import listed
 
 
 @value(frozen=True, slots=True)

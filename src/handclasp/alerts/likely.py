@@ -33,7 +33,7 @@ from handclasp.alerts.hello import (
 )
 from handclasp.alerts.situation import Situation, other_end, spelled_version
 from handclasp.faults import Blame, Fault, Verdict
-from handclasp.wire.iana import AlertDescription as Alert
+from handclasp.iana import AlertDescription as Alert
 
 
 def likely_causes(alert: int, situation: Situation) -> tuple[Cause, ...]:

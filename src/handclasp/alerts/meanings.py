@@ -10,7 +10,7 @@ from handclasp.alerts.cause import Cause
 from handclasp.alerts.likely import likely_causes, other_causes, summarize
 from handclasp.alerts.situation import Situation
 from handclasp.faults import Blame, Verdict
-from handclasp.wire.iana import AlertDescription as Alert
+from handclasp.iana import AlertDescription as Alert
 
 
 class AlertExplanation(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from handclasp.iana import AlertDescription as Alert
 from handclasp.values import value
-from handclasp.wire.iana import AlertDescription as Alert
 
 Stage = Literal["hello", "handshake", "established"]
 """Before the first answer; in the middle of the handshake; after it."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from handclasp.capture.conversation import CLIENT, OTHER, SERVER, Conversation
 from handclasp.errors import ProtocolError
-from handclasp.info import ConnectionInfo
-from handclasp.story.recorded import certificates_of, server_share_of
-from handclasp.trace.events import HandshakeResult, MessageSeen
-from handclasp.wire import extensions, messages, messages12
-from handclasp.wire.iana import (
+from handclasp.iana import (
     ExtensionType,
     HandshakeType,
     cipher_suite_name,
     group_name,
     signature_scheme_name,
 )
+from handclasp.info import ConnectionInfo
+from handclasp.story.recorded import certificates_of, server_share_of
+from handclasp.trace.events import HandshakeResult, MessageSeen
+from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.raw_keys import is_raw_public_key
 
 

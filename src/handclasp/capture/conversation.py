@@ -11,6 +11,7 @@ from handclasp.capture.secrets import KeyLog, Secrets
 from handclasp.capture.stream import Piece, Stream, StreamEnd
 from handclasp.errors import ProtocolError
 from handclasp.faults import Role
+from handclasp.iana import ExtensionType
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.record.protection12 import Protection12
@@ -18,7 +19,6 @@ from handclasp.record.protection13 import Protection13
 from handclasp.trace.events import TraceEvent
 from handclasp.wire import extensions, messages
 from handclasp.wire.codecs import AnyMessage
-from handclasp.wire.iana import ExtensionType
 
 CLIENT, SERVER = "client", "server"
 OTHER: Mapping[str, Role] = {CLIENT: "server", SERVER: "client"}

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from handclasp.capture.stream import Address
-from handclasp.wire.iana import version_name
+from handclasp.iana import version_name
 
 
 @dataclass(slots=True)

@@ -8,10 +8,10 @@ from dataclasses import replace
 from handclasp.capture.conversation import CLIENT, OTHER, SERVER, Conversation
 from handclasp.errors import HandshakeTimeoutError, PeerAlertError, ProtocolError, TruncationError
 from handclasp.faults import Blame, Fault, Role, Verdict
+from handclasp.iana import AlertDescription, alert_name
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import AlertSeen, BytesRefused, Failed, TraceEvent
 from handclasp.wire import messages12
-from handclasp.wire.iana import AlertDescription, alert_name
 from handclasp.wire.records import HEADER_SIZE, what_else_it_is
 
 _SOON_GIVEN_UP = Verdict(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from handclasp.capture.conversation import CLIENT, SERVER, Conversation, Side
 from handclasp.capture.key_changes import change_cipher_spec, install, next_keys
 from handclasp.errors import ProtocolError
-from handclasp.story.recorded import read_recorded, version_of
-from handclasp.trace.events import AlertSeen, MessageSeen
-from handclasp.wire import messages
-from handclasp.wire.iana import (
+from handclasp.iana import (
     AlertDescription,
     ContentType,
     HandshakeType,
     alert_name,
     version_name,
 )
+from handclasp.story.recorded import read_recorded, version_of
+from handclasp.trace.events import AlertSeen, MessageSeen
+from handclasp.wire import messages
 
 ALERT_SIZE = 2
 _WARNING = 1

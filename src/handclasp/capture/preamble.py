@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from handclasp.capture.stream import Piece, Stream
 from handclasp.faults import Fault
-from handclasp.wire.iana import ContentType, alert_name, version_name
+from handclasp.iana import ContentType, alert_name, version_name
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, what_else_it_is
 
 _OPENED_BY_CLIENT = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
+from handclasp.iana import ContentType
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13, split_inner_plaintext
-from handclasp.wire.iana import ContentType
 from handclasp.wire.records import HEADER_SIZE
 
 _FIRST_WITH_HEADER = 25

@@ -10,12 +10,12 @@ from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import ContentType, ExtensionType, cipher_suite_name
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13, split_inner_plaintext
 from handclasp.trace.events import KeysInstalled, RecordSeen
 from handclasp.wire import messages
-from handclasp.wire.iana import ContentType, ExtensionType, cipher_suite_name
 from handclasp.wire.records import HEADER_SIZE, MAX_PLAINTEXT
 
 _MESSAGE_HEADER = 4

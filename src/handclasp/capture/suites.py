@@ -19,7 +19,7 @@ from handclasp.crypto.suites import (
     CipherSuite,
     CipherSuite12,
 )
-from handclasp.wire.iana import cipher_suite_name
+from handclasp.iana import cipher_suite_name
 
 _SHORT_TAG = 8
 """The bytes of a tag of CCM_8 (RFC 6655 section 3)."""

@@ -1,6 +1,6 @@
 """Authentication: this side's credentials, the authorities it trusts, and the verdict on a peer.
 
-It may import `crypto`, `errors`, `faults`, `wire.iana` and `wire.reader`. cryptography.x509 costs
+It may import `crypto`, `errors`, `faults`, `iana` and `wire.reader`. cryptography.x509 costs
 more to import than all of the rest, so it is imported only when the first chain is verified. Start
 with `verify` and `decision`, which make the trust decision; `explanation` gives the reasons.
 """

@@ -16,7 +16,8 @@ is unusual and no worse for it:
 - A leaf that is an anchor itself, as somebody chose to trust this one certificate, may be an
   authority's, and may lack authorityKeyIdentifier.
 - Under the profile "private", other authorities may lack keyUsage and the critical mark on
-  basicConstraints, their key identifiers may be of any form, and a leaf may lack its issuer's.
+  basicConstraints, their key identifiers may be of any form, and a leaf may lack its issuer's. Its
+  extended key usage and its names may be critical, as RFC 5280 allows (4.2.1.12, 4.2.1.6).
 
 A client needs no subjectAltName in either: many are known by their subject.
 """
@@ -129,7 +130,12 @@ def _path_among(
     authority = _relaxed_authority(trust.anchors, policy.profile)
     end_entity = _relaxed_leaf(trust.anchors, policy.profile, has_name=bool(name))
     if name == ANY_NAME:
-        authority, end_entity = _of_servers(authority), _of_servers(end_entity)
+        authority = _of_servers(authority)
+    if name == ANY_NAME and policy.profile == "web":
+        end_entity = _of_servers(end_entity)
+    elif policy.profile == "private":
+        allows = _allows_clients if name is None else _allows_servers
+        end_entity = end_entity.may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, allows)
     relaxed = builder.extension_policies(ca_policy=authority, ee_policy=end_entity)
     return _verified(relaxed, leaf, intermediates, name)
 
@@ -387,7 +393,12 @@ def _of_servers(policy: ExtensionPolicy) -> ExtensionPolicy:
 
     The rule is its own for servers, in which anyExtendedKeyUsage counts for authorities alone.
     """
-    return policy.may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _allows_servers)
+    return policy.may_be_present(x509.ExtendedKeyUsage, Criticality.NON_CRITICAL, _allows_servers)
+
+
+def _allows_clients(_: Policy, __: x509.Certificate, usage: x509.ExtendedKeyUsage | None) -> None:
+    if usage is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in usage:
+        raise ValueError("required EKU not found: it is not for TLS clients")
 
 
 def _allows_servers(
@@ -397,7 +408,7 @@ def _allows_servers(
         return
     anything = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
     if not (anything and _is_authority(certificate)):
-        raise ValueError("the extended key usage does not allow TLS servers")
+        raise ValueError("required EKU not found: it is not for TLS servers")
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
@@ -460,4 +471,16 @@ def _relaxed_leaf(
         .may_be_present(x509.BasicConstraints, Criticality.AGNOSTIC, basic_constraints)
         .may_be_present(x509.AuthorityKeyIdentifier, Criticality.NON_CRITICAL, issuer_key)
     )
-    return leaf if has_name else _named_by_subject(leaf)
+    if not has_name:
+        return _named_by_subject(leaf)
+    if profile == "web":
+        return leaf
+    # That one of the names is the server's is checked in any case, by the verifier itself.
+    return leaf.require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, _names_are_seen)
+
+
+def _names_are_seen(_: Policy, certificate: x509.Certificate, __: object) -> None:
+    """Refuse names that a verifier may skip, if there is no subject (RFC 5280 4.2.1.6)."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    if not certificate.subject.rdns and not names.critical:
+        raise ValueError("subjectAltName is not critical, although there is no subject")

@@ -1,8 +1,5 @@
 """handclasp under programs that use `ssl`: contexts that are `ssl.SSLContext`.
 
-    context = handclasp.compat.create_default_context()
-    http.client.HTTPSConnection("example.com", context=context)
-
 Start in `link`, which says how this room sits under `ssl`. `context` has the settings, `errors` the
 exceptions, and `activation` the ways to give all this to programs that make their contexts
 themselves.
@@ -11,13 +8,9 @@ themselves.
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
 
 from handclasp.compat.activation import default_context, extract, inject, injected, is_injected
 from handclasp.compat.context import SSLContext
-
-if TYPE_CHECKING:
-    from ssl import Purpose
 
 __all__ = [
     "SSLContext",
@@ -30,11 +23,18 @@ __all__ = [
 
 
 def create_default_context(
-    purpose: Purpose = ssl.Purpose.SERVER_AUTH,
+    purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH,
     *,
     cafile: str | None = None,
     capath: str | None = None,
     cadata: str | bytes | None = None,
 ) -> SSLContext:
-    """Return a context with the settings of this interpreter's `ssl.create_default_context`."""
+    """Return a context with the settings of this interpreter's `ssl.create_default_context`.
+
+    >>> import ssl
+    >>> from handclasp.compat import create_default_context
+    >>> context = create_default_context()  # for http.client, requests, asyncio...
+    >>> isinstance(context, ssl.SSLContext) and context.check_hostname
+    True
+    """
     return default_context(purpose=purpose, cafile=cafile, capath=capath, cadata=cadata)

@@ -5,6 +5,15 @@
 contexts of handclasp from then on. The name `ssl.SSLContext` is never bound to another class:
 `ssl.py` itself calls `super(SSLContext, SSLContext)`, which would then recurse. Contexts that were
 made before `inject` keep OpenSSL.
+
+    >>> import ssl
+    >>> from handclasp.compat import extract, inject, injected, is_injected
+    >>> inject()  # From now on, every new ssl.SSLContext is one of handclasp.
+    >>> is_injected()
+    True
+    >>> extract()
+    >>> with injected():
+    ...     context = ssl.create_default_context()
 """
 
 from __future__ import annotations

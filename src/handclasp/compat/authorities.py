@@ -237,10 +237,15 @@ class Verifier:
         staple, now = question.ocsp_response, self._clock()
         if not question.peer_is_server:
             return verify_client_chain(chain, trust, now, policy=self._policy, ocsp_response=staple)
+        name = question.server_name if self._check_hostname else None
+        if name is None and self._check_hostname:
+            # `ssl` itself would accept any server over memory BIOs.
+            detail = "check_hostname needs a server_hostname to compare, and none was given"
+            raise CertificateError(Fault.CERTIFICATE_NAME_MISMATCH, detail)
         return verify_server_chain(
             chain,
             trust,
-            question.server_name if self._check_hostname else None,
+            name,
             now,
             policy=self._policy,
             ocsp_response=staple,

@@ -17,7 +17,7 @@ import ssl
 import sys
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from handclasp.compat.ciphers import of_version, suites_of
 from handclasp.compat.credentials import Password, PasswordOnce, Path, load_credentials
@@ -26,12 +26,11 @@ from handclasp.compat.link import Link
 from handclasp.compat.native import Native
 from handclasp.compat.settings import DEFAULTS, Settings, check_flags, group_of
 from handclasp.compat.transport import BioTransport, SocketTransport
+from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from handclasp.config import ClientConfig, ServerConfig
-    from handclasp.sessions.store import SessionCache
-    from handclasp.trace.hooks import Trace
+from handclasp.info import ConnectionInfo
+from handclasp.sessions.store import SessionCache
+from handclasp.trace.hooks import Trace
 
 _KEY = "_handclasp_settings"
 
@@ -54,6 +53,12 @@ def settings_of(context: object) -> Settings | None:
 
 class SSLContext(ssl.SSLContext):
     """The settings of connections, as `ssl.SSLContext`; the connections are handclasp's.
+
+    >>> import ssl
+    >>> from handclasp.compat import SSLContext
+    >>> context = SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    >>> isinstance(context, ssl.SSLContext) and context.check_hostname
+    True
 
     Attributes:
         resume: a `SessionStore`, with which client connections resume by themselves. None, as with
@@ -190,7 +195,11 @@ class SSLContext(ssl.SSLContext):
             Native.set_ciphers(self, cipherlist)
             return
         before = ":".join([each["name"] for each in Native.get_ciphers(self)])
-        Native.set_ciphers(self, cipherlist)
+        try:
+            Native.set_ciphers(self, cipherlist)
+        except ssl.SSLError:
+            Native.set_ciphers(self, before)  # OpenSSL has dropped them.
+            raise
         chosen = Native.get_ciphers(self)
         asks_for_tls12 = any(each["name"][:4] != "TLS_" for each in chosen)
         if asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2"):
@@ -302,12 +311,17 @@ class SSLContext(ssl.SSLContext):
             return settings.server_config(self)
         return settings.client_config(self)
 
-    def count(self, name: str, resumed: bool) -> None:
-        """Count a complete handshake."""
-        counts = _own(self).counts
-        counts[name] += 1
-        counts[f"{name}_good"] += 1
-        counts["hits"] += resumed
+    def note_handshake(self, name: str, info: ConnectionInfo) -> None:
+        """Count a complete handshake of this role, and show the authority that it relied on.
+
+        `get_ca_certs` has those of a directory once they were needed, as with OpenSSL.
+        """
+        settings = _own(self)
+        settings.counts[name] += 1
+        settings.counts[f"{name}_good"] += 1
+        settings.counts["hits"] += info.resumed
+        if settings.loaded.directories and info.verified_chain_der:
+            Native.load_verify_locations(self, cadata=info.verified_chain_der[-1])
 
     def ask_about_name(self, owner: object, server_name: str | None) -> int | None:
         """Ask `sni_callback` what to do about a name; return the number of an alert, if any."""
@@ -326,6 +340,26 @@ class SSLContext(ssl.SSLContext):
             problem = TypeError(f"{kind!r} object cannot be interpreted as an integer")
             _report(problem, callback)
             return int(ssl.ALERT_DESCRIPTION_INTERNAL_ERROR)
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    """Return a method that refuses a setting of the C part that has no equal here."""
+    original: Any = getattr(Native, name)
+
+    def refuse(self: SSLContext, *arguments: Any, **named: Any) -> Any:
+        if settings_of(self) is None or arguments[:1] == (None,):
+            return original(self, *arguments, **named)
+        problem = f"{name} cannot be honoured by a context of handclasp. Leave it out."
+        raise configuration_failed(ConfigurationError(problem))
+
+    refuse.__name__, refuse.__doc__ = name, "Refuse this setting, which has no equal here."
+    return refuse
+
+
+# Pre-shared keys as of Python 3.13, and whatever later versions add: it would be ignored otherwise.
+for _name in dir(Native):
+    if _name.startswith("set_") and _name not in vars(SSLContext):
+        setattr(SSLContext, _name, _refusing(_name))
 
 
 def _own(context: object) -> Settings:

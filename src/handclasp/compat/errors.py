@@ -11,6 +11,7 @@ import errno
 import ssl
 from typing import Any, NamedTuple
 
+from handclasp.advice import at_fault, worded
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -19,7 +20,7 @@ from handclasp.errors import (
     TruncationError,
 )
 from handclasp.faults import Fault
-from handclasp.wire.iana import AlertDescription as Alert
+from handclasp.iana import AlertDescription as Alert
 
 
 class _Reason(NamedTuple):
@@ -152,6 +153,13 @@ def translated(
         server_name: the name that the certificate was compared with, for the message.
         server_side: whether it is a server's.
     """
+    made = _translated(error, server_name, server_side=server_side)
+    made.__dict__["fix"] = worded(error.fix, "ssl")
+    made.__dict__["__notes__"] = _notes(error, "server" if server_side else "client")
+    return made
+
+
+def _translated(error: TLSError, server_name: str | None, *, server_side: bool) -> ssl.SSLError:
     number, base = int(ssl.SSL_ERROR_SSL), ssl.SSLError
     if isinstance(error, CertificateError):
         return _verification_failed(error, server_name)
@@ -258,7 +266,6 @@ def _combined(error: TLSError, base: type[ssl.SSLError], number: int, text: str)
     made: ssl.SSLError = kind.__new__(kind, number, text)
     OSError.__init__(made, number, text)
     made.__dict__.update(error.__dict__)
-    made.__dict__["__notes__"] = _notes(error)
     made.__cause__ = error.__cause__
     made.__suppress_context__ = True
     return made
@@ -305,17 +312,10 @@ def _rebuilt(
     return made
 
 
-def _notes(error: TLSError) -> list[str]:
+def _notes(error: TLSError, role: str) -> list[str]:
     told = str(error) if isinstance(error, PeerAlertError) else error.message
-    blame = f"At fault: {error.blame.value}" if error.blame else ""
-    if blame and error.condition:
-        blame = f"{blame}, {error.condition}"
-    lines = [
-        f"handclasp: {told}",
-        *([error.fix] if error.fix else []),
-        f"{blame}." if blame else "",
-    ]
-    return [line for line in lines if line]
+    blame = f"At fault: {at_fault(error.blame, error.condition, role)}." if error.blame else ""
+    return list(filter(None, (f"handclasp: {told}", worded(error.fix, "ssl"), blame)))
 
 
 def _of_alert(number: int, name: str) -> _Reason:

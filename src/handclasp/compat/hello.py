@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from handclasp.errors import ProtocolError
+from handclasp.iana import ContentType, ExtensionType, HandshakeType
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import read_as
-from handclasp.wire.iana import ContentType, ExtensionType, HandshakeType
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.records import HEADER_SIZE
 

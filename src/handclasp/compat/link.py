@@ -36,8 +36,8 @@ from handclasp.crypto.suites import Buffer
 from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 from handclasp.events import DataReceived, Event, PeerClosed
 from handclasp.faults import Fault
+from handclasp.iana import AlertLevel, ContentType
 from handclasp.server import ServerConnection
-from handclasp.wire.iana import AlertLevel, ContentType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 2**18
 """Bytes of application data to seal before they are sent, where the transport takes everything."""
 
+_NOTHING = memoryview(b"")
 _FATAL_ALERT = bytes([ContentType.ALERT, 3, 3, 0, 2, AlertLevel.FATAL])
 
 
@@ -74,7 +75,7 @@ class Link(Facts):
         self._hello = bytearray()
         self._reading, self._writing, self._state = RLock(), RLock(), RLock()
         self._received, self._at = b"", 0
-        self._out = memoryview(b"")
+        self._out = _NOTHING
         self._sealed = 0
         self._peer_closed = False
         self._config: ClientConfig | ServerConfig = self._config_of(context)
@@ -145,7 +146,7 @@ class Link(Facts):
         connection = self._connection
         info = connection.info if connection is not None else None
         if info is not None:
-            self._context.count("accept" if self.server_side else "connect", info.resumed)
+            self._context.note_handshake("accept" if self.server_side else "connect", info)
 
     # What comes in
 
@@ -160,9 +161,12 @@ class Link(Facts):
         except TLSError as error:
             raise self._failed(connection, error) from None
         for event in events:
-            if isinstance(event, DataReceived):
-                rest = self._received[self._at :]
-                self._received, self._at = rest + event.data if rest else event.data, 0
+            if type(event) is DataReceived:
+                rest = self._received
+                if rest:
+                    self._received, self._at = rest[self._at :] + event.data, 0
+                else:
+                    self._received = event.data
             elif isinstance(event, PeerClosed):
                 self._peer_closed = True
 
@@ -239,9 +243,10 @@ class Link(Facts):
         if connection is None or connection.info is None:
             with self._reading:
                 connection = self._handshake(self._transport.deadline(), "write")
-        with memoryview(data) as view, view.cast("B") as content, self._writing:
+        content = data if type(data) is bytes else memoryview(data).cast("B")
+        with self._writing:
             try:
-                written = self._write(connection, data if type(data) is bytes else content)
+                written = self._write(connection, content)
             except TimeoutError as error:
                 raise TimeoutError("The write operation timed out") from error
         if connection.wants_to_send:
@@ -250,6 +255,21 @@ class Link(Facts):
 
     def _write(self, connection: ClientConnection | ServerConnection, data: Any) -> int:
         deadline = self._transport.deadline()
+        size = len(data)
+        if 0 < size <= _AT_ONCE and deadline.blocks and not self._out and not self._sealed:
+            # The usual case in few steps: all of it is sealed, and leaves with one call.
+            self._seal(connection, data)
+            self._sealed = size
+            sent = self._transport.send(self._out, deadline)
+            if sent == len(self._out):
+                self._out, self._sealed = _NOTHING, 0
+                return size
+            self._out = self._out[sent:]
+        return self._write_pieces(connection, data, deadline)
+
+    def _write_pieces(
+        self, connection: ClientConnection | ServerConnection, data: Any, deadline: Deadline
+    ) -> int:
         if self._sealed > len(data):
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, "bad length", "BAD_LENGTH")
         self._send_out(deadline)
@@ -259,15 +279,7 @@ class Link(Facts):
         most = _AT_ONCE if deadline.blocks else PIECE
         while written < len(data):
             piece = data if not written and len(data) <= most else data[written : written + most]
-            try:
-                with self._state:
-                    connection.send_data(piece)
-                    self._out = memoryview(connection.data_to_send())
-            except TLSError as error:
-                raise self._failed(connection, error) from None
-            except ConfigurationError as error:
-                text, reason = "protocol is shutdown", "PROTOCOL_IS_SHUTDOWN"
-                raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason) from error
+            self._seal(connection, piece)
             self._sealed = written + len(piece)
             self._send_out(deadline)
             written, self._sealed = self._sealed, 0
@@ -275,10 +287,23 @@ class Link(Facts):
                 break
         return written
 
+    def _seal(self, connection: ClientConnection | ServerConnection, data: Any) -> None:
+        """Let the engine seal data, and take the records. Raises `SSLError`."""
+        try:
+            with self._state:
+                connection.send_data(data)
+                self._out = memoryview(connection.data_to_send())
+        except TLSError as error:
+            raise self._failed(connection, error) from None
+        except ConfigurationError as error:
+            text, reason = "protocol is shutdown", "PROTOCOL_IS_SHUTDOWN"
+            raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason) from error
+
     def _send_out(self, deadline: Deadline) -> None:
         """Send what was taken from the engine. `_writing` is held, or there is no engine yet."""
-        while self._out:
-            self._out = self._out[self._transport.send(self._out, deadline) :]
+        while out := self._out:
+            sent = self._transport.send(out, deadline)
+            self._out = _NOTHING if sent == len(out) else out[sent:]
 
     def _flush(self, connection: ClientConnection | ServerConnection, deadline: Deadline) -> None:
         """Send all that the engine has queued, unless somebody is writing, who then does it."""
@@ -343,6 +368,9 @@ class Link(Facts):
             text = "application data after close notify"
             reason = "APPLICATION_DATA_AFTER_CLOSE_NOTIFY"
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     # Settings of one connection
 

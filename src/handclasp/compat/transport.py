@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import weakref
+from contextlib import suppress
 from time import monotonic
 from typing import Protocol
 
@@ -17,7 +18,6 @@ from handclasp.compat.errors import plain, want_read, want_write
 from handclasp.wire.records import HEADER_SIZE
 
 _receive = socket.socket.recv
-_receive_into = socket.socket.recv_into
 _send = socket.socket.send
 _LONGEST = 2**14 + 2048
 _MILLISECONDS = 1000
@@ -34,14 +34,16 @@ class Deadline:
 
     Attributes:
         blocks: whether the call waits at all.
+        is_bounded: whether it waits for some time and not longer.
     """
 
-    __slots__ = ("_end", "_timeout", "blocks")
+    __slots__ = ("_end", "_timeout", "blocks", "is_bounded")
 
     def __init__(self, timeout: float | None) -> None:
         self._timeout = timeout
         self._end = None if not timeout else monotonic() + timeout
         self.blocks = timeout is None or timeout > 0
+        self.is_bounded = self._end is not None
 
     def wait(self, sock: socket.socket, event: int) -> None:
         """Wait for what is left of the timeout, unless it has hardly begun.
@@ -60,6 +62,10 @@ class Deadline:
             raise TimeoutError("timed out")
 
 
+_NO_DEADLINE = Deadline(None)
+_AT_ONCE = Deadline(0.0)
+
+
 class Transport(Protocol):
     """A stream of bytes that a link reads from and writes to."""
 
@@ -73,7 +79,7 @@ class Transport(Protocol):
         """Return up to `size` bytes, or b"" at the end. Raises `SSLWantReadError`, `OSError`."""
         ...
 
-    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
+    def receive_record(self, deadline: Deadline) -> bytes:
         """Return one record, or whatever there is, or b"" at the end. Raises as `receive`."""
         ...
 
@@ -102,8 +108,7 @@ class SocketTransport:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = weakref.ref(sock)
-        self._record = memoryview(bytearray(HEADER_SIZE))
-        self._filled = 0
+        self._part = b""
 
     def _here(self) -> socket.socket:
         sock = self._sock()
@@ -117,7 +122,10 @@ class SocketTransport:
         return sock
 
     def deadline(self) -> Deadline:
-        return Deadline(self._here().gettimeout())
+        timeout = self._here().gettimeout()
+        if timeout:
+            return Deadline(timeout)
+        return _NO_DEADLINE if timeout is None else _AT_ONCE
 
     def receive(self, size: int, deadline: Deadline) -> bytes:
         sock = self._here()
@@ -127,33 +135,37 @@ class SocketTransport:
         except BlockingIOError:
             raise want_read() from None
 
-    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
-        sock = self._here()
-        while self._filled < len(self._record):
-            deadline.wait(sock, select.POLLIN)
+    def receive_record(self, deadline: Deadline) -> bytes:
+        sock, part = self._sock(), self._part
+        if sock is None:
+            sock = self._here()
+        while True:
+            lacking = HEADER_SIZE - len(part)
+            if lacking <= 0:
+                size = int.from_bytes(part[3:HEADER_SIZE])
+                lacking += size
+                if lacking <= 0 or size > _LONGEST:  # A longer one is refused by its header.
+                    self._part = b""
+                    return part
             try:
-                count = _receive_into(sock, self._record[self._filled :])
+                if deadline.is_bounded:
+                    deadline.wait(sock, select.POLLIN)
+                data = _receive(sock, lacking)
             except BlockingIOError:
+                self._part = part
                 raise want_read() from None
-            if not count:
-                return self._take_record()
-            self._filled += count
-            if self._filled == HEADER_SIZE == len(self._record):
-                header = bytes(self._record)
-                size = int.from_bytes(header[3:])
-                if size <= _LONGEST:  # Any other one is refused by its header.
-                    self._record = memoryview(bytearray(HEADER_SIZE + size))
-                    self._record[:HEADER_SIZE] = header
-        return self._take_record()
-
-    def _take_record(self) -> memoryview:
-        record, self._record = self._record, memoryview(bytearray(HEADER_SIZE))
-        record, self._filled = record[: self._filled], 0
-        return record
+            except BaseException:
+                self._part = part
+                raise
+            if not data:
+                self._part = b""
+                return part
+            part = part + data if part else data
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
         sock = self._here()
-        deadline.wait(sock, select.POLLOUT)
+        if deadline.is_bounded:
+            deadline.wait(sock, select.POLLOUT)
         try:
             return _send(sock, data)
         except BlockingIOError:
@@ -166,37 +178,70 @@ class SocketTransport:
         return self._here()
 
 
-_NO_DEADLINE = Deadline(None)
-
-
 class BioTransport:
-    """A pair of `ssl.MemoryBIO`: what has not come yet is asked for by SSLWantReadError."""
+    """A pair of `ssl.MemoryBIO`: what has not come yet is asked for by SSLWantReadError.
+
+    The last of several records stays in the BIO until the next call. Some programs (uvloop) read
+    only as long as something is pending, in the BIO or in the connection: if a close_notify were
+    taken with the data before it, they would never ask again, and not see the end.
+    """
 
     is_socket = False
 
     def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         self._incoming = incoming
         self._outgoing = outgoing
+        self._part = b""
 
     def deadline(self) -> Deadline:
         return _NO_DEADLINE
 
     def receive(self, size: int, deadline: Deadline) -> bytes:
-        data = self._incoming.read()
+        if self._part:
+            data, self._part = self._part[:size], self._part[size:]
+            return data
+        data = self._incoming.read(size)
         if not data and not self._incoming.eof:
             raise want_read()
         return data
 
-    def receive_record(self, deadline: Deadline) -> bytes | memoryview:
-        return self.receive(0, deadline)
+    def receive_record(self, deadline: Deadline) -> bytes:
+        data = self._part + self._incoming.read() if self._part else self._incoming.read()
+        last, end = _last_record(data)
+        if not end:
+            is_refused = len(data) >= HEADER_SIZE and int.from_bytes(data[3:HEADER_SIZE]) > _LONGEST
+            if self._incoming.eof or is_refused:
+                self._part = b""
+                return data
+            self._part = data
+            raise want_read()
+        taken = last or end
+        self._part = data[taken:]
+        if last:
+            with suppress(ssl.SSLError):  # After write_eof, a BIO takes nothing back.
+                self._incoming.write(self._part)
+                self._part = b""
+        return data[:taken] if taken < len(data) else data
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
         return self._outgoing.write(data)
 
     def give_back(self, data: bytes) -> bool:
+        data, self._part = data + self._part, b""
         if data:
-            self._incoming.write(data)
+            self._incoming.write(data + self._incoming.read())
         return True
 
     def unwrapped(self) -> socket.socket | None:
         return None
+
+
+def _last_record(data: bytes) -> tuple[int, int]:
+    """Return where the last complete record begins and ends; zeros if there is none."""
+    begin = end = 0
+    while len(data) - end >= HEADER_SIZE:
+        after = end + HEADER_SIZE + int.from_bytes(data[end + 3 : end + HEADER_SIZE])
+        if after > len(data):
+            break
+        begin, end = end, after
+    return begin, end

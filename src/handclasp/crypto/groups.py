@@ -17,8 +17,8 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric import ec, mlkem, x448, x25519
 
 from handclasp.crypto.secret import Secret
+from handclasp.iana import GroupCode, group_name
 from handclasp.values import value
-from handclasp.wire.iana import GroupCode, group_name
 
 Entropy = Callable[[int], bytes]
 

@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 from handclasp.errors import ConfigurationError
+from handclasp.iana import SignatureSchemeCode as Code
 from handclasp.values import value
-from handclasp.wire.iana import SignatureSchemeCode as Code
 
 
 @value(frozen=True, slots=True)

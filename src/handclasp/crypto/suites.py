@@ -12,8 +12,8 @@ from typing import Protocol, TypeAlias
 
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
+from handclasp.iana import CipherSuiteCode
 from handclasp.values import value
-from handclasp.wire.iana import CipherSuiteCode
 
 IV_SIZE = 12
 """The bytes of the nonce of every suite here (RFC 8446 section 5.3)."""

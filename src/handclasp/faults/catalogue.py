@@ -44,7 +44,7 @@ from handclasp.faults.entry import (
     Verdict,
     advice,
 )
-from handclasp.wire.iana import AlertDescription as Alert
+from handclasp.iana import AlertDescription as Alert
 
 _REPORT = (
     "The peer's TLS implementation is at fault: update it, or report the problem to its developers."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from handclasp.wire.iana import AlertDescription as Alert
+from handclasp.iana import AlertDescription as Alert
 
 Role = Literal["client", "server"]
 

@@ -14,8 +14,8 @@ from handclasp.config import ClientAuth, ClientConfig, ServerConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Blame, Fault, Verdict, advice
 from handclasp.handshake.disagreement import no_overlap
+from handclasp.iana import CERTIFICATE_TYPES, ExtensionType, certificate_type_name
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import CERTIFICATE_TYPES, ExtensionType, certificate_type_name
 
 SERVER_TYPE = ExtensionType.SERVER_CERTIFICATE_TYPE
 CLIENT_TYPE = ExtensionType.CLIENT_CERTIFICATE_TYPE

@@ -16,8 +16,8 @@ from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls13 import client as client13
 from handclasp.handshake.tls13.early_data import refuses_early_data, start_early_data
 from handclasp.handshake.trace_notes import note_sessions, note_version
+from handclasp.iana import TLS12, TLS13, VERSIONS_BY_NAME, ExtensionType, version_name
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import TLS12, TLS13, VERSIONS_BY_NAME, ExtensionType, version_name
 from handclasp.wire.messages import ServerHello, write_client_hello
 
 _SELECTED_TLS13 = ext.write_selected_version(TLS13)

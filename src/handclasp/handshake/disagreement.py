@@ -23,7 +23,7 @@ from handclasp.crypto.suites import CIPHER_SUITES as KNOWN_SUITES
 from handclasp.crypto.suites import CIPHER_SUITES12 as KNOWN_SUITES12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Blame, Fault, Verdict, advice
-from handclasp.wire.iana import listed, meant
+from handclasp.iana import listed, meant
 
 _MOST_SHOWN = 24
 _MOST_ADVISED = 3

@@ -24,10 +24,10 @@ from handclasp.handshake.context import CHANGE_CIPHER_SPEC, HandshakeContext
 from handclasp.handshake.port import Port
 from handclasp.handshake.questions import Question
 from handclasp.handshake.result import HandshakeResult
+from handclasp.iana import handshake_type_name
 from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
 from handclasp.wire.framing import check_message_size
-from handclasp.wire.iana import handshake_type_name
 from handclasp.wire.messages import HEADER_SIZE
 
 Handshake: TypeAlias = "Coroutine[Any, Any, HandshakeResult | Handshake]"

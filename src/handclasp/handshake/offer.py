@@ -18,16 +18,16 @@ from handclasp.handshake.certificate_types import offering_extensions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.tls13.certificate import asking_extensions
 from handclasp.handshake.tls13.psk import Psk, psk_of_external, psk_of_session, with_psks
-from handclasp.sessions.session import Session, milliseconds
-from handclasp.values import value
-from handclasp.wire import extensions as ext
-from handclasp.wire.iana import (
+from handclasp.iana import (
     FALLBACK_SCSV,
     GREASE_VALUES,
     TLS12,
     VERSIONS_BY_NAME,
     ExtensionType,
 )
+from handclasp.sessions.session import Session, milliseconds
+from handclasp.values import value
+from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.records import MAX_PLAINTEXT
 from handclasp.wire.writer import uint16s

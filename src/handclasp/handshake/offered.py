@@ -15,14 +15,14 @@ from functools import partial
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import SharedConfig
-from handclasp.wire import extensions as ext
-from handclasp.wire.iana import (
+from handclasp.iana import (
     ExtensionType,
     cipher_suite_names,
     group_names,
     signature_scheme_names,
     version_names,
 )
+from handclasp.wire import extensions as ext
 from handclasp.wire.reader import Uint16s
 from handclasp.wire.structs import Extensions
 

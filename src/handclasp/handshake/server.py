@@ -15,8 +15,7 @@ from handclasp.handshake.offered import offered_versions
 from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls12 import server as server12
 from handclasp.handshake.tls13 import server as server13
-from handclasp.wire.extension_table import FORMS, Form, MessageContext
-from handclasp.wire.iana import (
+from handclasp.iana import (
     FALLBACK_SCSV,
     TLS12,
     TLS13,
@@ -24,6 +23,7 @@ from handclasp.wire.iana import (
     ExtensionType,
     version_name,
 )
+from handclasp.wire.extension_table import FORMS, Form, MessageContext
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.rules import check_extensions
 

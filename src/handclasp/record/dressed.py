@@ -12,11 +12,11 @@ from typing import Final, Protocol
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import ContentType
 from handclasp.keys.epoch import Epoch
 from handclasp.record.plaintext import PLAINTEXT
 from handclasp.record.protection13 import Protection13, split_inner_plaintext
 from handclasp.trace.hooks import Trace
-from handclasp.wire.iana import ContentType
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)

@@ -10,8 +10,8 @@ import struct
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import ContentType
 from handclasp.trace.hooks import Trace
-from handclasp.wire.iana import ContentType
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, MAX_PLAINTEXT, what_else_it_is
 
 _HANDSHAKE = int(ContentType.HANDSHAKE)

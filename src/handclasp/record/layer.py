@@ -18,6 +18,7 @@ from collections.abc import Callable
 from handclasp.crypto.suites import Buffer, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import ContentType
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.keys.traffic import TrafficKeys
@@ -36,7 +37,6 @@ from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import MAX_INNER_PLAINTEXT, Protection13
 from handclasp.trace.hooks import Trace
 from handclasp.wire.framing import is_whole
-from handclasp.wire.iana import ContentType
 from handclasp.wire.records import MAX_PLAINTEXT, write_plaintext
 
 _HANDSHAKE = int(ContentType.HANDSHAKE)

@@ -7,7 +7,7 @@ from typing import Final
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.wire.iana import ContentType
+from handclasp.iana import ContentType
 from handclasp.wire.records import (
     HEADER_SIZE,
     MAX_PLAINTEXT,

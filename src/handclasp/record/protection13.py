@@ -15,9 +15,9 @@ from cryptography.exceptions import InvalidTag
 from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import ContentType
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.record.framing import type_name
-from handclasp.wire.iana import ContentType
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, MAX_PLAINTEXT
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)

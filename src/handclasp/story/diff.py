@@ -26,12 +26,7 @@ from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
 from handclasp.errors import ProtocolError
-from handclasp.story.facts import Facts, facts_of, sender_of
-from handclasp.story.recorded import certificates_of, message_of
-from handclasp.story.recorder import Recorder
-from handclasp.trace.events import AlertSeen, Failed, HandshakeResult, MessageSeen, TraceEvent
-from handclasp.wire import extensions, messages
-from handclasp.wire.iana import (
+from handclasp.iana import (
     ExtensionType,
     HandshakeType,
     alert_name,
@@ -43,6 +38,11 @@ from handclasp.wire.iana import (
     signature_scheme_names,
     version_names,
 )
+from handclasp.story.facts import Facts, facts_of, sender_of
+from handclasp.story.recorded import certificates_of, message_of
+from handclasp.story.recorder import Recorder
+from handclasp.trace.events import AlertSeen, Failed, HandshakeResult, MessageSeen, TraceEvent
+from handclasp.wire import extensions, messages
 from handclasp.wire.raw_keys import is_raw_public_key
 
 Weight: TypeAlias = Literal["cause", "matters", "minor"]

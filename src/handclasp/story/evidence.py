@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from handclasp.alerts import Situation, likely_causes
 from handclasp.certificates.describe import field_in_words
 from handclasp.certificates.fields import field_in
+from handclasp.iana import AlertDescription, ContentType, HandshakeType, alert_name
 from handclasp.story.facts import role_of
 from handclasp.story.fields import Field, fields_of
 from handclasp.story.recorded import chain_in
@@ -37,7 +38,6 @@ from handclasp.trace.events import (
     TraceEvent,
     TransportEnded,
 )
-from handclasp.wire.iana import AlertDescription, ContentType, HandshakeType, alert_name
 
 
 @dataclass(frozen=True, slots=True)

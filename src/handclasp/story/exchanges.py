@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from handclasp.errors import ProtocolError
+from handclasp.iana import HandshakeType
 from handclasp.story.recorded import KeyExchange
 from handclasp.trace.annotate import Noted, opener_into
-from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import HEADER_SIZE
 from handclasp.wire.messages12 import NAMED_CURVE
 from handclasp.wire.reader import Reader

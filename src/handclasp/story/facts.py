@@ -27,6 +27,14 @@ from itertools import groupby, takewhile
 from typing import Literal, TypeVar
 
 from handclasp.errors import ProtocolError
+from handclasp.iana import (
+    ContentType,
+    ExtensionType,
+    HandshakeType,
+    cipher_suite_name,
+    cipher_suite_names,
+    group_name,
+)
 from handclasp.info import ConnectionInfo
 from handclasp.story.recorded import (
     HELLOS,
@@ -54,14 +62,6 @@ from handclasp.trace.events import (
 )
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
-from handclasp.wire.iana import (
-    ContentType,
-    ExtensionType,
-    HandshakeType,
-    cipher_suite_name,
-    cipher_suite_names,
-    group_name,
-)
 from handclasp.wire.raw_keys import is_raw_public_key
 
 EarlierKey = Literal["ticket", "session id", "external key", "key"]

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from handclasp.errors import ProtocolError
+from handclasp.iana import TLS13, extension_name, handshake_type_name
+from handclasp.iana import ExtensionType as Ext
+from handclasp.iana import HandshakeType as Type
 from handclasp.story.exchanges import client_fields, server_form
 from handclasp.story.meanings import (
     extension_section,
@@ -27,9 +30,6 @@ from handclasp.trace.annotate import Noted, opener_into
 from handclasp.wire import messages12
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.extension_table import FORMS, MessageContext
-from handclasp.wire.iana import TLS13, extension_name, handshake_type_name
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import HandshakeType as Type
 from handclasp.wire.messages import HEADER_SIZE, HELLO_RETRY_REQUEST_RANDOM
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias, TypeGuard
 
+from handclasp.iana import ContentType
 from handclasp.story.facts import Facts, has_change_cipher_spec
 from handclasp.trace.events import (
     AlertSeen,
@@ -22,7 +23,6 @@ from handclasp.trace.events import (
     RecordSeen,
     TraceEvent,
 )
-from handclasp.wire.iana import ContentType
 
 _MOST_DATA = 6
 """The number of flights of application data that are drawn: the diagram is about the handshake."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from handclasp.iana import GREASE_VALUES
 from handclasp.story.words import UNREAD
 from handclasp.wire.extension_table import SECTIONS
-from handclasp.wire.iana import GREASE_VALUES
 
 
 def message_section(name: str, *, of_tls12: bool) -> str:

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from handclasp.errors import ProtocolError
+from handclasp.iana import (
+    ExtensionType,
+    HandshakeType,
+    cipher_suite_name,
+    group_name,
+    version_name,
+)
 from handclasp.trace.events import MessageSeen
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage, read_message12
@@ -14,13 +21,6 @@ from handclasp.wire.compression import (
     DecompressionError,
     available_algorithms,
     certificate_within,
-)
-from handclasp.wire.iana import (
-    ExtensionType,
-    HandshakeType,
-    cipher_suite_name,
-    group_name,
-    version_name,
 )
 from handclasp.wire.reader import Opener
 

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 
 from handclasp.errors import PeerAlertError
 from handclasp.faults import Fault
+from handclasp.iana import ContentType, alert_name
 from handclasp.info import ConnectionInfo
 from handclasp.story.evidence import is_of_certificates
 from handclasp.story.exchanges import server_form
@@ -37,7 +38,6 @@ from handclasp.trace.events import (
     TransportSeen,
     WireSeen,
 )
-from handclasp.wire.iana import ContentType, alert_name
 from handclasp.wire.messages import HEADER_SIZE as MESSAGE_HEADER_SIZE
 from handclasp.wire.records import HEADER_SIZE
 

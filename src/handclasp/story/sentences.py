@@ -5,6 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from handclasp.errors import ProtocolError
+from handclasp.iana import (
+    AlertDescription,
+    AlertLevel,
+    ExtensionType,
+    HandshakeType,
+    alert_name,
+    cipher_suite_name,
+    group_name,
+    handshake_type_name,
+    signature_scheme_name,
+    version_name,
+)
 from handclasp.story.exchanges import client_fields, server_form
 from handclasp.story.facts import Facts, sender_of
 from handclasp.story.flights import Drawn
@@ -18,18 +30,6 @@ from handclasp.story.recorded import (
 from handclasp.trace.events import AlertSeen, BytesMissing, MessageSeen, RecordSeen
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
-from handclasp.wire.iana import (
-    AlertDescription,
-    AlertLevel,
-    ExtensionType,
-    HandshakeType,
-    alert_name,
-    cipher_suite_name,
-    group_name,
-    handshake_type_name,
-    signature_scheme_name,
-    version_name,
-)
 from handclasp.wire.raw_keys import is_raw_public_key
 
 

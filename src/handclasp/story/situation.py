@@ -15,11 +15,7 @@ from dataclasses import dataclass
 from handclasp.alerts import ClientAuthStatus, OwnChain, Situation, Stage
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.errors import ProtocolError
-from handclasp.story.facts import role_of
-from handclasp.story.recorded import certificate_within_message, chain_in, message_of, version_of
-from handclasp.trace.events import AlertSeen, HandshakeResult, MessageSeen, RecordSeen, TraceEvent
-from handclasp.wire import extensions, messages
-from handclasp.wire.iana import (
+from handclasp.iana import (
     AlertDescription,
     ExtensionType,
     HandshakeType,
@@ -32,6 +28,10 @@ from handclasp.wire.iana import (
     version_name,
     version_names,
 )
+from handclasp.story.facts import role_of
+from handclasp.story.recorded import certificate_within_message, chain_in, message_of, version_of
+from handclasp.trace.events import AlertSeen, HandshakeResult, MessageSeen, RecordSeen, TraceEvent
+from handclasp.wire import extensions, messages
 
 
 def situation_of(events: Sequence[TraceEvent]) -> Situation:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from handclasp.trace.annotate import Noted
-from handclasp.wire.compression import COMPRESSION_ALGORITHMS
-from handclasp.wire.iana import (
+from handclasp.iana import (
     certificate_type_name,
     cipher_suite_name,
     extension_name,
@@ -18,6 +16,8 @@ from handclasp.wire.iana import (
     signature_scheme_name,
     version_name,
 )
+from handclasp.trace.annotate import Noted
+from handclasp.wire.compression import COMPRESSION_ALGORITHMS
 from handclasp.wire.messages import HELLO_RETRY_REQUEST_RANDOM
 from handclasp.wire.raw_keys import is_raw_public_key
 

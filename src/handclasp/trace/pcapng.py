@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from handclasp.iana import HandshakeType
 from handclasp.trace.events import MessageSeen, SecretDerived, TraceEvent
 from handclasp.trace.framing import Frame, frames_of
-from handclasp.wire.iana import HandshakeType
 
 SECRETS_BLOCK = 0x0000000A
 TLS_SECRETS = 0x544C534B

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from handclasp.errors import ConfigurationError, TLSError, check_switch
+from handclasp.iana import ContentType
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import write_private
 from handclasp.trace.events import (
@@ -36,7 +37,6 @@ from handclasp.trace.events import (
     WorkDone,
 )
 from handclasp.trace.format import event_from_json, event_to_json, read_number
-from handclasp.wire.iana import ContentType
 
 FORMAT = "handclasp-trace/1"
 """The name of the JSON form; a change that old readers would misread gets another number."""

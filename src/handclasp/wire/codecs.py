@@ -1,7 +1,7 @@
-"""Every handshake message of both versions by its class, for those who know what to expect.
+"""The codecs of all handshake messages, by class, for callers that know which message to expect.
 
-A type number alone does not say which form a message has: a Certificate of TLS 1.2 differs from
-one of TLS 1.3. The class does.
+The type number alone does not determine the form of a message: a Certificate of TLS 1.2 differs
+from one of TLS 1.3. The class does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.iana import HandshakeType, handshake_type_name
 from handclasp.wire.messages import (
     CODECS13,
     HEADER_SIZE,
@@ -42,12 +42,12 @@ _MESSAGES_OF_TLS12: dict[int, type[Any]] = {
 
 
 def read_as(kind: type[Any], raw: bytes, opener: Opener | None = None) -> Any:
-    """The value of one whole message, header included, which is of this class.
+    """Return the value of one whole message of this class, with its header.
 
     Args:
-        opener: makes the reader, where each field is to be read by one.
+        opener: makes the reader, if each field is to be read by one.
 
-    Raises `ProtocolError` (decode_error) where it does not follow its definition.
+    Raises `ProtocolError` (decode_error) if it is malformed.
     """
     struct = STRUCTS.get(kind)
     if struct is not None:
@@ -62,7 +62,7 @@ def read_as(kind: type[Any], raw: bytes, opener: Opener | None = None) -> Any:
 
 
 def read_message12(raw: bytes, opener: Opener | None = None) -> AnyMessage:
-    """The value of one whole message of TLS 1.2, whichever it is. Raises `ProtocolError`."""
+    """Return the value of any whole message of TLS 1.2; raise `ProtocolError`."""
     kind = _MESSAGES_OF_TLS12.get(raw[0])
     if kind is None:
         raise ProtocolError(Fault.UNKNOWN_HANDSHAKE_TYPE, handshake_type_name(raw[0]))
@@ -71,7 +71,7 @@ def read_message12(raw: bytes, opener: Opener | None = None) -> AnyMessage:
 
 
 def write_message(message: AnyMessage) -> bytes:
-    """The bytes of a handshake message, header included."""
+    """Return the bytes of a handshake message, with its header."""
     message_type, _, write = _CODECS[type(message)]
     body = write(message)
     return (message_type << 24 | len(body)).to_bytes(4, "big") + body

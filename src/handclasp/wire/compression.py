@@ -1,6 +1,6 @@
-"""Compressed certificates (RFC 8879): the algorithms, within bounds that the receiver sets.
+"""Compressed certificates (RFC 8879): the algorithms, within the bounds of the receiver.
 
-zlib is always there; brotli and zstd where the packages `brotli` and `zstandard` are installed.
+zlib is always available; brotli and zstd need the packages `brotli` and `zstandard`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any, cast
 
-from handclasp.wire.iana import HandshakeType
+from handclasp.iana import HandshakeType
 from handclasp.wire.messages import Certificate, CompressedCertificate, read_message
 from handclasp.wire.writer import opaque24
 
@@ -18,21 +18,21 @@ COMPRESSION_ALGORITHMS: dict[str, int] = {"brotli": 2, "zstd": 3, "zlib": 1}
 """IANA names and numbers (CertificateCompressionAlgorithm), best first."""
 
 _MAX_ZSTD_WINDOW = 2**23
-"""Bytes: what RFC 8878 section 3.1.1.1.2 wants a decoder to support at least."""
+"""In bytes: the least that a decoder should support (RFC 8878 section 3.1.1.1.2)."""
 
 
 class DecompressionError(ValueError):
-    """What was compressed does not become what was announced."""
+    """The compressed data are invalid, or not of the announced length."""
 
 
 @cache
 def available_algorithms() -> tuple[str, ...]:
-    """The algorithms that this installation has, best first."""
+    """Return the available algorithms, best first."""
     return tuple([name for name in COMPRESSION_ALGORITHMS if _is_available(name)])
 
 
 def compress(name: str, data: bytes) -> bytes:
-    """`data` as small as the algorithm makes it; slow, so keep the result."""
+    """Return `data`, compressed as far as possible; this is slow, so keep the result."""
     if name == "brotli":
         return bytes(_brotli().compress(data))
     if name == "zstd":
@@ -41,10 +41,10 @@ def compress(name: str, data: bytes) -> bytes:
 
 
 def decompress(name: str, data: bytes, length: int) -> bytes:
-    """Exactly `length` bytes out of `data`, and never more, whatever it would become.
+    """Return exactly `length` bytes out of `data`; no more are ever decompressed.
 
     Raises:
-        DecompressionError: it is damaged, becomes longer or shorter, or more follows.
+        DecompressionError: it is damaged, the result is longer or shorter, or more data follow.
     """
     if name == "brotli":
         content = _decompress_brotli(data, length)
@@ -58,11 +58,11 @@ def decompress(name: str, data: bytes, length: int) -> bytes:
 
 
 def certificate_within(message: CompressedCertificate, name: str) -> Certificate:
-    """The Certificate that was compressed; its announced length bounds the work.
+    """Return the Certificate that was compressed; its announced length bounds the work.
 
     Raises:
         DecompressionError: as `decompress` does.
-        ProtocolError: what was inside is no Certificate.
+        ProtocolError: the content is not a Certificate.
     """
     body = decompress(name, message.compressed_certificate_message, message.uncompressed_length)
     raw = HandshakeType.CERTIFICATE.to_bytes(1, "big") + opaque24(body)
@@ -81,7 +81,7 @@ def _is_available(name: str) -> bool:
 def _decompress_zlib(data: bytes, length: int) -> bytes:
     decompressor = zlib.decompressobj()
     try:
-        # One byte more than announced shows that there is more; zero would mean no bound.
+        # One byte more than announced detects longer data; zero would mean no bound.
         content = decompressor.decompress(data, length + 1)
     except zlib.error:
         raise DecompressionError("it is damaged") from None
@@ -105,7 +105,7 @@ def _decompress_brotli(data: bytes, length: int) -> bytes:
 def _decompress_zstd(data: bytes, length: int) -> bytes:
     zstandard = _zstandard()
     try:
-        # A frame may announce its size itself, and that much would be allocated.
+        # A frame may announce its size, which would be allocated.
         announced = zstandard.frame_content_size(data)
         if announced not in (length, -1):
             raise DecompressionError(f"it announces {announced} bytes instead of {length}")

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from enum import Flag, auto
 from typing import Any, NamedTuple, TypeAlias
 
+from handclasp.iana import ExtensionType as Ext
+from handclasp.iana import extension_name
 from handclasp.wire import extensions as ext
 from handclasp.wire import foreign_extensions as foreign
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import extension_name
 from handclasp.wire.reader import Opener
 
 Form: TypeAlias = Callable[..., Any]

@@ -1,8 +1,8 @@
-"""What is inside the extensions (RFC 8446 section 4.2, and where each one says).
+"""The content of extensions (RFC 8446 section 4.2, and the section of each one).
 
-A read and a write function for each form; where an extension differs between messages, the name
-says which. `read_` takes the extension_data and raises `ProtocolError` if it does not follow its
-definition. Who wants to see which bytes hold which field gives an `opener` of their own.
+Each form has a read and a write function; if it differs between messages, the name has the message.
+`read_` takes the extension_data and raises `ProtocolError` if it is malformed. An `opener` makes
+the reader, which may record the bytes of each field.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LONGEST_NAME = 255
 _OCSP = 1
 
 UNCOMPRESSED = 0
-"""The ECPointFormat that everybody must have (RFC 8422 section 5.1.2)."""
+"""The ECPointFormat that is mandatory (RFC 8422 section 5.1.2)."""
 
 
 @value(frozen=True, slots=True)
@@ -69,12 +69,14 @@ class OfferedPsks:
 
     @property
     def binders_size(self) -> int:
-        """Bytes of the vector of binders, its length included: what they do not cover."""
+        """Return the bytes of the vector of binders with its length, which the binders do not
+        cover.
+        """
         return 2 + sum(1 + len(binder) for binder in self.binders)
 
 
 def read_server_name(data: bytes, opener: Opener | None = None) -> str | None:
-    """The host_name of a ServerNameList (RFC 6066 section 3), in lower case; None without one."""
+    """Read the host_name of a ServerNameList (RFC 6066 section 3), in lower case, or None."""
     reader = (opener or Reader)(data, "server_name")
     names = reader.vector16("server_name_list", 1)
     host_name: str | None = None
@@ -92,7 +94,7 @@ def read_server_name(data: bytes, opener: Opener | None = None) -> str | None:
 
 def _host_name(name: bytes) -> str:
     if len(name) > _LONGEST_NAME:
-        # It would go into errors, traces and tickets, and no DNS name is as long (RFC 1035 2.3.4).
+        # It goes into errors, traces and tickets, and no DNS name is as long (RFC 1035 2.3.4).
         raise ProtocolError(Fault.ILLEGAL_VALUE, f"server_name has {len(name)} bytes")
     try:
         text = name.decode("ascii")
@@ -104,40 +106,40 @@ def _host_name(name: bytes) -> str:
 
 
 def write_server_name(host_name: str) -> bytes:
-    """A ServerNameList of one host_name (RFC 6066 section 3), given as an A-label."""
+    """Write a ServerNameList of one host_name (RFC 6066 section 3), given as an A-label."""
     name = host_name.encode("ascii")
     size = len(name)
     return (size + 3).to_bytes(2, "big") + b"\0" + size.to_bytes(2, "big") + name
 
 
 def read_empty(data: bytes, name: str, opener: Opener | None = None) -> None:
-    """An extension that says all by being there, such as the server's server_name."""
+    """Read an extension without content, such as the server's server_name."""
     if data or opener is not None:
         (opener or Reader)(data, name).end()
 
 
 def read_supported_groups(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
-    """NamedGroupList (RFC 8446 section 4.2.7), preferred first."""
+    """Read NamedGroupList (RFC 8446 section 4.2.7), preferred first."""
     return _read_uint16s(data, "supported_groups", "named_group_list", opener)
 
 
 def write_supported_groups(groups: Iterable[int]) -> bytes:
-    """NamedGroupList (RFC 8446 section 4.2.7)."""
+    """Write NamedGroupList (RFC 8446 section 4.2.7)."""
     return opaque16(uint16s(groups))
 
 
 def read_signature_algorithms(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
-    """SignatureSchemeList (RFC 8446 section 4.2.3), preferred first."""
+    """Read SignatureSchemeList (RFC 8446 section 4.2.3), preferred first."""
     return _read_uint16s(data, "signature_algorithms", "supported_signature_algorithms", opener)
 
 
 def write_signature_algorithms(schemes: Iterable[int]) -> bytes:
-    """SignatureSchemeList (RFC 8446 section 4.2.3)."""
+    """Write SignatureSchemeList (RFC 8446 section 4.2.3)."""
     return opaque16(uint16s(schemes))
 
 
 def read_alpn(data: bytes, opener: Opener | None = None) -> tuple[bytes, ...]:
-    """ProtocolNameList (RFC 7301 section 3.1), preferred first; names are opaque bytes."""
+    """Read ProtocolNameList (RFC 7301 section 3.1), preferred first; names are opaque bytes."""
     reader = (opener or Reader)(data, "application_layer_protocol_negotiation")
     names = reader.vector16("protocol_name_list", 2)
     protocols: list[bytes] = []
@@ -148,12 +150,12 @@ def read_alpn(data: bytes, opener: Opener | None = None) -> tuple[bytes, ...]:
 
 
 def write_alpn(protocols: Iterable[bytes]) -> bytes:
-    """ProtocolNameList (RFC 7301 section 3.1)."""
+    """Write ProtocolNameList (RFC 7301 section 3.1)."""
     return opaque16(b"".join([opaque8(protocol) for protocol in protocols]))
 
 
 def read_supported_versions(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
-    """SupportedVersions of a ClientHello (RFC 8446 section 4.2.1), preferred first."""
+    """Read SupportedVersions of a ClientHello (RFC 8446 section 4.2.1), preferred first."""
     reader = (opener or Reader)(data, "supported_versions")
     versions = reader.uint16s8("versions")
     reader.end()
@@ -161,26 +163,26 @@ def read_supported_versions(data: bytes, opener: Opener | None = None) -> tuple[
 
 
 def write_supported_versions(versions: Iterable[int]) -> bytes:
-    """SupportedVersions of a ClientHello (RFC 8446 section 4.2.1)."""
+    """Write SupportedVersions of a ClientHello (RFC 8446 section 4.2.1)."""
     return opaque8(uint16s(versions))
 
 
 def read_selected_version(data: bytes, opener: Opener | None = None) -> int:
-    """SupportedVersions of a ServerHello or HelloRetryRequest (RFC 8446 section 4.2.1)."""
+    """Read SupportedVersions of a ServerHello or HelloRetryRequest (RFC 8446 section 4.2.1)."""
     if opener is None and len(data) == 2:
         return data[0] << 8 | data[1]
     return _read_uint16(data, "supported_versions", "selected_version", opener)
 
 
 def write_selected_version(version: int) -> bytes:
-    """SupportedVersions of a ServerHello or HelloRetryRequest (RFC 8446 section 4.2.1)."""
+    """Write SupportedVersions of a ServerHello or HelloRetryRequest (RFC 8446 section 4.2.1)."""
     return version.to_bytes(2, "big")
 
 
 def read_key_share_client_hello(
     data: bytes, opener: Opener | None = None
 ) -> tuple[KeyShareEntry, ...]:
-    """KeyShareClientHello (RFC 8446 section 4.2.8); may be empty to ask for a retry."""
+    """Read KeyShareClientHello (RFC 8446 section 4.2.8); may be empty to ask for a retry."""
     if opener is None and (found := _scan_shares(data)) is not None:
         return found
     entries: tuple[KeyShareEntry, ...]
@@ -189,7 +191,7 @@ def read_key_share_client_hello(
 
 
 def _scan_shares(data: bytes) -> tuple[KeyShareEntry, ...] | None:
-    """The entries in one pass; None where they do not follow their definition."""
+    """Return the entries, read in one pass; None if they are malformed."""
     at, end = 2, len(data)
     if end < at or data[0] << 8 | data[1] != end - at:
         return None
@@ -208,39 +210,39 @@ _group_and_length = Packed(">HH").unpack_from
 
 
 def write_key_share_client_hello(entries: Sequence[KeyShareEntry]) -> bytes:
-    """KeyShareClientHello (RFC 8446 section 4.2.8)."""
+    """Write KeyShareClientHello (RFC 8446 section 4.2.8)."""
     return opaque16(b"".join(map(write_key_share_server_hello, entries)))
 
 
 def read_key_share_server_hello(data: bytes, opener: Opener | None = None) -> KeyShareEntry:
-    """KeyShareServerHello (RFC 8446 section 4.2.8)."""
+    """Read KeyShareServerHello (RFC 8446 section 4.2.8)."""
     if opener is None and len(data) > 4 and data[2] << 8 | data[3] == len(data) - 4:
         return KeyShareEntry(data[0] << 8 | data[1], data[4:])
     return KeyShareEntry(*_KEY_SHARE_ENTRY.read(data, "key_share", 0, opener))
 
 
 def write_key_share_server_hello(entry: KeyShareEntry) -> bytes:
-    """KeyShareServerHello (RFC 8446 section 4.2.8)."""
+    """Write KeyShareServerHello (RFC 8446 section 4.2.8)."""
     return key_share_entry(entry.group, entry.key_exchange)
 
 
 def key_share_entry(group: int, key_exchange: bytes) -> bytes:
-    """A KeyShareEntry of these (RFC 8446 section 4.2.8)."""
+    """Return a KeyShareEntry (RFC 8446 section 4.2.8)."""
     return (group << 16 | len(key_exchange)).to_bytes(4, "big") + key_exchange
 
 
 def read_key_share_hello_retry_request(data: bytes, opener: Opener | None = None) -> int:
-    """KeyShareHelloRetryRequest (RFC 8446 section 4.2.8): the selected group."""
+    """Read KeyShareHelloRetryRequest (RFC 8446 section 4.2.8): the selected group."""
     return _read_uint16(data, "key_share", "selected_group", opener)
 
 
 def write_key_share_hello_retry_request(group: int) -> bytes:
-    """KeyShareHelloRetryRequest (RFC 8446 section 4.2.8)."""
+    """Write KeyShareHelloRetryRequest (RFC 8446 section 4.2.8)."""
     return group.to_bytes(2, "big")
 
 
 def read_cookie(data: bytes, opener: Opener | None = None) -> bytes:
-    """Cookie (RFC 8446 section 4.2.2), at least one byte."""
+    """Read Cookie (RFC 8446 section 4.2.2), at least one byte."""
     reader = (opener or Reader)(data, "cookie")
     cookie = reader.opaque16("cookie", 1)
     reader.end()
@@ -248,12 +250,12 @@ def read_cookie(data: bytes, opener: Opener | None = None) -> bytes:
 
 
 def write_cookie(cookie: bytes) -> bytes:
-    """Cookie (RFC 8446 section 4.2.2)."""
+    """Write Cookie (RFC 8446 section 4.2.2)."""
     return opaque16(cookie)
 
 
 def read_record_size_limit(data: bytes, opener: Opener | None = None) -> int:
-    """RecordSizeLimit in bytes (RFC 8449 section 4), not below 64."""
+    """Read RecordSizeLimit in bytes (RFC 8449 section 4), not below 64."""
     limit = _read_uint16(data, "record_size_limit", "record_size_limit", opener)
     if limit < 64:
         raise ProtocolError(Fault.BAD_RECORD_SIZE_LIMIT, f"{limit} bytes")
@@ -261,12 +263,12 @@ def read_record_size_limit(data: bytes, opener: Opener | None = None) -> int:
 
 
 def write_record_size_limit(limit: int) -> bytes:
-    """RecordSizeLimit in bytes (RFC 8449 section 4)."""
+    """Write RecordSizeLimit in bytes (RFC 8449 section 4)."""
     return limit.to_bytes(2, "big")
 
 
 def read_certificate_authorities(data: bytes, opener: Opener | None = None) -> tuple[bytes, ...]:
-    """CertificateAuthoritiesExtension (RFC 8446 section 4.2.4): DER names of issuers."""
+    """Read CertificateAuthoritiesExtension (RFC 8446 section 4.2.4): DER names of issuers."""
     reader = (opener or Reader)(data, "certificate_authorities")
     names = reader.vector16("authorities", 3)
     authorities = tuple(names.opaques16("DistinguishedName", 1))
@@ -275,15 +277,15 @@ def read_certificate_authorities(data: bytes, opener: Opener | None = None) -> t
 
 
 def write_certificate_authorities(authorities: Iterable[bytes]) -> bytes:
-    """CertificateAuthoritiesExtension (RFC 8446 section 4.2.4)."""
+    """Write CertificateAuthoritiesExtension (RFC 8446 section 4.2.4)."""
     return opaque16(b"".join([opaque16(authority) for authority in authorities]))
 
 
 def read_status_request(data: bytes, opener: Opener | None = None) -> bool:
-    """Whether a CertificateStatusRequest asks for an OCSP response (RFC 6066 section 8)."""
+    """Return whether a CertificateStatusRequest asks for an OCSP response (RFC 6066 section 8)."""
     reader = (opener or Reader)(data, "status_request")
     if reader.uint8("status_type") != _OCSP:
-        return False  # Of an unknown kind, whose form is unknown too.
+        return False  # The form of unknown kinds is unknown too.
     reader.opaque16("responder_id_list")
     reader.opaque16("request_extensions")
     reader.end()
@@ -291,15 +293,15 @@ def read_status_request(data: bytes, opener: Opener | None = None) -> bool:
 
 
 def write_status_request() -> bytes:
-    """A CertificateStatusRequest for an OCSP response of any responder (RFC 6066 section 8).
+    """Write a CertificateStatusRequest for an OCSP response of any responder (RFC 6066 section 8).
 
-    This is what a ClientHello holds; in a CertificateRequest the extension is empty.
+    This is the form in a ClientHello; in a CertificateRequest the extension is empty.
     """
     return _OCSP.to_bytes(1, "big") + opaque16(b"") + opaque16(b"")
 
 
 def read_certificate_status(data: bytes, opener: Opener | None = None) -> bytes:
-    """The OCSP response in a CertificateStatus, as DER (RFC 8446 section 4.4.2.1)."""
+    """Read the OCSP response in a CertificateStatus, as DER (RFC 8446 section 4.4.2.1)."""
     reader = (opener or Reader)(data, "status_request")
     status_type = reader.uint8("status_type")
     if status_type != _OCSP:
@@ -310,16 +312,16 @@ def read_certificate_status(data: bytes, opener: Opener | None = None) -> bytes:
 
 
 def write_certificate_status(response: bytes) -> bytes:
-    """A CertificateStatus with an OCSP response (RFC 8446 section 4.4.2.1)."""
+    """Write a CertificateStatus with an OCSP response (RFC 8446 section 4.4.2.1)."""
     return _OCSP.to_bytes(1, "big") + opaque24(response)
 
 
 def read_certificate_types(
     data: bytes, name: str = "certificate_types", opener: Opener | None = None
 ) -> tuple[int, ...]:
-    """The certificate types of a ClientHello, preferred first (RFC 7250 section 3).
+    """Read the certificate types of a ClientHello, preferred first (RFC 7250 section 3).
 
-    `name` is the extension's, client_certificate_type or server_certificate_type.
+    `name` is that of the extension, client_certificate_type or server_certificate_type.
     """
     reader = (opener or Reader)(data, name)
     types = reader.opaque8("certificate_types", 1)
@@ -328,14 +330,14 @@ def read_certificate_types(
 
 
 def write_certificate_types(types: Iterable[int]) -> bytes:
-    """The certificate types of a ClientHello (RFC 7250 section 3)."""
+    """Write the certificate types of a ClientHello (RFC 7250 section 3)."""
     return opaque8(bytes(types))
 
 
 def read_selected_certificate_type(
     data: bytes, name: str = "certificate_type", opener: Opener | None = None
 ) -> int:
-    """The one certificate type of EncryptedExtensions (RFC 7250 section 3); `name` as above."""
+    """Read the certificate type of EncryptedExtensions (RFC 7250 section 3); `name` as above."""
     reader = (opener or Reader)(data, name)
     selected = reader.uint8("certificate_type")
     reader.end()
@@ -343,12 +345,12 @@ def read_selected_certificate_type(
 
 
 def write_selected_certificate_type(selected: int) -> bytes:
-    """The one certificate type of EncryptedExtensions (RFC 7250 section 3)."""
+    """Write the one certificate type of EncryptedExtensions (RFC 7250 section 3)."""
     return selected.to_bytes(1, "big")
 
 
 def read_compress_certificate(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
-    """CertificateCompressionAlgorithms, preferred first (RFC 8879 section 3)."""
+    """Read CertificateCompressionAlgorithms, preferred first (RFC 8879 section 3)."""
     reader = (opener or Reader)(data, "compress_certificate")
     algorithms = reader.uint16s8("algorithms")
     reader.end()
@@ -356,7 +358,7 @@ def read_compress_certificate(data: bytes, opener: Opener | None = None) -> tupl
 
 
 def write_compress_certificate(algorithms: Iterable[int]) -> bytes:
-    """CertificateCompressionAlgorithms (RFC 8879 section 3)."""
+    """Write CertificateCompressionAlgorithms (RFC 8879 section 3)."""
     return opaque8(uint16s(algorithms))
 
 
@@ -366,7 +368,7 @@ PSK_DHE_KE = 1
 
 
 def read_psk_key_exchange_modes(data: bytes, opener: Opener | None = None) -> bytes:
-    """PskKeyExchangeModes, one byte for each (RFC 8446 section 4.2.9)."""
+    """Read PskKeyExchangeModes, one byte for each (RFC 8446 section 4.2.9)."""
     reader = (opener or Reader)(data, "psk_key_exchange_modes")
     modes = reader.opaque8("ke_modes", 1)
     reader.end()
@@ -374,12 +376,12 @@ def read_psk_key_exchange_modes(data: bytes, opener: Opener | None = None) -> by
 
 
 def write_psk_key_exchange_modes(modes: bytes) -> bytes:
-    """PskKeyExchangeModes (RFC 8446 section 4.2.9)."""
+    """Write PskKeyExchangeModes (RFC 8446 section 4.2.9)."""
     return opaque8(modes)
 
 
 def read_offered_psks(data: bytes, opener: Opener | None = None) -> OfferedPsks:
-    """OfferedPsks of a ClientHello, as many binders as identities (RFC 8446 section 4.2.11)."""
+    """Read OfferedPsks of a ClientHello, as many binders as identities (RFC 8446 4.2.11)."""
     identities, binders = _OFFERED_PSKS.read(data, "pre_shared_key", 0, opener)
     if len(binders) != len(identities):
         raise ProtocolError(
@@ -389,7 +391,7 @@ def read_offered_psks(data: bytes, opener: Opener | None = None) -> OfferedPsks:
 
 
 def write_offered_psks(offered: OfferedPsks) -> bytes:
-    """OfferedPsks of a ClientHello (RFC 8446 section 4.2.11)."""
+    """Write OfferedPsks of a ClientHello (RFC 8446 section 4.2.11)."""
     identities: list[bytes] = []
     for each in offered.identities:
         identities.append(len(each.identity).to_bytes(2, "big") + each.identity)
@@ -403,17 +405,17 @@ def binder_entries(binders: Iterable[bytes]) -> bytes:
 
 
 def read_selected_identity(data: bytes, opener: Opener | None = None) -> int:
-    """The pre_shared_key of a ServerHello: which of the identities (RFC 8446 section 4.2.11)."""
+    """Read the pre_shared_key of a ServerHello, the index of an identity (RFC 8446 4.2.11)."""
     return _read_uint16(data, "pre_shared_key", "selected_identity", opener)
 
 
 def write_selected_identity(index: int) -> bytes:
-    """The pre_shared_key of a ServerHello (RFC 8446 section 4.2.11)."""
+    """Write the pre_shared_key of a ServerHello (RFC 8446 section 4.2.11)."""
     return index.to_bytes(2, "big")
 
 
 def read_max_early_data_size(data: bytes, opener: Opener | None = None) -> int:
-    """The early_data of a NewSessionTicket, in bytes (RFC 8446 section 4.2.10)."""
+    """Read the early_data of a NewSessionTicket, in bytes (RFC 8446 section 4.2.10)."""
     reader = (opener or Reader)(data, "early_data")
     size = reader.uint32("max_early_data_size")
     reader.end()
@@ -421,12 +423,12 @@ def read_max_early_data_size(data: bytes, opener: Opener | None = None) -> int:
 
 
 def write_max_early_data_size(size: int) -> bytes:
-    """The early_data of a NewSessionTicket (RFC 8446 section 4.2.10)."""
+    """Write the early_data of a NewSessionTicket (RFC 8446 section 4.2.10)."""
     return size.to_bytes(4, "big")
 
 
 def read_ec_point_formats(data: bytes, opener: Opener | None = None) -> bytes:
-    """ECPointFormatList, one byte for each format (RFC 8422 section 5.1.2)."""
+    """Read ECPointFormatList, one byte for each format (RFC 8422 section 5.1.2)."""
     reader = (opener or Reader)(data, "ec_point_formats")
     formats = reader.opaque8("ec_point_format_list", 1)
     reader.end()
@@ -434,12 +436,12 @@ def read_ec_point_formats(data: bytes, opener: Opener | None = None) -> bytes:
 
 
 def write_ec_point_formats(formats: bytes = bytes([UNCOMPRESSED])) -> bytes:
-    """ECPointFormatList (RFC 8422 section 5.1.2), by default with the one format that is left."""
+    """Write ECPointFormatList (RFC 8422 section 5.1.2), by default with the mandatory format."""
     return opaque8(formats)
 
 
 def read_renegotiation_info(data: bytes, opener: Opener | None = None) -> bytes:
-    """RenegotiationInfo (RFC 5746 section 3.2): empty in the first handshake of a connection."""
+    """Read RenegotiationInfo (RFC 5746 section 3.2): empty in the first handshake."""
     reader = (opener or Reader)(data, "renegotiation_info")
     renegotiated_connection = reader.opaque8("renegotiated_connection")
     reader.end()
@@ -447,7 +449,7 @@ def read_renegotiation_info(data: bytes, opener: Opener | None = None) -> bytes:
 
 
 def write_renegotiation_info(renegotiated_connection: bytes = b"") -> bytes:
-    """RenegotiationInfo (RFC 5746 section 3.2), by default of a connection's first handshake."""
+    """Write RenegotiationInfo (RFC 5746 section 3.2), by default that of a first handshake."""
     return opaque8(renegotiated_connection)
 
 
@@ -466,7 +468,7 @@ def _read_uint16(data: bytes, path: str, name: str, opener: Opener | None) -> in
 
 
 def _binder(entry: bytes) -> bytes:
-    """A PskBinderEntry is no more than its bytes."""
+    """Return a PskBinderEntry, which is its bytes."""
     return entry
 
 

@@ -1,6 +1,6 @@
 """The content of extensions that this library reads and never writes.
 
-They are read to refuse a malformed one, whatever becomes of it; see `extension_table`.
+They are read to refuse malformed ones, even if they are not used; see `extension_table`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _ECH_OUTER, _ECH_INNER = 0, 1
 
 
 def read_requested_status(data: bytes, opener: Opener | None = None) -> None:
-    """The status_request of a CertificateRequest, which is empty (RFC 8446 section 4.4.2.1).
+    """Read the status_request of a CertificateRequest, which is empty (RFC 8446 section 4.4.2.1).
 
     OpenSSL before 1.1.1d put the CertificateStatus of its own certificate there, which is read
     and ignored.
@@ -29,7 +29,7 @@ def read_requested_status(data: bytes, opener: Opener | None = None) -> None:
 
 
 def read_sct_list(data: bytes, opener: Opener | None = None) -> tuple[bytes, ...]:
-    """SignedCertificateTimestampList, each entry as it came (RFC 6962 section 3.3).
+    """Read SignedCertificateTimestampList, each entry as it came (RFC 6962 section 3.3).
 
     struct {
         SerializedSCT sct_list<1..2^16-1>;      /* opaque SerializedSCT<1..2^16-1> */
@@ -45,7 +45,7 @@ def read_sct_list(data: bytes, opener: Opener | None = None) -> tuple[bytes, ...
 
 
 def read_max_fragment_length(data: bytes, opener: Opener | None = None) -> int:
-    """MaxFragmentLength, by its number (RFC 6066 section 4): 1 to 4, or illegal_parameter."""
+    """Read MaxFragmentLength, by its number (RFC 6066 section 4): 1 to 4, or illegal_parameter."""
     reader = (opener or Reader)(data, "max_fragment_length")
     length = reader.uint8("max_fragment_length")
     reader.end()
@@ -55,7 +55,7 @@ def read_max_fragment_length(data: bytes, opener: Opener | None = None) -> int:
 
 
 def read_heartbeat(data: bytes, opener: Opener | None = None) -> int:
-    """HeartbeatMode (RFC 6520 section 2): 1 or 2, or illegal_parameter."""
+    """Read HeartbeatMode (RFC 6520 section 2): 1 or 2, or illegal_parameter."""
     reader = (opener or Reader)(data, "heartbeat")
     mode = reader.uint8("mode")
     reader.end()
@@ -65,7 +65,7 @@ def read_heartbeat(data: bytes, opener: Opener | None = None) -> int:
 
 
 def read_use_srtp(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
-    """The SRTPProtectionProfiles of UseSRTPData (RFC 5764 section 4.1.1)."""
+    """Read the SRTPProtectionProfiles of UseSRTPData (RFC 5764 section 4.1.1)."""
     reader = (opener or Reader)(data, "use_srtp")
     profiles = reader.uint16s16("SRTPProtectionProfiles")
     reader.opaque8("srtp_mki")
@@ -74,7 +74,7 @@ def read_use_srtp(data: bytes, opener: Opener | None = None) -> tuple[int, ...]:
 
 
 def read_oid_filters(data: bytes, opener: Opener | None = None) -> tuple[tuple[bytes, bytes], ...]:
-    """OIDFilterExtension of a CertificateRequest (RFC 8446 section 4.2.5)."""
+    """Read OIDFilterExtension of a CertificateRequest (RFC 8446 section 4.2.5)."""
     reader = (opener or Reader)(data, "oid_filters")
     vector = reader.vector16("filters")
     filters: list[tuple[bytes, bytes]] = []
@@ -86,7 +86,7 @@ def read_oid_filters(data: bytes, opener: Opener | None = None) -> tuple[tuple[b
 
 
 def read_ticket_request(data: bytes, opener: Opener | None = None) -> tuple[int, int]:
-    """ClientTicketRequest: how many tickets a client wants, new and resumed (RFC 9149 3)."""
+    """Read ClientTicketRequest: how many tickets a client wants, new and resumed (RFC 9149 3)."""
     reader = (opener or Reader)(data, "ticket_request")
     counts = reader.uint8("new_session_count"), reader.uint8("resumption_count")
     reader.end()
@@ -94,7 +94,7 @@ def read_ticket_request(data: bytes, opener: Opener | None = None) -> tuple[int,
 
 
 def read_encrypted_client_hello(data: bytes, opener: Opener | None = None) -> int:
-    """ECHClientHello, of which the type is given (RFC 9849 section 5): outer 0, inner 1.
+    """Read ECHClientHello, of which the type is given (RFC 9849 section 5): outer 0, inner 1.
 
     Another type is illegal_parameter (RFC 9849 section 7).
     """

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.wire.iana import HandshakeType, handshake_type_name
+from handclasp.iana import HandshakeType, handshake_type_name
 from handclasp.wire.messages import HEADER_SIZE
 
 _HELLOS = (int(HandshakeType.CLIENT_HELLO), int(HandshakeType.SERVER_HELLO))
@@ -14,7 +14,7 @@ _CERTIFICATE = int(HandshakeType.CERTIFICATE)
 
 
 class MessageLimits(Protocol):
-    """The most bytes of a message's body, by what the message is."""
+    """The largest size of a message's body, by type."""
 
     @property
     def max_hello_bytes(self) -> int: ...
@@ -25,17 +25,17 @@ class MessageLimits(Protocol):
 
 
 def message_size(stream: bytes | bytearray | memoryview, at: int = 0) -> int:
-    """Bytes of the message that starts there, as its header announces them, header and all."""
+    """Return the size of the message at an offset by its header, which is included."""
     return HEADER_SIZE + (stream[at + 1] << 16 | stream[at + 2] << 8 | stream[at + 3])
 
 
 def is_whole(stream: bytes | bytearray | memoryview) -> bool:
-    """Whether `stream` holds at least one whole message."""
+    """Return whether `stream` holds at least one whole message."""
     return len(stream) >= HEADER_SIZE and len(stream) >= message_size(stream)
 
 
 def check_message_size(limits: MessageLimits, message_type: int, size: int) -> None:
-    """Raise `ProtocolError` where a message announces more than its kind may have."""
+    """Raise `ProtocolError` if a message announces more than its type may have."""
     if message_type in _HELLOS:
         limit = limits.max_hello_bytes
     elif message_type == _CERTIFICATE:

@@ -1,9 +1,9 @@
-"""What peers send again and again is read once.
+"""The cache of lists that peers send repeatedly.
 
-The lists in a hello come out of a configuration: from the same client, and from every client of the
-same make, they have the same bytes in each connection, and so does a server's certificate. Reading
-them is a pure function, so its results can be kept: by the config of this side, within bounds in
-bytes, and only where the handshake was completed. What cannot be read raises each time.
+The lists in a hello come from a configuration: clients of the same make send the same bytes in each
+connection, and so does a server with its certificate. Reading them is a pure function, so the
+results are kept: by the config of this side, within bounds in bytes, and only after a complete
+handshake. Malformed lists raise each time.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ Value = TypeVar("Value")
 Memo = Kept[tuple[Callable[..., Any], Hashable], Any]
 
 MOST_BYTES = 2**20
-"""Of all that one config keeps."""
+"""The bytes of all entries of one config."""
 
 _LONGEST = 256
-"""Bytes: nobody has longer lists in every hello."""
+"""The bytes of the longest list that is kept: no common client sends longer ones."""
 
 _BYTES_OF_EACH = 110
-"""What a byte of a list may become: half a name."""
+"""The memory for a byte of a list: half a name."""
 
 _BYTES_BESIDES = 300
 
 
 def new_memo() -> Memo:
-    """What a config keeps, with nothing in it yet."""
+    """Return an empty cache for a config."""
     return Kept(MOST_BYTES)
 
 
 class Reading:
-    """How one connection reads: what is known is taken from there, and what is new noted.
+    """The reading of one connection: known lists come from the cache, and new ones are noted.
 
     The values must be immutable.
 
@@ -51,7 +51,7 @@ class Reading:
         self._new: list[tuple[Any, Any, int]] = []
 
     def read(self, read: Callable[[Any], Value], data: bytes) -> Value:
-        """What the pure function `read` makes of a list."""
+        """Return the result of the pure function `read` for a list."""
         known: Value | None = self.known((read, data))
         if known is not None:
             return known
@@ -64,7 +64,7 @@ class Reading:
     def read_forms(
         self, forms: Mapping[int, Callable[[bytes], Any]], extensions: Mapping[int, bytes]
     ) -> dict[int, Any]:
-        """What each extension holds that has a form, by its type."""
+        """Return the values of all extensions with a form, by type."""
         known, values = self.known, dict[int, Any]()
         for kind, data in extensions.items():
             read = forms.get(kind)
@@ -78,7 +78,7 @@ class Reading:
         self._new.append((key, value, size + _BYTES_BESIDES))
 
     def accepted(self) -> None:
-        """The handshake is complete: what was new in it may come again."""
+        """Keep the new lists, after the handshake is complete: they may come again."""
         for entry in self._new:
             self._memo.keep(*entry)
         self._new.clear()

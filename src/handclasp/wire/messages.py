@@ -1,12 +1,11 @@
 """The handshake messages of TLS 1.3 (RFC 8446 section 4).
 
 Each message is a frozen value with its struct in the docstring, and a `read_` and `write_`
-function. Reading then writing gives the same bytes, save that a hello with an empty list of
+function. Reading and writing gives the same bytes, except that a hello with an empty list of
 extensions is written without the list (RFC 5246 sections 7.4.1.2 and 7.4.1.3). `raw` holds the
-whole message as it came, header included, because the transcript hashes the peer's bytes and not
-ours.
+whole message as it was received, with its header, because the transcript hashes the peer's bytes.
 
-Extensions stay bytes here, in their order; `extensions` knows what is inside each of them.
+Extensions stay bytes here, in their order; `extensions` reads their content.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import HandshakeType, handshake_type_name
 from handclasp.values import value
-from handclasp.wire.iana import HandshakeType, handshake_type_name
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.structs import (
     Extensions,
@@ -40,7 +39,7 @@ from handclasp.wire.structs import (
 from handclasp.wire.writer import opaque24
 
 HEADER_SIZE = 4
-"""Bytes of `msg_type` and `length` in front of each handshake message."""
+"""The bytes of `msg_type` and `length` in front of each handshake message."""
 
 HELLO_RETRY_REQUEST_RANDOM = bytes.fromhex(
     "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
@@ -50,7 +49,7 @@ HELLO_RETRY_REQUEST_RANDOM = bytes.fromhex(
 
 @value(frozen=True, slots=True)
 class ClientHello:
-    """The client's first word (RFC 8446 section 4.1.2).
+    """The first message of the client (RFC 8446 section 4.1.2).
 
     struct {
         ProtocolVersion legacy_version = 0x0303;
@@ -95,13 +94,13 @@ class ServerHello:
 
     @property
     def is_hello_retry_request(self) -> bool:
-        """Whether this asks for another ClientHello (RFC 8446 section 4.1.4)."""
+        """Whether this is a HelloRetryRequest (RFC 8446 section 4.1.4)."""
         return self.random == HELLO_RETRY_REQUEST_RANDOM
 
 
 @value(frozen=True, slots=True)
 class EncryptedExtensions:
-    """What the server agrees to, under the first keys (RFC 8446 section 4.3.1).
+    """The server's answers to further extensions, encrypted (RFC 8446 section 4.3.1).
 
     struct {
         Extension extensions<0..2^16-1>;
@@ -114,7 +113,7 @@ class EncryptedExtensions:
 
 @value(frozen=True, slots=True)
 class CertificateRequest:
-    """The server asks for a client certificate (RFC 8446 section 4.3.2).
+    """The request for a client certificate (RFC 8446 section 4.3.2).
 
     struct {
         opaque certificate_request_context<0..2^8-1>;
@@ -143,7 +142,7 @@ class CertificateEntry:
 
 @value(frozen=True, slots=True)
 class Certificate:
-    """Who the sender is (RFC 8446 section 4.4.2).
+    """The sender's certificates (RFC 8446 section 4.4.2).
 
     struct {
         opaque certificate_request_context<0..2^8-1>;
@@ -175,7 +174,7 @@ class CompressedCertificate:
 
 @value(frozen=True, slots=True)
 class CertificateVerify:
-    """Proof of the private key (RFC 8446 section 4.4.3).
+    """The proof of the private key (RFC 8446 section 4.4.3).
 
     struct {
         SignatureScheme algorithm;
@@ -190,7 +189,7 @@ class CertificateVerify:
 
 @value(frozen=True, slots=True)
 class Finished:
-    """Proof of the whole handshake (RFC 8446 section 4.4.4).
+    """The proof of the whole handshake (RFC 8446 section 4.4.4).
 
     struct {
         opaque verify_data[Hash.length];
@@ -210,7 +209,7 @@ class EndOfEarlyData:
 
 @value(frozen=True, slots=True)
 class NewSessionTicket:
-    """A session to come back with (RFC 8446 section 4.6.1).
+    """A ticket, with which the session can be resumed (RFC 8446 section 4.6.1).
 
     struct {
         uint32 ticket_lifetime;
@@ -231,7 +230,7 @@ class NewSessionTicket:
 
 @value(frozen=True, slots=True)
 class KeyUpdate:
-    """The sender goes over to its next keys (RFC 8446 section 4.6.3).
+    """The sender switches to its next keys (RFC 8446 section 4.6.3).
 
     struct {
         KeyUpdateRequest request_update;   /* update_not_requested(0), update_requested(1) */
@@ -258,13 +257,13 @@ Message: TypeAlias = (
 
 
 def read_message(raw: bytes, opener: Opener | None = None) -> Message:
-    """The value of one whole handshake message, header included.
+    """Return the value of one whole handshake message, with its header.
 
     Args:
-        opener: makes the reader, where each field is to be read by one.
+        opener: makes the reader, if each field is to be read by one.
 
-    Raises `ProtocolError`: decode_error where the message does not follow its definition,
-    unexpected_message for a type that TLS 1.3 does not have.
+    Raises `ProtocolError`: decode_error for a malformed message, unexpected_message for a type that
+    TLS 1.3 does not have.
     """
     kind = _KINDS.get(raw[0])
     if kind is None:
@@ -282,7 +281,7 @@ def read_message(raw: bytes, opener: Opener | None = None) -> Message:
 
 
 def write_message(message: Message) -> bytes:
-    """The bytes of a handshake message, header included."""
+    """Return the bytes of a handshake message, with its header."""
     message_type, _, write = CODECS13[type(message)]
     body = write(message)
     return (message_type << 24 | len(body)).to_bytes(4, "big") + body
@@ -292,7 +291,7 @@ def write_message(message: Message) -> bytes:
 
 
 def write_client_hello(message: ClientHello) -> bytes:
-    """A ClientHello with extensions, header included (RFC 8446 section 4.1.2)."""
+    """Write a ClientHello with extensions, header included (RFC 8446 section 4.1.2)."""
     suites, session_id = message.cipher_suites, message.legacy_session_id
     methods = message.legacy_compression_methods
     body = b"".join(
@@ -313,7 +312,7 @@ def write_client_hello(message: ClientHello) -> bytes:
 def write_server_hello(
     random: bytes, session_id: bytes, cipher_suite: int, extensions: Extensions
 ) -> bytes:
-    """A ServerHello of TLS 1.3, header included (RFC 8446 section 4.1.3)."""
+    """Write a ServerHello of TLS 1.3, header included (RFC 8446 section 4.1.3)."""
     size = len(session_id)
     parts = b"\x03\x03", random, size.to_bytes(1, "big"), session_id
     body = b"".join((*parts, (cipher_suite << 8).to_bytes(3, "big"), write_extensions(extensions)))
@@ -327,21 +326,21 @@ def write_encrypted_extensions(extensions: Extensions) -> bytes:
 
 
 def write_certificate_verify(algorithm: int, signature: bytes) -> bytes:
-    """A CertificateVerify, header included (RFC 8446 section 4.4.3)."""
+    """Write a CertificateVerify, header included (RFC 8446 section 4.4.3)."""
     size = len(signature)
     header = HandshakeType.CERTIFICATE_VERIFY << 24 | 4 + size
     return (header << 32 | algorithm << 16 | size).to_bytes(8, "big") + signature
 
 
 def write_finished(verify_data: bytes) -> bytes:
-    """A Finished, header included (RFC 8446 section 4.4.4)."""
+    """Write a Finished, header included (RFC 8446 section 4.4.4)."""
     return (HandshakeType.FINISHED << 24 | len(verify_data)).to_bytes(4, "big") + verify_data
 
 
 def write_new_session_ticket(
     lifetime: int, age_add: int, nonce: bytes, ticket: bytes, extensions: Extensions
 ) -> bytes:
-    """A NewSessionTicket, header included (RFC 8446 section 4.6.1)."""
+    """Write a NewSessionTicket, header included (RFC 8446 section 4.6.1)."""
     end = write_extensions(extensions) if extensions else b"\0\0"
     size = 11 + len(nonce) + len(ticket) + len(end)
     head = _ticket_head(
@@ -354,7 +353,7 @@ _ticket_head = Packed(">IIIB").pack
 
 
 def message_hash(digest: bytes) -> bytes:
-    """The synthetic message that stands for the first ClientHello (RFC 8446 section 4.4.1)."""
+    """Return the synthetic message that replaces the first ClientHello (RFC 8446 section 4.4.1)."""
     return HandshakeType.MESSAGE_HASH.to_bytes(1, "big") + opaque24(digest)
 
 
@@ -417,10 +416,10 @@ STRUCTS: Mapping[type[Any], Struct] = {
     Certificate: _CERTIFICATE,
     CompressedCertificate: _COMPRESSED_CERTIFICATE,
     CertificateVerify: Struct(CertificateVerify, uint("algorithm", 2), opaque("signature", 2)),
-    # The length is that of the hash in use, which the key schedule knows and compares.
+    # The length is that of the hash; the key schedule checks it.
     Finished: Struct(Finished, rest("verify_data")),
 }
-"""What the messages hold behind their headers, but for those with a reader of their own."""
+"""The structs of messages, except those with a reader of their own."""
 
 
 def _read_key_update(reader: Reader, raw: bytes) -> KeyUpdate:
@@ -439,7 +438,7 @@ Codec: TypeAlias = tuple[HandshakeType, Callable[[Reader, bytes], Any], Callable
 
 
 def _codec(message_type: HandshakeType, kind: type[Any]) -> Codec:
-    """The codec of a message that is no more than its struct."""
+    """Return the codec of a message that consists of its struct."""
     struct = STRUCTS[kind]
 
     def read(reader: Reader, raw: bytes) -> Any:
@@ -461,7 +460,7 @@ CODECS13: dict[type[Any], Codec] = {
     Finished: _codec(HandshakeType.FINISHED, Finished),
     KeyUpdate: (HandshakeType.KEY_UPDATE, _read_key_update, _write_key_update),
 }
-"""Type, reader and writer of each message of TLS 1.3."""
+"""The type, reader and writer of each message of TLS 1.3."""
 
 MESSAGE_TYPES: dict[type[Message], HandshakeType] = {
     message: codec[0] for message, codec in CODECS13.items()

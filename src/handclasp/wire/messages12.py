@@ -1,6 +1,6 @@
 """The handshake messages of TLS 1.2 that are not those of TLS 1.3 (RFC 5246 section 7.4).
 
-ClientHello, ServerHello, CertificateVerify and Finished have the same form in both and live in
+ClientHello, ServerHello, CertificateVerify and Finished have the same form in both, and are in
 `messages`. Names that both versions use for messages of different form end in 12.
 """
 
@@ -12,14 +12,14 @@ from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import HandshakeType
 from handclasp.values import value
-from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import HEADER_SIZE, Codec
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s
 
 NAMED_CURVE = 3
-"""ECCurveType: the group is named by its number; nothing else is left (RFC 8422 section 5.4)."""
+"""ECCurveType: the number names the group; other types are obsolete (RFC 8422 section 5.4)."""
 
 RSA_SIGN = 1
 ECDSA_SIGN = 64
@@ -30,14 +30,14 @@ _OCSP = 1
 
 @value(frozen=True, slots=True)
 class HelloRequest:
-    """The server would like to renegotiate (RFC 5246 section 7.4.1.1): struct {} HelloRequest;"""
+    """The request to renegotiate (RFC 5246 section 7.4.1.1): struct {} HelloRequest;"""
 
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
 @value(frozen=True, slots=True)
 class Certificate12:
-    """Who the sender is (RFC 5246 section 7.4.2).
+    """The sender's certificates, or its raw public key (RFC 5246 section 7.4.2).
 
     struct {
         select (certificate_type) {     /* as agreed upon in the hellos: RFC 7250 section 3 */
@@ -71,7 +71,7 @@ class CertificateStatus:
 
 @value(frozen=True, slots=True)
 class ServerKeyExchange:
-    """The server's half of the secret, signed (RFC 8422 section 5.4).
+    """The server's public value of the key exchange, signed (RFC 8422 section 5.4).
 
     struct {
         struct {
@@ -92,13 +92,13 @@ class ServerKeyExchange:
 
     @property
     def params(self) -> bytes:
-        """ServerECDHParams, which is what the signature is over, with both randoms in front."""
+        """ServerECDHParams, which the signature covers, after both random values."""
         return write_ecdh_params(self.group, self.point)
 
 
 @value(frozen=True, slots=True)
 class CertificateRequest12:
-    """The server asks for a client certificate (RFC 5246 section 7.4.4).
+    """The request for a client certificate (RFC 5246 section 7.4.4).
 
     struct {
         ClientCertificateType certificate_types<1..2^8-1>;
@@ -115,14 +115,14 @@ class CertificateRequest12:
 
 @value(frozen=True, slots=True)
 class ServerHelloDone:
-    """The server has said all (RFC 5246 section 7.4.5): struct {} ServerHelloDone;"""
+    """The end of the server's flight (RFC 5246 section 7.4.5): struct {} ServerHelloDone;"""
 
     raw: bytes = field(default=b"", compare=False, repr=False)
 
 
 @value(frozen=True, slots=True)
 class ClientKeyExchange:
-    """The client's half of the secret (RFC 5246 section 7.4.7, RFC 8422 section 5.7).
+    """The client's part of the key exchange (RFC 5246 section 7.4.7, RFC 8422 section 5.7).
 
     struct {
         select (KeyExchangeAlgorithm) {
@@ -131,7 +131,7 @@ class ClientKeyExchange:
         };
     } ClientKeyExchange;
 
-    Which of the two it is, the cipher suite says: see `read_ecdh_point`, `read_encrypted_secret`.
+    The cipher suite determines which it is: see `read_ecdh_point`, `read_encrypted_secret`.
     """
 
     exchange_keys: bytes = field(repr=False)
@@ -140,7 +140,8 @@ class ClientKeyExchange:
 
 @value(frozen=True, slots=True)
 class NewSessionTicket12:
-    """A session to come back with (RFC 5077 section 3.3); an empty ticket means: none.
+    """A ticket, with which the session can be resumed (RFC 5077 section 3.3), or none if it is
+    empty.
 
     struct {
         uint32 ticket_lifetime_hint;
@@ -166,12 +167,12 @@ Message12: TypeAlias = (
 
 
 def write_ecdh_params(group: int, point: bytes) -> bytes:
-    """ServerECDHParams (RFC 8422 section 5.4)."""
+    """Write ServerECDHParams (RFC 8422 section 5.4)."""
     return NAMED_CURVE.to_bytes(1, "big") + group.to_bytes(2, "big") + opaque8(point)
 
 
 def read_ecdh_point(exchange_keys: bytes, opener: Opener = Reader) -> bytes:
-    """The client's public value out of a ClientKeyExchange of ECDHE."""
+    """Read the client's public value of a ClientKeyExchange of ECDHE."""
     reader = opener(exchange_keys, "ClientKeyExchange")
     point = reader.opaque8("ecdh_Yc", 1)
     reader.end()
@@ -179,12 +180,12 @@ def read_ecdh_point(exchange_keys: bytes, opener: Opener = Reader) -> bytes:
 
 
 def write_ecdh_point(point: bytes) -> bytes:
-    """The content of a ClientKeyExchange of ECDHE."""
+    """Write the content of a ClientKeyExchange of ECDHE."""
     return opaque8(point)
 
 
 def read_encrypted_secret(exchange_keys: bytes, opener: Opener = Reader) -> bytes:
-    """The EncryptedPreMasterSecret out of a ClientKeyExchange of RSA (RFC 5246 section 7.4.7.1)."""
+    """Read the EncryptedPreMasterSecret of a ClientKeyExchange of RSA (RFC 5246 7.4.7.1)."""
     reader = opener(exchange_keys, "ClientKeyExchange")
     encrypted = reader.opaque16("encrypted_pre_master_secret")
     reader.end()
@@ -192,7 +193,7 @@ def read_encrypted_secret(exchange_keys: bytes, opener: Opener = Reader) -> byte
 
 
 def write_encrypted_secret(encrypted: bytes) -> bytes:
-    """The content of a ClientKeyExchange of RSA."""
+    """Write the content of a ClientKeyExchange of RSA."""
     return opaque16(encrypted)
 
 
@@ -321,4 +322,4 @@ CODECS12: dict[type[Any], Codec] = {
         _write_new_session_ticket,
     ),
 }
-"""Type, reader and writer of each message of TLS 1.2 alone."""
+"""The type, reader and writer of each message of TLS 1.2 alone."""

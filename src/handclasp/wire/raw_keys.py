@@ -1,4 +1,4 @@
-"""Telling a raw public key from a certificate where a message could hold either (RFC 7250)."""
+"""The distinction between raw public keys and certificates in messages (RFC 7250)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LONG_LENGTH = 0x80
 def is_raw_public_key(entry: bytes) -> bool:
     """Return whether an entry of a Certificate message is a SubjectPublicKeyInfo.
 
-    The message does not say which of the two it holds: the hellos do. But a key begins with the
+    The hellos determine the type, and the message does not name it. But a key begins with the
     identifier of its algorithm, and that with an OBJECT IDENTIFIER; a certificate begins with its
     version or serial number. The entry may be anything.
     """

@@ -1,10 +1,10 @@
-"""The one bounds-checked reader: every byte of a peer's message passes through it.
+"""The one bounds-checked reader, which reads every byte of a peer's messages.
 
-Each read names the field it reads, as the RFC does. Here the name serves the error messages; a
-reader that annotates may subclass this one and record each field's range.
+Each read names its field, as the RFC does. The name is used in error messages; a subclass may
+record each field's range.
 
-A handshake reads some hundred fields, so the methods that most of them go through do their work
-themselves, where it would be shorter to build one upon the other.
+A handshake reads some hundred fields, so the common methods do not call each other, although that
+would be shorter.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from handclasp.faults import Fault
 
 
 class Uint16s(Sequence[int]):
-    """A list of two-byte values as it came, in two bytes for each.
+    """A list of two-byte values in its wire format, with two bytes for each.
 
-    A tuple takes eight bytes for each, and most numbers are objects of 28 bytes besides. It is
-    equal to a tuple of the same numbers.
+    A tuple takes eight bytes for each, and most numbers are also objects of 28 bytes. It is equal
+    to a tuple of the same numbers.
     """
 
     __slots__ = ("packed",)
@@ -63,8 +63,8 @@ class Uint16s(Sequence[int]):
 class Reader:
     """Reads a byte string from front to back.
 
-    Every method raises `ProtocolError` (decode_error) where the bytes do not suffice or a length
-    is out of its bounds (RFC 8446 section 3.4).
+    Every method raises `ProtocolError` (decode_error) if there are too few bytes, or a length is
+    out of its bounds (RFC 8446 section 3.4).
     """
 
     __slots__ = ("_at", "_data", "_end", "_path")
@@ -77,15 +77,15 @@ class Reader:
 
     @property
     def path(self) -> str:
-        """What is being read, for messages to people."""
+        """The path of the current field, for error messages."""
         return self._path
 
     def more(self) -> bool:
-        """Whether bytes are left."""
+        """Return whether bytes are left."""
         return self._at < self._end
 
     def end(self) -> None:
-        """Require that nothing is left: trailing bytes are an error wherever they stand."""
+        """Require that nothing is left: trailing bytes are always an error."""
         if self._at != self._end:
             raise self.fault("end", f"{self._end - self._at} bytes too many")
 
@@ -111,7 +111,7 @@ class Reader:
         return int.from_bytes(self._data[at : at + 4], "big")
 
     def opaque(self, field: str, size: int) -> bytes:
-        """A field of fixed size, in bytes."""
+        """Read a field of fixed size, in bytes."""
         at = self._at
         after = at + size
         if after > self._end:
@@ -120,7 +120,7 @@ class Reader:
         return self._data[at:after]
 
     def rest(self, field: str) -> bytes:
-        """A field that takes all that is left."""
+        """Read a field that takes all remaining bytes."""
         return self.opaque(field, self._end - self._at)
 
     def opaque8(self, field: str, minimum: int = 0, maximum: int = 0xFF) -> bytes:
@@ -148,45 +148,45 @@ class Reader:
         return self.opaque(field, self._length(field, self.uint24(field), minimum, maximum))
 
     def vector8(self, field: str, minimum: int = 0) -> Reader:
-        """A vector with a length of one byte, as a reader of its own."""
+        """Read a vector with a length of one byte; return its reader."""
         return self._vector(field, self._length(field, self.uint8(field), minimum, 0xFF))
 
     def vector16(self, field: str, minimum: int = 0) -> Reader:
-        """A vector with a length of two bytes, as a reader of its own."""
+        """Read a vector with a length of two bytes; return its reader."""
         return self._vector(field, self._length(field, self.uint16(field), minimum, 0xFFFF))
 
     def vector24(self, field: str, minimum: int = 0) -> Reader:
-        """A vector with a length of three bytes, as a reader of its own."""
+        """Read a vector with a length of three bytes; return its reader."""
         return self._vector(field, self._length(field, self.uint24(field), minimum, 0xFFFFFF))
 
     def uint16s8(self, field: str) -> tuple[int, ...]:
-        """A non-empty vector of uint16 whose length takes one byte."""
+        """Read a non-empty vector of uint16 whose length takes one byte."""
         return self._uint16s(field, self._length(field, self.uint8(field), 2, 0xFE))
 
     def uint16s16(self, field: str) -> tuple[int, ...]:
-        """A non-empty vector of uint16 whose length takes two bytes."""
+        """Read a non-empty vector of uint16 whose length takes two bytes."""
         return self._uint16s(field, self._length(field, self.uint16(field), 2, 0xFFFE))
 
     def packed16(self, field: str) -> Uint16s:
-        """The same as `uint16s16`, in as few bytes as it came in."""
+        """Read the same as `uint16s16`, in its wire format."""
         return Uint16s(self._packed(field, self._length(field, self.uint16(field), 2, 0xFFFE)))
 
     def pairs(self, kind: str, content: str) -> Iterator[tuple[int, bytes]]:
-        """What is left, as pairs of a uint16 and an `opaque content<0..2^16-1>`."""
+        """Read all remaining bytes as pairs of a uint16 and an `opaque content<0..2^16-1>`."""
         data, at, end = self._data, self._at, self._end
         while at < end:
             body = at + 4
             after = body + (data[at + 2] << 8 | data[at + 3]) if body <= end else body
             if after > end:
                 self._at = at
-                yield self.uint16(kind), self.opaque16(content)  # One of them says what is wrong.
+                yield self.uint16(kind), self.opaque16(content)  # One of these raises the error.
                 return
             yield data[at] << 8 | data[at + 1], data[body:after]
             at = after
         self._at = at
 
     def opaques16(self, field: str, minimum: int = 0) -> Iterator[bytes]:
-        """What is left, as `opaque field<minimum..2^16-1>` one after the other."""
+        """Read all remaining bytes as a sequence of `opaque field<minimum..2^16-1>`."""
         data, at, end = self._data, self._at, self._end
         while at < end:
             body = at + 2
@@ -194,14 +194,14 @@ class Reader:
             after = body + size
             if after > end or size < minimum:
                 self._at = at
-                yield self.opaque16(field, minimum)  # It says what is wrong.
+                yield self.opaque16(field, minimum)  # This raises the error.
                 return
             yield data[body:after]
             at = after
         self._at = at
 
     def fault(self, field: str, detail: str) -> ProtocolError:
-        """The error to raise where `field` does not follow its definition."""
+        """Return the error for a malformed `field`."""
         return ProtocolError(Fault.DECODE_ERROR, f"{self._path}.{field}: {detail}")
 
     def _uint16s(self, field: str, size: int) -> tuple[int, ...]:
@@ -237,6 +237,6 @@ class Reader:
 
 
 class Opener(Protocol):
-    """What makes the reader for some bytes: `Reader` itself, or who wants to watch the reading."""
+    """The function that makes the reader for some bytes: `Reader` itself, or a subclass."""
 
     def __call__(self, data: bytes, path: str, at: int = 0) -> Reader: ...

@@ -5,36 +5,36 @@ from __future__ import annotations
 from typing import Final
 
 from handclasp.faults import Fault
-from handclasp.wire.iana import ContentType, version_name
+from handclasp.iana import ContentType, version_name
 
 HEADER_SIZE: Final = 5
 MAX_PLAINTEXT: Final = 2**14
-"""Bytes of content in one record."""
+"""The largest content of a record, in bytes."""
 
 MAX_CIPHERTEXT: Final = 2**14 + 256
-"""Bytes of a protected record after its header (RFC 8446 section 5.2)."""
+"""The largest size of a protected record after its header, in bytes (RFC 8446 section 5.2)."""
 
 _FIRST_HELLO_HEADER = b"\x16\x03\x01"
 PLAINTEXT_HEADERS = {int(kind): bytes([kind, 3, 3]) for kind in ContentType}
-"""What stands in front of the length, by content type."""
+"""The bytes before the length, by content type."""
 
 
 def write_plaintext(kind: int, fragment: bytes, *, first_hello: bool = False) -> bytes:
-    """TLSPlaintext; the first ClientHello says 0x0301 for the sake of old middleboxes."""
+    """Write a TLSPlaintext; the first ClientHello has version 0x0301 for old middleboxes."""
     head = _FIRST_HELLO_HEADER if first_hello else PLAINTEXT_HEADERS[kind]
     return head + len(fragment).to_bytes(2, "big") + fragment
 
 
 def what_else_it_is(start: bytes) -> tuple[Fault, str]:
-    """Why bytes that do not start like TLS were sent: the fault, and the evidence for people.
+    """Return the fault for bytes that do not begin like TLS, and the evidence for people.
 
-    `start` is the first bytes from the peer, at least five of them.
+    `start` is the first bytes of the peer, at least five.
     """
     if start[:4] in _HTTP:
         line = bytes(start[:60]).split(b"\r\n")[0]
         return Fault.PLAINTEXT_HTTP, f"the first bytes are {line!r}"
     if bytes(start[:5]).lower() in _HTML:
-        # What a server answers that takes a ClientHello for a request of HTTP/0.9.
+        # The answer of a server that mistakes a ClientHello for a request of HTTP/0.9.
         line = bytes(start[:60]).splitlines()[0]
         return Fault.PLAINTEXT_HTTP, f"the first bytes are {line!r}, a page without a status line"
     # An SSLv2 CLIENT-HELLO: two bytes of length with the top bit set, then msg_type 1.
@@ -46,7 +46,7 @@ def what_else_it_is(start: bytes) -> tuple[Fault, str]:
 
 _METHODS = "GET POST HEAD PUT OPTIONS CONNECT PRI DELETE PATCH TRACE PROPFIND"
 _HTTP = frozenset(f"{name}   "[:4].encode("ascii") for name in (*_METHODS.split(), "HTTP"))
-"""How requests and answers of HTTP begin."""
+"""The beginnings of HTTP requests and responses."""
 
 _HTML = (b"<!doc", b"<html")
 
@@ -60,4 +60,4 @@ _GREETINGS = (
     (b"-ERR", ", as of a POP3 or Redis server"),
     (b"RFB ", ", as of VNC"),
 )
-"""How other protocols begin, for people: nothing hangs on it."""
+"""The beginnings of other protocols, for people only: nothing depends on them."""

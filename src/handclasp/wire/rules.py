@@ -1,9 +1,9 @@
-"""The checks of a message's extensions: which may stand there, and whether they are well-formed.
+"""The checks of a message's extensions: whether they are allowed there, and well-formed.
 
 RFC 8446 section 6.2: "Peers which receive a message which cannot be parsed according to the syntax
-[...] MUST terminate the connection with a "decode_error" alert." That holds for an extension that
-this side does nothing with as well, and before anything is answered: whether a hello is well-formed
-must not depend on what the server happens to choose.
+[...] MUST terminate the connection with a "decode_error" alert." That also applies to unused
+extensions, and before any answer: whether a hello is well-formed must not depend on the server's
+choices.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import ExtensionType as Ext
+from handclasp.iana import extension_name
 from handclasp.wire.extension_table import ALLOWED, FORMS, MessageContext
-from handclasp.wire.iana import ExtensionType as Ext
-from handclasp.wire.iana import extension_name
 from handclasp.wire.structs import Extensions
 
 _REFUSED: Mapping[MessageContext, frozenset[int]] = {
@@ -32,7 +32,7 @@ _ANSWERS = frozenset(
         MessageContext.SH12,
     )
 )
-"""Messages that may hold only what was asked for."""
+"""The messages that may have only offered extensions."""
 
 
 def check_extensions(extensions: Extensions, place: MessageContext, limit: int) -> None:
@@ -53,9 +53,9 @@ def check_extensions(extensions: Extensions, place: MessageContext, limit: int) 
 def check_answer(
     extensions: Extensions, place: MessageContext, offered: Collection[int], limit: int
 ) -> None:
-    """`check_extensions`, and refuse what was not `offered` (unsupported_extension).
+    """Check as `check_extensions`, and refuse extensions not `offered` (unsupported_extension).
 
-    The cookie of a HelloRetryRequest is the one extension that comes unasked (section 4.2.2).
+    The cookie of a HelloRetryRequest is the one extension that is not offered (section 4.2.2).
     """
     if len(extensions) > limit or not _REFUSED[place].isdisjoint(extensions):
         check_extensions(extensions, place, limit)  # It says what is wrong.
@@ -71,8 +71,8 @@ def read_forms(extensions: Extensions, place: MessageContext) -> dict[int, Any]:
     """Read every extension whose form is known, once, and return the values by extension type.
 
     Raises:
-        ProtocolError: one does not follow its definition (decode_error), or holds a value that it
-            must not (illegal_parameter).
+        ProtocolError: one is malformed (decode_error), or has a forbidden value
+            (illegal_parameter).
     """
     forms, values = FORMS[place], dict[int, Any]()
     for kind, data in extensions.items():

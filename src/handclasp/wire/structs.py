@@ -1,9 +1,9 @@
 """Structs of the presentation language as tables: one definition reads and writes (RFC 8446 3).
 
 A `Struct` lists its fields in their order. Well-formed bytes are read in one pass over that table,
-without an object or a call for each field. Where anything is wrong with them, the same table is
-read again with a `Reader`, field by field: that one says what is wrong and where, and a subclass
-of it notes the bytes of each field.
+without an object or a call for each field. If they are malformed, a `Reader` reads the same table
+again, field by field: it finds the error and its place, and a subclass of it records the bytes of
+each field.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.wire.iana import extension_name
+from handclasp.iana import extension_name
 from handclasp.wire.reader import Opener, Reader, Uint16s
 from handclasp.wire.writer import uint16s as uint16s_of
 
@@ -24,21 +24,21 @@ Extensions: TypeAlias = Mapping[int, bytes]
 _NUMBER, _OPAQUE, _FIXED, _REST, _UINT16S, _EXTENSIONS, _VECTOR = range(7)
 
 _WRONG: Final = -1
-"""What a scan gives in place of an offset where the bytes do not follow the definition."""
+"""The result of a scan, instead of an offset, for malformed bytes."""
 
 _type_and_length = Packed(">HH").unpack_from
 
 _OPTIONAL = -1
-"""The minimum of a list of extensions that may be missing altogether."""
+"""The minimum of a list of extensions that may be absent."""
 
 
 class Field(NamedTuple):
     """One field of a struct; made by the functions below.
 
     Attributes:
-        size: bytes of a number, of a fixed field, or of the length in front.
-        minimum, maximum: of a length, in bytes.
-        element: what a vector holds.
+        size: the bytes of a number, of a fixed field, or of the length in front.
+        minimum, maximum: the bounds of a length, in bytes.
+        element: the element of a vector.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Field(NamedTuple):
 
 
 def uint(name: str, size: int) -> Field:
-    """A number of `size` bytes."""
+    """Return a number of `size` bytes."""
     return Field(name, _NUMBER, size)
 
 
@@ -66,7 +66,7 @@ def fixed(name: str, size: int) -> Field:
 
 
 def rest(name: str) -> Field:
-    """All that is left of the message, whose length something else says."""
+    """Return the rest of the message, whose length is known otherwise."""
     return Field(name, _REST)
 
 
@@ -81,7 +81,7 @@ def extensions(minimum: int = 0) -> Field:
 
 
 def optional_extensions() -> Field:
-    """The same at the end of a hello, which may have none (RFC 5246 section 7.4.1.2)."""
+    """Return the optional extensions at the end of a hello (RFC 5246 section 7.4.1.2)."""
     return Field("extensions", _EXTENSIONS, minimum=_OPTIONAL)
 
 
@@ -94,8 +94,8 @@ class Struct:
     """The definition of a struct.
 
     Attributes:
-        make: makes its value of those of the fields; a value to write has the fields' names.
-        fields: in the order of the struct.
+        make: makes its value from those of the fields; a value to write has the fields' names.
+        fields: the fields in their order.
     """
 
     __slots__ = ("fields", "make", "steps")
@@ -106,10 +106,10 @@ class Struct:
         self.steps = _steps(fields)
 
     def read(self, data: bytes, path: str, at: int = 0, opener: Opener | None = None) -> list[Any]:
-        """The values of the fields, which fill `data` from `at` to its end.
+        """Return the values of the fields, which fill `data` from `at` to its end.
 
-        Raises `ProtocolError` (decode_error) where `data` does not follow the definition, and
-        illegal_parameter for an extension that stands there twice.
+        Raises `ProtocolError`: decode_error for malformed data, and illegal_parameter for a
+        repeated extension.
         """
         if opener is None:
             values: list[Any] = []
@@ -122,7 +122,7 @@ class Struct:
         return values
 
     def read_with(self, reader: Reader) -> list[Any]:
-        """The values, read field by field with a reader, which may know more to do with them."""
+        """Return the values, read field by field with a reader, which may do more with them."""
         return [_READ[field.code](reader, field) for field in self.fields]
 
 
@@ -180,7 +180,7 @@ _IN_THREE_BYTES = {_NUMBER: _NUMBER24, _OPAQUE: _OPAQUE24, _VECTOR: _VECTOR24}
 
 
 def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> int:
-    """Append the values of the fields at `at`; gives the offset behind them, or `_WRONG`."""
+    """Append the values of the fields at `at`; return the offset after them, or `_WRONG`."""
     for unpack, size, code, minimum, maximum, element in struct.steps:
         after = at + size
         if after > end:
@@ -227,7 +227,7 @@ def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> i
 
 
 def write_fields(struct: Struct, message: Any) -> bytes:
-    """The bytes of a value. Raises `OverflowError` where one is too long for its length."""
+    """Return the bytes of a value; raise `OverflowError` if it is too long for its length."""
     parts: list[bytes] = []
     for name, code, size, minimum, _, element in struct.fields:
         value = getattr(message, name)
@@ -262,7 +262,7 @@ def read_extensions(reader: Reader, minimum: int = 0) -> dict[int, bytes]:
 
 
 def write_extensions(extensions: Extensions) -> bytes:
-    """The vector of extensions with its length."""
+    """Write the vector of extensions with its length."""
     parts: list[bytes] = []
     for kind, data in extensions.items():
         # The type and the length in one number; a length that does not fit shows in the vector's.
@@ -289,12 +289,12 @@ def _scan_extensions(data: bytes, at: int, end: int, minimum: int, values: list[
         at = body + size
         found[kind] = data[body:at]
         count += 1
-    # Bytes are left, or are missing, where the last one did not end just there.
+    # If the last one does not end here, there are too many or too few bytes.
     return at if at == stop and len(found) == count else _WRONG
 
 
 def _scan_vector(data: bytes, at: int, end: int, element: Struct, values: list[Any]) -> bool:
-    """Append a tuple of all elements up to `end`; says whether they end just there."""
+    """Append a tuple of all elements up to `end`; return whether they end exactly there."""
     elements: list[Any] = []
     while 0 <= at < end:
         parts: list[Any] = []

@@ -21,6 +21,7 @@ from handclasp import (
     SessionStore,
     TLSError,
 )
+from handclasp.iana import ExtensionType as Ext
 from handclasp.story.page import page_of
 from handclasp.story.page.conversation import MOST_ITEMS
 from handclasp.trace.events import (
@@ -33,7 +34,6 @@ from handclasp.trace.events import (
 )
 from handclasp.wire import extensions
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import ExtensionType as Ext
 from handclasp.wire.messages import ClientHello, EncryptedExtensions, KeyUpdate
 
 STEPS = [

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from tests.recorded import Recorded
 
+from handclasp.iana import HandshakeType
 from handclasp.story.facts import facts_of
 from handclasp.story.page.document import page_of
 from handclasp.story.page.keys import schedule_of
 from handclasp.story.recorded import KeyExchange
 from handclasp.trace.events import KeyStep, MessageSeen, TraceEvent
-from handclasp.wire.iana import HandshakeType
 
 
 @pytest.mark.parametrize("kind", ["with_secrets", "classic"])

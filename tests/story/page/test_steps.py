@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tests.recorded import Recorded
 
+from handclasp.iana import HandshakeType
 from handclasp.story.page.steps import choices_of, one_time_of, shortened
 from handclasp.trace.events import (
     DecisionTaken,
     MessageSeen,
     Refused,
 )
-from handclasp.wire.iana import HandshakeType
 
 
 def test_every_offer_is_marked_and_has_its_reason() -> None:

@@ -177,6 +177,7 @@ ISSUER_NAMES_ISSUER = _of_issuers(NAMES_ISSUER)
 
 
 _SUBJECT_KEY = "2.5.29.14"
+_EXTENDED_KEY_USAGE = "2.5.29.37"
 _UNDERSTOOD = frozenset(
     (
         "1.3.6.1.5.5.7.1.1",
@@ -193,7 +194,7 @@ _NEVER_CRITICAL = frozenset(("1.3.6.1.5.5.7.1.1", "2.5.29.35", "2.5.29.37"))
 """The critical extensions that the verifier understands, and those that it wants not critical."""
 
 
-def _critical(certificate: Seen, never: frozenset[str]) -> Outcome:
+def _critical(certificate: Seen, never: frozenset[str]) -> Problem | None:
     critical = [
         each.oid.dotted_string for each in certificate.all_extensions or () if each.critical
     ]
@@ -206,6 +207,15 @@ def _critical(certificate: Seen, never: frozenset[str]) -> Outcome:
     return None
 
 
+def _leaf_critical(leaf: Seen, context: Context) -> Outcome:
+    """Check the critical extensions; private authorities may mark extended key usage so."""
+    lenient = _critical(leaf, _NEVER_CRITICAL - {_EXTENDED_KEY_USAGE})
+    if lenient is not None or not context.web:
+        return lenient
+    strict = _critical(leaf, _NEVER_CRITICAL)
+    return None if strict is None else Problem(strict.text, is_excused_in_private=True)
+
+
 def _counted(certificate: Seen, context: Context) -> str:
     extensions = certificate.all_extensions or ()
     return f"{len(extensions)} extensions, {sum(each.critical for each in extensions)} critical"
@@ -216,7 +226,7 @@ EXTENSIONS = LeafRule(
     section="RFC 5280 4.2",
     field="extensions",
     checked=Checked.BY_VERIFIER,
-    check=lambda leaf, _: _critical(leaf, _NEVER_CRITICAL),
+    check=_leaf_critical,
     evidence=_counted,
 )
 ISSUER_EXTENSIONS = IssuerRule(

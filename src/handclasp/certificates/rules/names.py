@@ -93,14 +93,21 @@ NAMES = LeafRule(
 
 
 def _form(leaf: Seen, context: Context) -> Outcome:
-    """Check that subjectAltName is critical exactly if there is no subject (RFC 5280 4.2.1.6)."""
+    """Check that subjectAltName is critical exactly if there is no subject (RFC 5280 4.2.1.6).
+
+    Private authorities may mark it so in any case, but not leave the mark out: a verifier that goes
+    by the subject must not accept a certificate that has none.
+    """
     if not context.names:
         return UNASKED
     extension = leaf.entry(x509.SubjectAlternativeName)
     if extension is None or extension.critical is (leaf.subject_name == NO_NAME):
         return None
+    if extension.critical and not context.web:
+        return None
     if extension.critical:
-        return Problem("its subjectAltName is critical, although it has a subject")
+        text = "its subjectAltName is critical, although it has a subject"
+        return Problem(text, is_excused_in_private=True)
     return Problem("its subjectAltName is not critical, although it has no subject")
 
 

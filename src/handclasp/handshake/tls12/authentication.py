@@ -17,8 +17,8 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import AuthenticatedPeer, authenticated_by, check_may_sign
 from handclasp.handshake.signing import sign, verify
+from handclasp.iana import signature_scheme_name
 from handclasp.keys.schedule12 import Randoms
-from handclasp.wire.iana import signature_scheme_name
 from handclasp.wire.messages import CertificateVerify
 from handclasp.wire.messages12 import ServerKeyExchange, write_ecdh_params
 

@@ -54,14 +54,14 @@ from handclasp.handshake.trace_notes import (
     note_resumed,
     note_signature_scheme,
 )
+from handclasp.iana import (
+    group_name,
+    signature_scheme_names,
+)
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.values import value
-from handclasp.wire.iana import (
-    group_name,
-    signature_scheme_names,
-)
 from handclasp.wire.messages import ServerHello
 from handclasp.wire.messages12 import (
     ECDSA_SIGN,

@@ -51,9 +51,9 @@ from handclasp.handshake.trace_notes import (
     note_signature_scheme,
     note_suite12,
 )
+from handclasp.iana import ExtensionType
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.writer import uint16s
 

@@ -22,7 +22,7 @@ from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.questions import Decrypt
-from handclasp.wire.iana import TLS12
+from handclasp.iana import TLS12
 from handclasp.wire.messages12 import (
     ClientKeyExchange,
     read_encrypted_secret,

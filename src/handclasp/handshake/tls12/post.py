@@ -8,11 +8,11 @@ from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Fault
 from handclasp.handshake.context import unexpected
 from handclasp.handshake.post import Reaction
+from handclasp.iana import HandshakeType
 from handclasp.keys.epoch import Epoch
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import read_as
-from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.messages12 import HelloRequest
 

@@ -17,13 +17,13 @@ from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.result import Forget
 from handclasp.handshake.tls13.resumption import refusal_of
 from handclasp.handshake.trace_notes import note_session12
+from handclasp.iana import TLS12, ExtensionType
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.ticket_keys import TicketKey
 from handclasp.sessions.tickets import MAX_TICKET, SessionState, open_ticket, seal_ticket
 from handclasp.values import value
-from handclasp.wire.iana import TLS12, ExtensionType
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.messages12 import NewSessionTicket12
 

@@ -40,10 +40,10 @@ from handclasp.handshake.tls12.resumption import (
 from handclasp.handshake.tls12.secrets import derive_master_secret, resume_master_secret
 from handclasp.handshake.tls13.certificate import MAX_AUTHORITIES
 from handclasp.handshake.trace_notes import check_name_is_served, decide_application_protocol
+from handclasp.iana import TLS12, ExtensionType
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12, Randoms
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import TLS12, ExtensionType
 from handclasp.wire.messages import ClientHello, ServerHello
 from handclasp.wire.messages12 import (
     ECDSA_SIGN,

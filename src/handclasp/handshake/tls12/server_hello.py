@@ -13,12 +13,12 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.negotiation import read_selected_protocol
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.tls12.authentication import VERSION
+from handclasp.iana import ExtensionType, cipher_suite_name
 from handclasp.keys.schedule12 import Randoms
 from handclasp.sessions.session import Session
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.iana import ExtensionType, cipher_suite_name
 from handclasp.wire.messages import ServerHello
 from handclasp.wire.rules import check_answer, check_forms
 

@@ -13,7 +13,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import AuthenticatedPeer, authenticated_by, check_may_sign
 from handclasp.handshake.signing import sign, verify
-from handclasp.wire.iana import signature_scheme_name
+from handclasp.iana import signature_scheme_name
 from handclasp.wire.messages import CertificateVerify, write_certificate_verify
 
 _PADDING: Final = b" " * 64

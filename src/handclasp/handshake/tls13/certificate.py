@@ -19,6 +19,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.hooks import staple_of
 from handclasp.handshake.peer import PeerCertificate
+from handclasp.iana import ExtensionType
 from handclasp.kept import Kept, KeptResults
 from handclasp.limits import Limits
 from handclasp.values import value
@@ -30,7 +31,6 @@ from handclasp.wire.compression import (
     compress,
 )
 from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.iana import ExtensionType
 from handclasp.wire.memoize import Reading
 from handclasp.wire.messages import (
     HEADER_SIZE,

@@ -47,12 +47,12 @@ from handclasp.handshake.tls13.secrets import note_application_secrets, note_han
 from handclasp.handshake.tls13.server_hello import agree, read_server_hello, selected_psk
 from handclasp.handshake.tls13.tickets import ticket_keeper
 from handclasp.handshake.trace_notes import note_answers, note_credentials, note_signature_scheme
+from handclasp.iana import TLS13, ExtensionType, version_name
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.iana import TLS13, ExtensionType, version_name
 from handclasp.wire.messages import (
     Certificate,
     CertificateRequest,

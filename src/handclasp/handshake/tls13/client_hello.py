@@ -30,11 +30,11 @@ from handclasp.handshake.offered import (
 )
 from handclasp.handshake.tls13.resumption import Candidate, PskOffer, read_psks
 from handclasp.handshake.trace_notes import decide_application_protocol, note_group13
+from handclasp.iana import ExtensionType, group_name
 from handclasp.keys.transcript import Transcript
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import FORMS, Form, MessageContext
-from handclasp.wire.iana import ExtensionType, group_name
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.reader import Uint16s
 from handclasp.wire.structs import Extensions

@@ -15,8 +15,8 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.offer import ClientOffer, offer_after_retry
 from handclasp.handshake.tls13.server_hello import read_server_hello
+from handclasp.iana import TLS13, ExtensionType, group_name
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import TLS13, ExtensionType, group_name
 from handclasp.wire.messages import ServerHello
 
 _MAX_COOKIE = 2**14

@@ -13,11 +13,11 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.tls13.psk import Psk
 from handclasp.handshake.tls13.secrets import derive_early_secret
+from handclasp.iana import ExtensionType
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import EndOfEarlyData, ServerHello
 
 

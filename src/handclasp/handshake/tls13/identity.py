@@ -28,8 +28,8 @@ from handclasp.handshake.trace_notes import (
     note_credentials,
     note_signature_scheme,
 )
+from handclasp.iana import ExtensionType
 from handclasp.values import value
-from handclasp.wire.iana import ExtensionType
 
 
 @value(frozen=True, slots=True)

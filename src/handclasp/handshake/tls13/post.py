@@ -9,12 +9,12 @@ from handclasp.handshake.port import RecordPort
 from handclasp.handshake.post import Reaction
 from handclasp.handshake.result import HandshakeResult13
 from handclasp.handshake.tls13.tickets import check_ticket
+from handclasp.iana import HandshakeType
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import read_as
-from handclasp.wire.iana import HandshakeType
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, write_message
 
 

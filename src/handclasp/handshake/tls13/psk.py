@@ -14,6 +14,7 @@ from dataclasses import field, replace
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import ExtensionType
 from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.schedule13 import EarlySecret
 from handclasp.keys.transcript import Transcript
@@ -23,7 +24,6 @@ from handclasp.sessions.tickets import SessionState
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message
-from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import ClientHello
 
 RESUMPTION, EXTERNAL, IMPORTED = "res binder", "ext binder", "imp binder"

@@ -20,6 +20,7 @@ from handclasp.handshake.hooks import keys_of
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.questions import CheckReplay, ConfirmPeer, FindPsk
 from handclasp.handshake.tls13.psk import RESUMPTION, Psk, check_binder, psk_of_external
+from handclasp.iana import TLS13, ExtensionType
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import FRESHNESS
@@ -27,7 +28,6 @@ from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState, open_ticket
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.iana import TLS13, ExtensionType
 from handclasp.wire.messages import ClientHello
 
 _MOST_TRIED = 8

@@ -12,11 +12,11 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.tls13.client_hello import Choice, Offer, read_offer
+from handclasp.iana import TLS12, TLS13, ExtensionType
 from handclasp.keys.transcript import Transcript
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.iana import TLS12, TLS13, ExtensionType
 from handclasp.wire.messages import (
     HELLO_RETRY_REQUEST_RANDOM,
     ClientHello,

@@ -54,6 +54,7 @@ from handclasp.handshake.tls13.secrets import (
 )
 from handclasp.handshake.tls13.tickets import TicketIssuer
 from handclasp.handshake.trace_notes import note_resumption
+from handclasp.iana import TLS13, ExtensionType
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, MasterSecret, TrafficSecret
@@ -61,7 +62,6 @@ from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.iana import TLS13, ExtensionType
 from handclasp.wire.messages import (
     CertificateRequest,
     ClientHello,

@@ -13,10 +13,10 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.tls13.psk import Psk
+from handclasp.iana import TLS12, ExtensionType, cipher_suite_name, group_name, version_name
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.iana import TLS12, ExtensionType, cipher_suite_name, group_name, version_name
 from handclasp.wire.messages import ServerHello
 from handclasp.wire.rules import check_answer, read_forms
 

@@ -14,6 +14,7 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.hooks import call_hook, keys_of
 from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.tls13.psk import Psk
+from handclasp.iana import ExtensionType
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import MasterSecret, ResumptionSecret
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
@@ -22,7 +23,6 @@ from handclasp.sessions.ticket_keys import TicketKeySource
 from handclasp.sessions.tickets import SessionState, TicketSealer
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.iana import ExtensionType
 from handclasp.wire.messages import NewSessionTicket, write_new_session_ticket
 from handclasp.wire.rules import check_extensions, check_forms
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import NamedTuple
 
+from handclasp.iana import HandshakeType as Type
 from handclasp.story.facts import Facts
 from handclasp.story.fields import Field, fields_of
 from handclasp.story.flights import Drawn, Shown, shown_events
 from handclasp.story.recorded import KeyExchange, certificate_within_message, message_of
 from handclasp.story.sentences import told
 from handclasp.trace.events import MessageSeen, TraceEvent
-from handclasp.wire.iana import HandshakeType as Type
 
 _STEPS: dict[int, int] = {
     Type.CLIENT_HELLO: 1,

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from handclasp.iana import ContentType
 from handclasp.story.facts import sender_of
 from handclasp.trace.events import KeysInstalled, KeyStep, RecordSeen, TraceEvent
-from handclasp.wire.iana import ContentType
 
 HEADER_SIZE = 5
 TAG_SIZE = 16

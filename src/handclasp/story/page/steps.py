@@ -13,6 +13,8 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from handclasp.advice import worded
+from handclasp.iana import ContentType
+from handclasp.iana import HandshakeType as Type
 from handclasp.story.facts import Facts, observed_in, sender_of
 from handclasp.story.recorded import certificates_of, message_of
 from handclasp.story.situation import situation_of
@@ -27,8 +29,6 @@ from handclasp.trace.events import (
     TraceEvent,
 )
 from handclasp.wire import messages, messages12
-from handclasp.wire.iana import ContentType
-from handclasp.wire.iana import HandshakeType as Type
 from handclasp.wire.raw_keys import is_raw_public_key
 
 Describe: TypeAlias = Callable[[bytes], Mapping[str, object] | None]

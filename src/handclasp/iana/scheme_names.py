@@ -1,7 +1,7 @@
-"""The names of the signature schemes that are not spoken here, which a peer may offer all the same.
+"""The names of the signature schemes that are not spoken here, which a peer may offer anyway.
 
-RFC 8446 section 4.2.3 reserves the pairs of hash and signature of TLS 1.2 without names for most of
-them; they are spelled as the ones that it names.
+RFC 8446 section 4.2.3 reserves the pairs of hash and signature of TLS 1.2, most of them without
+names; these are spelled like the named ones.
 """
 
 from __future__ import annotations

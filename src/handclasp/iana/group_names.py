@@ -1,4 +1,4 @@
-"""The IANA names of the groups that are not spoken here, which a peer may offer all the same."""
+"""The IANA names of the groups that are not spoken here, which a peer may offer anyway."""
 
 from __future__ import annotations
 

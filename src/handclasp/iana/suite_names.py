@@ -1,6 +1,6 @@
-"""The names of the cipher suites in IANA's registry that are not spoken here.
+"""The names of the cipher suites in IANA's registry that are not supported here.
 
-Old peers and other programs offer them, and captures are full of them: people want to read a name.
+Old peers and other programs offer them, and captures contain them, so people need their names.
 """
 
 from __future__ import annotations

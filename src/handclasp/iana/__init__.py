@@ -1,8 +1,8 @@
 """The registered numbers and names of TLS, as IANA spells them.
 
-Only what this library speaks, plus the few others that it must recognise in order to explain
-them. Values from a peer stay plain integers until they are looked up here: an unknown number is
-normal (RFC 8446 section 9.3) and never an error in itself.
+Only those that this library supports, plus the few others that it must recognise in order to
+explain them. Values from a peer stay plain integers until they are looked up here: an unknown
+number is normal (RFC 8446 section 9.3) and never an error in itself.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
-from handclasp.wire.group_names import GROUPS_OF_OTHERS
-from handclasp.wire.scheme_names import SCHEMES_OF_OTHERS
-from handclasp.wire.suite_names import CIPHER_SUITES_OF_OTHERS
+from handclasp.iana.group_names import GROUPS_OF_OTHERS
+from handclasp.iana.scheme_names import SCHEMES_OF_OTHERS
+from handclasp.iana.suite_names import CIPHER_SUITES_OF_OTHERS
 
 TLS12 = 0x0303
 TLS13 = 0x0304
@@ -35,7 +35,7 @@ _VERSION_NAMES = {
     0xFEFD: "DTLSv1.2",
     0xFEFC: "DTLSv1.3",
 }
-"""Those too that are never spoken here: names for people."""
+"""With the versions that are never negotiated here: names for people."""
 
 
 class ContentType(IntEnum):
@@ -119,7 +119,7 @@ class AlertDescription(IntEnum):
 
 
 class ExtensionType(IntEnum):
-    """The TLS ExtensionType values registry, as far as it concerns this library."""
+    """The TLS ExtensionType Values registry, as far as this library needs it."""
 
     SERVER_NAME = 0
     MAX_FRAGMENT_LENGTH = 1
@@ -166,11 +166,11 @@ class CertificateType(IntEnum):
 
 
 CERTIFICATE_TYPES = {"X509": CertificateType.X509, "RawPublicKey": CertificateType.RAW_PUBLIC_KEY}
-"""By the names that configs and `ConnectionInfo` use."""
+"""The types by their names in configs and `ConnectionInfo`."""
 
 
 class CipherSuiteCode(IntEnum):
-    """The cipher suites that are spoken here, by their IANA descriptions.
+    """The supported cipher suites, by their IANA descriptions.
 
     Of TLS 1.3: RFC 8446 section B.4. Of TLS 1.2: RFC 5289, RFC 7905 and, for RSA key transport,
     RFC 5288.
@@ -191,14 +191,14 @@ class CipherSuiteCode(IntEnum):
 
 
 EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
-"""Says in the place of a cipher suite what an empty renegotiation_info says (RFC 5746)."""
+"""A signal among the cipher suites: the same as an empty renegotiation_info (RFC 5746)."""
 
 FALLBACK_SCSV = 0x5600
-"""Says in the place of a cipher suite that the client could do better (RFC 7507)."""
+"""A signal among the cipher suites: the client supports a newer version (RFC 7507)."""
 
 
 class GroupCode(IntEnum):
-    """The TLS Supported Groups registry, as far as it is spoken here."""
+    """The supported groups of the TLS Supported Groups registry."""
 
     secp256r1 = 0x0017
     secp384r1 = 0x0018
@@ -235,96 +235,97 @@ class SignatureSchemeCode(IntEnum):
 
 
 GREASE_VALUES = frozenset(0x0A0A + 0x1010 * n for n in range(16))
-"""Two-byte values reserved so that peers learn to ignore the unknown (RFC 8701 section 2)."""
+"""The reserved two-byte values, which peers must ignore (RFC 8701 section 2)."""
 
 
 def version_name(number: int) -> str:
-    """The name of a protocol version, or its number in hexadecimal."""
+    """Return the name of a protocol version, or its number in hexadecimal."""
     return _VERSION_NAMES.get(number) or _unnamed(number)
 
 
 def cipher_suite_name(number: int) -> str:
-    """The IANA name of a cipher suite, or its number in hexadecimal."""
+    """Return the IANA name of a cipher suite, or its number in hexadecimal."""
     return _CIPHER_SUITE_NAMES.get(number) or _unnamed(number)
 
 
 def group_name(number: int) -> str:
-    """The name of a group as the registry has it (with X25519 and X448 in their usual capitals)."""
+    """Return the registered name of a group (X25519 and X448 in their usual capitals)."""
     return _GROUP_NAMES.get(number) or _unnamed(number)
 
 
 def signature_scheme_name(number: int) -> str:
-    """The IANA name of a signature scheme, or its number in hexadecimal."""
+    """Return the IANA name of a signature scheme, or its number in hexadecimal."""
     return _SIGNATURE_SCHEME_NAMES.get(number) or _unnamed(number)
 
 
 def certificate_type_name(number: int) -> str:
-    """The name of a certificate type, or its number."""
+    """Return the name of a certificate type, or its number."""
     return _CERTIFICATE_TYPE_NAMES.get(number) or f"certificate type {number}"
 
 
 def extension_name(number: int) -> str:
-    """The IANA name of an extension, or its number in hexadecimal."""
+    """Return the IANA name of an extension, or its number in hexadecimal."""
     return _EXTENSION_NAMES.get(number) or _unnamed(number)
 
 
 MOST_UNNAMED = 128
-"""So many values without a name are kept of one list; clients that want to test a server's
-tolerance send a handful (RFC 8701)."""
+"""The number of values without a name that are kept of one list; clients that test a server's
+tolerance send a handful (RFC 8701).
+"""
 
 
 def version_names(numbers: Iterable[int]) -> tuple[str, ...]:
-    """The names of a peer's list of versions, bounded as `_names_of` says."""
+    """Return the names of a peer's list of versions, bounded as `_names_of` says."""
     return _names_of(numbers, _VERSION_NAMES)
 
 
 def cipher_suite_names(numbers: Iterable[int]) -> tuple[str, ...]:
-    """The names of a peer's list of cipher suites, bounded as `_names_of` says."""
+    """Return the names of a peer's list of cipher suites, bounded as `_names_of` says."""
     return _names_of(numbers, _CIPHER_SUITE_NAMES)
 
 
 def group_names(numbers: Iterable[int]) -> tuple[str, ...]:
-    """The names of a peer's list of groups, bounded as `_names_of` says."""
+    """Return the names of a peer's list of groups, bounded as `_names_of` says."""
     return _names_of(numbers, _GROUP_NAMES)
 
 
 def signature_scheme_names(numbers: Iterable[int]) -> tuple[str, ...]:
-    """The names of a peer's list of signature schemes, bounded as `_names_of` says."""
+    """Return the names of a peer's list of signature schemes, bounded as `_names_of` says."""
     return _names_of(numbers, _SIGNATURE_SCHEME_NAMES)
 
 
 def listed(names: Sequence[str], most: int) -> str:
-    """The first `most` of the names of a list, and how many more there are, for people."""
+    """Return the first `most` of the names of a list, and how many more there are, for people."""
     text = ", ".join(names[:most]) or "nothing"
     more = len(names) - most
     if more <= 0:
         return text
-    # From so many on, `_names_of` may have left some out.
+    # From this number on, `_names_of` may have left some out.
     return f"{text} and {'at least ' if len(names) >= MOST_UNNAMED else ''}{more} more"
 
 
 def meant(names: Sequence[str]) -> tuple[str, ...]:
-    """The names of an offer without those that offer nothing: signals, and GREASE (RFC 8701)."""
+    """Return the names of an offer without signals and GREASE, which offer nothing (RFC 8701)."""
     return tuple(
         name for name in names if not (name.endswith("_SCSV") or name.startswith("GREASE"))
     )
 
 
 def alert_name(number: int) -> str:
-    """The RFC's name of an alert, or its number."""
+    """Return the RFC's name of an alert, or its number."""
     return _ALERT_NAMES.get(number) or f"alert {number}"
 
 
 def handshake_type_name(number: int) -> str:
-    """The struct name of a handshake message ("ClientHello"), or its number."""
+    """Return the struct name of a handshake message ("ClientHello"), or its number."""
     return _HANDSHAKE_TYPE_NAMES.get(number) or f"handshake type {number}"
 
 
 def _names_of(numbers: Iterable[int], names: Mapping[int, str]) -> tuple[str, ...]:
-    """The names of a list, in its order: each once, and of those without a name the first few.
+    """Return the names of a list, in its order: each once, and a few of the unregistered values.
 
-    A peer may fill 64 KB with a list, and whoever looks something up in the result for each entry
-    of another list does as many comparisons as the product of both. So the result is no longer
+    A peer may fill 64 KB with a list, and code that looks up each entry of another list in the
+    result makes as many comparisons as the product of both. So the result is no longer
     than what is known here and `MOST_UNNAMED`, whatever came. No RFC gives a meaning to a value
     that comes again, and a preference counts where it stands first.
     """
@@ -345,7 +346,7 @@ def _unnamed(number: int) -> str:
     return f"GREASE 0x{number:04x}" if number in GREASE_VALUES else f"0x{number:04x}"
 
 
-# Plain dictionaries, because looking up an enum member by its value is slow and hellos are long.
+# Plain dictionaries: looking up an enum member by its value is slow, and hellos are long.
 _CIPHER_SUITE_NAMES = {
     **CIPHER_SUITES_OF_OTHERS,
     **{code.value: code.name for code in CipherSuiteCode},

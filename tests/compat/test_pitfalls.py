@@ -1,0 +1,330 @@
+"""What programs of `ssl` rely on without saying so; each was seen to break one of them."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import select
+import socket
+import ssl
+import threading
+import weakref
+from collections.abc import Generator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from tests.compat.pairs import Bios, Files, client_context, server_context
+
+from handclasp.compat import create_default_context
+
+KINDS = pytest.mark.parametrize("kind", ["ssl", "handclasp"])
+"""The standard library does each of these as well."""
+
+
+class Connected:
+    """Two connected sockets after the handshake."""
+
+    def __init__(self, server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+        ends = socket.socketpair()
+        for each in ends:
+            each.settimeout(20)
+        made: list[ssl.SSLSocket] = []
+        thread = threading.Thread(
+            target=lambda: made.append(server.wrap_socket(ends[0], server_side=True))
+        )
+        thread.start()
+        self.client = client.wrap_socket(ends[1], server_hostname="localhost")
+        thread.join()
+        self.server = made[0]
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.close()
+
+
+@pytest.fixture
+def pair(files: Files, kind: str) -> Generator[Connected]:
+    made = Connected(server_context(kind, files), client_context("ssl", files))
+    # The tickets are out of the way.
+    made.server.sendall(b"ready")
+    assert made.client.recv(5) == b"ready"
+    yield made
+    made.close()
+
+
+@KINDS
+def test_select_sees_what_was_not_read(pair: Connected) -> None:
+    pair.client.sendall(b"one")
+    pair.client.sendall(b"two")
+    assert pair.server.recv(1000) == b"one"
+    assert pair.server.pending() == 0
+    assert select.select([pair.server], [], [], 5)[0]
+    assert pair.server.recv(1000) == b"two"
+
+
+@KINDS
+def test_select_sees_the_end(pair: Connected) -> None:
+    pair.client.sendall(b"last")
+    with suppress(ssl.SSLError), suppress(TimeoutError):
+        pair.client.settimeout(0.05)
+        pair.client.unwrap()
+    assert pair.server.recv(1000) == b"last"
+    assert select.select([pair.server], [], [], 5)[0]
+    assert pair.server.recv(1000) == b""
+
+
+@KINDS
+def test_part_of_a_record_is_pending(pair: Connected) -> None:
+    pair.client.sendall(b"abcdef")
+    assert pair.server.recv(2) == b"ab"
+    assert pair.server.pending() == 4
+    buffer = bytearray(3)
+    assert pair.server.recv_into(buffer) == 3
+    assert buffer == b"cde"
+    assert pair.server.read(100) == b"f"
+
+
+@KINDS
+def test_one_thread_reads_while_another_writes(pair: Connected) -> None:
+    """A lock that is held while waiting in `recv` would make the write wait for ever."""
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(pair.server.recv(100)))
+    reader.start()
+    pair.server.sendall(b"question")
+    assert pair.client.recv(100) == b"question"
+    pair.client.sendall(b"answer")
+    reader.join(20)
+    assert received == [b"answer"]
+
+
+@KINDS
+def test_plaintext_after_unwrap(pair: Connected) -> None:
+    """ftplib's CCC: what follows close_notify belongs to the plain socket."""
+    plain: list[Any] = []
+    thread = threading.Thread(target=lambda: plain.append(pair.server.unwrap()))
+    thread.start()
+    sock = pair.client.unwrap()
+    sock.send(b"in the clear")
+    thread.join(20)
+    assert plain[0].recv(100) == b"in the clear"
+
+
+@KINDS
+def test_a_socket_that_does_not_block(pair: Connected) -> None:
+    pair.server.setblocking(False)
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.server.recv(1)
+    data, sent = bytes(range(256)) * 4096, 0
+    with pytest.raises(ssl.SSLWantWriteError):
+        while True:
+            sent += pair.server.send(data[sent:])
+    received = bytearray()
+    pair.client.settimeout(0.05)
+    while sent < len(data) or len(received) < len(data):
+        with suppress(TimeoutError):
+            received += pair.client.recv(65536)
+        with suppress(ssl.SSLWantWriteError):
+            if sent < len(data):
+                # The record that was sealed before counts, and leaves only once.
+                sent += pair.server.send(data[sent:])
+    assert received == data
+
+
+@KINDS
+def test_timeouts(pair: Connected) -> None:
+    pair.server.settimeout(0.05)
+    with pytest.raises(TimeoutError, match="timed out"):
+        pair.server.recv(1)
+    pair.client.sendall(b"later")
+    assert pair.server.recv(9) == b"later"
+    with pytest.raises(TimeoutError, match="timed out"):
+        pair.server.sendall(bytes(10_000_000))
+
+
+@KINDS
+def test_a_handshake_times_out_as_a_whole(files: Files, kind: str) -> None:
+    ours, other = socket.socketpair()
+    with ours, other:
+        ours.settimeout(0.1)
+        with pytest.raises(TimeoutError, match="handshake operation timed out"):
+            client_context(kind, files).wrap_socket(ours, server_hostname="localhost")
+
+
+@KINDS
+@pytest.mark.parametrize("suppresses", [True, False])
+def test_an_end_without_close_notify(files: Files, kind: str, suppresses: bool) -> None:
+    pair = Connected(server_context("ssl", files), client_context(kind, files))
+    pair.client.suppress_ragged_eofs = suppresses
+    pair.server.sendall(b"x")
+    assert pair.client.recv(9) == b"x"
+    pair.server.close()
+    if suppresses:
+        assert pair.client.recv(9) == b""
+    else:
+        with pytest.raises(ssl.SSLEOFError) as caught:
+            pair.client.recv(9)
+        assert caught.value.args[0] == ssl.SSL_ERROR_EOF
+    pair.close()
+
+
+@KINDS
+def test_a_client_that_is_gone_before_its_tickets(files: Files, kind: str) -> None:
+    ends = socket.socketpair()
+    client = client_context("ssl", files)
+
+    def visit() -> None:
+        client.wrap_socket(ends[1], server_hostname="localhost").close()
+
+    thread = threading.Thread(target=visit)
+    thread.start()
+    with server_context(kind, files).wrap_socket(ends[0], server_side=True) as sock:
+        thread.join()
+        with suppress(ConnectionResetError):
+            assert sock.recv(9) == b""
+
+
+@KINDS
+def test_bytes_behind_the_end_stay_in_the_bio(files: Files, kind: str) -> None:
+    pair = Bios(server_context(kind, files), client_context("ssl", files)).handshake()
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client.unwrap()
+    pair.to_server.write(b"in the clear")
+    assert pair.server.read(9) == b""
+    pair.server.unwrap()
+    assert pair.to_server.read() == b"in the clear"
+
+
+@KINDS
+def test_the_end_of_a_bio(files: Files, kind: str) -> None:
+    pair = Bios(server_context(kind, files), client_context("ssl", files)).handshake()
+    pair.to_server.write_eof()
+    with pytest.raises(ssl.SSLEOFError):
+        pair.server.read(9)
+
+
+@KINDS
+@pytest.mark.parametrize("cut", [0, 3, 40])
+def test_the_end_stays_pending_behind_data(files: Files, kind: str, cut: int) -> None:
+    """A program that reads only what is pending, as uvloop does, sees the data and the end."""
+    pair = Bios(server_context(kind, files), client_context("ssl", files)).handshake()
+    pair.client.write(b"x" * 99)
+    pair.client.write(b"y" * 99)
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client.unwrap()
+    sent, got = pair.to_server.read(), []
+    for piece in (sent[:cut], sent[cut:]):
+        pair.to_server.write(piece)
+        with suppress(ssl.SSLWantReadError):
+            while pair.to_server.pending or pair.server.pending():
+                got.append(pair.server.read(1000))
+    assert b"".join(got) == b"x" * 99 + b"y" * 99
+    assert got[-1] == b""
+
+
+@KINDS
+def test_data_after_write_eof(files: Files, kind: str) -> None:
+    """A BIO that takes nothing back loses no data."""
+    pair = Bios(server_context(kind, files), client_context("ssl", files)).handshake()
+    pair.client.write(b"x" * 99)
+    pair.client.write(b"y" * 99)
+    pair.to_server.write_eof()
+    assert pair.server.read(99) == b"x" * 99
+    assert pair.server.read(99) == b"y" * 99
+    with pytest.raises(ssl.SSLEOFError):
+        pair.server.read(9)
+
+
+@KINDS
+def test_nothing_is_kept_alive(files: Files, kind: str) -> None:
+    ours, other = socket.socketpair()
+    with other:
+        sock = client_context(kind, files).wrap_socket(
+            ours, server_hostname="localhost", do_handshake_on_connect=False
+        )
+        gone = weakref.ref(sock)
+        gc.disable()
+        try:
+            sock.close()
+            del sock
+            assert gone() is None
+        finally:
+            gc.enable()
+
+
+@KINDS
+def test_copies_are_refused(pair: Connected, files: Files, kind: str) -> None:
+    for each in (client_context(kind, files), pair.server, pair.server._sslobj):  # type: ignore[attr-defined]
+        for copied in (copy.copy, pickle.dumps):
+            with pytest.raises(TypeError):
+                copied(each)
+
+
+def test_a_password_for_a_key_that_needs_none(files: Files) -> None:
+    asked: list[int] = []
+
+    def password() -> str:
+        asked.append(1)
+        return "secret"
+
+    context = create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.leaf("plain"), password="not needed")
+    context.load_cert_chain(files.leaf("protected", password=b"secret"), password=password)
+    assert len(asked) == 1
+
+
+def test_many_threads_on_one_context(files: Files) -> None:
+    server, client = server_context("handclasp", files), client_context("handclasp", files)
+    failures: list[BaseException] = []
+
+    def talk() -> None:
+        try:
+            pair = Connected(server, client)
+            for size in (1, 1000, 40_000):
+                pair.client.sendall(bytes(size))
+                left = size
+                while left:
+                    left -= len(pair.server.recv(left))
+            pair.close()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=talk) for _ in range(50)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert failures == []
+    assert client.session_stats()["connect_good"] == 50
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_two_threads_on_one_socket(files: Files, version: Any) -> None:
+    client = client_context("handclasp", files, maximum_version=version)
+    pair = Connected(server_context("handclasp", files), client)
+    total = 2_000_000
+
+    def send(sock: ssl.SSLSocket) -> None:
+        for start in range(0, total, 50_000):
+            sock.sendall(start.to_bytes(4) * 12_500)
+
+    counts: dict[int, int] = {}
+
+    def receive(sock: ssl.SSLSocket) -> None:
+        count = 0
+        while count < total:
+            count += len(sock.recv(30_000))
+        counts[id(sock)] = count
+
+    threads = [
+        threading.Thread(target=work, args=(sock,))
+        for sock in (pair.client, pair.server)
+        for work in (send, receive)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert list(counts.values()) == [total, total]
+    pair.close()
