@@ -25,7 +25,8 @@ from handclasp import (
 )
 from handclasp.errors import ProtocolError
 from handclasp.iana import AlertLevel
-from handclasp.wire.codecs import AnyMessage
+from handclasp.wire.messages import EncryptedExtensions
+from handclasp.wire.structs import Struct
 
 Meet = Callable[..., Encounter]
 
@@ -83,14 +84,14 @@ def test_a_defect_of_this_side(
     """Whatever breaks inside, the connection ends as one does, and the peer is told."""
     from handclasp.handshake import context
 
-    real = context.read_as
+    real = context.scan
 
-    def broken(kind: type[AnyMessage], raw: bytes) -> Any:
-        if kind.__name__ == "EncryptedExtensions":
+    def broken(struct: Struct, *given: Any) -> int:
+        if struct.make is EncryptedExtensions:
             raise error
-        return real(kind, raw)
+        return real(struct, *given)
 
-    monkeypatch.setattr(context, "read_as", broken)
+    monkeypatch.setattr(context, "scan", broken)
     client_refuses(Fault.INTERNAL_ERROR)
 
 
