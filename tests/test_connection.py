@@ -215,12 +215,12 @@ def test_abort_for_another_reason(pair: Pair) -> None:
 def test_defect_of_ours_is_a_typed_error(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing but TLSError comes out, and the peer is told: here inside and beside a handshake."""
 
-    def broken(*_: object) -> bytes:
+    def broken(*_: object, **__: object) -> bytes:
         raise ZeroDivisionError
 
     hello = pair.client.take()
     with monkeypatch.context() as patch:
-        patch.setattr(Transcript, "digest", broken)
+        patch.setattr(Transcript, "choose_hash", broken)
         pair.server.receive(hello)
     pair.run()
     assert pair.server.error is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 
 from handclasp._config.sessions import check_sessions
 from handclasp.certificates.names import ip_address, normal_name
@@ -74,14 +75,13 @@ class ClientConnection(Connection[ClientConfig]):
         if trace is not None:
             trace.began("client", name)
         trust = config.trust
-        verifies = config.verify_peer and config.verify is None and config.accepts_certificates
-        if trust is None and verifies and server_name is not None:
+        if trust is None and server_name is not None and _verifies(config):
             trust = TrustStore.system()
         answers = ClientAnswers(config, trust)
         choose = config.choose_credentials or answers.choose_credentials
         found = find_sessions(config, name, port, trust, answers.verify, choose, sessions)
         self._sessions = found
-        context = self._new_context(answers.by_question())
+        context = self._new_context(answers.by_question)
         context.trust = trust
         self._begin(client_handshake(context, config, name, found), context)
         self._early_limit = 0
@@ -157,7 +157,7 @@ def check_server_name(config: ClientConfig, server_name: str | None) -> str | No
     if server_name is not None:
         if not isinstance(server_name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"server_name must be a str, not {server_name!r:.80}.")
-        return normal_name(server_name)
+        return _normal_name(server_name)
     if _needs_a_name(config):
         raise ConfigurationError(
             "A client must know whose certificate to expect: pass "
@@ -167,14 +167,19 @@ def check_server_name(config: ClientConfig, server_name: str | None) -> str | No
     return None
 
 
+@lru_cache(maxsize=256)
+def _normal_name(name: str) -> str:
+    return normal_name(name)
+
+
 def _needs_a_name(config: ClientConfig) -> bool:
     """Say if certificates are verified here, and not by a callback, by keys alone, or never.
 
     With pre-shared keys there may be no name; then there must be no certificate either.
     """
-    return (
-        not config.psks
-        and config.verify_peer
-        and config.verify is None
-        and config.accepts_certificates
-    )
+    return not config.psks and _verifies(config)
+
+
+def _verifies(config: ClientConfig) -> bool:
+    """Say if certificates may come, and are verified here and not by a callback."""
+    return config.verify_peer and config.verify is None and config.accepts_certificates

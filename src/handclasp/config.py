@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, cast
+from operator import attrgetter
+from typing import Any, Literal
 
 from handclasp._config.checks import check_client, check_server, check_shared
 from handclasp._config.types import (
@@ -104,7 +105,8 @@ class SharedConfig(WithDerived):
     @property
     def credential_list(self) -> tuple[Credentials, ...]:
         """The current credentials, best first."""
-        return tuple([each.current for each in cast(tuple[Credential, ...], self.credentials)])
+        credentials: Any = self.credentials  # A tuple, since the config was built.
+        return tuple(map(_current, credentials))
 
     @property
     def accepts_certificates(self) -> bool:
@@ -348,6 +350,9 @@ class ServerConfig(SharedConfig):
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
         check_server(self)
+
+
+_current: Callable[[Credential], Credentials] = attrgetter("current")
 
 
 def _peer_types(config: SharedConfig) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ A connection is used by one thread at a time. It holds no socket, and reads no c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -30,8 +31,6 @@ from handclasp.handshake.questions import CheckReplay, Decrypt, Question, Reveri
 from handclasp.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.info import ConnectionInfo
 from handclasp.lifecycle import Config, Lifecycle, State
-from handclasp.trace.hooks import Trace, check_trace
-from handclasp.wire.memoize import new_memo
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 
@@ -62,24 +61,19 @@ class Connection(Lifecycle[Config]):
     [DataReceived(5 bytes)]
     """
 
-    __slots__ = ("_wire",)
+    __slots__ = ()
 
-    def __init__(self, config: Config, *, is_client: bool, trace: Trace | None) -> None:
-        check_trace(trace)
-        super().__init__(config, is_client=is_client, trace=trace)
-        self._wire = trace.wire if trace is not None and trace.record_wire else None
-
-    def _new_context(self, answerers: Answerers) -> HandshakeContext:
+    def _new_context(self, find_answerers: Callable[[], Answerers]) -> HandshakeContext:
         """Make the context that the handshake of this connection speaks through."""
         config, records = self._config, self._records
         keylog = config.keylog
         return HandshakeContext(
             records,
-            Answers(answerers, self._trace),
+            Answers(find_answerers, self._trace),
             records=records,
             keylog=keylog if callable(keylog) else None,
             trace=self._trace,
-            memo=config.derived.once("memo", new_memo, config),
+            memo=config.derived.memo,
         )
 
     # What is known
@@ -399,7 +393,7 @@ class Connection(Lifecycle[Config]):
         if self._data:
             at = -1 if events and isinstance(events[-1], PeerClosed) else len(events)
             events.insert(at, self._take_data())
-        elif not events:
+        elif not events and self._failure is not None:
             self._raise_failure()
         return events
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.session_cache12 import SessionCache12
+from handclasp.wire.memoize import new_memo
 
 Config = TypeVar("Config", bound="WithDerived")
 Made = TypeVar("Made")
@@ -25,14 +26,16 @@ class Derived:
             all servers of a fleet. Empty for clients.
         session_cache12: the sessions of TLS 1.2 that a server remembers; None if it remembers none.
         replay_memory: the replay filter of the ticket keys, if a server has another guard as well.
+        memo: of what peers send again and again, as it was read.
     """
 
-    __slots__ = ("_made", "binding", "replay_memory", "session_cache12")
+    __slots__ = ("_made", "binding", "memo", "replay_memory", "session_cache12")
 
     def __init__(self) -> None:
         self.binding = b""
         self.session_cache12: SessionCache12 | None = None
         self.replay_memory: ReplayFilter | None = None
+        self.memo = new_memo()
         self._made: dict[str, Any] = {}
 
     def once(self, name: str, make: Callable[[Config], Made], config: Config) -> Made:

@@ -33,7 +33,7 @@ from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.record.layer import RecordLayer
 from handclasp.record_loop import RecordLoop
-from handclasp.trace.hooks import Trace
+from handclasp.trace.hooks import Trace, check_trace
 
 Config = TypeVar("Config", bound=SharedConfig, covariant=True)
 
@@ -73,9 +73,13 @@ class Lifecycle(RecordLoop, Generic[Config]):
         "_state",
         "_tls_unique",
         "_update_requested",
+        "_wire",
     )
 
     def __init__(self, config: Config, *, is_client: bool, trace: Trace | None) -> None:
+        if trace is not None:
+            check_trace(trace)
+        self._wire = trace.wire if trace is not None and trace.record_wire else None
         limits, padding = config.limits, config.record_padding
         records = RecordLayer(limits, padding, is_client=is_client, trace=trace)
         super().__init__(records, limits, trace)

@@ -40,7 +40,7 @@ class ServerConnection(Connection[ServerConfig]):
         self._max_early_data = config.max_early_data
         if trace is not None:
             trace.began("server", None)
-        context = self._new_context(ServerAnswers(config, trace).by_question())
+        context = self._new_context(ServerAnswers(config, trace).by_question)
         self._begin(server_handshake(context, config), context)
 
     def send_tickets(self, count: int = 1) -> int:

@@ -16,7 +16,7 @@ from tests.pki import Pki
 from handclasp import ClientConfig, ServerConfig, Session, SessionStore
 from handclasp.handshake.offered import MOST_AUTHORITIES
 from handclasp.handshake.tls12 import server as server12
-from handclasp.handshake.tls13 import server as server13
+from handclasp.handshake.tls13 import client_authentication
 from handclasp.iana import ExtensionType
 from handclasp.sessions import store as store_module
 from handclasp.sessions.bounded import LEAST_BYTES
@@ -37,7 +37,7 @@ Naming = Callable[..., None]
 @pytest.fixture
 def naming(monkeypatch: pytest.MonkeyPatch) -> Naming:
     """Makes servers ask for a certificate of one of so many authorities."""
-    asking, request = server13._asking, server12._certificate_request
+    asking, request = client_authentication._asking, server12._certificate_request
 
     def name(count: int, names: tuple[bytes, ...] = NAMES) -> None:
         data = ext.write_certificate_authorities(names[:count])
@@ -48,7 +48,7 @@ def naming(monkeypatch: pytest.MonkeyPatch) -> Naming:
         def asking12(*given: Any) -> CertificateRequest12:
             return replace(request(*given), certificate_authorities=names[:count])
 
-        monkeypatch.setattr(server13, "_asking", asking13)
+        monkeypatch.setattr(client_authentication, "_asking", asking13)
         monkeypatch.setattr(server12, "_certificate_request", asking12)
 
     return name

@@ -126,10 +126,10 @@ class _Mutant:
     script: Script
     _records: Any
 
-    def _new_context(self, answerers: Answerers) -> HandshakeContext:
+    def _new_context(self, find_answerers: Callable[[], Answerers]) -> HandshakeContext:
         wire = Wire(self)  # type: ignore[arg-type]
         port: Any = _Port(self._records, self.script, wire)
-        context = _MutantDialogue(port, Answers(answerers), records=port)
+        context = _MutantDialogue(port, Answers(find_answerers), records=port)
         context.script = self.script
         context.wire = wire
         return context

@@ -28,6 +28,7 @@ from handclasp.handshake.context import HandshakeContext, next_message
 from handclasp.handshake.loop import HandshakeLoop
 from handclasp.handshake.questions import Question
 from handclasp.iana import AlertDescription, HandshakeType
+from handclasp.keys.epoch import Epoch
 
 RAW = b"\x14\0\0\3raw"
 
@@ -36,6 +37,7 @@ class NoPort:
     """A port to nowhere."""
 
     unparsed: Buffer = b""
+    read_epoch = write_epoch = Epoch.PLAINTEXT
 
     def send(self, *what: object) -> None: ...
     def install_read(self, *what: object) -> None: ...
@@ -55,7 +57,7 @@ class Loop(HandshakeLoop):
         self.later: list[bytes] = []
 
     def start(self, handshake: Callable[[HandshakeContext], Any]) -> None:
-        context = HandshakeContext(self._port, Answers(self.answerers))
+        context = HandshakeContext(self._port, Answers(lambda: self.answerers))
         self._begin(handshake(context), context)
 
     def receive(self, data: bytes) -> None:

@@ -29,6 +29,7 @@ class Streams:
     """A port: what is to be sent in each epoch, and the secrets of both directions."""
 
     unparsed: Buffer = b""
+    read_epoch = write_epoch = Epoch.PLAINTEXT
 
     def __init__(self) -> None:
         self.sent: list[tuple[Epoch, bytes]] = []
@@ -41,9 +42,11 @@ class Streams:
     def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:
         if self.unparsed:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
+        self.read_epoch = epoch
         self.reads[epoch] = _bytes_of(secret)
 
     def install_write(self, epoch: Epoch, secret: DirectionSecret) -> None:
+        self.write_epoch = epoch
         self.writes[epoch] = _bytes_of(secret)
 
     def end_flight(self) -> None:
@@ -67,7 +70,7 @@ class End(HandshakeLoop):
         self.result: HandshakeResult13 | None = None
 
     def start(self, answers: Any, handshake: Any) -> None:
-        context = HandshakeContext(self.streams, Answers(answers.by_question()))
+        context = HandshakeContext(self.streams, Answers(answers.by_question))
         coroutine: Handshake = handshake(context)
         self._begin(coroutine, context)
 

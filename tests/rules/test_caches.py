@@ -82,6 +82,12 @@ OF_MODULES = {
         "2 MiB",
         "Compressing takes longer than the rest of a handshake; a peer chooses among them only.",
     ),
+    "client._normal_name": Cache(
+        "a name that this side connects to", "256 names", "They are this side's own."
+    ),
+    "handshake.offer._server_name": Cache(
+        "a name that this side connects to", "256 names", "They are this side's own."
+    ),
     "handshake.client_sessions._COUNTER": Cache("none", ONE, "It counts callbacks."),
     "handshake.client_sessions._NUMBERS": Cache(
         "a callback of the application, held weakly", "as many as there are", "Gone with it."
@@ -127,7 +133,6 @@ OF_OBJECTS = {
         "1 MiB, lists of at most 256 entries, certificates of at most 8 KiB",
         "Of a config; of handshakes that were completed.",
     ),
-    "connection.memo": Cache("none", ONE, "Of a config: the one above."),
     "config.peer_certificate_types": Cache("none", ONE, "Of a config: names."),
     "config.own_certificate_types": Cache("none", ONE, "Of a config: names."),
     "handshake.client_sessions.what sessions are bound to": Cache(
@@ -148,7 +153,7 @@ OF_OBJECTS = {
     "handshake.tls13.client_hello.suites of TLS 1.3": Cache(
         "none", ONE, "Of a config: names of its own."
     ),
-    "handshake.tls13.server.certificate request": Cache(
+    "handshake.tls13.client_authentication.certificate request": Cache(
         "the kind of certificate", "2", "Of a config: the server's own."
     ),
 }

@@ -129,7 +129,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "process",
         "trusted_files",
     ),
-    "derived": ("sessions",),
+    "derived": ("sessions", "wire"),
     "_config": (
         "_config",
         # For types alone: the checks run on a config that is being built.

@@ -45,7 +45,7 @@ from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.handshake.client import client_handshake
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.offer import ClientOffer
-from handclasp.handshake.tls13 import client as client13
+from handclasp.handshake.tls13 import client_retry
 from handclasp.handshake.tls13 import resumption as resumption13
 from handclasp.handshake.tls13 import server as server13
 from handclasp.handshake.tls13.psk import psk_of_session, with_psks
@@ -175,7 +175,7 @@ def client_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ClientConn
         return client_handshake(hs, config, None, offer=first)
 
     monkeypatch.setattr(handclasp.client, "client_handshake", with_offer_of_trace)
-    monkeypatch.setattr(client13, "offer_after_retry", second_offer(trace))
+    monkeypatch.setattr(client_retry, "offer_after_retry", second_offer(trace))
     credentials = credentials_of(trace, "client") if "client" in trace.signatures else None
     config = ClientConfig(
         verify=take_unverified,
@@ -232,7 +232,7 @@ def server_of(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> tuple[ServerConn
     asks = "certificate_request" in trace.messages
     if asks:
         request = extensions_of(trace, "certificate_request")
-        monkeypatch.setattr(server13, "_certificate_request_extensions", lambda *_: request)
+        monkeypatch.setattr(server13, "certificate_request_extensions", lambda *_: request)
     key = trace.key_shares["server_key_share"]
     config = ServerConfig(
         credentials=credentials_of(trace, "server"),
@@ -395,7 +395,7 @@ def test_server_resumes(resumed: Trace, session: Session, monkeypatch: pytest.Mo
         return theirs
 
     monkeypatch.setattr(server13, "_encrypted_extensions", encrypted_extensions)
-    monkeypatch.setattr(server13, "_issuer", lambda *_: None)
+    monkeypatch.setattr(server13, "_ticket_issuer", lambda *_: None)
     issued = datetime(2018, 1, 1, tzinfo=UTC)
     age = timedelta(milliseconds=age_in(resumed, session))
     config = ServerConfig(

@@ -11,9 +11,9 @@ class Reader:
     """A pure function that notes what it was asked."""
 
     def __init__(self) -> None:
-        self.seen: list[bytes | tuple[int, ...]] = []
+        self.seen: list[bytes] = []
 
-    def __call__(self, data: bytes | tuple[int, ...]) -> int:
+    def __call__(self, data: bytes) -> int:
         self.seen.append(data)
         return len(data)
 
@@ -32,9 +32,19 @@ def test_what_was_read_in_a_handshake_that_failed_is_not_kept() -> None:
     memo, read = new_memo(), Reader()
     for _ in range(2):
         Reading(memo).read(read, b"x")
-        Reading(memo).make(read, (1, 2), size=10)
-    assert read.seen == [b"x", (1, 2)] * 2
+        Reading(memo).note((read, b"y"), 1, size=10)
+    assert read.seen == [b"x"] * 2
     assert len(memo) == 0
+
+
+def test_what_is_noted_is_known_once_the_handshake_is_complete() -> None:
+    memo, key = new_memo(), (len, b"x")
+    reading = Reading(memo)
+    reading.note(key, "value", size=10)
+    assert Reading(memo).known(key) is None
+    reading.accepted()
+    assert Reading(memo).known(key) == "value"
+    assert memo.size > 10
 
 
 def test_what_cannot_be_read_raises_each_time() -> None:
@@ -61,7 +71,7 @@ def test_it_does_not_grow_without_end() -> None:
     for number in range(1_000):
         reading = Reading(memo)
         reading.read(read, number.to_bytes(2, "big") + bytes(200))
-        reading.make(read, (number,), size=20_000)
+        reading.note((read, (number,)), number, size=20_000)
         reading.accepted()
         assert memo.size <= MOST_BYTES
     assert len(memo) < 100

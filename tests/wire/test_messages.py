@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +32,13 @@ from handclasp.wire.messages import (
     ServerHello,
     message_hash,
     read_message,
+    write_certificate_verify,
+    write_client_hello,
+    write_encrypted_extensions,
+    write_finished,
     write_message,
+    write_new_session_ticket,
+    write_server_hello,
 )
 
 CODEC_FAULTS = {
@@ -73,6 +80,33 @@ def assert_writes_again(raw: bytes, message: Message) -> None:
         assert isinstance(message, HELLOS)
         assert not message.extensions
         assert again[4:] + b"\0\0" == raw[4:]
+
+
+def written_by_its_own_function(message: Message) -> bytes:
+    """The bytes by the function for this message alone, or by the table where there is none."""
+    match message:
+        case ClientHello() if message.extensions:
+            return write_client_hello(message)
+        case ServerHello(0x0303, random, session_id, suite, 0, extensions) if extensions:
+            return write_server_hello(random, session_id, suite, extensions)
+        case EncryptedExtensions(extensions):
+            return write_encrypted_extensions(extensions)
+        case CertificateVerify(algorithm, signature):
+            return write_certificate_verify(algorithm, signature)
+        case Finished(verify_data):
+            return write_finished(verify_data)
+        case NewSessionTicket(lifetime, age_add, nonce, ticket, extensions):
+            return write_new_session_ticket(lifetime, age_add, nonce, ticket, extensions)
+        case _:
+            return write_message(message)
+
+
+@settings(deadline=None)
+@given(values.messages)
+def test_both_ways_write_the_same(message: Message) -> None:
+    if isinstance(message, ServerHello):
+        message = replace(message, legacy_version=0x0303, legacy_compression_method=0)
+    assert written_by_its_own_function(message) == write_message(message)
 
 
 @settings(deadline=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from handclasp.certificates.credentials import Credentials
@@ -50,6 +51,5 @@ ConfirmPeerCallback = Callable[[ConfirmPeer], Any]
 FindPskCallback = Callable[[FindPsk], Any]
 
 
-def utc_now() -> datetime:
-    """Return the current time; the default clock of a config."""
-    return datetime.now(UTC)
+utc_now: Callable[[], datetime] = partial(datetime.now, UTC)
+"""Returns the current time; the default clock of a config."""

@@ -129,7 +129,10 @@ def verify(scheme: str, public_key: Any, signature: bytes, data: bytes) -> bool:
     (rsae or pss, and the curve in TLS 1.3), so that the peer learns which of the two was wrong.
     """
     known = SIGNATURE_SCHEMES.get(scheme)
-    if known is None or not _same_family(key_kind(public_key), known.key):
+    if known is None:
+        return False
+    kind = key_kind(public_key)
+    if kind != known.key and not _same_family(kind, known.key):
         return False
     try:
         public_key.verify(signature, data, *_arguments(scheme))
@@ -162,7 +165,7 @@ def fits(scheme: str, public_key: Any, spki_is_pss: bool = False, version: str =
     kind = key_kind(public_key)
     # RFC 8446 4.2.3: in TLS 1.2 the scheme does not determine the curve.
     same = kind == known.key if version == "TLSv1.3" else _same_family(kind, known.key)
-    return same and _fits(known, public_key, spki_is_pss)
+    return same and (known.key != "rsa" or _fits(known, public_key, spki_is_pss))
 
 
 def of_versions(schemes: tuple[str, ...], versions: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ that is answered later, by an awaitable or by `DEFER`, comes out of the connecti
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from handclasp.certificates.credentials import Credentials
@@ -61,12 +61,17 @@ _NAMES: Mapping[type, str] = {bool: "True or False", type(None): "None", bytes: 
 
 
 class Answers:
-    """Who answers each type of question of one connection, and what may be answered."""
+    """Who answers each type of question of one connection, and what may be answered.
 
-    __slots__ = ("_answerers", "_trace")
+    Args:
+        find_answerers: is called with the first question: most handshakes ask none.
+    """
 
-    def __init__(self, answerers: Answerers, trace: Trace | None = None) -> None:
-        self._answerers = answerers
+    __slots__ = ("_answerers", "_find_answerers", "_trace")
+
+    def __init__(self, find_answerers: Callable[[], Answerers], trace: Trace | None = None) -> None:
+        self._find_answerers = find_answerers
+        self._answerers: Answerers | None = None
         self._trace = trace
 
     def now(self, question: Question[Any]) -> object:
@@ -74,6 +79,8 @@ class Answers:
         trace = self._trace
         if trace is not None:
             trace.question_asked(type(question).__name__)
+        if self._answerers is None:
+            self._answerers = self._find_answerers()
         try:
             answerer = self._answerers[type(question)]
             value = answerer(question) if trace is None else _timed(trace, answerer, question)

@@ -3,7 +3,8 @@
 A handshake is an `async def` that no event loop runs: `loop` does. It suspends where it waits for
 a message, where a question is not answered at once, and where TLS 1.2 waits for the peer's
 change_cipher_spec, which is no message (RFC 5246 section 7.1). What it yields there is None, the
-`Question`, or `CHANGE_CIPHER_SPEC`; it is resumed with the raw message, the answer, or None.
+`Question`, or `CHANGE_CIPHER_SPEC`; it is resumed with the raw message, the answer, or None. Where
+a server may send half-RTT data, it yields the `ConnectionInfo`, and is resumed at once.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from handclasp.certificates.trust import TrustStore
 from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.answers import Answers
-from handclasp.handshake.port import DirectionSecret, Port, RecordPort
+from handclasp.handshake.port import Port, RecordPort
 from handclasp.handshake.questions import DEFER, Question
 from handclasp.iana import HandshakeType, handshake_type_name
 from handclasp.info import ConnectionInfo
-from handclasp.keys.epoch import Epoch
 from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.transcript import Transcript
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import MESSAGE_TYPES, AnyMessage, read_as, write_message
 from handclasp.wire.memoize import Memo, Reading, new_memo
-from handclasp.wire.messages import HEADER_SIZE, ServerHello
+from handclasp.wire.messages import HEADER_SIZE, STRUCTS, ServerHello
+from handclasp.wire.structs import scan
 
 M = TypeVar("M", bound=AnyMessage)
 N = TypeVar("N", bound=AnyMessage)
@@ -64,6 +65,11 @@ def _change_cipher_spec() -> Generator[object, None, None]:
 
 
 @coroutine
+def _half_rtt(info: ConnectionInfo) -> Generator[ConnectionInfo, None, None]:
+    yield info
+
+
+@coroutine
 def _later(question: Question[Any]) -> Generator[Question[Any], Any, Any]:
     return (yield question)
 
@@ -77,17 +83,16 @@ class HandshakeContext:
         answers: gives the answers to questions.
         tells_secrets: whether anybody is to be told the secrets by `note_secret`.
         trust: what a client verifies its server by, where it does so itself.
-        half_rtt: set by a server that may send data already: what will have been agreed upon.
+        install_read, install_write: the port's own.
     """
 
     __slots__ = (
         "_keylog",
-        "_receive_epoch",
-        "_send_epoch",
         "answers",
         "certificate",
         "client_random",
-        "half_rtt",
+        "install_read",
+        "install_write",
         "is_stapled",
         "observer",
         "port",
@@ -121,13 +126,13 @@ class HandshakeContext:
         self.trust: TrustStore | None = None
         self.observer = observer_of(trace) if trace is not None else None
         self.certificate: ClientAuthStatus = "unasked"
-        self.half_rtt: ConnectionInfo | None = None
         self.server_name: str | None = None
         self.is_stapled = False
         self.shown_chain: tuple[bytes, ...] = ()
         self._keylog = keylog
         self.tells_secrets = keylog is not None or trace is not None
-        self._send_epoch = self._receive_epoch = Epoch.PLAINTEXT
+        self.install_read = port.install_read
+        self.install_write = port.install_write
 
     @overload
     def receive(self, expected: type[M], /) -> Awaitable[M]: ...
@@ -143,10 +148,15 @@ class HandshakeContext:
         """The next message, which must be one of `expected`; it enters the transcript."""
         raw = yield
         if self.trace is not None:
-            self.trace.message("received", self._receive_epoch.value, raw[0], raw)
+            self.trace.message("received", self.port.read_epoch.value, raw[0], raw)
         for kind in expected:
             if raw[0] == MESSAGE_TYPES[kind]:
-                message = read_as(kind, raw)
+                values: list[Any] = []
+                struct = STRUCTS.get(kind)
+                if struct is None or scan(struct, raw, HEADER_SIZE, len(raw), values) != len(raw):
+                    message = read_as(kind, raw)  # It has another form, or says what is wrong.
+                else:
+                    message = kind(*values, raw)
                 self.transcript.add(raw)
                 return message
         if raw[0] == HandshakeType.CLIENT_HELLO and ServerHello in expected:
@@ -165,6 +175,10 @@ class HandshakeContext:
             verdict=Verdict(Blame.LOCAL, "unless a TLS service is meant to be there"),
         )
 
+    async def may_send_half_rtt(self, info: ConnectionInfo) -> None:
+        """Say that a server may send data already, and what will have been agreed upon."""
+        await _half_rtt(info)
+
     async def receive_change_cipher_spec(self) -> None:
         """Wait for the record that says: what comes next is under the new keys."""
         await _change_cipher_spec()
@@ -179,8 +193,8 @@ class HandshakeContext:
         if raw[0] in _CERTIFICATES:
             self.certificate = "shown" if len(raw) > _EMPTY_CERTIFICATE else "withheld"
         if self.trace is not None:
-            self.trace.message("sent", self._send_epoch.value, raw[0], raw)
-        self.port.send(self._send_epoch, raw)
+            self.trace.message("sent", self.port.write_epoch.value, raw[0], raw)
+        self.port.send(self.port.write_epoch, raw)
 
     async def ask(self, question: Question[Answer]) -> Answer:
         """The outside's answer, whenever it comes."""
@@ -190,19 +204,8 @@ class HandshakeContext:
             answer = await _later(question)
         return cast(Answer, answer)
 
-    def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:
-        """What the peer sends from here on is under keys from `secret`."""
-        self._receive_epoch = epoch
-        self.port.install_read(epoch, secret)
-
-    def install_write(self, epoch: Epoch, secret: DirectionSecret) -> None:
-        """What this side sends from here on is under keys from `secret`."""
-        self._send_epoch = epoch
-        self.port.install_write(epoch, secret)
-
     def revert_to_plaintext(self) -> None:
         """The early data were refused; what is sent from here on is in the clear again."""
-        self._send_epoch = Epoch.PLAINTEXT
         if self.records is not None:
             self.records.revert_to_plaintext()
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Coroutine
-from typing import Any
+from struct import Struct
+from types import CoroutineType
+from typing import Any, TypeAlias
 
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError, StateError, TLSError
@@ -25,10 +27,14 @@ from handclasp.handshake.result import HandshakeResult
 from handclasp.iana import handshake_type_name
 from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
-from handclasp.wire.framing import check_message_size, smallest_limit
+from handclasp.wire.framing import check_message_size
 from handclasp.wire.messages import HEADER_SIZE
 
-Handshake = Coroutine[Any, Any, HandshakeResult]
+Handshake: TypeAlias = "Coroutine[Any, Any, HandshakeResult | Handshake]"
+"""It may end in another, which goes on in its place: that of the version which was chosen."""
+
+_read_header = Struct(">I").unpack_from
+"""The type of a message, and the length of its body in three bytes."""
 
 
 class HandshakeLoop:
@@ -54,7 +60,10 @@ class HandshakeLoop:
     def __init__(self, port: Port, limits: Limits) -> None:
         self._port = port
         self._limits = limits
-        self._smallest_limit = smallest_limit(limits)
+        # Bytes of a message, header and all, that no kind of message may not have.
+        self._smallest_limit = HEADER_SIZE + min(
+            limits.max_hello_bytes, limits.max_certificate_bytes, limits.max_other_message_bytes
+        )
         self._remaining = limits.max_handshake_bytes
         self._context: HandshakeContext | None = None
         self._half_rtt = False
@@ -104,14 +113,14 @@ class HandshakeLoop:
         port, at, end = self._port, 0, len(stream)
         self._message_size = 0
         while end - at >= HEADER_SIZE and self._question is None:
-            size = HEADER_SIZE + int.from_bytes(stream[at + 1 : at + HEADER_SIZE], "big")
+            size = HEADER_SIZE + (_read_header(stream, at)[0] & 0xFFFFFF)
             if size > self._smallest_limit:
                 check_message_size(self._limits, stream[at], size)
-            if size > end - at:
-                self._message_size = size
+            start, at = at, at + size
+            if at > end:
+                at, self._message_size = start, size
                 break
-            message = stream[at : at + size]
-            at += size
+            message = stream[start:at]
             # A change of keys is refused while anything stands behind the message.
             port.unparsed = memoryview(stream)[at:] if at < end else b""
             if self._handshake is None:
@@ -141,31 +150,35 @@ class HandshakeLoop:
 
     def _resume(self, value: object) -> None:
         """Let the handshake go on with a message or an answer, up to where it waits again."""
-        handshake = self._handshake
-        if handshake is None:
+        while (handshake := self._handshake) is not None:
+            try:
+                waits_for = handshake.send(value)
+            except StopIteration as done:
+                ends_in_another: bool = type(done.value) is CoroutineType
+                if ends_in_another:
+                    self._handshake, value = done.value, None
+                    continue
+                self._handshake = None
+                self._remaining = sys.maxsize  # A long life may hold any number of small messages.
+                self._established(done.value)
+                return
+            except TLSError:
+                raise
+            except Exception as error:
+                # Nothing a peer sends may surface as anything but a protocol error.
+                raise ProtocolError(Fault.INTERNAL_ERROR, type(error).__name__) from error
+            if waits_for is None:
+                return
+            if isinstance(waits_for, ConnectionInfo):
+                self._half_rtt, value = True, None
+                self._may_send_half_rtt(waits_for)
+                continue
+            if waits_for is CHANGE_CIPHER_SPEC:
+                self._waits_for_change_cipher_spec = True
+            else:
+                self._question = waits_for
+                self._asked(waits_for)
             return
-        try:
-            waits_for = handshake.send(value)
-        except StopIteration as done:
-            self._handshake = None
-            self._remaining = sys.maxsize  # A long life may hold any number of small messages.
-            self._established(done.value)
-            return
-        except TLSError:
-            raise
-        except Exception as error:
-            # Nothing a peer sends may surface as anything but a protocol error.
-            raise ProtocolError(Fault.INTERNAL_ERROR, type(error).__name__) from error
-        if waits_for is CHANGE_CIPHER_SPEC:
-            self._waits_for_change_cipher_spec = True
-        elif waits_for is not None:
-            self._question = waits_for
-            self._asked(waits_for)
-            return
-        if self._context is not None and self._context.half_rtt is not None:
-            info, self._context.half_rtt = self._context.half_rtt, None
-            self._half_rtt = True
-            self._may_send_half_rtt(info)
 
     def _answer(self, question: Question[Any], value: object) -> None:
         """Resume with the answer to the open question, and with what came meanwhile."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
+from functools import lru_cache
 
 from handclasp.certificates.names import ip_address
 from handclasp.config import ClientConfig
@@ -29,11 +30,12 @@ from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.records import MAX_PLAINTEXT
-from handclasp.wire.writer import opaque8, opaque16, uint16s
+from handclasp.wire.writer import uint16s
 
 _ALL_SUITES: Mapping[str, CipherSuite] = {**CIPHER_SUITES, **CIPHER_SUITES12}
 _NULL_COMPRESSION = b"\0"
-_GREASE_SHARE = b"\0"
+_GREASE_SHARE = b"\0\1\0"
+"""The length of a share of one byte, and the share."""
 
 
 @value(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class ClientOffer:
     """A ClientHello, and the private halves of its key shares by group name.
 
     `session` is the one that it offers to resume, and `psks` are the keys in it, that of the
-    session first; `early_data` says whether data may follow at once.
+    session first; `early_data` says whether data may follow at once. `answerable` are the
+    extensions that a server may answer: all but GREASE (RFC 8701 section 3.1).
     """
 
     hello: ClientHello
@@ -52,10 +55,11 @@ class ClientOffer:
     early_data: bool = False
     retried: bool = False
 
-    @property
-    def answerable(self) -> frozenset[int]:
-        """The extensions that a server may answer: all but GREASE (RFC 8701 section 3.1)."""
-        return frozenset(self.hello.extensions) - GREASE_VALUES
+    answerable: frozenset[int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        kinds = frozenset(self.hello.extensions)
+        object.__setattr__(self, "answerable", kinds - GREASE_VALUES)
 
 
 def client_offer(
@@ -71,41 +75,65 @@ def client_offer(
         hs: tells its trace what the keys cost, and how the binders come about.
     """
     static: _Static = config.derived.once("client hello", _static, config)
-    entropy = config.entropy
-    random = entropy(32)
-    session_id = _session_id(config, session)
-    grease = _Grease.draw(entropy(4)) if config.grease else None
+    entropy, random = config.entropy, config.entropy(32)
+    is_old = session is not None and session.version == "TLSv1.2"
+    # With a ticket of TLS 1.2, its echo tells that the session is resumed (RFC 5077 3.4).
+    session_id = entropy(32) if static.in_disguise or is_old else b""
+    if is_old and session is not None and session.session_id:
+        session_id = session.session_id
+    suites, extensions = static.suites, dict[int, bytes]()
+    groups, versions, entries = static.groups, static.versions, b""
+    if config.grease:
+        # RFC 8701 3.1: reserved values in the places where a client may put the unknown.
+        suite, group, version, kind = map(_RESERVED.__getitem__, entropy(4))
+        suites = (suite, *suites)
+        groups, versions = group.to_bytes(2, "big") + groups, version.to_bytes(2, "big") + versions
+        entries = group.to_bytes(2, "big") + _GREASE_SHARE
+        extensions[kind] = b""
+    named = _server_name(server_name)
+    if named is not None:
+        extensions[ExtensionType.SERVER_NAME] = named
+    extensions[ExtensionType.SUPPORTED_GROUPS] = len(groups).to_bytes(2, "big") + groups
+    extensions.update(static.extensions)
     shares: dict[str, PrivateShare] = {}
-    for name in config.key_shares or ():
-        shares[name] = _share(name, entropy, hs)
-    extensions = _extensions(static, server_name, shares, grease)
+    if static.has_tls13:
+        for name in config.key_shares or ():
+            share = shares[name] = _share(name, entropy, hs)
+            entries += (GROUPS[name].code << 16 | len(share.share)).to_bytes(4, "big") + share.share
+        extensions[ExtensionType.SUPPORTED_VERSIONS] = len(versions).to_bytes(1, "big") + versions
+        extensions[ExtensionType.KEY_SHARE] = len(entries).to_bytes(2, "big") + entries
+    psks = _add_rare_extensions(config, static, session, extensions)
+    hello = ClientHello(TLS12, random, session_id, suites, _NULL_COMPRESSION, extensions)
+    if psks:
+        hello = with_psks(hello, psks, None, hs.observer if hs else None)
+    early_data = ExtensionType.EARLY_DATA in extensions
+    return ClientOffer(hello, shares, server_name, session, psks, early_data)
+
+
+def _add_rare_extensions(
+    config: ClientConfig, static: _Static, session: Session | None, extensions: dict[int, bytes]
+) -> tuple[Psk, ...]:
+    """Add what most hellos are without; gives the pre-shared keys to offer."""
+    if static.record_size_limit is not None:
+        extensions[ExtensionType.RECORD_SIZE_LIMIT] = static.record_size_limit
     if static.takes_tickets12:
         is_old = session is not None and session.version == "TLSv1.2"
         extensions[ExtensionType.SESSION_TICKET] = session.ticket if is_old and session else b""
     psks: tuple[Psk, ...] = ()
     if session is not None or config.psks:
         psks = _psks(config, session)
-    early_data = config.allow_early_data and _may_send_early_data(config, session)
-    if early_data:
+    if config.allow_early_data and _may_send_early_data(config, session):
         extensions[ExtensionType.EARLY_DATA] = b""
     if static.psk_modes is not None and (psks or config.sessions is not None):
         extensions[ExtensionType.PSK_KEY_EXCHANGE_MODES] = static.psk_modes
-    suites = (grease.suite, *static.suites) if grease else static.suites
-    hello = ClientHello(TLS12, random, session_id, suites, _NULL_COMPRESSION, extensions)
-    if psks:
-        hello = with_psks(hello, psks, None, hs.observer if hs else None)
-    return ClientOffer(hello, shares, server_name, session, psks, early_data)
+    return psks
 
 
-def _session_id(config: ClientConfig, session: Session | None) -> bytes:
-    # With a ticket of TLS 1.2, its echo tells that the session is resumed (RFC 5077 3.4).
-    is_old = session is not None and session.version == "TLSv1.2"
-    # RFC 8446 D.4: a non-empty session id makes the handshake look like a TLS 1.2 resumption.
-    in_disguise = config.middlebox_compatibility and "TLSv1.3" in config.versions
-    session_id = config.entropy(32) if in_disguise or is_old else b""
-    if is_old and session is not None and session.session_id:
-        return session.session_id
-    return session_id
+@lru_cache(maxsize=256)
+def _server_name(name: str | None) -> bytes | None:
+    """The server_name of a hello; None where there is no such extension."""
+    # RFC 6066 section 3: literal addresses are not permitted in server_name.
+    return None if name is None or ip_address(name) is not None else ext.write_server_name(name)
 
 
 def _share(
@@ -171,50 +199,8 @@ def offer_after_retry(
     return replace(offer, hello=hello, shares=shares, psks=psks, early_data=False, retried=True)
 
 
-@value(frozen=True, slots=True)
-class _Grease:
-    """Reserved values for the places where a client may put the unknown (RFC 8701 section 3.1)."""
-
-    suite: int
-    group: int
-    version: int
-    extension: int
-
-    @classmethod
-    def draw(cls, entropy: bytes) -> _Grease:
-        return cls(*map(_RESERVED.__getitem__, entropy))
-
-
 _RESERVED = [0x0A0A + 0x1010 * (byte & 15) for byte in range(256)]
-
-
-def _extensions(
-    static: _Static,
-    server_name: str | None,
-    shares: Mapping[str, PrivateShare],
-    grease: _Grease | None,
-) -> dict[int, bytes]:
-    groups, versions = static.groups, static.versions
-    extensions: dict[int, bytes] = {}
-    entries: list[bytes] = []
-    if grease:
-        extensions[grease.extension] = b""
-        groups = grease.group.to_bytes(2, "big") + groups
-        versions = grease.version.to_bytes(2, "big") + versions
-        entries.append(ext.key_share_entry(grease.group, _GREASE_SHARE))
-    # RFC 6066 section 3: literal addresses are not permitted in server_name.
-    if server_name is not None and ip_address(server_name) is None:
-        extensions[ExtensionType.SERVER_NAME] = ext.write_server_name(server_name)
-    extensions[ExtensionType.SUPPORTED_GROUPS] = opaque16(groups)
-    extensions.update(static.extensions)
-    if static.has_tls13:
-        for name, half in shares.items():
-            entries.append(ext.key_share_entry(GROUPS[name].code, half.share))
-        extensions[ExtensionType.SUPPORTED_VERSIONS] = opaque8(versions)
-        extensions[ExtensionType.KEY_SHARE] = opaque16(b"".join(entries))
-    if static.record_size_limit is not None:
-        extensions[ExtensionType.RECORD_SIZE_LIMIT] = static.record_size_limit
-    return extensions
+"""A value of GREASE for each byte of entropy (RFC 8701 section 2)."""
 
 
 @value(frozen=True, slots=True)
@@ -226,6 +212,8 @@ class _Static:
         groups, versions: what stands in the lists, without GREASE and the length.
         extensions: those that never differ.
         has_tls13: whether TLS 1.3 is offered.
+        in_disguise: whether the hello has a session id, to look as if it resumed a session of
+            TLS 1.2 (RFC 8446 section D.4).
         takes_tickets12: whether tickets of TLS 1.2 are wanted.
         psk_modes, record_size_limit: those extensions, where they are sent.
     """
@@ -235,6 +223,7 @@ class _Static:
     versions: bytes
     extensions: Mapping[int, bytes]
     has_tls13: bool
+    in_disguise: bool
     takes_tickets12: bool
     psk_modes: bytes | None
     record_size_limit: bytes | None
@@ -253,6 +242,7 @@ def _static(config: ClientConfig) -> _Static:
         versions=uint16s([VERSIONS_BY_NAME[name] for name in reversed(config.versions)]),
         extensions=_static_extensions(config),
         has_tls13=has_tls13,
+        in_disguise=config.middlebox_compatibility and has_tls13,
         takes_tickets12="TLSv1.2" in config.versions and config.sessions is not None,
         psk_modes=ext.write_psk_key_exchange_modes(modes) if has_tls13 else None,
         record_size_limit=ext.write_record_size_limit(limit) if limit is not None else None,

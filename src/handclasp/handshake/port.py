@@ -25,9 +25,12 @@ class Port(Protocol):
     Attributes:
         unparsed: what has come of handshake messages behind the one in hand; kept up by whoever
             cuts the messages out, and true while there is anything.
+        read_epoch, write_epoch: those of the keys at work; plaintext before there are any.
     """
 
     unparsed: Buffer
+    read_epoch: Epoch
+    write_epoch: Epoch
 
     def send(self, epoch: Epoch, message: bytes) -> None:
         """Queue one whole handshake message under the keys of `epoch`."""

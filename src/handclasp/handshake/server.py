@@ -30,17 +30,13 @@ from handclasp.wire.rules import check_extensions
 _SSL3 = 0x0300
 
 
-async def server_handshake(hs: HandshakeContext, config: ServerConfig) -> HandshakeResult:
-    """Read the hello, choose the version, and go on in that version."""
-    # Only what goes on holds the hello, so that it can let go of it: a stranger's may be long.
-    complete = await _read_hello(hs, config)
-    return await complete
-
-
-async def _read_hello(
+async def server_handshake(
     hs: HandshakeContext, config: ServerConfig
 ) -> Coroutine[Any, Any, HandshakeResult]:
-    """Receive the first ClientHello; gives the rest of the handshake."""
+    """Read the hello and choose the version; gives the rest of the handshake, in that version.
+
+    Only what goes on holds the hello, so that it can let go of it: a stranger's may be long.
+    """
     hello = await hs.receive(ClientHello)
     if hs.records is not None:
         hs.records.change_cipher_spec_allowed = True

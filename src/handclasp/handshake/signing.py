@@ -20,7 +20,12 @@ async def sign(
     """The signature over `content`; raises `ProtocolError` where the signer gives a wrong one."""
     signer = credentials.signer
     if type(signer) is LocalSigner and hs.trace is None:
-        return _sign_here(credentials, scheme, content)
+        try:
+            return signer.sign(scheme, content)
+        except TLSError:
+            raise
+        except Exception as error:
+            raise callback_failed(Sign(credentials, scheme, content), error) from error
     signature = await hs.ask(Sign(credentials, scheme, content))
     if not isinstance(signer, LocalSigner):
         # A faulty signature of a remote key can give the key away: it never leaves this side.
@@ -28,18 +33,6 @@ async def sign(
         if not verify(hs, scheme, own.public_key, signature, content):
             raise ProtocolError(Fault.OWN_SIGNATURE_WRONG, scheme)
     return signature
-
-
-def _sign_here(credentials: Credentials, scheme: str, content: bytes) -> bytes:
-    try:
-        signature: object = credentials.signer.sign(scheme, content)
-        if isinstance(signature, bytes):
-            return signature
-        raise TypeError(f"a signature is bytes, not {type(signature).__name__}")
-    except TLSError:
-        raise
-    except Exception as error:
-        raise callback_failed(Sign(credentials, scheme, content), error) from error
 
 
 def verify(

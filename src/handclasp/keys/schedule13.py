@@ -102,7 +102,7 @@ class TrafficSecret:
         """application_traffic_secret_N+1 (RFC 8446 section 7.2)."""
         suite = self.suite
         info = _LABELS[suite.name].traffic_upd
-        (after,) = hkdf_expand_blocks(suite.hash_name, self.secret, (info,))
+        after = Secret(hmac_digest(suite.hash_name, self.secret, info))
         name = _one_later(self.name)
         if self.observer is not None:
             self.observer(_EXPAND_LABEL, name, (self.name,), "traffic upd", b"", after)
@@ -113,7 +113,7 @@ class TrafficSecret:
         suite, key = self.suite, self._finished_key
         if key is None:
             info = _LABELS[suite.name].finished
-            (key,) = hkdf_expand_blocks(suite.hash_name, self.secret, (info,))
+            key = Secret(hmac_digest(suite.hash_name, self.secret, info))
         verify_data = hmac_digest(suite.hash_name, key, transcript_hash)
         if self.observer is not None:
             inputs = (self.name,)
@@ -158,7 +158,7 @@ class _Stage:
         """Derive-Secret (section 7.1), of messages that are hashed already."""
         suite = self.suite
         info = _LABELS[suite.name].heads[label] + transcript_hash + FIRST_BLOCK
-        (secret,) = hkdf_expand_blocks(suite.hash_name, self.secret, (info,))
+        secret = Secret(hmac_digest(suite.hash_name, self.secret, info))
         if self.observer is not None:
             self._tell(label, transcript_hash, secret)
         return secret
@@ -263,9 +263,8 @@ class HandshakeSecret(_Stage):
         """The third stage."""
         suite, salt = self.suite, self._salt
         if salt is None:
-            (salt,) = hkdf_expand_blocks(
-                suite.hash_name, self.secret, (_LABELS[suite.name].derived,)
-            )
+            info = _LABELS[suite.name].derived
+            salt = Secret(hmac_digest(suite.hash_name, self.secret, info))
         secret = Secret(hmac_digest(suite.hash_name, salt, bytes(suite.hash_size)))  # HKDF-Extract
         if self.observer is not None:
             self._tell("derived", _empty_hash(suite.hash_name), salt)
@@ -345,8 +344,9 @@ class ResumptionSecret:
     def psk(self, ticket_nonce: bytes) -> Secret:
         """The key of one ticket (RFC 8446 section 4.6.1)."""
         suite = self.suite
-        info = first_block("resumption", suite.hash_size, ticket_nonce)
-        (key,) = hkdf_expand_blocks(suite.hash_name, self.secret, (info,))
+        head = label_head("resumption", suite.hash_size, len(ticket_nonce))
+        info = head + ticket_nonce + FIRST_BLOCK
+        key = Secret(hmac_digest(suite.hash_name, self.secret, info))
         if self.observer is not None:
             inputs = ("resumption_master_secret",)
             self.observer(_EXPAND_LABEL, "psk", inputs, "resumption", ticket_nonce, key)

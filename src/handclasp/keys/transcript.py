@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from handclasp.wire.messages import message_hash
@@ -12,20 +12,37 @@ if TYPE_CHECKING:
     from hashlib import _Hash as HASH  # pyright: ignore[reportPrivateUsage]
 
 
+_HASHES: Mapping[str, Callable[[bytes], HASH]] = {
+    "sha256": hashlib.sha256,
+    "sha384": hashlib.sha384,
+}
+"""Those of the cipher suites."""
+
+
+def _no_digest() -> bytes:
+    raise RuntimeError("the transcript has no hash yet")
+
+
 class Transcript:
     """Takes the messages as they were on the wire, header included, and gives their hash so far.
 
     Until the cipher suite is known, there is no hash to compute: the messages wait.
     """
 
-    __slots__ = ("_hash", "_kept", "_waiting", "add")
+    __slots__ = ("_hash", "_kept", "_waiting", "add", "digest")
 
     add: Callable[[bytes], object]
     """Appends one whole message: the method of whatever takes it at the time."""
 
+    digest: Callable[[], bytes]
+    """Gives the Transcript-Hash of all messages so far: the method of the hash, once it is known.
+
+    It raises `RuntimeError` before."""
+
     def __init__(self) -> None:
         self._waiting: list[bytes] = []
         self.add = self._waiting.append
+        self.digest = _no_digest
         self._hash: HASH | None = None
         self._kept: list[bytes] | None = None
 
@@ -40,10 +57,11 @@ class Transcript:
         messages = self._waiting
         if retried:
             messages[0] = message_hash(hashlib.new(hash_name, messages[0]).digest())
-        self._hash = hashlib.new(hash_name, b"".join(messages))
+        hash_ = self._hash = _HASHES[hash_name](b"".join(messages))
+        self.digest = hash_.digest
         self._kept = messages if keep else None
         self._waiting = []
-        self.add = self._add_and_keep if keep else self._hash.update
+        self.add = self._add_and_keep if keep else hash_.update
 
     def fork(self) -> Transcript:
         """A copy as it is now; what is added to one does not enter the other."""
@@ -52,7 +70,7 @@ class Transcript:
         other.add = other._waiting.append
         if self._hash is not None:
             other._hash = self._hash.copy()
-            other.add = other._hash.update
+            other.add, other.digest = other._hash.update, other._hash.digest
         return other
 
     def digest_with(self, partial: bytes, hash_name: str) -> bytes:
@@ -62,12 +80,6 @@ class Transcript:
         hash_ = self._hash.copy()
         hash_.update(partial)
         return hash_.digest()
-
-    def digest(self) -> bytes:
-        """Transcript-Hash of all messages so far."""
-        if self._hash is None:
-            raise RuntimeError("the transcript has no hash yet")
-        return self._hash.copy().digest()
 
     def messages(self) -> bytes:
         """All messages so far, for a signature over them (RFC 5246 section 7.4.8)."""

@@ -161,14 +161,14 @@ class RecordLayer:
             else _protection(secret)
         )
         self.read_epoch = epoch
-        self.read_exhausted_at = min(self._most_records, read.suite.record_limit)
+        self.read_exhausted_at = min(self._most_records, secret.suite.record_limit)
         read.limit = self._read_limit
         if epoch is Epoch.HANDSHAKE and isinstance(read, Protection13):
             read.takes_plain_alert = True
         if self._early_data is not None or self._trace is not None:
             self._choose_reader()
-        if self._trace is not None:
-            self._trace.keys_installed("received", epoch.value, secret.suite.name)
+            if self._trace is not None:
+                self._trace.keys_installed("received", epoch.value, secret.suite.name)
 
     def end_flight(self) -> None:
         """It is this side's turn: the last record must not hold any of the peer's next flight.
@@ -269,7 +269,7 @@ class RecordLayer:
         self.write_key = self.writer = write
         write.limit = self.write_limit
         self.write_epoch = epoch
-        self._write_end = min(self._most_records, write.suite.record_limit)
+        self._write_end = min(self._most_records, secret.suite.record_limit)
         self.write_exhausted_at = self._write_end - RESERVED_RECORDS
         if self._padding and isinstance(write, Protection13):
             self.writer = PaddedWriter(write, self._padding)
@@ -331,9 +331,14 @@ class RecordLayer:
 
     def flush(self) -> None:
         """Put the queued handshake messages into records. Raises `ProtocolError`."""
-        if self.messages:
-            messages = b"".join(self.messages)
-            self.messages.clear()
+        if not self.messages:
+            return
+        messages, write = b"".join(self.messages), self.write_key
+        self.messages.clear()
+        is_good = write is None or write.sequence < self._write_end
+        if is_good and len(messages) <= self.write_limit:
+            self.out.append(self.writer.seal(_HANDSHAKE, messages))
+        else:
             self._seal_fragments(_HANDSHAKE, messages)
 
     # Inside

@@ -8,7 +8,12 @@ from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.iana import ContentType
-from handclasp.wire.records import HEADER_SIZE, MAX_PLAINTEXT, write_plaintext
+from handclasp.wire.records import (
+    HEADER_SIZE,
+    MAX_PLAINTEXT,
+    PLAINTEXT_HEADERS,
+    write_plaintext,
+)
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 
@@ -46,5 +51,7 @@ class PlaintextWriter:
 
     def seal(self, content_type: int, content: bytes) -> bytes:
         """One whole record."""
-        first, self._first_hello = self._first_hello, False
-        return write_plaintext(content_type, content, first_hello=first)
+        if self._first_hello:
+            self._first_hello = False
+            return write_plaintext(content_type, content, first_hello=True)
+        return PLAINTEXT_HEADERS[content_type] + len(content).to_bytes(2, "big") + content

@@ -104,7 +104,9 @@ class Protection13:
         """
         body, sequence = at + HEADER_SIZE, self.sequence
         if buffer[at] != _APPLICATION_DATA:
-            return self._open_unprotected(buffer[at], bytes(buffer[body:after]))
+            if buffer[at] != _CHANGE_CIPHER_SPEC:
+                self._check_unprotected(buffer[at])
+            return buffer[at], bytes(buffer[body:after])
         if after - body < self.shortest or sequence >= _SEQUENCE_END:
             self.open(buffer[at:body], buffer[body:after])  # It says what is wrong.
         self.sequence = sequence + 1
@@ -188,13 +190,12 @@ class Protection13:
             at = after
         return at
 
-    def _open_unprotected(self, content_type: int, content: bytes) -> tuple[int, bytes]:
-        """What a peer may still send in the clear: change_cipher_spec, and one kind of alert."""
+    def _check_unprotected(self, content_type: int) -> None:
+        """Refuse what a peer may not send in the clear, besides change_cipher_spec."""
         # A peer that could not use the first flight has no keys and says so in plaintext.
         may_be_alert = self.takes_plain_alert and self.sequence == 0
-        if content_type == _CHANGE_CIPHER_SPEC or (content_type == _ALERT and may_be_alert):
-            return content_type, content
-        raise ProtocolError(Fault.UNPROTECTED_RECORD, type_name(content_type))
+        if content_type != _ALERT or not may_be_alert:
+            raise ProtocolError(Fault.UNPROTECTED_RECORD, type_name(content_type))
 
     def seal_many(self, content_type: int, content: memoryview, fragment_size: int) -> bytearray:
         """`content` as records of `fragment_size` bytes each, written in place into one buffer."""

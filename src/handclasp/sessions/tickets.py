@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import field
+from struct import Struct as Packed
 from typing import Any
 
 from handclasp.crypto.derived_key_aead import NONCE_SIZE
@@ -36,6 +37,9 @@ _PER_OBJECT = 64
 """Bytes for each certificate besides those in it."""
 
 BINDING_SIZE = 32
+
+_times = Packed(">QII").pack
+"""created_at, lifetime and age_add."""
 
 MAX_TICKET = 2**14
 """Bytes; a client with a longer chain of certificates gets no ticket."""
@@ -77,25 +81,6 @@ class SessionState:
     signature_scheme: str = ""
     client_certificate_type: str = "X509"
 
-    def renewed(self, secret: Secret, created_at: int, lifetime: int, age_add: int) -> SessionState:
-        """Return the state of one more ticket of the same session."""
-        return SessionState(
-            self.version,
-            self.cipher_suite,
-            secret,
-            self.authenticated_at,
-            created_at,
-            lifetime,
-            age_add,
-            self.max_early_data,
-            self.server_name,
-            self.alpn,
-            self.binding,
-            self.client_chain,
-            self.signature_scheme,
-            self.client_certificate_type,
-        )
-
     @property
     def size(self) -> int:
         """The bytes that it takes in memory, or a little more; most of them are the client's."""
@@ -116,16 +101,66 @@ def seal_ticket(
     state: SessionState, keys: Sequence[TicketKey], entropy: Callable[[int], bytes]
 ) -> bytes | None:
     """Return the ticket for a client; None without a key, or if it would be too long."""
-    if not keys:
-        return None
-    key = keys[0]
-    plain = _write_state(state)
-    if len(plain) > MAX_TICKET - _HEADER_SIZE - NONCE_SIZE - _TAG_SIZE:
-        return None
-    header = _VERSION.to_bytes(1, "big") + key.key_id
-    nonce = entropy(NONCE_SIZE)
-    sealed = key.aead.encrypt(nonce, plain, header + nonce)
-    return header + nonce + sealed
+    seal = TicketSealer(state, keys, entropy)
+    return seal.ticket(state.secret, state.created_at, state.lifetime, state.age_add)
+
+
+class TicketSealer:
+    """Seals the tickets of one session: what is the same in all of them is written once.
+
+    Args:
+        state: of the session; each ticket has its own secret, time, lifetime and age_add.
+        keys: the first one seals.
+    """
+
+    __slots__ = ("_after", "_before", "_entropy", "_key", "_proved_at")
+
+    def __init__(
+        self, state: SessionState, keys: Sequence[TicketKey], entropy: Callable[[int], bytes]
+    ) -> None:
+        server_name, alpn = state.server_name.encode("utf-8"), state.alpn.encode("utf-8")
+        scheme = state.signature_scheme.encode("ascii")
+        client_type = state.client_certificate_type.encode("ascii")
+        chain = b"".join(map(opaque24, state.client_chain)) if state.client_chain else b""
+        self._key = keys[0] if keys else None
+        self._entropy = entropy
+        self._before = (state.version << 16 | state.cipher_suite).to_bytes(4, "big")
+        self._proved_at = state.authenticated_at.to_bytes(8, "big")
+        self._after = b"".join(
+            [
+                state.max_early_data.to_bytes(4, "big"),
+                len(server_name).to_bytes(2, "big"),
+                server_name,
+                len(alpn).to_bytes(1, "big"),
+                alpn,
+                state.binding,
+                len(chain).to_bytes(3, "big"),
+                chain,
+                len(scheme).to_bytes(1, "big"),
+                scheme,
+                len(client_type).to_bytes(1, "big"),
+                client_type,
+            ]
+        )
+
+    def ticket(self, secret: Secret, created_at: int, lifetime: int, age_add: int) -> bytes | None:
+        """Return one ticket; None without a key, or if it would be too long."""
+        key = self._key
+        plain = b"".join(
+            [
+                self._before,
+                len(secret).to_bytes(1, "big"),
+                secret,
+                self._proved_at,
+                _times(created_at, lifetime, age_add),
+                self._after,
+            ]
+        )
+        if key is None or len(plain) > MAX_TICKET - _HEADER_SIZE - NONCE_SIZE - _TAG_SIZE:
+            return None
+        nonce = self._entropy(NONCE_SIZE)
+        header = _VERSION.to_bytes(1, "big") + key.key_id + nonce
+        return header + key.aead.encrypt(nonce, plain, header)
 
 
 def open_ticket(ticket: bytes, keys: Sequence[TicketKey]) -> SessionState | None:
@@ -146,38 +181,6 @@ def open_ticket(ticket: bytes, keys: Sequence[TicketKey]) -> SessionState | None
         return _read_state(plain)
     except (InvalidTag, ProtocolError, UnicodeDecodeError):
         return None
-
-
-def _write_state(state: SessionState) -> bytes:
-    # Written out without the writers of vectors: a server makes two tickets for each handshake.
-    server_name, alpn = state.server_name.encode("utf-8"), state.alpn.encode("utf-8")
-    scheme = state.signature_scheme.encode("ascii")
-    client_type = state.client_certificate_type.encode("ascii")
-    chain = b"".join(map(opaque24, state.client_chain))
-    return b"".join(
-        [
-            state.version.to_bytes(2, "big"),
-            state.cipher_suite.to_bytes(2, "big"),
-            len(state.secret).to_bytes(1, "big"),
-            state.secret,
-            state.authenticated_at.to_bytes(8, "big"),
-            state.created_at.to_bytes(8, "big"),
-            state.lifetime.to_bytes(4, "big"),
-            state.age_add.to_bytes(4, "big"),
-            state.max_early_data.to_bytes(4, "big"),
-            len(server_name).to_bytes(2, "big"),
-            server_name,
-            len(alpn).to_bytes(1, "big"),
-            alpn,
-            state.binding,
-            len(chain).to_bytes(3, "big"),
-            chain,
-            len(scheme).to_bytes(1, "big"),
-            scheme,
-            len(client_type).to_bytes(1, "big"),
-            client_type,
-        ]
-    )
 
 
 _STATE = Struct(

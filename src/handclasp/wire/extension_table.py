@@ -64,7 +64,8 @@ def _empty(kind: Ext) -> Form:
     name = extension_name(kind)
 
     def read(data: bytes, opener: Opener | None = None) -> bool:
-        ext.read_empty(data, name, opener)
+        if data or opener is not None:
+            ext.read_empty(data, name, opener)
         return True
 
     return read

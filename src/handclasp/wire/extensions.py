@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import field
+from struct import Struct as Packed
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -182,9 +183,30 @@ def read_key_share_client_hello(
     data: bytes, opener: Opener | None = None
 ) -> tuple[KeyShareEntry, ...]:
     """Read KeyShareClientHello (RFC 8446 section 4.2.8); may be empty to ask for a retry."""
+    if opener is None and (found := _scan_shares(data)) is not None:
+        return found
     entries: tuple[KeyShareEntry, ...]
     (entries,) = _CLIENT_SHARES.read(data, "key_share", 0, opener)
     return entries
+
+
+def _scan_shares(data: bytes) -> tuple[KeyShareEntry, ...] | None:
+    """Return the entries, read in one pass; None if they are malformed."""
+    at, end = 2, len(data)
+    if end < at or data[0] << 8 | data[1] != end - at:
+        return None
+    entries: list[KeyShareEntry] = []
+    while at + 4 < end:
+        group, size = _group_and_length(data, at)
+        at += 4
+        entries.append(KeyShareEntry(group, data[at : at + size]))
+        if not size:
+            return None
+        at += size
+    return tuple(entries) if at == end else None
+
+
+_group_and_length = Packed(">HH").unpack_from
 
 
 def write_key_share_client_hello(entries: Sequence[KeyShareEntry]) -> bytes:
@@ -194,6 +216,8 @@ def write_key_share_client_hello(entries: Sequence[KeyShareEntry]) -> bytes:
 
 def read_key_share_server_hello(data: bytes, opener: Opener | None = None) -> KeyShareEntry:
     """Read KeyShareServerHello (RFC 8446 section 4.2.8)."""
+    if opener is None and len(data) > 4 and data[2] << 8 | data[3] == len(data) - 4:
+        return KeyShareEntry(data[0] << 8 | data[1], data[4:])
     return KeyShareEntry(*_KEY_SHARE_ENTRY.read(data, "key_share", 0, opener))
 
 

@@ -34,12 +34,6 @@ def is_whole(stream: bytes | bytearray | memoryview) -> bool:
     return len(stream) >= HEADER_SIZE and len(stream) >= message_size(stream)
 
 
-def smallest_limit(limits: MessageLimits) -> int:
-    """Return the size of a message, with its header, that every type of message may have."""
-    most = (limits.max_hello_bytes, limits.max_certificate_bytes, limits.max_other_message_bytes)
-    return HEADER_SIZE + min(most)
-
-
 def check_message_size(limits: MessageLimits, message_type: int, size: int) -> None:
     """Raise `ProtocolError` if a message announces more than its type may have."""
     if message_type in _HELLOS:

@@ -29,7 +29,7 @@ _BYTES_OF_EACH = 110
 _BYTES_BESIDES = 300
 
 
-def new_memo(config: object = None) -> Memo:
+def new_memo() -> Memo:
     """Return an empty cache for a config."""
     return Kept(MOST_BYTES)
 
@@ -38,18 +38,21 @@ class Reading:
     """The reading of one connection: known lists come from the cache, and new ones are noted.
 
     The values must be immutable.
+
+    Attributes:
+        known: gives what is known under a key, or None.
     """
 
-    __slots__ = ("_known", "_memo", "_new")
+    __slots__ = ("_memo", "_new", "known")
 
     def __init__(self, memo: Memo) -> None:
         self._memo = memo
-        self._known = memo.get
+        self.known = memo.get
         self._new: list[tuple[Any, Any, int]] = []
 
     def read(self, read: Callable[[Any], Value], data: bytes) -> Value:
         """Return the result of the pure function `read` for a list."""
-        known: Value | None = self._known((read, data))
+        known: Value | None = self.known((read, data))
         if known is not None:
             return known
         made = read(data)
@@ -62,7 +65,7 @@ class Reading:
         self, forms: Mapping[int, Callable[[bytes], Any]], extensions: Mapping[int, bytes]
     ) -> dict[int, Any]:
         """Return the values of all extensions with a form, by type."""
-        known, values = self._known, dict[int, Any]()
+        known, values = self.known, dict[int, Any]()
         for kind, data in extensions.items():
             read = forms.get(kind)
             if read is not None:
@@ -70,14 +73,9 @@ class Reading:
                 values[kind] = self.read(read, data) if value is None else value
         return values
 
-    def make(self, make: Callable[..., Value], *given: Hashable, size: int) -> Value:
-        """Return the result of the pure function `make`; arguments and result take `size` bytes."""
-        known: Value | None = self._known((make, given))
-        if known is not None:
-            return known
-        made = make(*given)
-        self._new.append(((make, given), made, size + _BYTES_BESIDES))
-        return made
+    def note(self, key: tuple[Callable[..., Any], Hashable], value: object, size: int) -> None:
+        """Remember what a pure function made of what the peer sent; both take `size` bytes."""
+        self._new.append((key, value, size + _BYTES_BESIDES))
 
     def accepted(self) -> None:
         """Keep the new lists, after the handshake is complete: they may come again."""

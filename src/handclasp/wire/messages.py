@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import partial
+from struct import Struct as Packed
+from struct import pack
 from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
@@ -31,6 +33,7 @@ from handclasp.wire.structs import (
     uint,
     uint16s,
     vector,
+    write_extensions,
     write_fields,
 )
 from handclasp.wire.writer import opaque24
@@ -282,6 +285,71 @@ def write_message(message: Message) -> bytes:
     message_type, _, write = CODECS13[type(message)]
     body = write(message)
     return (message_type << 24 | len(body)).to_bytes(4, "big") + body
+
+
+# Without a value and its table, for what every handshake sends; a test holds both ways equal.
+
+
+def write_client_hello(message: ClientHello) -> bytes:
+    """Write a ClientHello with extensions, header included (RFC 8446 section 4.1.2)."""
+    suites, session_id = message.cipher_suites, message.legacy_session_id
+    methods = message.legacy_compression_methods
+    body = b"".join(
+        [
+            message.legacy_version.to_bytes(2, "big"),
+            message.random,
+            len(session_id).to_bytes(1, "big"),
+            session_id,
+            pack(f">H{len(suites)}H", 2 * len(suites), *suites),
+            len(methods).to_bytes(1, "big"),
+            methods,
+            write_extensions(message.extensions),
+        ]
+    )
+    return (HandshakeType.CLIENT_HELLO << 24 | len(body)).to_bytes(4, "big") + body
+
+
+def write_server_hello(
+    random: bytes, session_id: bytes, cipher_suite: int, extensions: Extensions
+) -> bytes:
+    """Write a ServerHello of TLS 1.3, header included (RFC 8446 section 4.1.3)."""
+    size = len(session_id)
+    parts = b"\x03\x03", random, size.to_bytes(1, "big"), session_id
+    body = b"".join((*parts, (cipher_suite << 8).to_bytes(3, "big"), write_extensions(extensions)))
+    return (HandshakeType.SERVER_HELLO << 24 | len(body)).to_bytes(4, "big") + body
+
+
+def write_encrypted_extensions(extensions: Extensions) -> bytes:
+    """EncryptedExtensions, header included (RFC 8446 section 4.3.1)."""
+    body = write_extensions(extensions)
+    return (HandshakeType.ENCRYPTED_EXTENSIONS << 24 | len(body)).to_bytes(4, "big") + body
+
+
+def write_certificate_verify(algorithm: int, signature: bytes) -> bytes:
+    """Write a CertificateVerify, header included (RFC 8446 section 4.4.3)."""
+    size = len(signature)
+    header = HandshakeType.CERTIFICATE_VERIFY << 24 | 4 + size
+    return (header << 32 | algorithm << 16 | size).to_bytes(8, "big") + signature
+
+
+def write_finished(verify_data: bytes) -> bytes:
+    """Write a Finished, header included (RFC 8446 section 4.4.4)."""
+    return (HandshakeType.FINISHED << 24 | len(verify_data)).to_bytes(4, "big") + verify_data
+
+
+def write_new_session_ticket(
+    lifetime: int, age_add: int, nonce: bytes, ticket: bytes, extensions: Extensions
+) -> bytes:
+    """Write a NewSessionTicket, header included (RFC 8446 section 4.6.1)."""
+    end = write_extensions(extensions) if extensions else b"\0\0"
+    size = 11 + len(nonce) + len(ticket) + len(end)
+    head = _ticket_head(
+        HandshakeType.NEW_SESSION_TICKET << 24 | size, lifetime, age_add, len(nonce)
+    )
+    return b"".join((head, nonce, len(ticket).to_bytes(2, "big"), ticket, end))
+
+
+_ticket_head = Packed(">IIIB").pack
 
 
 def message_hash(digest: bytes) -> bytes:

@@ -15,12 +15,13 @@ MAX_CIPHERTEXT: Final = 2**14 + 256
 """The largest size of a protected record after its header, in bytes (RFC 8446 section 5.2)."""
 
 _FIRST_HELLO_HEADER = b"\x16\x03\x01"
-_HEADERS = {int(kind): bytes([kind, 3, 3]) for kind in ContentType}
+PLAINTEXT_HEADERS = {int(kind): bytes([kind, 3, 3]) for kind in ContentType}
+"""The bytes before the length, by content type."""
 
 
 def write_plaintext(kind: int, fragment: bytes, *, first_hello: bool = False) -> bytes:
     """Write a TLSPlaintext; the first ClientHello has version 0x0301 for old middleboxes."""
-    head = _FIRST_HELLO_HEADER if first_hello else _HEADERS[kind]
+    head = _FIRST_HELLO_HEADER if first_hello else PLAINTEXT_HEADERS[kind]
     return head + len(fragment).to_bytes(2, "big") + fragment
 
 

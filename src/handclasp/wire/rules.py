@@ -57,7 +57,8 @@ def check_answer(
 
     The cookie of a HelloRetryRequest is the one extension that is not offered (section 4.2.2).
     """
-    check_extensions(extensions, place, limit)
+    if len(extensions) > limit or not _REFUSED[place].isdisjoint(extensions):
+        check_extensions(extensions, place, limit)  # It says what is wrong.
     if place not in _ANSWERS:
         raise ValueError(f"{place} is not an answer")
     for kind in extensions:

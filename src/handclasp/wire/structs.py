@@ -8,7 +8,7 @@ each field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from struct import Struct as Packed
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -16,7 +16,6 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.iana import extension_name
 from handclasp.wire.reader import Opener, Reader, Uint16s
-from handclasp.wire.writer import opaque16
 from handclasp.wire.writer import uint16s as uint16s_of
 
 Extensions: TypeAlias = Mapping[int, bytes]
@@ -27,7 +26,7 @@ _NUMBER, _OPAQUE, _FIXED, _REST, _UINT16S, _EXTENSIONS, _VECTOR = range(7)
 _WRONG: Final = -1
 """The result of a scan, instead of an offset, for malformed bytes."""
 
-_TYPE_AND_LENGTH = Packed(">HH")
+_type_and_length = Packed(">HH").unpack_from
 
 _OPTIONAL = -1
 """The minimum of a list of extensions that may be absent."""
@@ -99,11 +98,12 @@ class Struct:
         fields: the fields in their order.
     """
 
-    __slots__ = ("fields", "make")
+    __slots__ = ("fields", "make", "steps")
 
     def __init__(self, make: Callable[..., Any], *fields: Field) -> None:
         self.make = make
         self.fields = fields
+        self.steps = _steps(fields)
 
     def read(self, data: bytes, path: str, at: int = 0, opener: Opener | None = None) -> list[Any]:
         """Return the values of the fields, which fill `data` from `at` to its end.
@@ -126,36 +126,101 @@ class Struct:
         return [_READ[field.code](reader, field) for field in self.fields]
 
 
+class Step(NamedTuple):
+    """One step of a scan: some fields of a size that is known before, and one that is not.
+
+    Attributes:
+        unpack: takes the former out of the bytes, and the length of the latter, if it has one.
+        size: the bytes that `unpack` takes.
+        code: says what the last field is; `_NUMBER` where there is none.
+        minimum, maximum, element: as in its `Field`.
+    """
+
+    unpack: Callable[[bytes, int], tuple[Any, ...]]
+    size: int
+    code: int = _NUMBER
+    minimum: int = 0
+    maximum: int = 0
+    element: Struct | None = None
+
+
+def _steps(fields: Sequence[Field]) -> tuple[Step, ...]:
+    """Join the fields of a struct into as few steps as read them."""
+    steps: list[Step] = []
+    run = ">"
+    for field in fields:
+        _, code, size, minimum, maximum, element = field
+        if code == _FIXED:
+            run += f"{size}s"
+        elif code == _NUMBER and size in _PACKED:
+            run += _PACKED[size]
+        else:
+            if code == _UINT16S:
+                run, minimum, maximum = run + _PACKED[2], 2, 2**16 - 1
+            elif size in _PACKED:
+                run += _PACKED[size]
+            elif size:
+                # `struct` has no numbers of three bytes.
+                run, code = run + f"{size}s", _IN_THREE_BYTES[code]
+            packed = Packed(run)
+            steps.append(Step(packed.unpack_from, packed.size, code, minimum, maximum, element))
+            run = ">"
+    if run != ">":
+        packed = Packed(run)
+        steps.append(Step(packed.unpack_from, packed.size))
+    return tuple(steps)
+
+
+_PACKED = {1: "B", 2: "H", 4: "I", 8: "Q"}
+"""Formats of numbers, by their bytes."""
+
+_NUMBER24, _OPAQUE24, _VECTOR24 = range(_VECTOR + 1, _VECTOR + 4)
+_IN_THREE_BYTES = {_NUMBER: _NUMBER24, _OPAQUE: _OPAQUE24, _VECTOR: _VECTOR24}
+"""The codes for steps whose number or length has three bytes."""
+
+
 def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> int:
     """Append the values of the fields at `at`; return the offset after them, or `_WRONG`."""
-    for field in struct.fields:
-        _, code, size, minimum, maximum, _ = field
-        if code <= _OPAQUE:
-            after = at + size
-            if after > end:
+    for unpack, size, code, minimum, maximum, element in struct.steps:
+        after = at + size
+        if after > end:
+            return _WRONG
+        values += unpack(data, at)
+        at = after
+        if code == _OPAQUE:
+            after = at + values[-1]
+            if after > end or not minimum <= values[-1] <= maximum:
                 return _WRONG
-            number = (
-                data[at] << 8 | data[at + 1] if size == 2 else int.from_bytes(data[at:after], "big")
-            )
-            if code == _NUMBER:
-                values.append(number)
-            else:
-                at, after = after, after + number
-                if after > end or number < minimum or number > maximum:
-                    return _WRONG
-                values.append(data[at:after])
-        elif code <= _REST:
-            after = at + size if code == _FIXED else end
-            if after > end:
+            values[-1] = data[at:after]
+            at = after
+            continue
+        if code == _EXTENSIONS:
+            at = _scan_extensions(data, at, end, minimum, values)
+            if at < 0:
                 return _WRONG
+            continue
+        if code == _NUMBER:
+            continue
+        if code == _REST:
+            values.append(data[at:end])
+            at = end
+            continue
+        length = values.pop()
+        if code >= _NUMBER24:
+            length = int.from_bytes(length, "big")
+            if code == _NUMBER24:
+                values.append(length)
+                continue
+        after = at + length
+        if after > end or length < minimum or length > maximum:
+            return _WRONG
+        if code == _OPAQUE24:
             values.append(data[at:after])
-        elif code == _EXTENSIONS:
-            after = _scan_extensions(data, at, end, minimum, values)
         elif code == _UINT16S:
-            after = _scan_uint16s(data, at, end, values)
-        else:
-            after = _scan_vector(data, at, end, field, values)
-        if after < 0:
+            if length % 2:
+                return _WRONG
+            values.append(Uint16s(data[at:after]))
+        elif element is None or not _scan_vector(data, at, after, element, values):
             return _WRONG
         at = after
     return at
@@ -168,20 +233,18 @@ def write_fields(struct: Struct, message: Any) -> bytes:
         value = getattr(message, name)
         if code == _NUMBER:
             parts.append(value.to_bytes(size, "big"))
-        elif code == _OPAQUE:
-            parts.append(len(value).to_bytes(size, "big"))
-            parts.append(value)
-        elif code <= _REST:
-            parts.append(value)
-        elif code == _EXTENSIONS:
+            continue
+        if code == _EXTENSIONS:
             if value or minimum != _OPTIONAL:
                 parts.append(write_extensions(value))
-        elif code == _UINT16S:
-            parts.append(opaque16(uint16s_of(value)))
-        elif element is not None:
-            content = b"".join([write_fields(element, each) for each in value])
-            parts.append(len(content).to_bytes(size, "big"))
-            parts.append(content)
+            continue
+        if code == _UINT16S:
+            value, size = uint16s_of(value), 2
+        elif code == _VECTOR and element is not None:
+            value = b"".join([write_fields(element, each) for each in value])
+        if size and code != _FIXED:
+            parts.append(len(value).to_bytes(size, "big"))
+        parts.append(value)
     return b"".join(parts)
 
 
@@ -199,13 +262,11 @@ def read_extensions(reader: Reader, minimum: int = 0) -> dict[int, bytes]:
 
 
 def write_extensions(extensions: Extensions) -> bytes:
-    """Return the vector of extensions with its length."""
-    parts = [b""]
+    """Write the vector of extensions with its length."""
+    parts: list[bytes] = []
     for kind, data in extensions.items():
-        # The type and the length are one number; a length that does not fit breaks that of the
-        # vector.
-        parts.append((kind << 16 | len(data)).to_bytes(4, "big"))
-        parts.append(data)
+        # The type and the length in one number; a length that does not fit shows in the vector's.
+        parts += (kind << 16 | len(data)).to_bytes(4, "big"), data
     content = b"".join(parts)
     return len(content).to_bytes(2, "big") + content
 
@@ -221,9 +282,9 @@ def _scan_extensions(data: bytes, at: int, end: int, minimum: int, values: list[
     stop = at + (data[at - 2] << 8 | data[at - 1])
     if stop > end or stop - at < minimum:
         return _WRONG
-    count, head = 0, _TYPE_AND_LENGTH.unpack_from
+    count = 0
     while at + 4 <= stop:
-        kind, size = head(data, at)
+        kind, size = _type_and_length(data, at)
         body = at + 4
         at = body + size
         found[kind] = data[body:at]
@@ -232,35 +293,16 @@ def _scan_extensions(data: bytes, at: int, end: int, minimum: int, values: list[
     return at if at == stop and len(found) == count else _WRONG
 
 
-def _scan_uint16s(data: bytes, at: int, end: int, values: list[Any]) -> int:
-    start = at + 2
-    if start > end:
-        return _WRONG
-    size = data[at] << 8 | data[at + 1]
-    after = start + size
-    if after > end or size < 2 or size % 2:
-        return _WRONG
-    values.append(Uint16s(data[start:after]))
-    return after
-
-
-def _scan_vector(data: bytes, at: int, end: int, field: Field, values: list[Any]) -> int:
-    start = at + field.size
-    if start > end or field.element is None:
-        return _WRONG
-    size = int.from_bytes(data[at:start], "big")
-    after = start + size
-    if after > end or size < field.minimum:
-        return _WRONG
-    element, make = field.element, field.element.make
+def _scan_vector(data: bytes, at: int, end: int, element: Struct, values: list[Any]) -> bool:
+    """Append a tuple of all elements up to `end`; return whether they end exactly there."""
     elements: list[Any] = []
-    while 0 <= start < after:
+    while 0 <= at < end:
         parts: list[Any] = []
-        start = scan(element, data, start, after, parts)
-        if start > 0:
-            elements.append(make(*parts))
+        at = scan(element, data, at, end, parts)
+        if at > 0:
+            elements.append(element.make(*parts))
     values.append(tuple(elements))
-    return start
+    return at == end
 
 
 def _read_number(reader: Reader, field: Field) -> int:

@@ -11,11 +11,11 @@ import pytest
 from handclasp import Fault, ProtocolError, Session, SessionStore, TicketKeys
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
-from handclasp.handshake.tls13.tickets import TicketIssuer, TicketKeeper
+from handclasp.handshake.tls13.tickets import TicketIssuer, TicketKeeper, check_ticket
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.sessions.session import MAX_LIFETIME, milliseconds
 from handclasp.sessions.tickets import SessionState, open_ticket
-from handclasp.wire.messages import NewSessionTicket
+from handclasp.wire.messages import NewSessionTicket, read_message
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = 86_400_000
@@ -37,8 +37,9 @@ def keeper(store: SessionStore) -> TicketKeeper:
 
 
 def issued(from_: TicketIssuer) -> tuple[NewSessionTicket, SessionState]:
-    message = from_.issue()
-    assert message is not None
+    (raw,) = from_.issue()
+    message = read_message(raw)
+    assert isinstance(message, NewSessionTicket)
     state = open_ticket(message.ticket, KEYS.keys())
     assert state is not None
     return message, state
@@ -76,16 +77,18 @@ def test_no_ticket_outlives_the_proof_by_more_than_seven_days(
 
 
 def test_none_is_issued_after_that() -> None:
-    assert issuer(milliseconds(NOW) - 7 * DAY).issue() is None
+    assert issuer(milliseconds(NOW) - 7 * DAY).issue() == []
 
 
 def test_a_ticket_for_longer_than_is_allowed() -> None:
     """RFC 8446 section 4.6.1: servers MUST NOT."""
     store = SessionStore()
-    keeper(store).keep(NewSessionTicket(MAX_LIFETIME, 0, b"", b"t", {}))
+    allowed = NewSessionTicket(MAX_LIFETIME, 0, b"", b"t", {})
+    check_ticket(allowed, 0)
+    keeper(store).keep(allowed)
     assert len(store) == 1
     with pytest.raises(ProtocolError) as caught:
-        keeper(store).keep(NewSessionTicket(MAX_LIFETIME + 1, 0, b"", b"t", {}))
+        check_ticket(NewSessionTicket(MAX_LIFETIME + 1, 0, b"", b"t", {}), 0)
     assert caught.value.fault is Fault.ILLEGAL_VALUE
 
 

@@ -14,17 +14,13 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.peer import AuthenticatedPeer, authenticated_by, check_may_sign
 from handclasp.handshake.signing import sign, verify
 from handclasp.iana import signature_scheme_name
-from handclasp.keys.transcript import Transcript
-from handclasp.wire.messages import CertificateVerify
+from handclasp.wire.messages import CertificateVerify, write_certificate_verify
 
 _PADDING: Final = b" " * 64
-SERVER_CONTEXT: Final = b"TLS 1.3, server CertificateVerify\0"
-CLIENT_CONTEXT: Final = b"TLS 1.3, client CertificateVerify\0"
-
-
-def signed_content(context: bytes, transcript: Transcript) -> bytes:
-    """What a CertificateVerify is over: all messages before it (RFC 8446 section 4.4.3)."""
-    return _PADDING + context + transcript.digest()
+SERVER_CONTEXT: Final = _PADDING + b"TLS 1.3, server CertificateVerify\0"
+CLIENT_CONTEXT: Final = _PADDING + b"TLS 1.3, client CertificateVerify\0"
+"""What a CertificateVerify is over starts with one of them, and the hash of all messages before it
+follows (RFC 8446 section 4.4.3)."""
 
 
 def check_certificate_verify(
@@ -37,16 +33,22 @@ def check_certificate_verify(
     """The peer's proof of its private key (RFC 8446 section 4.4.3).
 
     Args:
-        content: the `signed_content` of before the message.
+        content: what is signed: the server's or the client's context, and the transcript hash of
+            before the message.
         offered: the schemes that this side named.
     """
     scheme = signature_scheme_name(message.algorithm)
     if scheme not in offered or "TLSv1.3" not in signatures.SIGNATURE_SCHEMES[scheme].versions:
         raise ProtocolError(Fault.UNOFFERED_SIGNATURE_SCHEME, scheme)
     check_may_sign(peer)
-    if not signatures.fits(scheme, peer.public_key, peer.spki_is_pss):
+    key = peer.public_key
+    if not signatures.fits(scheme, key, peer.spki_is_pss):
         raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)
-    if not verify(hs, scheme, peer.public_key, message.signature, content):
+    if hs.trace is None:
+        is_right = signatures.verify(scheme, key, message.signature, content)
+    else:
+        is_right = verify(hs, scheme, key, message.signature, content)
+    if not is_right:
         raise ProtocolError(Fault.BAD_SIGNATURE, scheme)
     return authenticated_by(peer, scheme)
 
@@ -56,4 +58,5 @@ async def send_certificate_verify(
 ) -> None:
     """This side's proof of its private key."""
     signature = await sign(hs, credentials, scheme, content)
-    hs.send(CertificateVerify(signatures.SIGNATURE_SCHEMES[scheme].code, signature))
+    code = signatures.SIGNATURE_SCHEMES[scheme].code
+    hs.send_raw(write_certificate_verify(code, signature))

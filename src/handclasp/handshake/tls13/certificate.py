@@ -54,8 +54,9 @@ longer than all the rest of a handshake: it must not be able to have that done a
 _MOST_WRITTEN = 2**20
 """Bytes of this side's messages, as they are written, that a config keeps."""
 
-_MOST_KEPT = 2**13
-"""Bytes of a peer's message that is worth keeping: it may be as long as it likes."""
+_MOST_KEPT = 2**14
+"""Bytes of a peer's message, and of what it holds, that are worth keeping: it may be as long as it
+likes."""
 
 _KEPT_FOR_EACH = 3
 """Bytes that are kept for each byte of it: the message, how it came, the objects around them."""
@@ -79,10 +80,27 @@ class Asked:
 def read_certificate(
     reading: Reading, message: Certificate | CompressedCertificate, asked: Asked
 ) -> PeerCertificate:
-    """What a message holds, compressed or not. Raises `ProtocolError`."""
+    """What a message holds, compressed or not. Raises `ProtocolError`.
+
+    A server sends the same message to each client that it has. What a config asks for by `asked`
+    that bears on this is the same in each handshake, but for the type of certificate.
+    """
+    key = read_certificate, (message.raw, asked.certificate_type)
+    shown: PeerCertificate | None = reading.known(key)
+    if shown is None:
+        shown = _read_certificate(message, asked)
+        size = sum(map(len, shown.chain)) + len(message.raw)
+        if size <= _MOST_KEPT:
+            reading.note(key, shown, _KEPT_FOR_EACH * size)
+    return shown
+
+
+def _read_certificate(
+    message: Certificate | CompressedCertificate, asked: Asked
+) -> PeerCertificate:
     compression: str | None = None
     if isinstance(message, CompressedCertificate):
-        message, compression = _decompressed(reading, message, asked)
+        message, compression = _decompressed(message, asked)
     if message.certificate_request_context:
         # RFC 8446 4.4.2: it has a length of zero in the handshake.
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "it is not empty")
@@ -108,9 +126,7 @@ def read_certificate(
     )
 
 
-def _decompressed(
-    reading: Reading, message: CompressedCertificate, asked: Asked
-) -> tuple[Certificate, str]:
+def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
     """The message inside (RFC 8879 section 4); its length is judged before anything is inflated."""
     named = [
         name for name in asked.compression if message.algorithm == COMPRESSION_ALGORITHMS[name]
@@ -126,11 +142,6 @@ def _decompressed(
         )
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, detail)
     try:
-        if len(message.raw) <= _MOST_KEPT and length <= _MOST_KEPT:
-            # A server sends the same message to each client that it has.
-            size = _KEPT_FOR_EACH * (len(message.raw) + length)
-            within = reading.make(certificate_within, message, named[0], size=size)
-            return within, named[0]
         return certificate_within(message, named[0]), named[0]
     except DecompressionError as error:
         raise ProtocolError(Fault.BAD_COMPRESSED_CERTIFICATE, str(error)) from None
@@ -157,16 +168,19 @@ def send_certificate(
     along: dict[int, bytes] = {}
     if credentials.staple is not None or credentials.sct_list is not None:
         along = _leaf_extensions(config, credentials, asked, asked_in)
+    algorithm = ""
+    for name in config.certificate_compression or ():
+        if COMPRESSION_ALGORITHMS[name] in compression:
+            algorithm = name
+            break
     kept: Kept[Any, bytes] = config.derived.once("written certificates", _nothing_written, config)
-    key = credentials.chain_der, *along.items()
+    key = credentials.chain_der, algorithm, *along.items()
     raw = kept.get(key)
     if raw is None:
         raw = _written(credentials.chain_der, tuple(along.items()))
+        if algorithm:
+            raw = _smaller(algorithm, raw)
         kept.keep(key, raw, 2 * len(raw))
-    for name in config.certificate_compression or ():
-        if COMPRESSION_ALGORITHMS[name] in compression:
-            raw = _smaller(name, raw)
-            break
     hs.shown_chain = credentials.chain_der
     hs.is_stapled = ExtensionType.STATUS_REQUEST in along
     hs.send_raw(raw)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from handclasp.config import ServerConfig
+from handclasp.crypto.groups import GROUPS_BY_CODE
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -19,7 +20,7 @@ from handclasp.handshake.certificate_types import (
     offered_server_types,
 )
 from handclasp.handshake.context import NO_OVERLAP, HandshakeContext
-from handclasp.handshake.negotiation import choose_cipher_suite, choose_group
+from handclasp.handshake.negotiation import choose_cipher_suite, choose_group, first_shared
 from handclasp.handshake.offered import (
     asked_name,
     offered_groups,
@@ -35,6 +36,7 @@ from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import FORMS, Form, MessageContext
 from handclasp.wire.messages import ClientHello
+from handclasp.wire.reader import Uint16s
 from handclasp.wire.structs import Extensions
 from handclasp.wire.writer import uint16s
 
@@ -98,7 +100,9 @@ def read_offer(
     if groups or ExtensionType.KEY_SHARE in extensions:
         if not groups:
             required(extensions, ExtensionType.SUPPORTED_GROUPS)
-        data = required(extensions, ExtensionType.KEY_SHARE)
+        data = extensions.get(ExtensionType.KEY_SHARE)
+        if data is None:
+            data = required(extensions, ExtensionType.KEY_SHARE)
         shares = _read_shares(config, groups, ext.read_key_share_client_hello(data))
     if ExtensionType.SERVER_NAME in extensions:
         hs.server_name = values[ExtensionType.SERVER_NAME]
@@ -153,7 +157,8 @@ def _read_shares(
     listed = frozenset(groups)
     shares: dict[str, bytes] = {}
     for entry in entries:
-        name = group_name(entry.group)
+        group = GROUPS_BY_CODE.get(entry.group)
+        name = group.name if group is not None else group_name(entry.group)
         if name not in listed or name in shares:
             raise ProtocolError(Fault.KEY_SHARE_NOT_IN_GROUPS, name)
         shares[name] = entry.key_exchange
@@ -164,13 +169,16 @@ def choose(
     hs: HandshakeContext, config: ServerConfig, offer: Offer, candidates: Sequence[Candidate]
 ) -> Choice:
     """Suite, group and application protocol, in this order. Raises `ProtocolError`."""
-    suites = hs.reading.read(offered_suites, uint16s(offer.hello.cipher_suites))
+    codes = offer.hello.cipher_suites
+    packed = codes.packed if isinstance(codes, Uint16s) else uint16s(codes)
+    suites = hs.reading.read(offered_suites, packed)
     own: Sequence[str] = config.derived.once("suites of TLS 1.3", _suites, config)
     if candidates:
         own = _suites_by_psk_hash(own, candidates)
     first = config.prefer_client_order
     if hs.trace is None:
-        suite = choose_cipher_suite(suites, own, prefer_client_order=first)
+        shared = first_shared(suites, own, prefer_offered=first)
+        suite = shared or choose_cipher_suite(suites, own, prefer_client_order=first)
     else:
         why = f"{_order(config)}, those of the client's key first" if candidates else _order(config)
         pick, what = choose_cipher_suite, "cipher_suite"
@@ -207,13 +215,12 @@ def choose_offered_group(
         require_authentication(config)
     if not offer.groups:
         required(offer.hello.extensions, ExtensionType.SUPPORTED_GROUPS)
+    first = config.prefer_client_order
     try:
-        group = choose_group(
-            offer.groups,
-            tuple(offer.shares),
-            config.groups,
-            prefer_client_order=config.prefer_client_order,
-        )
+        # A group with a share is taken before all others.
+        group = first_shared(
+            tuple(offer.shares), config.groups, prefer_offered=first
+        ) or choose_group(offer.groups, (), config.groups, prefer_client_order=first)
     except ProtocolError:
         hs.note_decision("group", offer.groups, config.groups, None, NO_OVERLAP)
         raise

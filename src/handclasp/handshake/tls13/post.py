@@ -8,15 +8,14 @@ from handclasp.handshake.context import unexpected
 from handclasp.handshake.port import RecordPort
 from handclasp.handshake.post import Reaction
 from handclasp.handshake.result import HandshakeResult13
-from handclasp.handshake.tls13.tickets import check_lifetime
+from handclasp.handshake.tls13.tickets import check_ticket
 from handclasp.iana import HandshakeType
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace
-from handclasp.wire.extension_table import MessageContext
-from handclasp.wire.messages import KeyUpdate, NewSessionTicket, read_message, write_message
-from handclasp.wire.rules import check_extensions, check_forms
+from handclasp.wire.codecs import read_as
+from handclasp.wire.messages import KeyUpdate, NewSessionTicket, write_message
 
 
 class PostHandshake13:
@@ -60,11 +59,16 @@ class PostHandshake13:
         if self._trace is not None:
             self._trace.message("received", Epoch.APPLICATION.value, raw[0], raw)
         if raw[0] == HandshakeType.KEY_UPDATE:
-            self._receive_key_update(read_message(raw))
+            self._receive_key_update(read_as(KeyUpdate, raw))
             return Reaction.KEYS_UPDATED
         if raw[0] == HandshakeType.NEW_SESSION_TICKET and self._is_client:
-            self._receive_ticket(read_message(raw))
-            self._count_without_data(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)
+            message: NewSessionTicket = read_as(NewSessionTicket, raw)
+            check_ticket(message, self._limits.max_extensions)
+            if self._keeper is not None:
+                self._keeper.keep(message)
+            self.messages_without_data += 1
+            if self.messages_without_data > self._limits.max_messages_without_data:
+                raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)
             return Reaction.NONE
         if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self._is_client:
             raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
@@ -95,19 +99,16 @@ class PostHandshake13:
         issuer, records = self._issuer, self._records
         if issuer is None:
             return 0
-        sent = 0
-        for _ in range(issuer.at_once if count is None else count):
-            message = issuer.issue()
-            if message is None:
-                break
-            raw = write_message(message)
-            if len(raw) > records.room:
-                if len(raw) > records.room_of_a_key:
+        sent, messages = 0, issuer.issue(issuer.at_once if count is None else count)
+        fit = sum(map(len, messages)) <= records.room
+        for message in messages:
+            if not fit and len(message) > records.room:
+                if len(message) > records.room_of_a_key:
                     break
                 self.update_send_keys(request_peer=False)
             if self._trace is not None:
-                self._trace.message("sent", Epoch.APPLICATION.value, raw[0], raw)
-            records.send(Epoch.APPLICATION, raw)
+                self._trace.message("sent", Epoch.APPLICATION.value, message[0], message)
+            records.send(Epoch.APPLICATION, message)
             sent += 1
         return sent
 
@@ -121,23 +122,11 @@ class PostHandshake13:
         if self.key_update_pending:
             self.update_send_keys(request_peer=False)
 
-    def _receive_key_update(self, message: object) -> None:
-        self._count_without_data(Fault.TOO_MANY_KEY_UPDATES)
-        self._receive_secret = self._receive_secret.next()
-        self._records.install_read(Epoch.APPLICATION, self._receive_secret)
-        if isinstance(message, KeyUpdate) and message.request_update:
-            self.key_update_pending = True
-
-    def _receive_ticket(self, message: object) -> None:
-        if isinstance(message, NewSessionTicket):
-            check_extensions(message.extensions, MessageContext.NST, self._limits.max_extensions)
-            check_forms(message.extensions, MessageContext.NST)
-            if self._keeper is not None:
-                self._keeper.keep(message)
-            else:
-                check_lifetime(message)
-
-    def _count_without_data(self, fault: Fault) -> None:
+    def _receive_key_update(self, message: KeyUpdate) -> None:
         self.messages_without_data += 1
         if self.messages_without_data > self._limits.max_messages_without_data:
-            raise ProtocolError(fault)
+            raise ProtocolError(Fault.TOO_MANY_KEY_UPDATES)
+        self._receive_secret = self._receive_secret.next()
+        self._records.install_read(Epoch.APPLICATION, self._receive_secret)
+        if message.request_update:
+            self.key_update_pending = True

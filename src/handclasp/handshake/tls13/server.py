@@ -8,53 +8,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handclasp.certificates.credentials import Credentials
-from handclasp.certificates.verify import VerifiedPeer
-from handclasp.config import MAX_RECORD_SIZE_LIMIT, ClientAuth, ServerConfig
+from handclasp.config import MAX_RECORD_SIZE_LIMIT, ServerConfig
 from handclasp.crypto.groups import GROUPS, BadShare
 from handclasp.crypto.secret import Secret
-from handclasp.crypto.signatures import of_versions
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.certificate_types import (
-    CLIENT_TYPE,
-    SERVER_TYPE,
-    answering_extensions,
-    choose_client_type,
-    choose_server_types,
-    no_server_type,
-)
+from handclasp.handshake.certificate_types import CLIENT_TYPE, SERVER_TYPE, answering_extensions
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.disagreement import disagreement
 from handclasp.handshake.finished import check_finished
-from handclasp.handshake.negotiation import (
-    choose_server_credentials,
-    choose_signature_scheme,
-    shown,
-)
-from handclasp.handshake.offered import authorities_of
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
     authenticated_by,
     confirm_peer,
-    verify_peer,
 )
-from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import HandshakeResult13
-from handclasp.handshake.tls13.authentication import (
-    CLIENT_CONTEXT,
-    SERVER_CONTEXT,
-    check_certificate_verify,
-    send_certificate_verify,
-    signed_content,
-)
-from handclasp.handshake.tls13.certificate import (
-    Asked,
-    asking_extensions,
-    read_certificate,
-    send_certificate,
+from handclasp.handshake.tls13.authentication import SERVER_CONTEXT, send_certificate_verify
+from handclasp.handshake.tls13.certificate import Asked, send_certificate
+from handclasp.handshake.tls13.client_authentication import (
+    certificate_request_extensions,
+    receive_client_authentication,
 )
 from handclasp.handshake.tls13.client_hello import (
     Choice,
@@ -62,9 +36,8 @@ from handclasp.handshake.tls13.client_hello import (
     choose,
     choose_offered_group,
     read_offer,
-    require_authentication,
-    required,
 )
+from handclasp.handshake.tls13.identity import Identity, identify
 from handclasp.handshake.tls13.resumption import (
     Found,
     ResumedClient,
@@ -73,42 +46,30 @@ from handclasp.handshake.tls13.resumption import (
     resume_client,
     why_not_early_data,
 )
-from handclasp.handshake.tls13.retry import (
-    ask_again,
-    receive_second_offer,
-    skipped_early_data,
-)
+from handclasp.handshake.tls13.retry import ask_again, receive_second_offer, skipped_early_data
 from handclasp.handshake.tls13.secrets import (
-    derive_application_secrets,
     derive_early_secret,
-    derive_handshake_secrets,
+    note_application_secrets,
+    note_handshake_secrets,
 )
 from handclasp.handshake.tls13.tickets import TicketIssuer
-from handclasp.handshake.trace_notes import (
-    check_name_is_served,
-    note_credentials,
-    note_resumption,
-    note_signature_scheme,
-)
-from handclasp.iana import TLS12, TLS13, ExtensionType
+from handclasp.handshake.trace_notes import note_resumption
+from handclasp.iana import TLS13, ExtensionType
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
-from handclasp.keys.schedule13 import EarlySecret, MasterSecret, TrafficSecret
+from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, MasterSecret, TrafficSecret
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState
-from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import (
-    Certificate,
     CertificateRequest,
-    CertificateVerify,
     ClientHello,
-    CompressedCertificate,
-    EncryptedExtensions,
     EndOfEarlyData,
     Finished,
-    ServerHello,
+    write_encrypted_extensions,
+    write_finished,
+    write_server_hello,
 )
 
 _AFTER_RETRY = "a HelloRetryRequest was needed, and they are of the first hello (RFC 8446 4.2.10)"
@@ -123,8 +84,10 @@ async def complete_server_handshake(
     transcript, offers_early_data = hs.transcript, ExtensionType.EARLY_DATA in hello.extensions
     offer = read_offer(hs, config, hello, None)
     del hello
-    found = await _find_psks(hs, config, offer)
-    choice, known, found = await _choose_first(hs, config, offer, found)
+    found, known = await _find_psks(hs, config, offer), None
+    choice = choose(hs, config, offer, found.candidates)
+    if choice.group is None:
+        choice, known, found = await _choose_without_group(hs, config, offer, found, choice)
     needs_retry = choice.group is not None and choice.group not in offer.shares
     transcript.choose_hash(choice.suite.hash_name, retried=needs_retry)
     if needs_retry:
@@ -135,36 +98,35 @@ async def complete_server_handshake(
         choice = replace(choice, retried=True)
     if known is None and (found.candidates or hs.trace is not None):
         known, found = await _recognise(hs, offer, found, choice)
-    identity = await _identify(hs, config, offer, known)
-    early, refusal = None, ""
-    if offers_early_data:
-        early, refusal = await _accept_early_data(hs, config, choice, known)
+    identity = await identify(hs, config, offer, known)
+    early, refusal = (
+        await _accept_early_data(hs, config, choice, known) if offers_early_data else (None, "")
+    )
     share, shared_secret = _respond(hs, config, offer, choice)
     _send_server_hello(hs, config, offer, choice, known, share)
-    stage = _early_secret(hs, choice.suite, known).handshake_secret(shared_secret)
-    peer, own = derive_handshake_secrets(hs, stage, transcript.digest())
+    stage, peer, own = _derive_handshake_secrets(hs, choice.suite, known, shared_secret)
     hs.install_write(Epoch.HANDSHAKE, own)
     hs.install_read(Epoch.EARLY_DATA if early else Epoch.HANDSHAKE, early or peer)
-
     asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
         await _authenticate(hs, config, offer, identity)
-    hs.send(Finished(own.verify_data(transcript.digest())))
+    hs.send_raw(write_finished(own.verify_data(transcript.digest())))
     master, finished_hash = stage.master_secret(), transcript.digest()
-    receive, send, exporter = derive_application_secrets(hs, master, finished_hash)
+    receive, send, exporter = master.traffic_secrets(finished_hash)
+    if hs.tells_secrets:
+        note_application_secrets(hs, receive, send, exporter)
     hs.install_write(Epoch.APPLICATION, send)
-
     server_name, can_resume = offer.server_name, may_use_psk(config, offer.psks)
     early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
     if config.half_rtt_data:
-        hs.half_rtt = _info(server_name, choice, identity, known, None, None, early_data, refusal)
+        info = _info(server_name, choice, identity, known, None, None, early_data, refusal)
+        await hs.may_send_half_rtt(info)
     del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
-        await hs.receive(EndOfEarlyData)
-        hs.install_read(Epoch.HANDSHAKE, peer)
+        await _receive_end_of_early_data(hs, peer)
     shown, verified, client = None, None, None
     if asked is not None:
-        shown, verified, client = await _receive_client_authentication(hs, config, asked)
+        shown, verified, client = await receive_client_authentication(hs, config, asked)
     elif known is not None and known.client is not None:
         verified, client = known.client, authenticated_by(known.client, None)
     expected = peer.verify_data(transcript.digest())
@@ -172,9 +134,8 @@ async def complete_server_handshake(
     hs.install_read(Epoch.APPLICATION, receive)
     if config.confirm_peer is not None:
         await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
-
     info = _info(server_name, choice, identity, known, shown, client, early_data, refusal)
-    issuer = _issuer(hs, config, known, info, master) if can_resume else None
+    issuer = _ticket_issuer(hs, config, known, info, master) if can_resume else None
     return HandshakeResult13(info, peer_finished, send, receive, exporter, issuer=issuer)
 
 
@@ -184,16 +145,10 @@ async def _find_psks(hs: HandshakeContext, config: ServerConfig, offer: Offer) -
     return await find_psks(hs, config, offer.psks, offer.psks.offered, offer.server_name)
 
 
-async def _choose_first(
-    hs: HandshakeContext, config: ServerConfig, offer: Offer, found: Found
+async def _choose_without_group(
+    hs: HandshakeContext, config: ServerConfig, offer: Offer, found: Found, choice: Choice
 ) -> tuple[Choice, ResumedClient | None, Found]:
-    """The choice for the first hello; and the client, if its key decided whether there is a group.
-
-    A key that would go alone has to be known for that: otherwise a group is needed.
-    """
-    choice = choose(hs, config, offer, found.candidates)
-    if choice.group is not None:
-        return choice, None, found
+    """The client, whose key would go alone; and the choice, with a group if it is not known."""
     known, found = await _recognise(hs, offer, found, choice)
     if known is None:
         choice = replace(choice, group=choose_offered_group(hs, config, offer, ()))
@@ -218,24 +173,168 @@ async def _recognise(
     return known, found
 
 
-@value(frozen=True, slots=True)
-class _Identity:
-    """Who this side is to this client, and the scheme to sign in.
-
-    `client_type` is the type of certificate that the client is asked for, if it is.
-    """
-
-    credentials: Credentials
-    scheme: str
-    client_type: str | None
-
-
-def _early_secret(
-    hs: HandshakeContext, suite: CipherSuite, known: ResumedClient | None
-) -> EarlySecret:
+def _derive_handshake_secrets(
+    hs: HandshakeContext, suite: CipherSuite, known: ResumedClient | None, shared_secret: bytes
+) -> tuple[HandshakeSecret, TrafficSecret, TrafficSecret]:
+    """The second stage of the key schedule, and the client's and this side's secrets of it."""
     if known is None:
-        return EarlySecret.without_psk(suite, hs.observer)
-    return known.psk.early_secret(suite, hs.observer)
+        early = EarlySecret.without_psk(suite, hs.observer)
+    else:
+        early = known.psk.early_secret(suite, hs.observer)
+    stage = early.handshake_secret(shared_secret)
+    peer, own = stage.traffic_secrets(hs.transcript.digest())
+    if hs.tells_secrets:
+        note_handshake_secrets(hs, peer, own)
+    return stage, peer, own
+
+
+def _info(
+    server_name: str | None,
+    choice: Choice,
+    identity: Identity | None,
+    known: ResumedClient | None,
+    shown: PeerCertificate | None,
+    client: AuthenticatedPeer | None,
+    early_data: str,
+    early_data_refusal: str,
+) -> ConnectionInfo:
+    state = known.psk.state if known is not None else None
+    scheme = identity.scheme if identity is not None else state.signature_scheme if state else None
+    external = known.psk.external if known is not None else None
+    return ConnectionInfo(
+        version="TLSv1.3",
+        cipher_suite=choice.suite.name,
+        group=choice.group,
+        signature_scheme=scheme or None,
+        alpn=choice.alpn,
+        server_name=server_name,
+        resumed=state is not None,
+        early_data_status=early_data,
+        hello_retry=choice.retried,
+        peer_chain_der=client.chain if client else (),
+        peer_verified=client.verified if client else False,
+        verified_chain_der=client.path if client else (),
+        local_chain_der=identity.credentials.chain_der if identity else (),
+        client_signature_scheme=client.signature_scheme if client else None,
+        peer_certificate_type=client.certificate_type if client else "X509",
+        local_certificate_type=identity.credentials.certificate_type if identity else "X509",
+        certificate_compression=shown.compression if shown else None,
+        ocsp_response=shown.ocsp_response if shown else None,
+        sct_list=shown.sct_list if shown else None,
+        psk_identity=external.identity if external is not None else None,
+        early_data_refusal=early_data_refusal if early_data == "rejected" else "",
+    )
+
+
+def _respond(
+    hs: HandshakeContext, config: ServerConfig, offer: Offer, choice: Choice
+) -> tuple[bytes, bytes]:
+    """This side's share, and the one secret that both sides then hold.
+
+    Where the pre-shared key goes alone, zeros stand in its place (RFC 8446 section 7.1).
+    """
+    group = choice.group
+    if group is None:
+        return b"", bytes(choice.suite.hash_size)
+    respond, peer_share = GROUPS[group].exchange.respond, offer.shares[group]
+    try:
+        if hs.trace is None:
+            return respond(peer_share, config.entropy)
+        share, secret = hs.work("key_agreement", group, respond, peer_share, config.entropy)
+    except BadShare as error:
+        raise ProtocolError(Fault.BAD_KEY_SHARE, f"{group}: {error}") from None
+    hs.note_shared_secret("shared_secret", group, secret)
+    return share, secret
+
+
+def _send_server_hello(
+    hs: HandshakeContext,
+    config: ServerConfig,
+    offer: Offer,
+    choice: Choice,
+    known: ResumedClient | None,
+    share: bytes,
+) -> None:
+    session_id, extensions = offer.hello.legacy_session_id, dict[int, bytes]()
+    if known is not None:
+        extensions[ExtensionType.PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
+    if choice.group is not None:
+        code = GROUPS[choice.group].code
+        extensions[ExtensionType.KEY_SHARE] = (code << 16 | len(share)).to_bytes(4, "big") + share
+    extensions[ExtensionType.SUPPORTED_VERSIONS] = _SELECTED_TLS13
+    suite, random = choice.suite.code, config.entropy(32)
+    hs.send_raw(write_server_hello(random, session_id, suite, extensions))
+    # RFC 8446 D.4: once, right after the first ServerHello or HelloRetryRequest.
+    if hs.records is not None and session_id and not choice.retried:
+        hs.records.send_change_cipher_spec()
+
+
+def _send_encrypted_extensions(
+    hs: HandshakeContext,
+    config: ServerConfig,
+    offer: Offer,
+    choice: Choice,
+    identity: Identity | None,
+    known: ResumedClient | None,
+    early: TrafficSecret | None,
+) -> Asked | None:
+    """EncryptedExtensions, and CertificateRequest if the client is asked; gives what was asked."""
+    resumed = known is not None and known.psk.state is not None
+    extensions = _encrypted_extensions(hs, config, offer, choice, resumed=resumed)
+    if early is not None:
+        extensions[ExtensionType.EARLY_DATA] = b""
+    if identity is None:
+        # RFC 8446 4.3.2: who proves itself by a pre-shared key is not asked for a certificate.
+        hs.send_raw(write_encrypted_extensions(extensions))
+        return None
+    client_type, shown_type = identity.client_type, identity.credentials.certificate_type
+    offered = offer.hello.extensions
+    if SERVER_TYPE in offered or CLIENT_TYPE in offered:
+        extensions.update(answering_extensions(offered, shown_type, client_type))
+    hs.send_raw(write_encrypted_extensions(extensions))
+    if client_type is None:
+        return None
+    asked = certificate_request_extensions(config, client_type)
+    hs.send(CertificateRequest(b"", asked))
+    return Asked(asked, client_type, config.certificate_compression or (), config.limits)
+
+
+def _encrypted_extensions(
+    hs: HandshakeContext, config: ServerConfig, offer: Offer, choice: Choice, *, resumed: bool
+) -> dict[int, bytes]:
+    """What this server agrees to (RFC 8446 section 4.3.1)."""
+    extensions: dict[int, bytes] = {}
+    asked = offer.hello.extensions
+    if offer.server_name is not None and not resumed:
+        # RFC 6066 3: a server that resumes a session "MUST NOT include a server_name extension".
+        extensions[ExtensionType.SERVER_NAME] = b""
+    if choice.alpn is not None:
+        extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
+            [choice.alpn.encode("ascii")]
+        )
+    data = asked.get(ExtensionType.RECORD_SIZE_LIMIT)
+    if data is not None and hs.records is not None:
+        own_limit = config.record_size_limit or MAX_RECORD_SIZE_LIMIT
+        hs.records.limit_write(ext.read_record_size_limit(data))
+        hs.records.limit_read(own_limit)
+        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
+    return extensions
+
+
+async def _authenticate(
+    hs: HandshakeContext, config: ServerConfig, offer: Offer, identity: Identity
+) -> None:
+    """Certificate and CertificateVerify (RFC 8446 section 4.4)."""
+    credentials, asked = identity.credentials, offer.hello.extensions
+    send_certificate(hs, config, credentials, asked, MessageContext.CH, offer.compression)
+    content = SERVER_CONTEXT + hs.transcript.digest()
+    await send_certificate_verify(hs, credentials, identity.scheme, content)
+
+
+async def _receive_end_of_early_data(hs: HandshakeContext, peer: TrafficSecret) -> None:
+    """What follows is under the handshake key (RFC 8446 section 4.5)."""
+    await hs.receive(EndOfEarlyData)
+    hs.install_read(Epoch.HANDSHAKE, peer)
 
 
 async def _accept_early_data(
@@ -257,15 +356,15 @@ async def _accept_early_data(
             None if refusal else "early data",
             refusal or "the replay guard, the ticket's age, suite and protocol",
         )
-    if refusal:
+    if refusal or known is None:
         if hs.records is not None:
             hs.records.skip_early_data(skipped_early_data(config))
         return None, refusal
-    stage = _early_secret(hs, choice.suite, known)
+    stage = known.psk.early_secret(choice.suite, hs.observer)
     return derive_early_secret(hs, stage, hs.transcript.digest()), ""
 
 
-def _issuer(
+def _ticket_issuer(
     hs: HandshakeContext,
     config: ServerConfig,
     known: ResumedClient | None,
@@ -303,246 +402,3 @@ def _issuer(
         config.entropy,
         at_once=1 if info.resumed else config.tickets,
     )
-
-
-def _info(
-    server_name: str | None,
-    choice: Choice,
-    identity: _Identity | None,
-    known: ResumedClient | None,
-    shown: PeerCertificate | None,
-    client: AuthenticatedPeer | None,
-    early_data: str,
-    early_data_refusal: str,
-) -> ConnectionInfo:
-    state = known.psk.state if known is not None else None
-    scheme = identity.scheme if identity is not None else state.signature_scheme if state else None
-    external = known.psk.external if known is not None else None
-    return ConnectionInfo(
-        version="TLSv1.3",
-        cipher_suite=choice.suite.name,
-        group=choice.group,
-        signature_scheme=scheme or None,
-        alpn=choice.alpn,
-        server_name=server_name,
-        resumed=state is not None,
-        early_data_status=early_data,
-        hello_retry=choice.retried,
-        peer_chain_der=client.chain if client else (),
-        peer_verified=client.verified if client else False,
-        verified_chain_der=client.path if client else (),
-        local_chain_der=identity.credentials.chain_der if identity else (),
-        client_signature_scheme=client.signature_scheme if client else None,
-        peer_certificate_type=client.certificate_type if client else "X509",
-        local_certificate_type=identity.credentials.certificate_type if identity else "X509",
-        certificate_compression=shown.compression if shown else None,
-        ocsp_response=shown.ocsp_response if shown else None,
-        sct_list=shown.sct_list if shown else None,
-        psk_identity=external.identity if external is not None else None,
-        early_data_refusal=early_data_refusal if early_data == "rejected" else "",
-    )
-
-
-def _question_of(config: ServerConfig, offer: Offer, types: tuple[str, ...]) -> ChooseCredentials:
-    """What the client says about the certificate that it would like to see."""
-    protocols = tuple([shown(protocol) for protocol in offer.protocols])
-    authorities = authorities_of(offer.hello.extensions, config)
-    return ChooseCredentials(
-        offer.server_name, offer.signature_schemes, protocols, authorities, types
-    )
-
-
-async def _identify(
-    hs: HandshakeContext, config: ServerConfig, offer: Offer, known: ResumedClient | None
-) -> _Identity | None:
-    """Who this side is to a client that is not known; one that is must be served all the same."""
-    if known is None:
-        require_authentication(config)
-        # RFC 8446 4.2.3: missing_extension, where the server shows a certificate after all.
-        if not offer.signature_schemes:
-            required(offer.hello.extensions, ExtensionType.SIGNATURE_ALGORITHMS)
-        return await _choose_identity(hs, config, offer)
-    if config.refuses_names:
-        question = _question_of(config, offer, offer.server_certificate_types)
-        await check_name_is_served(hs, config, question)
-    return None
-
-
-async def _choose_identity(hs: HandshakeContext, config: ServerConfig, offer: Offer) -> _Identity:
-    """Which certificate this client gets, and the scheme to sign in."""
-    types = choose_server_types(config, offer.server_certificate_types)
-    question = _question_of(config, offer, types)
-    credentials: Credentials | None
-    if config.choose_credentials is None and hs.trace is None:
-        credentials = choose_server_credentials(
-            question,
-            config.credential_list,
-            config.signature_schemes,
-            strict_server_name=config.strict_server_name,
-            types_first=config.orders_certificate_types,
-        )
-    else:
-        credentials = await hs.ask(question)
-        note_credentials(hs.trace, config, question, credentials)
-    if credentials is None:
-        raise ProtocolError(Fault.UNRECOGNIZED_NAME, offer.server_name or "no name was given")
-    if credentials.certificate_type not in types:
-        raise no_server_type(types, (credentials.certificate_type,))
-    offered = offer.signature_schemes
-    scheme = choose_signature_scheme(credentials, offered, config.signature_schemes)
-    if hs.trace is not None:
-        note_signature_scheme(hs, config, offered, scheme, "TLSv1.3", credentials)
-    if scheme is None:
-        raise disagreement(
-            Fault.NO_SHARED_SIGNATURE_SCHEME,
-            offered,
-            credentials.schemes,
-            keys=(credentials.key_kind,),
-        )
-    client_type: str | None = None
-    if config.client_auth is not ClientAuth.NONE:
-        is_explicit = CLIENT_TYPE in offer.hello.extensions
-        types = offer.client_certificate_types
-        client_type = choose_client_type(config, types, is_explicit=is_explicit)
-    return _Identity(credentials, scheme, client_type)
-
-
-def _respond(
-    hs: HandshakeContext, config: ServerConfig, offer: Offer, choice: Choice
-) -> tuple[bytes, bytes]:
-    """This side's share, and the one secret that both sides then hold.
-
-    Where the pre-shared key goes alone, zeros stand in its place (RFC 8446 section 7.1).
-    """
-    group = choice.group
-    if group is None:
-        return b"", bytes(choice.suite.hash_size)
-    respond, peer_share = GROUPS[group].exchange.respond, offer.shares[group]
-    try:
-        if hs.trace is None:
-            return respond(peer_share, config.entropy)
-        share, secret = hs.work("key_agreement", group, respond, peer_share, config.entropy)
-    except BadShare as error:
-        raise ProtocolError(Fault.BAD_KEY_SHARE, f"{group}: {error}") from None
-    hs.note_shared_secret("shared_secret", group, secret)
-    return share, secret
-
-
-def _send_server_hello(
-    hs: HandshakeContext,
-    config: ServerConfig,
-    offer: Offer,
-    choice: Choice,
-    known: ResumedClient | None,
-    share: bytes,
-) -> None:
-    session_id, extensions = offer.hello.legacy_session_id, dict[int, bytes]()
-    if known is not None:
-        extensions[ExtensionType.PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
-    if choice.group is not None:
-        code = GROUPS[choice.group].code
-        extensions[ExtensionType.KEY_SHARE] = ext.key_share_entry(code, share)
-    extensions[ExtensionType.SUPPORTED_VERSIONS] = _SELECTED_TLS13
-    suite, random = choice.suite.code, config.entropy(32)
-    hs.send(ServerHello(TLS12, random, session_id, suite, 0, extensions))
-    # RFC 8446 D.4: once, right after the first ServerHello or HelloRetryRequest.
-    if hs.records is not None and session_id and not choice.retried:
-        hs.records.send_change_cipher_spec()
-
-
-def _send_encrypted_extensions(
-    hs: HandshakeContext,
-    config: ServerConfig,
-    offer: Offer,
-    choice: Choice,
-    identity: _Identity | None,
-    known: ResumedClient | None,
-    early: TrafficSecret | None,
-) -> Asked | None:
-    """EncryptedExtensions, and CertificateRequest if the client is asked; gives what was asked."""
-    resumed = known is not None and known.psk.state is not None
-    extensions = _encrypted_extensions(hs, config, offer, choice, resumed=resumed)
-    if early is not None:
-        extensions[ExtensionType.EARLY_DATA] = b""
-    if identity is None:
-        # RFC 8446 4.3.2: who proves itself by a pre-shared key is not asked for a certificate.
-        hs.send(EncryptedExtensions(extensions))
-        return None
-    client_type, shown_type = identity.client_type, identity.credentials.certificate_type
-    offered = offer.hello.extensions
-    if SERVER_TYPE in offered or CLIENT_TYPE in offered:
-        extensions.update(answering_extensions(offered, shown_type, client_type))
-    hs.send(EncryptedExtensions(extensions))
-    if client_type is None:
-        return None
-    asked = _certificate_request_extensions(config, client_type)
-    hs.send(CertificateRequest(b"", asked))
-    return Asked(asked, client_type, config.certificate_compression or (), config.limits)
-
-
-def _encrypted_extensions(
-    hs: HandshakeContext, config: ServerConfig, offer: Offer, choice: Choice, *, resumed: bool
-) -> dict[int, bytes]:
-    """What this server agrees to (RFC 8446 section 4.3.1)."""
-    extensions: dict[int, bytes] = {}
-    asked = offer.hello.extensions
-    if offer.server_name is not None and not resumed:
-        # RFC 6066 3: a server that resumes a session "MUST NOT include a server_name extension".
-        extensions[ExtensionType.SERVER_NAME] = b""
-    if choice.alpn is not None:
-        extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
-            [choice.alpn.encode("ascii")]
-        )
-    data = asked.get(ExtensionType.RECORD_SIZE_LIMIT)
-    if data is not None and hs.records is not None:
-        own_limit = config.record_size_limit or MAX_RECORD_SIZE_LIMIT
-        hs.records.limit_write(ext.read_record_size_limit(data))
-        hs.records.limit_read(own_limit)
-        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
-    return extensions
-
-
-def _certificate_request_extensions(config: ServerConfig, client_type: str) -> dict[int, bytes]:
-    """What a CertificateRequest asks for; the same in each one of a config."""
-    made: dict[int, bytes] = config.derived.once(
-        f"certificate request {client_type}", lambda config: _asking(config, client_type), config
-    )
-    return made
-
-
-def _asking(config: ServerConfig, client_type: str) -> dict[int, bytes]:
-    named = config.trust if config.send_authorities and client_type == "X509" else None
-    return asking_extensions(
-        schemes=of_versions(tuple(config.signature_schemes), ("TLSv1.3",)),
-        compression=tuple(config.certificate_compression or ()),
-        # Few clients can staple, so it is asked of them only where it is required. The extension
-        # is empty here (RFC 8446 section 4.4.2.1).
-        status_request=b"" if config.policy.stapled_ocsp == "require" else None,
-        authorities=named,
-    )
-
-
-async def _authenticate(
-    hs: HandshakeContext, config: ServerConfig, offer: Offer, identity: _Identity
-) -> None:
-    """Certificate and CertificateVerify (RFC 8446 section 4.4)."""
-    credentials, asked = identity.credentials, offer.hello.extensions
-    send_certificate(hs, config, credentials, asked, MessageContext.CH, offer.compression)
-    content = signed_content(SERVER_CONTEXT, hs.transcript)
-    await send_certificate_verify(hs, credentials, identity.scheme, content)
-
-
-async def _receive_client_authentication(
-    hs: HandshakeContext, config: ServerConfig, asked: Asked
-) -> tuple[PeerCertificate | None, VerifiedPeer | None, AuthenticatedPeer | None]:
-    """Certificate and CertificateVerify of a client that was asked for them (section 4.4)."""
-    message = await hs.receive(Certificate, CompressedCertificate)
-    shown = read_certificate(hs.reading, message, asked)
-    if not shown.chain:
-        if config.client_auth is ClientAuth.REQUIRED:
-            raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING)
-        return None, None, None
-    client = await verify_peer(hs, shown, peer_is_server=False, server_name=None)
-    content = signed_content(CLIENT_CONTEXT, hs.transcript)
-    signed, schemes = await hs.receive(CertificateVerify), config.signature_schemes
-    return shown, client, check_certificate_verify(hs, signed, client, content, schemes)

@@ -6,17 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from handclasp.config import ClientConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.handshake.client_sessions import ClientSessions, maker_of_sessions, may_come_back
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.hooks import call_hook, keys_of
+from handclasp.handshake.questions import ChooseCredentials
+from handclasp.handshake.tls13.psk import Psk
 from handclasp.iana import ExtensionType
-from handclasp.keys.schedule13 import ResumptionSecret
+from handclasp.info import ConnectionInfo
+from handclasp.keys.schedule13 import MasterSecret, ResumptionSecret
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.sessions.store import SessionCache
 from handclasp.sessions.ticket_keys import TicketKeySource
-from handclasp.sessions.tickets import SessionState, seal_ticket
+from handclasp.sessions.tickets import SessionState, TicketSealer
 from handclasp.wire import extensions as ext
-from handclasp.wire.messages import NewSessionTicket
+from handclasp.wire.extension_table import MessageContext
+from handclasp.wire.messages import NewSessionTicket, write_new_session_ticket
+from handclasp.wire.rules import check_extensions, check_forms
 
 
 @dataclass(slots=True)
@@ -36,24 +44,30 @@ class TicketIssuer:
     at_once: int
     _issued: int = 0
 
-    def issue(self) -> NewSessionTicket | None:
-        """One more ticket; None without a key, or where the state is too long or too old."""
+    def issue(self, count: int = 1) -> list[bytes]:
+        """Up to `count` more NewSessionTicket messages, as they are sent.
+
+        There are fewer without a key, or where the state is too long or too old.
+        """
+        state, messages = self.state, list[bytes]()
         now = milliseconds(self.clock())
-        lifetime = min(self.state.lifetime, self.state.seconds_left(now))
+        lifetime = min(state.lifetime, state.seconds_left(now))
         if lifetime <= 0:
-            return None
-        nonce = self._issued.to_bytes(4, "big")
-        age_add = int.from_bytes(self.entropy(4), "big")
-        state = self.state.renewed(self.resumption.psk(nonce), now, lifetime, age_add)
-        ticket = seal_ticket(state, keys_of(self.keys), self.entropy)
-        if ticket is None:
-            return None
-        self._issued += 1
+            return messages
         extensions: dict[int, bytes] = {}
         if state.max_early_data:
             size = ext.write_max_early_data_size(state.max_early_data)
             extensions[ExtensionType.EARLY_DATA] = size
-        return NewSessionTicket(state.lifetime, state.age_add, nonce, ticket, extensions)
+        sealer = TicketSealer(state, keys_of(self.keys), self.entropy)
+        for _ in range(count):
+            nonce = self._issued.to_bytes(4, "big")
+            age_add = int.from_bytes(self.entropy(4), "big")
+            ticket = sealer.ticket(self.resumption.psk(nonce), now, lifetime, age_add)
+            if ticket is None:
+                break
+            self._issued += 1
+            messages.append(write_new_session_ticket(lifetime, age_add, nonce, ticket, extensions))
+        return messages
 
 
 @dataclass(slots=True)
@@ -71,8 +85,11 @@ class TicketKeeper:
     clock: Callable[[], datetime]
 
     def keep(self, message: NewSessionTicket) -> None:
-        """Raises `ProtocolError` where the message or the store is not as it must be."""
-        check_lifetime(message)
+        """Keep the session, unless it is over already. Raises `ProtocolError`.
+
+        Args:
+            message: one that has passed `check_ticket`.
+        """
         data = message.extensions.get(ExtensionType.EARLY_DATA)
         early = ext.read_max_early_data_size(data) if data is not None else 0
         if message.ticket_lifetime == 0:
@@ -88,8 +105,40 @@ class TicketKeeper:
         call_hook("sessions.put()", self.store.put, self.key, session)
 
 
-def check_lifetime(message: NewSessionTicket) -> None:
-    """Refuse more than seven days, whether the ticket is kept or not. Raises `ProtocolError`."""
+def check_ticket(message: NewSessionTicket, max_extensions: int) -> None:
+    """Refuse what must not stand there, whether the ticket is kept or not.
+
+    Raises `ProtocolError`.
+    """
+    if message.extensions:
+        check_extensions(message.extensions, MessageContext.NST, max_extensions)
+        check_forms(message.extensions, MessageContext.NST)
     if message.ticket_lifetime > MAX_LIFETIME:
         # RFC 8446 4.6.1: "Servers MUST NOT use any value greater than 604800 seconds".
         raise ProtocolError(Fault.ILLEGAL_VALUE, f"a ticket for {message.ticket_lifetime} s")
+
+
+def ticket_keeper(
+    hs: HandshakeContext,
+    config: ClientConfig,
+    psk: Psk | None,
+    info: ConnectionInfo,
+    master: MasterSecret,
+    question: ChooseCredentials | None,
+    client_sessions: ClientSessions | None,
+) -> TicketKeeper | None:
+    """What will keep the server's tickets, if they are wanted and can be of use."""
+    if client_sessions is None or not may_come_back(question):
+        return None
+    resumption = master.resumption_secret(hs.transcript.digest())
+    external = psk.external if psk is not None else None
+    session = maker_of_sessions(
+        info,
+        milliseconds(config.clock()),
+        resumed=psk.session if psk is not None else None,
+        question=question,
+        psk_fingerprint=external.fingerprint if external is not None else b"",
+    )
+    return TicketKeeper(
+        session, resumption, client_sessions.store, client_sessions.key, config.clock
+    )
