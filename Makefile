@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-all lint check format interop programs soak-programs browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
+.PHONY: help demo test test-long test-all lint check format interop programs soak-programs cpython browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,9 @@ coverage: $(READY) ## line and branch coverage of the engine, which must not fal
 
 peers: $(READY) ## install the independent TLS stacks to test against (Debian, as root)
 	VENV=$(abspath $(VENV)) bash tests/interop/install_peers.sh
+
+cpython: $(READY) ## run CPython's own tests of ssl, asyncio and others on contexts of handclasp
+	$(BIN)/python -m tests.compat.cpython
 
 interop: peers ## every peer, every feature: prints the table and writes docs/interop.md
 	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m tests.interop.matrix --write docs/interop.md
