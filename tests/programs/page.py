@@ -15,8 +15,8 @@ _HEAD = """# Programs of ssl on handclasp
 
 This page is written by `make programs`; do not edit it.
 
-Each row is a program or library that uses `ssl`, and knows nothing of handclasp. Each cell is a run
-of its own over loopback, in a process of its own:
+Each row is a program or library that uses `ssl` and does not depend on handclasp. Each cell is a
+run of its own over loopback, in a process of its own:
 
 - *passed*: the program gets a `handclasp.compat.SSLContext` where it takes a context. The other end
   is OpenSSL's (or GnuTLS's, for OpenLDAP).

@@ -106,8 +106,8 @@ _MEANINGS = {
     "certificate_authorities": "The issuers whose certificates are acceptable.",
     "post_handshake_auth": "The server may ask for the client's certificate after the handshake.",
     "padding": "Zeros, which make the hello longer.",
-    "certificate_request_context": "Identifies the CertificateRequest that is answered; empty in the "
-    "handshake.",
+    "certificate_request_context": "Identifies the CertificateRequest that is answered; empty in "
+    "the handshake.",
     "cert_data": "The certificate in DER, or the raw public key if that was negotiated.",
     "ASN.1Cert": "The certificate in DER.",
     "signature": "The signature with the private key of the sender's certificate or raw "
