@@ -2457,8 +2457,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_identities.py::test_a_directory_that_was_swapped",
                 "trusted_files._open_directory",
-                "_judged(further, shown, path, is_last=not ahead)",
-                "further if ahead else _judged(further, shown, path, is_last=True)",
+                "_checked_directory(further, shown, path, is_last=not ahead)",
+                "further if ahead else _checked_directory(further, shown, path, is_last=True)",
             ),
             without(
                 "test_trusted_files.py::test_somebody_elses_link",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import weakref
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class OneConnection:
         context, offered = self._context(), self._offered
         if context is not None:
             # A new ticket does not make another session of what was resumed in TLS 1.2.
-            same = offered is not None and offered.stored.secret == session.secret
+            same = offered is not None and compare_digest(offered.stored.secret, session.secret)
             self._latest = SSLSession(session, context, offered.id if same and offered else b"")
         if self._others is not None:
             self._others.put(key, session)
