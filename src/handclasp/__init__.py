@@ -51,7 +51,10 @@ from handclasp.events import (
     QuestionAsked,
 )
 from handclasp.faults import Blame, Fault
-from handclasp.handshake.questions import (
+from handclasp.info import ConnectionInfo
+from handclasp.lifecycle import State
+from handclasp.limits import Limits
+from handclasp.questions import (
     DEFER,
     CheckReplay,
     ChooseCredentials,
@@ -63,9 +66,6 @@ from handclasp.handshake.questions import (
     Sign,
     VerifyPeer,
 )
-from handclasp.info import ConnectionInfo
-from handclasp.lifecycle import State
-from handclasp.limits import Limits
 from handclasp.server import ServerConnection
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import ReplayFilter, ReplayGuard

@@ -27,10 +27,10 @@ from handclasp.faults import Fault
 from handclasp.handshake import exporting
 from handclasp.handshake.answers import Answerers, Answers
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.questions import CheckReplay, Decrypt, Question, ReverifyPeer
 from handclasp.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.info import ConnectionInfo
 from handclasp.lifecycle import Config, Lifecycle, State
+from handclasp.questions import CheckReplay, Decrypt, Question, ReverifyPeer
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 

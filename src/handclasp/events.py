@@ -21,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from handclasp.handshake.questions import Question
 from handclasp.info import ConnectionInfo
+from handclasp.questions import Question
 
 
 @dataclass(frozen=True, slots=True)

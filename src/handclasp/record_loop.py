@@ -16,11 +16,11 @@ from handclasp.events import EarlyDataReceived, Event, HalfRttReady, QuestionAsk
 from handclasp.faults import Fault
 from handclasp.handshake.loop import HandshakeLoop
 from handclasp.handshake.post import PostHandshake
-from handclasp.handshake.questions import Question
 from handclasp.iana import ContentType
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.limits import Limits
+from handclasp.questions import Question
 from handclasp.record.dressed import SKIPPED
 from handclasp.record.framing import SHOWN_OF_A_START, check_header, join_fragments, type_name
 from handclasp.record.layer import RecordLayer

@@ -45,7 +45,7 @@ from handclasp.errors import (
     TruncationError,
 )
 from handclasp.events import DataReceived
-from handclasp.handshake.questions import DEFER
+from handclasp.questions import DEFER
 
 pytestmark = pytest.mark.long
 

@@ -42,7 +42,7 @@ from handclasp.errors import (
     TruncationError,
 )
 from handclasp.events import DataReceived, KeysUpdated
-from handclasp.handshake.questions import DEFER
+from handclasp.questions import DEFER
 from handclasp.server import ServerConnection
 
 

@@ -31,9 +31,9 @@ from handclasp import (
 )
 from handclasp.certificates.verify import accept_unverified
 from handclasp.handshake.offered import MOST_PROTOCOLS
-from handclasp.handshake.questions import ChooseCredentials, FindPsk, VerifyPeer
 from handclasp.iana import CipherSuiteCode, GroupCode, SignatureSchemeCode
 from handclasp.iana import ExtensionType as Ext
+from handclasp.questions import ChooseCredentials, FindPsk, VerifyPeer
 from handclasp.trace.events import DecisionTaken
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import CertificateRequest

@@ -29,8 +29,8 @@ from handclasp import (
     SessionStore,
     TicketKeys,
 )
-from handclasp.handshake.questions import ChooseCredentials
 from handclasp.limits import Limits
+from handclasp.questions import ChooseCredentials
 
 VERSIONS = ["TLSv1.3", "TLSv1.2"]
 versions = pytest.mark.parametrize("version", VERSIONS)

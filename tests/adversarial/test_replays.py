@@ -32,9 +32,9 @@ from handclasp import (
     TLSError,
 )
 from handclasp.certificates.verify import accept_unverified, vouch_for
-from handclasp.handshake.questions import ConfirmPeer, FindPsk, VerifyPeer
 from handclasp.iana import HandshakeType
 from handclasp.keys.epoch import Epoch
+from handclasp.questions import ConfirmPeer, FindPsk, VerifyPeer
 from handclasp.record.layer import RecordLayer
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.ticket_keys import TicketKey, new_key

@@ -26,9 +26,9 @@ from handclasp.crypto.suites import Buffer
 from handclasp.handshake.answers import Answers
 from handclasp.handshake.context import HandshakeContext, next_message
 from handclasp.handshake.loop import HandshakeLoop
-from handclasp.handshake.questions import Question
 from handclasp.iana import AlertDescription, HandshakeType
 from handclasp.keys.epoch import Epoch
+from handclasp.questions import Question
 
 RAW = b"\x14\0\0\3raw"
 

@@ -19,8 +19,8 @@ from handclasp.handshake.negotiation import (
     choose_signature_scheme,
     first_shared,
 )
-from handclasp.handshake.questions import ChooseCredentials
 from handclasp.iana import cipher_suite_names, group_names
+from handclasp.questions import ChooseCredentials
 
 names = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=6)
 

@@ -57,6 +57,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "synchronous",
     ),
     "handshake": (
+        "questions",
         "advice",
         "handshake",
         "keys",
@@ -116,7 +117,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "faults",
     ),
-    "events": ("handshake.questions", "info"),
+    "questions": ("certificates.credentials", "certificates.verify", "sessions.psk"),
+    "events": ("questions", "info"),
     "sessions": (
         "sessions",
         "crypto",
@@ -137,7 +139,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "wire.compression",
         "certificates",
         "crypto",
-        "handshake.questions",
+        "questions",
         "limits",
         "errors",
         "sessions",
@@ -153,6 +155,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "sessions",
     ),
     "record_loop": (
+        "questions",
         "crypto.suites",
         "errors",
         "events",
@@ -167,6 +170,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "wire.records",
     ),
     "lifecycle": (
+        "questions",
         "alerts",
         "config",
         "crypto.suites",
@@ -182,6 +186,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "iana",
     ),
     "connection": (
+        "questions",
         "crypto.suites",
         "errors",
         "events",

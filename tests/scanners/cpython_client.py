@@ -40,7 +40,7 @@ from handclasp.errors import (
 )
 from handclasp.events import DataReceived
 from handclasp.faults import Fault
-from handclasp.handshake.questions import VerifyPeer
+from handclasp.questions import VerifyPeer
 
 CASES = {
     "SimpleBackgroundTests": (

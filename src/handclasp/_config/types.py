@@ -11,7 +11,7 @@ from typing import Any
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.reloading import ReloadingCredentials
 from handclasp.crypto.suites import SUITES_OF_VERSION
-from handclasp.handshake.questions import ChooseCredentials, ConfirmPeer, FindPsk, VerifyPeer
+from handclasp.questions import ChooseCredentials, ConfirmPeer, FindPsk, VerifyPeer
 
 MAX_RECORD_SIZE_LIMIT = 2**14 + 1
 """The largest record_size_limit in TLS 1.3: content and its type byte (RFC 8449 section 4)."""

@@ -49,7 +49,7 @@ from handclasp.server import ServerConnection
 if TYPE_CHECKING:
     from socket import socket
 
-    from handclasp.handshake.questions import Question
+    from handclasp.questions import Question
 
 Ts = TypeVarTuple("Ts")
 Connection: TypeAlias = ClientConnection | ServerConnection

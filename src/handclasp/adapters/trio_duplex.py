@@ -34,7 +34,7 @@ from handclasp.client import ClientConnection
 from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
-from handclasp.handshake.questions import Question
+from handclasp.questions import Question
 from handclasp.server import ServerConnection
 
 Connection: TypeAlias = ClientConnection | ServerConnection

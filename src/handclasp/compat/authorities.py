@@ -36,7 +36,7 @@ from handclasp.faults import Fault
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from handclasp.handshake.questions import VerifyPeer
+    from handclasp.questions import VerifyPeer
 
 _HASH_NAME = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
 _CRL = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)

@@ -25,7 +25,7 @@ from handclasp.sessions.ticket_keys import TicketKeys
 
 if TYPE_CHECKING:
     from handclasp.certificates.credentials import Credentials
-    from handclasp.handshake.questions import ChooseCredentials
+    from handclasp.questions import ChooseCredentials
     from handclasp.sessions.store import SessionCache
     from handclasp.trace.hooks import Trace
 

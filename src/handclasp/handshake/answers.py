@@ -15,7 +15,7 @@ from handclasp.certificates.verify import VerifiedPeer
 from handclasp.errors import CertificateError, ConfigurationError, ProtocolError, TLSError
 from handclasp.faults import Fault
 from handclasp.handshake.hooks import hook_raised
-from handclasp.handshake.questions import (
+from handclasp.questions import (
     DEFER,
     Answerer,
     CheckReplay,

@@ -24,9 +24,9 @@ from handclasp.errors import ConfigurationError, TLSError
 from handclasp.handshake.hooks import call_hook, wrong_answer
 from handclasp.handshake.negotiation import choose_scheme_to_show
 from handclasp.handshake.peer import PeerCertificate
-from handclasp.handshake.questions import ChooseCredentials, VerifyPeer
 from handclasp.info import ConnectionInfo
 from handclasp.process import this_process
+from handclasp.questions import ChooseCredentials, VerifyPeer
 from handclasp.sessions.session import RequestedCertificate, Session, milliseconds
 from handclasp.sessions.store import SessionCache
 from handclasp.values import value

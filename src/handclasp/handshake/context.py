@@ -19,11 +19,11 @@ from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.answers import Answers
 from handclasp.handshake.port import Port, RecordPort
-from handclasp.handshake.questions import DEFER, Question
 from handclasp.iana import HandshakeType, handshake_type_name
 from handclasp.info import ConnectionInfo
 from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.transcript import Transcript
+from handclasp.questions import DEFER, Question
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import MESSAGE_TYPES, AnyMessage, read_as, write_message
 from handclasp.wire.memoize import Memo, Reading, new_memo

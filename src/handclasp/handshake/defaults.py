@@ -18,7 +18,8 @@ from handclasp.config import ClientConfig, ServerConfig, SharedConfig
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.handshake.answers import Answerers
 from handclasp.handshake.negotiation import choose_client_credentials, choose_server_credentials
-from handclasp.handshake.questions import (
+from handclasp.handshake.trace_notes import note_credentials
+from handclasp.questions import (
     DEFER,
     Answerer,
     CheckReplay,
@@ -31,7 +32,6 @@ from handclasp.handshake.questions import (
     Sign,
     VerifyPeer,
 )
-from handclasp.handshake.trace_notes import note_credentials
 from handclasp.trace.hooks import Trace
 
 

@@ -1,7 +1,7 @@
 """Calls to hooks of the application that must answer at once: stores, ticket keys, staples.
 
 Their answers are needed where no handshake can wait: before the first message, after the last, or
-while a failed connection ends. All others are questions (`handshake.questions`).
+while a failed connection ends. All others are questions (`questions`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import cast
 from handclasp.certificates.credentials import Credentials
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.questions import DEFER
+from handclasp.questions import DEFER
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, TicketKeySource
 
 

@@ -22,11 +22,11 @@ from handclasp.faults import Fault
 from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import CHANGE_CIPHER_SPEC, HandshakeContext
 from handclasp.handshake.port import Port
-from handclasp.handshake.questions import Question
 from handclasp.handshake.result import HandshakeResult
 from handclasp.iana import handshake_type_name
 from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
+from handclasp.questions import Question
 from handclasp.wire.framing import check_message_size
 from handclasp.wire.messages import HEADER_SIZE
 

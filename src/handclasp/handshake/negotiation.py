@@ -25,7 +25,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.certificate_types import no_server_type
 from handclasp.handshake.disagreement import disagreement
-from handclasp.handshake.questions import ChooseCredentials
+from handclasp.questions import ChooseCredentials
 from handclasp.wire.extensions import read_alpn
 
 

@@ -16,7 +16,7 @@ from handclasp.errors import CertificateError, ProtocolError, TLSError
 from handclasp.faults import Fault
 from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.questions import ConfirmPeer, ReverifyPeer, VerifyPeer
+from handclasp.questions import ConfirmPeer, ReverifyPeer, VerifyPeer
 from handclasp.values import value
 
 

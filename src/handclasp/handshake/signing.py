@@ -11,7 +11,7 @@ from handclasp.errors import ProtocolError, TLSError
 from handclasp.faults import Fault
 from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.questions import Sign
+from handclasp.questions import Sign
 
 
 async def sign(

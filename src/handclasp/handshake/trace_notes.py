@@ -18,8 +18,8 @@ from handclasp.faults import Fault
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.negotiation import choose_application_protocol, shown
-from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.tls13.psk import Psk
+from handclasp.questions import ChooseCredentials
 from handclasp.sessions.session import Session
 from handclasp.trace.hooks import Trace
 

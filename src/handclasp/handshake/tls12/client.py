@@ -34,7 +34,6 @@ from handclasp.handshake.peer import (
     confirm_peer,
     verify_server,
 )
-from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import Forget, HandshakeResult12
 from handclasp.handshake.tls12.authentication import (
     VERSION,
@@ -60,6 +59,7 @@ from handclasp.iana import (
 )
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12
+from handclasp.questions import ChooseCredentials
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.values import value
 from handclasp.wire.messages import ServerHello

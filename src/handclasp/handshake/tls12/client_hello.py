@@ -41,7 +41,6 @@ from handclasp.handshake.offered import (
     offered_suites,
     protocols_reader,
 )
-from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.tls12.authentication import VERSION, authentication_of
 from handclasp.handshake.tls12.resumption import SessionGrant, choose_grant
 from handclasp.handshake.trace_notes import (
@@ -52,6 +51,7 @@ from handclasp.handshake.trace_notes import (
     note_suite12,
 )
 from handclasp.iana import ExtensionType
+from handclasp.questions import ChooseCredentials
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello

@@ -21,8 +21,8 @@ from handclasp.crypto.secret import Secret
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.questions import Decrypt
 from handclasp.iana import TLS12
+from handclasp.questions import Decrypt
 from handclasp.wire.messages12 import (
     ClientKeyExchange,
     read_encrypted_secret,

@@ -27,7 +27,6 @@ from handclasp.handshake.peer import (
     confirm_peer,
     verify_server,
 )
-from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.result import HandshakeResult13
 from handclasp.handshake.tls13.authentication import (
     CLIENT_CONTEXT,
@@ -50,6 +49,7 @@ from handclasp.handshake.trace_notes import note_answers, note_credentials, note
 from handclasp.iana import TLS13, ExtensionType, version_name
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
+from handclasp.questions import ChooseCredentials
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext

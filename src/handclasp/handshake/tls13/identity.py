@@ -20,7 +20,6 @@ from handclasp.handshake.negotiation import (
     shown,
 )
 from handclasp.handshake.offered import authorities_of
-from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.tls13.client_hello import Offer, require_authentication, required
 from handclasp.handshake.tls13.resumption import ResumedClient
 from handclasp.handshake.trace_notes import (
@@ -29,6 +28,7 @@ from handclasp.handshake.trace_notes import (
     note_signature_scheme,
 )
 from handclasp.iana import ExtensionType
+from handclasp.questions import ChooseCredentials
 from handclasp.values import value
 
 

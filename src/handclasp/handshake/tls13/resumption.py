@@ -18,10 +18,10 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.hooks import keys_of
 from handclasp.handshake.peer import verify_client_again
-from handclasp.handshake.questions import CheckReplay, ConfirmPeer, FindPsk
 from handclasp.handshake.tls13.psk import RESUMPTION, Psk, check_binder, psk_of_external
 from handclasp.iana import TLS13, ExtensionType
 from handclasp.keys.transcript import Transcript
+from handclasp.questions import CheckReplay, ConfirmPeer, FindPsk
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import FRESHNESS
 from handclasp.sessions.session import milliseconds

@@ -12,11 +12,11 @@ from handclasp.faults import Fault
 from handclasp.handshake.client_sessions import ClientSessions, maker_of_sessions, may_come_back
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.hooks import call_hook, keys_of
-from handclasp.handshake.questions import ChooseCredentials
 from handclasp.handshake.tls13.psk import Psk
 from handclasp.iana import ExtensionType
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import MasterSecret, ResumptionSecret
+from handclasp.questions import ChooseCredentials
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.sessions.store import SessionCache
 from handclasp.sessions.ticket_keys import TicketKeySource
