@@ -462,9 +462,7 @@ class TestCompression:
     def test_unknown_and_uninstalled_algorithms(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ConfigurationError, match="'gzip' is not one of brotli, zstd, zlib"):
             ClientConfig(certificate_compression=["gzip"])
-        monkeypatch.setattr(
-            "handclasp._config.certificates.available_algorithms", lambda: ("zlib",)
-        )
+        monkeypatch.setattr("handclasp.config.certificates.available_algorithms", lambda: ("zlib",))
         with pytest.raises(ConfigurationError, match="'brotli' needs a package"):
             ClientConfig(certificate_compression=["brotli"])
 

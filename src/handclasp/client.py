@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import lru_cache
 
-from handclasp._config.sessions import check_sessions
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.trust import TrustStore
 from handclasp.config import ClientConfig
+from handclasp.config.sessions import check_sessions
 from handclasp.connection import Connection
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ConfigurationError, ProtocolError, StateError, TLSError

@@ -48,7 +48,7 @@ OF_MODULES = {
         "two variables of the environment", "8", "The system's store is one object."
     ),
     "certificates.verify._decide": Cache("none", ONE, "A function that is imported late."),
-    "_config.sessions._MADE_HERE": Cache(
+    "config.sessions._MADE_HERE": Cache(
         "ticket keys that a config made, held weakly", "as many as there are", "Gone with them."
     ),
     "compat.activation._replaced": Cache("none", ONE, "What inject replaced in one class."),

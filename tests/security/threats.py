@@ -414,7 +414,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "test_config.py::test_what_cannot_be_honoured_raises",
-                "_config.checks.check_shared",
+                "config.checks.check_shared",
                 'check_known("cipher_suites", config.cipher_suites, CIPHER_SUITES | '
                 "CIPHER_SUITES12)",
                 "pass",
@@ -825,13 +825,13 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_foreign_sessions.py::test_a_ticket_is_no_way_around_a_key",
-                "_config.sessions._binding",
+                "config.sessions._binding",
                 'b"psks only"',
                 'b""',
             ),
             without(
                 "adversarial/test_refused_names.py::test_a_certificate_that_would_not_be_taken_now",
-                "_config.sessions._binding",
+                "config.sessions._binding",
                 "config.client_auth is not ClientAuth.NONE",
             ),
             without(
@@ -875,13 +875,13 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_replays.py::test_configs_with_the_same_keys_take_it_once",
-                "_config.sessions._choose_replay_guard",
+                "config.sessions._choose_replay_guard",
                 'getattr(keys, "replay_filter", None)',
                 "ReplayFilter(remembers_from=0.0)",
             ),
             without(
                 "adversarial/test_replays.py::test_configs_with_the_same_keys_take_it_once",
-                "_config.sessions._choose_replay_guard",
+                "config.sessions._choose_replay_guard",
                 "guard is not memory",
                 "isinstance(guard, ReplayFilter) and guard is not memory",
             ),
@@ -898,7 +898,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_replays.py"
                 "::test_keys_from_elsewhere_need_a_guard_that_is_as_wide",
-                "_config.sessions._choose_replay_guard",
+                "config.sessions._choose_replay_guard",
                 "raise ConfigurationError(...)",
             ),
             without(
@@ -1009,7 +1009,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_replays.py::test_early_data_before_a_callback_has_a_say",
-                "_config.sessions.check_early_data_callbacks",
+                "config.sessions.check_early_data_callbacks",
                 "config.allow_early_data and asked and not config.early_data_before_callbacks",
             ),
         ),
@@ -1147,7 +1147,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "end_to_end/test_half_rtt.py::test_not_where_clients_are_asked_who_they_are",
-                "_config.checks.check_half_rtt",
+                "config.checks.check_half_rtt",
                 "config.client_auth is not ClientAuth.NONE",
             ),
             without(
@@ -1206,12 +1206,12 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "end_to_end/test_policy_paths.py::test_a_client",
-                "_config.certificates.check_verification",
+                "config.certificates.check_verification",
                 "not config.accepts_certificates",
             ),
             without(
                 "end_to_end/test_policy_paths.py::test_a_server",
-                "_config.certificates.check_policy_for_clients",
+                "config.certificates.check_policy_for_clients",
                 "policy.ct_logs",
             ),
             without(

@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from handclasp._config.certificates import (
+from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.trust import TrustStore
+from handclasp.config.certificates import (
     VERIFICATION_FIELDS,
     as_credentials,
     check_own_credentials,
@@ -19,13 +21,13 @@ from handclasp._config.certificates import (
     freeze_raw_public_keys,
     refuse_unused,
 )
-from handclasp._config.sessions import (
+from handclasp.config.sessions import (
     check_early_data_callbacks,
     check_sessions,
     prepare_sessions,
 )
-from handclasp._config.types import MAX_RECORD_SIZE_LIMIT, MIN_RECORD_SIZE_LIMIT, ClientAuth
-from handclasp._config.values import (
+from handclasp.config.types import MAX_RECORD_SIZE_LIMIT, MIN_RECORD_SIZE_LIMIT, ClientAuth
+from handclasp.config.values import (
     check_known,
     check_switches,
     freeze_names,
@@ -34,14 +36,12 @@ from handclasp._config.values import (
     is_whole,
     kind_of,
 )
-from handclasp._config.versions import (
+from handclasp.config.versions import (
     DefaultKeyShares,
     default_key_shares,
     fit_key_transport,
     fit_versions,
 )
-from handclasp.certificates.policy import CertificatePolicy
-from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.groups import GROUPS
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, SUITES_OF_VERSION

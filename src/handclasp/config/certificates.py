@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
-from handclasp._config.types import ClientAuth, Credential
-from handclasp._config.values import as_tuple, check_known, freeze_names, kind_of
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.raw_keys import public_key_info
 from handclasp.certificates.staple import OcspStaple
+from handclasp.config.types import ClientAuth, Credential
+from handclasp.config.values import as_tuple, check_known, freeze_names, kind_of
 from handclasp.errors import ConfigurationError
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS, available_algorithms
 

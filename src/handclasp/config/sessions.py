@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
-from handclasp._config.types import ClientAuth, utc_now
-from handclasp._config.values import check_methods, is_path, is_whole, kind_of
+from handclasp.config.types import ClientAuth, utc_now
+from handclasp.config.values import check_methods, is_path, is_whole, kind_of
 from handclasp.errors import ConfigurationError
 from handclasp.sessions.bounded import LEAST_BYTES
 from handclasp.sessions.replay import ReplayFilter

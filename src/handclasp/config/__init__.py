@@ -3,8 +3,7 @@
 A setting that cannot be honoured raises `ConfigurationError`; none is silently ignored. A config is
 built once and shared by any number of connections, threads and event loops.
 
-The checks are in `_config`; state that handshakes derive from a
-config is in `derived`.
+The checks are in `checks`; state that handshakes derive from a config is in `derived`.
 """
 
 from __future__ import annotations
@@ -17,8 +16,11 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Literal
 
-from handclasp._config.checks import check_client, check_server, check_shared
-from handclasp._config.types import (
+from handclasp.certificates.credentials import Credentials
+from handclasp.certificates.policy import CertificatePolicy
+from handclasp.certificates.trust import TrustStore
+from handclasp.config.checks import check_client, check_server, check_shared
+from handclasp.config.types import (
     DEFAULT_VERSIONS,
     MAX_RECORD_SIZE_LIMIT,
     ChooseCredentialsCallback,
@@ -31,10 +33,7 @@ from handclasp._config.types import (
     VerifyPeerCallback,
     utc_now,
 )
-from handclasp._config.versions import short_repr
-from handclasp.certificates.credentials import Credentials
-from handclasp.certificates.policy import CertificatePolicy
-from handclasp.certificates.trust import TrustStore
+from handclasp.config.versions import short_repr
 from handclasp.crypto.groups import DEFAULT_GROUPS
 from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES
 from handclasp.crypto.suites import DEFAULT_CIPHER_SUITES
