@@ -108,7 +108,7 @@ def test_the_demo_shows_the_browser_its_own_connection(browser: Chromium, demo: 
     assert "<h1>Your browser's handshake</h1>" in document
     assert [f'id="step-{number}"' in document for number in range(1, 9)] == [True] * 7 + [False]
     assert "withstand quantum computers" not in document
-    assert "cannot read it with a quantum computer" in document.replace("\n", " ")
+    assert "cannot be read with a quantum computer" in document.replace("\n", " ")
     assert shown["version"] == ["TLSv1.3"]
     assert shown["key exchange"] == ["X25519MLKEM768"]
     assert shown["application protocol"] == ["http/1.1"]
