@@ -112,7 +112,7 @@ def test_the_demo_shows_the_browser_its_own_connection(browser: Chromium, demo: 
     assert shown["version"] == ["TLSv1.3"]
     assert shown["key exchange"] == ["X25519MLKEM768"]
     assert shown["application protocol"] == ["http/1.1"]
-    assert shown["asked for"] == ["localhost"]
+    assert shown["server name"] == ["localhost"]
     assert shown["hellos"] == ["one"]
     (suite,) = shown["cipher suite"]
     demo.process.wait_for(f"^A visit: TLSv1.3, {suite}, X25519MLKEM768, http/1.1$")
