@@ -279,15 +279,17 @@ def leaf_builder(
     if leaf.basic_constraints:
         constraints = x509.BasicConstraints(leaf.is_authority, None)
         builder = builder.add_extension(constraints, critical=True)
-    if leaf.names:
+    extensions = [_with_mark(each) for each in leaf.extensions]
+    given = {type(value) for value, _ in extensions}  # They replace what the other fields say.
+    if leaf.names and x509.SubjectAlternativeName not in given:
         names = x509.SubjectAlternativeName(general_names(leaf.names))
         builder = builder.add_extension(names, critical=leaf.common_name is None)
-    if leaf.purpose is not None:
+    if leaf.purpose is not None and x509.ExtendedKeyUsage not in given:
         builder = builder.add_extension(purposes(leaf.purpose), critical=False)
     if leaf.digital_signature is not None:
         usage = key_usage(digital_signature=leaf.digital_signature, key_encipherment=True)
         builder = builder.add_extension(usage, critical=True)
-    for value, is_critical in map(_with_mark, leaf.extensions):
+    for value, is_critical in extensions:
         builder = builder.add_extension(value, is_critical)
     return builder
 
