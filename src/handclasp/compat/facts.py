@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from handclasp.adapters.peercert import as_dict
 from handclasp.compat.ciphers import described, described_by_code
-from handclasp.compat.hello import read_hello
+from handclasp.compat.hello import FirstMessage
 from handclasp.compat.native import ENCODING_DER, ENCODING_PEM
 from handclasp.errors import ConfigurationError
 
@@ -61,7 +61,7 @@ class Facts:
     server_side: bool
     _connection: ClientConnection | ServerConnection | None
     _config: ClientConfig | ServerConfig
-    _hello: bytearray
+    _hello: FirstMessage
 
     @property
     def info(self) -> ConnectionInfo | None:
@@ -80,7 +80,7 @@ class Facts:
         """Return the suites that the client offered and this server has; None for a client."""
         if not self.server_side or self.info is None:
             return None
-        hello = read_hello(self._hello)
+        hello = self._hello.read()
         if hello is None:
             return None
         return described_by_code(hello.cipher_suites, tuple(self._config.cipher_suites))

@@ -27,46 +27,63 @@ class Hello(NamedTuple):
     cipher_suites: tuple[int, ...]
 
 
-def missing(data: bytes | bytearray) -> int:
-    """Return how many bytes of the first message lack at least; 0 if it is there.
+class FirstMessage:
+    """The first bytes of a client, as long as they may belong to its ClientHello.
 
-    Also 0 for anything else than the start of a ClientHello, and for one that is too long.
+    Each byte is read once, however small the records and the pieces are that it comes in.
+
+    Attributes:
+        data: the bytes as they came.
+        missing: how many bytes the message lacks at least. 0 if it is there, and for anything else
+            than the start of a ClientHello, or one that is too long.
     """
-    message, at = bytearray(), 0
-    while at < len(data):
-        if data[at] != ContentType.HANDSHAKE or len(data) > MOST_HELD:
-            return 0
-        if len(data) - at < HEADER_SIZE:
-            return HEADER_SIZE - (len(data) - at)
-        size = int.from_bytes(data[at + 3 : at + 5])
-        if not size:
-            return 0
-        if len(data) - at - HEADER_SIZE < size:
-            return size - (len(data) - at - HEADER_SIZE)
-        message += data[at + HEADER_SIZE : at + HEADER_SIZE + size]
-        at += HEADER_SIZE + size
-        if message[0] != HandshakeType.CLIENT_HELLO or len(message) >= _size_of(message):
-            return 0
-    return HEADER_SIZE
 
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.missing = HEADER_SIZE
+        self._message = bytearray()
+        self._at = 0
 
-def read_hello(data: bytes | bytearray) -> Hello | None:
-    """Return what the first message says; None if it is no ClientHello that can be read."""
-    message, at = bytearray(), 0
-    while at + HEADER_SIZE <= len(data) and data[at] == ContentType.HANDSHAKE:
-        size = int.from_bytes(data[at + 3 : at + 5])
-        message += data[at + HEADER_SIZE : at + HEADER_SIZE + size]
-        at += HEADER_SIZE + size
-    size = _size_of(message)
-    if not message or message[0] != HandshakeType.CLIENT_HELLO or len(message) < size:
-        return None
-    try:
-        hello: ClientHello = read_as(ClientHello, bytes(message[:size]))
-        name = hello.extensions.get(ExtensionType.SERVER_NAME)
-        asked = ext.read_server_name(name) if name is not None else None
-        return Hello(asked, tuple(hello.cipher_suites))
-    except ProtocolError:
-        return None
+    def add(self, data: bytes) -> None:
+        """Take what has come; what follows the message is not kept."""
+        if self.missing:
+            self.data += data
+            self.missing = self._advance()
+
+    def _advance(self) -> int:
+        """Take the records that are complete, and return what is missing after them."""
+        data, message = self.data, self._message
+        if len(data) > MOST_HELD:
+            return 0
+        while self._at < len(data):
+            if data[self._at] != ContentType.HANDSHAKE:
+                return 0
+            begin = self._at + HEADER_SIZE
+            if len(data) < begin:
+                return begin - len(data)
+            end = begin + int.from_bytes(data[begin - 2 : begin])
+            if end == begin:
+                return 0
+            if len(data) < end:
+                return end - len(data)
+            message += data[begin:end]
+            self._at = end
+            if message[0] != HandshakeType.CLIENT_HELLO or len(message) >= _size_of(message):
+                return 0
+        return HEADER_SIZE
+
+    def read(self) -> Hello | None:
+        """Return what the message says; None if it is no ClientHello that can be read."""
+        message, size = self._message, _size_of(self._message)
+        if len(message) < size or message[0] != HandshakeType.CLIENT_HELLO:
+            return None
+        try:
+            hello: ClientHello = read_as(ClientHello, bytes(message[:size]))
+            name = hello.extensions.get(ExtensionType.SERVER_NAME)
+            asked = ext.read_server_name(name) if name is not None else None
+            return Hello(asked, tuple(hello.cipher_suites))
+        except ProtocolError:
+            return None
 
 
 def _size_of(message: bytearray) -> int:

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
 from handclasp.compat.facts import Facts
-from handclasp.compat.hello import missing, read_hello
+from handclasp.compat.hello import FirstMessage
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.transport import PIECE, Deadline, Transport
 from handclasp.crypto.suites import Buffer
@@ -72,7 +72,7 @@ class Link(Facts):
         self._connection: ClientConnection | ServerConnection | None = None
         self._sessions: OneConnection | None = None
         self._offered: SSLSession | None = None
-        self._hello = bytearray()
+        self._hello = FirstMessage()
         self._reading, self._writing, self._state = RLock(), RLock(), RLock()
         self._received, self._at = b"", 0
         self._out = _NOTHING
@@ -96,7 +96,7 @@ class Link(Facts):
                 self._flush(connection, deadline)
                 data = self._transport.receive(connection.missing_bytes, deadline)
                 if self.server_side:
-                    self._hello += data
+                    self._hello.add(data)
                 self._feed(connection, data)
                 if connection.info is not None:
                     self._established()
@@ -121,18 +121,18 @@ class Link(Facts):
         if self._context.sni_callback is not None:
             self._ask_for_context(deadline)
         self._connection = connection = ServerConnection(self._config, trace=trace)  # type: ignore[arg-type]
-        if self._hello:
-            self._feed(connection, bytes(self._hello))
+        if self._hello.data:
+            self._feed(connection, bytes(self._hello.data))
         return connection
 
     def _ask_for_context(self, deadline: Deadline) -> None:
         """Hold the hello back until `sni_callback` has said what is to be done about it."""
-        while size := missing(self._hello):
+        while size := self._hello.missing:
             data = self._transport.receive(size, deadline)
             if not data:
                 return
-            self._hello += data
-        hello = read_hello(self._hello)
+            self._hello.add(data)
+        hello = self._hello.read()
         if hello is None:
             return
         alert = self._context.ask_about_name(self.owner, hello.server_name)
