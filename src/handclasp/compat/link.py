@@ -160,15 +160,17 @@ class Link(Facts):
                     events = connection.receive_eof()
         except TLSError as error:
             raise self._failed(connection, error) from None
+        arrived: list[bytes] = []
         for event in events:
             if type(event) is DataReceived:
-                rest = self._received
-                if rest:
-                    self._received, self._at = rest[self._at :] + event.data, 0
-                else:
-                    self._received = event.data
+                arrived.append(event.data)
             elif isinstance(event, PeerClosed):
                 self._peer_closed = True
+        if arrived:
+            # A BIO may hold thousands of records, whose data are joined once.
+            if self._received:
+                arrived.insert(0, self._received[self._at :])
+            self._received, self._at = b"".join(arrived), 0
 
     def _failed(
         self, connection: ClientConnection | ServerConnection, error: TLSError
