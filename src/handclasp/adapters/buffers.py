@@ -7,6 +7,9 @@ from collections import deque
 READ_SIZE = 128 * 1024
 """Bytes taken from the transport at once."""
 
+WRITE_SIZE = 128 * 1024
+"""Plaintext bytes sealed at once: what a large write needs beyond the caller's own data."""
+
 
 class Plaintext:
     """Decrypted bytes that nobody has read yet. Chunks go out whole where they fit.

@@ -47,11 +47,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, NoReturn, TypeAlias, TypeVar
 
-from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, Plaintext
+from handclasp.adapters.buffers import READ_BUFFERS, READ_SIZE, WRITE_SIZE, Plaintext
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.forks import FORKS
 from handclasp.adapters.polling import AT_ONCE, acquire, deadline_after, wait
 from handclasp.adapters.progress import (
+    MAX_DRAINED,
     linger_seconds,
     queued_bytes,
     shorten_linger,
@@ -76,14 +77,8 @@ Amount = TypeVar("Amount", int, memoryview)
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
-WRITE_SIZE = 128 * 1024
-"""Plaintext bytes sealed at once: what `seal_all` needs beyond the caller's own data."""
-
 CLOSE_SECONDS = 30.0
 """Seconds that `release` waits for the peer to take data, if the socket has no timeout."""
-
-_MAX_DRAINED = 16 * 1024 * 1024
-"""Bytes thrown away before a close, so that the kernel does not answer them with a reset."""
 
 _TURN_SECONDS = 0.1
 """Seconds that an end of the connection waits for a call that may be about to leave the write lock.
@@ -1029,9 +1024,9 @@ class Duplex:
         buffer = READ_BUFFERS.take()
         try:
             drained = 0
-            while drained < _MAX_DRAINED and (count := self.sock.recv_into(buffer)):
+            while drained < MAX_DRAINED and (count := self.sock.recv_into(buffer)):
                 drained += count
-            return drained >= _MAX_DRAINED
+            return drained >= MAX_DRAINED
         except BlockingIOError:
             return True
         except OSError:

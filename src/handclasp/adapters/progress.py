@@ -60,6 +60,9 @@ _SO_NWRITE = 0x1024
 _NOT_SENT = 144
 """Linux: where `tcpi_notsent_bytes` is in the `tcp_info` (linux/tcp.h)."""
 
+MAX_DRAINED = 16 * 1024 * 1024
+"""Bytes thrown away before a close, so that the kernel does not answer them with a reset."""
+
 _INITIAL_WINDOW = 14600
 """Bytes that TCP sends at once, without waiting for the peer (RFC 6928 section 2)."""
 

@@ -21,7 +21,8 @@ from handclasp.adapters.arguments import (
     client_config,
     server_config,
 )
-from handclasp.adapters.duplex import WRITE_SIZE, Duplex
+from handclasp.adapters.buffers import WRITE_SIZE
+from handclasp.adapters.duplex import Duplex
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.polling import seconds
 from handclasp.adapters.socketfile import SocketFile

@@ -27,9 +27,15 @@ from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, TypeVarTuple
 
 import trio
 
-from handclasp.adapters.buffers import Plaintext
+from handclasp.adapters.buffers import WRITE_SIZE, Plaintext
 from handclasp.adapters.early import EarlyData
-from handclasp.adapters.progress import is_readable, is_writable, queued_bytes, unsent_in_kernel
+from handclasp.adapters.progress import (
+    MAX_DRAINED,
+    is_readable,
+    is_writable,
+    queued_bytes,
+    unsent_in_kernel,
+)
 from handclasp.client import ClientConnection
 from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
 from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
@@ -41,9 +47,6 @@ Connection: TypeAlias = ClientConnection | ServerConnection
 StreamT = TypeVar("StreamT", bound=trio.abc.Stream)
 Ts = TypeVarTuple("Ts")
 
-WRITE_SIZE = 128 * 1024
-"""Plaintext bytes sealed at once."""
-
 _READ_SIZE = 64 * 1024
 _ALERT_SECONDS = 1.0
 """Seconds that the alert of a failed connection may take to be sent."""
@@ -54,9 +57,6 @@ _CLOSE_SECONDS = 30.0
 _FIRST_LOOK_SECONDS = 0.001
 _LAST_LOOK_SECONDS = 0.1
 """When to check whether the peer has taken everything: soon at first, then less often."""
-
-_MAX_DRAINED = 16 * 1024 * 1024
-"""Bytes thrown away before a close, so that the kernel does not answer them with a reset."""
 
 
 class TrioDuplex(Generic[StreamT]):
@@ -426,7 +426,7 @@ async def _wait_until_taken(sock: Any) -> None:
 async def _drain(sock: Any) -> bool:
     """Throw away what has arrived; return whether more may come."""
     drained = 0
-    while drained < _MAX_DRAINED and is_readable(sock):
+    while drained < MAX_DRAINED and is_readable(sock):
         data = await sock.recv(_READ_SIZE)
         if not data:
             return False
