@@ -250,7 +250,7 @@ THREATS: tuple[Threat, ...] = (
                 "adapters/test_asyncio.py"
                 "::test_with_the_go_ahead_nothing_is_taken_that_lay_in_the_kernel_before_it",
                 "adapters.asyncio._upgrade",
-                "not may_be_tls and has_unread(plain)",
+                "not may_be_tls and peek(plain)",
             ),
         ),
         (

@@ -48,7 +48,8 @@ from handclasp.adapters.arguments import (
 )
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.loop_accepting import LoopAcceptor
-from handclasp.adapters.progress import has_unread
+from handclasp.adapters.plaintext import refused_plaintext
+from handclasp.adapters.progress import peek
 from handclasp.adapters.pump import (
     Connection,
     ConnectionRegistry,
@@ -472,7 +473,8 @@ async def start_tls(
             one segment with a PROXY line.
 
     Raises:
-        ProtocolError: there was unread plaintext, or the peer had closed; nothing was sent.
+        ProtocolError: there was unread plaintext (`Fault.PLAINTEXT_BEFORE_TLS`), or the peer had
+            closed; nothing was sent.
         TLSError: the handshake failed. In both cases the connection is closed.
         StateError: somebody is reading, or the connection is closed.
         ConfigurationError: a setting cannot be honoured.
@@ -513,14 +515,19 @@ async def _upgrade(
         await writer.drain()
     else:
         await _flush(writer, plain)
-    received += _take_unread(reader, plain)
+    unread = _take_unread(reader, plain)
+    is_argument, received = bool(received), received + unread
     may_be_tls = is_server and go_ahead is None
     refused = bool(received) and not (may_be_tls and looks_like_tls(received))
-    if refused or (not may_be_tls and has_unread(plain)):
-        plain.abort()
-        raise ProtocolError(
-            Fault.APPLICATION_DATA_TOO_EARLY, "plaintext was unread when start_tls began"
+    if refused or (not may_be_tls and peek(plain)):
+        error = refused_plaintext(
+            received or peek(plain),
+            is_server=is_server,
+            has_go_ahead=go_ahead is not None,
+            is_argument=is_argument,
         )
+        plain.abort()
+        raise error
     try:
         if go_ahead is not None:
             plain.write(go_ahead)
