@@ -120,8 +120,10 @@ def wrap_client(
     `unwrap()` returns the same object. Do not use them meanwhile.)
 
     If an argument is invalid, `ConfigurationError` is raised and the socket is unchanged. If the
-    handshake fails, the alert is sent as far as possible, and the socket is closed: after bytes
-    were exchanged, nobody can use it any more.
+    handshake fails, the alert is sent as far as possible, and the socket is closed, as there is no
+    `TLSSocket` that the caller could close. With `handshake=False` there is one, and it stays open
+    until `close()` or the end of its `with` block, whether or not the handshake fails. Both are as
+    with `ssl`.
 
     >>> sock = socket.create_connection(("example.com", 443))
     >>> with handclasp.wrap_client(sock, server_name="example.com") as tls:
@@ -168,8 +170,9 @@ def wrap_server(
 
     A server that accepts in a loop passes `handshake=False`, so that a silent client does not delay
     the others, and completes the handshake where it serves the client, in a thread or a process. It
-    catches `OSError` there, as one failed handshake must not end the server; the socket is then
-    already closed. Everything else is as in `wrap_client`.
+    catches `OSError` there, as one failed handshake must not end the server, and closes the
+    `TLSSocket`, which stays open otherwise: use a `with` block. Everything else is as in
+    `wrap_client`.
 
     Here `listener` is a listening socket:
 
@@ -225,6 +228,8 @@ class TLSSocket:
     def __repr__(self) -> str:
         if self._duplex.closed:
             state = "closed"
+        elif (failure := self.connection.failure) is not None:
+            state = f"failed: {failure.fault_name}"
         elif (info := self.connection.info) is None:
             state = "handshake not complete"
         else:
@@ -289,7 +294,8 @@ class TLSSocket:
 
         Raises:
             HandshakeTimeoutError: it took too long.
-            TLSError: it failed. The alert was sent as far as that was possible.
+            TLSError: it failed. The alert was sent as far as that was possible. The socket stays
+                open until `close()`.
             WantRead, WantWrite: the socket is non-blocking, and the handshake waits for the peer.
         """
         self._duplex.handshake()
