@@ -484,11 +484,34 @@ def test_the_examples_of_a_server_and_a_client(
                 with suppress(OSError):
                     await (await trio.open_tcp_stream("127.0.0.1", int(port))).aclose()
                     break
+            for how in (leave_without_a_word, leave_with_a_reset):
+                await how(int(port), trusting)
             await client["main"]()
             nursery.cancel_scope.cancel()
 
+    trusting = ClientConfig(trust=pki.trust)
     run(main)
-    assert capsys.readouterr().out == "b'hello' TLSv1.3\n"
+    told = capsys.readouterr().out
+    assert "b'hello' TLSv1.3\n" in told
+    assert told.count("without close_notify") == 2
+
+
+async def leave_without_a_word(port: int, config: ClientConfig) -> None:
+    """End the transport under TLS, as a program that crashes, or many that speak HTTPS."""
+    stream = await open_tls_stream("localhost", port, config)
+    await stream.send_all(b"hello")
+    assert await stream.receive_some() == b"hello"
+    await stream.transport_stream.aclose()
+
+
+async def leave_with_a_reset(port: int, config: ClientConfig) -> None:
+    """Vanish, as a machine that is switched off."""
+    stream = await open_tls_stream("localhost", port, config)
+    await stream.send_all(b"hello")
+    assert await stream.receive_some() == b"hello"
+    plain = stream.transport_stream
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await plain.aclose()
 
 
 def test_the_example_of_a_callback(

@@ -130,7 +130,8 @@ async def serve_tls(
 
     A failed handshake ends only its own connection. When the handler returns, the stream is closed
     in order; when it raises, at once, so that the peer sees that data are missing, and the
-    exception goes to the nursery, as with `trio.serve_tcp`. See docs/trio.md for an example.
+    exception goes to the nursery, as with `trio.serve_tcp`, and ends the server: a handler catches
+    the `trio.BrokenResourceError` of a client that vanishes. See docs/trio.md for an example.
 
     Args:
         handler: an async function.
