@@ -127,6 +127,69 @@ def test_what_a_client_finds_out_late_leaves_the_socket_as_it_was(
     run(main())
 
 
+SERVERS: dict[str, Call] = {
+    "start_server": lambda sock, config: aio.start_server(answer_nothing, sock=sock, config=config),
+    "create_server": lambda sock, config: aio.create_server(
+        asyncio.Protocol, sock=sock, config=config
+    ),
+    "start_unix_server": lambda sock, config: aio.start_unix_server(
+        answer_nothing, sock=sock, config=config
+    ),
+    "create_unix_server": lambda sock, config: aio.create_unix_server(
+        asyncio.Protocol, sock=sock, config=config
+    ),
+}
+
+
+@pytest.mark.parametrize("function", [*CLIENTS, *SERVERS, "wrap_server"])
+@pytest.mark.parametrize("kind", ["TLSSocket", "SSLSocket"])
+def test_a_socket_that_speaks_tls_itself_is_refused(
+    client_config: ClientConfig, server_config: ServerConfig, kind: str, function: str
+) -> None:
+    """Data that it has decrypted already would wake nobody, and TLS on top is TLS inside TLS."""
+    call = CLIENTS.get(function)
+
+    async def main() -> None:
+        left, right = socket.socketpair()
+        if kind == "SSLSocket":
+            context = ssl.create_default_context()
+            tls: Any = context.wrap_socket(
+                left, do_handshake_on_connect=False, server_hostname="localhost"
+            )
+        else:
+            tls = wrap_client(left, client_config, server_name="localhost", handshake=False)
+        with tls, right:
+            with pytest.raises(ConfigurationError, match=f"this {kind} speaks TLS already"):
+                if call is not None:
+                    await _call(call, tls, config=client_config, server_name="localhost")
+                else:
+                    wrap = SERVERS.get(function, wrap_server)
+                    await _call(wrap, tls, config=server_config)
+            assert tls.fileno() != -1
+
+    run(main())
+
+
+@pytest.mark.parametrize("function", [*CLIENTS, *SERVERS, "wrap_server"])
+def test_what_is_no_socket_is_refused_as_that(
+    client_config: ClientConfig, server_config: ServerConfig, function: str
+) -> None:
+    call = CLIENTS.get(function)
+
+    async def main() -> None:
+        for wrong in (("localhost", 443), "localhost", 5):
+            with pytest.raises(ConfigurationError, match="A socket is needed, not") as caught:
+                if call is not None:
+                    await _call(call, wrong, config=client_config, server_name="localhost")
+                else:
+                    await _call(SERVERS.get(function, wrap_server), wrong, config=server_config)
+            assert repr(wrong) in str(caught.value)
+            assert ("host and port" in str(caught.value)) == (wrong != 5)
+            assert "inside TLS" not in str(caught.value)
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("trace", "words"),
     [

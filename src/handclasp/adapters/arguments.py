@@ -147,6 +147,24 @@ def check_host_and_port(host: object, port: object) -> None:
         raise ConfigurationError("The port is missing: host, port and config, in this order.")
 
 
+def check_plain_socket(sock: object) -> None:
+    """Refuse an object that is no socket, and a socket that speaks TLS itself.
+
+    A selector cannot see the data that such a socket has decrypted already, and TLS on top of it
+    would be TLS inside TLS.
+    """
+    if hasattr(sock, "unwrap"):
+        raise ConfigurationError(
+            f"A plain socket is needed, and this {type(sock).__name__} speaks TLS already. For TLS "
+            "inside TLS use `aio.start_tls`, or a ClientConnection or ServerConnection."
+        )
+    if not isinstance(sock, socket.socket):
+        message = f"A socket is needed, not {sock!r:.80}."
+        if isinstance(sock, (tuple, str)):
+            message += " To connect to an address, use the functions that take host and port."
+        raise ConfigurationError(message)
+
+
 def check_connected(sock: socket.socket) -> None:
     """Refuse a socket that cannot carry a conversation, because it listens or has no peer."""
     if has_peer(sock):
@@ -164,6 +182,7 @@ def check_stream_socket(sock: socket.socket, host: Any, port: Any) -> None:
             "host and port cannot be given together with sock. The name that a server's "
             "certificate must cover is server_name."
         )
+    check_plain_socket(sock)
     if sock.type != socket.SOCK_STREAM:
         raise ConfigurationError(f"A stream socket was expected, not {sock!r}.")
 
@@ -190,7 +209,10 @@ def check_unix(path: StrPath | None, sock: socket.socket | None) -> None:
         raise NotImplementedError("This system has no UNIX sockets.")
     if (path is None) == (sock is None):
         raise ConfigurationError("Either path or sock must be given.")
-    if sock is not None and (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_STREAM):
+    if sock is None:
+        return
+    check_plain_socket(sock)
+    if (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_STREAM):
         raise ConfigurationError(f"A UNIX stream socket was expected, not {sock!r}.")
 
 

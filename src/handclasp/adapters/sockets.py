@@ -18,6 +18,7 @@ from handclasp.adapters.addresses import note_addresses
 from handclasp.adapters.arguments import (
     check_connected,
     check_host_and_port,
+    check_plain_socket,
     client_config,
     server_config,
 )
@@ -684,11 +685,7 @@ class TLSSocket:
 
 
 def _check_socket(sock: socket.socket, handshake: bool) -> None:
-    # The family `ssl` has its own subclass, on which poll tells nothing about its plaintext.
-    if not isinstance(sock, socket.socket) or hasattr(sock, "unwrap"):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(
-            "Only a plain socket can be wrapped. For TLS inside TLS use ClientConnection."
-        )
+    check_plain_socket(sock)
     if sock.type != socket.SOCK_STREAM:
         raise ConfigurationError("TLS needs a stream socket (SOCK_STREAM).")
     check_connected(sock)
