@@ -190,6 +190,47 @@ def test_what_is_no_socket_is_refused_as_that(
     run(main())
 
 
+WRONG_FOR_UPGRADES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a server's server_name": ("server", {"server_name": "x"}, "server_name and port are for"),
+    "a server's port": ("server", {"port": 25}, "server_name and port are for clients"),
+    "a client's go_ahead": ("client", {"go_ahead": b"x"}, "go_ahead and received are for servers"),
+    "a client's received": ("client", {"received": b"x"}, "go_ahead and received are for servers"),
+    "go_ahead of text": ("server", {"go_ahead": "220 go"}, "go_ahead must be bytes, not str"),
+    "received of text": ("server", {"received": "x"}, "received must be bytes, not str"),
+    "go_ahead with received": ("server", {"go_ahead": b"x", "received": b"y"}, "before go_ahead"),
+    "the order": ("swapped", {}, "in this order, .* not StreamWriter and StreamReader"),
+    "no reader": ("no reader", {}, "not StreamWriter and ServerConfig"),
+    "no limit": ("server", {"limit": 0}, "[Ll]imit"),
+    "no close_timeout": ("server", {"close_timeout": -1}, "close_timeout must be a positive"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_FOR_UPGRADES)
+def test_start_tls_refuses_at_the_call_and_leaves_the_connection_as_it_was(
+    client_config: ClientConfig, server_config: ServerConfig, wrong: str
+) -> None:
+    kind, settings, words = WRONG_FOR_UPGRADES[wrong]
+
+    async def main() -> None:
+        left, right = socket.socketpair()
+        with right:
+            reader, writer = await asyncio.open_connection(sock=left)
+            arguments: dict[str, tuple[Any, ...]] = {
+                "server": (reader, writer, server_config),
+                "client": (reader, writer, client_config),
+                "swapped": (writer, reader, server_config),
+                "no reader": (writer, server_config),
+            }
+            with pytest.raises(ValueError, match=words):
+                await asyncio.wait_for(aio.start_tls(*arguments[kind], **settings), 5)
+            right.sendall(b"still plain")
+            assert await reader.readexactly(11) == b"still plain"
+            writer.close()
+            await writer.wait_closed()
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("trace", "words"),
     [

@@ -216,8 +216,28 @@ def check_unix(path: StrPath | None, sock: socket.socket | None) -> None:
         raise ConfigurationError(f"A UNIX stream socket was expected, not {sock!r}.")
 
 
-def check_upgrade(is_server: bool, go_ahead: bytes | None, received: bytes) -> None:
+def check_streams(reader: object, writer: object) -> None:
+    """Refuse a pair of streams that is none, such as one in the wrong order."""
+    if not hasattr(reader, "set_exception") or not hasattr(writer, "transport"):
+        raise ConfigurationError(
+            "start_tls needs the reader and the writer of a plain connection, in this order, and "
+            f"then the config, not {type(reader).__name__} and {type(writer).__name__}."
+        )
+
+
+def check_upgrade(
+    is_server: bool,
+    server_name: str | None,
+    port: int | None,
+    go_ahead: bytes | None,
+    received: bytes,
+) -> None:
     """Refuse what `start_tls` cannot honour in this role."""
+    for name, given in (("go_ahead", go_ahead), ("received", received)):
+        if not isinstance(given, (bytes, bytearray, memoryview)) and given is not None:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{name} must be bytes, not {type(given).__name__}.")
+    if is_server and (server_name is not None or port is not None):
+        raise ConfigurationError("server_name and port are for clients, and this is a server.")
     if not is_server and (go_ahead is not None or received):
         raise ConfigurationError(
             "go_ahead and received are for servers: a client speaks first in TLS."

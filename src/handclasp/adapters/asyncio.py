@@ -34,6 +34,7 @@ from handclasp.adapters.arguments import (
     check_make_trace,
     check_server,
     check_stream_socket,
+    check_streams,
     check_unix,
     check_upgrade,
     check_without_peer,
@@ -479,9 +480,10 @@ async def start_tls(
         StateError: somebody is reading, or the connection is closed.
         ConfigurationError: a setting cannot be honoured.
     """
+    check_streams(reader, writer)
     config = either_config(config)
     is_server = isinstance(config, ServerConfig)
-    check_upgrade(is_server, go_ahead, received)
+    check_upgrade(is_server, server_name, port, go_ahead, received)
     check_trace(trace)
     plain = plain_transport(writer)
     loop = asyncio.get_running_loop()
@@ -516,7 +518,7 @@ async def _upgrade(
     else:
         await _flush(writer, plain)
     unread = _take_unread(reader, plain)
-    is_argument, received = bool(received), received + unread
+    is_argument, received = bool(received), bytes(received) + unread
     may_be_tls = is_server and go_ahead is None
     refused = bool(received) and not (may_be_tls and looks_like_tls(received))
     if refused or (not may_be_tls and peek(plain)):
