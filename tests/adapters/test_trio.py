@@ -28,7 +28,7 @@ from handclasp.errors import (
     ProtocolError,
     TruncationError,
 )
-from handclasp.trio import TLSStream, open_tls_stream, serve_tls
+from handclasp.trio import TLSListener, TLSStream, open_tls_stream, serve_tls
 
 MEGABYTE = 1024 * 1024
 DOCUMENT = Path(__file__).parents[2] / "docs" / "trio.md"
@@ -446,6 +446,35 @@ def test_a_callback_that_fails_harms_no_client(
         run(main)
     assert "could not begin" in caplog.text
     assert "on_handshake_error failed" in caplog.text
+
+
+async def note_later(error: Exception, stream: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"handler": "echo"}, "handler must be a function, not str"),
+        ({"on_handshake_error": "log"}, "on_handshake_error must be a callable, not str"),
+        ({"on_handshake_error": note_later}, "on_handshake_error must answer at once"),
+        ({"make_trace": Recorder()}, "make_trace must be a callable, not Recorder"),
+    ],
+)
+def test_a_server_refuses_what_it_cannot_call(
+    server_config: ServerConfig, settings: dict[str, Any], words: str
+) -> None:
+    async def main() -> None:
+        handler = settings.pop("handler", echo)
+        with trio.fail_after(5), pytest.raises(ConfigurationError, match=words):
+            await serve_tls(handler, 0, server_config, host="127.0.0.1", **settings)
+
+    run(main)
+
+
+def test_a_listener_refuses_what_makes_no_traces(server_config: ServerConfig) -> None:
+    listener: Any = object()
+    with pytest.raises(ConfigurationError, match="make_trace must be a callable"):
+        TLSListener(listener, server_config, make_trace=Recorder())  # type: ignore[arg-type]
 
 
 # The examples of docs/trio.md

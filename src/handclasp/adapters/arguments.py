@@ -66,16 +66,20 @@ def _wrong_config(needed: str, given: object) -> ConfigurationError:
     return ConfigurationError(message)
 
 
-def check_server(max_handshakes: int, backlog: int) -> None:
+def check_server(max_handshakes: int, backlog: int, on_handshake_error: object) -> None:
     """Refuse what no server can be made of."""
+    if on_handshake_error is not None:
+        example = "a function of two arguments, the exception and the connection"
+        check_callback("on_handshake_error", on_handshake_error, example)
     if type(backlog) is not int:
         raise ConfigurationError(f"backlog must be a whole number, not {backlog!r}.")
     if type(max_handshakes) is not int or max_handshakes < 1:
         raise ConfigurationError("max_handshakes must be a whole number, at least 1.")
 
 
-def check_limit(limit: int) -> None:
-    """Refuse a limit here, where StreamReader would do so at each connection."""
+def check_streams_server(limit: int, client_connected_cb: object) -> None:
+    """Refuse here what would fail at each connection."""
+    check_handler("client_connected_cb", client_connected_cb)
     if limit <= 0:
         raise ConfigurationError(f"limit must be a number of bytes, at least 1, not {limit!r}.")
 
@@ -91,11 +95,34 @@ def check_make_trace(make_trace: object, given: dict[str, Any]) -> None:
         raise ConfigurationError(
             f"trace is about one connection, and a server has many: say {example}."
         )
-    if make_trace is not None and not callable(make_trace):
-        kind = type(make_trace).__name__
-        raise ConfigurationError(f"make_trace must be a callable, not {kind}: {example}.")
-    if inspect.iscoroutinefunction(make_trace):
-        raise ConfigurationError("make_trace must answer at once, and is an async function.")
+    if make_trace is not None:
+        check_callback("make_trace", make_trace, example)
+
+
+def check_callback(name: str, given: object, example: str) -> None:
+    """Refuse what cannot be called when a client has come, and a function that answers later.
+
+    Args:
+        example: shows how the argument is given.
+    """
+    if not callable(given):
+        kind = type(given).__name__
+        raise ConfigurationError(f"{name} must be a callable, not {kind}: {example}.")
+    if inspect.iscoroutinefunction(given):
+        raise ConfigurationError(f"{name} must answer at once, and is an async function.")
+
+
+def check_protocol_factory(given: object) -> None:
+    """Refuse what makes no protocols, such as a protocol."""
+    example = "a class, or a function that returns a protocol for each connection"
+    check_callback("protocol_factory", given, example)
+
+
+def check_handler(name: str, given: object) -> None:
+    """Refuse what cannot be called with a connection, be it an async function or not."""
+    if not callable(given):
+        kind = type(given).__name__
+        raise ConfigurationError(f"{name} must be a function, not {kind}.")
 
 
 def close_seconds(timeout: float | None) -> float | None:

@@ -29,12 +29,13 @@ from handclasp.adapters.arguments import (
     StrPath,
     check_connected,
     check_host_and_port,
-    check_limit,
     check_listener,
     check_make_trace,
+    check_protocol_factory,
     check_server,
     check_stream_socket,
     check_streams,
+    check_streams_server,
     check_unix,
     check_upgrade,
     check_without_peer,
@@ -285,7 +286,7 @@ async def start_server(
         OSError: the address cannot be listened on.
         ConfigurationError: a setting that cannot be honoured.
     """
-    check_limit(limit)
+    check_streams_server(limit, client_connected_cb)
     return await create_server(
         lambda: _stream_protocol(limit, client_connected_cb),
         host,
@@ -331,7 +332,7 @@ async def start_unix_server(
         path: the path to listen on, unless a bound `sock` is given. An existing socket is replaced.
         kwds: as for `create_unix_server`.
     """
-    check_limit(limit)
+    check_streams_server(limit, client_connected_cb)
     return await create_unix_server(
         lambda: _stream_protocol(limit, client_connected_cb), path, config=config, sock=sock, **kwds
     )
@@ -356,7 +357,8 @@ async def create_server(
     """Serve as `loop.create_server` does, with a protocol for each connection.
 
     When a handshake is complete, the factory is called, and then the protocol's `connection_made`;
-    everything else is as in `start_server`.
+    everything else is as in `start_server`. If the factory fails, the loop's exception handler is
+    called, and the connection ends.
 
     >>> async def main():
     ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
@@ -369,6 +371,7 @@ async def create_server(
     refuse_ssl_arguments(kwds)
     check_make_trace(make_trace, kwds)
     settings = _Serving(
+        protocol_factory,
         config,
         make_trace,
         on_handshake_error,
@@ -383,7 +386,7 @@ async def create_server(
     else:
         check_listener(sock, host, port, kwds)
         listeners = [sock]
-    return settings.serve(protocol_factory, listeners, start_serving)
+    return settings.serve(listeners, start_serving)
 
 
 async def create_unix_server(
@@ -422,6 +425,7 @@ async def create_unix_server(
     check_make_trace(make_trace, unknown)
     refuse_arguments(unknown)
     settings = _Serving(
+        protocol_factory,
         config,
         make_trace,
         on_handshake_error,
@@ -435,7 +439,7 @@ async def create_unix_server(
         check_without_peer(sock)
     listener = where["sock"] if "path" not in where else bind_unix(where["path"])
     cleanup = removal_of(listener) if cleanup_socket else None
-    return settings.serve(protocol_factory, [listener], start_serving, cleanup)
+    return settings.serve([listener], start_serving, cleanup)
 
 
 async def start_tls(
@@ -626,6 +630,7 @@ class _Client:
 async def _connect_protocol(
     client: _Client, factory: Callable[[], ProtocolT], method: str, where: dict[str, Any]
 ) -> tuple[TLSTransport, ProtocolT]:
+    check_protocol_factory(factory)
     made: list[ProtocolT] = []
 
     def make() -> ProtocolT:
@@ -640,6 +645,7 @@ class _Serving:
 
     def __init__(
         self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
         config: ServerConfig | None,
         make_trace: Callable[[], Trace | None] | None,
         on_handshake_error: HandshakeErrorCallback | None,
@@ -648,8 +654,10 @@ class _Serving:
         hello_timeout: float | None,
         backlog: int,
     ) -> None:
+        check_protocol_factory(protocol_factory)
+        self._make_application = protocol_factory
         self._config = server_config(config)
-        check_server(max_handshakes, backlog)
+        check_server(max_handshakes, backlog, on_handshake_error)
         self._backlog = backlog
         self._make_trace = make_trace
         self._on_handshake_error = on_handshake_error
@@ -659,7 +667,6 @@ class _Serving:
 
     def serve(
         self,
-        make_application: Callable[[], asyncio.BaseProtocol],
         listeners: Sequence[socket],
         start: bool,
         cleanup: Callable[[], None] | None = None,
@@ -672,7 +679,7 @@ class _Serving:
             pump = Pump(
                 loop,
                 lambda: self._connection(pump.plain),
-                make_application,
+                self._make_application,
                 handshake_timeout=self._config.handshake_timeout,
                 hello_timeout=self._hello_timeout,
                 close_timeout=self._close_timeout,

@@ -622,7 +622,9 @@ class Pump(asyncio.BufferedProtocol):
         try:
             application = self._make_application()
         except Exception as error:
-            self._fail(error)
+            if self._clients is not None:
+                self._clients.report_bug("The protocol factory failed", error, self.transport)
+            self._fail(error, is_reported=True)
             return
         self.use(application)
         try:
@@ -794,7 +796,7 @@ class Pump(asyncio.BufferedProtocol):
 
     # Inside: the end
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, *, is_reported: bool = False) -> None:
         """End the connection because of `error`: the alert leaves, then the transport closes.
 
         After `close`, what was written before it leaves first, as long as the peer takes it.
@@ -812,7 +814,8 @@ class Pump(asyncio.BufferedProtocol):
         self._closing = True
         self._aim()
         self._give_up_answers()
-        self._report(error)
+        if not is_reported:
+            self._report(error)
         if self.application is None and self._clients is not None:
             # The client may have sent more than was read: see `close`.
             self._close_timeout = min(self._close_timeout or _FAILED_SECONDS, _FAILED_SECONDS)
@@ -1020,13 +1023,14 @@ class ConnectionRegistry:
             try:
                 self._on_error(error, transport)
             except Exception as failure:
-                self._report_to_loop("The callback on_handshake_error failed", failure, transport)
+                self.report_bug("The callback on_handshake_error failed", failure, transport)
         elif not isinstance(error, OSError):
-            self._report_to_loop("A TLS handshake could not begin", error, transport)
+            self.report_bug("A TLS handshake could not begin", error, transport)
         elif self._loop.get_debug():
             _log.debug("%r: TLS handshake failed: %s", transport, error)
 
-    def _report_to_loop(self, message: str, error: Exception, transport: TLSTransport) -> None:
+    def report_bug(self, message: str, error: Exception, transport: TLSTransport) -> None:
+        """Report a failure of the application itself to the loop's exception handler."""
         self._loop.call_exception_handler(
             {"message": message, "exception": error, "transport": transport}
         )

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import trio
 
 from handclasp.adapters.addresses import note_addresses
-from handclasp.adapters.arguments import either_config, server_config
+from handclasp.adapters.arguments import check_make_trace, either_config, server_config
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.trio_duplex import StreamT, TrioDuplex, socket_of
 from handclasp.client import ClientConnection
@@ -396,6 +396,7 @@ class TLSListener(trio.abc.Listener[TLSStream[StreamT]]):
         https_compatible: bool = False,
         make_trace: Callable[[], Trace | None] | None = None,
     ) -> None:
+        check_make_trace(make_trace, {})
         self.transport_listener = transport_listener
         self._config = server_config(config)
         self._https_compatible = https_compatible
