@@ -82,16 +82,16 @@ def test_a_defect_of_this_side(
     monkeypatch: pytest.MonkeyPatch, client_refuses: ClientRefuses, error: Exception
 ) -> None:
     """Whatever breaks inside, the connection ends as one does, and the peer is told."""
-    from handclasp.handshake import context
+    from handclasp.wire import codecs
 
-    real = context.scan
+    real = codecs.scan
 
     def broken(struct: Struct, *given: Any) -> int:
         if struct.make is EncryptedExtensions:
             raise error
         return real(struct, *given)
 
-    monkeypatch.setattr(context, "scan", broken)
+    monkeypatch.setattr(codecs, "scan", broken)
     client_refuses(Fault.INTERNAL_ERROR)
 
 

@@ -159,9 +159,24 @@ class HandshakeContext:
                     message = kind(*values, raw)
                 self.transcript.add(raw)
                 return message
+        raise self._unexpected(raw, expected)
+
+    @coroutine
+    def receive_raw(self, *expected: type[AnyMessage]) -> Generator[None, bytes, bytes]:
+        """The same as bytes, header included, for a message that may be known already."""
+        raw = yield
+        if self.trace is not None:
+            self.trace.message("received", self.port.read_epoch.value, raw[0], raw)
+        for kind in expected:
+            if raw[0] == MESSAGE_TYPES[kind]:
+                self.transcript.add(raw)
+                return raw
+        raise self._unexpected(raw, expected)
+
+    def _unexpected(self, raw: bytes, expected: Sequence[type[AnyMessage]]) -> ProtocolError:
         if raw[0] == HandshakeType.CLIENT_HELLO and ServerHello in expected:
-            raise self._hello_where_an_answer_belongs(raw)
-        raise unexpected(raw, expected)
+            return self._hello_where_an_answer_belongs(raw)
+        return unexpected(raw, expected)
 
     def _hello_where_an_answer_belongs(self, raw: bytes) -> ProtocolError:
         """The other end is a client as well, or sends back whatever it gets."""

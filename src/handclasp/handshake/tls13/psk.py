@@ -23,8 +23,9 @@ from handclasp.sessions.session import Session
 from handclasp.sessions.tickets import SessionState
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.codecs import write_message
-from handclasp.wire.messages import ClientHello
+from handclasp.wire.messages import ClientHello, write_client_hello
+from handclasp.wire.structs import write_entries
+from handclasp.wire.writer import uint16s
 
 RESUMPTION, EXTERNAL, IMPORTED = "res binder", "ext binder", "imp binder"
 
@@ -117,7 +118,8 @@ def with_psks(
     empty = tuple([bytes(each.suite.hash_size) for each in psks])
     offered = ext.OfferedPsks(identities, empty)
     kept[ExtensionType.PRE_SHARED_KEY] = ext.write_offered_psks(offered)
-    draft = write_message(replace(hello, extensions=kept))
+    random, session_id, suites = hello.random, hello.legacy_session_id, hello.cipher_suites
+    draft = write_client_hello(random, session_id, uint16s(suites), write_entries(kept))
     partial = draft[: -offered.binders_size]
     binders = tuple([each.binder(transcript, partial, observer) for each in psks])
     written = ext.binder_entries(binders)
