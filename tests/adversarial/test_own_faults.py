@@ -25,7 +25,7 @@ from handclasp import (
 )
 from handclasp.errors import ProtocolError
 from handclasp.iana import AlertLevel
-from handclasp.wire.messages import EncryptedExtensions
+from handclasp.wire.messages import ServerHello
 from handclasp.wire.structs import Struct
 
 Meet = Callable[..., Encounter]
@@ -82,16 +82,16 @@ def test_a_defect_of_this_side(
     monkeypatch: pytest.MonkeyPatch, client_refuses: ClientRefuses, error: Exception
 ) -> None:
     """Whatever breaks inside, the connection ends as one does, and the peer is told."""
-    from handclasp.wire import codecs
+    from handclasp.handshake import context
 
-    real = codecs.scan
+    real = context.scan
 
     def broken(struct: Struct, *given: Any) -> int:
-        if struct.make is EncryptedExtensions:
+        if struct.make is ServerHello:
             raise error
         return real(struct, *given)
 
-    monkeypatch.setattr(codecs, "scan", broken)
+    monkeypatch.setattr(context, "scan", broken)
     client_refuses(Fault.INTERNAL_ERROR)
 
 

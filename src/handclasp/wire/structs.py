@@ -21,15 +21,12 @@ from handclasp.wire.writer import uint16s as uint16s_of
 Extensions: TypeAlias = Mapping[int, bytes]
 """Extension type -> extension_data, in the order of the message."""
 
-_NUMBER, _OPAQUE, _FIXED, _REST, _UINT16S, _EXTENSIONS, _VECTOR = range(7)
+_NUMBER, _OPAQUE, _FIXED, _REST, _UINT16S, _EXTENSIONS, _OPTIONAL, _VECTOR = range(8)
 
 _WRONG: Final = -1
 """The result of a scan, instead of an offset, for malformed bytes."""
 
 _type_and_length = Packed(">HH").unpack_from
-
-_OPTIONAL = -1
-"""The minimum of a list of extensions that may be absent."""
 
 
 class Field(NamedTuple):
@@ -82,7 +79,7 @@ def extensions(minimum: int = 0) -> Field:
 
 def optional_extensions() -> Field:
     """Return the optional extensions at the end of a hello (RFC 5246 section 7.4.1.2)."""
-    return Field("extensions", _EXTENSIONS, minimum=_OPTIONAL)
+    return Field("extensions", _OPTIONAL)
 
 
 def vector(name: str, length_size: int, element: Struct, minimum: int = 0) -> Field:
@@ -149,7 +146,7 @@ def _steps(fields: Sequence[Field]) -> tuple[Step, ...]:
             if code == _UINT16S:
                 run, minimum, maximum = run + _PACKED[2], 2, 2**16 - 1
             elif code == _EXTENSIONS:
-                maximum = 2**16 - 1
+                run, maximum = run + _PACKED[2], 2**16 - 1
             elif size in _PACKED:
                 run += _PACKED[size]
             elif size:
@@ -187,11 +184,26 @@ def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> i
             at = after
             continue
         if code == _EXTENSIONS:
-            at = _scan_extensions(data, at, end, sizes, values)
-            if at < 0:
+            after = at + values[-1]
+            if after > end or values[-1] not in sizes:
                 return _WRONG
+            values[-1] = found = dict[int, bytes]()
+            if at < after and not _scan_extensions(data, at, after, found):
+                return _WRONG
+            at = after
             continue
         if code == _NUMBER:
+            continue
+        if code == _OPTIONAL:
+            found = dict[int, bytes]()
+            values.append(found)
+            if at == end:
+                continue
+            at += 2
+            after = at + int.from_bytes(data[at - 2 : at], "big")
+            if at > end or after > end or not _scan_extensions(data, at, after, found):
+                return _WRONG
+            at = after
             continue
         if code == _REST:
             values.append(data[at:end])
@@ -221,13 +233,13 @@ def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> i
 def write_fields(struct: Struct, message: Any) -> bytes:
     """Return the bytes of a value; raise `OverflowError` if it is too long for its length."""
     parts: list[bytes] = []
-    for name, code, size, minimum, _, element in struct.fields:
+    for name, code, size, _, _, element in struct.fields:
         value = getattr(message, name)
         if code == _NUMBER:
             parts.append(value.to_bytes(size, "big"))
             continue
-        if code == _EXTENSIONS:
-            if value or minimum != _OPTIONAL:
+        if code in (_EXTENSIONS, _OPTIONAL):
+            if value or code == _EXTENSIONS:
                 parts.append(write_extensions(value))
             continue
         if code == _UINT16S:
@@ -268,26 +280,17 @@ def write_entries(extensions: Extensions) -> bytes:
     return b"".join(parts)
 
 
-def _scan_extensions(data: bytes, at: int, end: int, sizes: range, values: list[Any]) -> int:
-    found: dict[int, bytes] = {}
-    values.append(found)
-    if at == end and _OPTIONAL in sizes:
-        return at
-    at += 2
-    if at > end:
-        return _WRONG
-    size = data[at - 2] << 8 | data[at - 1]
-    stop, count = at + size, 0
-    if stop > end or size not in sizes:
-        return _WRONG
-    while at + 4 <= stop:
+def _scan_extensions(data: bytes, at: int, end: int, found: dict[int, bytes]) -> bool:
+    """Put the extensions up to `end` into `found`; return whether they end there, each once."""
+    count = 0
+    while at + 4 <= end:
         kind, size = _type_and_length(data, at)
         body = at + 4
         at = body + size
         found[kind] = data[body:at]
         count += 1
     # If the last one does not end here, there are too many or too few bytes.
-    return at if at == stop and len(found) == count else _WRONG
+    return at == end and len(found) == count
 
 
 def _scan_vector(data: bytes, at: int, end: int, element: Struct, values: list[Any]) -> bool:
@@ -314,7 +317,7 @@ def _read_opaque(reader: Reader, field: Field) -> bytes:
 
 
 def _read_extensions(reader: Reader, field: Field) -> dict[int, bytes]:
-    if field.minimum == _OPTIONAL:
+    if field.code == _OPTIONAL:
         return read_extensions(reader) if reader.more() else {}
     return read_extensions(reader, field.minimum)
 
@@ -334,5 +337,6 @@ _READ: Mapping[int, Callable[[Reader, Field], Any]] = {
     _REST: lambda reader, field: reader.rest(field.name),
     _UINT16S: lambda reader, field: reader.packed16(field.name),
     _EXTENSIONS: _read_extensions,
+    _OPTIONAL: _read_extensions,
     _VECTOR: _read_vector,
 }

@@ -162,6 +162,7 @@ def send_certificate(
         asked: the extensions of a ClientHello (CH) or of a CertificateRequest (CR).
         compression: the algorithms that the peer named there.
     """
+    hs.show(credentials.chain_der if credentials is not None else ())
     if credentials is None:
         hs.send(Certificate(b"", ()))
         return
@@ -181,7 +182,6 @@ def send_certificate(
         if algorithm:
             raw = _smaller(algorithm, raw)
         kept.keep(key, raw, 2 * len(raw))
-    hs.shown_chain = credentials.chain_der
     hs.is_stapled = ExtensionType.STATUS_REQUEST in along
     hs.send_raw(raw)
 

@@ -6,6 +6,7 @@ secrets and steps are the RFC's; what may go wrong in a step is raised there and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from handclasp.certificates.credentials import Credentials
@@ -70,7 +71,8 @@ from handclasp.wire.rules import check_answer, check_extensions, check_forms, re
 from handclasp.wire.structs import Extensions
 
 _X509_ONLY = "X509", "X509"
-_read_answers = partial(read_as, EncryptedExtensions)
+_read_answers: Callable[[bytes], EncryptedExtensions] = partial(read_as, EncryptedExtensions)
+"""A server sends the same answers to most clients that it has."""
 
 
 async def complete_client_handshake(
@@ -101,20 +103,18 @@ async def complete_client_handshake(
     waits = offer.early_data and psk is offer.psks[0]
     if not waits:
         hs.install_write(Epoch.HANDSHAKE, own)
-    # A server sends the same ones to each client that it has.
-    raw = await hs.receive_raw(EncryptedExtensions)
-    answers: Extensions = hs.reading.read(_read_answers, raw).extensions
-    if waits and ExtensionType.EARLY_DATA not in answers:
+    answers = hs.reading.read(_read_answers, await hs.receive_raw(EncryptedExtensions))
+    if waits and ExtensionType.EARLY_DATA not in answers.extensions:
         # An alert under the key of early data could not be read by a server that took none (A.1).
         hs.install_write(Epoch.HANDSHAKE, own)
-    agreed = _read_encrypted_extensions(hs, config, offer, suite, psk, answers)
+    agreed = _read_encrypted_extensions(hs, config, offer, suite, psk, answers.extensions)
 
     if psk is None:
         request, server = await _receive_server_authentication(hs, config, offer, agreed)
     else:
         request, server = None, await _resume_server(hs, config, offer, psk)
     expected = peer.verify_data(transcript.digest())
-    peer_finished = check_finished(await hs.receive(Finished), expected)
+    peer_finished = check_finished(await hs.receive_raw(Finished), expected)
     if config.confirm_peer is not None:
         name = offer.server_name
         await confirm_peer(hs, config, server.verified, peer_is_server=True, server_name=name)
