@@ -109,11 +109,12 @@ def client_offer(
         after[ExtensionType.KEY_SHARE] = len(entries).to_bytes(2, "big") + entries
     psks = _add_rare_extensions(config, static, session, after)
     extensions |= after
-    raw = write_client_hello(random, session_id, suites, written + write_entries(after))
+    written += write_entries(after)
+    raw = write_client_hello(random, session_id, suites, written) if not psks else b""
     listed = Uint16s(suites)
     hello = ClientHello(TLS12, random, session_id, listed, _NULL_COMPRESSION, extensions, raw)
     if psks:
-        hello = with_psks(hello, psks, None, hs.observer if hs else None)
+        hello = with_psks(hello, psks, None, hs.observer if hs else None, written)
     early_data = ExtensionType.EARLY_DATA in after
     return ClientOffer(hello, shares, server_name, session, psks, early_data)
 
