@@ -11,6 +11,7 @@ class Reaction(Enum):
 
     NONE = auto()
     KEYS_UPDATED = auto()
+    AUTHENTICATION = auto()
 
 
 class PostHandshake(Protocol):
@@ -35,6 +36,10 @@ class PostHandshake(Protocol):
 
     def send_tickets(self, count: int | None = None) -> int:
         """Send so many tickets, or those that are due at once; gives how many there were."""
+        ...
+
+    def request_client_certificate(self) -> None:
+        """Ask the client to authenticate. Raises `StateError` where it cannot be asked."""
         ...
 
     def send_pending_key_update(self) -> None:
