@@ -96,6 +96,12 @@ class ServerConnection(Connection[ServerConfig]):
             post.request_client_certificate()
 
     @property
+    def certificate_requests(self) -> int:
+        """The requests for a certificate that the client has not answered yet."""
+        post = self._post
+        return 0 if post is None else post.certificate_requests
+
+    @property
     def half_rtt_limit(self) -> int:
         """Bytes that `send_half_rtt_data` still takes: 0 before `HalfRttReady`, and later."""
         if not self._half_rtt or self._handshake is None:

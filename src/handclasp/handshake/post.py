@@ -20,11 +20,15 @@ class PostHandshake(Protocol):
     Attributes:
         messages_without_data: how many came in a row; whoever receives application data sets it
             back to 0, for then they are no flood.
+        certificate_requests: those that the client has not answered yet.
         key_update_pending: whether `send_pending_key_update` has something to do.
     """
 
     messages_without_data: int
     key_update_pending: bool
+
+    @property
+    def certificate_requests(self) -> int: ...
 
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""

@@ -101,8 +101,7 @@ class PostHandshake13:
                 raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
             self._count_without_data()
             return Reaction.AUTHENTICATION
-        requests = self._authentication
-        is_asked = isinstance(requests, CertificateRequests) and requests.outstanding > 0
+        is_asked = self.certificate_requests > 0
         if raw[0] in _CERTIFICATES and is_asked:
             return Reaction.AUTHENTICATION
         if raw[0] in (HandshakeType.CLIENT_HELLO, HandshakeType.HELLO_REQUEST):
@@ -115,6 +114,12 @@ class PostHandshake13:
         raise unexpected(raw, allowed)
 
     # Client authentication
+
+    @property
+    def certificate_requests(self) -> int:
+        """Those that the client has not answered yet."""
+        requests = self._authentication
+        return requests.outstanding if isinstance(requests, CertificateRequests) else 0
 
     def request_client_certificate(self) -> None:
         """Send a CertificateRequest. Raises `StateError`, `ConfigurationError`, `ProtocolError`."""

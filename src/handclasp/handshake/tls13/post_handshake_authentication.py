@@ -263,7 +263,8 @@ class CertificateRequests:
             message, compression = decompressed(read_as(CompressedCertificate, raw), asked)
         else:
             message = read_as(Certificate, raw)
-        transcript = self._outstanding.pop(message.certificate_request_context, None)
+        context = message.certificate_request_context
+        transcript = self._outstanding.get(context)
         if transcript is None:
             detail = "no request that waits for an answer has it"
             raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, detail)
@@ -282,6 +283,7 @@ class CertificateRequests:
         check_finished(await hs.receive(Finished), expected)
         if config.confirm_peer is not None:
             await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
+        del self._outstanding[context]
         info = _with_client(info, client)
         return ClientAuthenticated(
             replace(
