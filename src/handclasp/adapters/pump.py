@@ -20,6 +20,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple, cast
 
+from handclasp.adapters.arguments import request_client_certificate
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.extra import TLS_NAMES, extra_info
 from handclasp.adapters.progress import (
@@ -203,6 +204,15 @@ class TLSTransport(_FlowControlMixin):
     def update_keys(self, request_peer: bool = True) -> None:
         """Switch to new sending keys (RFC 8446 section 4.6.3)."""
         self._pump.update_keys(request_peer)
+
+    def request_client_certificate(self) -> None:
+        """Ask the client for its certificate (RFC 8446 section 4.6.2). Only for a server.
+
+        This does not wait for the answer, which comes while data are received: then `info` is that
+        of the client, and `connection.certificate_requests` is 0. Raises as
+        `ServerConnection.request_client_certificate`.
+        """
+        self._pump.request_client_certificate()
 
 
 class Pump(asyncio.BufferedProtocol):
@@ -519,6 +529,12 @@ class Pump(asyncio.BufferedProtocol):
     def update_keys(self, request_peer: bool) -> None:
         if not self.is_closing():
             self.connection.update_keys(request_peer=request_peer)
+            self._flush()
+            self._report_pause()
+
+    def request_client_certificate(self) -> None:
+        if not self.is_closing():
+            request_client_certificate(self.connection)
             self._flush()
             self._report_pause()
 

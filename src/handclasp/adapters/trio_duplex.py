@@ -183,7 +183,8 @@ class TrioDuplex(Generic[StreamT]):
             await self._drive(self.connection.refuse, question, error)
         except BaseException as error:
             # It cannot be awaited again. Where the time is over, that is the reason to give.
-            if self._deadline is None or trio.current_time() < self._deadline:
+            is_late = self._deadline is not None and trio.current_time() >= self._deadline
+            if self.established or not is_late:
                 self._question = None
                 with suppress(TLSError):
                     self._note(self.connection.refuse(question, error))
@@ -228,6 +229,8 @@ class TrioDuplex(Generic[StreamT]):
             await self._drive(self.connection.receive_eof)
             self.peer_closed = True
         if self.established:
+            while self._question is not None:
+                await self._answer(self._question)
             await self.send_what_is_owed()
 
     async def _note_reset(self, reset: trio.BrokenResourceError) -> None:

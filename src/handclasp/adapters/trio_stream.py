@@ -15,7 +15,11 @@ from typing import Generic, TypeVar
 import trio
 
 from handclasp.adapters.addresses import note_addresses
-from handclasp.adapters.arguments import either_config, server_config
+from handclasp.adapters.arguments import (
+    either_config,
+    request_client_certificate,
+    server_config,
+)
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.trio_duplex import StreamT, TrioDuplex, socket_of
 from handclasp.client import ClientConnection
@@ -298,6 +302,20 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
             if not duplex.established:
                 await duplex.handshake()
             await duplex.send_by(duplex.connection.update_keys, request_peer)
+
+    async def request_client_certificate(self) -> None:
+        """Ask the client for its certificate (RFC 8446 section 4.6.2). Only for a server.
+
+        This does not wait for the answer, which comes while data are received: then `info` is that
+        of the client, and `connection.certificate_requests` is 0. Raises as `send_all`, and as
+        `ServerConnection.request_client_certificate`.
+        """
+        with self._sending:
+            duplex = self._duplex
+            duplex.check_writable()
+            if not duplex.established:
+                await duplex.handshake()
+            await duplex.send_by(request_client_certificate, duplex.connection)
 
     # The end
 
