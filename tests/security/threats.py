@@ -62,6 +62,7 @@ _PARSER = "Parsers"
 _SIDE = "Side channels"
 _API = "The programming interface"
 _FILES = "Files, and the tools around the library"
+_COMPAT = "Programs of ssl: handclasp.compat"
 
 _ENDLESS = (
     Edit("iana._names_of", "dict.fromkeys(numbers)", "numbers"),
@@ -3280,6 +3281,108 @@ THREATS: tuple[Threat, ...] = (
         (
             "certificates/test_key_files.py::test_one_that_changes_later",
             "cli/test_serve.py::test_a_key_that_everybody_can_read",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Another context in sni_callback, which asks for less than the first",
+        "How the peer is verified, the versions and the options stay those of the context that the "
+        "connection was made with, as with OpenSSL; where the new context is stricter, that holds "
+        "as well. So does a client that gets another context before its handshake.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "max(first.verify_mode, self.verify_mode)",
+                "self.verify_mode",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "first.verify_flags | self.verify_flags",
+                "self.verify_flags",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings._shared",
+                "each in state.allowed",
+                "True",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "first.check_hostname or self.check_hostname",
+                "self.check_hostname",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "flags & ~lenient",
+                "flags",
+            ),
+        ),
+        (
+            "compat/test_fail_closed.py"
+            "::test_a_context_that_replaces_another_loses_none_of_its_demands",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A context that was told of no authority, and trusts anybody",
+        "It trusts nobody, as with OpenSSL, although a native client would trust the system's.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_the_matrix_can_tell",
+                "compat.authorities.Verifier.__call__",
+                "if trust is None: ...",
+                "if trust is None:\n    return vouch_for(chain)",
+            ),
+        ),
+        ("compat/test_fail_closed.py::test_ours_accepts_only_what_ssl_accepts",),
+    ),
+    Threat(
+        _COMPAT,
+        "The certificate of another server, where a name is to be checked",
+        "check_hostname compares the name, and refuses every server where there is none to "
+        "compare, which ssl itself does over sockets only.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_the_matrix_can_tell",
+                "compat.authorities.Verifier._verify",
+                "question.server_name if self._check_hostname else None",
+                "None",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_a_name_to_compare_is_needed",
+                "compat.authorities.Verifier._verify",
+                "name is None and self._check_hostname",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A setting of ssl that this library cannot honour, and ignores",
+        "It raises where it is set, unless what it asks for is so in any case.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_settings_that_cannot_be_honoured",
+                "compat.settings.check_flags",
+                "(unknown := int(flags) & ~int(KNOWN_FLAGS))",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_settings_that_cannot_be_honoured",
+                "compat.context.SSLContext.maximum_version",
+                "settings_of(self) is not None and value in _BELOW_TLS12",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_ciphers_that_cannot_be_honoured",
+                "compat.context.SSLContext.set_ciphers",
+                'asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2")',
+            ),
+        ),
+        (
+            "compat/test_fail_closed.py::test_protocols_that_cannot_be_honoured",
+            "compat/test_fail_closed.py::test_pre_shared_keys_cannot_be_honoured",
         ),
     ),
 )
