@@ -135,7 +135,7 @@ class Link(Facts):
         callback = self._context.message_callback
         if callback is None:
             return trace
-        return MessageTrace(callback, lambda: self.owner, trace)  # type: ignore[return-value]
+        return MessageTrace(callback, lambda: self.owner, trace)
 
     def _raise_of_callback(self) -> None:
         """Raise what `_msg_callback` has raised, now that the operation is over."""
