@@ -79,6 +79,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         "_early_data",
         "_exporter",
         "_failure",
+        "_finished",
         "_forget",
         "_info",
         "_is_client",
@@ -102,6 +103,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         self._certificate: ClientAuthStatus = "unasked"
         self._exporter: Exporter | None = None
         self._tls_unique: bytes | None = None
+        self._finished: tuple[bytes, bytes] | None = None
         self._info: ConnectionInfo | None = None
         self._failure: TLSError | None = None
         self._forget: Forget | None = None
@@ -130,6 +132,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
             decline, left = self._decline_renegotiation, self._records.records_left
             self._post = PostHandshake12(limits, decline, left, is_client=is_client, trace=trace)
         else:
+            own, peer = result.own_finished, result.peer_finished.verify_data
+            self._finished = (own, peer) if is_client else (peer, own)
             self._post = PostHandshake13(
                 self._records, result, limits, is_client=is_client, trace=trace
             )

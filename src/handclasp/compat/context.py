@@ -23,6 +23,7 @@ from handclasp.compat.ciphers import of_version, suites_of
 from handclasp.compat.credentials import Password, PasswordOnce, Path, load_credentials
 from handclasp.compat.errors import configuration_failed, plain
 from handclasp.compat.link import Link
+from handclasp.compat.messages import MessageCallback
 from handclasp.compat.native import Native
 from handclasp.compat.settings import DEFAULTS, Made, Settings, State, check_flags, group_of
 from handclasp.compat.transport import BioTransport, SocketTransport
@@ -41,6 +42,7 @@ _TOO_OLD = {
 
 _BELOW_TLS12 = (ssl.TLSVersion.SSLv3, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
 
+_read_message_callback: Any = Native._msg_callback.__get__
 _original_maximum: Any = vars(ssl.SSLContext)["maximum_version"]
 _original_flags: Any = vars(ssl.SSLContext)["verify_flags"]
 
@@ -292,6 +294,12 @@ class SSLContext(ssl.SSLContext):
     @make_trace.setter
     def make_trace(self, make: Callable[[], Trace] | None) -> None:
         _own(self).make_trace = make
+
+    @property
+    def message_callback(self) -> MessageCallback | None:
+        """Return the value of `_msg_callback`, as the C part of the context keeps it."""
+        callback: MessageCallback | None = _read_message_callback(self)
+        return callback
 
     def session_stats(self) -> dict[str, int]:
         """Return the counts of handshakes and of resumed sessions."""

@@ -125,13 +125,16 @@ class Facts:
         """Return bytes that tie an application's authentication to this connection.
 
         Besides "tls-unique", "tls-exporter" (RFC 9266) and "tls-server-end-point" (RFC 5929) are
-        known. None before the handshake, and for "tls-unique" in TLS 1.3, which RFC 9846 section
-        C.5 leaves undefined.
+        known. None before the handshake. RFC 9846 section C.5 leaves "tls-unique" undefined in TLS
+        1.3; there it is what `ssl` returns.
         """
         if cb_type not in _BINDINGS:
             raise ValueError(f"{cb_type!r} channel binding type not implemented")
         if self._connection is None or self.info is None:
             return None
+        if cb_type == "tls-unique" and (finished := self._connection.finished) is not None:
+            of_client, of_server = finished
+            return of_server if self.session_reused else of_client
         try:
             return self._connection.channel_binding(cb_type)
         except ConfigurationError:

@@ -30,10 +30,11 @@ from handclasp.client import ClientConnection
 from handclasp.compat import errors
 from handclasp.compat.facts import Facts
 from handclasp.compat.hello import FirstMessage
+from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.transport import PIECE, Deadline, Transport
 from handclasp.crypto.suites import Buffer
-from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
+from handclasp.errors import ConfigurationError, PeerAlertError, StateError, TLSError
 from handclasp.events import DataReceived, Event, PeerClosed
 from handclasp.faults import Fault
 from handclasp.iana import AlertLevel, ContentType
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from handclasp.compat.settings import Made, State
+    from handclasp.trace.hooks import Trace
 
 _AT_ONCE = 2**18
 """Bytes of application data to seal before they are sent, where the transport takes everything."""
@@ -70,6 +72,7 @@ class Link(Facts):
         self.server_side = bool(server_side)
         self.server_hostname = server_hostname
         self._connection: ClientConnection | ServerConnection | None = None
+        self._trace: Trace | None = None
         self._sessions: OneConnection | None = None
         self._offered: SSLSession | None = None
         self._hello = FirstMessage()
@@ -88,6 +91,8 @@ class Link(Facts):
         """Complete the handshake, as far as the transport allows. Raises `OSError`."""
         with self._reading:
             self._handshake(self._transport.deadline(), "handshake")
+        if self._trace is not None:
+            self._raise_of_callback()
 
     def _handshake(self, deadline: Deadline, what: str) -> ClientConnection | ServerConnection:
         try:
@@ -106,8 +111,7 @@ class Link(Facts):
         return connection
 
     def _begin(self, deadline: Deadline) -> ClientConnection | ServerConnection:
-        make_trace = self._context.make_trace
-        trace = make_trace() if make_trace is not None else None
+        trace = self._trace = self._make_trace()
         if not self.server_side:
             self._sessions = OneConnection(self._context, self._offered, self._context.resume)
             connection: ClientConnection | ServerConnection = ClientConnection(
@@ -124,6 +128,21 @@ class Link(Facts):
         if self._hello.data:
             self._feed(connection, bytes(self._hello.data))
         return connection
+
+    def _make_trace(self) -> Trace | None:
+        make_trace = self._context.make_trace
+        trace: Trace | None = make_trace() if make_trace is not None else None
+        callback = self._context.message_callback
+        if callback is None:
+            return trace
+        return MessageTrace(callback, lambda: self.owner, trace)
+
+    def _raise_of_callback(self) -> None:
+        """Raise what `_msg_callback` has raised, now that the operation is over."""
+        trace = self._trace
+        if isinstance(trace, MessageTrace) and trace.error is not None:
+            error, trace.error = trace.error, None
+            raise error
 
     def _ask_for_context(self, deadline: Deadline) -> None:
         """Hold the hello back until `sni_callback` has said what is to be done about it."""
@@ -216,6 +235,8 @@ class Link(Facts):
                         self._flush_late(connection, deadline)
             except TimeoutError as error:
                 raise TimeoutError("The read operation timed out") from error
+            if self._trace is not None:
+                self._raise_of_callback()
             return self._take(size)
 
     def _take(self, size: int) -> bytes:
@@ -419,5 +440,35 @@ class Link(Facts):
         self._offered = session
 
     def verify_client_post_handshake(self) -> None:
-        """Ask the client for a certificate now. Raises `SSLError`."""
-        raise NotImplementedError("Post-handshake auth is not supported by handclasp yet.")
+        """Ask the client for a certificate, with what is written next (RFC 8446 section 4.6.2).
+
+        The answer comes while this side reads, and `getpeercert` then returns its certificate.
+
+        Raises:
+            SSLError: this is a client, the handshake is not complete or in TLS 1.2, the client
+                did not offer it, or has not answered yet, or `verify_mode` is `CERT_NONE`.
+        """
+        connection = self._connection
+        info = connection.info if connection is not None else None
+        if info is None or info.version != "TLSv1.3":
+            raise _failed_request("wrong ssl version")
+        if not isinstance(connection, ServerConnection):
+            raise _failed_request("not server")
+        if connection.certificate_requests:
+            was_sent = not connection.wants_to_send
+            raise _failed_request("request pending" if was_sent else "still in init")
+        try:
+            with self._state:
+                connection.request_client_certificate()
+        except StateError as error:
+            text = "protocol is shutdown" if connection.closed else "extension not received"
+            raise _failed_request(text) from error
+        except ConfigurationError as error:
+            raise _failed_request("invalid config") from error
+        except TLSError as error:
+            raise self._failed(connection, error) from None
+
+
+def _failed_request(text: str) -> ssl.SSLError:
+    reason = text.replace(" ", "_").upper()
+    return errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handclasp.compat.authorities import KNOWN_FLAGS, PARTIAL_CHAIN, Loaded, Verifier
 from handclasp.compat.ciphers import of_version, suites_of
+from handclasp.compat.credentials import complete_chain
 from handclasp.compat.errors import plain
 from handclasp.compat.native import Native
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
@@ -87,6 +88,7 @@ class State(NamedTuple):
     protocol: int
     keylog: str | None
     tickets: int
+    post_handshake_auth: bool
     changes: int
     groups: tuple[str, ...] | None
     allowed: tuple[str, ...] = tuple(_VERSIONS)
@@ -106,6 +108,7 @@ class State(NamedTuple):
             verify_flags=flags & ~lenient,
             check_hostname=first.check_hostname or self.check_hostname,
             tickets=first.tickets,
+            post_handshake_auth=(first if first.verify_mode else self).post_handshake_auth,
             groups=first.groups or self.groups,
             allowed=tuple([each for each in _versions_of(self) if each in _versions_of(first)]),
         )
@@ -211,6 +214,7 @@ _read_maximum = Native.maximum_version.__get__
 _read_protocol = Native.protocol.__get__
 _read_keylog = Native.keylog_filename.__get__
 _read_tickets = Native.num_tickets.__get__
+_read_post_handshake_auth = Native.post_handshake_auth.__get__
 
 
 def _state_of(context: Any, settings: Settings) -> State:
@@ -224,6 +228,7 @@ def _state_of(context: Any, settings: Settings) -> State:
         _read_protocol(context),
         _read_keylog(context),
         _read_tickets(context),
+        _read_post_handshake_auth(context),
         settings.changes,
         settings.groups,
     )
@@ -240,6 +245,7 @@ def _client_config(context: Any, state: State, settings: Settings) -> ClientConf
         values["verify_peer"] = False
     else:
         values["verify"] = _verifier(state, settings)
+    values["post_handshake_auth"] = _asks_later(state, values)
     resumes = settings.resume if settings.resume is not None else SessionStore()
     return ClientConfig(**values, sessions=resumes)
 
@@ -252,6 +258,7 @@ def _server_config(context: Any, state: State, settings: Settings) -> ServerConf
         is_required = state.verify_mode == ssl.CERT_REQUIRED
         values["client_auth"] = ClientAuth.REQUIRED if is_required else ClientAuth.OPTIONAL
         values["verify"] = _verifier(state, settings)
+        values["post_handshake_auth"] = _asks_later(state, values)
     tickets = 0 if state.options & ssl.OP_NO_TICKET else min(state.tickets, _MOST_TICKETS)
     if tickets:
         values["ticket_keys"] = settings.ticket_keys
@@ -261,6 +268,11 @@ def _server_config(context: Any, state: State, settings: Settings) -> ServerConf
         prefer_client_order=not state.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         allow_alpn_mismatch=True,
     )
+
+
+def _asks_later(state: State, values: dict[str, Any]) -> bool:
+    """Return whether certificates are asked for after the handshake, which TLS 1.2 never does."""
+    return state.post_handshake_auth and "TLSv1.3" in values["versions"]
 
 
 def _shared(context: Any, state: State, settings: Settings) -> dict[str, Any]:
@@ -275,7 +287,12 @@ def _shared(context: Any, state: State, settings: Settings) -> dict[str, Any]:
     values: dict[str, Any] = {
         "versions": versions,
         "cipher_suites": tuple(sorted(usable, key=suites.index)),
-        "credentials": tuple(settings.credentials.values()),
+        "credentials": tuple(
+            [
+                complete_chain(each, settings.loaded.certificates)
+                for each in settings.credentials.values()
+            ]
+        ),
         "alpn": settings.alpn,
         "keylog": state.keylog,
         "handshake_timeout": None,

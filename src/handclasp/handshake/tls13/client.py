@@ -118,7 +118,7 @@ async def complete_client_handshake(
     else:
         request, server = None, await _resume_server(hs, config, offer, psk)
     expected = peer.verify_data(transcript.digest())
-    peer_finished = check_finished(await hs.receive_raw(Finished), expected)
+    checked = check_finished(await hs.receive_raw(Finished), expected)
     if config.confirm_peer is not None:
         name = offer.server_name
         await confirm_peer(hs, config, server.verified, peer_is_server=True, server_name=name)
@@ -133,12 +133,12 @@ async def complete_client_handshake(
     if agreed.early_data:
         end_early_data(hs, own)
     client = _NOTHING_SHOWN if request is None else await _authenticate(hs, config, agreed, request)
-    hs.send_raw(write_finished(own.verify_data(transcript.digest())))
+    hs.send_raw(write_finished(finished := own.verify_data(transcript.digest())))
     hs.install_write(Epoch.APPLICATION, send)
     info = _info(offer, agreed, suite, group, psk, server, client, sent_early_data=sent_early_data)
     keeper = ticket_keeper(hs, config, psk, info, master, client.question, client_sessions)
     later = _certificate_answers(hs, config, agreed, info) if config.post_handshake_auth else None
-    return HandshakeResult13(info, peer_finished, send, receive, exporter, keeper, None, later)
+    return HandshakeResult13(info, checked, finished, send, receive, exporter, keeper, None, later)
 
 
 def _certificate_answers(

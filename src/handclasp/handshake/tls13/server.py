@@ -110,7 +110,7 @@ async def complete_server_handshake(
     asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
         await _authenticate(hs, config, offer, identity)
-    hs.send_raw(write_finished(own.verify_data(transcript.digest())))
+    hs.send_raw(write_finished(finished := own.verify_data(transcript.digest())))
     master, finished_hash = stage.master_secret(), transcript.digest()
     receive, send, exporter = master.traffic_secrets(finished_hash)
     if hs.tells_secrets:
@@ -130,14 +130,14 @@ async def complete_server_handshake(
     elif known is not None and known.client is not None:
         verified, client = known.client, authenticated_by(known.client, None)
     expected = peer.verify_data(transcript.digest())
-    peer_finished = check_finished(await hs.receive_raw(Finished), expected)
+    checked = check_finished(await hs.receive_raw(Finished), expected)
     hs.install_read(Epoch.APPLICATION, receive)
     if config.confirm_peer is not None:
         await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
     info = _info(hs.server_name, choice, identity, known, shown, client, early_data, refusal)
     issuer = _ticket_issuer(hs, config, known, info, master) if can_resume else None
-    requests = _certificate_requests(hs, config, identity, info) if may_be_asked else None
-    return HandshakeResult13(info, peer_finished, send, receive, exporter, None, issuer, requests)
+    later = _certificate_requests(hs, config, identity, info) if may_be_asked else None
+    return HandshakeResult13(info, checked, finished, send, receive, exporter, None, issuer, later)
 
 
 def _certificate_requests(
