@@ -33,6 +33,7 @@ from handclasp.adapters.progress import (
 from handclasp.client import ClientConnection
 from handclasp.errors import (
     ConfigurationError,
+    HandshakeTimeoutError,
     PeerAlertError,
     StateError,
     TLSError,
@@ -355,6 +356,10 @@ class Pump(asyncio.BufferedProtocol):
 
     def _said_hello(self) -> bool:
         return self._answered_at is not None or bool(self._answers)
+
+    def was_silent(self) -> bool:
+        """Return whether the handshake has failed because no hello came in time."""
+        return isinstance(self._error, HandshakeTimeoutError) and not self._said_hello()
 
     def drop(self, why: str) -> None:
         """Give up a handshake for the sake of others, at once."""
