@@ -27,7 +27,13 @@ from dataclasses import dataclass, replace
 
 from handclasp.capture.agreed import settle
 from handclasp.capture.conversation import CLIENT, SERVER, Conversation, Side
-from handclasp.capture.ending import ending_of, failure_of, heed_warning, viewer_of
+from handclasp.capture.ending import (
+    ending_of,
+    failure_of,
+    heed_end,
+    heed_warning,
+    viewer_of,
+)
 from handclasp.capture.outcome import gap_sentences, verdict_of
 from handclasp.capture.preamble import (
     kind_of_preamble,
@@ -99,6 +105,7 @@ def _observation(talk: Conversation) -> Observation:
     if talk.stream.trouble:
         talk.missing.append(talk.stream.trouble)
     ending = ending_of(talk)
+    heed_end(talk, ending)
     talk.viewer = viewer_of(talk, ending)
     settle(talk)
     events = [*_opening(talk, talk.viewer), *_seen_by(talk, talk.viewer)]
