@@ -57,6 +57,7 @@ from handclasp.limits import Limits
 from handclasp.questions import (
     DEFER,
     CheckReplay,
+    ChooseConfig,
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
@@ -135,6 +136,7 @@ __all__ = [
     "KeysUpdated",
     "QuestionAsked",
     "Question",
+    "ChooseConfig",
     "ChooseCredentials",
     "Sign",
     "Decrypt",

@@ -88,6 +88,9 @@ class HandshakeLoop:
     def _may_send_half_rtt(self, info: ConnectionInfo) -> None:
         """Take what will have been agreed upon: a server may send to this client already."""
 
+    def _follow(self, config: Any) -> None:
+        """Take another config, which was chosen by the first message."""
+
     def _begin(self, handshake: Handshake, context: HandshakeContext) -> None:
         """Run a handshake, which speaks through `context`, up to its first wait."""
         self._handshake, self._context = handshake, context
@@ -175,9 +178,13 @@ class HandshakeLoop:
                 continue
             if waits_for is CHANGE_CIPHER_SPEC:
                 self._waits_for_change_cipher_spec = True
-            else:
+            elif isinstance(waits_for, Question):
                 self._question = waits_for
                 self._asked(waits_for)
+            else:
+                self._follow(waits_for)
+                value = None
+                continue
             return
 
     def _answer(self, question: Question[Any], value: object) -> None:
