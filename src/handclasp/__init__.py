@@ -40,6 +40,7 @@ from handclasp.errors import (
     WantWrite,
 )
 from handclasp.events import (
+    ClientAuthenticated,
     DataReceived,
     EarlyDataReceived,
     EarlyDataRejected,
@@ -95,6 +96,7 @@ __all__ = [
     "wrap_server",
     "TLSSocket",
     "aio",
+    "ClientAuthenticated",
     "ClientConfig",
     "ServerConfig",
     "ClientAuth",
