@@ -3449,4 +3449,76 @@ THREATS: tuple[Threat, ...] = (
             "compat/test_fail_closed.py::test_pre_shared_keys_cannot_be_honoured",
         ),
     ),
+    Threat(
+        _COMPAT,
+        "A hello in a form in which sni_callback is not asked about it",
+        "The engine asks by itself, once it has read the hello that it will answer, and answers "
+        "nothing before. Whatever a client sends, it gets no ServerHello unless the callback has "
+        "let it in.",
+        (
+            without(
+                "compat/test_sni_callback.py::test_nobody_is_served_whom_it_did_not_let_in",
+                "handshake.server.server_handshake",
+                "config.choose_config is not None",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_the_context_of_a_name_counts_in_each_form",
+                "compat.link.Link._choose_context",
+                "context.sni_callback is not None",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_an_interrupt_in_the_callback_lets_nobody_in",
+                "compat.link.Link._choose_context",
+                "connection.refuse(question, error)",
+                "connection.answer(question, self._config)",
+            ),
+            without(
+                "end_to_end/test_choose_config.py::test_the_chosen_config_is_the_connections",
+                "handshake.server._choose_config",
+                "await hs.follow(chosen)",
+                "pass",
+            ),
+        ),
+        (
+            "compat/test_sni_callback.py::test_nobody_is_served_by_any_other_input",
+            "compat/test_sni_callback.py::test_it_is_asked_once_where_the_hello_comes_twice",
+            "end_to_end/test_three_ways.py::test_the_same_in_three_ways",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A connection that lives on after its fatal alert",
+        "It is over (RFC 9846 section 6.2): each call raises the failure again, and none waits for "
+        "the peer.",
+        (
+            without(
+                "compat/test_sni_callback.py::test_who_was_refused_stays_refused",
+                "compat.link.Link._handshake",
+                "self._is_over",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_what_has_failed_stays_failed",
+                "compat.link.Link._read",
+                "self._is_over",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_what_has_failed_stays_failed",
+                "compat.link.Link.shutdown",
+                "self._is_over",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Connections that keep what a stranger sent for as long as they live",
+        "Of a hello, a link keeps the names of the cipher suites that are known here.",
+        (
+            without(
+                "compat/test_sni_callback.py::test_a_hello_is_not_kept",
+                "compat.link.Link._feed",
+                "connection.receive_data(data)",
+                "(vars(self).setdefault(1, []).append(data), connection.receive_data(data))[1]",
+            ),
+        ),
+    ),
 )

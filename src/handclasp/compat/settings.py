@@ -21,6 +21,7 @@ from handclasp.compat.native import Native
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.questions import DEFER, ChooseConfig
 from handclasp.sessions.store import SessionStore
 from handclasp.sessions.ticket_keys import TicketKeys
 
@@ -264,6 +265,7 @@ def _server_config(context: Any, state: State, settings: Settings) -> ServerConf
         values["ticket_keys"] = settings.ticket_keys
     return ServerConfig(
         **values,
+        choose_config=_of_link,
         tickets=tickets,
         prefer_client_order=not state.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         allow_alpn_mismatch=True,
@@ -320,6 +322,11 @@ def _versions_of(state: State) -> Sequence[str]:
 def _verifier(state: State, settings: Settings) -> Verifier:
     check_flags(state.verify_flags)
     return Verifier(settings.loaded, state.verify_flags, check_hostname=state.check_hostname)
+
+
+def _of_link(_: ChooseConfig) -> object:
+    """Leave the choice of the context to the link, which has the socket for `sni_callback`."""
+    return DEFER
 
 
 def _nothing_to_show(_: ChooseCredentials) -> Credentials | None:

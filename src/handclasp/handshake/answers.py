@@ -12,6 +12,7 @@ from typing import Any
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
+from handclasp.config import ServerConfig
 from handclasp.errors import CertificateError, ConfigurationError, ProtocolError, TLSError
 from handclasp.faults import Fault
 from handclasp.handshake.hooks import hook_raised
@@ -19,6 +20,7 @@ from handclasp.questions import (
     DEFER,
     Answerer,
     CheckReplay,
+    ChooseConfig,
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
@@ -34,6 +36,7 @@ from handclasp.trace.hooks import Trace
 Answerers = Mapping[type[Question[Any]], Answerer]
 
 _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
+    ChooseConfig: (ServerConfig, type(None)),
     ChooseCredentials: (Credentials, type(None)),
     Sign: (bytes,),
     Decrypt: (object,),  # A wrong type is as good as a wrong secret, and must not show either.
@@ -46,6 +49,7 @@ _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
 
 
 _CALLBACKS: Mapping[type[Question[Any]], str] = {
+    ChooseConfig: "choose_config",
     ChooseCredentials: "choose_credentials",
     Sign: "the signer",
     Decrypt: "the signer's decrypt",

@@ -4,7 +4,8 @@ A handshake is an `async def` that no event loop runs: `loop` does. It suspends 
 a message, where a question is not answered at once, and where TLS 1.2 waits for the peer's
 change_cipher_spec, which is no message (RFC 5246 section 7.1). What it yields there is None, the
 `Question`, or `CHANGE_CIPHER_SPEC`; it is resumed with the raw message, the answer, or None. Where
-a server may send half-RTT data, it yields the `ConnectionInfo`, and is resumed at once.
+a server may send half-RTT data, it yields the `ConnectionInfo`, and where it was given another
+config, that config; and is resumed at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 
 from handclasp.alerts import ClientAuthStatus
 from handclasp.certificates.trust import TrustStore
+from handclasp.config import SharedConfig
 from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.answers import Answers
@@ -63,6 +65,11 @@ def _change_cipher_spec() -> Generator[object, None, None]:
 @coroutine
 def _half_rtt(info: ConnectionInfo) -> Generator[ConnectionInfo, None, None]:
     yield info
+
+
+@coroutine
+def _follow(config: SharedConfig) -> Generator[SharedConfig, None, None]:
+    yield config
 
 
 @coroutine
@@ -190,6 +197,15 @@ class HandshakeContext:
     async def may_send_half_rtt(self, info: ConnectionInfo) -> None:
         """Say that a server may send data already, and what will have been agreed upon."""
         await _half_rtt(info)
+
+    async def follow(self, config: SharedConfig) -> None:
+        """Let the connection follow another config from here on."""
+        await _follow(config)
+
+    def use(self, answers: Answers, keylog: Callable[[str], None] | None) -> None:
+        """Take the answers and the key log of another config."""
+        self.answers, self._keylog = answers, keylog
+        self.tells_secrets = keylog is not None or self.trace is not None
 
     async def receive_change_cipher_spec(self) -> None:
         """Wait for the record that says: what comes next is under the new keys."""

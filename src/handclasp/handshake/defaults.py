@@ -23,6 +23,7 @@ from handclasp.questions import (
     DEFER,
     Answerer,
     CheckReplay,
+    ChooseConfig,
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
@@ -89,6 +90,8 @@ class ServerAnswers:
         answerers = _answerers(config, self.choose_credentials, self.verify)
         answerers[ReverifyPeer] = self.reverify
         answerers[CheckReplay] = self.check_replay
+        if config.choose_config is not None:
+            answerers[ChooseConfig] = config.choose_config
         if config.find_psk is not None:
             answerers[FindPsk] = config.find_psk
         return answerers

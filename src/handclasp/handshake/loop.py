@@ -16,6 +16,7 @@ from struct import Struct
 from types import CoroutineType
 from typing import Any, TypeAlias
 
+from handclasp.config import SharedConfig
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError, StateError, TLSError
 from handclasp.faults import Fault
@@ -88,6 +89,9 @@ class HandshakeLoop:
 
     def _may_send_half_rtt(self, info: ConnectionInfo) -> None:
         """Take what will have been agreed upon: a server may send to this client already."""
+
+    def _follow(self, config: Any) -> None:
+        """Take another config, which was chosen by the first message."""
 
     def _begin(self, handshake: Handshake, context: HandshakeContext) -> None:
         """Run a handshake, which speaks through `context`, up to its first wait."""
@@ -173,6 +177,10 @@ class HandshakeLoop:
             if isinstance(waits_for, ConnectionInfo):
                 self._half_rtt, value = True, None
                 self._may_send_half_rtt(waits_for)
+                continue
+            if isinstance(waits_for, SharedConfig):
+                self._follow(waits_for)
+                value = None
                 continue
             if waits_for is CHANGE_CIPHER_SPEC:
                 self._waits_for_change_cipher_spec = True

@@ -138,6 +138,12 @@ class RecordLayer:
             self.reader = TracedReader(PLAINTEXT, trace, Epoch.PLAINTEXT, is_tls12=False)
             self.writer = TracedWriter(self.writer, trace, Epoch.PLAINTEXT)
 
+    def follow(self, limits: Limits, padding: int | Callable[[int], int]) -> None:
+        """Take the limits and the padding of another config, before there are any keys."""
+        most = limits.max_records_per_key
+        self._limits, self._padding = limits, padding
+        self._most_records = sys.maxsize if most is None else most
+
     def use_tls12(self) -> None:
         """The version is TLS 1.2. Raises `ProtocolError`."""
         # TLS 1.3 allows them before the version is known; no TLS 1.2 peer sends one there.
