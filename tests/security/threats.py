@@ -2048,7 +2048,7 @@ THREATS: tuple[Threat, ...] = (
                 ),
                 (
                     "test_certificate_request",
-                    "handshake.tls13.client._check_certificate_request",
+                    "handshake.tls13.client._read_certificate_request",
                     "check_forms(request.extensions, MessageContext.CR)",
                     "pass",
                 ),

@@ -17,11 +17,13 @@ class PostHandshake(Protocol):
     """The messages of an established connection.
 
     Attributes:
+        is_client: the role of this side.
         messages_without_data: how many came in a row; whoever receives application data sets it
             back to 0, for then they are no flood.
         key_update_pending: whether `send_pending_key_update` has something to do.
     """
 
+    is_client: bool
     messages_without_data: int
     key_update_pending: bool
 

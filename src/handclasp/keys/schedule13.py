@@ -41,17 +41,28 @@ class _Labels:
     """The HkdfLabels of one cipher suite (RFC 9846 section 7.1), written once.
 
     Attributes:
-        key, iv, finished, traffic_upd, derived: with their contexts, which never differ.
+        finished, traffic_upd, derived: with their contexts, which never differ.
+        key_and_iv, key_iv_finished: likewise, those that are expanded together.
         heads: the others, by their labels, each for a transcript hash to follow.
     """
 
-    __slots__ = ("derived", "finished", "heads", "iv", "key", "traffic_upd")
+    __slots__ = (
+        "derived",
+        "finished",
+        "heads",
+        "key_and_iv",
+        "key_iv_finished",
+        "traffic_upd",
+    )
 
     def __init__(self, suite: CipherSuite) -> None:
         size = suite.hash_size
-        self.key = first_block("key", suite.key_size, b"")
-        self.iv = first_block("iv", IV_SIZE, b"")
         self.finished = first_block("finished", size, b"")
+        self.key_and_iv = (
+            first_block("key", suite.key_size, b""),
+            first_block("iv", IV_SIZE, b""),
+        )
+        self.key_iv_finished = (*self.key_and_iv, self.finished)
         self.traffic_upd = first_block("traffic upd", size, b"")
         self.derived = first_block("derived", size, hashlib.new(suite.hash_name).digest())
         self.heads = {label: label_head(label, size, size) for label in _OUTPUTS}
@@ -85,8 +96,9 @@ class TrafficSecret:
 
     def key_and_iv(self) -> tuple[bytes, bytes]:
         """The same as bytes, for a cipher to take at once and nobody to keep."""
-        suite, labels = self.suite, _LABELS[self.suite.name]
-        key, iv = hkdf_expand_blocks(suite.hash_name, self.secret, (labels.key, labels.iv))
+        suite = self.suite
+        infos = _LABELS[suite.name].key_and_iv
+        key, iv = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
         if self.observer is not None:
             self._tell_keys(key, iv)
         return key[: suite.key_size], iv[:IV_SIZE]
@@ -130,10 +142,9 @@ class HandshakeTrafficSecret(TrafficSecret):
     __slots__ = ()
 
     def key_and_iv(self) -> tuple[bytes, bytes]:
-        suite, labels = self.suite, _LABELS[self.suite.name]
-        key, iv, self._finished_key = hkdf_expand_blocks(
-            suite.hash_name, self.secret, (labels.key, labels.iv, labels.finished)
-        )
+        suite = self.suite
+        infos = _LABELS[suite.name].key_iv_finished
+        key, iv, self._finished_key = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
         if self.observer is not None:
             self._tell_keys(key, iv)
         return key[: suite.key_size], iv[:IV_SIZE]
@@ -189,7 +200,7 @@ class EarlySecret(_Stage):
     def from_psk(
         cls, suite: CipherSuite, psk: bytes, observer: KeyScheduleObserver | None = None
     ) -> EarlySecret:
-        secret = hkdf_extract(suite.hash_name, bytes(suite.hash_size), psk)
+        secret = Secret(_extract_without_salt(suite.hash_name).digest(psk))
         if observer is not None:
             observer(_EXTRACT, "early_secret", ("0", "psk"), "", b"", secret)
         return cls(suite, secret, observer)
@@ -396,6 +407,12 @@ def _extract_without_psk(suite_name: str) -> HmacKey:
     """The HKDF-Extract of the second stage, whose salt is a constant without a pre-shared key."""
     early, hash_name = _early_secret_without_psk(suite_name), CIPHER_SUITES[suite_name].hash_name
     return HmacKey(hash_name, early.derive("derived", _empty_hash(hash_name)))
+
+
+@lru_cache(maxsize=8)
+def _extract_without_salt(hash_name: str) -> HmacKey:
+    """The HKDF-Extract of the first stage, whose salt is always zeros."""
+    return HmacKey(hash_name, b"")
 
 
 @lru_cache(maxsize=8)

@@ -56,7 +56,7 @@ class Transcript:
         """
         messages = self._waiting
         if retried:
-            messages[0] = message_hash(hashlib.new(hash_name, messages[0]).digest())
+            messages[0] = message_hash(_HASHES[hash_name](messages[0]).digest())
         hash_ = self._hash = _HASHES[hash_name](b"".join(messages))
         self.digest = hash_.digest
         self._kept = messages if keep else None
@@ -76,7 +76,7 @@ class Transcript:
     def digest_with(self, partial: bytes, hash_name: str) -> bytes:
         """The hash of all messages so far and of the beginning of one more (section 4.2.11.2)."""
         if self._hash is None:
-            return hashlib.new(hash_name, b"".join([*self._waiting, partial])).digest()
+            return _HASHES[hash_name](b"".join([*self._waiting, partial])).digest()
         hash_ = self._hash.copy()
         hash_.update(partial)
         return hash_.digest()

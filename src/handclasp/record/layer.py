@@ -155,11 +155,13 @@ class RecordLayer:
         """
         if self.unparsed:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
-        self.read_key = self.reader = read = (
-            Protection13(secret.suite, *secret.key_and_iv())
-            if isinstance(secret, TrafficSecret)
-            else _protection(secret)
-        )
+        read: Protection
+        if isinstance(secret, TrafficSecret):
+            key, iv = secret.key_and_iv()
+            read = Protection13(secret.suite, key, iv)
+        else:
+            read = _protection(secret)
+        self.read_key = self.reader = read
         self.read_epoch = epoch
         self.read_exhausted_at = min(self._most_records, secret.suite.record_limit)
         read.limit = self._read_limit
@@ -259,11 +261,12 @@ class RecordLayer:
 
     def install_write(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
         """Protect what is sent from here on with keys from `secret`, but not what is queued."""
-        write = (
-            Protection13(secret.suite, *secret.key_and_iv())
-            if isinstance(secret, TrafficSecret)
-            else _protection(secret)
-        )
+        write: Protection
+        if isinstance(secret, TrafficSecret):
+            key, iv = secret.key_and_iv()
+            write = Protection13(secret.suite, key, iv)
+        else:
+            write = _protection(secret)
         if self.messages:
             self.flush()
         self.write_key = self.writer = write

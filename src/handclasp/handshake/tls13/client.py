@@ -263,8 +263,7 @@ async def _receive_server_authentication(
     raw = await hs.receive_raw(CertificateRequest, Certificate, CompressedCertificate)
     request: CertificateRequest | None = None
     if raw[0] == HandshakeType.CERTIFICATE_REQUEST:
-        request = read_as(CertificateRequest, raw)
-        _check_certificate_request(config, request)
+        request = _read_certificate_request(config, raw)
         raw = await hs.receive_raw(Certificate, CompressedCertificate)
     certificate_type, compression = agreed.server_certificate_type, config.certificate_compression
     asked = Asked(offer.answerable, certificate_type, compression or (), config.limits)
@@ -282,7 +281,8 @@ async def _receive_server_authentication(
     return request, _Server(shown, verified, authenticated)
 
 
-def _check_certificate_request(config: ClientConfig, request: CertificateRequest) -> None:
+def _read_certificate_request(config: ClientConfig, raw: bytes) -> CertificateRequest:
+    request: CertificateRequest = read_as(CertificateRequest, raw)
     check_extensions(request.extensions, MessageContext.CR, config.limits.max_extensions)
     check_forms(request.extensions, MessageContext.CR)
     if request.certificate_request_context:
@@ -290,6 +290,7 @@ def _check_certificate_request(config: ClientConfig, request: CertificateRequest
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "not empty in the handshake")
     if ExtensionType.SIGNATURE_ALGORITHMS not in request.extensions:
         raise ProtocolError(Fault.MISSING_EXTENSION, "signature_algorithms in CertificateRequest")
+    return request
 
 
 def _question_of(

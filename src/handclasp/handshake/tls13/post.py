@@ -22,7 +22,6 @@ class PostHandshake13:
     """The two traffic secrets of an established connection, and how they move on."""
 
     __slots__ = (
-        "_is_client",
         "_issuer",
         "_keeper",
         "_limits",
@@ -30,6 +29,7 @@ class PostHandshake13:
         "_records",
         "_send_secret",
         "_trace",
+        "is_client",
         "key_update_pending",
         "messages_without_data",
     )
@@ -47,7 +47,7 @@ class PostHandshake13:
         self._send_secret: TrafficSecret = result.send_secret
         self._receive_secret: TrafficSecret = result.receive_secret
         self._limits = limits
-        self._is_client = is_client
+        self.is_client = is_client
         self._trace = trace
         self._keeper = result.keeper
         self._issuer = result.issuer
@@ -61,7 +61,7 @@ class PostHandshake13:
         if raw[0] == HandshakeType.KEY_UPDATE:
             self._receive_key_update(read_as(KeyUpdate, raw))
             return Reaction.KEYS_UPDATED
-        if raw[0] == HandshakeType.NEW_SESSION_TICKET and self._is_client:
+        if raw[0] == HandshakeType.NEW_SESSION_TICKET and self.is_client:
             message: NewSessionTicket = read_as(NewSessionTicket, raw)
             check_ticket(message, self._limits.max_extensions)
             if self._keeper is not None:
@@ -70,11 +70,11 @@ class PostHandshake13:
             if self.messages_without_data > self._limits.max_messages_without_data:
                 raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)
             return Reaction.NONE
-        if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self._is_client:
+        if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self.is_client:
             raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
         if raw[0] in (HandshakeType.CLIENT_HELLO, HandshakeType.HELLO_REQUEST):
             raise ProtocolError(Fault.RENEGOTIATION)
-        allowed = (KeyUpdate, NewSessionTicket) if self._is_client else (KeyUpdate,)
+        allowed = (KeyUpdate, NewSessionTicket) if self.is_client else (KeyUpdate,)
         raise unexpected(raw, allowed)
 
     def update_send_keys(self, *, request_peer: bool) -> None:
