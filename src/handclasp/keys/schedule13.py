@@ -95,7 +95,7 @@ class TrafficSecret:
         return TrafficKeys(self.suite, Secret(key), Secret(iv))
 
     def key_and_iv(self) -> tuple[bytes, bytes]:
-        """The same as bytes, for a cipher to take at once and nobody to keep."""
+        """Return the same as bytes, which a cipher takes at once and nobody keeps."""
         suite = self.suite
         infos = _LABELS[suite.name].key_and_iv
         key, iv = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
@@ -121,7 +121,7 @@ class TrafficSecret:
         return TrafficSecret(suite, after, name, self.observer)
 
     def verify_data(self, transcript_hash: bytes) -> bytes:
-        """The content of this side's Finished (RFC 8446 section 4.4.4)."""
+        """Return the content of this side's Finished (RFC 8446 section 4.4.4)."""
         suite, key = self.suite, self._finished_key
         if key is None:
             info = _LABELS[suite.name].finished
@@ -206,7 +206,7 @@ class EarlySecret(_Stage):
         return cls(suite, secret, observer)
 
     def binder_key(self, label: str) -> TrafficSecret:
-        """What proves that the client holds the key: `verify_data` of it is the binder.
+        """Return the binder_key: its `verify_data` is the binder, which proves the client's key.
 
         The label is "res binder", "ext binder" (RFC 9846 section 7.1) or "imp binder" (RFC 9258
         section 4.1.1).
@@ -215,12 +215,12 @@ class EarlySecret(_Stage):
         return TrafficSecret(self.suite, secret, _OUTPUTS[label], self.observer)
 
     def client_early_traffic_secret(self, client_hello_hash: bytes) -> TrafficSecret:
-        """What protects 0-RTT data; the hash is that of the first ClientHello, whole."""
+        """Return the secret for 0-RTT data; the hash is that of the first ClientHello, whole."""
         secret = self.derive("c e traffic", client_hello_hash)
         return TrafficSecret(self.suite, secret, _OUTPUTS["c e traffic"], self.observer)
 
     def handshake_secret(self, shared_secret: bytes) -> HandshakeSecret:
-        """The second stage: `shared_secret` is what the key exchange gave."""
+        """Return the second stage; `shared_secret` is the result of the key exchange."""
         suite = self.suite
         if self is _early_secret_without_psk(suite.name):
             secret = Secret(_extract_without_psk(suite.name).digest(shared_secret))
@@ -269,7 +269,7 @@ class HandshakeSecret(_Stage):
         )
 
     def master_secret(self) -> MasterSecret:
-        """The third stage."""
+        """Return the third stage."""
         suite, salt = self.suite, self._salt
         if salt is None:
             info = _LABELS[suite.name].derived
@@ -351,7 +351,7 @@ class ResumptionSecret:
     observer: KeyScheduleObserver | None = field(default=None, repr=False, compare=False)
 
     def psk(self, ticket_nonce: bytes) -> Secret:
-        """The key of one ticket (RFC 8446 section 4.6.1)."""
+        """Return the key of one ticket (RFC 8446 section 4.6.1)."""
         suite = self.suite
         head = label_head("resumption", suite.hash_size, len(ticket_nonce))
         info = head + ticket_nonce + FIRST_BLOCK
@@ -381,13 +381,13 @@ _OUTPUTS = {
     "res master": "resumption_master_secret",
     "derived": "derived_secret",
 }
-"""What comes out under each label, as the RFC calls it."""
+"""The RFC's name for the secret of each label."""
 
 _LABELS = {suite.name: _Labels(suite) for suite in CIPHER_SUITES.values()}
 
 
 def _one_later(name: str) -> str:
-    """The name of application_traffic_secret_N+1 from that of N."""
+    """Return the name of application_traffic_secret_N+1, given that of N."""
     start, _, number = name.rpartition("_")
     return f"{start}_{int(number) + 1}" if number.isdecimal() else name
 
@@ -404,14 +404,14 @@ def _early_secret_without_psk(suite_name: str) -> EarlySecret:
 
 @lru_cache(maxsize=8)
 def _extract_without_psk(suite_name: str) -> HmacKey:
-    """The HKDF-Extract of the second stage, whose salt is a constant without a pre-shared key."""
+    """Return HKDF-Extract of the second stage; without a pre-shared key its salt is a constant."""
     early, hash_name = _early_secret_without_psk(suite_name), CIPHER_SUITES[suite_name].hash_name
     return HmacKey(hash_name, early.derive("derived", _empty_hash(hash_name)))
 
 
 @lru_cache(maxsize=8)
 def _extract_without_salt(hash_name: str) -> HmacKey:
-    """The HKDF-Extract of the first stage, whose salt is always zeros."""
+    """Return HKDF-Extract of the first stage, whose salt is always zeros."""
     return HmacKey(hash_name, b"")
 
 
