@@ -1,4 +1,4 @@
-"""What a complete handshake leaves behind."""
+"""The result of a complete handshake."""
 
 from __future__ import annotations
 

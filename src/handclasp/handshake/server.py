@@ -70,7 +70,7 @@ Left out are those that its `_read_offer` reads in any case. TLS 1.3 reads all o
 
 
 def _choose_version(hs: HandshakeContext, config: ServerConfig, hello: ClientHello) -> int:
-    """The newest that both speak (RFC 8446 section 4.2.1)."""
+    """Return the newest version that both speak (RFC 8446 section 4.2.1)."""
     data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     if data is not None and hello.legacy_version <= _SSL3:
         # RFC 8446 D.5: who receives 0x0300 "MUST abort the handshake", and below it is SSL 2.

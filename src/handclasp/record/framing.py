@@ -52,8 +52,8 @@ def check_header(
 def join_fragments(buffer: Buffer, at: int, missing: int) -> tuple[bytearray, int]:
     """Return the contents of whole plaintext handshake records, to add up to `missing` bytes.
 
-    A peer may send a record for each byte of a hello, so a record must cost next to nothing. What
-    is anything but such a record, or stands behind the message's end, is left where it is.
+    A peer may send a record for each byte of a hello, so a record must cost next to nothing. Other
+    records, and those behind the end of the message, are left where they are.
 
     Returns:
         The contents, and where in `buffer` they end.

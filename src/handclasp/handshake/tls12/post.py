@@ -23,9 +23,9 @@ _TO_DECLINE = 2
 class PostHandshake12:
     """An established connection, whose keys stay as they are.
 
-    A server may ask for a renegotiation by HelloRequest, a client by ClientHello. Both are told
-    no_renegotiation, which is a warning, and the connection goes on (RFC 5746 section 4.5): what
-    to make of that is for who asked.
+    A server may ask for a renegotiation by HelloRequest, a client by ClientHello. Both get
+    no_renegotiation, which is a warning, and the connection goes on (RFC 5746 section 4.5): the
+    peer decides what to do then.
 
     Args:
         decline: sends that warning.
@@ -84,7 +84,7 @@ class PostHandshake12:
         raise StateError("TLS 1.2 cannot change the keys of a connection: open a new one.")
 
     def send_tickets(self, count: int | None = None) -> int:
-        """None: in TLS 1.2 tickets are part of the handshake."""
+        """Send no tickets: in TLS 1.2 they are part of the handshake."""
         del count
         return 0
 

@@ -139,7 +139,7 @@ async def complete_client_handshake(
 
 @value(frozen=True, slots=True)
 class _Server:
-    """What the server showed, the decision on it, and the proof; no decision with a bare key."""
+    """The server's certificates, the decision on them (none with a bare key), and the proof."""
 
     shown: PeerCertificate
     verified: VerifiedPeer | None
@@ -148,7 +148,7 @@ class _Server:
 
 @value(frozen=True, slots=True)
 class _Client:
-    """What the server asked this side for, if it did, and what this side showed."""
+    """The server's question to this side, if it asked, and what this side showed."""
 
     question: ChooseCredentials | None = None
     credentials: Credentials | None = None
@@ -203,9 +203,9 @@ def _info(
 async def _resume_server(
     hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, psk: Psk
 ) -> _Server:
-    """Who holds the key is who it was: what it showed then is judged again.
+    """Verify again what a resumed server showed then: its key proves that it is the same.
 
-    An external key has no certificates: holding it is all that there is to know.
+    An external key has no certificates, so there is nothing else to verify.
     """
     shown = shown_in(psk.session) if psk.session is not None else PeerCertificate(())
     if not shown.chain or psk.session is None:
@@ -218,7 +218,7 @@ async def _resume_server(
 
 @value(frozen=True, slots=True)
 class _Agreed:
-    """What the server agreed to in EncryptedExtensions."""
+    """The server's answers in EncryptedExtensions."""
 
     alpn: str | None
     server_certificate_type: str
@@ -234,7 +234,7 @@ def _read_encrypted_extensions(
     psk: Psk | None,
     extensions: Extensions,
 ) -> _Agreed:
-    """What the server agrees to (RFC 8446 section 4.3.1)."""
+    """Return what the server agrees to (RFC 8446 section 4.3.1)."""
     check_answer(extensions, MessageContext.EE, offer.answerable, config.limits.max_extensions)
     values = read_forms(extensions, MessageContext.EE)
     limit: int | None = values.get(ExtensionType.RECORD_SIZE_LIMIT)
@@ -296,7 +296,7 @@ def _read_certificate_request(config: ClientConfig, raw: bytes) -> CertificateRe
 def _question_of(
     config: ClientConfig, request: CertificateRequest, certificate_type: str
 ) -> ChooseCredentials:
-    """What the server asks this side for (RFC 8446 section 4.3.2)."""
+    """Return the question that the server asks this side (RFC 8446 section 4.3.2)."""
     asked = request.extensions
     offered = offered_schemes(asked[ExtensionType.SIGNATURE_ALGORITHMS])
     return ChooseCredentials(
