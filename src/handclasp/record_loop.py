@@ -122,6 +122,10 @@ class RecordLoop(HandshakeLoop):
     def _receive_data(self, content: Buffer) -> None:
         if self._unparsed:
             raise ProtocolError(Fault.INTERLEAVED_RECORD, type_name(_APPLICATION_DATA))
+        if self._handshake is not None:
+            # RFC 8446 4.6.2: a client's messages of one answer come one after the other.
+            detail = "application data where CertificateVerify or Finished belongs"
+            raise ProtocolError(Fault.UNEXPECTED_MESSAGE, detail)
         # What came before data is no flood.
         self._records.records_without_progress = 0
         if self._post is not None:
@@ -132,6 +136,7 @@ class RecordLoop(HandshakeLoop):
         """Let a read that is nothing but data be opened by its key alone, where nothing waits."""
         key, post = self._records.read_key, self._post
         waits = self._unread or self._unparsed or post is None or self._peer_closed
+        waits = waits or self._handshake is not None
         if waits or self._trace is not None or not isinstance(key, Protection13):
             key = None
         elif not key.sequence and post is not None and post.is_client:

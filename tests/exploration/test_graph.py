@@ -37,6 +37,7 @@ def test_only_what_the_rfc_allows_is_accepted(name: str) -> None:
             assert found.alert == AlertDescription.UNEXPECTED_MESSAGE, (str(pause), found)
 
 
+@pytest.mark.long
 def test_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     """Each pause of each setup, as `make states` goes through them."""
     assert explore() == 0, capsys.readouterr().out

@@ -283,6 +283,8 @@ def _static_extensions(config: ClientConfig) -> dict[int, bytes]:
         )
     if "TLSv1.2" in config.versions:
         extensions.update(_EXTENSIONS_OF_TLS12)
+    if config.post_handshake_auth:
+        extensions[ExtensionType.POST_HANDSHAKE_AUTH] = b""
     extensions.update(
         offering_extensions(config.peer_certificate_types, config.own_certificate_types)
     )

@@ -100,10 +100,18 @@ def _read_certificate(raw: bytes, asked: Asked) -> PeerCertificate:
     message = read_as(Certificate if is_plain else CompressedCertificate, raw)
     compression: str | None = None
     if isinstance(message, CompressedCertificate):
-        message, compression = _decompressed(message, asked)
+        message, compression = decompressed(message, asked)
     if message.certificate_request_context:
         # RFC 8446 4.4.2: it has a length of zero in the handshake.
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "it is not empty")
+    return read_entries(message, asked, compression)
+
+
+def read_entries(message: Certificate, asked: Asked, compression: str | None) -> PeerCertificate:
+    """Return what a message holds, whose context was checked. Raises `ProtocolError`.
+
+    `compression` is the algorithm in which it came, if it was compressed.
+    """
     entries = message.certificate_list
     if len(entries) > asked.limits.max_certificates:
         raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(entries)} certificates")
@@ -126,7 +134,7 @@ def _read_certificate(raw: bytes, asked: Asked) -> PeerCertificate:
     )
 
 
-def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
+def decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
     """Return the message inside (RFC 8879 section 4); check its length before inflating it."""
     named = [
         name for name in asked.compression if message.algorithm == COMPRESSION_ALGORITHMS[name]
@@ -195,6 +203,24 @@ def _written(chain: tuple[bytes, ...], along: tuple[tuple[int, bytes], ...]) -> 
     leaf, *others = chain
     entries = [CertificateEntry(leaf, dict(along)), *[CertificateEntry(der, {}) for der in others]]
     return write_message(Certificate(b"", tuple(entries)))
+
+
+def write_answer(
+    config: SharedConfig, credentials: Credentials, asked: Mapping[int, bytes], context: bytes
+) -> Certificate:
+    """Return a client's certificates for a request of this context, which no other message has.
+
+    They are not compressed: nobody could use the result a second time.
+    """
+    along = _leaf_extensions(config, credentials, asked, MessageContext.CR)
+    leaf, *others = credentials.chain_der
+    entries = [CertificateEntry(leaf, along), *[CertificateEntry(der, {}) for der in others]]
+    return Certificate(context, tuple(entries))
+
+
+def has_status(message: Certificate) -> bool:
+    """Return whether an OCSP response is stapled to the leaf."""
+    return ExtensionType.STATUS_REQUEST in message.certificate_list[0].extensions
 
 
 def _leaf_extensions(

@@ -21,7 +21,6 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import check_finished
 from handclasp.handshake.negotiation import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer
-from handclasp.handshake.offered import authorities_of, offered_schemes
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
@@ -38,12 +37,17 @@ from handclasp.handshake.tls13.authentication import (
     send_certificate_verify,
 )
 from handclasp.handshake.tls13.certificate import Asked, read_certificate, send_certificate
+from handclasp.handshake.tls13.certificate_request import (
+    check_certificate_request,
+    credentials_question,
+)
 from handclasp.handshake.tls13.client_retry import retry_hello
 from handclasp.handshake.tls13.early_data import (
     check_early_data_accepted,
     end_early_data,
     why_early_data_rejected,
 )
+from handclasp.handshake.tls13.post_handshake_authentication import CertificateAnswers
 from handclasp.handshake.tls13.psk import Psk
 from handclasp.handshake.tls13.secrets import note_application_secrets, note_handshake_secrets
 from handclasp.handshake.tls13.server_hello import agree, read_server_hello, selected_psk
@@ -67,7 +71,7 @@ from handclasp.wire.messages import (
     ServerHello,
     write_finished,
 )
-from handclasp.wire.rules import check_answer, check_extensions, check_forms, read_forms
+from handclasp.wire.rules import check_answer, read_forms
 from handclasp.wire.structs import Extensions
 
 _X509_ONLY = "X509", "X509"
@@ -120,7 +124,6 @@ async def complete_client_handshake(
         await confirm_peer(hs, config, server.verified, peer_is_server=True, server_name=name)
     if client_sessions is not None and client_sessions.session is not None and psk is None:
         client_sessions.refused()
-
     master = stage.master_secret()
     send, receive, exporter = master.traffic_secrets(transcript.digest())
     if hs.tells_secrets:
@@ -134,7 +137,18 @@ async def complete_client_handshake(
     hs.install_write(Epoch.APPLICATION, send)
     info = _info(offer, agreed, suite, group, psk, server, client, sent_early_data=sent_early_data)
     keeper = ticket_keeper(hs, config, psk, info, master, client.question, client_sessions)
-    return HandshakeResult13(info, peer_finished, send, receive, exporter, keeper)
+    later = _certificate_answers(hs, config, agreed, info) if config.post_handshake_auth else None
+    return HandshakeResult13(info, peer_finished, send, receive, exporter, keeper, None, later)
+
+
+def _certificate_answers(
+    hs: HandshakeContext, config: ClientConfig, agreed: _Agreed, info: ConnectionInfo
+) -> CertificateAnswers | None:
+    """Return the answers to later requests for a certificate (RFC 8446 section 4.6.2), if any."""
+    if info.psk_identity is not None:
+        return None  # RFC 8446 4.3.2: a server with an external key must not ask.
+    kind = agreed.client_certificate_type
+    return CertificateAnswers(config, hs.transcript, kind, hs.answers)
 
 
 @value(frozen=True, slots=True)
@@ -283,28 +297,11 @@ async def _receive_server_authentication(
 
 def _read_certificate_request(config: ClientConfig, raw: bytes) -> CertificateRequest:
     request: CertificateRequest = read_as(CertificateRequest, raw)
-    check_extensions(request.extensions, MessageContext.CR, config.limits.max_extensions)
-    check_forms(request.extensions, MessageContext.CR)
+    check_certificate_request(config, request)
     if request.certificate_request_context:
         # RFC 8446 4.3.2: empty unless it is a post-handshake request.
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "not empty in the handshake")
-    if ExtensionType.SIGNATURE_ALGORITHMS not in request.extensions:
-        raise ProtocolError(Fault.MISSING_EXTENSION, "signature_algorithms in CertificateRequest")
     return request
-
-
-def _question_of(
-    config: ClientConfig, request: CertificateRequest, certificate_type: str
-) -> ChooseCredentials:
-    """Return the question that the server asks this side (RFC 8446 section 4.3.2)."""
-    asked = request.extensions
-    offered = offered_schemes(asked[ExtensionType.SIGNATURE_ALGORITHMS])
-    return ChooseCredentials(
-        None,
-        offered,
-        authorities=authorities_of(asked, config),
-        certificate_types=(certificate_type,),
-    )
 
 
 async def _authenticate(
@@ -312,7 +309,7 @@ async def _authenticate(
 ) -> _Client:
     """Certificate and CertificateVerify, as the server asked."""
     asked = request.extensions
-    question = _question_of(config, request, agreed.client_certificate_type)
+    question = credentials_question(config, request, agreed.client_certificate_type)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
     schemes = config.signature_schemes
