@@ -3,7 +3,7 @@
 A handshake is a coroutine that no event loop runs. It suspends in three places: where it waits for
 a message, where its question is not answered at once, and, in TLS 1.2, where it waits for the
 peer's change_cipher_spec, which is no message. `_receive_handshake` cuts the messages out of what
-arrives, by offset, and resumes the coroutine with each. Where the bytes come from is all the same:
+arrives, by offset, and resumes the coroutine with each. The source of the bytes does not matter:
 records over TCP, CRYPTO frames of QUIC.
 """
 
@@ -198,7 +198,7 @@ class HandshakeLoop:
             self._receive_handshake(b"")
 
     def _refuse(self, question: Question[Any], error: BaseException) -> ProtocolError:
-        """The open question's answer failed: the error that ends the handshake."""
+        """Close the question whose answer failed; return the error that ends the handshake."""
         self._close_question(question)
         return callback_failed(question, error)
 

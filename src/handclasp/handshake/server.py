@@ -110,7 +110,7 @@ def _offered_versions(hs: HandshakeContext, hello: ClientHello) -> tuple[str, ..
 
 
 def _choose_version(hs: HandshakeContext, config: ServerConfig, hello: ClientHello) -> int:
-    """The newest that both speak (RFC 8446 section 4.2.1)."""
+    """Return the newest version that both speak (RFC 8446 section 4.2.1)."""
     data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     if data is not None and hello.legacy_version <= _SSL3:
         # RFC 8446 D.5: who receives 0x0300 "MUST abort the handshake", and below it is SSL 2.

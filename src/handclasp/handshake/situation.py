@@ -1,4 +1,4 @@
-"""How far a connection had come when its peer gave up: what a guess at the reason starts from."""
+"""The progress of a connection whose peer gave up, from which the likely reasons follow."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def situation_of(
     certificate: ClientAuthStatus,
     server_name: str | None,
 ) -> Situation:
-    """What is known to whoever has to guess why the peer sent `alert`.
+    """Return the facts that explain why the peer may have sent `alert`.
 
     Args:
         alert: its number.
