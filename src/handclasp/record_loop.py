@@ -207,10 +207,12 @@ class RecordLoop(HandshakeLoop):
     def _receive_change_cipher_spec_record(self, content: Buffer) -> None:
         """Take a step of TLS 1.2; in TLS 1.3 it means nothing, and is allowed at its time only."""
         records = self._records
-        if records.is_tls12 and records.read_key is not None and not content:
-            raise ProtocolError(Fault.EMPTY_RECORD, "change_cipher_spec")
-        out_of_time = not records.is_tls12 and not records.change_cipher_spec_allowed
-        if out_of_time or bytes(content) != b"\x01":
+        if records.is_tls12:
+            if records.read_key is not None and not content:
+                raise ProtocolError(Fault.EMPTY_RECORD, "change_cipher_spec")
+        elif not records.change_cipher_spec_allowed:
+            raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
+        if content != b"\x01":
             raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
         if self._unparsed:
             raise ProtocolError(Fault.INTERLEAVED_RECORD, "change_cipher_spec")

@@ -62,6 +62,7 @@ _PARSER = "Parsers"
 _SIDE = "Side channels"
 _API = "The programming interface"
 _FILES = "Files, and the tools around the library"
+_COMPAT = "Programs of ssl: handclasp.compat"
 
 _ENDLESS = (
     Edit("iana._names_of", "dict.fromkeys(numbers)", "numbers"),
@@ -108,8 +109,14 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_order.py::test_server_repeats",
                 "handshake.context.HandshakeContext.receive",
-                "raise unexpected(raw, ...)",
+                "raise self._unexpected(raw, ...)",
                 "return (yield from self.receive(*expected))",
+            ),
+            without(
+                "adversarial/test_order.py::test_server_repeats",
+                "handshake.context.HandshakeContext.receive_raw",
+                "raise self._unexpected(raw, ...)",
+                "return (yield from self.receive_raw(*expected))",
             ),
         ),
         (
@@ -769,8 +776,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "crypto/test_derived_key_aead.py::test_each_nonce_and_each_use_has_its_own_key",
                 "crypto.derived_key_aead.DerivedKeyAead._derived",
-                "self._expand_key.expand_label(self._label, nonce, KEY_SIZE)",
-                'self._expand_key.expand_label(self._label, b"", KEY_SIZE)',
+                "self._head + nonce + FIRST_BLOCK",
+                "self._head + bytes(NONCE_SIZE) + FIRST_BLOCK",
             ),
             without(
                 "adversarial/test_floods.py::test_data_under_the_old_keys",
@@ -2349,8 +2356,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "security/test_secrets.py::test_verify_data_are_compared_in_constant_time",
                 "handshake.finished.check_finished",
-                "not hmac.compare_digest(message.verify_data, expected)",
-                "message.verify_data != expected",
+                "not hmac.compare_digest(verify_data, expected)",
+                "verify_data != expected",
             ),
         ),
         (
@@ -2653,7 +2660,9 @@ THREATS: tuple[Threat, ...] = (
         "One connection's keys in two processes, after a fork",
         "Records of both under the same nonce would give the plaintext away. A process that has "
         "not used the connection since the fork closes its copy without a record, so that a "
-        "forking server's parent never shares the keys of its child. Only one process can go on.",
+        "forking server's parent never shares the keys of its child. Only one process can go on. "
+        "What belongs to an event loop stays with the process that made it: the copy of a stream "
+        "of trio, or of a transport of asyncio, sends nothing.",
         (
             without(
                 "adapters/test_socket_forks.py::test_the_parent_closes_and_the_child_goes_on",
@@ -2661,10 +2670,41 @@ THREATS: tuple[Threat, ...] = (
                 "notify and not shared",
                 "notify",
             ),
+            without(
+                "adapters/test_trio_forks.py::test_a_child_closes_its_copy_in_a_run_of_its_own",
+                "adapters.trio_stream.TLSStream.aclose",
+                "duplex.is_forked",
+            ),
+            without(
+                "adapters/test_trio_forks.py::test_a_child_can_use_nothing",
+                "adapters.trio_duplex.TrioDuplex.check_open",
+                "self.is_forked",
+            ),
+            without(
+                "adapters/test_trio_forks.py::"
+                "test_a_call_that_began_before_the_fork_answers_nothing_in_the_child",
+                "adapters.trio_duplex.TrioDuplex._transmit",
+                "self.is_forked",
+            ),
+            without(
+                "adapters/test_trio_forks.py::"
+                "test_a_child_that_closes_does_not_stop_a_reader_of_the_parent",
+                "adapters.trio_duplex.TrioDuplex.close_copy",
+                "os.close(sock.detach())",
+                "sock.close()",
+            ),
+            without(
+                "adapters/test_asyncio_forks.py::test_a_child_sends_nothing",
+                "adapters.pump.Pump._flush",
+                "self._process != os.getpid()",
+            ),
         ),
         (
             "adapters/test_socket_forks.py::test_the_child_closes_and_the_parent_goes_on",
             "adapters/test_socket_forks.py::test_a_forking_server_answers",
+            "adapters/test_trio_forks.py::test_tls_over_tls_is_closed_without_a_word",
+            "adapters/test_asyncio_forks.py::"
+            "test_a_child_that_closes_its_copies_leaves_the_parents_alone",
         ),
     ),
     Threat(
@@ -3274,6 +3314,108 @@ THREATS: tuple[Threat, ...] = (
         (
             "certificates/test_key_files.py::test_one_that_changes_later",
             "cli/test_serve.py::test_a_key_that_everybody_can_read",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Another context in sni_callback, which asks for less than the first",
+        "How the peer is verified, the versions and the options stay those of the context that the "
+        "connection was made with, as with OpenSSL; where the new context is stricter, that holds "
+        "as well. So does a client that gets another context before its handshake.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "max(first.verify_mode, self.verify_mode)",
+                "self.verify_mode",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "first.verify_flags | self.verify_flags",
+                "self.verify_flags",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings._shared",
+                "each in state.allowed",
+                "True",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "first.check_hostname or self.check_hostname",
+                "self.check_hostname",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "flags & ~lenient",
+                "flags",
+            ),
+        ),
+        (
+            "compat/test_fail_closed.py"
+            "::test_a_context_that_replaces_another_loses_none_of_its_demands",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A context that was told of no authority, and trusts anybody",
+        "It trusts nobody, as with OpenSSL, although a native client would trust the system's.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_the_matrix_can_tell",
+                "compat.authorities.Verifier.__call__",
+                "if trust is None: ...",
+                "if trust is None:\n    return vouch_for(chain)",
+            ),
+        ),
+        ("compat/test_fail_closed.py::test_ours_accepts_only_what_ssl_accepts",),
+    ),
+    Threat(
+        _COMPAT,
+        "The certificate of another server, where a name is to be checked",
+        "check_hostname compares the name, and refuses every server where there is none to "
+        "compare, which ssl itself does over sockets only.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_the_matrix_can_tell",
+                "compat.authorities.Verifier._verify",
+                "question.server_name if self._check_hostname else None",
+                "None",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_a_name_to_compare_is_needed",
+                "compat.authorities.Verifier._verify",
+                "name is None and self._check_hostname",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A setting of ssl that this library cannot honour, and ignores",
+        "It raises where it is set, unless what it asks for is so in any case.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_settings_that_cannot_be_honoured",
+                "compat.settings.check_flags",
+                "(unknown := int(flags) & ~int(KNOWN_FLAGS))",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_settings_that_cannot_be_honoured",
+                "compat.context.SSLContext.maximum_version",
+                "settings_of(self) is not None and value in _BELOW_TLS12",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_ciphers_that_cannot_be_honoured",
+                "compat.context.SSLContext.set_ciphers",
+                'asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2")',
+            ),
+        ),
+        (
+            "compat/test_fail_closed.py::test_protocols_that_cannot_be_honoured",
+            "compat/test_fail_closed.py::test_pre_shared_keys_cannot_be_honoured",
         ),
     ),
 )

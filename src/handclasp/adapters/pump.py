@@ -681,6 +681,8 @@ class Pump(asyncio.BufferedProtocol):
         to do, by `_report_pause`, once its step is complete.
         """
         data = self.connection.data_to_send()
+        if self._process != os.getpid():  # The parent's records have the same nonces.
+            return
         if data and not self._plain_eof and not self.plain.is_closing():
             self._handing_over = True
             try:

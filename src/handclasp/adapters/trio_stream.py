@@ -350,7 +350,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         for the peer's close_notify. If another task is sending, or the call is cancelled, the
         transport is closed without close_notify, and the peer sees that data are missing. On a
         socket, it waits until the peer has taken what was sent, as long as the peer goes on
-        reading.
+        reading. In a forked process, this closes a copy, and the parent's stream stays open.
 
         Raises:
             BrokenResourceError: the handshake failed. The transport is closed as well.
@@ -358,6 +358,9 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         duplex = self._duplex
         if duplex.closed:
             await trio.lowlevel.checkpoint()
+            return
+        if duplex.is_forked:
+            await duplex.close_copy()
             return
         is_sound = duplex.connection.failure is None and not duplex.write_broken
         try:

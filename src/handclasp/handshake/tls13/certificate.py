@@ -19,11 +19,12 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.hooks import staple_of
 from handclasp.handshake.peer import PeerCertificate
-from handclasp.iana import ExtensionType
+from handclasp.iana import ExtensionType, HandshakeType
 from handclasp.kept import Kept, KeptResults
 from handclasp.limits import Limits
 from handclasp.values import value
 from handclasp.wire import extensions as ext
+from handclasp.wire.codecs import read_as
 from handclasp.wire.compression import (
     COMPRESSION_ALGORITHMS,
     DecompressionError,
@@ -77,27 +78,26 @@ class Asked:
     limits: Limits
 
 
-def read_certificate(
-    reading: Reading, message: Certificate | CompressedCertificate, asked: Asked
-) -> PeerCertificate:
-    """What a message holds, compressed or not. Raises `ProtocolError`.
+def read_certificate(reading: Reading, raw: bytes, asked: Asked) -> PeerCertificate:
+    """What a Certificate or a CompressedCertificate holds. Raises `ProtocolError`.
 
     A server sends the same message to each client that it has. What a config asks for by `asked`
     that bears on this is the same in each handshake, but for the type of certificate.
     """
-    key = read_certificate, (message.raw, asked.certificate_type)
+    key = read_certificate, (raw, asked.certificate_type)
     shown: PeerCertificate | None = reading.known(key)
     if shown is None:
-        shown = _read_certificate(message, asked)
-        size = sum(map(len, shown.chain)) + len(message.raw)
+        shown = _read_certificate(raw, asked)
+        size = sum(map(len, shown.chain)) + len(raw)
         if size <= _MOST_KEPT:
             reading.note(key, shown, _KEPT_FOR_EACH * size)
     return shown
 
 
-def _read_certificate(
-    message: Certificate | CompressedCertificate, asked: Asked
-) -> PeerCertificate:
+def _read_certificate(raw: bytes, asked: Asked) -> PeerCertificate:
+    is_plain = raw[0] == HandshakeType.CERTIFICATE
+    message: Certificate | CompressedCertificate
+    message = read_as(Certificate if is_plain else CompressedCertificate, raw)
     compression: str | None = None
     if isinstance(message, CompressedCertificate):
         message, compression = decompressed(message, asked)
@@ -170,6 +170,7 @@ def send_certificate(
         asked: the extensions of a ClientHello (CH) or of a CertificateRequest (CR).
         compression: the algorithms that the peer named there.
     """
+    hs.show(credentials.chain_der if credentials is not None else ())
     if credentials is None:
         hs.send(Certificate(b"", ()))
         return
@@ -189,7 +190,6 @@ def send_certificate(
         if algorithm:
             raw = _smaller(algorithm, raw)
         kept.keep(key, raw, 2 * len(raw))
-    hs.shown_chain = credentials.chain_der
     hs.is_stapled = ExtensionType.STATUS_REQUEST in along
     hs.send_raw(raw)
 

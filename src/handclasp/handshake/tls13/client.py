@@ -6,6 +6,9 @@ secrets and steps are the RFC's; what may go wrong in a step is raised there and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientConfig
@@ -50,12 +53,13 @@ from handclasp.handshake.tls13.secrets import note_application_secrets, note_han
 from handclasp.handshake.tls13.server_hello import agree, read_server_hello, selected_psk
 from handclasp.handshake.tls13.tickets import ticket_keeper
 from handclasp.handshake.trace_notes import note_answers, note_credentials, note_signature_scheme
-from handclasp.iana import TLS13, ExtensionType, version_name
+from handclasp.iana import TLS13, ExtensionType, HandshakeType, version_name
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.questions import ChooseCredentials
 from handclasp.values import value
 from handclasp.wire import extensions as ext
+from handclasp.wire.codecs import read_as
 from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import (
     Certificate,
@@ -71,6 +75,8 @@ from handclasp.wire.rules import check_answer, read_forms
 from handclasp.wire.structs import Extensions
 
 _X509_ONLY = "X509", "X509"
+_read_answers: Callable[[bytes], EncryptedExtensions] = partial(read_as, EncryptedExtensions)
+"""A server sends the same answers to most clients that it has."""
 
 
 async def complete_client_handshake(
@@ -101,18 +107,18 @@ async def complete_client_handshake(
     waits = offer.early_data and psk is offer.psks[0]
     if not waits:
         hs.install_write(Epoch.HANDSHAKE, own)
-    message = await hs.receive(EncryptedExtensions)
-    if waits and ExtensionType.EARLY_DATA not in message.extensions:
+    answers = hs.reading.read(_read_answers, await hs.receive_raw(EncryptedExtensions))
+    if waits and ExtensionType.EARLY_DATA not in answers.extensions:
         # An alert under the key of early data could not be read by a server that took none (A.1).
         hs.install_write(Epoch.HANDSHAKE, own)
-    agreed = _read_encrypted_extensions(hs, config, offer, suite, psk, message.extensions)
+    agreed = _read_encrypted_extensions(hs, config, offer, suite, psk, answers.extensions)
 
     if psk is None:
         request, server = await _receive_server_authentication(hs, config, offer, agreed)
     else:
         request, server = None, await _resume_server(hs, config, offer, psk)
     expected = peer.verify_data(transcript.digest())
-    checked = check_finished(await hs.receive(Finished), expected)
+    checked = check_finished(await hs.receive_raw(Finished), expected)
     if config.confirm_peer is not None:
         name = offer.server_name
         await confirm_peer(hs, config, server.verified, peer_is_server=True, server_name=name)
@@ -268,19 +274,19 @@ async def _receive_server_authentication(
     hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, agreed: _Agreed
 ) -> tuple[CertificateRequest | None, _Server]:
     """CertificateRequest if there is one, Certificate and CertificateVerify (section 4.4)."""
-    message = await hs.receive(CertificateRequest, Certificate, CompressedCertificate)
+    raw = await hs.receive_raw(CertificateRequest, Certificate, CompressedCertificate)
     request: CertificateRequest | None = None
-    if isinstance(message, CertificateRequest):
-        request = message
+    if raw[0] == HandshakeType.CERTIFICATE_REQUEST:
+        request = read_as(CertificateRequest, raw)
         check_certificate_request(config, request)
         if request.certificate_request_context:
             # RFC 8446 4.3.2: empty unless it is a post-handshake request.
             detail = "not empty in the handshake"
             raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, detail)
-        message = await hs.receive(Certificate, CompressedCertificate)
+        raw = await hs.receive_raw(Certificate, CompressedCertificate)
     certificate_type, compression = agreed.server_certificate_type, config.certificate_compression
     asked = Asked(offer.answerable, certificate_type, compression or (), config.limits)
-    shown = read_certificate(hs.reading, message, asked)
+    shown = read_certificate(hs.reading, raw, asked)
     if not shown.chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
     if offer.server_name is None:

@@ -280,7 +280,7 @@ class CertificateRequests:
         elif config.client_auth is ClientAuth.REQUIRED:
             raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING)
         expected = secret.verify_data(transcript.digest())
-        check_finished(await hs.receive(Finished), expected)
+        check_finished(await hs.receive_raw(Finished), expected)
         if config.confirm_peer is not None:
             await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
         del self._outstanding[context]

@@ -130,7 +130,7 @@ async def complete_server_handshake(
     elif known is not None and known.client is not None:
         verified, client = known.client, authenticated_by(known.client, None)
     expected = peer.verify_data(transcript.digest())
-    checked = check_finished(await hs.receive(Finished), expected)
+    checked = check_finished(await hs.receive_raw(Finished), expected)
     hs.install_read(Epoch.APPLICATION, receive)
     if config.confirm_peer is not None:
         await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
