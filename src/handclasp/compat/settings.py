@@ -109,7 +109,9 @@ class State(NamedTuple):
             verify_flags=flags & ~lenient,
             check_hostname=first.check_hostname or self.check_hostname,
             tickets=first.tickets,
-            post_handshake_auth=(first if first.verify_mode else self).post_handshake_auth,
+            # To ask in the handshake is stricter than to ask later.
+            post_handshake_auth=first.post_handshake_auth
+            and (self.post_handshake_auth or self.verify_mode == ssl.CERT_NONE),
             groups=first.groups or self.groups,
             allowed=tuple([each for each in _versions_of(self) if each in _versions_of(first)]),
         )
