@@ -3521,4 +3521,79 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
     ),
+    Threat(
+        _COMPAT,
+        "A revoked client, and an authority that is gone: a context that read its files once",
+        "Directories of capath are read again when any file in them has changed, and the defaults "
+        "with each new context: the state of every file counts, not only the directory's.",
+        (
+            without(
+                "compat/test_settings.py::test_a_list_that_is_added_to_a_directory_counts",
+                "compat.authorities.Verifier._current",
+                "directories and (state := ...) != evidence.state",
+            ),
+            without(
+                "compat/test_settings.py::test_a_default_authority_that_is_gone_is_trusted_no_more",
+                "compat.authorities._state_of_directories",
+                "tuple(sorted(found))",
+                "()",
+            ),
+        ),
+        (
+            "compat/test_settings.py"
+            "::test_an_authority_that_is_taken_from_a_directory_is_trusted_no_more",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Weak keys, where @SECLEVEL asks for stronger ones",
+        "Keys and signatures are those of level 2; a context of a higher level raises, be it set "
+        "by set_ciphers or by openssl.cnf.",
+        (
+            without(
+                "compat/test_settings.py::test_a_security_level_that_cannot_be_honoured",
+                "compat.context.SSLContext.set_ciphers",
+                "check_level(self)",
+                "pass",
+            ),
+            without(
+                "compat/test_settings.py"
+                "::test_a_security_level_of_the_system_that_cannot_be_honoured",
+                "compat.settings._shared",
+                "check_level(context)",
+                "pass",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Secrets in the file of keylog_filename, which OpenSSL makes readable for everybody",
+        "It is made, or made private, before OpenSSL opens it; links and files of others raise.",
+        (
+            without(
+                "compat/test_settings.py::test_a_key_log_is_private_from_the_start",
+                "compat.context.SSLContext.keylog_filename",
+                "settings_of(self) is not None and value is not None",
+            ),
+        ),
+        ("compat/test_settings.py::test_a_key_log_that_others_could_read_is_made_private",),
+    ),
+    Threat(
+        _COMPAT,
+        "A disk that strangers fill with traces",
+        "With --trace, a connection records a bounded number of events, and a process keeps a "
+        "bounded number of files and bytes: the oldest go.",
+        (
+            without(
+                "compat/test_traces.py::test_a_flood_of_records_makes_no_long_trace",
+                "compat.tracing.TraceFile._note",
+                "isinstance(event, RecordSeen) and len(self.events) >= _MOST_RECORDS",
+            ),
+            without(
+                "compat/test_traces.py::test_the_oldest_files_go",
+                "compat.tracing._Files.add",
+                "len(self._sizes) > MOST_FILES or self._bytes > MOST_BYTES",
+            ),
+        ),
+    ),
 )
