@@ -2572,6 +2572,31 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _API,
+        "A connection that stays open because the application's protocol has raised",
+        "Where the plain transport has not made the call (the handshake ends with the answer of an "
+        "awaited callback, or held data are given out), the error is reported to the loop, and the "
+        "connection is ended with it, as a plain transport does.",
+        (
+            without(
+                "adapters/test_asyncio_raising.py::test_a_server_ends_the_connection",
+                "adapters.pump.Pump._answer",
+                "self._break_off(failure)",
+                "raise",
+            ),
+            without(
+                "adapters/test_asyncio_raising.py::test_data_that_was_held_ends_the_connection_too",
+                "adapters.pump.Pump._break_off",
+                "self._error or error",
+                "self._error",
+            ),
+        ),
+        (
+            "adapters/test_asyncio_raising.py::test_a_client_ends_the_connection",
+            "adapters/test_asyncio_raising.py::test_a_client_whose_protocol_cannot_begin",
+        ),
+    ),
+    Threat(
+        _API,
         "What was meant for TLS leaves in the clear, by the socket or the writer below it",
         "The socket that is wrapped is detached, and the pair of streams that `start_tls` was "
         "given raises at every use.",
