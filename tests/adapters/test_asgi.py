@@ -286,14 +286,16 @@ def test_what_follows_early_data(
     assert early == [False, True, False]
 
 
+@pytest.mark.parametrize("value", ["1", "1, 1", "1\r\nEarly-Data: 1", "0", "true", "2", ""])
 def test_a_proxy_tells_of_early_data(
-    client_config: ClientConfig, server_config: ServerConfig
+    client_config: ClientConfig, server_config: ServerConfig, value: str
 ) -> None:
     app, guarded = early_app()
+    header = b"Early-Data: " + value.encode()
 
     async def main() -> bytes:
         async with by_uvicorn(guarded, server_config) as port:
-            answer, _ = await ask(port, client_config, request("POST", b"", b"Early-Data: 1"))
+            answer, _ = await ask(port, client_config, request("POST", b"", header))
             return answer
 
     assert run(main()).startswith(b"HTTP/1.1 425")

@@ -2572,6 +2572,20 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _API,
+        "A request that a proxy marks as early in another way than by 1",
+        "The name of the header field counts, not its value: one that is invalid, and several, say "
+        "that the request came early (RFC 8470 section 5.1).",
+        (
+            without(
+                "adapters/test_asgi.py::test_a_proxy_tells_of_early_data",
+                "adapters.asgi.is_early",
+                'bytes(name).lower() == b"early-data"',
+                'bytes(name).lower() == b"early-data" and _ == b"1"',
+            ),
+        ),
+    ),
+    Threat(
+        _API,
         "A connection that stays open because the application's protocol has raised",
         "Where the plain transport has not made the call (the handshake ends with the answer of an "
         "awaited callback, or held data are given out), the error is reported to the loop, and the "

@@ -175,7 +175,7 @@ class RefuseEarlyData:
     """Middleware that answers 425 (Too Early) to a request that came in early data (RFC 8470).
 
     A client then sends it again, after the handshake. A request counts as early, too, if a proxy
-    says so by the header `Early-Data: 1`. See docs/asgi.md for an example.
+    says so by the header `Early-Data`, whatever its value. See docs/asgi.md for an example.
 
     Args:
         app: the application.
@@ -201,10 +201,8 @@ def is_early(scope: Scope) -> bool:
     """Return whether a request came in early data, here or at a proxy before."""
     if EARLY_DATA in (scope.get("extensions") or {}):
         return True
-    return any(
-        bytes(name).lower() == b"early-data" and bytes(value).strip() == b"1"
-        for name, value in scope.get("headers", ())
-    )
+    # Several fields, or one with another value, say the same as a single one of 1 (section 5.1).
+    return any(bytes(name).lower() == b"early-data" for name, _ in scope.get("headers", ()))
 
 
 def _pem(der: bytes) -> str:
