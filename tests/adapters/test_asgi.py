@@ -362,6 +362,69 @@ def test_hypercorn_speaks_http2(client_config: ClientConfig, server_config: Serv
     assert app.scopes[-1]["extensions"]["tls"]["tls_version"] == 0x0304
 
 
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("cut", [10, None])
+@pytest.mark.parametrize("ws", ["wsproto", "websockets"])
+def test_a_websocket_in_early_data(
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    ws: str,
+    cut: int | None,
+    guarded: bool,
+) -> None:
+    pytest.importorskip(ws)
+    scopes: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        await receive()
+        await send({"type": "websocket.close"})
+
+    config = replace(client_config, sessions=SessionStore(), allow_early_data=True)
+    server_config = replace(server_config, max_early_data=1000)
+    served = asgi.RefuseEarlyData(app) if guarded else app
+
+    async def main() -> bytes:
+        async with by_uvicorn(served, server_config, ws=ws) as port:
+            await ask(port, config, UPGRADE)
+            rest = b"" if cut is None else UPGRADE[cut:]
+            answer, rejected = await ask(port, config, rest, early=UPGRADE[:cut])
+            assert rejected == b""
+            return answer
+
+    answer = run(main())
+    marks = ["handclasp.early_data" in scope["extensions"] for scope in scopes]
+    if guarded:
+        assert answer.startswith(b"HTTP/1.1 425")
+        assert marks == [False]
+    else:
+        assert answer.startswith(b"HTTP/1.1 403")
+        assert marks == [False, True]
+
+
+def test_a_websocket_in_early_data_of_a_server_with_no_answers_of_ones_own() -> None:
+    sent = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("it has come through")
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    scope = {"type": "websocket", "extensions": {"handclasp.early_data": {}}}
+    asyncio.run(asgi.RefuseEarlyData(app)(scope, receive, send))
+    assert sent == ["websocket.close"]
+
+
 def test_a_websocket_tells_of_tls(client_config: ClientConfig, server_config: ServerConfig) -> None:
     pytest.importorskip("wsproto")
     scopes: list[Any] = []
@@ -371,14 +434,9 @@ def test_a_websocket_tells_of_tls(client_config: ClientConfig, server_config: Se
         await receive()
         await send({"type": "websocket.close"})
 
-    hello = (
-        b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
-        b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
-
     async def main() -> bytes:
         async with by_uvicorn(app, server_config, ws="wsproto") as port:
-            return (await ask(port, client_config, hello))[0]
+            return (await ask(port, client_config, UPGRADE))[0]
 
     assert run(main()).startswith(b"HTTP/1.1 403")
     assert scopes[0]["type"] == "websocket"

@@ -174,6 +174,9 @@ class OverTLS:
 class RefuseEarlyData:
     """Middleware that answers 425 (Too Early) to a request that came in early data (RFC 8470).
 
+    So it does to one for a WebSocket, whose method says nothing of what comes over it. (Where the
+    server cannot answer that with a status of one's own, the answer is 403.)
+
     A client then sends it again, after the handshake. A request counts as early, too, if a proxy
     says so by the header `Early-Data`, whatever its value. See docs/asgi.md for an example.
 
@@ -188,13 +191,23 @@ class RefuseEarlyData:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        is_http = scope["type"] == "http"
-        if is_http and scope["method"] not in self._allowed_methods and is_early(scope):
-            headers = [(b"content-length", b"0"), (b"cache-control", b"no-store")]
-            await send({"type": "http.response.start", "status": 425, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
-        else:
+        kind = scope["type"]
+        is_unsafe = kind == "websocket" or (
+            kind == "http" and scope["method"] not in self._allowed_methods
+        )
+        if not is_unsafe or not is_early(scope):
             await self.app(scope, receive, send)
+            return
+        answer = "http.response"
+        if kind == "websocket":
+            await receive()  # The request: before it, nothing can be sent.
+            answer = "websocket.http.response"
+            if answer not in (scope.get("extensions") or {}):
+                await send({"type": "websocket.close"})
+                return
+        headers = [(b"content-length", b"0"), (b"cache-control", b"no-store")]
+        await send({"type": f"{answer}.start", "status": 425, "headers": headers})
+        await send({"type": f"{answer}.body", "body": b""})
 
 
 def is_early(scope: Scope) -> bool:

@@ -88,7 +88,11 @@ class TLSUvicorn(uvicorn.Server):
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1, whose scopes tell of TLS, and of requests in early data."""
+    """HTTP/1.1, whose scopes tell of TLS, and of requests in early data.
+
+    Attributes:
+        early: whether the request that is read came in early data, if only in part.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with what the client has sent before the handshake was complete."""
@@ -97,15 +101,15 @@ class Protocol(H11Protocol):
         app = self.app
         self._later: Any = OverTLS(app, info)
         early = transport.get_extra_info("early_data")
-        self._early = bool(early)
+        self.early = bool(early)
         self.app = OverTLS(app, info, early=True) if early else self._later
         if early:
             super().data_received(early)
 
     def data_received(self, data: bytes) -> None:
         """Take data from after the handshake."""
-        if self._early and self._has_read_everything():
-            self._early = False
+        if self.early and self._has_read_everything():
+            self.early = False
             self.app = self._later
         super().data_received(data)
 
@@ -120,7 +124,9 @@ def _with_scope(protocol: Any) -> Any:
 
     def connection_made(self: Any, transport: asyncio.Transport) -> None:
         protocol.connection_made(self, transport)
-        self.app = OverTLS(self.app, transport.get_extra_info("handclasp"))
+        asked = transport.get_protocol()  # Still the protocol that has read the request.
+        early = isinstance(asked, Protocol) and asked.early
+        self.app = OverTLS(self.app, transport.get_extra_info("handclasp"), early=early)
 
     return type(protocol.__name__, (protocol,), {"connection_made": connection_made})
 
