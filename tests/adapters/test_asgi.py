@@ -23,12 +23,15 @@ from tests.test_readme import example
 from handclasp import (
     ClientAuth,
     ClientConfig,
+    ClientConnection,
     ServerConfig,
+    ServerConnection,
     SessionStore,
     accept_unverified,
     aio,
     asgi,
 )
+from handclasp.adapters.asgi import OverTLS
 from handclasp.errors import ConfigurationError
 
 uvicorn = need_module("uvicorn")
@@ -220,6 +223,37 @@ def test_a_resumed_connection_has_the_same_client(
     first, second = (scope["extensions"]["tls"] for scope in app.scopes)
     assert first["client_cert_chain"] == second["client_cert_chain"]
     assert second["client_cert_name"] == "CN=a client"
+
+
+def test_certificates_are_written_once_for_a_connection(
+    pki: Pki, client_config: ClientConfig, mutual: ServerConfig
+) -> None:
+    """A client that has many requests open has no part of them copied for each."""
+    scopes: list[Any] = []
+
+    async def app(scope: Any) -> None:
+        scopes.append(scope)
+        scope["extensions"]["tls"]["client_cert_chain"].append("of the application")
+        scope["extensions"]["tls"]["client_cert_name"] = "of the application"
+
+    config = replace(client_config, credentials=pki.client("client"))
+    client = ClientConnection(config, server_name="localhost")
+    server = ServerConnection(mutual)
+    while server.info is None:
+        server.receive_data(client.data_to_send())
+        client.receive_data(server.data_to_send())
+    over = OverTLS(app, server.info)
+
+    async def main() -> None:
+        for _ in range(2):
+            await over({"type": "http"})
+
+    asyncio.run(main())
+    first, second = (scope["extensions"]["tls"] for scope in scopes)
+    assert len(second["client_cert_chain"]) == 2
+    assert first["client_cert_chain"][0] is second["client_cert_chain"][0]
+    assert first["server_cert"] is second["server_cert"]
+    assert first is not second
 
 
 # Early data

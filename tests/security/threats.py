@@ -2586,6 +2586,20 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _API,
+        "A long chain of a client that is copied for each of its requests",
+        "The value of the ASGI TLS extension is made once for each connection, and its requests "
+        "share the texts.",
+        (
+            without(
+                "adapters/test_asgi.py::test_certificates_are_written_once_for_a_connection",
+                "adapters.asgi.OverTLS._extension",
+                "self._tls is None",
+                "True",
+            ),
+        ),
+    ),
+    Threat(
+        _API,
         "A connection that stays open because the application's protocol has raised",
         "Where the plain transport has not made the call (the handshake ends with the answer of an "
         "awaited callback, or held data are given out), the error is reported to the loop, and the "

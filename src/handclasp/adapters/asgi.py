@@ -160,15 +160,25 @@ class OverTLS:
         self.app = app
         self._info = info
         self._early = early
+        self._tls: dict[str, Any] | None = None
 
     async def __call__(self, scope: Scope, *more: Any) -> Any:
         if scope["type"] in ("http", "websocket"):
             extensions = dict(scope.get("extensions") or {})
-            extensions["tls"] = tls_extension(self._info)
+            extensions["tls"] = self._extension()
             if self._early:
                 extensions[EARLY_DATA] = {}
             scope["extensions"] = extensions
         return await self.app(scope, *more)
+
+    def _extension(self) -> dict[str, Any]:
+        """Return what the requests are told: each has a copy of its own, of the same strings.
+
+        The client decides how long its chain is, and how many requests it has open.
+        """
+        if self._tls is None:
+            self._tls = tls_extension(self._info)
+        return {**self._tls, "client_cert_chain": list(self._tls["client_cert_chain"])}
 
 
 class RefuseEarlyData:
