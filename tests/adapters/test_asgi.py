@@ -486,6 +486,53 @@ def test_what_uvicorn_cannot_honour(server_config: ServerConfig, settings: Any) 
         asgi.make_server(App(), "127.0.0.1", 0, server_config, **settings)
 
 
+@pytest.mark.parametrize(
+    "tls",
+    [
+        {"max_handshakes": 0},
+        {"bogus": 1},
+        {"hello_timeout": -1},
+        {"close_timeout": float("nan")},
+        {"ssl": None},
+        {"config": None},
+        {"sock": None},
+        {"backlog": 5},
+        {"trace": None},
+    ],
+)
+def test_arguments_for_tls_are_checked_before_the_application_starts(
+    server_config: ServerConfig, tls: Any
+) -> None:
+    app = Living()
+    with pytest.raises(ConfigurationError):
+        asgi.make_server(app, "127.0.0.1", 0, server_config, tls=tls)
+    settings = hypercorn.Config()
+    settings.bind = ["127.0.0.1:0"]
+    with pytest.raises(ConfigurationError):
+        asyncio.run(asgi.serve_hypercorn(app, settings, server_config, tls=tls))
+    assert not app.scopes
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError])
+def test_an_application_hears_that_the_server_cannot_start(
+    server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    async def fail(*args: Any, **kwargs: Any) -> None:
+        raise error("no server")
+
+    monkeypatch.setattr("handclasp.adapters.asgi_uvicorn.create_server", fail)
+    monkeypatch.setattr("handclasp.adapters.asgi_hypercorn.start_server", fail)
+    app = Living()
+    server = asgi.make_server(app, "127.0.0.1", 0, server_config, **SETTINGS | {"lifespan": "on"})
+    with pytest.raises(SystemExit if error is OSError else error):
+        asyncio.run(server.serve())
+    settings = hypercorn.Config()
+    settings.bind = ["127.0.0.1:0", "127.0.0.1:0"]  # No warning tells of one that is left open.
+    with pytest.raises(error):
+        asyncio.run(asgi.serve_hypercorn(app, settings, server_config))
+    assert app.scopes == 2 * ["lifespan.startup", "lifespan.shutdown"]
+
+
 def test_protocols_that_uvicorn_does_not_speak(server_config: ServerConfig) -> None:
     with pytest.raises(ConfigurationError, match=r"HTTP/1\.1"):
         asgi.make_server(App(), "127.0.0.1", 0, replace(server_config, alpn=["h2"]))

@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from handclasp.adapters.arguments import server_config
+from handclasp.adapters.arguments import OF_BINDING, check_tls_arguments, server_config
 from handclasp.adapters.asgi import OverTLS
 from handclasp.adapters.asyncio import TLSServer, create_server, create_unix_server
 from handclasp.config import ServerConfig
@@ -45,6 +45,8 @@ class TLSUvicorn(uvicorn.Server):
         settings: dict[str, Any],
     ) -> None:
         _check(server_config(config), settings)
+        binds = settings.get("fd") is None and settings.get("uds") is None
+        check_tls_arguments(tls, *(OF_BINDING if binds else ()))
         settings = {"ws": "auto", **settings, "http": "h11"}
         super().__init__(uvicorn.Config(app, host=host, port=port, **settings))
         self._tls: dict[str, Any] = {"config": config, "backlog": self.config.backlog, **tls}
@@ -60,11 +62,13 @@ class TLSUvicorn(uvicorn.Server):
         try:
             async for server in self._listen(sockets):
                 self.servers.append(server)
-        except OSError as error:
-            _log.error(error)
+        except BaseException as error:
             for server in self.servers:
                 server.close()
             await self.lifespan.shutdown()
+            if not isinstance(error, OSError):
+                raise
+            _log.error(error)
             raise SystemExit(STARTUP_FAILURE) from error
         for server in self.servers:
             for each in server.sockets:
@@ -77,8 +81,13 @@ class TLSUvicorn(uvicorn.Server):
             Protocol, config, self.server_state, self.lifespan.state, asyncio.get_running_loop()
         )
         if sockets is None and config.fd is not None:
-            sockets = [fromfd(config.fd, AF_UNIX, SOCK_STREAM)]
-        if sockets is not None:
+            sock = fromfd(config.fd, AF_UNIX, SOCK_STREAM)
+            try:
+                yield await create_server(make, sock=sock, **self._tls)
+            except BaseException:
+                sock.close()
+                raise
+        elif sockets is not None:
             for sock in sockets:
                 yield await create_server(make, sock=sock, **self._tls)
         elif config.uds is not None:

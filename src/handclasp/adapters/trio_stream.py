@@ -407,12 +407,16 @@ class TLSListener(trio.abc.Listener[TLSStream[StreamT]]):
     async def accept(self) -> TLSStream[StreamT]:
         """Wait for a connection, and return its stream."""
         transport = await self.transport_listener.accept()
-        return TLSStream(
-            transport,
-            self._config,
-            https_compatible=self._https_compatible,
-            trace=None if self._make_trace is None else self._make_trace(),
-        )
+        try:
+            return TLSStream(
+                transport,
+                self._config,
+                https_compatible=self._https_compatible,
+                trace=None if self._make_trace is None else self._make_trace(),
+            )
+        except BaseException:
+            await trio.aclose_forcefully(transport)
+            raise
 
     async def aclose(self) -> None:
         """Close the listener below."""
