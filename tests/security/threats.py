@@ -2672,16 +2672,27 @@ THREATS: tuple[Threat, ...] = (
         _API,
         "An interrupt that loses bytes, after which the stream goes on without them",
         "An exception of a signal handler that comes where bytes are on their way ends that "
-        "direction of the connection. While a call waits, none are.",
+        "direction of the connection. While a call waits, none are. Under trio, a "
+        "KeyboardInterrupt comes only where a call waits, or after it.",
         (
             without(
                 "adapters/test_interrupts.py::test_at_every_line",
                 "adapters.duplex.Duplex.read",
                 "taking",
             ),
+            *(
+                without(
+                    f"adapters/test_trio_interrupts.py::test_at_every_line[{work}]",
+                    f"adapters.trio_stream.TLSStream.{call}",
+                    "trio.lowlevel.enable_ki_protection",
+                    "trio.lowlevel.disable_ki_protection",
+                )
+                for work, call in (("receiving", "receive_some"), ("sending", "send_all"))
+            ),
         ),
         (
             "adapters/test_interrupts.py::test_between_instructions",
+            "adapters/test_trio_interrupts.py::test_a_callback_that_never_waits_is_interrupted",
             "adapters/test_interrupts.py::test_a_signal_while_a_read_waits_harms_nothing",
         ),
     ),
