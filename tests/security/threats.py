@@ -2740,6 +2740,59 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _API,
+        "A request that a proxy marks as early in another way than by 1",
+        "The name of the header field counts, not its value: one that is invalid, and several, say "
+        "that the request came early (RFC 8470 section 5.1).",
+        (
+            without(
+                "adapters/test_asgi.py::test_a_proxy_tells_of_early_data",
+                "adapters.asgi.is_early",
+                'bytes(name).lower() == b"early-data"',
+                'bytes(name).lower() == b"early-data" and _ == b"1"',
+            ),
+        ),
+    ),
+    Threat(
+        _API,
+        "A long chain of a client that is copied for each of its requests",
+        "The value of the ASGI TLS extension is made once for each connection, and its requests "
+        "share the texts.",
+        (
+            without(
+                "adapters/test_asgi.py::test_certificates_are_written_once_for_a_connection",
+                "adapters.asgi.OverTLS._extension",
+                "self._tls is None",
+                "True",
+            ),
+        ),
+    ),
+    Threat(
+        _API,
+        "A connection that stays open because the application's protocol has raised",
+        "Where the plain transport has not made the call (the handshake ends with the answer of an "
+        "awaited callback, or held data are given out), the error is reported to the loop, and the "
+        "connection is ended with it, as a plain transport does.",
+        (
+            without(
+                "adapters/test_asyncio_raising.py::test_a_server_ends_the_connection",
+                "adapters.pump.Pump._answer",
+                "self._break_off(failure)",
+                "raise",
+            ),
+            without(
+                "adapters/test_asyncio_raising.py::test_data_that_was_held_ends_the_connection_too",
+                "adapters.pump.Pump._break_off",
+                "self._error or error",
+                "self._error",
+            ),
+        ),
+        (
+            "adapters/test_asyncio_raising.py::test_a_client_ends_the_connection",
+            "adapters/test_asyncio_raising.py::test_a_client_whose_protocol_cannot_begin",
+        ),
+    ),
+    Threat(
+        _API,
         "What was meant for TLS leaves in the clear, by the socket or the writer below it",
         "The socket that is wrapped is detached, and the pair of streams that `start_tls` was "
         "given raises at every use.",
@@ -2787,16 +2840,27 @@ THREATS: tuple[Threat, ...] = (
         _API,
         "An interrupt that loses bytes, after which the stream goes on without them",
         "An exception of a signal handler that comes where bytes are on their way ends that "
-        "direction of the connection. While a call waits, none are.",
+        "direction of the connection. While a call waits, none are. Under trio, a "
+        "KeyboardInterrupt comes only where a call waits, or after it.",
         (
             without(
                 "adapters/test_interrupts.py::test_at_every_line",
                 "adapters.duplex.Duplex.read",
                 "taking",
             ),
+            *(
+                without(
+                    f"adapters/test_trio_interrupts.py::test_at_every_line[{work}]",
+                    f"adapters.trio_stream.TLSStream.{call}",
+                    "trio.lowlevel.enable_ki_protection",
+                    "trio.lowlevel.disable_ki_protection",
+                )
+                for work, call in (("receiving", "receive_some"), ("sending", "send_all"))
+            ),
         ),
         (
             "adapters/test_interrupts.py::test_between_instructions",
+            "adapters/test_trio_interrupts.py::test_a_callback_that_never_waits_is_interrupted",
             "adapters/test_interrupts.py::test_a_signal_while_a_read_waits_harms_nothing",
         ),
     ),

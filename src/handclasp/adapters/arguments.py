@@ -33,7 +33,16 @@ DEFAULT_HELLO_TIMEOUT = 5.0
 """Seconds. A client's hello comes with its side of the TCP handshake, or a second or three later
 where its packet was lost."""
 
-_OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
+_OF_SERVING = (
+    "close_timeout",
+    "hello_timeout",
+    "make_trace",
+    "max_handshakes",
+    "on_handshake_error",
+)
+"""Arguments of every server of asyncio, apart from its config and its socket."""
+
+OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
 """Arguments of `loop.create_server` that say how a socket is made or bound."""
 
 
@@ -131,6 +140,23 @@ def check_handler(name: str, given: object) -> None:
     if not callable(given):
         kind = type(given).__name__
         raise ConfigurationError(f"{name} must be a function, not {kind}.")
+
+
+def check_tls_arguments(tls: dict[str, Any], *others: str) -> None:
+    """Refuse the arguments for a server's TLS that it would refuse when it starts, or that do not
+    go with those that its maker gives.
+
+    Args:
+        tls: the arguments by name.
+        others: names that are allowed as well, whose values are not checked here.
+    """
+    for name in tls:
+        if name not in (*_OF_SERVING, *others):
+            raise ConfigurationError(f"tls={{{name!r}: ...}} is not possible here.")
+    check_make_trace(tls.get("make_trace"), tls)
+    check_server(tls.get("max_handshakes", DEFAULT_MAX_HANDSHAKES), DEFAULT_BACKLOG)
+    close_seconds(tls.get("close_timeout"))
+    seconds_or_none("hello_timeout", tls.get("hello_timeout"))
 
 
 def close_seconds(timeout: float | None) -> float | None:
@@ -233,7 +259,7 @@ def check_listener(sock: socket.socket, host: Any, port: Any, more: dict[str, An
     check_stream_socket(sock, host, port)
     check_without_peer(sock)
     for name in more:
-        if name in _OF_BINDING:
+        if name in OF_BINDING:
             raise ConfigurationError(f"{name} cannot be given together with sock: it is bound.")
         raise TypeError(f"unexpected keyword argument {name!r}")
 
