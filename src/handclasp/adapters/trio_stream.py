@@ -56,12 +56,13 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
     `BusyResourceError`. The first call completes the handshake, if `do_handshake` has not.
 
     A connection that fails raises `BrokenResourceError`, whose `__cause__` is the `TLSError` that
-    explains it; `failure` has it, too. So does a transport that ends without close_notify.
+    explains it; `failure` has it, too. So does a transport that ends without close_notify. If the
+    transport cannot send, the cause is its `OSError`.
 
     A call that is cancelled while it waits for the peer's data loses nothing, not even in the
     handshake: the next call goes on. One that is cancelled while the transport is full may have
-    sent a part of a record, so that nothing more can be sent; what the peer sends can still be
-    received.
+    sent a part of a record, so that nothing more can be sent (the cause is a `StateError` then);
+    what the peer sends can still be received.
 
     >>> import trio
     >>> from handclasp.trio import TLSStream
