@@ -290,7 +290,10 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
                 await trio.lowlevel.checkpoint()
                 return
             if self.info.version != "TLSv1.3":
-                raise StateError("TLS 1.2 closes both directions at once: use aclose().")
+                raise StateError(
+                    "In TLS 1.2 the peer may drop what it has yet to send when it hears that this "
+                    "side has sent everything: use aclose()."
+                )
             await duplex.send_by(duplex.connection.close)
 
     async def update_keys(self, request_peer: bool = True) -> None:
