@@ -6,6 +6,7 @@ import asyncio
 import os
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -494,5 +495,26 @@ def test_a_factory_that_fails_is_raised_for_a_client(
         async with serving(answer, server_config) as port:
             with pytest.raises(LookupError):
                 await aio.create_connection(factory, "127.0.0.1", port, config=client_config)
+
+    run(main())
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_one_direction_closes_and_the_other_goes_on(
+    client_config: ClientConfig, server_config: ServerConfig, version: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.read() == b"question"
+        writer.write(b"answer")
+
+    async def main() -> None:
+        async with serving(answer, server_config) as port:
+            reader, writer = await open_local(port, replace(client_config, versions=[version]))
+            assert writer.get_extra_info("handclasp").version == version
+            assert writer.can_write_eof()
+            writer.write(b"question")
+            writer.write_eof()
+            assert await reader.read() == b"answer"
+            await close(writer)
 
     run(main())

@@ -227,6 +227,35 @@ def test_who_closes_the_socket_of_a_failed_handshake(
             assert "closed" in repr(tls)
 
 
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_one_direction_closes_and_the_other_goes_on(
+    client_config: ClientConfig, server_config: ServerConfig, version: str
+) -> None:
+    """RFC 5246 section 7.2.1 lets a peer drop its data in TLS 1.2; this library's does not."""
+    only = replace(client_config, versions=[version])
+    with tls_pair(only, server_config) as (client, server):
+        assert client.info.version == version
+        client.sendall(b"question")
+        client.shutdown_write()
+        assert read_all(server) == b"question"
+        server.sendall(b"answer")
+        server.shutdown(socket.SHUT_WR)
+        assert read_all(client) == b"answer"
+
+
+def test_one_direction_closes_in_tls12_with_openssl(
+    client_config: ClientConfig, ssl_server: ssl.SSLContext
+) -> None:
+    with plain_pair() as (left, right):
+        other = Aside(lambda: ssl_server.wrap_socket(right, server_side=True))
+        only = replace(client_config, versions=["TLSv1.2"])
+        with wrap_client(left, only, server_name="localhost") as client, other.result() as server:
+            client.shutdown_write()
+            assert server.recv(10) == b""
+            server.sendall(b"answer")
+            assert client.recv(10) == b"answer"
+
+
 # What may not be wrapped
 
 

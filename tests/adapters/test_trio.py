@@ -560,3 +560,35 @@ def test_the_example_of_a_callback(
         await shake_hands((client, TLSStream(right, names["config"])))
 
     run(main)
+
+
+@pytest.mark.parametrize("injected", [b"", b"250 injected\r\n"])
+def test_the_example_of_starttls(
+    client_config: ClientConfig, server_config: ServerConfig, injected: bytes
+) -> None:
+    """On both sides: the server reads the command by the same function."""
+    names = names_of("async def start_tls")
+
+    async def serve(plain: Any) -> None:
+        assert await names["read_line"](plain) == b"STARTTLS\r\n"
+        await plain.send_all(b"220 go\r\n" + injected)
+        async with TLSStream(plain, server_config) as stream:
+            with suppress(trio.BrokenResourceError):
+                await echo(stream)
+
+    async def main() -> None:
+        left, right = await socket_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve, right)
+            if injected:
+                with pytest.raises(trio.BrokenResourceError) as caught:
+                    await names["start_tls"](left, client_config, "localhost")
+                assert "not TLS" in str(caught.value.__cause__)
+                await left.aclose()
+                nursery.cancel_scope.cancel()
+                return
+            async with await names["start_tls"](left, client_config, "localhost") as stream:
+                await stream.send_all(b"hello")
+                assert await stream.receive_some() == b"hello"
+
+    run(main)

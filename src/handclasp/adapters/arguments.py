@@ -79,7 +79,11 @@ def either_config(config: ClientConfig | ServerConfig | None) -> ClientConfig | 
 def _wrong_config(needed: str, given: object) -> ConfigurationError:
     message = f"{needed}, not {given!r:.80}."
     if type(given).__name__ == "SSLContext":
-        message += " What a context of the ssl module says is said by the fields of the config."
+        message += (
+            " The settings of a context are fields of the config here: trust= for "
+            "load_verify_locations, credentials= for load_cert_chain, alpn= for "
+            "set_alpn_protocols, versions= for minimum_version; docs/from-ssl.md has them all."
+        )
     return ConfigurationError(message)
 
 

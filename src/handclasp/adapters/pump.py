@@ -178,7 +178,10 @@ class TLSTransport(_FlowControlMixin):
         self.write(b"".join(list_of_data))
 
     def can_write_eof(self) -> bool:
-        """Return True: TLS 1.3 closes each direction on its own (RFC 9846 section 6.1)."""
+        """Return True: TLS 1.3 closes each direction on its own (RFC 9846 section 6.1).
+
+        In TLS 1.2 the peer may drop what it has yet to send: see docs/asyncio.md.
+        """
         return True
 
     def write_eof(self) -> None:

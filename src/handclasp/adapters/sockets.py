@@ -439,6 +439,8 @@ class TLSSocket:
     def shutdown(self, how: int) -> None:
         """Close one half: SHUT_WR sends close_notify, and reading goes on (RFC 9846 section 6.1).
 
+        In TLS 1.2 the peer may drop what it has yet to send: see docs/sockets.md.
+
         The transport stays open both ways. SHUT_RDWR sends close_notify and shuts the transport
         down, too, which wakes a thread that waits in `recv`. It does not wait for the peer: data
         that the operating system does not take at once are lost. SHUT_RD alone means nothing in
@@ -456,7 +458,7 @@ class TLSSocket:
             self._duplex.send_by(lambda connection: connection.close())
 
     def shutdown_write(self) -> None:
-        """Send close_notify: this side has sent all it has to say. Reading goes on."""
+        """Send close_notify: this side has sent everything, and reading goes on; see `shutdown`."""
         self.shutdown(socket.SHUT_WR)
 
     def unwrap(self) -> socket.socket:

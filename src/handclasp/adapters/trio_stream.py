@@ -61,12 +61,13 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
     `BusyResourceError`. The first call completes the handshake, if `do_handshake` has not.
 
     A connection that fails raises `BrokenResourceError`, whose `__cause__` is the `TLSError` that
-    explains it; `failure` has it, too. So does a transport that ends without close_notify.
+    explains it; `failure` has it, too. So does a transport that ends without close_notify. If the
+    transport cannot send, the cause is its `OSError`.
 
     A call that is cancelled while it waits for the peer's data loses nothing, not even in the
     handshake: the next call goes on. One that is cancelled while the transport is full may have
-    sent a part of a record, so that nothing more can be sent; what the peer sends can still be
-    received.
+    sent a part of a record, so that nothing more can be sent (the cause is a `StateError` then);
+    what the peer sends can still be received.
 
     >>> import trio
     >>> from handclasp.trio import TLSStream
@@ -299,7 +300,10 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
                 await trio.lowlevel.checkpoint()
                 return
             if self.info.version != "TLSv1.3":
-                raise StateError("TLS 1.2 closes both directions at once: use aclose().")
+                raise StateError(
+                    "In TLS 1.2 the peer may drop what it has yet to send when it hears that this "
+                    "side has sent everything: use aclose()."
+                )
             await duplex.send_by(duplex.connection.close)
 
     @trio.lowlevel.enable_ki_protection
