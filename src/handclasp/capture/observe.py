@@ -265,7 +265,7 @@ def _lose(talk: Conversation, side: Side, data: bytes) -> None:
 
 
 def _opening(talk: Conversation, viewer: str) -> Iterator[TraceEvent]:
-    yield Began(0, viewer, talk.server_name)
+    yield Began(0, viewer, talk.server_name, talk.began)
     ends = talk.stream.ends
     local = ends[talk.client if viewer == CLIENT else 1 - talk.client]
     peer = ends[1 - talk.client if viewer == CLIENT else talk.client]

@@ -120,7 +120,13 @@ def evidence_of(
         is_one_of = bool(causes) and bool(causes[0].topic) and not causes[0].stands_out
         told = causes if is_one_of else causes[:1]
         for fault in dict.fromkeys([cause.fault for cause in told]):
-            yield from _of_fault(events, fault, "sent", situation)
+            where: tuple[int | None, str] = (None, "")
+            if fault in ("CERTIFICATE_EXPIRED", "CERTIFICATE_NOT_YET_VALID"):
+                number = _out_of_dates(situation)
+                if number is None and situation.now is not None and situation.chain.validity:
+                    continue  # It is about none of the certificates that were sent.
+                where = number, ""
+            yield from _of_fault(events, fault, "sent", situation, where)
         return
     if failed.fault in _FROM_THE_WIRE:
         yield from _of_wire(events)
@@ -130,6 +136,15 @@ def evidence_of(
         where = failed.certificate, failed.field
         found = list(_of_fault(events, failed.fault, "received", situation, where))
         yield from found or _of_last(events)
+
+
+def _out_of_dates(situation: Situation) -> int | None:
+    """Return the place of a certificate that was sent and was not valid at the time."""
+    now = situation.now
+    if now is None:
+        return None
+    validity = enumerate(situation.chain.validity)
+    return next((at for at, (_, begin, end) in validity if not begin <= now <= end), None)
 
 
 def alert_number(events: Sequence[TraceEvent]) -> int:
