@@ -255,12 +255,11 @@ def _records(talk: Conversation, side: Side) -> None:
 
 def _lose(talk: Conversation, side: Side, data: bytes) -> None:
     side.seen.is_lost = True
-    start = data[:64].ljust(HEADER_SIZE, b"\0")
     if not side.spoke:
         talk.stranger = talk.stranger or side.role
         talk.note(side.role, BytesRefused(side.heard_at or talk.at, data[:64]))
         return
-    _, detail = what_else_it_is(start)
+    _, detail = what_else_it_is(data[:64])
     talk.missing.append(f"What the {side.role} says is no TLS any more: {detail}.")
 
 

@@ -148,7 +148,10 @@ def _out_of_dates(situation: Situation) -> int | None:
 
 
 def alert_number(events: Sequence[TraceEvent]) -> int:
-    """Return the number of the last alert that was received, other than a closing one."""
+    """Return the number of the received alert that is the failure: the one that it names.
+
+    If it names none of them, it is the last, other than a closing one.
+    """
     numbers = [
         event.description
         for event in events
@@ -156,6 +159,10 @@ def alert_number(events: Sequence[TraceEvent]) -> int:
         and event.direction == "received"
         and event.description != AlertDescription.CLOSE_NOTIFY
     ]
+    failed = next((event for event in events if isinstance(event, Failed)), None)
+    for number in numbers:
+        if failed is not None and alert_name(number) == failed.alert:
+            return number
     return numbers[-1] if numbers else AlertDescription.INTERNAL_ERROR
 
 
