@@ -149,7 +149,8 @@ CAPTURED = [
     Captured(
         "no-shared-version",
         "an s_client of OpenSSL with TLS 1.2 alone, and an s_server with TLS 1.3 alone",
-        "The server does not speak TLS 1.2, which alone was offered: it supports only TLS 1.3",
+        "The server does not speak TLS 1.2, which is the newest version that was offered: most "
+        "likely it supports only TLS 1.3.",
         "unclear",
         _DO_NOT_FIT,
         "On the client: Offer TLS 1.3 as well.",

@@ -53,6 +53,9 @@ class Situation:
         version: the negotiated version, such as "TLSv1.2"; None before that.
         versions, cipher_suites, groups, signature_schemes, alpn: the values that this side offered
             or allows.
+        offers_psk: whether the hello offers any pre-shared key, of a ticket or an external one;
+            None if that is unknown.
+        offers_up_to: whether the hello names only the highest version that this side speaks.
         certificate_schemes: the schemes that the hello offers for signatures in certificates, if
             it lists them separately.
         server_name: the name that the client asked for; None if it sent no name.
@@ -91,6 +94,8 @@ class Situation:
     is_for_name: bool | None = None
     is_stapled: bool | None = None
     now: datetime | None = None
+    offers_up_to: bool = False
+    offers_psk: bool | None = None
 
 
 ABOUT_CERTIFICATES = frozenset(

@@ -59,6 +59,8 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         stage=stage,
         version=version_of(answer) if answer is not None else None,
         versions=offer.versions,
+        offers_psk=None if hello is None else ExtensionType.PRE_SHARED_KEY in hello.extensions,
+        offers_up_to=hello is not None and ExtensionType.SUPPORTED_VERSIONS not in hello.extensions,
         cipher_suites=offer.cipher_suites,
         groups=offer.groups,
         signature_schemes=offer.signature_schemes,
