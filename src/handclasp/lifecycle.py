@@ -194,6 +194,9 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if self._trace is not None:
             self._trace.alert("received", level, description)
         if description == AlertDescription.CLOSE_NOTIFY:
+            if self._info is None and self._cancellations:
+                number = AlertDescription.USER_CANCELED
+                raise PeerAlertError(number, self._situation(number))
             if self._info is None:
                 raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)
             self._close_half(peer=True)

@@ -11,7 +11,7 @@ from tests.capture.test_observe import ENDS, Captured, make_captured
 from tests.capture.test_siblings import after, closed
 from tests.pki import Pki
 
-from handclasp import ClientConfig, ServerConfig
+from handclasp import ClientConfig, PeerAlertError, ServerConfig
 from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog
 from handclasp.capture.stream import Piece, Stream, StreamEnd
@@ -127,3 +127,55 @@ def test_an_alert_about_something_else_stays_the_failure(version: str, pki: Pki)
     heard._say(1, answer_to(heard))
     diagnosis = told(heard, 1, sent("UNKNOWN_CA"), KeyLog())
     assert diagnosis.fault == "PEER_UNKNOWN_CA"
+
+
+CANCELED = b"\x15\x03\x03\x00\x02\x01\x5a"
+CLOSED = b"\x15\x03\x03\x00\x02\x01\x00"
+
+
+@pytest.mark.parametrize("alerts", [CANCELED, CANCELED + CLOSED])
+def test_a_server_that_cancels(alerts: bytes, pki: Pki) -> None:
+    heard = begun(pki, "TLSv1.3")
+    heard._say(1, alerts)
+    stream = Stream(0, ENDS, tuple(heard.pieces), (StreamEnd(heard.pieces[-1].at_ns, 1, "end"),))
+    diagnosis = diagnose(observe(stream, KeyLog()).events)
+    assert diagnosis is not None
+    assert (diagnosis.fault, diagnosis.blame.value) == ("PEER_USER_CANCELED", "peer")
+
+
+def test_a_client_that_cancels_at_once_has_not_waited(pki: Pki) -> None:
+    heard = begun(pki, "TLSv1.3")
+    heard._say(0, CANCELED)
+    diagnosis = diagnose(observe(heard.stream, KeyLog()).events)
+    assert diagnosis is not None
+    assert (diagnosis.fault, diagnosis.blame.value) == ("PEER_USER_CANCELED", "peer")
+
+
+def test_a_peer_that_cancels_is_told_live(pki: Pki) -> None:
+    heard = begun(pki, "TLSv1.3")
+    with pytest.raises(PeerAlertError) as caught:
+        heard.client.receive_data(CANCELED + CLOSED)
+    assert caught.value.alert == "user_canceled"
+
+
+@pytest.mark.parametrize("answer", [b"\x05\xff", b"N", b"\x80\x2e\x01", b"HTTP"])
+def test_no_byte_is_made_up(answer: bytes, pki: Pki) -> None:
+    """Fewer than a record's header has are told as they are."""
+    heard = begun(pki, "TLSv1.3")
+    heard._say(1, answer)
+    diagnosis = diagnose(observe(heard.stream, KeyLog()).events)
+    assert diagnosis is not None
+    assert repr(answer) in diagnosis.cause
+    assert diagnosis.evidence[0].octets == answer
+
+
+@pytest.mark.parametrize("first", ["ACCESS_DENIED", "BAD_CERTIFICATE"])
+def test_of_two_alerts_one_is_told(first: str, pki: Pki) -> None:
+    """GnuTLS sends two; all that is told is about the one that is named."""
+    heard = begun(pki, "TLSv1.3")
+    second = {"ACCESS_DENIED": "BAD_CERTIFICATE", "BAD_CERTIFICATE": "ACCESS_DENIED"}[first]
+    heard._say(1, sent(first) + sent(second))
+    diagnosis = diagnose(observe(heard.stream, KeyLog()).events)
+    assert diagnosis is not None
+    assert diagnosis.alert == first.lower()
+    assert diagnosis.evidence[0].octets == bytes([2, AlertDescription[first]])

@@ -154,6 +154,8 @@ class Conversation:
         said_all = server.seen.is_done or (SERVER, messages12.ServerHelloDone) in self.last
         if self.version is not None and not said_all:
             return SERVER
+        if self.version is None and server.spoke_at == client.spoke_at:
+            return SERVER  # It has sent nothing but alerts, at the same time or never.
         return SERVER if server.spoke_at < client.spoke_at else CLIENT
 
     @property

@@ -11,7 +11,7 @@ from handclasp.faults import Blame, Fault, Role, Verdict
 from handclasp.iana import AlertDescription, alert_name
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import AlertSeen, BytesRefused, Failed, TraceEvent
-from handclasp.wire.records import HEADER_SIZE, what_else_it_is
+from handclasp.wire.records import what_else_it_is
 
 _SOON_GIVEN_UP = Verdict(
     Blame.UNCLEAR, "the other end, if it was to answer sooner; this end, if it was to wait longer"
@@ -23,6 +23,8 @@ _STALLED = (
 _UNACKNOWLEDGED = "unacknowledged"
 _LONG_WAIT = 1_000_000_000
 """The nanoseconds after which an end that leaves counts as having waited for the other."""
+_SHORT_WAIT = 100_000_000
+"""The same if it says that it cancels: an end that does so at once has not waited."""
 
 
 def heed_warning(talk: Conversation) -> None:
@@ -50,7 +52,8 @@ def ending_of(talk: Conversation) -> tuple[str, str] | None:
     if role == CLIENT and not talk.stream.acknowledged[talk.client]:
         return SERVER, _UNACKNOWLEDGED
     waited = at_ns - max(side.spoke_at for side in talk.sides.values())
-    if (waited >= _LONG_WAIT or how == "canceled") and role != talk.next_to_speak:
+    has_waited = waited >= (_SHORT_WAIT if how == "canceled" else _LONG_WAIT)
+    if has_waited and role != talk.next_to_speak:
         # The other end did not continue.
         return talk.next_to_speak, f"{waited / 1e9:.1f} s"
     for each in talk.sides.values():
@@ -92,7 +95,7 @@ def failure_of(
     """Return the failure, if there was one, as the viewer would have recorded it."""
     refused = next((event for event in events if isinstance(event, BytesRefused)), None)
     if refused is not None:
-        fault, detail = what_else_it_is(refused.data.ljust(HEADER_SIZE, b"\0"))
+        fault, detail = what_else_it_is(refused.data)
         yield _found(talk, ProtocolError(fault, detail), events)
     elif talk.alert is not None:
         yield _told_by_peer(talk.at, talk.alert, events)

@@ -68,6 +68,15 @@ def situation_of(
         external_key=external_key,
         is_for_name=covers_name(chain, server_name) if not is_client else None,
         is_stapled=context.is_stapled if context is not None else None,
+        offers_psk=_offers_psk(config) if is_client else None,
+        now=config.clock() if chain else None,
         server_certificate_types=config.peer_certificate_types if is_client else (),
         client_certificate_types=config.own_certificate_types if is_client else (),
     )
+
+
+def _offers_psk(config: SharedConfig) -> bool | None:
+    """Return whether a client's hello offers a pre-shared key; None where a ticket may be one."""
+    if config.psks:
+        return True
+    return None if getattr(config, "sessions", None) is not None else False
