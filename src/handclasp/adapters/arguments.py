@@ -101,6 +101,11 @@ def check_server(max_handshakes: int, backlog: int, on_handshake_error: object) 
 def check_streams_server(limit: int, client_connected_cb: object) -> None:
     """Refuse here what would fail at each connection."""
     check_handler("client_connected_cb", client_connected_cb)
+    check_limit(limit)
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a limit of a stream's buffer that would fail at each connection."""
     if limit <= 0:
         raise ConfigurationError(f"limit must be a number of bytes, at least 1, not {limit!r}.")
 
@@ -158,7 +163,8 @@ def check_tls_arguments(tls: dict[str, Any], *others: str) -> None:
         if name not in (*_OF_SERVING, *others):
             raise ConfigurationError(f"tls={{{name!r}: ...}} is not possible here.")
     check_make_trace(tls.get("make_trace"), tls)
-    check_server(tls.get("max_handshakes", DEFAULT_MAX_HANDSHAKES), DEFAULT_BACKLOG)
+    most = tls.get("max_handshakes", DEFAULT_MAX_HANDSHAKES)
+    check_server(most, DEFAULT_BACKLOG, tls.get("on_handshake_error"))
     close_seconds(tls.get("close_timeout"))
     seconds_or_none("hello_timeout", tls.get("hello_timeout"))
 
