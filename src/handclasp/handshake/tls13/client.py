@@ -277,9 +277,10 @@ async def _receive_server_authentication(
     raw = await hs.receive_raw(CertificateRequest, Certificate, CompressedCertificate)
     request: CertificateRequest | None = None
     if raw[0] == HandshakeType.CERTIFICATE_REQUEST:
-        request = read_as(CertificateRequest, raw)
-        check_certificate_request(config, request)
-        if request.certificate_request_context:
+        message = read_as(CertificateRequest, raw)
+        request = message
+        check_certificate_request(config, message)
+        if message.certificate_request_context:
             # RFC 8446 4.3.2: empty unless it is a post-handshake request.
             detail = "not empty in the handshake"
             raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, detail)
