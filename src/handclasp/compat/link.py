@@ -24,7 +24,7 @@ import ssl
 import weakref
 from contextlib import suppress
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
@@ -138,7 +138,8 @@ class Link(Facts):
         callback = self._context.message_callback
         if callback is None:
             return trace
-        return MessageTrace(callback, lambda: self.owner, trace)
+        told: Any = MessageTrace(callback, lambda: self.owner, trace)
+        return cast("Trace", told)
 
     def _raise_of_callback(self) -> None:
         """Raise what `_msg_callback` has raised, now that the operation is over."""
