@@ -198,7 +198,6 @@ SWITCHED: dict[str, tuple[str, dict[str, Any]]] = {
     "from TLS 1.3 on": ("root", {"minimum_version": ssl.TLSVersion.TLSv1_3}),
     "without TLS 1.3": ("root", {"options": ssl.OP_NO_TLSv1_3}),
     "without a name": ("root", {"check_hostname": False}),
-    "of another curve": ("root", {"set_ecdh_curve": "secp384r1"}),
 }
 """Contexts of which one is replaced by another during the connection: what is loaded, and set."""
 
@@ -223,9 +222,7 @@ def context_of(kind: str, name: str, peers: Peers, *, side: bool) -> ssl.SSLCont
         context.check_hostname = False
     peers.load(context, loaded)
     for setting, value in values.items():
-        if setting == "set_ecdh_curve":
-            context.set_ecdh_curve(value)
-        elif setting in ("options", "verify_flags"):
+        if setting in ("options", "verify_flags"):
             setattr(context, setting, getattr(context, setting) | value)
         elif not (side and setting == "check_hostname"):
             setattr(context, setting, value)
