@@ -7,10 +7,9 @@ waits, which costs a file descriptor and little else.
 
 Those who wait do so by address, and it is the turn of each address after the other, of those first
 that hold the fewest places: somebody who opens many connections waits for himself. Addresses that
-have wasted more places than they have used come after the others, since whoever has thousands of
-them would otherwise be served thousands of times as often. They get every eighth place all the
-same: there may be honest clients behind such an address. Where the line
-is full, connections of addresses that have wasted more places than they have used are closed. Where
+have wasted more places than they have used come after the others, since somebody with thousands of
+them would otherwise be served thousands of times as often. They still get every eighth place, as
+there may be honest clients behind such an address. Where the line is full, connections of addresses that have wasted more places than they have used are closed. Where
 no address has, this process is too slow for its clients, and the rest waits in the kernel's queue,
 where a connection costs this process nothing.
 
@@ -61,7 +60,7 @@ _DISPLACED_AT_ONCE = 32
 """The same for connections that replace others, which costs more."""
 
 _STALLING_TURN = 8
-"""One of so many places is for shares that have wasted some, whoever else waits."""
+"""One of so many places is for shares that have wasted some, even while others wait."""
 
 _RETRY_SECONDS = 1.0
 """Seconds to wait if the system is short of a resource, as in asyncio."""

@@ -14,9 +14,9 @@ A connection that has sent something that this process has not read yet, or wait
 keeps its place: a server that is too slow for its clients turns none of them away.
 
 IPv6 addresses count by their /64 networks: a client with one of its addresses usually has all.
-Whoever has a /48 has 65,536 of these, all of them without blame at first. So wasted places count
-for the /48 network as well, and above a number of them each of its shares counts as one that has
-wasted some.
+An attacker with a /48 has 65,536 of these, all of them without blame at first. So wasted places
+count for the /48 network as well, and above a number of them each of its shares counts as one that
+has wasted some.
 
 Connections for which there is no place yet wait in a `Line`, which keeps them by share as well, so
 that nobody waits behind somebody else's crowd.
@@ -144,7 +144,7 @@ class Room:
     def is_stalling(self, share: Hashable) -> bool:
         """Return whether the share has wasted more places than it has used, since `forgive`.
 
-        Or its network has, and not just some. Those of UNIX sockets never are: they cannot be told
+        Or its network has, and more than some. Those of UNIX sockets never are: they cannot be told
         apart, and one might be to blame.
         """
         if isinstance(share, int):
@@ -158,9 +158,9 @@ class Room:
     ) -> Iterator[Hashable]:
         """Yield shares that wait, in the order in which they get places.
 
-        Those first that hold the fewest; but shares that have wasted places come after all others.
-        Else somebody with many addresses would be served as often as all clients together, since
-        whoever waits holds no place.
+        Shares that hold the fewest come first, but those that have wasted places come after all
+        others. Else somebody with many addresses would be served as often as all clients together,
+        since a share that waits usually holds no place.
 
         Args:
             shares: those that wait, the one first that was served least recently.
