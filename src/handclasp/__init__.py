@@ -40,6 +40,7 @@ from handclasp.errors import (
     WantWrite,
 )
 from handclasp.events import (
+    ClientAuthenticated,
     DataReceived,
     EarlyDataReceived,
     EarlyDataRejected,
@@ -57,6 +58,7 @@ from handclasp.limits import Limits
 from handclasp.questions import (
     DEFER,
     CheckReplay,
+    ChooseConfig,
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
@@ -94,6 +96,7 @@ __all__ = [
     "wrap_server",
     "TLSSocket",
     "aio",
+    "ClientAuthenticated",
     "ClientConfig",
     "ServerConfig",
     "ClientAuth",
@@ -135,6 +138,7 @@ __all__ = [
     "KeysUpdated",
     "QuestionAsked",
     "Question",
+    "ChooseConfig",
     "ChooseCredentials",
     "Sign",
     "Decrypt",

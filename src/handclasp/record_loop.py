@@ -95,24 +95,23 @@ class RecordLoop(HandshakeLoop):
         self._needed = HEADER_SIZE
         while end - at >= HEADER_SIZE and self._question is None and not self._peer_closed:
             start, size = _read_header(buffer, at)
-            after = at + HEADER_SIZE + size
-            if size > records.reader.longest or start not in _STARTS:
+            after, reader = at + HEADER_SIZE + size, records.reader
+            if size > reader.longest or start not in _STARTS:
                 self._check_header(buffer, at)
             records.nothing_came = False
             if after > end:
                 self._needed = after - at
                 break
-            reader = records.reader
             content_type, content = reader.open_record(buffer, at, after)
             at = after
-            if content_type == _APPLICATION_DATA and content and self._post is not None:
-                self._receive_data(content)
-            elif content_type == _HANDSHAKE and content:
+            if content_type == _HANDSHAKE and content:
                 records.records_without_progress = 0
                 self._receive_handshake(content)
                 if self._message_size and reader is PLAINTEXT:
                     fragments, at = join_fragments(buffer, at, self._missing)
                     self._receive_handshake(fragments)
+            elif content_type == _APPLICATION_DATA and content and self._post is not None:
+                self._receive_data(content)
             elif start == _CHANGE_CIPHER_SPEC_START:
                 self._receive_change_cipher_spec_record(content)
             else:
@@ -123,6 +122,10 @@ class RecordLoop(HandshakeLoop):
     def _receive_data(self, content: Buffer) -> None:
         if self._unparsed:
             raise ProtocolError(Fault.INTERLEAVED_RECORD, type_name(_APPLICATION_DATA))
+        if self._handshake is not None:
+            # RFC 8446 4.6.2: a client's messages of one answer come one after the other.
+            detail = "application data where CertificateVerify or Finished belongs"
+            raise ProtocolError(Fault.UNEXPECTED_MESSAGE, detail)
         # What came before data is no flood.
         self._records.records_without_progress = 0
         if self._post is not None:
@@ -131,10 +134,14 @@ class RecordLoop(HandshakeLoop):
 
     def _choose_data_key(self) -> None:
         """Let a read that is nothing but data be opened by its key alone, where nothing waits."""
-        key = self._records.read_key
-        waits = self._unread or self._unparsed or self._post is None or self._peer_closed
-        is_clear = not waits and self._trace is None
-        self._data_key = key if is_clear and isinstance(key, Protection13) else None
+        key, post = self._records.read_key, self._post
+        waits = self._unread or self._unparsed or post is None or self._peer_closed
+        waits = waits or self._handshake is not None
+        if waits or self._trace is not None or not isinstance(key, Protection13):
+            key = None
+        elif not key.sequence and post is not None and post.is_client:
+            key = None  # Under a server's new key comes a ticket first, which is no data.
+        self._data_key = key
 
     def _complete_record(self, data: Buffer) -> Buffer:
         """Bring what waits to its end with the first of `data`; gives what is left of it.
@@ -202,10 +209,12 @@ class RecordLoop(HandshakeLoop):
     def _receive_change_cipher_spec_record(self, content: Buffer) -> None:
         """Take a step of TLS 1.2; in TLS 1.3 it means nothing, and is allowed at its time only."""
         records = self._records
-        if records.is_tls12 and records.read_key is not None and not content:
-            raise ProtocolError(Fault.EMPTY_RECORD, "change_cipher_spec")
-        out_of_time = not records.is_tls12 and not records.change_cipher_spec_allowed
-        if out_of_time or bytes(content) != b"\x01":
+        if records.is_tls12:
+            if records.read_key is not None and not content:
+                raise ProtocolError(Fault.EMPTY_RECORD, "change_cipher_spec")
+        elif not records.change_cipher_spec_allowed:
+            raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
+        if content != b"\x01":
             raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
         if self._unparsed:
             raise ProtocolError(Fault.INTERLEAVED_RECORD, "change_cipher_spec")

@@ -16,6 +16,8 @@ import pytest
 from tests.cli.conftest import Run, run  # noqa: F401 (a fixture)
 from tests.required import need_tool
 
+pytestmark = pytest.mark.long
+
 DATA = Path(__file__).parent / "data"
 
 ACCUSATIONS = ("It failed", "gave up", "not completed")
@@ -54,7 +56,7 @@ CASES = [
         [
             "Alert: unknown_ca",
             "It failed, seen from the server",
-            "The client finds no path from the certificate",
+            "The client says that it finds no path from the certificate",
             "found by the client, which sent the alert unknown_ca",
             "On the client: If CN=field ca is a root, trust the authority.",
             "On the server: If CN=field ca is an intermediate authority, send its certificate too",

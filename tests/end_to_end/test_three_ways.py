@@ -40,7 +40,8 @@ Asked = tuple[str, str]
 """A role, and the kind of question that it is asked."""
 
 SERVER_IS_KNOWN = (("client", "VerifyPeer"), ("client", "ConfirmPeer"))
-SERVER_SIGNS = (("server", "ChooseCredentials"), ("server", "Sign"))
+SERVER_CHOOSES = (("server", "ChooseConfig"), ("server", "ChooseCredentials"))
+SERVER_SIGNS = (*SERVER_CHOOSES, ("server", "Sign"))
 CLIENT_SIGNS = (
     ("client", "ChooseCredentials"),
     ("client", "Sign"),
@@ -48,7 +49,7 @@ CLIENT_SIGNS = (
     ("server", "ConfirmPeer"),
 )
 CLIENT_IS_KNOWN_AGAIN = (
-    ("server", "ChooseCredentials"),
+    *SERVER_CHOOSES,
     ("server", "ReverifyPeer"),
     ("server", "ConfirmPeer"),
 )
@@ -58,8 +59,9 @@ PATHS: dict[tuple[str, str], tuple[Asked, ...]] = {
     ("TLSv1.2", "full"): (*SERVER_IS_KNOWN, *SERVER_SIGNS),
     ("TLSv1.3", "client auth"): (*SERVER_IS_KNOWN, *SERVER_SIGNS, *CLIENT_SIGNS),
     ("TLSv1.2", "client auth"): (*SERVER_IS_KNOWN, *SERVER_SIGNS, *CLIENT_SIGNS),
-    ("TLSv1.3", "resumed"): (*SERVER_IS_KNOWN, ("server", "ChooseCredentials")),
-    ("TLSv1.2", "resumed"): (*SERVER_IS_KNOWN, ("server", "ChooseCredentials")),
+    ("TLSv1.3", "client auth afterwards"): (*SERVER_IS_KNOWN, *SERVER_SIGNS, *CLIENT_SIGNS),
+    ("TLSv1.3", "resumed"): (*SERVER_IS_KNOWN, *SERVER_CHOOSES),
+    ("TLSv1.2", "resumed"): (*SERVER_IS_KNOWN, *SERVER_CHOOSES),
     ("TLSv1.3", "resumed, client auth"): (*SERVER_IS_KNOWN, *CLIENT_IS_KNOWN_AGAIN),
     ("TLSv1.2", "resumed, client auth"): (*SERVER_IS_KNOWN, *CLIENT_IS_KNOWN_AGAIN),
     ("TLSv1.3", "early data"): (
@@ -67,13 +69,13 @@ PATHS: dict[tuple[str, str], tuple[Asked, ...]] = {
         *CLIENT_IS_KNOWN_AGAIN,
         ("server", "CheckReplay"),
     ),
-    ("TLSv1.3", "psk"): (("server", "FindPsk"), ("server", "ChooseCredentials")),
+    ("TLSv1.3", "psk"): (*SERVER_CHOOSES, ("server", "FindPsk")),
     ("TLSv1.3", "retry"): (*SERVER_IS_KNOWN, *SERVER_SIGNS),
-    ("TLSv1.3", "psk, retry"): (("server", "FindPsk"), ("server", "ChooseCredentials")),
+    ("TLSv1.3", "psk, retry"): (*SERVER_CHOOSES, ("server", "FindPsk")),
     ("TLSv1.3", "resumed, client auth, retry"): (*SERVER_IS_KNOWN, *CLIENT_IS_KNOWN_AGAIN),
     ("TLSv1.2", "key transport"): (
         *SERVER_IS_KNOWN,
-        ("server", "ChooseCredentials"),
+        *SERVER_CHOOSES,
         ("server", "Decrypt"),
     ),
 }
@@ -139,6 +141,10 @@ class Hooks:
         return hook
 
 
+def _nobody(_: object) -> None:
+    """Refuse everybody."""
+
+
 def _given(value: object) -> object:
     if isinstance(value, Exception):
         raise value
@@ -201,6 +207,9 @@ class World:
             shown = self._elsewhere("client", pki.client())
             client.update(choose_credentials=self.hooks.answer("client", shown))
             server.update(self._decides("server", confirms), client_auth="required")
+        if path == "client auth afterwards":
+            client.update(post_handshake_auth=True)
+            server.update(post_handshake_auth=True)
         if path == "early data":
             client.update(allow_early_data=True, early_data_before_callbacks=True)
             server.update(max_early_data=1000, confirm_early_data=confirms)
@@ -215,7 +224,13 @@ class World:
             }
             client.update(transport)
             server.update(transport)
-        self.client, self.server = ClientConfig(**client), ServerConfig(**server)
+        self.client = ClientConfig(**client)
+        self.server = self._by_the_hello(ServerConfig(**server))
+
+    def _by_the_hello(self, chosen: ServerConfig) -> ServerConfig:
+        """A config that could not complete a handshake, and chooses the one that can."""
+        choose = self.hooks.answer("server", chosen)
+        return ServerConfig(choose_credentials=_nobody, choose_config=choose, tickets=0)
 
     def _decides(self, role: str, confirms: bool) -> dict[str, Any]:
         if confirms:
@@ -249,11 +264,19 @@ class World:
         client: Any = pair.client.connection
         if client.early_data_limit:
             client.send_early_data(WORDS)
+        self._run(pair)
+        if self.path == "client auth afterwards" and pair.established:
+            server: Any = pair.server.connection
+            server.request_client_certificate()
+            self._run(pair)
+        return pair
+
+    def _run(self, pair: Pair) -> None:
         while True:
             pair.run()
             ends = [end for end in (pair.client, pair.server) if end.connection.question]
             if not ends:
-                return pair
+                return
             for end in ends:
                 self._answer(end)
 

@@ -97,12 +97,13 @@ OF_MODULES = {
         "256",
         "A digest of settings; no peer has a part in it.",
     ),
-    "keys.schedule13._derived_without_psk": Cache(
+    "keys.schedule13._extract_without_psk": Cache(
         "a suite of this library", "8", "A constant of the RFC."
     ),
     "keys.schedule13._early_secret_without_psk": Cache(
         "a suite of this library", "8", "A constant of the RFC."
     ),
+    "keys.schedule13._extract_without_salt": Cache("a hash of this library", "8", "A constant."),
     "keys.schedule13._empty_hash": Cache("a hash of this library", "8", "A constant."),
     "process._this": Cache("none", ONE, "The name of the process, drawn anew after a fork."),
     "redis.keys._ALL": Cache(

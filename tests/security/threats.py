@@ -62,6 +62,7 @@ _PARSER = "Parsers"
 _SIDE = "Side channels"
 _API = "The programming interface"
 _FILES = "Files, and the tools around the library"
+_COMPAT = "Programs of ssl: handclasp.compat"
 
 _ENDLESS = (
     Edit("iana._names_of", "dict.fromkeys(numbers)", "numbers"),
@@ -108,8 +109,14 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_order.py::test_server_repeats",
                 "handshake.context.HandshakeContext.receive",
-                "raise unexpected(raw, ...)",
+                "raise self._unexpected(raw, ...)",
                 "return (yield from self.receive(*expected))",
+            ),
+            without(
+                "adversarial/test_order.py::test_server_repeats",
+                "handshake.context.HandshakeContext.receive_raw",
+                "raise self._unexpected(raw, ...)",
+                "return (yield from self.receive_raw(*expected))",
             ),
         ),
         (
@@ -250,7 +257,7 @@ THREATS: tuple[Threat, ...] = (
                 "adapters/test_asyncio.py"
                 "::test_with_the_go_ahead_nothing_is_taken_that_lay_in_the_kernel_before_it",
                 "adapters.asyncio._upgrade",
-                "not may_be_tls and has_unread(plain)",
+                "not may_be_tls and peek(plain)",
             ),
         ),
         (
@@ -262,8 +269,8 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _STATES,
         "Authentication after the handshake, and other messages nobody asked for",
-        "post_handshake_auth is never offered, and a CertificateRequest after Finished ends the "
-        "connection. KeyUpdate and NewSessionTicket are all that may come.",
+        "KeyUpdate and NewSessionTicket are all that may come. post_handshake_auth is off: without "
+        "it, a CertificateRequest after Finished ends the connection.",
         (
             without(
                 "adversarial/test_order.py::test_every_message_after_the_handshake",
@@ -273,6 +280,167 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         ("adversarial/test_order12.py::test_every_message_after_the_handshake",),
+    ),
+    Threat(
+        _STATES,
+        "Answers to a request for a certificate that nobody made, made twice, taken from another "
+        "or split up (RFC 8446 section 4.6.2)",
+        "Each request has a context of its own and a transcript of its own, which ends with it, "
+        "and is answered once. The messages of an answer leave together, and nothing is taken "
+        "between them. Finished is under the key of the moment.",
+        (
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_an_answer_that_nobody_asked_for",
+                "handshake.tls13.post.PostHandshake13.receive",
+                "raw[0] in _CERTIFICATES and is_asked",
+                "raw[0] in _CERTIFICATES",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_an_answer_for_the_second_time",
+                "handshake.tls13.post_handshake_authentication.CertificateRequests.receive_answer",
+                "del self._outstanding[context]",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_an_answer_to_another_request",
+                "handshake.tls13.post_handshake_authentication.CertificateRequests.receive_answer",
+                "self._outstanding.get(context)",
+                "self._outstanding[(context := next(iter(self._outstanding)))]",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_a_message_between_those_of_an_answer",
+                "record_loop.RecordLoop._receive_data",
+                "self._handshake is not None",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_a_message_between_those_of_an_answer",
+                "record_loop.RecordLoop._choose_data_key",
+                "waits or self._handshake is not None",
+                "waits",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py::test_a_wrong_finished",
+                "handshake.tls13.post_handshake_authentication.CertificateRequests.receive_answer",
+                "check_finished(await hs.receive_raw(Finished), expected)",
+                "await hs.receive_raw(Finished)",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_a_request_without_a_context",
+                "handshake.tls13.post_handshake_authentication.CertificateAnswers._note_context",
+                "not context",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_a_context_for_the_second_time",
+                "handshake.tls13.post_handshake_authentication.CertificateAnswers._note_context",
+                "context in contexts",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_each_request_has_a_context_of_its_own",
+                "handshake.tls13.post_handshake_authentication.CertificateRequests.request",
+                "self._number += 1",
+            ),
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_the_messages_of_an_answer_are_never_apart",
+                "handshake.tls13.post_handshake_authentication.AnswerContext.send_raw",
+                "self.messages.append(raw)",
+                "self.port.send(self.port.write_epoch, raw)",
+            ),
+        ),
+        (
+            "adversarial/test_post_handshake_authentication.py"
+            "::test_a_signature_over_another_request",
+            "adversarial/test_post_handshake_authentication.py"
+            "::test_a_finished_under_the_key_of_before",
+            "adversarial/test_post_handshake_authentication.py"
+            "::test_a_client_that_did_not_offer_it",
+        ),
+    ),
+    Threat(
+        _RESUMPTION,
+        "A client that authenticated after the handshake, taken for somebody else when it resumes",
+        "A ticket holds the client as of when it was issued, and nobody after an answer without a "
+        "certificate. A client offers it only while it would show the same certificate, and keeps "
+        "none once it has shown two. Where clients are asked in the handshake, no session of a "
+        "server that asks later is resumed.",
+        (
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_a_session_of_one_client_is_not_offered_by_another",
+                "handshake.tls13.tickets.TicketKeeper.set_client",
+                "self.session = partial(self.session, **shown_to(question, info))",
+            ),
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_two_identities_in_one_connection_leave_no_session_of_either",
+                "handshake.tls13.tickets.TicketKeeper.set_client",
+                "self.local_chain not in ((), info.local_chain_der)",
+            ),
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_a_ticket_of_after_tells_of_the_client",
+                "handshake.tls13.post.PostHandshake13.authenticated",
+                "self._issuer.set_client(result.info)",
+            ),
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_a_server_that_asks_in_the_handshake_takes_no_session_of_one_that_asks_later",
+                "config.sessions._client_auth",
+                "config.post_handshake_auth",
+            ),
+        ),
+        (
+            "end_to_end/test_post_handshake_authentication.py"
+            "::test_a_ticket_of_before_tells_of_nobody",
+            "end_to_end/test_post_handshake_authentication.py"
+            "::test_whoever_declines_takes_no_identity_along",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Requests for a certificate without end, and answers that nobody reads",
+        "32 requests without data between them are enough, and 8 whose answers wait to be sent. A "
+        "server has at most 8 outstanding. While the application makes up its mind, as much waits "
+        "as in a handshake.",
+        (
+            without(
+                "adversarial/test_post_handshake_authentication.py::test_a_flood_of_requests",
+                "handshake.tls13.post.PostHandshake13._count_without_data",
+                "raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)",
+                "pass",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_requests_whose_answers_nobody_reads",
+                "lifecycle.Lifecycle._authenticate",
+                "raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, ...)",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_contexts_do_not_fill_the_memory",
+                "handshake.tls13.post_handshake_authentication.CertificateAnswers._note_context",
+                "len(contexts) > _MOST_CONTEXTS",
+            ),
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_several_requests_are_outstanding",
+                "handshake.tls13.post_handshake_authentication.CertificateRequests.request",
+                "len(self._outstanding) >= most",
+            ),
+        ),
+        (
+            "adversarial/test_post_handshake_authentication.py"
+            "::test_what_waits_for_an_answer_is_bounded",
+            "adversarial/test_post_handshake_authentication.py"
+            "::test_what_waits_for_the_verifier_is_bounded",
+        ),
     ),
     Threat(
         _DOWNGRADE,
@@ -608,8 +776,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "crypto/test_derived_key_aead.py::test_each_nonce_and_each_use_has_its_own_key",
                 "crypto.derived_key_aead.DerivedKeyAead._derived",
-                "self._expand_key.expand_label(self._label, nonce, KEY_SIZE)",
-                'self._expand_key.expand_label(self._label, b"", KEY_SIZE)',
+                "self._head + nonce + FIRST_BLOCK",
+                "self._head + bytes(NONCE_SIZE) + FIRST_BLOCK",
             ),
             without(
                 "adversarial/test_floods.py::test_data_under_the_old_keys",
@@ -1375,7 +1543,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_floods.py::test_ticket_flood",
-                "handshake.tls13.post.PostHandshake13.receive",
+                "handshake.tls13.post.PostHandshake13._count_without_data",
                 "raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)",
                 "pass",
             ),
@@ -1650,7 +1818,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_authentication.py::test_fewer_certificates_are_accepted",
-                "handshake.tls13.certificate._read_certificate",
+                "handshake.tls13.certificate.read_entries",
                 "raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, ...)",
             ),
             without(
@@ -1826,7 +1994,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_certificates.py::test_what_is_inflated_counts_as_a_certificate",
-                "handshake.tls13.certificate._decompressed",
+                "handshake.tls13.certificate.decompressed",
                 "length > asked.limits.max_certificate_bytes",
             ),
             without(
@@ -2073,13 +2241,13 @@ THREATS: tuple[Threat, ...] = (
                 ),
                 (
                     "test_certificate_request",
-                    "handshake.tls13.client._check_certificate_request",
+                    "handshake.tls13.certificate_request.check_certificate_request",
                     "check_forms(request.extensions, MessageContext.CR)",
                     "pass",
                 ),
                 (
                     "test_certificate",
-                    "handshake.tls13.certificate._read_certificate",
+                    "handshake.tls13.certificate.read_entries",
                     "check_forms(entry.extensions, MessageContext.CT)",
                     "pass",
                 ),
@@ -2219,8 +2387,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "security/test_secrets.py::test_verify_data_are_compared_in_constant_time",
                 "handshake.finished.check_finished",
-                "not hmac.compare_digest(message.verify_data, expected)",
-                "message.verify_data != expected",
+                "not hmac.compare_digest(verify_data, expected)",
+                "verify_data != expected",
             ),
         ),
         (
@@ -3241,6 +3409,255 @@ THREATS: tuple[Threat, ...] = (
         (
             "certificates/test_key_files.py::test_one_that_changes_later",
             "cli/test_serve.py::test_a_key_that_everybody_can_read",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Another context in sni_callback, which asks for less than the first",
+        "How the peer is verified, the versions and the options stay those of the context that the "
+        "connection was made with, as with OpenSSL; where the new context is stricter, that holds "
+        "as well. So does a client that gets another context before its handshake.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "max(first.verify_mode, self.verify_mode)",
+                "self.verify_mode",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "first.verify_flags | self.verify_flags",
+                "self.verify_flags",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings._shared",
+                "each in state.allowed",
+                "True",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "first.check_hostname or self.check_hostname",
+                "self.check_hostname",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "flags & ~lenient",
+                "flags",
+            ),
+        ),
+        (
+            "compat/test_fail_closed.py"
+            "::test_a_context_that_replaces_another_loses_none_of_its_demands",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A context that was told of no authority, and trusts anybody",
+        "It trusts nobody, as with OpenSSL, although a native client would trust the system's.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_the_matrix_can_tell",
+                "compat.authorities.Verifier.__call__",
+                "if trust is None: ...",
+                "if trust is None:\n    return vouch_for(chain)",
+            ),
+        ),
+        ("compat/test_fail_closed.py::test_ours_accepts_only_what_ssl_accepts",),
+    ),
+    Threat(
+        _COMPAT,
+        "The certificate of another server, where a name is to be checked",
+        "check_hostname compares the name, and refuses every server where there is none to "
+        "compare, which ssl itself does over sockets only.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_the_matrix_can_tell",
+                "compat.authorities.Verifier._verify",
+                "question.server_name if self._check_hostname else None",
+                "None",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_a_name_to_compare_is_needed",
+                "compat.authorities.Verifier._verify",
+                "name is None and self._check_hostname",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A setting of ssl that this library cannot honour, and ignores",
+        "It raises where it is set, unless what it asks for is so in any case.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_settings_that_cannot_be_honoured",
+                "compat.settings.check_flags",
+                "(unknown := int(flags) & ~int(KNOWN_FLAGS))",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_settings_that_cannot_be_honoured",
+                "compat.context.SSLContext.maximum_version",
+                "settings_of(self) is not None and value in _BELOW_TLS12",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_ciphers_that_cannot_be_honoured",
+                "compat.context.SSLContext.set_ciphers",
+                'asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2")',
+            ),
+        ),
+        (
+            "compat/test_fail_closed.py::test_protocols_that_cannot_be_honoured",
+            "compat/test_fail_closed.py::test_pre_shared_keys_cannot_be_honoured",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A hello in a form in which sni_callback is not asked about it",
+        "The engine asks by itself, once it has read the hello that it will answer, and answers "
+        "nothing before. Whatever a client sends, it gets no ServerHello unless the callback has "
+        "let it in.",
+        (
+            without(
+                "compat/test_sni_callback.py::test_nobody_is_served_whom_it_did_not_let_in",
+                "handshake.server.server_handshake",
+                "config.choose_config is not None",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_the_context_of_a_name_counts_in_each_form",
+                "compat.link.Link._choose_context",
+                "context.sni_callback is not None",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_an_interrupt_in_the_callback_lets_nobody_in",
+                "compat.link.Link._choose_context",
+                "connection.refuse(question, error)",
+                "connection.answer(question, self._config)",
+            ),
+            without(
+                "end_to_end/test_choose_config.py::test_the_chosen_config_is_the_connections",
+                "handshake.server._choose_config",
+                "await hs.follow(chosen)",
+                "pass",
+            ),
+        ),
+        (
+            "compat/test_sni_callback.py::test_nobody_is_served_by_any_other_input",
+            "compat/test_sni_callback.py::test_it_is_asked_once_where_the_hello_comes_twice",
+            "end_to_end/test_three_ways.py::test_the_same_in_three_ways",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A connection that lives on after its fatal alert",
+        "It is over (RFC 9846 section 6.2): each call raises the failure again, and none waits for "
+        "the peer.",
+        (
+            without(
+                "compat/test_sni_callback.py::test_who_was_refused_stays_refused",
+                "compat.link.Link._handshake",
+                "self._is_over",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_what_has_failed_stays_failed",
+                "compat.link.Link._read",
+                "self._is_over",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_what_has_failed_stays_failed",
+                "compat.link.Link.shutdown",
+                "self._is_over",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Connections that keep what a stranger sent for as long as they live",
+        "Of a hello, a link keeps the names of the cipher suites that are known here.",
+        (
+            without(
+                "compat/test_sni_callback.py::test_a_hello_is_not_kept",
+                "compat.link.Link._feed",
+                "connection.receive_data(data)",
+                "(vars(self).setdefault(1, []).append(data), connection.receive_data(data))[1]",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A revoked client, and an authority that is gone: a context that read its files once",
+        "Directories of capath are read again when any file in them has changed, and the defaults "
+        "with each new context: the state of every file counts, not only the directory's.",
+        (
+            without(
+                "compat/test_settings.py::test_a_list_that_is_added_to_a_directory_counts",
+                "compat.authorities.Verifier._current",
+                "directories and (state := ...) != evidence.state",
+            ),
+            without(
+                "compat/test_settings.py::test_a_default_authority_that_is_gone_is_trusted_no_more",
+                "compat.authorities._state_of_directories",
+                "tuple(sorted(found))",
+                "()",
+            ),
+        ),
+        (
+            "compat/test_settings.py"
+            "::test_an_authority_that_is_taken_from_a_directory_is_trusted_no_more",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Weak keys, where @SECLEVEL asks for stronger ones",
+        "Keys and signatures are those of level 2; a context of a higher level raises, be it set "
+        "by set_ciphers or by openssl.cnf.",
+        (
+            without(
+                "compat/test_settings.py::test_a_security_level_that_cannot_be_honoured",
+                "compat.context.SSLContext.set_ciphers",
+                "check_level(self)",
+                "pass",
+            ),
+            without(
+                "compat/test_settings.py"
+                "::test_a_security_level_of_the_system_that_cannot_be_honoured",
+                "compat.settings._shared",
+                "check_level(context)",
+                "pass",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Secrets in the file of keylog_filename, which OpenSSL makes readable for everybody",
+        "It is made, or made private, before OpenSSL opens it; links and files of others raise.",
+        (
+            without(
+                "compat/test_settings.py::test_a_key_log_is_private_from_the_start",
+                "compat.context.SSLContext.keylog_filename",
+                "settings_of(self) is not None and value is not None",
+            ),
+        ),
+        ("compat/test_settings.py::test_a_key_log_that_others_could_read_is_made_private",),
+    ),
+    Threat(
+        _COMPAT,
+        "A disk that strangers fill with traces",
+        "With --trace, a connection records a bounded number of events, and a process keeps a "
+        "bounded number of files and bytes: the oldest go.",
+        (
+            without(
+                "compat/test_traces.py::test_a_flood_of_records_makes_no_long_trace",
+                "compat.tracing.TraceFile._note",
+                "isinstance(event, RecordSeen) and len(self.events) >= _MOST_RECORDS",
+            ),
+            without(
+                "compat/test_traces.py::test_the_oldest_files_go",
+                "compat.tracing._Files.add",
+                "len(self._sizes) > MOST_FILES or self._bytes > MOST_BYTES",
+            ),
         ),
     ),
 )

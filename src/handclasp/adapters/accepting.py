@@ -7,8 +7,8 @@ waits, which costs a file descriptor and little else.
 
 Those who wait do so by address, and it is the turn of each address after the other, of those first
 that hold the fewest places: somebody who opens many connections waits for himself. Addresses that
-have wasted more places than they have used come after the others, since somebody with thousands of
-them would otherwise be served thousands of times as often. They still get every eighth place, as
+have wasted more places than they have used come after the others, since a peer that has thousands
+of them would otherwise be served thousands of times as often. They still get every eighth place:
 there may be honest clients behind such an address. Where the line is full, connections of addresses
 that have wasted more places than they have used are closed. Where no address has, this process is
 too slow for its clients, and the rest waits in the kernel's queue, where a connection costs this

@@ -20,6 +20,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple, cast
 
+from handclasp.adapters.arguments import request_client_certificate
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.extra import TLS_NAMES, extra_info
 from handclasp.adapters.progress import (
@@ -177,7 +178,10 @@ class TLSTransport(_FlowControlMixin):
         self.write(b"".join(list_of_data))
 
     def can_write_eof(self) -> bool:
-        """Return True: TLS 1.3 closes each direction on its own (RFC 9846 section 6.1)."""
+        """Return True: TLS 1.3 closes each direction on its own (RFC 9846 section 6.1).
+
+        In TLS 1.2 the peer may drop what it has yet to send: see docs/asyncio.md.
+        """
         return True
 
     def write_eof(self) -> None:
@@ -204,6 +208,15 @@ class TLSTransport(_FlowControlMixin):
     def update_keys(self, request_peer: bool = True) -> None:
         """Switch to new sending keys (RFC 8446 section 4.6.3)."""
         self._pump.update_keys(request_peer)
+
+    def request_client_certificate(self) -> None:
+        """Ask the client for its certificate (RFC 8446 section 4.6.2). Only for a server.
+
+        This does not wait for the answer, which comes while data are received: then `info` is that
+        of the client, and `connection.certificate_requests` is 0. Raises as
+        `ServerConnection.request_client_certificate`.
+        """
+        self._pump.request_client_certificate()
 
 
 class Pump(asyncio.BufferedProtocol):
@@ -527,6 +540,12 @@ class Pump(asyncio.BufferedProtocol):
             self._flush()
             self._report_pause()
 
+    def request_client_certificate(self) -> None:
+        if not self.is_closing():
+            request_client_certificate(self.connection)
+            self._flush()
+            self._report_pause()
+
     def close(self) -> None:
         """Close, and linger: the peer may still be sending, and the kernel answers unread bytes
         with a reset, which may overtake the data that was written last.
@@ -627,7 +646,9 @@ class Pump(asyncio.BufferedProtocol):
         try:
             application = self._make_application()
         except Exception as error:
-            self._fail(error)
+            if self._clients is not None:
+                self._clients.report_bug("The protocol factory failed", error, self.transport)
+            self._fail(error, is_reported=True)
             return
         self.use(application)
         try:
@@ -813,7 +834,7 @@ class Pump(asyncio.BufferedProtocol):
 
     # Inside: the end
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, *, is_reported: bool = False) -> None:
         """End the connection because of `error`: the alert leaves, then the transport closes.
 
         After `close`, what was written before it leaves first, as long as the peer takes it.
@@ -831,7 +852,8 @@ class Pump(asyncio.BufferedProtocol):
         self._closing = True
         self._aim()
         self._give_up_answers()
-        self._report(error)
+        if not is_reported:
+            self._report(error)
         if self.application is None and self._clients is not None:
             # The client may have sent more than was read: see `close`.
             self._close_timeout = min(self._close_timeout or _FAILED_SECONDS, _FAILED_SECONDS)
@@ -1039,13 +1061,14 @@ class ConnectionRegistry:
             try:
                 self._on_error(error, transport)
             except Exception as failure:
-                self._report_to_loop("The callback on_handshake_error failed", failure, transport)
+                self.report_bug("The callback on_handshake_error failed", failure, transport)
         elif not isinstance(error, OSError):
-            self._report_to_loop("A TLS handshake could not begin", error, transport)
+            self.report_bug("A TLS handshake could not begin", error, transport)
         elif self._loop.get_debug():
             _log.debug("%r: TLS handshake failed: %s", transport, error)
 
-    def _report_to_loop(self, message: str, error: Exception, transport: TLSTransport) -> None:
+    def report_bug(self, message: str, error: Exception, transport: TLSTransport) -> None:
+        """Report a failure of the application itself to the loop's exception handler."""
         self._loop.call_exception_handler(
             {"message": message, "exception": error, "transport": transport}
         )

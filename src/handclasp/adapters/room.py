@@ -10,13 +10,12 @@ that finds no room may take the place of another one:
   has failed already; then of the oldest that has not sent what comes next for `SLOW_SECONDS`.
 
 A connection that has sent something that this process has not read yet, or waits for an answer of
-    this side,
-keeps its place: a server that is too slow for its clients turns none of them away.
+this side, keeps its place: a server that is too slow for its clients turns none of them away.
 
 IPv6 addresses count by their /64 networks: a client with one of its addresses usually has all.
-An attacker with a /48 has 65,536 of these, all of them without blame at first. So wasted places
-count for the /48 network as well, and above a number of them each of its shares counts as one that
-has wasted some.
+A /48 network has 65,536 of these, all of them without blame at first. So wasted places count for
+the /48 network as well, and above a number of them each of its shares counts as one that has wasted
+some.
 
 Connections for which there is no place yet wait in a `Line`, which keeps them by share as well, so
 that nobody waits behind somebody else's crowd.
@@ -158,9 +157,9 @@ class Room:
     ) -> Iterator[Hashable]:
         """Yield shares that wait, in the order in which they get places.
 
-        Shares that hold the fewest come first, but those that have wasted places come after all
-        others. Else somebody with many addresses would be served as often as all clients together,
-        since a share that waits usually holds no place.
+        Those first that hold the fewest; but shares that have wasted places come after all others.
+        Else somebody with many addresses would be served as often as all clients together, since a
+        connection that waits holds no place.
 
         Args:
             shares: those that wait, the one first that was served least recently.

@@ -20,7 +20,12 @@ from typing import Generic, TypeVar
 import trio
 
 from handclasp.adapters.addresses import note_addresses
-from handclasp.adapters.arguments import either_config, server_config
+from handclasp.adapters.arguments import (
+    check_make_trace,
+    either_config,
+    request_client_certificate,
+    server_config,
+)
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.trio_duplex import StreamT, TrioDuplex, socket_of
 from handclasp.client import ClientConnection
@@ -56,12 +61,13 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
     `BusyResourceError`. The first call completes the handshake, if `do_handshake` has not.
 
     A connection that fails raises `BrokenResourceError`, whose `__cause__` is the `TLSError` that
-    explains it; `failure` has it, too. So does a transport that ends without close_notify.
+    explains it; `failure` has it, too. So does a transport that ends without close_notify. If the
+    transport cannot send, the cause is its `OSError`.
 
     A call that is cancelled while it waits for the peer's data loses nothing, not even in the
     handshake: the next call goes on. One that is cancelled while the transport is full may have
-    sent a part of a record, so that nothing more can be sent; what the peer sends can still be
-    received.
+    sent a part of a record, so that nothing more can be sent (the cause is a `StateError` then);
+    what the peer sends can still be received.
 
     >>> import trio
     >>> from handclasp.trio import TLSStream
@@ -294,7 +300,10 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
                 await trio.lowlevel.checkpoint()
                 return
             if self.info.version != "TLSv1.3":
-                raise StateError("TLS 1.2 closes both directions at once: use aclose().")
+                raise StateError(
+                    "In TLS 1.2 the peer may drop what it has yet to send when it hears that this "
+                    "side has sent everything: use aclose()."
+                )
             await duplex.send_by(duplex.connection.close)
 
     @trio.lowlevel.enable_ki_protection
@@ -309,6 +318,20 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
             if not duplex.established:
                 await duplex.handshake()
             await duplex.send_by(duplex.connection.update_keys, request_peer)
+
+    async def request_client_certificate(self) -> None:
+        """Ask the client for its certificate (RFC 8446 section 4.6.2). Only for a server.
+
+        This does not wait for the answer, which comes while data are received: then `info` is that
+        of the client, and `connection.certificate_requests` is 0. Raises as `send_all`, and as
+        `ServerConnection.request_client_certificate`.
+        """
+        with self._sending:
+            duplex = self._duplex
+            duplex.check_writable()
+            if not duplex.established:
+                await duplex.handshake()
+            await duplex.send_by(request_client_certificate, duplex.connection)
 
     # The end
 
@@ -412,6 +435,7 @@ class TLSListener(trio.abc.Listener[TLSStream[StreamT]]):
         https_compatible: bool = False,
         make_trace: Callable[[], Trace | None] | None = None,
     ) -> None:
+        check_make_trace(make_trace, {})
         self.transport_listener = transport_listener
         self._config = server_config(config)
         self._https_compatible = https_compatible

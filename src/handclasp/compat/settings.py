@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from handclasp.compat.authorities import KNOWN_FLAGS, Loaded, Verifier
+from handclasp.compat.authorities import KNOWN_FLAGS, PARTIAL_CHAIN, Loaded, Verifier
 from handclasp.compat.ciphers import of_version, suites_of
+from handclasp.compat.credentials import complete_chain
 from handclasp.compat.errors import plain
 from handclasp.compat.native import Native
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.errors import ProtocolError
+from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
+from handclasp.questions import DEFER, ChooseConfig
 from handclasp.sessions.store import SessionStore
 from handclasp.sessions.ticket_keys import TicketKeys
 
@@ -51,6 +53,9 @@ _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_
 _OFF = {"TLSv1.2": ssl.OP_NO_TLSv1_2, "TLSv1.3": ssl.OP_NO_TLSv1_3}
 
 _MOST_TICKETS = 16
+_HIGHEST_LEVEL = 2
+_MOST_SWITCHED = 16
+"""Configs that a context keeps for connections that were switched to it."""
 
 
 @dataclass(slots=True)
@@ -67,8 +72,14 @@ class Defaults:
 DEFAULTS = Defaults()
 
 
-class _State(NamedTuple):
-    """The settings that the C part of a context holds, and how often others have changed."""
+class State(NamedTuple):
+    """The settings that the C part of a context holds, and what else makes one config another.
+
+    Attributes:
+        changes: how often one of `Settings` was set.
+        groups: as in `Settings`.
+        allowed: the versions that another context leaves, for a connection that it was made with.
+    """
 
     options: int
     verify_mode: int
@@ -79,7 +90,39 @@ class _State(NamedTuple):
     protocol: int
     keylog: str | None
     tickets: int
+    post_handshake_auth: bool
     changes: int
+    groups: tuple[str, ...] | None
+    allowed: tuple[str, ...] = tuple(_VERSIONS)
+
+    def after(self, first: State) -> State:
+        """Return the settings of a connection that was made with `first`, and switched to these.
+
+        OpenSSL keeps what the connection was made with: how the peer is verified, the versions, the
+        options and the groups. The rest is the new context's: certificates, authorities, protocols
+        and suites. Where the new context is stricter, that holds as well.
+        """
+        flags = first.verify_flags | self.verify_flags
+        lenient = PARTIAL_CHAIN & ~(first.verify_flags & self.verify_flags)
+        return self._replace(
+            options=first.options | (self.options & ssl.OP_NO_TICKET),
+            verify_mode=max(first.verify_mode, self.verify_mode),
+            verify_flags=flags & ~lenient,
+            check_hostname=first.check_hostname or self.check_hostname,
+            tickets=first.tickets,
+            # To ask in the handshake is stricter than to ask later.
+            post_handshake_auth=first.post_handshake_auth
+            and (self.post_handshake_auth or self.verify_mode == ssl.CERT_NONE),
+            groups=first.groups or self.groups,
+            allowed=tuple([each for each in _versions_of(self) if each in _versions_of(first)]),
+        )
+
+
+class Made(NamedTuple):
+    """A config, and the settings that it was built from."""
+
+    state: State
+    config: ClientConfig | ServerConfig
 
 
 @dataclass(slots=True, eq=False)
@@ -124,22 +167,35 @@ class Settings:
         )
     )
     changes: int = 0
-    _client: tuple[_State, ClientConfig] | None = None
-    _server: tuple[_State, ServerConfig] | None = None
+    _made: dict[bool, Made] = field(default_factory=dict[bool, Made])
+    _switched: dict[tuple[bool, State], Made] = field(
+        default_factory=dict[tuple[bool, State], Made]
+    )
 
-    def client_config(self, context: Any) -> ClientConfig:
-        """Return the config of a client for the settings of now. Raises `ssl.SSLError`."""
-        state, known = _state_of(context, self.changes), self._client
-        if known is None or known[0] != state:
-            known = self._client = state, _client_config(context, state, self)
-        return known[1]
+    def made(self, context: Any, *, server_side: bool, first: State | None = None) -> Made:
+        """Return the config of a role for the settings of now. Raises `ssl.SSLError`.
 
-    def server_config(self, context: Any) -> ServerConfig:
-        """Return the config of a server for the settings of now. Raises `ssl.SSLError`."""
-        state, known = _state_of(context, self.changes), self._server
-        if known is None or known[0] != state:
-            known = self._server = state, _server_config(context, state, self)
-        return known[1]
+        Args:
+            context: the context that these settings belong to.
+            server_side: the role.
+            first: the settings that the connection was made with, if by another context.
+        """
+        state = _state_of(context, self)
+        if first is not None:
+            return self._made_after(context, state.after(first), server_side=server_side)
+        known = self._made.get(server_side)
+        if known is None or known.state != state:
+            known = self._made[server_side] = _made(context, state, self, server_side=server_side)
+        return known
+
+    def _made_after(self, context: Any, state: State, *, server_side: bool) -> Made:
+        key = server_side, state
+        known = self._switched.get(key)
+        if known is None:
+            if len(self._switched) >= _MOST_SWITCHED:
+                self._switched.clear()
+            known = self._switched[key] = _made(context, state, self, server_side=server_side)
+        return known
 
 
 def group_of(name: str) -> str | None:
@@ -153,6 +209,23 @@ def check_flags(flags: int) -> None:
         raise ValueError(f"verify_flags: {ssl.VerifyFlags(unknown)!r} cannot be honoured.")
 
 
+level_of: Callable[[Any], int] = Native.security_level.__get__
+"""Return the security level of OpenSSL that a context has."""
+
+
+def check_level(context: Any) -> None:
+    """Refuse a security level that asks for more than is checked here.
+
+    Raises:
+        ConfigurationError: it is above 2, which is 112 bits: RSA keys of 2048 bits.
+    """
+    if (level := level_of(context)) > _HIGHEST_LEVEL:
+        raise ConfigurationError(
+            f"The security level {level} (@SECLEVEL of set_ciphers, or of openssl.cnf) cannot be "
+            f"honoured: handclasp checks keys and signatures as at level {_HIGHEST_LEVEL}."
+        )
+
+
 _read_options = Native.options.__get__
 _read_mode = Native.verify_mode.__get__
 _read_flags = Native.verify_flags.__get__
@@ -162,10 +235,11 @@ _read_maximum = Native.maximum_version.__get__
 _read_protocol = Native.protocol.__get__
 _read_keylog = Native.keylog_filename.__get__
 _read_tickets = Native.num_tickets.__get__
+_read_post_handshake_auth = Native.post_handshake_auth.__get__
 
 
-def _state_of(context: Any, changes: int) -> _State:
-    return _State(
+def _state_of(context: Any, settings: Settings) -> State:
+    return State(
         _read_options(context),
         _read_mode(context),
         _read_flags(context),
@@ -175,21 +249,29 @@ def _state_of(context: Any, changes: int) -> _State:
         _read_protocol(context),
         _read_keylog(context),
         _read_tickets(context),
-        changes,
+        _read_post_handshake_auth(context),
+        settings.changes,
+        settings.groups,
     )
 
 
-def _client_config(context: Any, state: _State, settings: Settings) -> ClientConfig:
+def _made(context: Any, state: State, settings: Settings, *, server_side: bool) -> Made:
+    build = _server_config if server_side else _client_config
+    return Made(state, build(context, state, settings))
+
+
+def _client_config(context: Any, state: State, settings: Settings) -> ClientConfig:
     values = _shared(context, state, settings)
     if state.verify_mode == ssl.CERT_NONE:
         values["verify_peer"] = False
     else:
         values["verify"] = _verifier(state, settings)
+    values["post_handshake_auth"] = _asks_later(state, values)
     resumes = settings.resume if settings.resume is not None else SessionStore()
     return ClientConfig(**values, sessions=resumes)
 
 
-def _server_config(context: Any, state: _State, settings: Settings) -> ServerConfig:
+def _server_config(context: Any, state: State, settings: Settings) -> ServerConfig:
     values = _shared(context, state, settings)
     if not settings.credentials:
         values["choose_credentials"] = _nothing_to_show
@@ -197,20 +279,29 @@ def _server_config(context: Any, state: _State, settings: Settings) -> ServerCon
         is_required = state.verify_mode == ssl.CERT_REQUIRED
         values["client_auth"] = ClientAuth.REQUIRED if is_required else ClientAuth.OPTIONAL
         values["verify"] = _verifier(state, settings)
+        values["post_handshake_auth"] = _asks_later(state, values)
     tickets = 0 if state.options & ssl.OP_NO_TICKET else min(state.tickets, _MOST_TICKETS)
     if tickets:
         values["ticket_keys"] = settings.ticket_keys
     return ServerConfig(
         **values,
+        choose_config=_of_link,
         tickets=tickets,
         prefer_client_order=not state.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         allow_alpn_mismatch=True,
     )
 
 
-def _shared(context: Any, state: _State, settings: Settings) -> dict[str, Any]:
+def _asks_later(state: State, values: dict[str, Any]) -> bool:
+    """Return whether certificates are asked for after the handshake, which TLS 1.2 never does."""
+    return state.post_handshake_auth and "TLSv1.3" in values["versions"]
+
+
+def _shared(context: Any, state: State, settings: Settings) -> dict[str, Any]:
+    check_level(context)
     suites = suites_of(Native.get_ciphers(context))
     versions = tuple([each for each in _versions_of(state) if of_version(suites, each)])
+    versions = tuple([each for each in versions if each in state.allowed])
     if not versions:
         raise plain(
             ssl.SSLError, ssl.SSL_ERROR_SSL, "no protocols available", "NO_PROTOCOLS_AVAILABLE"
@@ -219,17 +310,22 @@ def _shared(context: Any, state: _State, settings: Settings) -> dict[str, Any]:
     values: dict[str, Any] = {
         "versions": versions,
         "cipher_suites": tuple(sorted(usable, key=suites.index)),
-        "credentials": tuple(settings.credentials.values()),
+        "credentials": tuple(
+            [
+                complete_chain(each, settings.loaded.certificates)
+                for each in settings.credentials.values()
+            ]
+        ),
         "alpn": settings.alpn,
         "keylog": state.keylog,
         "handshake_timeout": None,
     }
-    if settings.groups is not None:
-        values["groups"] = settings.groups
+    if state.groups is not None:
+        values["groups"] = state.groups
     return values
 
 
-def _versions_of(state: _State) -> Sequence[str]:
+def _versions_of(state: State) -> Sequence[str]:
     """Return the versions that the context allows. A minimum below TLS 1.2 means TLS 1.2."""
     if state.protocol == ssl.PROTOCOL_TLSv1_2:
         return ("TLSv1.2",)
@@ -244,9 +340,14 @@ def _versions_of(state: _State) -> Sequence[str]:
     return found
 
 
-def _verifier(state: _State, settings: Settings) -> Verifier:
+def _verifier(state: State, settings: Settings) -> Verifier:
     check_flags(state.verify_flags)
     return Verifier(settings.loaded, state.verify_flags, check_hostname=state.check_hostname)
+
+
+def _of_link(_: ChooseConfig) -> object:
+    """Leave the choice of the context to the link, which has the socket for `sni_callback`."""
+    return DEFER
 
 
 def _nothing_to_show(_: ChooseCredentials) -> Credentials | None:

@@ -23,6 +23,7 @@ from handclasp.config.checks import check_client, check_server, check_shared
 from handclasp.config.types import (
     DEFAULT_VERSIONS,
     MAX_RECORD_SIZE_LIMIT,
+    ChooseConfigCallback,
     ChooseCredentialsCallback,
     ClientAuth,
     ConfirmPeerCallback,
@@ -88,6 +89,7 @@ class SharedConfig(WithDerived):
     middlebox_compatibility: bool = True
     grease: bool = True
     allow_truncation: bool = False
+    post_handshake_auth: bool = False
     handshake_timeout: float | None = 30.0
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], datetime] = utc_now
@@ -217,6 +219,10 @@ class ClientConfig(SharedConfig):
         grease: also offer reserved values, so that servers stay tolerant (RFC 8701).
         allow_truncation: treat the end of the transport as close_notify. Unsafe unless the
             application protocol marks the end of its messages.
+        post_handshake_auth: let the server request a certificate after the handshake as well (TLS
+            1.3, RFC 8446 section 4.6.2). The request is answered from `credentials` or by
+            `choose_credentials`, at any time while the connection lasts; a client without a
+            certificate declines. Leave it off for HTTP/2, which forbids it (RFC 8740).
         handshake_timeout: seconds after which the adapters abort a handshake; None disables the
             timeout, and a silent peer then keeps its slot.
         limits: the bounds of the work, memory and messages that the peer may cause.
@@ -259,6 +265,9 @@ class ServerConfig(SharedConfig):
             first one that the client offers is used. None derives them from raw_public_keys and
             trust, and uses the first one of the client.
         client_auth: whether to request a certificate from clients: a `ClientAuth` or its value.
+        post_handshake_auth: request no certificate in a TLS 1.3 handshake, but when
+            `ServerConnection.request_client_certificate` is called. Until then every client is let
+            in, whatever the value of client_auth. Without this setting, that call asks once more.
         trust: the authorities for client certificates; required if client_auth is not NONE, unless
             `verify` or `raw_public_keys` is given.
         send_authorities: name the trusted authorities in the request for a certificate, so that the
@@ -269,6 +278,9 @@ class ServerConfig(SharedConfig):
             and none of them is in `alpn`. By default such a client is refused with
             no_application_protocol (RFC 7301 section 3.2), which also stops an attacker who
             redirects the connection of another protocol to this server.
+        choose_config: a callback that chooses another config for this client, by its ClientHello.
+            It gets a `ChooseConfig` question and returns a `ServerConfig`, None to keep this one,
+            an awaitable of either, or DEFER.
         choose_credentials: a callback that answers a `ChooseCredentials` question, directly, by an
             awaitable, or later (DEFER). None refuses the client with unrecognized_name. It is also
             asked about clients that resume a session or use a pre-shared key and get no
@@ -330,6 +342,7 @@ class ServerConfig(SharedConfig):
     session_context: bytes = b""
     session_memory: int = 1024
     session_memory_bytes: int = DEFAULT_BYTES
+    choose_config: ChooseConfigCallback | None = None
     find_psk: FindPskCallback | None = None
     max_early_data: int = 0
     confirm_early_data: bool = False

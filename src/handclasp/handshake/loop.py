@@ -3,7 +3,7 @@
 A handshake is a coroutine that no event loop runs. It suspends in three places: where it waits for
 a message, where its question is not answered at once, and, in TLS 1.2, where it waits for the
 peer's change_cipher_spec, which is no message. `_receive_handshake` cuts the messages out of what
-arrives, by offset, and resumes the coroutine with each. Where the bytes come from is all the same:
+arrives, by offset, and resumes the coroutine with each. The source of the bytes does not matter:
 records over TCP, CRYPTO frames of QUIC.
 """
 
@@ -16,13 +16,14 @@ from struct import Struct
 from types import CoroutineType
 from typing import Any, TypeAlias
 
+from handclasp.config import SharedConfig
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError, StateError, TLSError
 from handclasp.faults import Fault
 from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import CHANGE_CIPHER_SPEC, HandshakeContext
 from handclasp.handshake.port import Port
-from handclasp.handshake.result import HandshakeResult
+from handclasp.handshake.result import AuthenticationResult, HandshakeResult
 from handclasp.iana import handshake_type_name
 from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
@@ -30,8 +31,9 @@ from handclasp.questions import Question
 from handclasp.wire.framing import check_message_size
 from handclasp.wire.messages import HEADER_SIZE
 
-Handshake: TypeAlias = "Coroutine[Any, Any, HandshakeResult | Handshake]"
-"""It may end in another, which goes on in its place: that of the version which was chosen."""
+Handshake: TypeAlias = "Coroutine[Any, Any, HandshakeResult | AuthenticationResult | Handshake]"
+"""It may end in another, which goes on in its place: that of the version which was chosen. Client
+authentication after the handshake is one, too."""
 
 _read_header = Struct(">I").unpack_from
 """The type of a message, and the length of its body in three bytes."""
@@ -74,8 +76,8 @@ class HandshakeLoop:
         self._unparsed = bytearray()
         self._message_size = 0
 
-    def _established(self, result: HandshakeResult) -> None:
-        """Take what a complete handshake leaves behind."""
+    def _established(self, result: HandshakeResult | AuthenticationResult) -> None:
+        """Take what a complete handshake leaves behind, or an authentication after it."""
         raise NotImplementedError
 
     def _receive_later_message(self, message: bytes) -> None:
@@ -87,6 +89,9 @@ class HandshakeLoop:
 
     def _may_send_half_rtt(self, info: ConnectionInfo) -> None:
         """Take what will have been agreed upon: a server may send to this client already."""
+
+    def _follow(self, config: Any) -> None:
+        """Take another config, which was chosen by the first message."""
 
     def _begin(self, handshake: Handshake, context: HandshakeContext) -> None:
         """Run a handshake, which speaks through `context`, up to its first wait."""
@@ -173,6 +178,10 @@ class HandshakeLoop:
                 self._half_rtt, value = True, None
                 self._may_send_half_rtt(waits_for)
                 continue
+            if isinstance(waits_for, SharedConfig):
+                self._follow(waits_for)
+                value = None
+                continue
             if waits_for is CHANGE_CIPHER_SPEC:
                 self._waits_for_change_cipher_spec = True
             else:
@@ -189,7 +198,7 @@ class HandshakeLoop:
             self._receive_handshake(b"")
 
     def _refuse(self, question: Question[Any], error: BaseException) -> ProtocolError:
-        """The open question's answer failed: the error that ends the handshake."""
+        """Close the question whose answer failed; return the error that ends the handshake."""
         self._close_question(question)
         return callback_failed(question, error)
 

@@ -1,4 +1,4 @@
-"""What a complete handshake leaves behind."""
+"""The result of a complete handshake."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from dataclasses import field
 from typing import TypeAlias
 
 from handclasp.handshake.finished import CheckedFinished
+from handclasp.handshake.tls13.post_handshake_authentication import (
+    CertificateAnswers,
+    CertificateRequests,
+    ClientAuthenticated,
+    RequestAnswered,
+)
 from handclasp.handshake.tls13.tickets import TicketIssuer, TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12
@@ -23,18 +29,23 @@ class HandshakeResult13:
     Attributes:
         info: what was agreed upon, for the application.
         peer_finished: the proof that the handshake was the same on both sides.
+        own_finished: the verify_data by which this side proved the same.
         send_secret, receive_secret: the first application traffic secrets.
         exporter: for keys that the application takes out.
         keeper, issuer: what a client makes of tickets, and a server makes them with.
+        authentication: what answers the server's later requests for a certificate, or makes them;
+            None where the client did not offer that.
     """
 
     info: ConnectionInfo
     peer_finished: CheckedFinished
+    own_finished: bytes
     send_secret: TrafficSecret = field(repr=False)
     receive_secret: TrafficSecret = field(repr=False)
     exporter: ExporterSecret = field(repr=False)
     keeper: TicketKeeper | None = None
     issuer: TicketIssuer | None = None
+    authentication: CertificateAnswers | CertificateRequests | None = None
 
 
 @value(frozen=True, slots=True)
@@ -57,3 +68,6 @@ class HandshakeResult12:
 
 
 HandshakeResult: TypeAlias = HandshakeResult13 | HandshakeResult12
+
+AuthenticationResult: TypeAlias = RequestAnswered | ClientAuthenticated
+"""The result of a client authentication after the handshake."""

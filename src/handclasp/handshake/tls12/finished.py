@@ -17,7 +17,7 @@ from handclasp.wire.messages import Finished
 def send_finished(
     hs: HandshakeContext, master_secret: MasterSecret12, sender: str, keys: TrafficKeys
 ) -> bytes:
-    """Send under these keys from here on, first this side's Finished; return its verify_data.
+    """Send under these keys, first this side's Finished; return its verify_data.
 
     Args:
         sender: the role of this side, "client" or "server".
@@ -40,4 +40,4 @@ async def receive_finished(
     await hs.receive_change_cipher_spec()
     hs.install_read(Epoch.APPLICATION, keys)
     expected = master_secret.verify_data(sender, hs.transcript.digest())
-    return check_finished(await hs.receive(Finished), expected)
+    return check_finished(await hs.receive_raw(Finished), expected)

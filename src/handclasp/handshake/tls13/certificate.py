@@ -19,11 +19,12 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.hooks import staple_of
 from handclasp.handshake.peer import PeerCertificate
-from handclasp.iana import ExtensionType
+from handclasp.iana import ExtensionType, HandshakeType
 from handclasp.kept import Kept, KeptResults
 from handclasp.limits import Limits
 from handclasp.values import value
 from handclasp.wire import extensions as ext
+from handclasp.wire.codecs import read_as
 from handclasp.wire.compression import (
     COMPRESSION_ALGORITHMS,
     DecompressionError,
@@ -64,7 +65,7 @@ _KEPT_FOR_EACH = 3
 
 @value(frozen=True, slots=True)
 class Asked:
-    """What this side asked for, which bounds what may come.
+    """The request of this side, which bounds the answer.
 
     Attributes:
         extensions: those of the message that asked.
@@ -77,33 +78,40 @@ class Asked:
     limits: Limits
 
 
-def read_certificate(
-    reading: Reading, message: Certificate | CompressedCertificate, asked: Asked
-) -> PeerCertificate:
-    """What a message holds, compressed or not. Raises `ProtocolError`.
+def read_certificate(reading: Reading, raw: bytes, asked: Asked) -> PeerCertificate:
+    """Return the content of a Certificate or a CompressedCertificate. Raises `ProtocolError`.
 
     A server sends the same message to each client that it has. What a config asks for by `asked`
     that bears on this is the same in each handshake, but for the type of certificate.
     """
-    key = read_certificate, (message.raw, asked.certificate_type)
+    key = read_certificate, (raw, asked.certificate_type)
     shown: PeerCertificate | None = reading.known(key)
     if shown is None:
-        shown = _read_certificate(message, asked)
-        size = sum(map(len, shown.chain)) + len(message.raw)
+        shown = _read_certificate(raw, asked)
+        size = sum(map(len, shown.chain)) + len(raw)
         if size <= _MOST_KEPT:
             reading.note(key, shown, _KEPT_FOR_EACH * size)
     return shown
 
 
-def _read_certificate(
-    message: Certificate | CompressedCertificate, asked: Asked
-) -> PeerCertificate:
+def _read_certificate(raw: bytes, asked: Asked) -> PeerCertificate:
+    is_plain = raw[0] == HandshakeType.CERTIFICATE
+    message: Certificate | CompressedCertificate
+    message = read_as(Certificate if is_plain else CompressedCertificate, raw)
     compression: str | None = None
     if isinstance(message, CompressedCertificate):
-        message, compression = _decompressed(message, asked)
+        message, compression = decompressed(message, asked)
     if message.certificate_request_context:
         # RFC 8446 4.4.2: it has a length of zero in the handshake.
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "it is not empty")
+    return read_entries(message, asked, compression)
+
+
+def read_entries(message: Certificate, asked: Asked, compression: str | None) -> PeerCertificate:
+    """Return what a message holds, whose context was checked. Raises `ProtocolError`.
+
+    `compression` is the algorithm in which it came, if it was compressed.
+    """
     entries = message.certificate_list
     if len(entries) > asked.limits.max_certificates:
         raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(entries)} certificates")
@@ -126,8 +134,8 @@ def _read_certificate(
     )
 
 
-def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
-    """The message inside (RFC 8879 section 4); its length is judged before anything is inflated."""
+def decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
+    """Return the message inside (RFC 8879 section 4); check its length before inflating it."""
     named = [
         name for name in asked.compression if message.algorithm == COMPRESSION_ALGORITHMS[name]
     ]
@@ -162,6 +170,7 @@ def send_certificate(
         asked: the extensions of a ClientHello (CH) or of a CertificateRequest (CR).
         compression: the algorithms that the peer named there.
     """
+    hs.show(credentials.chain_der if credentials is not None else ())
     if credentials is None:
         hs.send(Certificate(b"", ()))
         return
@@ -181,7 +190,6 @@ def send_certificate(
         if algorithm:
             raw = _smaller(algorithm, raw)
         kept.keep(key, raw, 2 * len(raw))
-    hs.shown_chain = credentials.chain_der
     hs.is_stapled = ExtensionType.STATUS_REQUEST in along
     hs.send_raw(raw)
 
@@ -191,10 +199,28 @@ def _nothing_written(_: object) -> Kept[Any, bytes]:
 
 
 def _written(chain: tuple[bytes, ...], along: tuple[tuple[int, bytes], ...]) -> bytes:
-    """A Certificate message; `along` are the extensions of the leaf."""
+    """Return a Certificate message; `along` are the extensions of the leaf."""
     leaf, *others = chain
     entries = [CertificateEntry(leaf, dict(along)), *[CertificateEntry(der, {}) for der in others]]
     return write_message(Certificate(b"", tuple(entries)))
+
+
+def write_answer(
+    config: SharedConfig, credentials: Credentials, asked: Mapping[int, bytes], context: bytes
+) -> Certificate:
+    """Return a client's certificates for a request of this context, which no other message has.
+
+    They are not compressed: nobody could use the result a second time.
+    """
+    along = _leaf_extensions(config, credentials, asked, MessageContext.CR)
+    leaf, *others = credentials.chain_der
+    entries = [CertificateEntry(leaf, along), *[CertificateEntry(der, {}) for der in others]]
+    return Certificate(context, tuple(entries))
+
+
+def has_status(message: Certificate) -> bool:
+    """Return whether an OCSP response is stapled to the leaf."""
+    return ExtensionType.STATUS_REQUEST in message.certificate_list[0].extensions
 
 
 def _leaf_extensions(
@@ -218,12 +244,12 @@ def _wants_status(asked: Mapping[int, bytes], asked_in: MessageContext) -> bool:
     if data is None:
         return False
     # RFC 8446 4.4.2.1: it is empty in a CertificateRequest. OpenSSL before 1.1.1d put a response
-    # of its own there, which is of no use here, and asks all the same.
+    # of its own there, which cannot be used here, and asks anyway.
     return asked_in is MessageContext.CR or ext.read_status_request(data)
 
 
 def _compressed(name: str, raw: bytes) -> bytes:
-    """A Certificate message as CompressedCertificate, if that is any smaller."""
+    """Return a Certificate message as CompressedCertificate, if that is any smaller."""
     body = raw[HEADER_SIZE:]
     packed = compress(name, body)
     message = CompressedCertificate(COMPRESSION_ALGORITHMS[name], len(body), packed)
@@ -241,7 +267,7 @@ def asking_extensions(
     authorities: TrustStore | None,
     timestamps: bool = False,
 ) -> dict[int, bytes]:
-    """What a ClientHello and a CertificateRequest ask for in common.
+    """Return the extensions by which a ClientHello and a CertificateRequest ask the same.
 
     Args:
         status_request: what that extension holds, which differs between the two; None leaves it

@@ -18,7 +18,7 @@ from handclasp.wire.messages import Certificate, CertificateVerify, CompressedCe
 
 
 def certificate_request_extensions(config: ServerConfig, client_type: str) -> dict[int, bytes]:
-    """What a CertificateRequest asks for; the same in each one of a config."""
+    """Return the extensions of a CertificateRequest; they are the same for each of a config."""
     made: dict[int, bytes] = config.derived.once(
         f"certificate request {client_type}", lambda config: _asking(config, client_type), config
     )
@@ -41,8 +41,8 @@ async def receive_client_authentication(
     hs: HandshakeContext, config: ServerConfig, asked: Asked
 ) -> tuple[PeerCertificate | None, VerifiedPeer | None, AuthenticatedPeer | None]:
     """Certificate and CertificateVerify of a client that was asked for them (section 4.4)."""
-    message = await hs.receive(Certificate, CompressedCertificate)
-    shown = read_certificate(hs.reading, message, asked)
+    raw = await hs.receive_raw(Certificate, CompressedCertificate)
+    shown = read_certificate(hs.reading, raw, asked)
     if not shown.chain:
         if config.client_auth is ClientAuth.REQUIRED:
             raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING)

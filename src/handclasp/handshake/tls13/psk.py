@@ -23,15 +23,16 @@ from handclasp.sessions.session import Session
 from handclasp.sessions.tickets import SessionState
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.codecs import write_message
-from handclasp.wire.messages import ClientHello
+from handclasp.wire.messages import ClientHello, write_client_hello
+from handclasp.wire.structs import write_entries
+from handclasp.wire.writer import uint16s
 
 RESUMPTION, EXTERNAL, IMPORTED = "res binder", "ext binder", "imp binder"
 
 
 @value(frozen=True, slots=True)
 class Psk:
-    """A pre-shared key at hand, whichever its origin.
+    """A pre-shared key, whichever its origin.
 
     Attributes:
         suite: one of its hash; that of the earlier connection for a resumption.
@@ -59,9 +60,9 @@ class Psk:
     def early_secret(
         self, suite: CipherSuite, observer: KeyScheduleObserver | None = None
     ) -> EarlySecret:
-        """The first stage of the key schedule with this key, under a suite of its hash.
+        """Return the first stage of the key schedule with this key, under a suite of its hash.
 
-        Binder and key schedule start from the same one; an observer is told of it each time.
+        Binder and key schedule start from the same one; an observer is called each time.
         """
         stage = self._stages.get(suite.name) if observer is None else None
         if stage is None:
@@ -74,7 +75,7 @@ class Psk:
         partial_hello: bytes,
         observer: KeyScheduleObserver | None = None,
     ) -> bytes:
-        """The proof: `transcript` is what came before, `partial_hello` ends at the binders."""
+        """Return the binder, over the earlier messages and a hello that ends before the binders."""
         key = self.early_secret(self.suite, observer).binder_key(self.binder_label)
         if transcript is None:
             transcript = Transcript()
@@ -82,7 +83,7 @@ class Psk:
 
 
 def psk_of_session(session: Session, now: int) -> Psk:
-    """The key of a TLS 1.3 session; `now` is in milliseconds since 1970."""
+    """Return the key of a TLS 1.3 session; `now` is in milliseconds since 1970."""
     return Psk(
         session.ticket,
         session.age_at(now),
@@ -94,7 +95,7 @@ def psk_of_session(session: Session, now: int) -> Psk:
 
 
 def psk_of_external(key: PreSharedKey) -> Psk:
-    """An external key; its age says nothing (RFC 8446 section 4.2.11)."""
+    """Return an external key; its age means nothing (RFC 8446 section 4.2.11)."""
     suite = next(each for each in CIPHER_SUITES.values() if each.hash_name == key.hash_name)
     label = IMPORTED if key.is_imported else EXTERNAL
     return Psk(key.identity, 0, key.key, suite, label, external=key)
@@ -105,26 +106,36 @@ def with_psks(
     psks: Sequence[Psk],
     transcript: Transcript | None,
     observer: KeyScheduleObserver | None = None,
+    written: bytes | None = None,
 ) -> ClientHello:
-    """The hello with pre_shared_key as its last extension, binders and all, and its bytes."""
+    """Return the hello with pre_shared_key as its last extension, binders and all, and its bytes.
+
+    Args:
+        written: the other extensions as `write_entries` writes them, if that has been done.
+    """
     if not psks and ExtensionType.PRE_SHARED_KEY not in hello.extensions:
         return hello
     kept = dict(hello.extensions)
     kept.pop(ExtensionType.PRE_SHARED_KEY, None)
     if not psks:
         return replace(hello, extensions=kept, raw=b"")
+    if written is None:
+        written = write_entries(kept)
     identities = tuple([ext.PskIdentity(each.identity, each.obfuscated_age) for each in psks])
     empty = tuple([bytes(each.suite.hash_size) for each in psks])
     offered = ext.OfferedPsks(identities, empty)
-    kept[ExtensionType.PRE_SHARED_KEY] = ext.write_offered_psks(offered)
-    draft = write_message(replace(hello, extensions=kept))
+    data = ext.write_offered_psks(offered)
+    written += (ExtensionType.PRE_SHARED_KEY << 16 | len(data)).to_bytes(4, "big") + data
+    random, session_id, suites = hello.random, hello.legacy_session_id, hello.cipher_suites
+    draft = write_client_hello(random, session_id, uint16s(suites), written)
     partial = draft[: -offered.binders_size]
-    binders = tuple([each.binder(transcript, partial, observer) for each in psks])
-    written = ext.binder_entries(binders)
+    entries = ext.binder_entries(
+        tuple([each.binder(transcript, partial, observer) for each in psks])
+    )
     # The binders are the end of the last extension.
-    size = len(kept[ExtensionType.PRE_SHARED_KEY]) - len(written)
-    kept[ExtensionType.PRE_SHARED_KEY] = kept[ExtensionType.PRE_SHARED_KEY][:size] + written
-    return replace(hello, extensions=kept, raw=partial + written)
+    kept[ExtensionType.PRE_SHARED_KEY] = data[: -len(entries)] + entries
+    version, methods = hello.legacy_version, hello.legacy_compression_methods
+    return ClientHello(version, random, session_id, suites, methods, kept, partial + entries)
 
 
 @value(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from handclasp.handshake.tls13.client_hello import (
     read_offer,
 )
 from handclasp.handshake.tls13.identity import Identity, identify
+from handclasp.handshake.tls13.post_handshake_authentication import CertificateRequests
 from handclasp.handshake.tls13.resumption import (
     Found,
     ResumedClient,
@@ -74,6 +75,7 @@ from handclasp.wire.messages import (
 
 _AFTER_RETRY = "a HelloRetryRequest was needed, and they are of the first hello (RFC 8446 4.2.10)"
 _SELECTED_TLS13 = ext.write_selected_version(TLS13)
+_LATER = ExtensionType.POST_HANDSHAKE_AUTH
 _NO_KEYS = Found((), {})
 
 
@@ -81,7 +83,7 @@ async def complete_server_handshake(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello
 ) -> HandshakeResult13:
     """Everything after the first ClientHello, which offers TLS 1.3."""
-    transcript, offers_early_data = hs.transcript, ExtensionType.EARLY_DATA in hello.extensions
+    transcript, zero_rtt = hs.transcript, ExtensionType.EARLY_DATA in hello.extensions
     offer = read_offer(hs, config, hello, None)
     del hello
     found, known = await _find_psks(hs, config, offer), None
@@ -99,9 +101,7 @@ async def complete_server_handshake(
     if known is None and (found.candidates or hs.trace is not None):
         known, found = await _recognise(hs, offer, found, choice)
     identity = await identify(hs, config, offer, known)
-    early, refusal = (
-        await _accept_early_data(hs, config, choice, known) if offers_early_data else (None, "")
-    )
+    early, refusal = await _accept_early_data(hs, config, choice, known) if zero_rtt else (None, "")
     share, shared_secret = _respond(hs, config, offer, choice)
     _send_server_hello(hs, config, offer, choice, known, share)
     stage, peer, own = _derive_handshake_secrets(hs, choice.suite, known, shared_secret)
@@ -110,16 +110,16 @@ async def complete_server_handshake(
     asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
         await _authenticate(hs, config, offer, identity)
-    hs.send_raw(write_finished(own.verify_data(transcript.digest())))
+    hs.send_raw(write_finished(finished := own.verify_data(transcript.digest())))
     master, finished_hash = stage.master_secret(), transcript.digest()
     receive, send, exporter = master.traffic_secrets(finished_hash)
     if hs.tells_secrets:
         note_application_secrets(hs, receive, send, exporter)
     hs.install_write(Epoch.APPLICATION, send)
-    server_name, can_resume = offer.server_name, may_use_psk(config, offer.psks)
-    early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
+    can_resume, may_be_asked = may_use_psk(config, offer.psks), _LATER in offer.hello.extensions
+    early_data = "accepted" if early is not None else "rejected" if zero_rtt else "none"
     if config.half_rtt_data:
-        info = _info(server_name, choice, identity, known, None, None, early_data, refusal)
+        info = _info(hs.server_name, choice, identity, known, None, None, early_data, refusal)
         await hs.may_send_half_rtt(info)
     del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
@@ -130,13 +130,24 @@ async def complete_server_handshake(
     elif known is not None and known.client is not None:
         verified, client = known.client, authenticated_by(known.client, None)
     expected = peer.verify_data(transcript.digest())
-    peer_finished = check_finished(await hs.receive(Finished), expected)
+    checked = check_finished(await hs.receive_raw(Finished), expected)
     hs.install_read(Epoch.APPLICATION, receive)
     if config.confirm_peer is not None:
         await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
-    info = _info(server_name, choice, identity, known, shown, client, early_data, refusal)
+    info = _info(hs.server_name, choice, identity, known, shown, client, early_data, refusal)
     issuer = _ticket_issuer(hs, config, known, info, master) if can_resume else None
-    return HandshakeResult13(info, peer_finished, send, receive, exporter, issuer=issuer)
+    later = _certificate_requests(hs, config, identity, info) if may_be_asked else None
+    return HandshakeResult13(info, checked, finished, send, receive, exporter, None, issuer, later)
+
+
+def _certificate_requests(
+    hs: HandshakeContext, config: ServerConfig, identity: Identity | None, info: ConnectionInfo
+) -> CertificateRequests | None:
+    """Return the later requests for this client's certificate (RFC 8446 4.6.2), if any may come."""
+    if info.psk_identity is not None:
+        return None  # RFC 8446 4.3.2: clients with an external key must not be asked.
+    client_type = identity.client_type if identity is not None else None
+    return CertificateRequests(config, hs.transcript, client_type or "X509", hs.answers)
 
 
 async def _find_psks(hs: HandshakeContext, config: ServerConfig, offer: Offer) -> Found:
@@ -148,7 +159,7 @@ async def _find_psks(hs: HandshakeContext, config: ServerConfig, offer: Offer) -
 async def _choose_without_group(
     hs: HandshakeContext, config: ServerConfig, offer: Offer, found: Found, choice: Choice
 ) -> tuple[Choice, ResumedClient | None, Found]:
-    """The client, whose key would go alone; and the choice, with a group if it is not known."""
+    """Recognise the client whose key would go alone; choose a group if it is not known."""
     known, found = await _recognise(hs, offer, found, choice)
     if known is None:
         choice = replace(choice, group=choose_offered_group(hs, config, offer, ()))
@@ -158,7 +169,7 @@ async def _choose_without_group(
 async def _recognise(
     hs: HandshakeContext, offer: Offer, found: Found, choice: Choice
 ) -> tuple[ResumedClient | None, Found]:
-    """The client, if it holds a key that is known here; and what was found out about its keys."""
+    """Return the client, if it holds a known key, and the findings about its keys."""
     known: ResumedClient | None = None
     psks = offer.psks
     if psks is not None and found.candidates:
@@ -176,7 +187,7 @@ async def _recognise(
 def _derive_handshake_secrets(
     hs: HandshakeContext, suite: CipherSuite, known: ResumedClient | None, shared_secret: bytes
 ) -> tuple[HandshakeSecret, TrafficSecret, TrafficSecret]:
-    """The second stage of the key schedule, and the client's and this side's secrets of it."""
+    """Return the second stage of the key schedule, and the client's and this side's secrets."""
     if known is None:
         early = EarlySecret.without_psk(suite, hs.observer)
     else:
@@ -302,7 +313,7 @@ def _send_encrypted_extensions(
 def _encrypted_extensions(
     hs: HandshakeContext, config: ServerConfig, offer: Offer, choice: Choice, *, resumed: bool
 ) -> dict[int, bytes]:
-    """What this server agrees to (RFC 8446 section 4.3.1)."""
+    """Return the extensions that this server agrees to (RFC 8446 section 4.3.1)."""
     extensions: dict[int, bytes] = {}
     asked = offer.hello.extensions
     if offer.server_name is not None and not resumed:
@@ -332,7 +343,7 @@ async def _authenticate(
 
 
 async def _receive_end_of_early_data(hs: HandshakeContext, peer: TrafficSecret) -> None:
-    """What follows is under the handshake key (RFC 8446 section 4.5)."""
+    """Receive the end of early data; the handshake key follows (RFC 8446 section 4.5)."""
     await hs.receive(EndOfEarlyData)
     hs.install_read(Epoch.HANDSHAKE, peer)
 
@@ -343,7 +354,7 @@ async def _accept_early_data(
     choice: Choice,
     known: ResumedClient | None,
 ) -> tuple[TrafficSecret | None, str]:
-    """What the client's 0-RTT data are under, if they are taken; or why not."""
+    """Return the secret of the client's 0-RTT data, if they are taken; or why not."""
     if choice.retried:
         return None, _AFTER_RETRY
     refusal = "the session was not resumed, and they are under its secret"
@@ -371,7 +382,7 @@ def _ticket_issuer(
     info: ConnectionInfo,
     master: MasterSecret,
 ) -> TicketIssuer | None:
-    """What will make tickets for a client that can use them (RFC 8446 section 4.2.9), if any."""
+    """Return the issuer of tickets for a client that can use them (RFC 8446 section 4.2.9)."""
     if not config.tickets or config.ticket_keys is None:
         return None
     if info.psk_identity is not None:
