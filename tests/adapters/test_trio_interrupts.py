@@ -77,8 +77,15 @@ async def sending(pair: Any, interrupt: Interrupt) -> None:
     assert got in (b"first, second.", b"second.")
 
 
-@pytest.mark.parametrize("work", [receiving, sending])
-def test_at_every_line(client_config: ClientConfig, server_config: ServerConfig, work: Any) -> None:
+def test_receiving_at_every_line(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    at_every_line(receiving, client_config, server_config)
+
+
+def test_sending_at_every_line(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    at_every_line(sending, client_config, server_config)
+
+
+def at_every_line(work: Any, client_config: ClientConfig, server_config: ServerConfig) -> None:
     async def main(line: int) -> bool:
         interrupt = Interrupt(line)
         with trio.fail_after(10):

@@ -2850,7 +2850,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             *(
                 without(
-                    f"adapters/test_trio_interrupts.py::test_at_every_line[{work}]",
+                    f"adapters/test_trio_interrupts.py::test_{work}_at_every_line",
                     f"adapters.trio_stream.TLSStream.{call}",
                     "trio.lowlevel.enable_ki_protection",
                     "trio.lowlevel.disable_ki_protection",

@@ -143,7 +143,7 @@ class Room:
     def is_stalling(self, share: Hashable) -> bool:
         """Return whether the share has wasted more places than it has used, since `forgive`.
 
-        Or its network has, and not just some. Those of UNIX sockets never are: they cannot be told
+        Or its network has, and more than some. Those of UNIX sockets never are: they cannot be told
         apart, and one might be to blame.
         """
         if isinstance(share, int):
