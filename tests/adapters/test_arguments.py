@@ -532,7 +532,9 @@ def test_a_wrong_config_is_shown(server_config: ServerConfig, client_config: Cli
     with plain_pair() as (left, _):
         with pytest.raises(ConfigurationError, match=r"ClientConfig, not <ssl\.SSLContext.*fields"):
             wrap_client(left, context, server_name="localhost")
-        with pytest.raises(ConfigurationError, match="ServerConfig with credentials, not ClientC"):
+        with pytest.raises(
+            ConfigurationError, match="ServerConfig with credentials, not a ClientC"
+        ):
             wrap_server(left, client_config)  # type: ignore[arg-type]
 
     async def main() -> None:

@@ -11,6 +11,7 @@ import os
 import socket
 from typing import Any, TypeAlias
 
+from handclasp.adapters.hints import refuse_arguments
 from handclasp.adapters.progress import has_peer, is_connected, is_listening
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, StateError
@@ -41,6 +42,9 @@ _OF_SERVING = (
     "on_handshake_error",
 )
 """Arguments of every server of asyncio, apart from its config and its socket."""
+
+_SHOWN = 80
+"""Characters of an argument that an error shows."""
 
 OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
 """Arguments of `loop.create_server` that say how a socket is made or bound."""
@@ -77,7 +81,10 @@ def either_config(config: ClientConfig | ServerConfig | None) -> ClientConfig | 
 
 
 def _wrong_config(needed: str, given: object) -> ConfigurationError:
-    message = f"{needed}, not {given!r:.80}."
+    kind = type(given).__name__
+    # A config's own words are long, and no help here.
+    is_named = isinstance(given, (ClientConfig, ServerConfig))
+    message = f"{needed}, not {f'a {kind}' if is_named else shown(given)}."
     if type(given).__name__ == "SSLContext":
         message += (
             " The settings of a context are fields of the config here: trust= for "
@@ -85,6 +92,12 @@ def _wrong_config(needed: str, given: object) -> ConfigurationError:
             "set_alpn_protocols, versions= for minimum_version; docs/from-ssl.md has them all."
         )
     return ConfigurationError(message)
+
+
+def shown(given: object) -> str:
+    """Return an argument as an error shows it: shortened, and visibly so, if it is long."""
+    text = repr(given)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def check_server(max_handshakes: int, backlog: int, on_handshake_error: object) -> None:
@@ -186,33 +199,16 @@ def seconds_or_none(name: str, value: float | None) -> float | None:
     return value
 
 
-_IN_PLACE_OF = {
-    "ssl": "config= takes its place.",
-    "server_hostname": "use server_name= (and config=, in place of ssl=).",
-    "ssl_handshake_timeout": "use config=, which has handshake_timeout.",
-    "ssl_shutdown_timeout": "use close_timeout= (and config=, in place of ssl=).",
-}
+def check_host_and_port(host: object, port: object, unknown: dict[str, Any]) -> None:
+    """Refuse an address that was given as one argument, as `socket` has it.
 
-
-def refuse_ssl_arguments(given: dict[str, Any]) -> None:
-    """Refuse what asyncio's own functions take for the ssl module."""
-    for name in given:
-        if name in _IN_PLACE_OF:
-            raise ConfigurationError(f"{name} is for the ssl module; here {_IN_PLACE_OF[name]}")
-
-
-def refuse_arguments(given: dict[str, Any]) -> None:
-    """Refuse all arguments that a function does not have."""
-    refuse_ssl_arguments(given)
-    for name in given:
-        raise TypeError(f"unexpected keyword argument {name!r}")
-
-
-def check_host_and_port(host: object, port: object) -> None:
-    """Refuse an address that was given as one argument, as `socket` has it."""
+    Args:
+        unknown: the arguments that the function does not have, which are refused as well.
+    """
+    refuse_arguments(unknown)
     if isinstance(host, (tuple, list)):
         raise ConfigurationError(
-            f"host and port are two arguments here, not {host!r:.80}, and the config comes third."
+            f"host and port are two arguments here, not {shown(host)}, and the config comes third."
         )
     if isinstance(port, ClientConfig):
         raise ConfigurationError("The port is missing: host, port and config, in this order.")
@@ -230,7 +226,7 @@ def check_plain_socket(sock: object) -> None:
             "inside TLS use `aio.start_tls`, or a ClientConnection or ServerConnection."
         )
     if not isinstance(sock, socket.socket):
-        message = f"A socket is needed, not {sock!r:.80}."
+        message = f"A socket is needed, not {shown(sock)}."
         if isinstance(sock, (tuple, str)):
             message += " To connect to an address, use the functions that take host and port."
         raise ConfigurationError(message)

@@ -43,12 +43,11 @@ from handclasp.adapters.arguments import (
     close_seconds,
     either_config,
     looks_like_tls,
-    refuse_arguments,
-    refuse_ssl_arguments,
     seconds_or_none,
     server_config,
 )
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.hints import refuse_arguments, refuse_ssl_arguments
 from handclasp.adapters.loop_accepting import LoopAcceptor
 from handclasp.adapters.plaintext import refused_plaintext
 from handclasp.adapters.progress import peek
@@ -707,7 +706,7 @@ async def _bind(loop: asyncio.AbstractEventLoop, **where: Any) -> list[socket]:
 def _where_to_connect(
     host: str | None, port: int | str | None, sock: socket | None
 ) -> dict[str, Any]:
-    check_host_and_port(host, port)
+    check_host_and_port(host, port, {})
     if sock is None:
         if host is None and port is None:
             raise ConfigurationError("Either host and port or sock must be given.")

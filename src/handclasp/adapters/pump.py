@@ -1091,17 +1091,21 @@ def _read_buffer() -> memoryview:
     return _shared.view
 
 
+def _seconds(number: float) -> str:
+    return "1 second" if number == 1 else f"{number:g} seconds"
+
+
 def _given_up(unsent: int, timeout: float) -> TimeoutError:
     if unsent:
         return TimeoutError(
             errno.ETIMEDOUT,
-            f"Closing was given up: the peer took nothing for {timeout:g} seconds, and {unsent} "
+            f"Closing was given up: the peer took nothing for {_seconds(timeout)}, and {unsent} "
             "encrypted bytes may not have reached it.",
         )
     return TimeoutError(
         errno.ETIMEDOUT,
-        f"Closing was given up: the peer took everything, but did not close within {timeout:g} "
-        "seconds.",
+        f"Closing was given up: the peer took everything, but did not close within "
+        f"{_seconds(timeout)}.",
     )
 
 

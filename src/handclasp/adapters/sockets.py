@@ -12,7 +12,7 @@ import socket
 from contextlib import suppress
 from operator import index
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Literal, NoReturn, cast, overload
+from typing import IO, TYPE_CHECKING, Literal, Never, NoReturn, cast, overload
 
 from handclasp.adapters.addresses import note_addresses
 from handclasp.adapters.arguments import (
@@ -26,6 +26,7 @@ from handclasp.adapters.arguments import (
 from handclasp.adapters.buffers import WRITE_SIZE
 from handclasp.adapters.duplex import Duplex
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.hints import no_attribute, refuse_arguments
 from handclasp.adapters.polling import seconds
 from handclasp.adapters.socketfile import SocketFile
 from handclasp.client import ClientConnection, check_server_name
@@ -55,6 +56,7 @@ def connect(
     timeout: float | None = None,
     trace: Trace | None = None,
     early_data: bytes | None = None,
+    **unknown: Never,
 ) -> TLSSocket:
     """Connect to a TLS server and complete the handshake.
 
@@ -83,7 +85,7 @@ def connect(
         ConfigurationError: a setting that cannot be honoured.
     """
     # A mistake made here raises before the server hears of it.
-    check_host_and_port(host, port)
+    check_host_and_port(host, port, unknown)
     config = client_config(config)
     name = check_server_name(config, host if server_name is None else server_name)
     check_trace(trace)
@@ -113,6 +115,7 @@ def wrap_client(
     trace: Trace | None = None,
     handshake: bool = True,
     early_data: bytes | None = None,
+    **unknown: Never,
 ) -> TLSSocket:
     """Speak TLS as the client over a connected stream socket.
 
@@ -152,6 +155,7 @@ def wrap_client(
         TLSError: the handshake failed; `HandshakeTimeoutError` if it took too long.
         ConfigurationError: see above.
     """
+    refuse_arguments(unknown)
     config = client_config(config)
     _check_socket(sock, handshake)
     early = EarlyData(config, early_data)
@@ -167,6 +171,7 @@ def wrap_server(
     *,
     trace: Trace | None = None,
     handshake: bool = True,
+    **unknown: Never,
 ) -> TLSSocket:
     """Speak TLS as the server over an accepted stream socket.
 
@@ -184,6 +189,7 @@ def wrap_server(
     ...     tls.recv(65536)
     b'hello'
     """
+    refuse_arguments(unknown)
     config = server_config(config)
     _check_socket(sock, handshake)
     connection = ServerConnection(config, trace=trace)
@@ -237,6 +243,12 @@ class TLSSocket:
         else:
             state = f"{info.version} {info.cipher_suite}"
         return f"<TLSSocket fd={self.fileno()} {state}>"
+
+    if not TYPE_CHECKING:  # Else every attribute would seem to be there.
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise `AttributeError`, with a hint if `ssl.SSLSocket` has this attribute."""
+            raise no_attribute(self, name)
 
     def __getstate__(self) -> NoReturn:
         """Raise `TypeError`, as sockets do: neither `copy` nor `pickle` can make a second one."""

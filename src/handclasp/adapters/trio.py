@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import NoReturn, TypeAlias
+from typing import Never, NoReturn, TypeAlias
 
 try:
     import trio
@@ -35,6 +34,7 @@ from handclasp.adapters.arguments import (
     server_config,
 )
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.hints import refuse_arguments
 from handclasp.adapters.trio_accepting import HandshakeErrorCallback, Settings, TrioAcceptor
 from handclasp.adapters.trio_stream import HandshakeNeeded, TLSListener, TLSStream
 from handclasp.client import check_server_name
@@ -61,6 +61,7 @@ async def open_tls_stream(
     https_compatible: bool = False,
     trace: Trace | None = None,
     early_data: bytes | None = None,
+    **unknown: Never,
 ) -> TLSStream[trio.SocketStream]:
     """Connect, and complete the handshake; a call that fails or is cancelled leaves nothing open.
 
@@ -84,7 +85,7 @@ async def open_tls_stream(
         TLSError: the handshake failed; `HandshakeTimeoutError` if it took too long.
         ConfigurationError: a setting that cannot be honoured.
     """
-    check_host_and_port(host, port)
+    check_host_and_port(host, port, unknown)
     config = client_config(config)
     name = check_server_name(config, host if server_name is None else server_name)
     check_trace(trace)
@@ -126,6 +127,7 @@ async def serve_tls(
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
     hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
     task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+    **unknown: Never,
 ) -> None:
     """Serve TLS until cancelled; `handler(stream)` runs in a task after each complete handshake.
 
@@ -143,8 +145,7 @@ async def serve_tls(
         make_trace: a function, such as `Recorder`, that returns the trace of each connection.
         on_handshake_error: is called with the exception and the stream; the default logs failures.
         close_timeout: seconds that closing may take after the handler has returned; None: no limit.
-        max_handshakes: the largest number of concurrent handshakes; see docs/asyncio.md.
-        hello_timeout: seconds within which a client must send its hello; None: no such limit.
+        max_handshakes, hello_timeout: as for `handclasp.aio.start_server`.
         task_status: reports the listeners, once they listen, to `nursery.start`.
 
     Raises:
@@ -152,7 +153,8 @@ async def serve_tls(
         ConfigurationError: a setting that cannot be honoured.
     """
     check_handler("handler", handler)
-    check_make_trace(make_trace, {})
+    check_make_trace(make_trace, unknown)
+    refuse_arguments(unknown)
     check_server(max_handshakes, backlog, on_handshake_error)
     timeout = close_seconds(close_timeout)
     hello = seconds_or_none("hello_timeout", hello_timeout)
@@ -161,14 +163,13 @@ async def serve_tls(
     sockets = await _bind(port, host, backlog)
     async with trio.open_nursery() as nursery:
         handlers = nursery if handler_nursery is None else handler_nursery
-        task = partial(_serve, handler, timeout)
         acceptor = TrioAcceptor(
             sockets,
             backlog,
             max_handshakes,
             settings,
             nursery,
-            lambda stream: handlers.start_soon(task, stream),
+            lambda stream: handlers.start_soon(_serve, handler, timeout, stream),
         )
         await _accept(acceptor, sockets, task_status)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from operator import index
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Never, NoReturn, TypeVar
 
 import trio
 
@@ -25,8 +25,10 @@ from handclasp.adapters.arguments import (
     either_config,
     request_client_certificate,
     server_config,
+    shown,
 )
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.hints import no_attribute, refuse_arguments
 from handclasp.adapters.trio_duplex import StreamT, TrioDuplex, socket_of
 from handclasp.client import ClientConnection
 from handclasp.config import ClientConfig, ServerConfig
@@ -109,7 +111,10 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         https_compatible: bool = False,
         trace: Trace | None = None,
         early_data: bytes | None = None,
+        **unknown: Never,
     ) -> None:
+        refuse_arguments(unknown)
+        _check_stream(transport_stream)
         settings = either_config(config)
         check_trace(trace)
         if https_compatible:
@@ -131,6 +136,12 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         self._duplex = TrioDuplex(transport_stream, connection, early, settings.handshake_timeout)
         self._sending = _Turn("another task is sending on this TLSStream")
         self._receiving = _Turn("another task is receiving on this TLSStream")
+
+    if not TYPE_CHECKING:  # Else every attribute would seem to be there.
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise `AttributeError`, with a hint if `ssl.SSLSocket` has this attribute."""
+            raise no_attribute(self, name)
 
     def __repr__(self) -> str:
         connection = self._duplex.connection
@@ -436,6 +447,10 @@ class TLSListener(trio.abc.Listener[TLSStream[StreamT]]):
         make_trace: Callable[[], Trace | None] | None = None,
     ) -> None:
         check_make_trace(make_trace, {})
+        if not hasattr(transport_listener, "accept") or not hasattr(transport_listener, "aclose"):
+            raise ConfigurationError(
+                f"A listener of trio is needed, not {shown(transport_listener)}."
+            )
         self.transport_listener = transport_listener
         self._config = server_config(config)
         self._https_compatible = https_compatible
@@ -499,6 +514,16 @@ def _most(max_bytes: int | None) -> int:
     if size < 1:
         raise ValueError("max_bytes must be at least 1")
     return size
+
+
+def _check_stream(given: object) -> None:
+    """Refuse what is no stream of trio, such as a socket."""
+    if hasattr(given, "send_all") and hasattr(given, "receive_some"):
+        return
+    message = f"A stream of trio is needed, not {shown(given)}."
+    if hasattr(given, "fileno"):
+        message += " For a socket that is trio.SocketStream(trio.socket.from_stdlib_socket(sock))."
+    raise ConfigurationError(message)
 
 
 def _note_ends(transport: trio.abc.Stream, trace: Trace | None) -> None:

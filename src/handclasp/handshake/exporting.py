@@ -24,6 +24,14 @@ def export_keying_material(
     """
     if exporter is None:
         raise StateError("Keying material can be exported after the handshake only.")
+    if not isinstance(label, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"An exporter label is a str, not {type(label).__name__}.")
+    if context is not None and not isinstance(context, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind = type(context).__name__
+        raise ConfigurationError(f"The context of an exporter is bytes or None, not {kind}.")
+    if not isinstance(length, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind = type(length).__name__
+        raise ConfigurationError(f"The length is a whole number of bytes, not {kind}.")
     if not label.isascii() or not 0 < len(label) < 250:
         raise ConfigurationError("An exporter label has 1 to 249 ASCII characters.")
     if not 0 < length <= exporter.longest:
