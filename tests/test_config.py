@@ -421,7 +421,7 @@ class TestVerification:
         )
         assert ClientConfig(raw_public_keys=[pem]).raw_public_keys == (raw_public_key,)
 
-    @pytest.mark.parametrize("keys", [raw_public_key, "key.pem"])
+    @pytest.mark.parametrize("keys", [raw_public_key, "key.pem"], ids=["bytes", "a path"])
     def test_raw_public_keys_are_a_list(self, keys: Any) -> None:
         with pytest.raises(ConfigurationError, match="must be a list of keys"):
             ClientConfig(raw_public_keys=keys)

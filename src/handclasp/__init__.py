@@ -40,6 +40,7 @@ from handclasp.errors import (
     WantWrite,
 )
 from handclasp.events import (
+    ClientAuthenticated,
     DataReceived,
     EarlyDataReceived,
     EarlyDataRejected,
@@ -94,6 +95,7 @@ __all__ = [
     "wrap_server",
     "TLSSocket",
     "aio",
+    "ClientAuthenticated",
     "ClientConfig",
     "ServerConfig",
     "ClientAuth",

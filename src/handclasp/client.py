@@ -15,7 +15,7 @@ from handclasp.errors import ConfigurationError, ProtocolError, StateError, TLSE
 from handclasp.handshake.client import client_handshake
 from handclasp.handshake.client_sessions import find_sessions
 from handclasp.handshake.defaults import ClientAnswers
-from handclasp.handshake.result import HandshakeResult
+from handclasp.handshake.result import AuthenticationResult, HandshakeResult
 from handclasp.keys.epoch import Epoch
 from handclasp.sessions.store import SessionCache
 from handclasp.trace.hooks import Trace
@@ -88,7 +88,7 @@ class ClientConnection(Connection[ClientConfig]):
         if self._records.write_epoch is Epoch.EARLY_DATA and found is not None:
             self._early_limit = found.session.max_early_data if found.session else 0
 
-    def _established(self, result: HandshakeResult) -> None:
+    def _established(self, result: HandshakeResult | AuthenticationResult) -> None:
         self._sessions = None
         super()._established(result)
 

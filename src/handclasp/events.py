@@ -4,6 +4,8 @@
 ...     match event:
 ...         case HandshakeCompleted(info) | HalfRttReady(info):
 ...             print(info.version)
+...         case ClientAuthenticated(info):
+...             print(info.peer_chain)
 ...         case DataReceived(data) | EarlyDataReceived(data):
 ...             print(data)
 ...         case EarlyDataRejected(data):
@@ -98,6 +100,19 @@ class HalfRttReady:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientAuthenticated:
+    """The client has answered `ServerConnection.request_client_certificate`.
+
+    `info` holds what it has proved with this answer, and is that of the connection from now on. If
+    `info.peer_chain_der` is empty, the client declined.
+
+    See `handclasp.events` for an example.
+    """
+
+    info: ConnectionInfo
+
+
+@dataclass(frozen=True, slots=True)
 class PeerClosed:
     """The peer sent close_notify: it will send nothing more (RFC 9846 section 6.1).
 
@@ -136,5 +151,6 @@ Event = (
     | EarlyDataReceived
     | EarlyDataRejected
     | HalfRttReady
+    | ClientAuthenticated
 )
 """Any of these events. See `handclasp.events` for an example."""

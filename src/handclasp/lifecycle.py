@@ -20,11 +20,23 @@ from handclasp.errors import (
     TLSError,
     TruncationError,
 )
-from handclasp.events import EarlyDataRejected, HandshakeCompleted, KeysUpdated, PeerClosed
+from handclasp.events import (
+    ClientAuthenticated,
+    EarlyDataRejected,
+    HandshakeCompleted,
+    KeysUpdated,
+    PeerClosed,
+)
 from handclasp.faults import Fault, Role
 from handclasp.handshake.exporting import Exporter
 from handclasp.handshake.post import PostHandshake, Reaction
-from handclasp.handshake.result import Forget, HandshakeResult, HandshakeResult12
+from handclasp.handshake.result import (
+    AuthenticationResult,
+    Forget,
+    HandshakeResult,
+    HandshakeResult12,
+    HandshakeResult13,
+)
 from handclasp.handshake.situation import situation_of
 from handclasp.handshake.tls12.post import PostHandshake12
 from handclasp.handshake.tls13.post import PostHandshake13
@@ -72,6 +84,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         "_is_client",
         "_state",
         "_tls_unique",
+        "_unsent_answers",
         "_update_requested",
         "_wire",
     )
@@ -93,12 +106,15 @@ class Lifecycle(RecordLoop, Generic[Config]):
         self._failure: TLSError | None = None
         self._forget: Forget | None = None
         self._closed = self._update_requested = False
-        self._cancellations = 0
+        self._cancellations = self._unsent_answers = 0
         self._early_data: list[bytes] = []
 
     # The handshake is complete
 
-    def _established(self, result: HandshakeResult) -> None:
+    def _established(self, result: HandshakeResult | AuthenticationResult) -> None:
+        if not isinstance(result, HandshakeResult13 | HandshakeResult12):
+            self._authenticated(result)
+            return
         self._exporter = result.exporter
         self._info = info = result.info
         self._state = State.ESTABLISHED
@@ -128,9 +144,39 @@ class Lifecycle(RecordLoop, Generic[Config]):
     def _receive_later_message(self, message: bytes) -> None:
         if self._post is None:
             raise ProtocolError(Fault.UNEXPECTED_MESSAGE)
-        if self._post.receive(message) is Reaction.KEYS_UPDATED:
+        reaction = self._post.receive(message)
+        if reaction is Reaction.KEYS_UPDATED:
             self._update_requested = False
             self._events.append(KeysUpdated())
+        elif reaction is Reaction.AUTHENTICATION:
+            self._authenticate(message)
+
+    def _authenticate(self, message: bytes) -> None:
+        """Answer a CertificateRequest, or take the answer of which this is the first message."""
+        post, info, records = self._post, self._info, self._records
+        if not isinstance(post, PostHandshake13) or info is None:
+            raise ProtocolError(Fault.UNEXPECTED_MESSAGE)
+        if self._is_client:
+            if self._closed:
+                return  # Nothing can be sent any more.
+            # A server that asks again and again and never reads must not fill the memory.
+            is_waiting = bool(records.out or records.messages)
+            self._unsent_answers = self._unsent_answers + 1 if is_waiting else 1
+            if self._unsent_answers > self._limits.max_certificate_requests:
+                detail = "requests for a certificate, whose answers wait to be sent"
+                raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, detail)
+        context, exchange = post.begin_authentication(message, info)
+        self._begin(exchange, context)
+
+    def _authenticated(self, result: AuthenticationResult) -> None:
+        post, context, self._context = self._post, self._context, None
+        self._info = result.info
+        if context is not None and self._is_client:
+            self._certificate = context.certificate
+        if isinstance(post, PostHandshake13) and not (self._is_client and self._closed):
+            post.authenticated(result)
+        if not self._is_client:
+            self._events.append(ClientAuthenticated(result.info))
 
     def _decline_renegotiation(self) -> None:
         self._send_alert(AlertLevel.WARNING, AlertDescription.NO_RENEGOTIATION_RESERVED)

@@ -26,6 +26,9 @@ class Limits:
             change_cipher_spec, warning alerts) before the connection is given up.
         max_messages_without_data: KeyUpdates and NewSessionTickets in a row with no data
             between them.
+        max_certificate_requests: requests for a client certificate after the handshake that a
+            server may have outstanding at a time; and answers to such requests that a client keeps
+            until they can be sent.
         max_records_per_key: records sealed under one key before a KeyUpdate is sent, at least 8,
             whatever they hold. The AEAD's own limit (RFC 9846 section 5.5) holds where it is
             smaller, and where this is None: 2^24 records of AES-GCM, 2^23 of AES-CCM, 2^48 of
@@ -42,6 +45,7 @@ class Limits:
     max_key_shares: int = 64
     max_records_without_progress: int = 32
     max_messages_without_data: int = 32
+    max_certificate_requests: int = 8
     max_records_per_key: int | None = None
 
     def __post_init__(self) -> None:

@@ -123,6 +123,10 @@ class RecordLoop(HandshakeLoop):
     def _receive_data(self, content: Buffer) -> None:
         if self._unparsed:
             raise ProtocolError(Fault.INTERLEAVED_RECORD, type_name(_APPLICATION_DATA))
+        if self._handshake is not None:
+            # RFC 8446 4.6.2: a client's messages of one answer come one after the other.
+            detail = "application data where CertificateVerify or Finished belongs"
+            raise ProtocolError(Fault.UNEXPECTED_MESSAGE, detail)
         # What came before data is no flood.
         self._records.records_without_progress = 0
         if self._post is not None:
@@ -133,6 +137,7 @@ class RecordLoop(HandshakeLoop):
         """Let a read that is nothing but data be opened by its key alone, where nothing waits."""
         key = self._records.read_key
         waits = self._unread or self._unparsed or self._post is None or self._peer_closed
+        waits = waits or self._handshake is not None
         is_clear = not waits and self._trace is None
         self._data_key = key if is_clear and isinstance(key, Protection13) else None
 
@@ -202,10 +207,12 @@ class RecordLoop(HandshakeLoop):
     def _receive_change_cipher_spec_record(self, content: Buffer) -> None:
         """Take a step of TLS 1.2; in TLS 1.3 it means nothing, and is allowed at its time only."""
         records = self._records
-        if records.is_tls12 and records.read_key is not None and not content:
-            raise ProtocolError(Fault.EMPTY_RECORD, "change_cipher_spec")
-        out_of_time = not records.is_tls12 and not records.change_cipher_spec_allowed
-        if out_of_time or bytes(content) != b"\x01":
+        if records.is_tls12:
+            if records.read_key is not None and not content:
+                raise ProtocolError(Fault.EMPTY_RECORD, "change_cipher_spec")
+        elif not records.change_cipher_spec_allowed:
+            raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
+        if content != b"\x01":
             raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
         if self._unparsed:
             raise ProtocolError(Fault.INTERLEAVED_RECORD, "change_cipher_spec")

@@ -55,6 +55,52 @@ class ServerConnection(Connection[ServerConfig]):
         with self._ending_on_failure():
             return post.send_tickets(count)
 
+    def request_client_certificate(self) -> None:
+        """Queue a request for the client's certificate (TLS 1.3). Follow it by `data_to_send`.
+
+        The answer is the event `ClientAuthenticated`, whenever it comes: until then, anything else
+        may. With `client_auth` "required", a client that declines ends the connection
+        (certificate_required). What the client sent before the event is not authenticated by it.
+
+        HTTP/2 forbids such requests (RFC 8740 section 3), and QUIC has none (RFC 9001 section 4.4).
+
+        >>> trust = TrustStore.from_pem("ca.pem")
+        >>> config = ServerConfig(
+        ...     credentials=Credentials.load("chain.pem", "key.pem"),
+        ...     client_auth="optional",
+        ...     trust=trust,
+        ...     post_handshake_auth=True,
+        ... )
+        >>> server = ServerConnection(config)
+        >>> client = ClientConnection(
+        ...     ClientConfig(trust=trust, post_handshake_auth=True), server_name="example.com"
+        ... )
+        >>> while not server.established:
+        ...     events = server.receive_data(client.data_to_send())
+        ...     events += client.receive_data(server.data_to_send())
+        >>> server.request_client_certificate()
+        >>> events = client.receive_data(server.data_to_send())
+        >>> [answer] = server.receive_data(client.data_to_send())
+        >>> answer.info.peer_chain
+        ()
+
+        Raises:
+            StateError: the handshake is not complete, this side has closed, the version is TLS
+                1.2, the client did not offer post_handshake_auth or uses an external pre-shared
+                key, or `Limits.max_certificate_requests` are outstanding.
+            ConfigurationError: the config has no `client_auth`, or takes raw public keys alone.
+            TLSError: the connection has failed.
+        """
+        post = self._ready_to_send("request a certificate")
+        with self._ending_on_failure():
+            post.request_client_certificate()
+
+    @property
+    def certificate_requests(self) -> int:
+        """The requests for a certificate that the client has not answered yet."""
+        post = self._post
+        return 0 if post is None else post.certificate_requests
+
     @property
     def half_rtt_limit(self) -> int:
         """Bytes that `send_half_rtt_data` still takes: 0 before `HalfRttReady`, and later."""

@@ -65,6 +65,25 @@ def test_a_child_that_closes_its_copies_leaves_the_parents_alone(
     run(main())
 
 
+@pytest.mark.parametrize("call", ["write", "write_eof", "update_keys"])
+def test_a_child_sends_nothing(
+    client_config: ClientConfig, server_config: ServerConfig, call: str
+) -> None:
+    """Its records would have the nonces of the parent's."""
+
+    async def main() -> None:
+        async with await aio.start_server(serve, "127.0.0.1", 0, config=server_config) as server:
+            reader, writer = await open_local(port_of(server), client_config)
+            argument = [b"of the child"] if call == "write" else []
+            use = getattr(writer.transport, call)
+            assert in_child(lambda: use(*argument)) == 0
+            writer.write(b"of the parent")
+            assert await reader.readexactly(13) == b"of the parent"
+            await close(writer)
+
+    run(main())
+
+
 def test_a_child_leaves_the_parents_unix_socket_where_it_is(
     client_config: ClientConfig, server_config: ServerConfig, tmp_path: object
 ) -> None:

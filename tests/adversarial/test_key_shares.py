@@ -108,7 +108,13 @@ def bad_of_server(group: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("group", "share"), [(group, share) for group in GROUPS for share in bad_of_server(group)]
+    ("group", "share"),
+    [
+        # The shares are random, and so no names.
+        pytest.param(group, share, id=f"{group}-{number}")
+        for group in GROUPS
+        for number, share in enumerate(bad_of_server(group))
+    ],
 )
 def test_of_a_server(pki: Pki, client_refuses: ClientRefuses, group: str, share: bytes) -> None:
     entry = ext.write_key_share_server_hello(ext.KeyShareEntry(GROUPS[group].code, share))

@@ -25,7 +25,7 @@ from handclasp import (
 )
 from handclasp.errors import ProtocolError
 from handclasp.iana import AlertLevel
-from handclasp.wire.messages import EncryptedExtensions
+from handclasp.wire.messages import ServerHello
 from handclasp.wire.structs import Struct
 
 Meet = Callable[..., Encounter]
@@ -87,7 +87,7 @@ def test_a_defect_of_this_side(
     real = context.scan
 
     def broken(struct: Struct, *given: Any) -> int:
-        if struct.make is EncryptedExtensions:
+        if struct.make is ServerHello:
             raise error
         return real(struct, *given)
 

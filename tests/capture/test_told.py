@@ -16,6 +16,8 @@ import pytest
 from tests.cli.conftest import Run, run  # noqa: F401 (a fixture)
 from tests.required import need_tool
 
+pytestmark = pytest.mark.long
+
 DATA = Path(__file__).parent / "data"
 
 ACCUSATIONS = ("It failed", "gave up", "not completed")

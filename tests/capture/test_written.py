@@ -15,6 +15,8 @@ import handclasp
 from handclasp import ClientConfig
 from handclasp.certificates.authority import LocalAuthority
 
+pytestmark = pytest.mark.long
+
 REQUEST = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 

@@ -23,6 +23,8 @@ from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
 from handclasp.trace.events import TransportSeen, WireSeen
 from handclasp.trace.pcapng import capture_header, connection_blocks, keylog_lines
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def pki() -> Pki:

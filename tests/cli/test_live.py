@@ -7,12 +7,15 @@ import re
 import signal
 from typing import Any
 
+import pytest
 from tests.cli.conftest import started
 from tests.cli.test_demo import FINGERPRINT, TITLES, get
 
 import handclasp
 from handclasp import ClientConfig, SessionStore
 from handclasp.certificates.authority import LocalAuthority
+
+pytestmark = pytest.mark.long
 
 
 def test_the_page_shows_each_visitor_its_own_handshake(authority: LocalAuthority) -> None:

@@ -19,6 +19,8 @@ from handclasp.certificates.authority import LocalAuthority
 from handclasp.cli.patience import PatientWriter, send_all
 from handclasp.config import ServerConfig
 
+pytestmark = pytest.mark.long
+
 SIZE = 6 * MEGABYTE
 WORKERS = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 KINDS = [(), pytest.param(("--workers", "2"), marks=WORKERS)]

@@ -22,6 +22,8 @@ import handclasp
 from handclasp import ClientConfig, SessionStore
 from handclasp.certificates.authority import LocalAuthority
 
+pytestmark = pytest.mark.long
+
 GET = b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 

@@ -15,6 +15,8 @@ import handclasp
 from handclasp import ClientConfig, SessionStore
 from handclasp.certificates.authority import LocalAuthority
 
+pytestmark = pytest.mark.long
+
 WAIT_SECONDS = 20
 
 

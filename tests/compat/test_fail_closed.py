@@ -178,10 +178,137 @@ def test_the_matrix_can_tell(peers: Peers) -> None:
     for kind in CONTEXTS:
         assert accepts(kind, setting, peers, peers.chains["good"])
         assert not accepts(kind, setting, peers, peers.chains["a stranger's"])
+        assert not accepts(kind, setting, peers, peers.chains["of another name"])
         nothing = setting._replace(loaded="nothing")
         assert not accepts(kind, nothing, peers, peers.chains["good"])
         anybody = setting._replace(mode=ssl.CERT_NONE, check_hostname=False)
         assert accepts(kind, anybody, peers, peers.chains["a stranger's"])
+
+
+STRICT, LEAF_LISTS = ssl.VERIFY_X509_STRICT, ssl.VERIFY_CRL_CHECK_LEAF
+SWITCHED: dict[str, tuple[str, dict[str, Any]]] = {
+    "nobody is asked": ("nothing", {"verify_mode": ssl.CERT_NONE}),
+    "optional": ("root", {"verify_mode": ssl.CERT_OPTIONAL}),
+    "required": ("root", {}),
+    "no authorities": ("nothing", {}),
+    "strict": ("root", {"verify_flags": STRICT}),
+    "with lists that count": ("root and list", {"verify_flags": LEAF_LISTS}),
+    "with lists that do not count": ("root and list", {}),
+    "a leaf that is an anchor": ("leaf", {"verify_flags": PARTIAL_CHAIN}),
+    "from TLS 1.3 on": ("root", {"minimum_version": ssl.TLSVersion.TLSv1_3}),
+    "without TLS 1.3": ("root", {"options": ssl.OP_NO_TLSv1_3}),
+    "without a name": ("root", {"check_hostname": False}),
+    "of another curve": ("root", {"set_ecdh_curve": "secp384r1"}),
+}
+"""Contexts of which one is replaced by another during the connection: what is loaded, and set."""
+
+SWITCHING_PEERS = (
+    "good",
+    "a stranger's",
+    "revoked",
+    "without an issuer's key",
+    "of another name",
+    "without the intermediate",
+    "none",
+)
+
+
+def context_of(kind: str, name: str, peers: Peers, *, side: bool) -> ssl.SSLContext:
+    loaded, values = SWITCHED[name]
+    context = CONTEXTS[kind](ssl.PROTOCOL_TLS_SERVER if side else ssl.PROTOCOL_TLS_CLIENT)
+    if side:
+        context.load_cert_chain(peers.chains["good"])
+        context.verify_mode = ssl.CERT_REQUIRED
+    elif values.get("verify_mode") == ssl.CERT_NONE:
+        context.check_hostname = False
+    peers.load(context, loaded)
+    for setting, value in values.items():
+        if setting == "set_ecdh_curve":
+            context.set_ecdh_curve(value)
+        elif setting in ("options", "verify_flags"):
+            setattr(context, setting, getattr(context, setting) | value)
+        elif not (side and setting == "check_hostname"):
+            setattr(context, setting, value)
+    return context
+
+
+def accepts_after_switch(
+    kind: str, names: tuple[str, str], peers: Peers, chain: Any, version: Any, *, side: bool
+) -> bool:
+    """Whether a handshake completes in which the first of the contexts is replaced."""
+    first, second = (context_of(kind, name, peers, side=side) for name in names)
+    other = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if side else ssl.PROTOCOL_TLS_SERVER)
+    other.minimum_version = other.maximum_version = version
+    if chain is not None:
+        other.load_cert_chain(chain)
+    try:
+        if side:
+            other.check_hostname, other.verify_mode = False, ssl.CERT_NONE
+            first.sni_callback = lambda sock, *_: setattr(sock, "context", second)
+            pair = Bios(first, other)
+        else:
+            pair = Bios(other, first)
+            pair.client.context = second
+        pair.handshake()
+        pair.client.write(b"x")
+        return pair.server.read(1) == b"x"
+    except ssl.SSLError:
+        return False
+
+
+def marked_pair(first: str, second: str, *, side: bool) -> Any:
+    """Two contexts as a parameter; those where the new one asks nobody are the fast part."""
+    is_plain = second == "nobody is asked" or first == second == "required"
+    name = f"{'server' if side else 'client'}-{first}-{second}"
+    return pytest.param(first, second, side, id=name, marks=() if is_plain else pytest.mark.long)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.OP_NO_SSL:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("first", "second", "side"),
+    [
+        marked_pair(first, second, side=side)
+        for side in (True, False)
+        for first, second in itertools.product(SWITCHED, SWITCHED)
+    ],
+)
+def test_a_context_that_replaces_another_loses_none_of_its_demands(
+    peers: Peers, first: str, second: str, side: bool
+) -> None:
+    theirs, ours = set[Any](), set[Any]()
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        for name in SWITCHING_PEERS:
+            chain, names = peers.chains[name], (first, second)
+            for kind, accepted in (("ssl", theirs), ("handclasp", ours)):
+                if accepts_after_switch(kind, names, peers, chain, version, side=side):
+                    accepted.add((version.name, name))
+    assert ours <= theirs
+    if first == second:
+        assert ours == theirs
+    if first == second == "required":
+        assert ("TLSv1_3", "good") in ours
+
+
+@pytest.mark.parametrize(
+    ("side", "first", "second", "peer"),
+    [
+        (True, "required", "nobody is asked", "none"),
+        (False, "required", "nobody is asked", "a stranger's"),
+        (True, "with lists that count", "with lists that do not count", "revoked"),
+        (True, "required", "a leaf that is an anchor", "good"),
+        (False, "required", "without a name", "of another name"),
+        (True, "from TLS 1.3 on", "required", "good"),
+    ],
+)
+def test_each_demand_of_the_first_context_holds(
+    peers: Peers, side: bool, first: str, second: str, peer: str
+) -> None:
+    """The new context alone would let this peer in, over TLS 1.2."""
+    chain, version = peers.chains[peer], ssl.TLSVersion.TLSv1_2
+    for kind in CONTEXTS:
+        alone, both = (second, second), (first, second)
+        assert accepts_after_switch(kind, alone, peers, chain, version, side=side)
+        assert not accepts_after_switch(kind, both, peers, chain, version, side=side)
 
 
 def test_a_name_to_compare_is_needed(peers: Peers) -> None:

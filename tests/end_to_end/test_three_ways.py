@@ -58,6 +58,7 @@ PATHS: dict[tuple[str, str], tuple[Asked, ...]] = {
     ("TLSv1.2", "full"): (*SERVER_IS_KNOWN, *SERVER_SIGNS),
     ("TLSv1.3", "client auth"): (*SERVER_IS_KNOWN, *SERVER_SIGNS, *CLIENT_SIGNS),
     ("TLSv1.2", "client auth"): (*SERVER_IS_KNOWN, *SERVER_SIGNS, *CLIENT_SIGNS),
+    ("TLSv1.3", "client auth afterwards"): (*SERVER_IS_KNOWN, *SERVER_SIGNS, *CLIENT_SIGNS),
     ("TLSv1.3", "resumed"): (*SERVER_IS_KNOWN, ("server", "ChooseCredentials")),
     ("TLSv1.2", "resumed"): (*SERVER_IS_KNOWN, ("server", "ChooseCredentials")),
     ("TLSv1.3", "resumed, client auth"): (*SERVER_IS_KNOWN, *CLIENT_IS_KNOWN_AGAIN),
@@ -201,6 +202,9 @@ class World:
             shown = self._elsewhere("client", pki.client())
             client.update(choose_credentials=self.hooks.answer("client", shown))
             server.update(self._decides("server", confirms), client_auth="required")
+        if path == "client auth afterwards":
+            client.update(post_handshake_auth=True)
+            server.update(post_handshake_auth=True)
         if path == "early data":
             client.update(allow_early_data=True, early_data_before_callbacks=True)
             server.update(max_early_data=1000, confirm_early_data=confirms)
@@ -249,11 +253,19 @@ class World:
         client: Any = pair.client.connection
         if client.early_data_limit:
             client.send_early_data(WORDS)
+        self._run(pair)
+        if self.path == "client auth afterwards" and pair.established:
+            server: Any = pair.server.connection
+            server.request_client_certificate()
+            self._run(pair)
+        return pair
+
+    def _run(self, pair: Pair) -> None:
         while True:
             pair.run()
             ends = [end for end in (pair.client, pair.server) if end.connection.question]
             if not ends:
-                return pair
+                return
             for end in ends:
                 self._answer(end)
 

@@ -17,7 +17,7 @@ from tests.pki import Pki
 from handclasp.advice import SETTINGS
 from handclasp.cli.application import application
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 DOCS = Path(__file__).parents[2] / "docs" / "failures.md"
 

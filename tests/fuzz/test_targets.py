@@ -23,7 +23,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.tls13 import client as client13
 from handclasp.server import ServerConnection
 from handclasp.wire import codecs
-from handclasp.wire.messages import ClientHello, Finished, ServerHello
+from handclasp.wire.messages import ClientHello, ServerHello
 
 # A certificate of x509-limbo has a serial number that is negative.
 NEGATIVE = "ignore:Parsed a serial number which wasn.t positive"
@@ -100,9 +100,9 @@ def test_an_exception_is_a_finding(
 
 
 def test_a_handshake_without_finished_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_check(message: Finished, expected: bytes) -> object:
+    def no_check(raw: bytes, expected: bytes) -> object:
         try:
-            return check_finished(message, expected)
+            return check_finished(raw, expected)
         except ProtocolError:
             return bytes(32)
 

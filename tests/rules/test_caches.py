@@ -97,7 +97,7 @@ OF_MODULES = {
         "256",
         "A digest of settings; no peer has a part in it.",
     ),
-    "keys.schedule13._derived_without_psk": Cache(
+    "keys.schedule13._extract_without_psk": Cache(
         "a suite of this library", "8", "A constant of the RFC."
     ),
     "keys.schedule13._early_secret_without_psk": Cache(

@@ -94,6 +94,14 @@ LIMITS: tuple[Limit, ...] = (
         "adversarial/test_floods.py::test_key_update_flood",
     ),
     Limit(
+        "Limits.max_certificate_requests",
+        _default("max_certificate_requests"),
+        "requests for a certificate after the handshake that are outstanding, or whose answers "
+        "wait to be sent",
+        "adversarial/test_post_handshake_authentication.py"
+        "::test_requests_whose_answers_nobody_reads",
+    ),
+    Limit(
         "Limits.max_records_per_key",
         _default("max_records_per_key"),
         "records under one key before it is changed, or a connection of TLS 1.2 ends; the AEAD's "

@@ -62,6 +62,7 @@ _PARSER = "Parsers"
 _SIDE = "Side channels"
 _API = "The programming interface"
 _FILES = "Files, and the tools around the library"
+_COMPAT = "Programs of ssl: handclasp.compat"
 
 _ENDLESS = (
     Edit("iana._names_of", "dict.fromkeys(numbers)", "numbers"),
@@ -108,8 +109,14 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_order.py::test_server_repeats",
                 "handshake.context.HandshakeContext.receive",
-                "raise unexpected(raw, ...)",
+                "raise self._unexpected(raw, ...)",
                 "return (yield from self.receive(*expected))",
+            ),
+            without(
+                "adversarial/test_order.py::test_server_repeats",
+                "handshake.context.HandshakeContext.receive_raw",
+                "raise self._unexpected(raw, ...)",
+                "return (yield from self.receive_raw(*expected))",
             ),
         ),
         (
@@ -262,8 +269,8 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _STATES,
         "Authentication after the handshake, and other messages nobody asked for",
-        "post_handshake_auth is never offered, and a CertificateRequest after Finished ends the "
-        "connection. KeyUpdate and NewSessionTicket are all that may come.",
+        "KeyUpdate and NewSessionTicket are all that may come. post_handshake_auth is off: without "
+        "it, a CertificateRequest after Finished ends the connection.",
         (
             without(
                 "adversarial/test_order.py::test_every_message_after_the_handshake",
@@ -273,6 +280,167 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         ("adversarial/test_order12.py::test_every_message_after_the_handshake",),
+    ),
+    Threat(
+        _STATES,
+        "Answers to a request for a certificate that nobody made, made twice, taken from another "
+        "or split up (RFC 8446 section 4.6.2)",
+        "Each request has a context of its own and a transcript of its own, which ends with it, "
+        "and is answered once. The messages of an answer leave together, and nothing is taken "
+        "between them. Finished is under the key of the moment.",
+        (
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_an_answer_that_nobody_asked_for",
+                "handshake.tls13.post.PostHandshake13.receive",
+                "raw[0] in _CERTIFICATES and is_asked",
+                "raw[0] in _CERTIFICATES",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_an_answer_for_the_second_time",
+                "handshake.tls13.post_handshake_authentication.CertificateRequests.receive_answer",
+                "del self._outstanding[context]",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_an_answer_to_another_request",
+                "handshake.tls13.post_handshake_authentication.CertificateRequests.receive_answer",
+                "self._outstanding.get(context)",
+                "self._outstanding[(context := next(iter(self._outstanding)))]",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_a_message_between_those_of_an_answer",
+                "record_loop.RecordLoop._receive_data",
+                "self._handshake is not None",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_a_message_between_those_of_an_answer",
+                "record_loop.RecordLoop._choose_data_key",
+                "waits or self._handshake is not None",
+                "waits",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py::test_a_wrong_finished",
+                "handshake.tls13.post_handshake_authentication.CertificateRequests.receive_answer",
+                "check_finished(await hs.receive(Finished), expected)",
+                "await hs.receive(Finished)",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_a_request_without_a_context",
+                "handshake.tls13.post_handshake_authentication.CertificateAnswers._note_context",
+                "not context",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_a_context_for_the_second_time",
+                "handshake.tls13.post_handshake_authentication.CertificateAnswers._note_context",
+                "context in contexts",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_each_request_has_a_context_of_its_own",
+                "handshake.tls13.post_handshake_authentication.CertificateRequests.request",
+                "self._number += 1",
+            ),
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_the_messages_of_an_answer_are_never_apart",
+                "handshake.tls13.post_handshake_authentication.AnswerContext.send_raw",
+                "self.messages.append(raw)",
+                "self.port.send(self.port.write_epoch, raw)",
+            ),
+        ),
+        (
+            "adversarial/test_post_handshake_authentication.py"
+            "::test_a_signature_over_another_request",
+            "adversarial/test_post_handshake_authentication.py"
+            "::test_a_finished_under_the_key_of_before",
+            "adversarial/test_post_handshake_authentication.py"
+            "::test_a_client_that_did_not_offer_it",
+        ),
+    ),
+    Threat(
+        _RESUMPTION,
+        "A client that authenticated after the handshake, taken for somebody else when it resumes",
+        "A ticket holds the client as of when it was issued, and nobody after an answer without a "
+        "certificate. A client offers it only while it would show the same certificate, and keeps "
+        "none once it has shown two. Where clients are asked in the handshake, no session of a "
+        "server that asks later is resumed.",
+        (
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_a_session_of_one_client_is_not_offered_by_another",
+                "handshake.tls13.tickets.TicketKeeper.set_client",
+                "self.session = partial(self.session, **shown_to(question, info))",
+            ),
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_two_identities_in_one_connection_leave_no_session_of_either",
+                "handshake.tls13.tickets.TicketKeeper.set_client",
+                "self.local_chain not in ((), info.local_chain_der)",
+            ),
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_a_ticket_of_after_tells_of_the_client",
+                "handshake.tls13.post.PostHandshake13.authenticated",
+                "self._issuer.set_client(result.info)",
+            ),
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_a_server_that_asks_in_the_handshake_takes_no_session_of_one_that_asks_later",
+                "config.sessions._client_auth",
+                "config.post_handshake_auth",
+            ),
+        ),
+        (
+            "end_to_end/test_post_handshake_authentication.py"
+            "::test_a_ticket_of_before_tells_of_nobody",
+            "end_to_end/test_post_handshake_authentication.py"
+            "::test_whoever_declines_takes_no_identity_along",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "Requests for a certificate without end, and answers that nobody reads",
+        "32 requests without data between them are enough, and 8 whose answers wait to be sent. A "
+        "server has at most 8 outstanding. While the application makes up its mind, as much waits "
+        "as in a handshake.",
+        (
+            without(
+                "adversarial/test_post_handshake_authentication.py::test_a_flood_of_requests",
+                "handshake.tls13.post.PostHandshake13._count_without_data",
+                "raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)",
+                "pass",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_requests_whose_answers_nobody_reads",
+                "lifecycle.Lifecycle._authenticate",
+                "raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS, ...)",
+            ),
+            without(
+                "adversarial/test_post_handshake_authentication.py"
+                "::test_contexts_do_not_fill_the_memory",
+                "handshake.tls13.post_handshake_authentication.CertificateAnswers._note_context",
+                "len(contexts) > _MOST_CONTEXTS",
+            ),
+            without(
+                "end_to_end/test_post_handshake_authentication.py"
+                "::test_several_requests_are_outstanding",
+                "handshake.tls13.post_handshake_authentication.CertificateRequests.request",
+                "len(self._outstanding) >= most",
+            ),
+        ),
+        (
+            "adversarial/test_post_handshake_authentication.py"
+            "::test_what_waits_for_an_answer_is_bounded",
+            "adversarial/test_post_handshake_authentication.py"
+            "::test_what_waits_for_the_verifier_is_bounded",
+        ),
     ),
     Threat(
         _DOWNGRADE,
@@ -608,8 +776,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "crypto/test_derived_key_aead.py::test_each_nonce_and_each_use_has_its_own_key",
                 "crypto.derived_key_aead.DerivedKeyAead._derived",
-                "self._expand_key.expand_label(self._label, nonce, KEY_SIZE)",
-                'self._expand_key.expand_label(self._label, b"", KEY_SIZE)',
+                "self._head + nonce + FIRST_BLOCK",
+                "self._head + bytes(NONCE_SIZE) + FIRST_BLOCK",
             ),
             without(
                 "adversarial/test_floods.py::test_data_under_the_old_keys",
@@ -1375,7 +1543,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "adversarial/test_floods.py::test_ticket_flood",
-                "handshake.tls13.post.PostHandshake13.receive",
+                "handshake.tls13.post.PostHandshake13._count_without_data",
                 "raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)",
                 "pass",
             ),
@@ -1650,7 +1818,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_authentication.py::test_fewer_certificates_are_accepted",
-                "handshake.tls13.certificate._read_certificate",
+                "handshake.tls13.certificate.read_entries",
                 "raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, ...)",
             ),
             without(
@@ -1826,7 +1994,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_certificates.py::test_what_is_inflated_counts_as_a_certificate",
-                "handshake.tls13.certificate._decompressed",
+                "handshake.tls13.certificate.decompressed",
                 "length > asked.limits.max_certificate_bytes",
             ),
             without(
@@ -2042,13 +2210,13 @@ THREATS: tuple[Threat, ...] = (
                 ),
                 (
                     "test_certificate_request",
-                    "handshake.tls13.client._check_certificate_request",
+                    "handshake.tls13.certificate_request.check_certificate_request",
                     "check_forms(request.extensions, MessageContext.CR)",
                     "pass",
                 ),
                 (
                     "test_certificate",
-                    "handshake.tls13.certificate._read_certificate",
+                    "handshake.tls13.certificate.read_entries",
                     "check_forms(entry.extensions, MessageContext.CT)",
                     "pass",
                 ),
@@ -2188,8 +2356,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "security/test_secrets.py::test_verify_data_are_compared_in_constant_time",
                 "handshake.finished.check_finished",
-                "not hmac.compare_digest(message.verify_data, expected)",
-                "message.verify_data != expected",
+                "not hmac.compare_digest(verify_data, expected)",
+                "verify_data != expected",
             ),
         ),
         (
@@ -2492,7 +2660,9 @@ THREATS: tuple[Threat, ...] = (
         "One connection's keys in two processes, after a fork",
         "Records of both under the same nonce would give the plaintext away. A process that has "
         "not used the connection since the fork closes its copy without a record, so that a "
-        "forking server's parent never shares the keys of its child. Only one process can go on.",
+        "forking server's parent never shares the keys of its child. Only one process can go on. "
+        "What belongs to an event loop stays with the process that made it: the copy of a stream "
+        "of trio, or of a transport of asyncio, sends nothing.",
         (
             without(
                 "adapters/test_socket_forks.py::test_the_parent_closes_and_the_child_goes_on",
@@ -2500,10 +2670,41 @@ THREATS: tuple[Threat, ...] = (
                 "notify and not shared",
                 "notify",
             ),
+            without(
+                "adapters/test_trio_forks.py::test_a_child_closes_its_copy_in_a_run_of_its_own",
+                "adapters.trio_stream.TLSStream.aclose",
+                "duplex.is_forked",
+            ),
+            without(
+                "adapters/test_trio_forks.py::test_a_child_can_use_nothing",
+                "adapters.trio_duplex.TrioDuplex.check_open",
+                "self.is_forked",
+            ),
+            without(
+                "adapters/test_trio_forks.py::"
+                "test_a_call_that_began_before_the_fork_answers_nothing_in_the_child",
+                "adapters.trio_duplex.TrioDuplex._transmit",
+                "self.is_forked",
+            ),
+            without(
+                "adapters/test_trio_forks.py::"
+                "test_a_child_that_closes_does_not_stop_a_reader_of_the_parent",
+                "adapters.trio_duplex.TrioDuplex.close_copy",
+                "os.close(sock.detach())",
+                "sock.close()",
+            ),
+            without(
+                "adapters/test_asyncio_forks.py::test_a_child_sends_nothing",
+                "adapters.pump.Pump._flush",
+                "self._process != os.getpid()",
+            ),
         ),
         (
             "adapters/test_socket_forks.py::test_the_child_closes_and_the_parent_goes_on",
             "adapters/test_socket_forks.py::test_a_forking_server_answers",
+            "adapters/test_trio_forks.py::test_tls_over_tls_is_closed_without_a_word",
+            "adapters/test_asyncio_forks.py::"
+            "test_a_child_that_closes_its_copies_leaves_the_parents_alone",
         ),
     ),
     Threat(
@@ -3113,6 +3314,108 @@ THREATS: tuple[Threat, ...] = (
         (
             "certificates/test_key_files.py::test_one_that_changes_later",
             "cli/test_serve.py::test_a_key_that_everybody_can_read",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Another context in sni_callback, which asks for less than the first",
+        "How the peer is verified, the versions and the options stay those of the context that the "
+        "connection was made with, as with OpenSSL; where the new context is stricter, that holds "
+        "as well. So does a client that gets another context before its handshake.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "max(first.verify_mode, self.verify_mode)",
+                "self.verify_mode",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "first.verify_flags | self.verify_flags",
+                "self.verify_flags",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings._shared",
+                "each in state.allowed",
+                "True",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "first.check_hostname or self.check_hostname",
+                "self.check_hostname",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_each_demand_of_the_first_context_holds",
+                "compat.settings.State.after",
+                "flags & ~lenient",
+                "flags",
+            ),
+        ),
+        (
+            "compat/test_fail_closed.py"
+            "::test_a_context_that_replaces_another_loses_none_of_its_demands",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A context that was told of no authority, and trusts anybody",
+        "It trusts nobody, as with OpenSSL, although a native client would trust the system's.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_the_matrix_can_tell",
+                "compat.authorities.Verifier.__call__",
+                "if trust is None: ...",
+                "if trust is None:\n    return vouch_for(chain)",
+            ),
+        ),
+        ("compat/test_fail_closed.py::test_ours_accepts_only_what_ssl_accepts",),
+    ),
+    Threat(
+        _COMPAT,
+        "The certificate of another server, where a name is to be checked",
+        "check_hostname compares the name, and refuses every server where there is none to "
+        "compare, which ssl itself does over sockets only.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_the_matrix_can_tell",
+                "compat.authorities.Verifier._verify",
+                "question.server_name if self._check_hostname else None",
+                "None",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_a_name_to_compare_is_needed",
+                "compat.authorities.Verifier._verify",
+                "name is None and self._check_hostname",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A setting of ssl that this library cannot honour, and ignores",
+        "It raises where it is set, unless what it asks for is so in any case.",
+        (
+            without(
+                "compat/test_fail_closed.py::test_settings_that_cannot_be_honoured",
+                "compat.settings.check_flags",
+                "(unknown := int(flags) & ~int(KNOWN_FLAGS))",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_settings_that_cannot_be_honoured",
+                "compat.context.SSLContext.maximum_version",
+                "settings_of(self) is not None and value in _BELOW_TLS12",
+            ),
+            without(
+                "compat/test_fail_closed.py::test_ciphers_that_cannot_be_honoured",
+                "compat.context.SSLContext.set_ciphers",
+                'asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2")',
+            ),
+        ),
+        (
+            "compat/test_fail_closed.py::test_protocols_that_cannot_be_honoured",
+            "compat/test_fail_closed.py::test_pre_shared_keys_cannot_be_honoured",
         ),
     ),
 )

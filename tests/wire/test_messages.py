@@ -40,6 +40,8 @@ from handclasp.wire.messages import (
     write_new_session_ticket,
     write_server_hello,
 )
+from handclasp.wire.structs import write_entries
+from handclasp.wire.writer import uint16s
 
 CODEC_FAULTS = {
     Fault.DECODE_ERROR: AlertDescription.DECODE_ERROR,
@@ -85,8 +87,9 @@ def assert_writes_again(raw: bytes, message: Message) -> None:
 def written_by_its_own_function(message: Message) -> bytes:
     """The bytes by the function for this message alone, or by the table where there is none."""
     match message:
-        case ClientHello() if message.extensions:
-            return write_client_hello(message)
+        case ClientHello(0x0303, random, session_id, suites, b"\0", extensions) if extensions:
+            entries = write_entries(extensions)
+            return write_client_hello(random, session_id, uint16s(suites), entries)
         case ServerHello(0x0303, random, session_id, suite, 0, extensions) if extensions:
             return write_server_hello(random, session_id, suite, extensions)
         case EncryptedExtensions(extensions):

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 from handclasp.adapters.progress import has_peer, is_connected, is_listening
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, StateError
+from handclasp.server import ServerConnection
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str]
 
@@ -34,6 +35,13 @@ where its packet was lost."""
 
 _OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
 """Arguments of `loop.create_server` that say how a socket is made or bound."""
+
+
+def request_client_certificate(connection: object) -> None:
+    """Let a server ask its client for a certificate. Raises `StateError` for a client."""
+    if not isinstance(connection, ServerConnection):
+        raise StateError("A client cannot request a certificate: only a server can.")
+    connection.request_client_certificate()
 
 
 def client_config(config: ClientConfig | None) -> ClientConfig:

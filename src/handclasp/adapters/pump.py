@@ -20,6 +20,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVarTuple, cast
 
+from handclasp.adapters.arguments import request_client_certificate
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.extra import TLS_NAMES, extra_info
 from handclasp.adapters.progress import (
@@ -203,6 +204,15 @@ class TLSTransport(_FlowControlMixin):
     def update_keys(self, request_peer: bool = True) -> None:
         """Switch to new sending keys (RFC 8446 section 4.6.3)."""
         self._pump.update_keys(request_peer)
+
+    def request_client_certificate(self) -> None:
+        """Ask the client for its certificate (RFC 8446 section 4.6.2). Only for a server.
+
+        This does not wait for the answer, which comes while data are received: then `info` is that
+        of the client, and `connection.certificate_requests` is 0. Raises as
+        `ServerConnection.request_client_certificate`.
+        """
+        self._pump.request_client_certificate()
 
 
 class Pump(asyncio.BufferedProtocol):
@@ -522,6 +532,12 @@ class Pump(asyncio.BufferedProtocol):
             self._flush()
             self._report_pause()
 
+    def request_client_certificate(self) -> None:
+        if not self.is_closing():
+            request_client_certificate(self.connection)
+            self._flush()
+            self._report_pause()
+
     def close(self) -> None:
         """Close, and linger: the peer may still be sending, and the kernel answers unread bytes
         with a reset, which may overtake the data that was written last.
@@ -665,6 +681,8 @@ class Pump(asyncio.BufferedProtocol):
         to do, by `_report_pause`, once its step is complete.
         """
         data = self.connection.data_to_send()
+        if self._process != os.getpid():  # The parent's records have the same nonces.
+            return
         if data and not self._plain_eof and not self.plain.is_closing():
             self._handing_over = True
             try:

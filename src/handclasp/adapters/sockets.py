@@ -19,6 +19,7 @@ from handclasp.adapters.arguments import (
     check_connected,
     check_host_and_port,
     client_config,
+    request_client_certificate,
     server_config,
 )
 from handclasp.adapters.buffers import WRITE_SIZE
@@ -416,6 +417,15 @@ class TLSSocket:
         self._duplex.send_by(
             lambda connection: connection.update_keys(request_peer=request_peer), later=True
         )
+
+    def request_client_certificate(self) -> None:
+        """Ask the client for its certificate (RFC 8446 section 4.6.2). Only for a server.
+
+        This does not wait for the answer, which comes while data are received: then `info` is that
+        of the client, and `connection.certificate_requests` is 0. Raises as `update_keys`, and as
+        `ServerConnection.request_client_certificate`.
+        """
+        self._duplex.send_by(request_client_certificate, later=True)
 
     # Ending
 

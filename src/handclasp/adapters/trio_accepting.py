@@ -167,6 +167,8 @@ class AcceptedStream(TLSStream[trio.SocketStream]):
 
         The kernel answers what is unread at the close with a reset, which may overtake the alert.
         """
+        if self._duplex.is_forked:  # The end would be the parent's connection's, too.
+            return
         gone = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
         self.scope = trio.CancelScope()
         with trio.move_on_after(_FAILED_SECONDS), self.scope, suppress(*gone):

@@ -14,12 +14,17 @@ failed connection is different: there is nothing left to wait for, so a reader s
 second at most.
 
 A handshake that is cancelled is continued by the next call, in whichever task.
+
+Only the process that made a stream may use it. Parent and child of a fork have the same keys and
+count their records on their own, so that records of both would have the same nonces. A copy in
+another process sends nothing: it can only be closed, and the other one goes on.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from socket import SHUT_WR
@@ -96,14 +101,25 @@ class TrioDuplex(Generic[StreamT]):
         self._timeout = math.inf if handshake_timeout is None else handshake_timeout
         self._deadline: float | None = None
         self._question: Question[Any] | None = None
+        self._process = os.getpid()
         self._handshake_lock = trio.Lock()
         self._send_lock = trio.StrictFIFOLock()
         self._alert_sent = False
 
     def check_open(self) -> None:
-        """Raise `ClosedResourceError` if this side has closed the stream."""
+        """Raise `ClosedResourceError` if this side has closed the stream.
+
+        Raises `BrokenResourceError` in a process that has only a copy of it.
+        """
         if self.closed:
             raise trio.ClosedResourceError("this TLS stream is closed")
+        if self.is_forked:
+            raise _forked()
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is a copy in a child process."""
+        return self._process != os.getpid()
 
     def check_failure(self) -> None:
         """Raise `BrokenResourceError` if the connection has failed."""
@@ -183,7 +199,8 @@ class TrioDuplex(Generic[StreamT]):
             await self._drive(self.connection.refuse, question, error)
         except BaseException as error:
             # It cannot be awaited again. Where the time is over, that is the reason to give.
-            if self._deadline is None or trio.current_time() < self._deadline:
+            is_late = self._deadline is not None and trio.current_time() >= self._deadline
+            if self.established or not is_late:
                 self._question = None
                 with suppress(TLSError):
                     self._note(self.connection.refuse(question, error))
@@ -228,6 +245,8 @@ class TrioDuplex(Generic[StreamT]):
             await self._drive(self.connection.receive_eof)
             self.peer_closed = True
         if self.established:
+            while self._question is not None:
+                await self._answer(self._question)
             await self.send_what_is_owed()
 
     async def _note_reset(self, reset: trio.BrokenResourceError) -> None:
@@ -329,6 +348,9 @@ class TrioDuplex(Generic[StreamT]):
         """Send what the connection has queued; under the send lock."""
         if self.write_broken:
             return
+        if self.is_forked:  # A call that began before the fork.
+            self.write_broken = True
+            raise _forked()
         data = self.connection.data_to_send()
         if not data:
             return
@@ -401,6 +423,21 @@ class TrioDuplex(Generic[StreamT]):
                 await _wait_until_taken(sock)
             await _drain(sock)
 
+    async def close_copy(self) -> None:
+        """Close what a child process has of the transport, and leave the parent's as it is.
+
+        The descriptor is closed without a word to trio: the selector may be shared by both
+        processes, and would no longer watch the parent's socket.
+        """
+        self.closed = True
+        sock = socket_of(self.transport)
+        if sock is None:
+            await trio.aclose_forcefully(self.transport)
+            return
+        if sock.fileno() >= 0:
+            os.close(sock.detach())
+        await trio.lowlevel.checkpoint()
+
     async def close_transport(self, *, forcefully: bool) -> None:
         """Close the transport, without waiting where that is asked for."""
         self._drop_question()
@@ -437,6 +474,10 @@ async def _drain(sock: Any) -> bool:
 def socket_of(transport: trio.abc.Stream) -> Any:
     """Return the socket of a stream that is one and nothing else; None for other streams."""
     return transport.socket if isinstance(transport, trio.SocketStream) else None
+
+
+def _forked() -> trio.BrokenResourceError:
+    return trio.BrokenResourceError("only the process that made this TLS stream can use it")
 
 
 def broken(error: TLSError) -> trio.BrokenResourceError:

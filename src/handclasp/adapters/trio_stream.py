@@ -15,7 +15,11 @@ from typing import Generic, TypeVar
 import trio
 
 from handclasp.adapters.addresses import note_addresses
-from handclasp.adapters.arguments import either_config, server_config
+from handclasp.adapters.arguments import (
+    either_config,
+    request_client_certificate,
+    server_config,
+)
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.trio_duplex import StreamT, TrioDuplex, socket_of
 from handclasp.client import ClientConnection
@@ -299,6 +303,20 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
                 await duplex.handshake()
             await duplex.send_by(duplex.connection.update_keys, request_peer)
 
+    async def request_client_certificate(self) -> None:
+        """Ask the client for its certificate (RFC 8446 section 4.6.2). Only for a server.
+
+        This does not wait for the answer, which comes while data are received: then `info` is that
+        of the client, and `connection.certificate_requests` is 0. Raises as `send_all`, and as
+        `ServerConnection.request_client_certificate`.
+        """
+        with self._sending:
+            duplex = self._duplex
+            duplex.check_writable()
+            if not duplex.established:
+                await duplex.handshake()
+            await duplex.send_by(request_client_certificate, duplex.connection)
+
     # The end
 
     async def unwrap(self) -> tuple[StreamT, bytes]:
@@ -332,7 +350,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         for the peer's close_notify. If another task is sending, or the call is cancelled, the
         transport is closed without close_notify, and the peer sees that data are missing. On a
         socket, it waits until the peer has taken what was sent, as long as the peer goes on
-        reading.
+        reading. In a forked process, this closes a copy, and the parent's stream stays open.
 
         Raises:
             BrokenResourceError: the handshake failed. The transport is closed as well.
@@ -340,6 +358,9 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         duplex = self._duplex
         if duplex.closed:
             await trio.lowlevel.checkpoint()
+            return
+        if duplex.is_forked:
+            await duplex.close_copy()
             return
         is_sound = duplex.connection.failure is None and not duplex.write_broken
         try:

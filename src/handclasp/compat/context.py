@@ -24,9 +24,8 @@ from handclasp.compat.credentials import Password, PasswordOnce, Path, load_cred
 from handclasp.compat.errors import configuration_failed, plain
 from handclasp.compat.link import Link
 from handclasp.compat.native import Native
-from handclasp.compat.settings import DEFAULTS, Settings, check_flags, group_of
+from handclasp.compat.settings import DEFAULTS, Made, Settings, State, check_flags, group_of
 from handclasp.compat.transport import BioTransport, SocketTransport
-from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError
 from handclasp.info import ConnectionInfo
 from handclasp.sessions.store import SessionCache
@@ -304,12 +303,14 @@ class SSLContext(ssl.SSLContext):
 
     # For links
 
-    def config_of(self, *, server_side: bool) -> ClientConfig | ServerConfig:
-        """Return the config of connections that begin now. Raises `ssl.SSLError`."""
-        settings = _own(self)
-        if server_side:
-            return settings.server_config(self)
-        return settings.client_config(self)
+    def config_of(self, *, server_side: bool, first: State | None = None) -> Made:
+        """Return the config of connections that begin now. Raises `ssl.SSLError`.
+
+        Args:
+            server_side: the role.
+            first: the settings that the connection was made with, if by another context.
+        """
+        return _own(self).made(self, server_side=server_side, first=first)
 
     def note_handshake(self, name: str, info: ConnectionInfo) -> None:
         """Count a complete handshake of this role, and show the authority that it relied on.

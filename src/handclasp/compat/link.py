@@ -42,7 +42,7 @@ from handclasp.server import ServerConnection
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from handclasp.config import ClientConfig, ServerConfig
+    from handclasp.compat.settings import Made, State
 
 _AT_ONCE = 2**18
 """Bytes of application data to seal before they are sent, where the transport takes everything."""
@@ -78,7 +78,7 @@ class Link(Facts):
         self._out = _NOTHING
         self._sealed = 0
         self._peer_closed = False
-        self._config: ClientConfig | ServerConfig = self._config_of(context)
+        self._made_with, self._config = self._config_of(context)
         if session is not None:
             self.session = session
 
@@ -383,7 +383,7 @@ class Link(Facts):
 
     @property
     def context(self) -> Any:
-        """The context; to set another one before the handshake replaces all its settings."""
+        """The context. Another one may be set before the handshake: see `State.after`."""
         return self._context
 
     @context.setter
@@ -391,15 +391,15 @@ class Link(Facts):
         if not isinstance(context, ssl.SSLContext) or not hasattr(context, "ask_about_name"):
             raise TypeError("The value must be a SSLContext")
         if self._connection is None:
-            self._config = self._config_of(context)
+            self._config = self._config_of(context, self._made_with).config
         self._context = context
 
-    def _config_of(self, context: Any) -> ClientConfig | ServerConfig:
+    def _config_of(self, context: Any, first: State | None = None) -> Made:
         try:
-            config: ClientConfig | ServerConfig = context.config_of(server_side=self.server_side)
+            made: Made = context.config_of(server_side=self.server_side, first=first)
         except ConfigurationError as error:
             raise errors.configuration_failed(error) from error
-        return config
+        return made
 
     @property
     def session(self) -> SSLSession | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from handclasp.compat.authorities import KNOWN_FLAGS, Loaded, Verifier
+from handclasp.compat.authorities import KNOWN_FLAGS, PARTIAL_CHAIN, Loaded, Verifier
 from handclasp.compat.ciphers import of_version, suites_of
 from handclasp.compat.errors import plain
 from handclasp.compat.native import Native
@@ -51,6 +51,8 @@ _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_
 _OFF = {"TLSv1.2": ssl.OP_NO_TLSv1_2, "TLSv1.3": ssl.OP_NO_TLSv1_3}
 
 _MOST_TICKETS = 16
+_MOST_SWITCHED = 16
+"""Configs that a context keeps for connections that were switched to it."""
 
 
 @dataclass(slots=True)
@@ -67,8 +69,14 @@ class Defaults:
 DEFAULTS = Defaults()
 
 
-class _State(NamedTuple):
-    """The settings that the C part of a context holds, and how often others have changed."""
+class State(NamedTuple):
+    """The settings that the C part of a context holds, and what else makes one config another.
+
+    Attributes:
+        changes: how often one of `Settings` was set.
+        groups: as in `Settings`.
+        allowed: the versions that another context leaves, for a connection that it was made with.
+    """
 
     options: int
     verify_mode: int
@@ -80,6 +88,34 @@ class _State(NamedTuple):
     keylog: str | None
     tickets: int
     changes: int
+    groups: tuple[str, ...] | None
+    allowed: tuple[str, ...] = tuple(_VERSIONS)
+
+    def after(self, first: State) -> State:
+        """Return the settings of a connection that was made with `first`, and switched to these.
+
+        OpenSSL keeps what the connection was made with: how the peer is verified, the versions, the
+        options and the groups. The rest is the new context's: certificates, authorities, protocols
+        and suites. Where the new context is stricter, that holds as well.
+        """
+        flags = first.verify_flags | self.verify_flags
+        lenient = PARTIAL_CHAIN & ~(first.verify_flags & self.verify_flags)
+        return self._replace(
+            options=first.options | (self.options & ssl.OP_NO_TICKET),
+            verify_mode=max(first.verify_mode, self.verify_mode),
+            verify_flags=flags & ~lenient,
+            check_hostname=first.check_hostname or self.check_hostname,
+            tickets=first.tickets,
+            groups=first.groups or self.groups,
+            allowed=tuple([each for each in _versions_of(self) if each in _versions_of(first)]),
+        )
+
+
+class Made(NamedTuple):
+    """A config, and the settings that it was built from."""
+
+    state: State
+    config: ClientConfig | ServerConfig
 
 
 @dataclass(slots=True, eq=False)
@@ -124,22 +160,35 @@ class Settings:
         )
     )
     changes: int = 0
-    _client: tuple[_State, ClientConfig] | None = None
-    _server: tuple[_State, ServerConfig] | None = None
+    _made: dict[bool, Made] = field(default_factory=dict[bool, Made])
+    _switched: dict[tuple[bool, State], Made] = field(
+        default_factory=dict[tuple[bool, State], Made]
+    )
 
-    def client_config(self, context: Any) -> ClientConfig:
-        """Return the config of a client for the settings of now. Raises `ssl.SSLError`."""
-        state, known = _state_of(context, self.changes), self._client
-        if known is None or known[0] != state:
-            known = self._client = state, _client_config(context, state, self)
-        return known[1]
+    def made(self, context: Any, *, server_side: bool, first: State | None = None) -> Made:
+        """Return the config of a role for the settings of now. Raises `ssl.SSLError`.
 
-    def server_config(self, context: Any) -> ServerConfig:
-        """Return the config of a server for the settings of now. Raises `ssl.SSLError`."""
-        state, known = _state_of(context, self.changes), self._server
-        if known is None or known[0] != state:
-            known = self._server = state, _server_config(context, state, self)
-        return known[1]
+        Args:
+            context: the context that these settings belong to.
+            server_side: the role.
+            first: the settings that the connection was made with, if by another context.
+        """
+        state = _state_of(context, self)
+        if first is not None:
+            return self._made_after(context, state.after(first), server_side=server_side)
+        known = self._made.get(server_side)
+        if known is None or known.state != state:
+            known = self._made[server_side] = _made(context, state, self, server_side=server_side)
+        return known
+
+    def _made_after(self, context: Any, state: State, *, server_side: bool) -> Made:
+        key = server_side, state
+        known = self._switched.get(key)
+        if known is None:
+            if len(self._switched) >= _MOST_SWITCHED:
+                self._switched.clear()
+            known = self._switched[key] = _made(context, state, self, server_side=server_side)
+        return known
 
 
 def group_of(name: str) -> str | None:
@@ -164,8 +213,8 @@ _read_keylog = Native.keylog_filename.__get__
 _read_tickets = Native.num_tickets.__get__
 
 
-def _state_of(context: Any, changes: int) -> _State:
-    return _State(
+def _state_of(context: Any, settings: Settings) -> State:
+    return State(
         _read_options(context),
         _read_mode(context),
         _read_flags(context),
@@ -175,11 +224,17 @@ def _state_of(context: Any, changes: int) -> _State:
         _read_protocol(context),
         _read_keylog(context),
         _read_tickets(context),
-        changes,
+        settings.changes,
+        settings.groups,
     )
 
 
-def _client_config(context: Any, state: _State, settings: Settings) -> ClientConfig:
+def _made(context: Any, state: State, settings: Settings, *, server_side: bool) -> Made:
+    build = _server_config if server_side else _client_config
+    return Made(state, build(context, state, settings))
+
+
+def _client_config(context: Any, state: State, settings: Settings) -> ClientConfig:
     values = _shared(context, state, settings)
     if state.verify_mode == ssl.CERT_NONE:
         values["verify_peer"] = False
@@ -189,7 +244,7 @@ def _client_config(context: Any, state: _State, settings: Settings) -> ClientCon
     return ClientConfig(**values, sessions=resumes)
 
 
-def _server_config(context: Any, state: _State, settings: Settings) -> ServerConfig:
+def _server_config(context: Any, state: State, settings: Settings) -> ServerConfig:
     values = _shared(context, state, settings)
     if not settings.credentials:
         values["choose_credentials"] = _nothing_to_show
@@ -208,9 +263,10 @@ def _server_config(context: Any, state: _State, settings: Settings) -> ServerCon
     )
 
 
-def _shared(context: Any, state: _State, settings: Settings) -> dict[str, Any]:
+def _shared(context: Any, state: State, settings: Settings) -> dict[str, Any]:
     suites = suites_of(Native.get_ciphers(context))
     versions = tuple([each for each in _versions_of(state) if of_version(suites, each)])
+    versions = tuple([each for each in versions if each in state.allowed])
     if not versions:
         raise plain(
             ssl.SSLError, ssl.SSL_ERROR_SSL, "no protocols available", "NO_PROTOCOLS_AVAILABLE"
@@ -224,12 +280,12 @@ def _shared(context: Any, state: _State, settings: Settings) -> dict[str, Any]:
         "keylog": state.keylog,
         "handshake_timeout": None,
     }
-    if settings.groups is not None:
-        values["groups"] = settings.groups
+    if state.groups is not None:
+        values["groups"] = state.groups
     return values
 
 
-def _versions_of(state: _State) -> Sequence[str]:
+def _versions_of(state: State) -> Sequence[str]:
     """Return the versions that the context allows. A minimum below TLS 1.2 means TLS 1.2."""
     if state.protocol == ssl.PROTOCOL_TLSv1_2:
         return ("TLSv1.2",)
@@ -244,7 +300,7 @@ def _versions_of(state: _State) -> Sequence[str]:
     return found
 
 
-def _verifier(state: _State, settings: Settings) -> Verifier:
+def _verifier(state: State, settings: Settings) -> Verifier:
     check_flags(state.verify_flags)
     return Verifier(settings.loaded, state.verify_flags, check_hostname=state.check_hostname)
 

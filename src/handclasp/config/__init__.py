@@ -88,6 +88,7 @@ class SharedConfig(WithDerived):
     middlebox_compatibility: bool = True
     grease: bool = True
     allow_truncation: bool = False
+    post_handshake_auth: bool = False
     handshake_timeout: float | None = 30.0
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], datetime] = utc_now
@@ -217,6 +218,10 @@ class ClientConfig(SharedConfig):
         grease: also offer reserved values, so that servers stay tolerant (RFC 8701).
         allow_truncation: treat the end of the transport as close_notify. Unsafe unless the
             application protocol marks the end of its messages.
+        post_handshake_auth: let the server request a certificate after the handshake as well (TLS
+            1.3, RFC 8446 section 4.6.2). The request is answered from `credentials` or by
+            `choose_credentials`, at any time while the connection lasts; a client without a
+            certificate declines. Leave it off for HTTP/2, which forbids it (RFC 8740).
         handshake_timeout: seconds after which the adapters abort a handshake; None disables the
             timeout, and a silent peer then keeps its slot.
         limits: the bounds of the work, memory and messages that the peer may cause.
@@ -259,6 +264,9 @@ class ServerConfig(SharedConfig):
             first one that the client offers is used. None derives them from raw_public_keys and
             trust, and uses the first one of the client.
         client_auth: whether to request a certificate from clients: a `ClientAuth` or its value.
+        post_handshake_auth: request no certificate in a TLS 1.3 handshake, but when
+            `ServerConnection.request_client_certificate` is called. Until then every client is let
+            in, whatever the value of client_auth. Without this setting, that call asks once more.
         trust: the authorities for client certificates; required if client_auth is not NONE, unless
             `verify` or `raw_public_keys` is given.
         send_authorities: name the trusted authorities in the request for a certificate, so that the

@@ -76,6 +76,8 @@ def check_shared(config: SharedConfig) -> None:
     freeze_compression(config)
     check_record_size_limit(config.record_size_limit)
     check_switches(config)
+    if config.post_handshake_auth and "TLSv1.3" not in config.versions:
+        raise ConfigurationError("post_handshake_auth requires TLS 1.3, which versions leaves out.")
     if config.keylog is not None and not callable(config.keylog):
         # One open file for all connections of this config; a bad path fails here.
         object.__setattr__(config, "keylog", open_keylog(config.keylog))
@@ -163,6 +165,10 @@ def check_server(config: ServerConfig) -> None:
     if config.client_auth is ClientAuth.NONE:
         unused = ("verify", "client_certificate_types", *VERIFICATION_FIELDS)
         refuse_unused(config, "client_auth is not set", *unused)
+        if config.post_handshake_auth:
+            raise ConfigurationError(
+                "post_handshake_auth asks for client certificates, which need client_auth."
+            )
     elif config.trust is None and config.verify is None and config.accepts_certificates:
         raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
     check_half_rtt(config)

@@ -133,7 +133,7 @@ def _binding(config: ServerConfig) -> bytes:
     """Return the binding of this server's sessions: 32 bytes, equal on all servers of a fleet."""
     parts = [
         config.session_context,
-        ClientAuth(config.client_auth).value.encode("ascii"),
+        _client_auth(config),
         config.trust.fingerprint if config.trust is not None else b"",
         b"callback" if config.verify is not None else b"",
         # A server with pre-shared keys alone issues no tickets; a ticket of another server, under
@@ -151,6 +151,12 @@ def _binding(config: ServerConfig) -> bytes:
     ]
     framed = b"".join([len(part).to_bytes(4, "big") + part for part in parts])
     return hashlib.sha256(framed).digest()
+
+
+def _client_auth(config: ServerConfig) -> bytes:
+    mode = ClientAuth(config.client_auth).value.encode("ascii")
+    # Such a server lets everybody in at first; one that asks in the handshake must not resume that.
+    return mode + b" after the handshake" if config.post_handshake_auth else mode
 
 
 def _names_of_types(config: ServerConfig) -> bytes:

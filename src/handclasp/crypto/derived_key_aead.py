@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from handclasp.crypto.hkdf import ExpandKey
+from handclasp.crypto.hkdf import FIRST_BLOCK, label_head
+from handclasp.crypto.hmac_key import HmacKey
 
 KEY_SIZE = 32
 """The bytes of the long-lived key, and of each derived one."""
@@ -29,11 +30,11 @@ class DerivedKeyAead:
         label: ASCII text that distinguishes this use of the key from others.
     """
 
-    __slots__ = ("_expand_key", "_label")
+    __slots__ = ("_head", "_key")
 
     def __init__(self, key: bytes, label: str) -> None:
-        self._expand_key = ExpandKey("sha256", key)
-        self._label = label
+        self._key = HmacKey("sha256", key)
+        self._head = label_head(label, KEY_SIZE, NONCE_SIZE)
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
         """Return the ciphertext with its tag of 16 bytes; `nonce` is 32 fresh random bytes."""
@@ -46,4 +47,5 @@ class DerivedKeyAead:
     def _derived(self, nonce: bytes) -> AESGCM:
         if len(nonce) != NONCE_SIZE:
             raise ValueError(f"a nonce of {len(nonce)} bytes, not {NONCE_SIZE}")
-        return AESGCM(self._expand_key.expand_label(self._label, nonce, KEY_SIZE))
+        # HKDF-Expand-Label: the hash gives as many bytes as the key has.
+        return AESGCM(self._key.digest(self._head + nonce + FIRST_BLOCK))

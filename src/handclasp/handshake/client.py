@@ -18,7 +18,7 @@ from handclasp.handshake.tls13.early_data import refuses_early_data, start_early
 from handclasp.handshake.trace_notes import note_sessions, note_version
 from handclasp.iana import TLS12, TLS13, VERSIONS_BY_NAME, ExtensionType, version_name
 from handclasp.wire import extensions as ext
-from handclasp.wire.messages import ServerHello, write_client_hello
+from handclasp.wire.messages import ServerHello
 
 _SELECTED_TLS13 = ext.write_selected_version(TLS13)
 _DOWNGRADE_SENTINELS = (b"DOWNGRD\x01", b"DOWNGRD\x00")
@@ -42,7 +42,7 @@ async def client_handshake(
     if offer is None:
         offer = client_offer(config, server_name, session, hs)
     hs.client_random = offer.hello.random
-    hs.send_raw(offer.hello.raw or write_client_hello(offer.hello))
+    hs.send_raw(offer.hello.raw)
     if offer.early_data:
         start_early_data(hs, config, offer)
     server_hello = await hs.receive(ServerHello)

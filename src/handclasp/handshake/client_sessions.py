@@ -129,9 +129,7 @@ def maker_of_sessions(
     if resumed is not None:
         requested, psk_fingerprint = resumed.requested, resumed.psk_fingerprint
     elif question is not None:
-        requested = RequestedCertificate(
-            question.signature_schemes, question.authorities, question.certificate_types
-        )
+        requested = _requested(question)
     return partial(
         Session,
         version=info.version,
@@ -147,6 +145,20 @@ def maker_of_sessions(
         signature_scheme=info.signature_scheme,
         requested=requested,
         psk_fingerprint=psk_fingerprint,
+    )
+
+
+def shown_to(question: ChooseCredentials, info: ConnectionInfo) -> dict[str, Any]:
+    """Return the fields of a `Session` that tell what a server asked for, and what it got."""
+    return {
+        "requested": _requested(question),
+        "local_chain_der": info.local_chain_der,
+    }
+
+
+def _requested(question: ChooseCredentials) -> RequestedCertificate:
+    return RequestedCertificate(
+        question.signature_schemes, question.authorities, question.certificate_types
     )
 
 

@@ -44,10 +44,6 @@ _HANDSHAKE_TYPES = frozenset(int(kind) for kind in HandshakeType)
 _RANDOM = slice(HEADER_SIZE + 2, HEADER_SIZE + 34)
 """Where a hello has its random."""
 
-_CERTIFICATES = (int(HandshakeType.CERTIFICATE), int(HandshakeType.COMPRESSED_CERTIFICATE))
-_EMPTY_CERTIFICATE = 8
-"""Bytes of the message without a certificate in it: at most a header, no context and no list."""
-
 
 CHANGE_CIPHER_SPEC: Final = object()
 """What a handshake of TLS 1.2 yields where it waits for that record, and for nothing else."""
@@ -83,6 +79,7 @@ class HandshakeContext:
         answers: gives the answers to questions.
         tells_secrets: whether anybody is to be told the secrets by `note_secret`.
         trust: what a client verifies its server by, where it does so itself.
+        certificate, shown_chain: whether this side showed certificates, and which.
         install_read, install_write: the port's own.
     """
 
@@ -159,9 +156,24 @@ class HandshakeContext:
                     message = kind(*values, raw)
                 self.transcript.add(raw)
                 return message
+        raise self._unexpected(raw, expected)
+
+    @coroutine
+    def receive_raw(self, *expected: type[AnyMessage]) -> Generator[None, bytes, bytes]:
+        """The same as bytes, header included, for a message that may be known already."""
+        raw = yield
+        if self.trace is not None:
+            self.trace.message("received", self.port.read_epoch.value, raw[0], raw)
+        for kind in expected:
+            if raw[0] == MESSAGE_TYPES[kind]:
+                self.transcript.add(raw)
+                return raw
+        raise self._unexpected(raw, expected)
+
+    def _unexpected(self, raw: bytes, expected: Sequence[type[AnyMessage]]) -> ProtocolError:
         if raw[0] == HandshakeType.CLIENT_HELLO and ServerHello in expected:
-            raise self._hello_where_an_answer_belongs(raw)
-        raise unexpected(raw, expected)
+            return self._hello_where_an_answer_belongs(raw)
+        return unexpected(raw, expected)
 
     def _hello_where_an_answer_belongs(self, raw: bytes) -> ProtocolError:
         """The other end is a client as well, or sends back whatever it gets."""
@@ -190,11 +202,14 @@ class HandshakeContext:
     def send_raw(self, raw: bytes) -> None:
         """Queue a message that is written already, header included."""
         self.transcript.add(raw)
-        if raw[0] in _CERTIFICATES:
-            self.certificate = "shown" if len(raw) > _EMPTY_CERTIFICATE else "withheld"
         if self.trace is not None:
             self.trace.message("sent", self.port.write_epoch.value, raw[0], raw)
         self.port.send(self.port.write_epoch, raw)
+
+    def show(self, chain: Sequence[bytes]) -> None:
+        """Note the certificates that this side shows next, for what a peer says of them."""
+        self.shown_chain = tuple(chain)
+        self.certificate = "shown" if chain else "withheld"
 
     async def ask(self, question: Question[Answer]) -> Answer:
         """The outside's answer, whenever it comes."""

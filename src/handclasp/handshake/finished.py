@@ -7,7 +7,7 @@ import hmac
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.values import value
-from handclasp.wire.messages import Finished
+from handclasp.wire.messages import HEADER_SIZE
 
 
 @value(frozen=True, slots=True)
@@ -17,13 +17,18 @@ class CheckedFinished:
     verify_data: bytes
 
 
-def check_finished(message: Finished, expected: bytes) -> CheckedFinished:
-    """Proof that this Finished holds the `expected` verify_data. Raises `ProtocolError`."""
-    if len(message.verify_data) != len(expected):
+def check_finished(raw: bytes, expected: bytes) -> CheckedFinished:
+    """Check that a Finished, header included, holds the `expected` verify_data.
+
+    Raises:
+        ProtocolError: it has another length (decode_error) or content (decrypt_error).
+    """
+    verify_data = raw[HEADER_SIZE:]
+    if len(verify_data) != len(expected):
         # RFC 9846 6.2: decode_error where "the length of the message was incorrect", and only what
         # does not verify is decrypt_error; RFC 5246 7.2.2 says the same.
-        detail = f"Finished has {len(message.verify_data)} bytes, not {len(expected)}"
+        detail = f"Finished has {len(verify_data)} bytes, not {len(expected)}"
         raise ProtocolError(Fault.DECODE_ERROR, detail)
-    if not hmac.compare_digest(message.verify_data, expected):
+    if not hmac.compare_digest(verify_data, expected):
         raise ProtocolError(Fault.BAD_FINISHED)
-    return CheckedFinished(message.verify_data)
+    return CheckedFinished(verify_data)

@@ -22,7 +22,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import CHANGE_CIPHER_SPEC, HandshakeContext
 from handclasp.handshake.port import Port
-from handclasp.handshake.result import HandshakeResult
+from handclasp.handshake.result import AuthenticationResult, HandshakeResult
 from handclasp.iana import handshake_type_name
 from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
@@ -30,8 +30,9 @@ from handclasp.questions import Question
 from handclasp.wire.framing import check_message_size
 from handclasp.wire.messages import HEADER_SIZE
 
-Handshake: TypeAlias = "Coroutine[Any, Any, HandshakeResult | Handshake]"
-"""It may end in another, which goes on in its place: that of the version which was chosen."""
+Handshake: TypeAlias = "Coroutine[Any, Any, HandshakeResult | AuthenticationResult | Handshake]"
+"""It may end in another, which goes on in its place: that of the version which was chosen. Client
+authentication after the handshake is one, too."""
 
 _read_header = Struct(">I").unpack_from
 """The type of a message, and the length of its body in three bytes."""
@@ -74,8 +75,8 @@ class HandshakeLoop:
         self._unparsed = bytearray()
         self._message_size = 0
 
-    def _established(self, result: HandshakeResult) -> None:
-        """Take what a complete handshake leaves behind."""
+    def _established(self, result: HandshakeResult | AuthenticationResult) -> None:
+        """Take what a complete handshake leaves behind, or an authentication after it."""
         raise NotImplementedError
 
     def _receive_later_message(self, message: bytes) -> None:

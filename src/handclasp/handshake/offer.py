@@ -28,12 +28,16 @@ from handclasp.iana import (
 from handclasp.sessions.session import Session, milliseconds
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.messages import ClientHello
+from handclasp.wire.messages import ClientHello, write_client_hello
+from handclasp.wire.reader import Uint16s
 from handclasp.wire.records import MAX_PLAINTEXT
+from handclasp.wire.structs import write_entries
 from handclasp.wire.writer import uint16s
 
 _ALL_SUITES: Mapping[str, CipherSuite] = {**CIPHER_SUITES, **CIPHER_SUITES12}
 _NULL_COMPRESSION = b"\0"
+_NO_DATA = b"\0\0"
+_GROUPS_TYPE = ExtensionType.SUPPORTED_GROUPS.to_bytes(2, "big")
 _GREASE_SHARE = b"\0\1\0"
 """The length of a share of one byte, and the share."""
 
@@ -81,32 +85,37 @@ def client_offer(
     session_id = entropy(32) if static.in_disguise or is_old else b""
     if is_old and session is not None and session.session_id:
         session_id = session.session_id
-    suites, extensions = static.suites, dict[int, bytes]()
-    groups, versions, entries = static.groups, static.versions, b""
+    suites, groups, versions, entries = static.suites, static.groups, static.versions, b""
+    extensions, written = dict[int, bytes](), b""
     if config.grease:
         # RFC 8701 3.1: reserved values in the places where a client may put the unknown.
         suite, group, version, kind = map(_RESERVED.__getitem__, entropy(4))
-        suites = (suite, *suites)
-        groups, versions = group.to_bytes(2, "big") + groups, version.to_bytes(2, "big") + versions
-        entries = group.to_bytes(2, "big") + _GREASE_SHARE
-        extensions[kind] = b""
-    named = _server_name(server_name)
-    if named is not None:
-        extensions[ExtensionType.SERVER_NAME] = named
-    extensions[ExtensionType.SUPPORTED_GROUPS] = len(groups).to_bytes(2, "big") + groups
-    extensions.update(static.extensions)
+        suites, groups, versions = suite + suites, group + groups, version + versions
+        entries = group + _GREASE_SHARE
+        extensions[int.from_bytes(kind, "big")] = b""
+        written = kind + _NO_DATA
+    named, named_written = _server_name(server_name)
+    extensions |= named
+    extensions[ExtensionType.SUPPORTED_GROUPS] = data = len(groups).to_bytes(2, "big") + groups
+    extensions |= static.extensions
+    written += named_written + _GROUPS_TYPE + len(data).to_bytes(2, "big") + data + static.written
+    after: dict[int, bytes] = {}
     shares: dict[str, PrivateShare] = {}
     if static.has_tls13:
         for name in config.key_shares or ():
             share = shares[name] = _share(name, entropy, hs)
             entries += (GROUPS[name].code << 16 | len(share.share)).to_bytes(4, "big") + share.share
-        extensions[ExtensionType.SUPPORTED_VERSIONS] = len(versions).to_bytes(1, "big") + versions
-        extensions[ExtensionType.KEY_SHARE] = len(entries).to_bytes(2, "big") + entries
-    psks = _add_rare_extensions(config, static, session, extensions)
-    hello = ClientHello(TLS12, random, session_id, suites, _NULL_COMPRESSION, extensions)
+        after[ExtensionType.SUPPORTED_VERSIONS] = len(versions).to_bytes(1, "big") + versions
+        after[ExtensionType.KEY_SHARE] = len(entries).to_bytes(2, "big") + entries
+    psks = _add_rare_extensions(config, static, session, after)
+    extensions |= after
+    written += write_entries(after)
+    raw = write_client_hello(random, session_id, suites, written) if not psks else b""
+    listed = Uint16s(suites)
+    hello = ClientHello(TLS12, random, session_id, listed, _NULL_COMPRESSION, extensions, raw)
     if psks:
-        hello = with_psks(hello, psks, None, hs.observer if hs else None)
-    early_data = ExtensionType.EARLY_DATA in extensions
+        hello = with_psks(hello, psks, None, hs.observer if hs else None, written)
+    early_data = ExtensionType.EARLY_DATA in after
     return ClientOffer(hello, shares, server_name, session, psks, early_data)
 
 
@@ -130,10 +139,13 @@ def _add_rare_extensions(
 
 
 @lru_cache(maxsize=256)
-def _server_name(name: str | None) -> bytes | None:
-    """The server_name of a hello; None where there is no such extension."""
+def _server_name(name: str | None) -> tuple[dict[int, bytes], bytes]:
+    """The server_name of a hello, and the same as bytes; both are empty where there is none."""
     # RFC 6066 section 3: literal addresses are not permitted in server_name.
-    return None if name is None or ip_address(name) is not None else ext.write_server_name(name)
+    if name is None or ip_address(name) is not None:
+        return {}, b""
+    named: dict[int, bytes] = {ExtensionType.SERVER_NAME: ext.write_server_name(name)}
+    return named, write_entries(named)
 
 
 def _share(
@@ -195,11 +207,13 @@ def offer_after_retry(
         extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
     extensions.pop(ExtensionType.EARLY_DATA, None)
     psks = tuple([each for each in offer.psks if each.hash_name == hash_name])
-    hello = with_psks(replace(offer.hello, extensions=extensions), psks, hs.transcript, hs.observer)
+    hello = with_psks(
+        replace(offer.hello, extensions=extensions, raw=b""), psks, hs.transcript, hs.observer
+    )
     return replace(offer, hello=hello, shares=shares, psks=psks, early_data=False, retried=True)
 
 
-_RESERVED = [0x0A0A + 0x1010 * (byte & 15) for byte in range(256)]
+_RESERVED = [bytes([0x0A + 0x10 * (byte & 15)] * 2) for byte in range(256)]
 """A value of GREASE for each byte of entropy (RFC 8701 section 2)."""
 
 
@@ -208,9 +222,9 @@ class _Static:
     """The parts of a hello that are the same in each one of a config.
 
     Attributes:
-        suites: their codes.
-        groups, versions: what stands in the lists, without GREASE and the length.
+        suites, groups, versions: what stands in the lists, without GREASE and the length.
         extensions: those that never differ.
+        written: the same as bytes.
         has_tls13: whether TLS 1.3 is offered.
         in_disguise: whether the hello has a session id, to look as if it resumed a session of
             TLS 1.2 (RFC 8446 section D.4).
@@ -218,10 +232,11 @@ class _Static:
         psk_modes, record_size_limit: those extensions, where they are sent.
     """
 
-    suites: tuple[int, ...]
+    suites: bytes
     groups: bytes
     versions: bytes
     extensions: Mapping[int, bytes]
+    written: bytes
     has_tls13: bool
     in_disguise: bool
     takes_tickets12: bool
@@ -231,16 +246,18 @@ class _Static:
 
 def _static(config: ClientConfig) -> _Static:
     has_tls13 = "TLSv1.3" in config.versions
-    suites = tuple([_ALL_SUITES[name].code for name in config.cipher_suites])
+    suites = [_ALL_SUITES[name].code for name in config.cipher_suites]
+    extensions = _static_extensions(config)
     modes = bytes([ext.PSK_DHE_KE, ext.PSK_KE] if config.allow_psk_ke else [ext.PSK_DHE_KE])
     limit = config.record_size_limit
     if limit is not None and not has_tls13:
         limit = min(limit, MAX_PLAINTEXT)  # RFC 8449 4: not more than the version allows.
     return _Static(
-        suites=(*suites, FALLBACK_SCSV) if config.fallback else suites,
+        suites=uint16s([*suites, FALLBACK_SCSV] if config.fallback else suites),
         groups=uint16s([GROUPS[name].code for name in config.groups]),
         versions=uint16s([VERSIONS_BY_NAME[name] for name in reversed(config.versions)]),
-        extensions=_static_extensions(config),
+        extensions=extensions,
+        written=write_entries(extensions),
         has_tls13=has_tls13,
         in_disguise=config.middlebox_compatibility and has_tls13,
         takes_tickets12="TLSv1.2" in config.versions and config.sessions is not None,
@@ -266,6 +283,8 @@ def _static_extensions(config: ClientConfig) -> dict[int, bytes]:
         )
     if "TLSv1.2" in config.versions:
         extensions.update(_EXTENSIONS_OF_TLS12)
+    if config.post_handshake_auth:
+        extensions[ExtensionType.POST_HANDSHAKE_AUTH] = b""
     extensions.update(
         offering_extensions(config.peer_certificate_types, config.own_certificate_types)
     )

@@ -11,6 +11,7 @@ class Reaction(Enum):
 
     NONE = auto()
     KEYS_UPDATED = auto()
+    AUTHENTICATION = auto()
 
 
 class PostHandshake(Protocol):
@@ -19,11 +20,15 @@ class PostHandshake(Protocol):
     Attributes:
         messages_without_data: how many came in a row; whoever receives application data sets it
             back to 0, for then they are no flood.
+        certificate_requests: those that the client has not answered yet.
         key_update_pending: whether `send_pending_key_update` has something to do.
     """
 
     messages_without_data: int
     key_update_pending: bool
+
+    @property
+    def certificate_requests(self) -> int: ...
 
     def receive(self, raw: bytes) -> Reaction:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
@@ -35,6 +40,10 @@ class PostHandshake(Protocol):
 
     def send_tickets(self, count: int | None = None) -> int:
         """Send so many tickets, or those that are due at once; gives how many there were."""
+        ...
+
+    def request_client_certificate(self) -> None:
+        """Ask the client to authenticate. Raises `StateError` where it cannot be asked."""
         ...
 
     def send_pending_key_update(self) -> None:

@@ -7,6 +7,12 @@ from dataclasses import field
 from typing import TypeAlias
 
 from handclasp.handshake.finished import CheckedFinished
+from handclasp.handshake.tls13.post_handshake_authentication import (
+    CertificateAnswers,
+    CertificateRequests,
+    ClientAuthenticated,
+    RequestAnswered,
+)
 from handclasp.handshake.tls13.tickets import TicketIssuer, TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12
@@ -26,6 +32,8 @@ class HandshakeResult13:
         send_secret, receive_secret: the first application traffic secrets.
         exporter: for keys that the application takes out.
         keeper, issuer: what a client makes of tickets, and a server makes them with.
+        authentication: what answers the server's later requests for a certificate, or makes them;
+            None where the client did not offer that.
     """
 
     info: ConnectionInfo
@@ -35,6 +43,7 @@ class HandshakeResult13:
     exporter: ExporterSecret = field(repr=False)
     keeper: TicketKeeper | None = None
     issuer: TicketIssuer | None = None
+    authentication: CertificateAnswers | CertificateRequests | None = None
 
 
 @value(frozen=True, slots=True)
@@ -57,3 +66,6 @@ class HandshakeResult12:
 
 
 HandshakeResult: TypeAlias = HandshakeResult13 | HandshakeResult12
+
+AuthenticationResult: TypeAlias = RequestAnswered | ClientAuthenticated
+"""What a client authentication after the handshake leaves behind."""

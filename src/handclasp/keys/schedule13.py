@@ -27,7 +27,7 @@ from handclasp.crypto.hkdf import (
     hkdf_extract,
     label_head,
 )
-from handclasp.crypto.hmac_key import hmac_digest
+from handclasp.crypto.hmac_key import HmacKey, hmac_digest
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES, IV_SIZE, CipherSuite
 from handclasp.keys.observer import KeyScheduleObserver
@@ -211,13 +211,11 @@ class EarlySecret(_Stage):
     def handshake_secret(self, shared_secret: bytes) -> HandshakeSecret:
         """The second stage: `shared_secret` is what the key exchange gave."""
         suite = self.suite
-        is_constant = self is _early_secret_without_psk(suite.name)
-        salt = (
-            _derived_without_psk(suite.name)
-            if is_constant
-            else self.derive("derived", _empty_hash(suite.hash_name))
-        )
-        secret = Secret(hmac_digest(suite.hash_name, salt, shared_secret))  # HKDF-Extract
+        if self is _early_secret_without_psk(suite.name):
+            secret = Secret(_extract_without_psk(suite.name).digest(shared_secret))
+        else:
+            salt = self.derive("derived", _empty_hash(suite.hash_name))
+            secret = hkdf_extract(suite.hash_name, salt, shared_secret)
         if self.observer is not None:
             inputs = ("derived_secret", "shared_secret")
             self.observer(_EXTRACT, "handshake_secret", inputs, "", b"", secret)
@@ -394,9 +392,10 @@ def _early_secret_without_psk(suite_name: str) -> EarlySecret:
 
 
 @lru_cache(maxsize=8)
-def _derived_without_psk(suite_name: str) -> Secret:
-    early = _early_secret_without_psk(suite_name)
-    return early.derive("derived", _empty_hash(early.suite.hash_name))
+def _extract_without_psk(suite_name: str) -> HmacKey:
+    """The HKDF-Extract of the second stage, whose salt is a constant without a pre-shared key."""
+    early, hash_name = _early_secret_without_psk(suite_name), CIPHER_SUITES[suite_name].hash_name
+    return HmacKey(hash_name, early.derive("derived", _empty_hash(hash_name)))
 
 
 @lru_cache(maxsize=8)

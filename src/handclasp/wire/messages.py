@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import partial
 from struct import Struct as Packed
-from struct import pack
 from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
@@ -33,6 +32,7 @@ from handclasp.wire.structs import (
     uint,
     uint16s,
     vector,
+    write_entries,
     write_extensions,
     write_fields,
 )
@@ -290,39 +290,45 @@ def write_message(message: Message) -> bytes:
 # Without a value and its table, for what every handshake sends; a test holds both ways equal.
 
 
-def write_client_hello(message: ClientHello) -> bytes:
-    """Write a ClientHello with extensions, header included (RFC 8446 section 4.1.2)."""
-    suites, session_id = message.cipher_suites, message.legacy_session_id
-    methods = message.legacy_compression_methods
-    body = b"".join(
-        [
-            message.legacy_version.to_bytes(2, "big"),
-            message.random,
-            len(session_id).to_bytes(1, "big"),
-            session_id,
-            pack(f">H{len(suites)}H", 2 * len(suites), *suites),
-            len(methods).to_bytes(1, "big"),
-            methods,
-            write_extensions(message.extensions),
-        ]
-    )
-    return (HandshakeType.CLIENT_HELLO << 24 | len(body)).to_bytes(4, "big") + body
+def write_client_hello(random: bytes, session_id: bytes, suites: bytes, entries: bytes) -> bytes:
+    """Write a ClientHello without compression, header included (RFC 8446 section 4.1.2).
+
+    Args:
+        suites: the codes of the cipher suites, two bytes each.
+        entries: the extensions, as `write_entries` writes them.
+    """
+    size = 41 + len(session_id) + len(suites) + len(entries)
+    head = _hello_head(_CLIENT_HELLO_TYPE | size, 0x0303, random, len(session_id))
+    listed = len(suites).to_bytes(2, "big"), suites
+    return b"".join((head, session_id, *listed, b"\1\0", len(entries).to_bytes(2, "big"), entries))
 
 
 def write_server_hello(
     random: bytes, session_id: bytes, cipher_suite: int, extensions: Extensions
 ) -> bytes:
     """Write a ServerHello of TLS 1.3, header included (RFC 8446 section 4.1.3)."""
-    size = len(session_id)
-    parts = b"\x03\x03", random, size.to_bytes(1, "big"), session_id
-    body = b"".join((*parts, (cipher_suite << 8).to_bytes(3, "big"), write_extensions(extensions)))
-    return (HandshakeType.SERVER_HELLO << 24 | len(body)).to_bytes(4, "big") + body
+    entries = write_entries(extensions)
+    size = 40 + len(session_id) + len(entries)
+    head = _hello_head(_SERVER_HELLO_TYPE | size, 0x0303, random, len(session_id))
+    return b"".join((head, session_id, _chosen(cipher_suite, 0, len(entries)), entries))
 
 
 def write_encrypted_extensions(extensions: Extensions) -> bytes:
     """EncryptedExtensions, header included (RFC 8446 section 4.3.1)."""
-    body = write_extensions(extensions)
-    return (HandshakeType.ENCRYPTED_EXTENSIONS << 24 | len(body)).to_bytes(4, "big") + body
+    entries = write_entries(extensions)
+    size = len(entries).to_bytes(2, "big")
+    return (_ENCRYPTED_EXTENSIONS_TYPE | len(entries) + 2).to_bytes(4, "big") + size + entries
+
+
+_CLIENT_HELLO_TYPE = HandshakeType.CLIENT_HELLO << 24
+_SERVER_HELLO_TYPE = HandshakeType.SERVER_HELLO << 24
+_ENCRYPTED_EXTENSIONS_TYPE = HandshakeType.ENCRYPTED_EXTENSIONS << 24
+
+_hello_head = Packed(">IH32sB").pack
+"""msg_type and length, legacy_version, random, and the length of the session id."""
+
+_chosen = Packed(">HBH").pack
+"""The cipher suite, no compression, and the length of the extensions."""
 
 
 def write_certificate_verify(algorithm: int, signature: bytes) -> bytes:

@@ -272,7 +272,7 @@ async def _send_certificate(
     note_credentials(hs.trace, config, question, credentials)
     scheme = choose_scheme_to_show(credentials, question, config.signature_schemes, VERSION)
     own = _Shown(credentials, scheme) if scheme is not None else _Shown(None, None)
-    hs.shown_chain = own.credentials.chain_der if own.credentials is not None else ()
+    hs.show(own.credentials.chain_der if own.credentials is not None else ())
     hs.send(certificate_message(own.credentials))
     return own
 

@@ -40,4 +40,4 @@ async def receive_finished(
     await hs.receive_change_cipher_spec()
     hs.install_read(Epoch.APPLICATION, keys)
     expected = master_secret.verify_data(sender, hs.transcript.digest())
-    return check_finished(await hs.receive(Finished), expected)
+    return check_finished(await hs.receive_raw(Finished), expected)

@@ -88,6 +88,15 @@ class PostHandshake12:
         del count
         return 0
 
+    @property
+    def certificate_requests(self) -> int:
+        """None: TLS 1.2 asks for certificates in the handshake alone."""
+        return 0
+
+    def request_client_certificate(self) -> None:
+        """Raises `StateError`: TLS 1.2 asks for certificates in the handshake alone."""
+        raise StateError("TLS 1.2 can request a certificate in the handshake alone.")
+
     def send_pending_key_update(self) -> None:
         """Decline the peer's requests, all of them by one warning.
 

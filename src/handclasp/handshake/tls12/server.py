@@ -232,7 +232,7 @@ def _extensions(
 
 def _send_certificate(hs: HandshakeContext, choice: Choice) -> None:
     """The certificate, and the word of its authority on it where the client asked for that."""
-    hs.shown_chain = choice.credentials.chain_der
+    hs.show(choice.credentials.chain_der)
     hs.send(certificate_message(choice.credentials))
     if choice.staple is not None:
         hs.is_stapled = True

@@ -19,11 +19,12 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.hooks import staple_of
 from handclasp.handshake.peer import PeerCertificate
-from handclasp.iana import ExtensionType
+from handclasp.iana import ExtensionType, HandshakeType
 from handclasp.kept import Kept, KeptResults
 from handclasp.limits import Limits
 from handclasp.values import value
 from handclasp.wire import extensions as ext
+from handclasp.wire.codecs import read_as
 from handclasp.wire.compression import (
     COMPRESSION_ALGORITHMS,
     DecompressionError,
@@ -77,33 +78,40 @@ class Asked:
     limits: Limits
 
 
-def read_certificate(
-    reading: Reading, message: Certificate | CompressedCertificate, asked: Asked
-) -> PeerCertificate:
-    """What a message holds, compressed or not. Raises `ProtocolError`.
+def read_certificate(reading: Reading, raw: bytes, asked: Asked) -> PeerCertificate:
+    """What a Certificate or a CompressedCertificate holds. Raises `ProtocolError`.
 
     A server sends the same message to each client that it has. What a config asks for by `asked`
     that bears on this is the same in each handshake, but for the type of certificate.
     """
-    key = read_certificate, (message.raw, asked.certificate_type)
+    key = read_certificate, (raw, asked.certificate_type)
     shown: PeerCertificate | None = reading.known(key)
     if shown is None:
-        shown = _read_certificate(message, asked)
-        size = sum(map(len, shown.chain)) + len(message.raw)
+        shown = _read_certificate(raw, asked)
+        size = sum(map(len, shown.chain)) + len(raw)
         if size <= _MOST_KEPT:
             reading.note(key, shown, _KEPT_FOR_EACH * size)
     return shown
 
 
-def _read_certificate(
-    message: Certificate | CompressedCertificate, asked: Asked
-) -> PeerCertificate:
+def _read_certificate(raw: bytes, asked: Asked) -> PeerCertificate:
+    is_plain = raw[0] == HandshakeType.CERTIFICATE
+    message: Certificate | CompressedCertificate
+    message = read_as(Certificate if is_plain else CompressedCertificate, raw)
     compression: str | None = None
     if isinstance(message, CompressedCertificate):
-        message, compression = _decompressed(message, asked)
+        message, compression = decompressed(message, asked)
     if message.certificate_request_context:
         # RFC 8446 4.4.2: it has a length of zero in the handshake.
         raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "it is not empty")
+    return read_entries(message, asked, compression)
+
+
+def read_entries(message: Certificate, asked: Asked, compression: str | None) -> PeerCertificate:
+    """Return what a message holds, whose context was checked. Raises `ProtocolError`.
+
+    `compression` is the algorithm in which it came, if it was compressed.
+    """
     entries = message.certificate_list
     if len(entries) > asked.limits.max_certificates:
         raise ProtocolError(Fault.TOO_MANY_CERTIFICATES, f"{len(entries)} certificates")
@@ -126,7 +134,7 @@ def _read_certificate(
     )
 
 
-def _decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
+def decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
     """The message inside (RFC 8879 section 4); its length is judged before anything is inflated."""
     named = [
         name for name in asked.compression if message.algorithm == COMPRESSION_ALGORITHMS[name]
@@ -162,6 +170,7 @@ def send_certificate(
         asked: the extensions of a ClientHello (CH) or of a CertificateRequest (CR).
         compression: the algorithms that the peer named there.
     """
+    hs.show(credentials.chain_der if credentials is not None else ())
     if credentials is None:
         hs.send(Certificate(b"", ()))
         return
@@ -181,7 +190,6 @@ def send_certificate(
         if algorithm:
             raw = _smaller(algorithm, raw)
         kept.keep(key, raw, 2 * len(raw))
-    hs.shown_chain = credentials.chain_der
     hs.is_stapled = ExtensionType.STATUS_REQUEST in along
     hs.send_raw(raw)
 
@@ -195,6 +203,24 @@ def _written(chain: tuple[bytes, ...], along: tuple[tuple[int, bytes], ...]) -> 
     leaf, *others = chain
     entries = [CertificateEntry(leaf, dict(along)), *[CertificateEntry(der, {}) for der in others]]
     return write_message(Certificate(b"", tuple(entries)))
+
+
+def write_answer(
+    config: SharedConfig, credentials: Credentials, asked: Mapping[int, bytes], context: bytes
+) -> Certificate:
+    """Return a client's certificates for a request of this context, which no other message has.
+
+    They are not compressed: nobody could use the result a second time.
+    """
+    along = _leaf_extensions(config, credentials, asked, MessageContext.CR)
+    leaf, *others = credentials.chain_der
+    entries = [CertificateEntry(leaf, along), *[CertificateEntry(der, {}) for der in others]]
+    return Certificate(context, tuple(entries))
+
+
+def has_status(message: Certificate) -> bool:
+    """Return whether an OCSP response is stapled to the leaf."""
+    return ExtensionType.STATUS_REQUEST in message.certificate_list[0].extensions
 
 
 def _leaf_extensions(

@@ -6,6 +6,9 @@ secrets and steps are the RFC's; what may go wrong in a step is raised there and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientConfig
@@ -18,7 +21,6 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import check_finished
 from handclasp.handshake.negotiation import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer
-from handclasp.handshake.offered import authorities_of, offered_schemes
 from handclasp.handshake.peer import (
     AuthenticatedPeer,
     PeerCertificate,
@@ -35,23 +37,29 @@ from handclasp.handshake.tls13.authentication import (
     send_certificate_verify,
 )
 from handclasp.handshake.tls13.certificate import Asked, read_certificate, send_certificate
+from handclasp.handshake.tls13.certificate_request import (
+    check_certificate_request,
+    credentials_question,
+)
 from handclasp.handshake.tls13.client_retry import retry_hello
 from handclasp.handshake.tls13.early_data import (
     check_early_data_accepted,
     end_early_data,
     why_early_data_rejected,
 )
+from handclasp.handshake.tls13.post_handshake_authentication import CertificateAnswers
 from handclasp.handshake.tls13.psk import Psk
 from handclasp.handshake.tls13.secrets import note_application_secrets, note_handshake_secrets
 from handclasp.handshake.tls13.server_hello import agree, read_server_hello, selected_psk
 from handclasp.handshake.tls13.tickets import ticket_keeper
 from handclasp.handshake.trace_notes import note_answers, note_credentials, note_signature_scheme
-from handclasp.iana import TLS13, ExtensionType, version_name
+from handclasp.iana import TLS13, ExtensionType, HandshakeType, version_name
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.questions import ChooseCredentials
 from handclasp.values import value
 from handclasp.wire import extensions as ext
+from handclasp.wire.codecs import read_as
 from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import (
     Certificate,
@@ -63,10 +71,12 @@ from handclasp.wire.messages import (
     ServerHello,
     write_finished,
 )
-from handclasp.wire.rules import check_answer, check_extensions, check_forms, read_forms
+from handclasp.wire.rules import check_answer, read_forms
 from handclasp.wire.structs import Extensions
 
 _X509_ONLY = "X509", "X509"
+_read_answers: Callable[[bytes], EncryptedExtensions] = partial(read_as, EncryptedExtensions)
+"""A server sends the same answers to most clients that it has."""
 
 
 async def complete_client_handshake(
@@ -97,24 +107,23 @@ async def complete_client_handshake(
     waits = offer.early_data and psk is offer.psks[0]
     if not waits:
         hs.install_write(Epoch.HANDSHAKE, own)
-    message = await hs.receive(EncryptedExtensions)
-    if waits and ExtensionType.EARLY_DATA not in message.extensions:
+    answers = hs.reading.read(_read_answers, await hs.receive_raw(EncryptedExtensions))
+    if waits and ExtensionType.EARLY_DATA not in answers.extensions:
         # An alert under the key of early data could not be read by a server that took none (A.1).
         hs.install_write(Epoch.HANDSHAKE, own)
-    agreed = _read_encrypted_extensions(hs, config, offer, suite, psk, message.extensions)
+    agreed = _read_encrypted_extensions(hs, config, offer, suite, psk, answers.extensions)
 
     if psk is None:
         request, server = await _receive_server_authentication(hs, config, offer, agreed)
     else:
         request, server = None, await _resume_server(hs, config, offer, psk)
     expected = peer.verify_data(transcript.digest())
-    peer_finished = check_finished(await hs.receive(Finished), expected)
+    peer_finished = check_finished(await hs.receive_raw(Finished), expected)
     if config.confirm_peer is not None:
         name = offer.server_name
         await confirm_peer(hs, config, server.verified, peer_is_server=True, server_name=name)
     if client_sessions is not None and client_sessions.session is not None and psk is None:
         client_sessions.refused()
-
     master = stage.master_secret()
     send, receive, exporter = master.traffic_secrets(transcript.digest())
     if hs.tells_secrets:
@@ -128,7 +137,18 @@ async def complete_client_handshake(
     hs.install_write(Epoch.APPLICATION, send)
     info = _info(offer, agreed, suite, group, psk, server, client, sent_early_data=sent_early_data)
     keeper = ticket_keeper(hs, config, psk, info, master, client.question, client_sessions)
-    return HandshakeResult13(info, peer_finished, send, receive, exporter, keeper)
+    later = _certificate_answers(hs, config, agreed, info) if config.post_handshake_auth else None
+    return HandshakeResult13(info, peer_finished, send, receive, exporter, keeper, None, later)
+
+
+def _certificate_answers(
+    hs: HandshakeContext, config: ClientConfig, agreed: _Agreed, info: ConnectionInfo
+) -> CertificateAnswers | None:
+    """What answers later requests for a certificate (RFC 8446 section 4.6.2), if any may come."""
+    if info.psk_identity is not None:
+        return None  # RFC 8446 4.3.2: a server with an external key must not ask.
+    kind = agreed.client_certificate_type
+    return CertificateAnswers(config, hs.transcript, kind, hs.answers)
 
 
 @value(frozen=True, slots=True)
@@ -254,15 +274,19 @@ async def _receive_server_authentication(
     hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, agreed: _Agreed
 ) -> tuple[CertificateRequest | None, _Server]:
     """CertificateRequest if there is one, Certificate and CertificateVerify (section 4.4)."""
-    message = await hs.receive(CertificateRequest, Certificate, CompressedCertificate)
+    raw = await hs.receive_raw(CertificateRequest, Certificate, CompressedCertificate)
     request: CertificateRequest | None = None
-    if isinstance(message, CertificateRequest):
-        request = message
-        _check_certificate_request(config, request)
-        message = await hs.receive(Certificate, CompressedCertificate)
+    if raw[0] == HandshakeType.CERTIFICATE_REQUEST:
+        request = read_as(CertificateRequest, raw)
+        check_certificate_request(config, request)
+        if request.certificate_request_context:
+            # RFC 8446 4.3.2: empty unless it is a post-handshake request.
+            detail = "not empty in the handshake"
+            raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, detail)
+        raw = await hs.receive_raw(Certificate, CompressedCertificate)
     certificate_type, compression = agreed.server_certificate_type, config.certificate_compression
     asked = Asked(offer.answerable, certificate_type, compression or (), config.limits)
-    shown = read_certificate(hs.reading, message, asked)
+    shown = read_certificate(hs.reading, raw, asked)
     if not shown.chain:
         raise ProtocolError(Fault.EMPTY_SERVER_CERTIFICATE)
     if offer.server_name is None:
@@ -276,36 +300,12 @@ async def _receive_server_authentication(
     return request, _Server(shown, verified, authenticated)
 
 
-def _check_certificate_request(config: ClientConfig, request: CertificateRequest) -> None:
-    check_extensions(request.extensions, MessageContext.CR, config.limits.max_extensions)
-    check_forms(request.extensions, MessageContext.CR)
-    if request.certificate_request_context:
-        # RFC 8446 4.3.2: empty unless it is a post-handshake request.
-        raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "not empty in the handshake")
-    if ExtensionType.SIGNATURE_ALGORITHMS not in request.extensions:
-        raise ProtocolError(Fault.MISSING_EXTENSION, "signature_algorithms in CertificateRequest")
-
-
-def _question_of(
-    config: ClientConfig, request: CertificateRequest, certificate_type: str
-) -> ChooseCredentials:
-    """What the server asks this side for (RFC 8446 section 4.3.2)."""
-    asked = request.extensions
-    offered = offered_schemes(asked[ExtensionType.SIGNATURE_ALGORITHMS])
-    return ChooseCredentials(
-        None,
-        offered,
-        authorities=authorities_of(asked, config),
-        certificate_types=(certificate_type,),
-    )
-
-
 async def _authenticate(
     hs: HandshakeContext, config: ClientConfig, agreed: _Agreed, request: CertificateRequest
 ) -> _Client:
     """Certificate and CertificateVerify, as the server asked."""
     asked = request.extensions
-    question = _question_of(config, request, agreed.client_certificate_type)
+    question = credentials_question(config, request, agreed.client_certificate_type)
     credentials = await hs.ask(question)
     note_credentials(hs.trace, config, question, credentials)
     schemes = config.signature_schemes

@@ -41,8 +41,8 @@ async def receive_client_authentication(
     hs: HandshakeContext, config: ServerConfig, asked: Asked
 ) -> tuple[PeerCertificate | None, VerifiedPeer | None, AuthenticatedPeer | None]:
     """Certificate and CertificateVerify of a client that was asked for them (section 4.4)."""
-    message = await hs.receive(Certificate, CompressedCertificate)
-    shown = read_certificate(hs.reading, message, asked)
+    raw = await hs.receive_raw(Certificate, CompressedCertificate)
+    shown = read_certificate(hs.reading, raw, asked)
     if not shown.chain:
         if config.client_auth is ClientAuth.REQUIRED:
             raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING)

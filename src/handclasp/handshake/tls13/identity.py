@@ -95,7 +95,7 @@ async def _choose_identity(hs: HandshakeContext, config: ServerConfig, offer: Of
             keys=(credentials.key_kind,),
         )
     client_type: str | None = None
-    if config.client_auth is not ClientAuth.NONE:
+    if config.client_auth is not ClientAuth.NONE and not config.post_handshake_auth:
         is_explicit = CLIENT_TYPE in offer.hello.extensions
         types = offer.client_certificate_types
         client_type = choose_client_type(config, types, is_explicit=is_explicit)

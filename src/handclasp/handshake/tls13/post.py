@@ -1,27 +1,54 @@
-"""After a TLS 1.3 handshake: KeyUpdate and NewSessionTicket (RFC 8446 section 4.6)."""
+"""After a TLS 1.3 handshake: KeyUpdate and NewSessionTicket (RFC 8446 section 4.6).
+
+Client authentication after the handshake begins here and takes place in
+`post_handshake_authentication`.
+"""
 
 from __future__ import annotations
 
-from handclasp.errors import ProtocolError
+from collections.abc import Coroutine
+from typing import Any, TypeAlias
+
+from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Fault
-from handclasp.handshake.context import unexpected
+from handclasp.handshake.context import HandshakeContext, unexpected
 from handclasp.handshake.port import RecordPort
 from handclasp.handshake.post import Reaction
-from handclasp.handshake.result import HandshakeResult13
+from handclasp.handshake.result import AuthenticationResult, HandshakeResult13
+from handclasp.handshake.tls13.post_handshake_authentication import (
+    AnswerContext,
+    CertificateAnswers,
+    CertificateRequests,
+    ClientAuthenticated,
+    RequestAnswered,
+)
 from handclasp.handshake.tls13.tickets import check_ticket
 from handclasp.iana import HandshakeType
+from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.limits import Limits
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import read_as
-from handclasp.wire.messages import KeyUpdate, NewSessionTicket, write_message
+from handclasp.wire.messages import (
+    Certificate,
+    CompressedCertificate,
+    KeyUpdate,
+    NewSessionTicket,
+    write_finished,
+    write_message,
+)
+
+_CERTIFICATES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
+
+_Exchange: TypeAlias = "tuple[HandshakeContext, Coroutine[Any, Any, AuthenticationResult]]"
 
 
 class PostHandshake13:
     """The two traffic secrets of an established connection, and how they move on."""
 
     __slots__ = (
+        "_authentication",
         "_is_client",
         "_issuer",
         "_keeper",
@@ -51,6 +78,7 @@ class PostHandshake13:
         self._trace = trace
         self._keeper = result.keeper
         self._issuer = result.issuer
+        self._authentication = result.authentication
         self.messages_without_data = 0
         self.key_update_pending = False
 
@@ -66,16 +94,100 @@ class PostHandshake13:
             check_ticket(message, self._limits.max_extensions)
             if self._keeper is not None:
                 self._keeper.keep(message)
-            self.messages_without_data += 1
-            if self.messages_without_data > self._limits.max_messages_without_data:
-                raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)
+            self._count_without_data()
             return Reaction.NONE
         if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self._is_client:
-            raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
+            if self._authentication is None:
+                raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
+            self._count_without_data()
+            return Reaction.AUTHENTICATION
+        is_asked = self.certificate_requests > 0
+        if raw[0] in _CERTIFICATES and is_asked:
+            return Reaction.AUTHENTICATION
         if raw[0] in (HandshakeType.CLIENT_HELLO, HandshakeType.HELLO_REQUEST):
             raise ProtocolError(Fault.RENEGOTIATION)
-        allowed = (KeyUpdate, NewSessionTicket) if self._is_client else (KeyUpdate,)
+        allowed: tuple[type[Any], ...] = (KeyUpdate,)
+        if self._is_client:
+            allowed = KeyUpdate, NewSessionTicket
+        elif is_asked:
+            allowed = KeyUpdate, Certificate, CompressedCertificate
         raise unexpected(raw, allowed)
+
+    # Client authentication
+
+    @property
+    def certificate_requests(self) -> int:
+        """Those that the client has not answered yet."""
+        requests = self._authentication
+        return requests.outstanding if isinstance(requests, CertificateRequests) else 0
+
+    def request_client_certificate(self) -> None:
+        """Send a CertificateRequest. Raises `StateError`, `ConfigurationError`, `ProtocolError`."""
+        requests = self._authentication
+        if not isinstance(requests, CertificateRequests):
+            raise StateError(
+                "This client cannot be asked for a certificate after the handshake: it did not "
+                "offer post_handshake_auth, or it uses an external pre-shared key."
+            )
+        request = requests.request()
+        self._make_room(len(request))
+        self._send_together((request,))
+
+    def begin_authentication(self, raw: bytes, info: ConnectionInfo) -> _Exchange:
+        """Return what takes place after `Reaction.AUTHENTICATION`, and what it speaks through.
+
+        Args:
+            raw: the message that asked for it.
+            info: what is known of the connection.
+        """
+        authentication, records, trace = self._authentication, self._records, self._trace
+        if isinstance(authentication, CertificateAnswers):
+            answer = AnswerContext(records, authentication.answers, records=records, trace=trace)
+            return answer, authentication.answer(answer, info, raw)
+        if authentication is None:
+            raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
+        hs = HandshakeContext(records, authentication.answers, records=records, trace=trace)
+        secret = self._receive_secret
+        return hs, authentication.receive_answer(hs, info, raw, secret)
+
+    def authenticated(self, result: AuthenticationResult) -> None:
+        """Take the result of an exchange: send the answer, and let tickets tell of the client.
+
+        Raises `ProtocolError`.
+        """
+        if isinstance(result, ClientAuthenticated):
+            if self._issuer is not None:
+                # RFC 8446 4.6.1: a new ticket may hold what was proved since the handshake.
+                self._issuer.set_client(result.info)
+            return
+        if self._keeper is not None and not self._keeper.set_client(result.info, result.question):
+            self._keeper = None
+        self._send_answer(result)
+
+    def _send_answer(self, answer: RequestAnswered) -> None:
+        # The Finished has the size of a hash; its key is that of the moment in which it leaves.
+        finished_size = len(write_finished(answer.transcript_hash))
+        self._make_room(sum(map(len, answer.messages)) + finished_size)
+        finished = write_finished(self._send_secret.verify_data(answer.transcript_hash))
+        self._send_together((*answer.messages, finished))
+
+    def _make_room(self, size: int) -> None:
+        """Change the key first, where it would seal more records than it may."""
+        if size > self._records.room:
+            self.update_send_keys(request_peer=False)
+
+    def _send_together(self, messages: tuple[bytes, ...]) -> None:
+        for message in messages:
+            if self._trace is not None:
+                self._trace.message("sent", Epoch.APPLICATION.value, message[0], message)
+            self._records.send(Epoch.APPLICATION, message)
+
+    def _count_without_data(self) -> None:
+        self.messages_without_data += 1
+        if self.messages_without_data > self._limits.max_messages_without_data:
+            raise ProtocolError(Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS)
+
+    # Keys and tickets
 
     def update_send_keys(self, *, request_peer: bool) -> None:
         """Send KeyUpdate and go over to the next keys (RFC 9846 section 7.2)."""

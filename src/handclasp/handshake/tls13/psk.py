@@ -23,8 +23,9 @@ from handclasp.sessions.session import Session
 from handclasp.sessions.tickets import SessionState
 from handclasp.values import value
 from handclasp.wire import extensions as ext
-from handclasp.wire.codecs import write_message
-from handclasp.wire.messages import ClientHello
+from handclasp.wire.messages import ClientHello, write_client_hello
+from handclasp.wire.structs import write_entries
+from handclasp.wire.writer import uint16s
 
 RESUMPTION, EXTERNAL, IMPORTED = "res binder", "ext binder", "imp binder"
 
@@ -105,26 +106,36 @@ def with_psks(
     psks: Sequence[Psk],
     transcript: Transcript | None,
     observer: KeyScheduleObserver | None = None,
+    written: bytes | None = None,
 ) -> ClientHello:
-    """The hello with pre_shared_key as its last extension, binders and all, and its bytes."""
+    """The hello with pre_shared_key as its last extension, binders and all, and its bytes.
+
+    Args:
+        written: the other extensions as `write_entries` writes them, if that has been done.
+    """
     if not psks and ExtensionType.PRE_SHARED_KEY not in hello.extensions:
         return hello
     kept = dict(hello.extensions)
     kept.pop(ExtensionType.PRE_SHARED_KEY, None)
     if not psks:
         return replace(hello, extensions=kept, raw=b"")
+    if written is None:
+        written = write_entries(kept)
     identities = tuple([ext.PskIdentity(each.identity, each.obfuscated_age) for each in psks])
     empty = tuple([bytes(each.suite.hash_size) for each in psks])
     offered = ext.OfferedPsks(identities, empty)
-    kept[ExtensionType.PRE_SHARED_KEY] = ext.write_offered_psks(offered)
-    draft = write_message(replace(hello, extensions=kept))
+    data = ext.write_offered_psks(offered)
+    written += (ExtensionType.PRE_SHARED_KEY << 16 | len(data)).to_bytes(4, "big") + data
+    random, session_id, suites = hello.random, hello.legacy_session_id, hello.cipher_suites
+    draft = write_client_hello(random, session_id, uint16s(suites), written)
     partial = draft[: -offered.binders_size]
-    binders = tuple([each.binder(transcript, partial, observer) for each in psks])
-    written = ext.binder_entries(binders)
+    entries = ext.binder_entries(
+        tuple([each.binder(transcript, partial, observer) for each in psks])
+    )
     # The binders are the end of the last extension.
-    size = len(kept[ExtensionType.PRE_SHARED_KEY]) - len(written)
-    kept[ExtensionType.PRE_SHARED_KEY] = kept[ExtensionType.PRE_SHARED_KEY][:size] + written
-    return replace(hello, extensions=kept, raw=partial + written)
+    kept[ExtensionType.PRE_SHARED_KEY] = data[: -len(entries)] + entries
+    version, methods = hello.legacy_version, hello.legacy_compression_methods
+    return ClientHello(version, random, session_id, suites, methods, kept, partial + entries)
 
 
 @value(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from handclasp.handshake.tls13.client_hello import (
     read_offer,
 )
 from handclasp.handshake.tls13.identity import Identity, identify
+from handclasp.handshake.tls13.post_handshake_authentication import CertificateRequests
 from handclasp.handshake.tls13.resumption import (
     Found,
     ResumedClient,
@@ -74,6 +75,7 @@ from handclasp.wire.messages import (
 
 _AFTER_RETRY = "a HelloRetryRequest was needed, and they are of the first hello (RFC 8446 4.2.10)"
 _SELECTED_TLS13 = ext.write_selected_version(TLS13)
+_LATER = ExtensionType.POST_HANDSHAKE_AUTH
 _NO_KEYS = Found((), {})
 
 
@@ -81,7 +83,7 @@ async def complete_server_handshake(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello
 ) -> HandshakeResult13:
     """Everything after the first ClientHello, which offers TLS 1.3."""
-    transcript, offers_early_data = hs.transcript, ExtensionType.EARLY_DATA in hello.extensions
+    transcript, zero_rtt = hs.transcript, ExtensionType.EARLY_DATA in hello.extensions
     offer = read_offer(hs, config, hello, None)
     del hello
     found, known = await _find_psks(hs, config, offer), None
@@ -99,9 +101,7 @@ async def complete_server_handshake(
     if known is None and (found.candidates or hs.trace is not None):
         known, found = await _recognise(hs, offer, found, choice)
     identity = await identify(hs, config, offer, known)
-    early, refusal = (
-        await _accept_early_data(hs, config, choice, known) if offers_early_data else (None, "")
-    )
+    early, refusal = await _accept_early_data(hs, config, choice, known) if zero_rtt else (None, "")
     share, shared_secret = _respond(hs, config, offer, choice)
     _send_server_hello(hs, config, offer, choice, known, share)
     stage, peer, own = _derive_handshake_secrets(hs, choice.suite, known, shared_secret)
@@ -116,10 +116,10 @@ async def complete_server_handshake(
     if hs.tells_secrets:
         note_application_secrets(hs, receive, send, exporter)
     hs.install_write(Epoch.APPLICATION, send)
-    server_name, can_resume = offer.server_name, may_use_psk(config, offer.psks)
-    early_data = "accepted" if early is not None else "rejected" if offers_early_data else "none"
+    can_resume, may_be_asked = may_use_psk(config, offer.psks), _LATER in offer.hello.extensions
+    early_data = "accepted" if early is not None else "rejected" if zero_rtt else "none"
     if config.half_rtt_data:
-        info = _info(server_name, choice, identity, known, None, None, early_data, refusal)
+        info = _info(hs.server_name, choice, identity, known, None, None, early_data, refusal)
         await hs.may_send_half_rtt(info)
     del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
@@ -130,13 +130,24 @@ async def complete_server_handshake(
     elif known is not None and known.client is not None:
         verified, client = known.client, authenticated_by(known.client, None)
     expected = peer.verify_data(transcript.digest())
-    peer_finished = check_finished(await hs.receive(Finished), expected)
+    peer_finished = check_finished(await hs.receive_raw(Finished), expected)
     hs.install_read(Epoch.APPLICATION, receive)
     if config.confirm_peer is not None:
         await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
-    info = _info(server_name, choice, identity, known, shown, client, early_data, refusal)
+    info = _info(hs.server_name, choice, identity, known, shown, client, early_data, refusal)
     issuer = _ticket_issuer(hs, config, known, info, master) if can_resume else None
-    return HandshakeResult13(info, peer_finished, send, receive, exporter, issuer=issuer)
+    requests = _certificate_requests(hs, config, identity, info) if may_be_asked else None
+    return HandshakeResult13(info, peer_finished, send, receive, exporter, None, issuer, requests)
+
+
+def _certificate_requests(
+    hs: HandshakeContext, config: ServerConfig, identity: Identity | None, info: ConnectionInfo
+) -> CertificateRequests | None:
+    """What asks this client for a certificate later (RFC 8446 section 4.6.2), if anything may."""
+    if info.psk_identity is not None:
+        return None  # RFC 8446 4.3.2: clients with an external key must not be asked.
+    client_type = identity.client_type if identity is not None else None
+    return CertificateRequests(config, hs.transcript, client_type or "X509", hs.answers)
 
 
 async def _find_psks(hs: HandshakeContext, config: ServerConfig, offer: Offer) -> Found:

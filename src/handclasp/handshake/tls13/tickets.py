@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from handclasp.config import ClientConfig
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.client_sessions import ClientSessions, maker_of_sessions, may_come_back
+from handclasp.handshake.client_sessions import (
+    ClientSessions,
+    maker_of_sessions,
+    may_come_back,
+    shown_to,
+)
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.hooks import call_hook, keys_of
 from handclasp.handshake.tls13.psk import Psk
@@ -43,6 +49,14 @@ class TicketIssuer:
     entropy: Callable[[int], bytes]
     at_once: int
     _issued: int = 0
+
+    def set_client(self, info: ConnectionInfo) -> None:
+        """Let further tickets hold the client that has authenticated itself since (4.6.1)."""
+        self.state = replace(
+            self.state,
+            client_chain=info.peer_chain_der,
+            client_certificate_type=info.peer_certificate_type,
+        )
 
     def issue(self, count: int = 1) -> list[bytes]:
         """Up to `count` more NewSessionTicket messages, as they are sent.
@@ -83,6 +97,20 @@ class TicketKeeper:
     store: SessionCache
     key: str
     clock: Callable[[], datetime]
+    local_chain: tuple[bytes, ...] = ()
+
+    def set_client(self, info: ConnectionInfo, question: ChooseCredentials) -> bool:
+        """Note what this side has shown since; say whether further tickets may be kept.
+
+        A ticket that comes now was made before the answer reached the server, or after it. The
+        session is therefore offered only while this side would show the same again. Where it was
+        somebody else before, there is no telling whom a ticket stands for.
+        """
+        if not may_come_back(question) or self.local_chain not in ((), info.local_chain_der):
+            return False
+        self.local_chain = info.local_chain_der
+        self.session = partial(self.session, **shown_to(question, info))
+        return True
 
     def keep(self, message: NewSessionTicket) -> None:
         """Keep the session, unless it is over already. Raises `ProtocolError`.
@@ -140,5 +168,10 @@ def ticket_keeper(
         psk_fingerprint=external.fingerprint if external is not None else b"",
     )
     return TicketKeeper(
-        session, resumption, client_sessions.store, client_sessions.key, config.clock
+        session,
+        resumption,
+        client_sessions.store,
+        client_sessions.key,
+        config.clock,
+        info.local_chain_der,
     )
