@@ -121,3 +121,41 @@ def test_ech_required_is_a_client_s_alert() -> None:
     assert "this server did not accept" in told.sentence
     assert "The server requires" not in told.sentence
     assert "has no meaning" in explain_alert(number, WIDE).sentence
+
+
+# Names, pre-shared keys and what a ServerHello lacks
+
+
+def test_a_name_that_is_missing_is_one_cause_among_others() -> None:
+    """Whoever connects by an address sends none, and few servers mind."""
+    found = causes("HANDSHAKE_FAILURE", replace(WIDE, server_name=None))
+    assert "UNRECOGNIZED_NAME" in [cause.fault for cause in found]
+    told = summarize(found)
+    assert "Most likely" not in told.sentence
+    assert "Nothing usual is missing in the hello but a server name (SNI)" in told.sentence
+    assert told.blame is Blame.UNCLEAR
+    narrow = replace(WIDE, server_name=None, groups=("secp521r1",))
+    assert causes("HANDSHAKE_FAILURE", narrow)[0].fault == "NO_SHARED_GROUP"
+
+
+def test_an_external_key_that_was_offered_comes_first() -> None:
+    found = causes("HANDSHAKE_FAILURE", replace(WIDE, external_key=True, offers_psk=True))
+    assert [cause.fault for cause in found].count("UNKNOWN_PSK_IDENTITY") == 1
+    assert found[0].fault == "UNKNOWN_PSK_IDENTITY"
+    assert causes("HANDSHAKE_FAILURE", WIDE)[0].fault != "UNKNOWN_PSK_IDENTITY"
+
+
+@pytest.mark.parametrize("offers_ech", [True, False])
+def test_the_outer_name_is_not_the_one_that_was_asked_for(*, offers_ech: bool) -> None:
+    (cause,) = causes("UNRECOGNIZED_NAME", replace(WIDE, offers_ech=offers_ech))
+    assert ("the name that was asked for: localhost" in cause.sentence) != offers_ech
+    assert ("encrypted_client_hello" in cause.sentence) == offers_ech
+    assert (cause.blame is Blame.UNCLEAR) == offers_ech
+
+
+@pytest.mark.parametrize("lacks", [True, False])
+def test_a_server_hello_without_renegotiation_info(*, lacks: bool) -> None:
+    situation = Situation("server", "handshake", version="TLSv1.2", lacks_renegotiation_info=lacks)
+    first, *_ = causes("HANDSHAKE_FAILURE", situation)
+    assert (first.fault == "SECURE_RENEGOTIATION_MISSING") == lacks
+    assert (first.blame is Blame.LOCAL) == lacks

@@ -7,16 +7,18 @@ bytes are those of our own ends, cut where the one that closes stops.
 from __future__ import annotations
 
 import pytest
-from tests.capture.test_observe import ENDS, Captured, make_captured
+from tests.capture.test_observe import BEGAN, ENDS, Captured, make_captured
 from tests.capture.test_siblings import after, closed
 from tests.pki import Pki
 
 from handclasp import ClientConfig, PeerAlertError, ServerConfig
 from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog
-from handclasp.capture.stream import Piece, Stream, StreamEnd
+from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
+from handclasp.cli.narrative import story_text
 from handclasp.iana import AlertDescription
 from handclasp.story.diagnosis import Diagnosis, diagnose
+from handclasp.story.narrate import narrate
 
 VERSIONS = pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 AT_AN_END = pytest.mark.parametrize(
@@ -179,3 +181,42 @@ def test_of_two_alerts_one_is_told(first: str, pki: Pki) -> None:
     assert diagnosis is not None
     assert diagnosis.alert == first.lower()
     assert diagnosis.evidence[0].octets == bytes([2, AlertDescription[first]])
+
+
+@pytest.mark.parametrize("size", [3, 100, 150])
+@pytest.mark.parametrize("fragmented", [True, False])
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_capture_that_ends_in_a_hello_shows_it(
+    size: int, *, fragmented: bool, ends: bool, pki: Pki
+) -> None:
+    heard = begun(pki, "TLSv1.2")
+    hello = heard.pieces[0].data
+    if fragmented and size > 5:
+        # A whole record, of a message that is not.
+        hello = hello[:3] + (size - 5).to_bytes(2, "big") + hello[5:]
+    endings = (StreamEnd(BEGAN + 20, 0, "end"),) if ends else ()
+    stream = Stream(0, ENDS, (Piece(BEGAN, 0, hello[:size]),), endings)
+    try:
+        events = observe(stream, KeyLog()).events
+    except CaptureError:
+        assert size == 3  # So little is not known to be TLS.
+        return
+    drawn = narrate(events)
+    assert f"part of a ClientHello, {size} bytes" in drawn
+    assert "-->|" in drawn
+    assert story_text(events, 0)
+    assert diagnose(events) is not None or not ends
+
+
+def test_a_server_s_trace_that_ends_in_a_hello_shows_it(pki: Pki) -> None:
+    heard = begun(pki, "TLSv1.2")
+    hello = heard.pieces[0].data
+    heard.server.receive_data(hello[:3] + (95).to_bytes(2, "big") + hello[5:100])
+    assert "part of a ClientHello, 100 bytes" in narrate(heard.server_notes.events)
+
+
+def test_a_message_that_is_whole_is_drawn_once(pki: Pki) -> None:
+    heard = begun(pki, "TLSv1.3")
+    heard._say(1, answer_to(heard))
+    for events in (observe(heard.stream, heard.keylog).events, heard.server_notes.events):
+        assert "part of a" not in narrate(events)

@@ -185,3 +185,28 @@ def test_no_alert_is_told_of_that_was_not_sent(how: str, pki: Pki) -> None:
     failure = failure_of(caught.value, "localhost", 443)
     assert failure.to_json()["alert"] is None
     assert failure_lines(failure)[0] == ("found", f"by this side ({caught.value.fault_name})")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "refuses"),
+    [
+        (b"EHLO x\r\nSTARTTLS\r\n", b"220 mail SMTP\r\n250 ok\r\n454 TLS not available\r\n", True),
+        (b"STLS\r\n", b"+OK ready\r\n-ERR no TLS\r\n", True),
+        (b"a STARTTLS\r\n", b"* OK ready\r\na NO not now\r\n", True),
+        (b"EHLO x\r\nSTARTTLS\r\n", b"220 mail SMTP\r\n250 ok\r\n220 go ahead\r\n", False),
+    ],
+)
+def test_a_server_that_refuses_to_begin_tls(
+    asked: bytes, said: bytes, pki: Pki, *, refuses: bool
+) -> None:
+    heard = heard_by(pki)
+    at = heard.pieces[0].at_ns
+    before = (Piece(at - 9, 0, asked), Piece(at - 5, 1, said))
+    heard._say(1, b"500 what\r\n")
+    diagnosis, lines = told_of(observe(Stream(0, ENDS, (*before, *heard.pieces)), KeyLog()))
+    assert diagnosis.fault == "NOT_TLS"
+    assert ("the server had refused to begin TLS" in diagnosis.cause) == refuses
+    assert ("at fault: the server" in lines) == refuses
+    if refuses:
+        assert said.splitlines()[-1].decode() in diagnosis.cause
+        assert "STARTTLS" not in diagnosis.fix

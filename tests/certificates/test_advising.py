@@ -238,6 +238,14 @@ CASES = [
         *("is yours, trust it", (0, "issuer")),
     ),
     Case(
+        "a wildcard in the middle of a label",
+        under_root(Leaf(("w*.example.com",))),
+        *("peer", "its subjectAltName has w*.example.com, in which * is not the whole", ""),
+        *("", (0, "subjectAltName")),
+        never=("names no host",),
+        name="www.example.com",
+    ),
+    Case(
         "self-issued, and not self-signed",
         same_name(),
         "peer",

@@ -307,8 +307,8 @@ AS_SERVER = [
     ),
     Case(
         "a client whose clock is ahead",
-        "PEER_CERTIFICATE_EXPIRED", "local", ("-CAfile", "CA", "-attime", "4102444800"),
-        cause=("clock of the client",), fix=("Check the clock of the client",),
+        "PEER_CERTIFICATE_EXPIRED", "peer", ("-CAfile", "CA", "-attime", "4102444800"),
+        cause=("or the client's clock is wrong",), fix=("of the client, and check its clock",),
         shown=("fatal, certificate_expired",),
         likely="CERTIFICATE_EXPIRED",
     ),
@@ -449,16 +449,16 @@ OURS_REFUSED = [
     Refused(
         "expired", "PEER_CERTIFICATE_EXPIRED", "local", "certificate has expired",
         Leaf(**EXPIRED),
-        cause=("it has expired, or that clock is wrong",),
+        cause=("by its dates the certificate that this side has sent has expired",),
         fix=("On this end: Renew the certificate", "On the other end: Check the clock"),
         likely="CERTIFICATE_EXPIRED",
     ),
     Refused(
-        "by a client whose clock is behind", "PEER_BAD_CERTIFICATE", "unclear",
+        "not yet valid", "PEER_BAD_CERTIFICATE", "local",
         "certificate is not yet valid", Leaf(**NOT_YET_VALID),
-        # The alert is that of a wrong name, so this can only be among what else may be.
-        cause=("this alert does not say why", "asked for localhost, and the certificate is for"),
-        likely="CERTIFICATE_UNTRUSTED", others=("CERTIFICATE_NOT_YET_VALID",),
+        # The alert is that of a wrong name; the dates show that this is the likelier cause.
+        cause=("by its dates the certificate that this side has sent is not yet valid",),
+        likely="CERTIFICATE_NOT_YET_VALID", others=("CERTIFICATE_UNTRUSTED",),
     ),
     Refused(
         "of an authority that the client does not know", "PEER_UNKNOWN_CA", "unclear",
@@ -521,7 +521,9 @@ def test_a_client_that_has_one_alert_for_every_certificate(
         assert shown is not None
         story = server_story(_served(shown), gnutls_client(ca, said), talks=True)
         assert story.error.alert == "bad_certificate"
-        assert "this alert does not say why" in story.diagnosis.cause
+        is_evident = case.likely == "CERTIFICATE_NOT_YET_VALID"
+        told = "is not yet valid" if is_evident else "this alert does not say why"
+        assert told in story.diagnosis.cause
         possible = {cause.fault for cause in story.error.causes}
         assert {case.likely, *case.others} <= possible
         assert "The certificate is NOT trusted" in said[0]
@@ -603,12 +605,14 @@ SHOWN_TO_OPENSSL = [
     Refused(
         "expired", "CERTIFICATE_EXPIRED", "local", "certificate_expired",
         Leaf(**OF_CLIENTS, **EXPIRED),
-        cause=("By the clock of the server",), fix=("On this end: Renew", "Check the clock"),
+        cause=("by its dates the certificate that this side has sent has expired",),
+        fix=("On this end: Renew", "Check the clock"),
     ),
     Refused(
-        "to a server whose clock is behind", "CERTIFICATE_UNTRUSTED", "unclear", "bad_certificate",
+        "not yet valid", "CERTIFICATE_NOT_YET_VALID", "local", "bad_certificate",
         Leaf(**OF_CLIENTS, **NOT_YET_VALID),
-        cause=("refuses the client certificate",), others=("CERTIFICATE_NOT_YET_VALID",),
+        cause=("refuses the client certificate", "is not yet valid"),
+        others=("CERTIFICATE_UNTRUSTED",),
     ),
     Refused(
         "a server's", "CERTIFICATE_WRONG_PURPOSE", "local", "unsupported_certificate",

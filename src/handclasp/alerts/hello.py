@@ -61,12 +61,17 @@ def hello_causes(situation: Situation) -> Iterator[Cause]:
     """Yield the causes for which a server may refuse a ClientHello, the greatest lack first."""
     lacks = sorted(_lacks(situation), key=lambda lack: (-lack.degree, not lack.rarer))
     for lack in lacks:
-        yield replace(lack.cause, stands_out=lack.degree > 0 or lack.rarer)
+        # Clients that connect by an address name no server, and few servers refuse them.
+        is_name = lack.cause.fault == Fault.UNRECOGNIZED_NAME.name
+        yield replace(lack.cause, stands_out=not is_name and (lack.degree > 0 or lack.rarer))
 
 
 def _lacks(situation: Situation) -> Iterator[_Lack]:
     if situation.server_name is None:
-        yield _Lack(1, False, replace(_no_name(situation), topic="the name of the server"))
+        yield _Lack(0, False, replace(_no_name(situation), topic="the name of the server"))
+    psk = replace(psk_required(), topic="a pre-shared key that it requires")
+    if situation.external_key:
+        yield _Lack(1, True, psk)
     suites, groups, schemes = (
         _lack_of_suites(situation),
         _lack_of_groups(situation),
@@ -82,8 +87,8 @@ def _lacks(situation: Situation) -> Iterator[_Lack]:
     if situation.certificate_schemes:
         cause = _unaccepted_authority(situation)
         yield _Lack(0, False, replace(cause, topic="the authority of that certificate"))
-    if "TLSv1.3" in situation.versions:
-        yield _Lack(0, False, replace(psk_required(), topic="a pre-shared key that it requires"))
+    if "TLSv1.3" in situation.versions and not situation.external_key:
+        yield _Lack(0, False, psk)
 
 
 _WITH_GROUP = ("TLS_ECDHE_", "TLS_ECDH_")
@@ -337,6 +342,21 @@ def _no_name(situation: Situation) -> Cause:
             "Serve a default certificate.",
             Verdict(
                 Blame.LOCAL, "which names no server, unless that server is meant to have a default"
+            ),
+        )
+    if situation.offers_ech:
+        return make_cause(
+            Fault.UNRECOGNIZED_NAME,
+            f"The server does not serve the name in the hello, {situation.server_name}, or the one "
+            "that is encrypted: the hello has encrypted_client_hello, and unless that is GREASE, "
+            "the name that was asked for is in there, and this one is the public name of the ECH "
+            "configuration.",
+            f"Ask for a name that the server serves ({SERVER_NAME}).",
+            "Add a certificate for these names, or serve a default one.",
+            Verdict(
+                Blame.UNCLEAR,
+                "this end, if it asks for a wrong name; else the other end, which does not serve a "
+                "name that it is known by",
             ),
         )
     return make_cause(

@@ -32,6 +32,7 @@ from handclasp.alerts.hello import (
     unknown_psk_causes,
     unrecognized_name_causes,
 )
+from handclasp.alerts.own_chain import evident_causes
 from handclasp.alerts.situation import Situation, other_end, spelled_version
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.iana import AlertDescription as Alert
@@ -158,17 +159,19 @@ def summarize(causes: Sequence[Cause]) -> Cause:
             f"{_NO_COMMON_GROUND} Most likely: {first.sentence[0].lower()}{first.sentence[1:]}"
         )
         return replace(first, sentence=sentence)
+    lacks_name = any(cause.fault == Fault.UNRECOGNIZED_NAME.name for cause in causes)
+    but = " but a server name (SNI)" if lacks_name else ""
     topics = list(dict.fromkeys(cause.topic for cause in causes if cause.topic))
     *others, last = topics
     named = f"{', '.join(others)} or {last}" if others else last
     return Cause(
         first.fault,
-        f"{_NO_COMMON_GROUND} Nothing usual is missing in the hello, so it is one of these: "
+        f"{_NO_COMMON_GROUND} Nothing usual is missing in the hello{but}, so it is one of these: "
         f"{named}.",
-        UNUSUAL_SERVER.blame,
-        "",
+        SETTINGS_DIFFER.blame if lacks_name else UNUSUAL_SERVER.blame,
+        first.fix_local if lacks_name else "",
         "See in the server's log which of these it is, and allow what the client offers.",
-        UNUSUAL_SERVER.condition,
+        SETTINGS_DIFFER.condition if lacks_name else UNUSUAL_SERVER.condition,
     )
 
 
@@ -180,6 +183,17 @@ def other_causes(causes: Sequence[Cause]) -> tuple[Cause, ...]:
 
 def _handshake_failure(situation: Situation) -> Iterator[Cause]:
     if situation.role == "server":
+        if situation.lacks_renegotiation_info:
+            yield make_cause(
+                Fault.SECURE_RENEGOTIATION_MISSING,
+                "Most likely because this server does not support secure renegotiation: its "
+                "ServerHello has no renegotiation_info, which the client's hello asked for and "
+                "current clients require (RFC 5746).",
+                "Update the TLS library of this server, or enable TLS 1.3.",
+                "",
+                Verdict(Blame.LOCAL, "unless something on the way has taken the extension out"),
+            )
+        yield from evident_causes(situation, "The client refuses the certificate")
         chosen = f", {situation.version}," if situation.version else ""
         yield make_cause(
             Fault.NO_SHARED_CIPHER_SUITE,

@@ -1,4 +1,4 @@
-"""What is wrong with the certificates of this side by their own content, when the other refuses."""
+"""The faults that this side's certificates show by themselves, when the other end refuses them."""
 
 from __future__ import annotations
 

@@ -53,6 +53,10 @@ class Situation:
         version: the negotiated version, such as "TLSv1.2"; None before that.
         versions, cipher_suites, groups, signature_schemes, alpn: the values that this side offered
             or allows.
+        offers_ech: whether the hello has encrypted_client_hello, so that the name that can be read
+            in it need not be the one that was asked for.
+        lacks_renegotiation_info: whether this server left out what the client asked it for
+            (RFC 5746 section 3.4).
         offers_psk: whether the hello offers any pre-shared key, of a ticket or an external one;
             None if that is unknown.
         offers_up_to: whether the hello names only the highest version that this side speaks.
@@ -96,6 +100,8 @@ class Situation:
     now: datetime | None = None
     offers_up_to: bool = False
     offers_psk: bool | None = None
+    offers_ech: bool = False
+    lacks_renegotiation_info: bool = False
 
 
 ABOUT_CERTIFICATES = frozenset(

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from handclasp.capture.conversation import CLIENT, OTHER, SERVER, Conversation
+from handclasp.capture.preamble import refusal_of_tls
 from handclasp.errors import HandshakeTimeoutError, PeerAlertError, ProtocolError, TruncationError
-from handclasp.faults import Blame, Fault, Role, Verdict
+from handclasp.faults import Blame, Fault, Role, Verdict, advice
 from handclasp.iana import AlertDescription, alert_name
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import AlertSeen, BytesRefused, Failed, TraceEvent
@@ -96,7 +97,12 @@ def failure_of(
     refused = next((event for event in events if isinstance(event, BytesRefused)), None)
     if refused is not None:
         fault, detail = what_else_it_is(refused.data)
-        yield _found(talk, ProtocolError(fault, detail), events)
+        failed = _found(talk, ProtocolError(fault, detail), events)
+        refusal = refusal_of_tls(bytes(talk.sides[SERVER].skipped))
+        if refusal and talk.stranger == SERVER and talk.sides[CLIENT].skipped:
+            yield _not_let_into_tls(failed, refusal)
+        else:
+            yield failed
     elif talk.alert is not None:
         yield _told_by_peer(talk.at, talk.alert, events)
     elif ending is not None and ending[1] == "canceled":
@@ -119,6 +125,18 @@ def failure_of(
             yield replace(failed, blame=Blame.UNCLEAR.value, condition=_STALLED)
         else:
             yield _found(talk, TruncationError(fault), events)
+
+
+def _not_let_into_tls(failed: Failed, refusal: str) -> Failed:
+    """Return the failure of a client that began with TLS although the server had said no."""
+    return replace(
+        failed,
+        message=f"{failed.message} Before that, in the clear, the server had refused to begin TLS: "
+        f"{refusal}.",
+        blame=Blame.PEER.value,
+        condition="which refused to begin TLS, unless it is not meant to offer it",
+        fix=advice("See in its log why it refuses to begin TLS.", "Do not begin TLS after that."),
+    )
 
 
 def _refused_unseen(

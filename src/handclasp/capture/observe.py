@@ -180,6 +180,9 @@ def _tell_cut_records(talk: Conversation) -> None:
         if side.seen.is_lost or not (side.buffer or side.reassembly):
             continue
         what = "a record"
+        if side.buffer and side.epoch == "plaintext" and not side.blind:
+            at, kind = side.spoke_at or side.heard_at, side.buffer[0]
+            talk.note(role, RecordSeen(at, "", "plaintext", kind, len(side.buffer)))
         if not side.spoke and side.buffer:
             hello = "ClientHello" if role == CLIENT else "first record"
             size = int.from_bytes(side.buffer[3:5], "big") + HEADER_SIZE

@@ -56,6 +56,23 @@ def kind_of_preamble(client: bytes, server: bytes) -> str:
     return ", ".join(filter(None, (protocol, asked)))
 
 
+_REFUSALS = re.compile(rb"^(?:[45]\d\d[ -]|-ERR\b|\S+ (?:NO|BAD) )[^\r\n]*", re.IGNORECASE)
+
+
+def refusal_of_tls(server: bytes) -> str:
+    """Return the last line that a server says before TLS, if it refuses something by it.
+
+    The last request was the one for TLS, as the client began with TLS after it. Empty if there is
+    none.
+    """
+    lines = server[:_LOOKED_AT].rstrip().splitlines()
+    found = _REFUSALS.match(lines[-1]) if lines else None
+    return repr(found[0][:_MOST_OF_A_LINE])[1:] if found is not None else ""
+
+
+_MOST_OF_A_LINE = 80
+
+
 def preamble_sentence(sizes: tuple[int, int], missing: int, kind: str) -> str:
     """Return a sentence about the bytes before TLS; `sizes` are those of the client and of the
     server.

@@ -43,7 +43,6 @@ from handclasp.certificates.names import (
     printable,
     subject_of,
 )
-from handclasp.certificates.path import is_signed_by
 from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.crypto.signatures import key_kind
 from handclasp.deferred import DeferredModule
@@ -152,8 +151,8 @@ _DEFINED: dict[str, tuple[tuple[str, ...], str]] = {
 """Of each field: what `describe` calls it, and where it is defined."""
 
 
-class ChainInWords(NamedTuple):
-    """What `alerts.OwnChain` has of a chain."""
+class _ChainInWords(NamedTuple):
+    """The content of `alerts.OwnChain`."""
 
     size: int = 0
     leaf: str = ""
@@ -171,13 +170,13 @@ _MOST_DATED = 10
 """Certificates of a chain whose dates are read."""
 
 
-def chain_in_words(chain: Sequence[bytes]) -> ChainInWords:
+def chain_in_words(chain: Sequence[bytes]) -> _ChainInWords:
     """Return a summary of this side's chain, leaf first, for `alerts.OwnChain`.
 
     Nothing where it is empty or cannot be read, as with raw public keys.
     """
 
-    nothing = ChainInWords()
+    nothing = _ChainInWords()
     if not chain:
         return nothing
     try:
@@ -186,14 +185,14 @@ def chain_in_words(chain: Sequence[bytes]) -> ChainInWords:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         purposes = read_or_none(partial(extended_key_usage_of, leaf))
-        return ChainInWords(
+        return _ChainInWords(
             len(chain),
             subject_of(leaf),
             subject_of(last),
             issuer_of(last),
             ", ".join(names[:3]) + more,
             f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
-            len(chain) == 1 and is_self_signed(leaf),
+            len(chain) == 1 and _is_self_signed(leaf),
             tuple(map(_validity, chain[:_MOST_DATED])),
             None if purposes is None else tuple(purposes),
             _key_in_words(leaf),
@@ -218,11 +217,13 @@ def _key_in_words(certificate: x509.Certificate) -> str:
     return f"{key_type_of(certificate)}{bits}, and it is signed with {signed}"
 
 
-def is_self_signed(certificate: x509.Certificate) -> bool:
+def _is_self_signed(certificate: x509.Certificate) -> bool:
     """Return whether a certificate is signed by the key in it (RFC 5280 section 3.2).
 
     That issuer and subject have one name does not show it.
     """
+    from handclasp.certificates.path import is_signed_by
+
     return certificate.issuer == certificate.subject and is_signed_by(certificate, certificate)
 
 

@@ -26,15 +26,15 @@ def verbose_option(command: Command) -> Command:
 
 
 def story_text(events: Sequence[Any], detail: int) -> str:
-    """Return the diagram of a recording, as wide as the terminal; empty without messages.
+    """Return the diagram of a recording, as wide as the terminal; empty if nothing was sent.
 
     A peer's text may hold control sequences for the terminal: the diagram has none. It leaves out
     the reason for a failure, which is reported with the advice.
     """
     from handclasp.story.narrate import narrate
-    from handclasp.trace.events import BytesRefused, MessageSeen
+    from handclasp.trace.events import BytesRefused, MessageSeen, RecordSeen
 
-    if not any(isinstance(event, MessageSeen | BytesRefused) for event in events):
+    if not any(isinstance(event, MessageSeen | BytesRefused | RecordSeen) for event in events):
         return ""
     story = narrate(events, columns(_WIDEST), detail, failure=False)
     return "\n".join(printable(line, len(line)) for line in story.split("\n"))

@@ -68,6 +68,7 @@ def situation_of(
         external_key=external_key,
         is_for_name=covers_name(chain, server_name) if not is_client else None,
         is_stapled=context.is_stapled if context is not None else None,
+        offers_up_to=is_client and "TLSv1.3" not in config.versions,
         offers_psk=_offers_psk(config) if is_client else None,
         now=config.clock() if chain else None,
         server_certificate_types=config.peer_certificate_types if is_client else (),

@@ -20,15 +20,21 @@ from handclasp.trace.events import (
     BytesRefused,
     KeysInstalled,
     MessageSeen,
+    Observed,
     RecordSeen,
     TraceEvent,
 )
+
+_MOST_UNFINISHED = 4
+"""The number of records that are drawn of one message that is not whole."""
 
 _MOST_DATA = 6
 """The number of flights of application data that are drawn: the diagram is about the handshake."""
 
 Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen | BytesMissing
-"""The events of the diagram; of records only change_cipher_spec, and only before TLS 1.3."""
+"""The events of the diagram; of records only change_cipher_spec, and only before TLS 1.3, and those
+of a message that is not whole.
+"""
 
 
 class Shown(NamedTuple):
@@ -46,10 +52,11 @@ def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown]:
     """
     keyed: set[str] = set()
     before: TraceEvent | None = None
+    unfinished = _unfinished(events)
     for event in events:
         if isinstance(event, KeysInstalled):
             keyed.add(event.direction)
-        elif _is_drawn(event, facts):
+        elif _is_drawn(event, facts) or (isinstance(event, RecordSeen) and id(event) in unfinished):
             if isinstance(event, AlertSeen):
                 protected = event.direction in keyed and not _is_clear_alert(before, event)
             elif isinstance(event, BytesMissing):
@@ -59,6 +66,29 @@ def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown]:
             to_server = (event.direction == "sent") == (facts.role == "client")
             yield Shown(event, to_server, protected)
         before = event
+
+
+def _unfinished(events: Sequence[TraceEvent]) -> set[int]:
+    """Return the identities of the first records of a message whose end is not there.
+
+    What is received, and all of a capture, comes before the message that it makes.
+    """
+    observed = any(isinstance(event, Observed) for event in events)
+    last: dict[str, list[int]] = {"sent": [], "received": []}
+    for event in events:
+        if isinstance(event, MessageSeen):
+            last[event.direction] = []
+        elif isinstance(event, RecordSeen) and (event.content_type, event.epoch) == _PLAIN:
+            last[event.direction].append(id(event))
+    return {
+        each
+        for direction, records in last.items()
+        if observed or direction == "received"
+        for each in records[:_MOST_UNFINISHED]
+    }
+
+
+_PLAIN = (ContentType.HANDSHAKE, "plaintext")
 
 
 def _is_clear_alert(before: TraceEvent | None, alert: AlertSeen) -> bool:

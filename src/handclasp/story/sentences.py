@@ -8,6 +8,7 @@ from handclasp.errors import ProtocolError
 from handclasp.iana import (
     AlertDescription,
     AlertLevel,
+    ContentType,
     ExtensionType,
     HandshakeType,
     alert_name,
@@ -51,6 +52,13 @@ def told(event: Drawn, facts: Facts) -> Told:
         )
     if isinstance(event, AlertSeen):
         return Told(f"Alert: {alert_name(event.description)}", _alert_story(event, sender, facts))
+    if isinstance(event, RecordSeen) and event.content_type == ContentType.HANDSHAKE:
+        is_hello = sender == "client" and not facts.cipher_suites
+        name = "part of a ClientHello" if is_hello else "part of a message"
+        return Told(
+            f"{name}, {event.size:,} bytes",
+            f"The {sender} begins a message, and its end is not there.",
+        )
     if isinstance(event, RecordSeen):
         return Told(
             "ChangeCipherSpec", f"Everything that the {sender} sends after this is encrypted."

@@ -17,6 +17,7 @@ from handclasp.alerts import ClientAuthStatus, OwnChain, Situation, Stage
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.errors import ProtocolError
 from handclasp.iana import (
+    EMPTY_RENEGOTIATION_INFO_SCSV,
     AlertDescription,
     ExtensionType,
     HandshakeType,
@@ -60,6 +61,8 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         version=version_of(answer) if answer is not None else None,
         versions=offer.versions,
         offers_psk=None if hello is None else ExtensionType.PRE_SHARED_KEY in hello.extensions,
+        offers_ech=hello is not None and ExtensionType.ENCRYPTED_CLIENT_HELLO in hello.extensions,
+        lacks_renegotiation_info=_lacks_renegotiation_info(hello, answer),
         offers_up_to=hello is not None and ExtensionType.SUPPORTED_VERSIONS not in hello.extensions,
         cipher_suites=offer.cipher_suites,
         groups=offer.groups,
@@ -91,6 +94,21 @@ def _time_of_the_end(events: Sequence[TraceEvent]) -> datetime | None:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _lacks_renegotiation_info(
+    hello: messages.ClientHello | None, answer: messages.ServerHello | None
+) -> bool:
+    """Return whether a server of TLS 1.2 or older left out renegotiation_info although a client
+    asked for it (RFC 5746 section 3.4).
+    """
+    if hello is None or answer is None or (version_of(answer) or "").startswith("TLSv1.3"):
+        return False
+    asks = (
+        ExtensionType.RENEGOTIATION_INFO in hello.extensions
+        or EMPTY_RENEGOTIATION_INFO_SCSV in hello.cipher_suites
+    )
+    return asks and ExtensionType.RENEGOTIATION_INFO not in answer.extensions
 
 
 def _has_declined(events: Sequence[TraceEvent]) -> bool:

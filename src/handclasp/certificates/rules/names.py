@@ -66,11 +66,25 @@ def _names_covered(leaf: Seen, context: Context) -> str:
     return "; ".join(f"{leaf.names.covering(name)[0]} covers {name}" for name in context.names)
 
 
+def _starred(leaf: Seen) -> str:
+    """Return a DNS name with a wildcard that counts for nothing (RFC 9525 section 6.3)."""
+    if leaf.names_unread is not None:
+        return ""
+    values = (each.value for each in leaf.alternatives if isinstance(each, x509.DNSName))
+    return printable(next((value for value in values if "*" in value), ""), 60)
+
+
 def _no_host(leaf: Seen, name: str) -> str:
     """Return why a certificate without any host's name covers none."""
     if leaf.names.has_as_dns_name(name):
         return f"it has {printable(name)} as a DNS name, and only an address counts for an address"
     if leaf.names_unread is not None or leaf.extension(x509.SubjectAlternativeName) is not None:
+        starred = _starred(leaf)
+        if starred:
+            return (
+                f"its subjectAltName has {starred}, in which * is not the whole first label, so it "
+                f"is neither for {printable(name)} nor any other"
+            )
         return (
             "its subjectAltName names no host, so it is neither for "
             f"{printable(name)} nor any other"
