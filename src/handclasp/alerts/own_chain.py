@@ -1,4 +1,4 @@
-"""What is wrong with the certificates of this side by their own content, when the other refuses."""
+"""The defects of this side's certificates by their own content, when the peer refuses them."""
 
 from __future__ import annotations
 

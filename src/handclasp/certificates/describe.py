@@ -153,7 +153,7 @@ _DEFINED: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 class ChainInWords(NamedTuple):
-    """What `alerts.OwnChain` has of a chain."""
+    """The description of a chain for `alerts.OwnChain`."""
 
     size: int = 0
     leaf: str = ""

@@ -197,7 +197,7 @@ def _contents_of(directory: str) -> list[bytes]:
 
 
 class _Evidence(NamedTuple):
-    """What a verification goes by, as it was read from the directories in this state."""
+    """The basis of a verification, as it was read from the directories in this state."""
 
     state: tuple[_FileState, ...]
     trust: TrustStore | None
