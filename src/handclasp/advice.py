@@ -54,6 +54,8 @@ TIMEOUT = "handshake_timeout=SECONDS"
 ALLOW_TRUNCATION = "allow_truncation=True"
 WITHOUT_EMS = "require_extended_master_secret=False"
 ACCEPTING = "confirm_peer, verify"
+GO_AHEAD = "go_ahead=BYTES"
+RECEIVED = "received=BYTES"
 
 _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     TRUST: {
@@ -117,6 +119,8 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     ALLOW_TRUNCATION: {"ssl": "suppress_ragged_eofs=True"},
     WITHOUT_EMS: {},
     ACCEPTING: {},
+    GO_AHEAD: {},
+    RECEIVED: {},
 }
 
 SETTINGS = tuple(_OPTIONS)

@@ -194,6 +194,9 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if self._trace is not None:
             self._trace.alert("received", level, description)
         if description == AlertDescription.CLOSE_NOTIFY:
+            if self._info is None and self._cancellations:
+                number = AlertDescription.USER_CANCELED
+                raise PeerAlertError(number, self._situation(number))
             if self._info is None:
                 raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)
             self._close_half(peer=True)
@@ -307,7 +310,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         self._forget_session(error)
         # The connection is over now, whatever a trace does below.
         if isinstance(error, ProtocolError) and error.fault.sends_alert:
-            self._send_alert(AlertLevel.FATAL, error.fault.alert)
+            self._send_alert(AlertLevel.FATAL, error.alert_number)
         if self._trace is not None:
             self._trace.failed(error)
         return error
@@ -322,7 +325,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
             with suppress(ProtocolError):
                 forget()
 
-    def _send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
+    def _send_alert(self, level: AlertLevel, description: int) -> None:
         if self._trace is not None:
             self._trace.alert("sent", level, description)
         alert = bytes([level, description])

@@ -127,6 +127,147 @@ def test_what_a_client_finds_out_late_leaves_the_socket_as_it_was(
     run(main())
 
 
+OF_SERVERS: dict[str, Call] = {
+    "start_server": lambda sock, **settings: aio.start_server(
+        answer_nothing, sock=sock, **settings
+    ),
+    "create_server": lambda sock, **settings: aio.create_server(
+        asyncio.Protocol, sock=sock, **settings
+    ),
+    "start_unix_server": lambda sock, **settings: aio.start_unix_server(
+        answer_nothing, sock=sock, **settings
+    ),
+    "create_unix_server": lambda sock, **settings: aio.create_unix_server(
+        asyncio.Protocol, sock=sock, **settings
+    ),
+}
+
+
+@pytest.mark.parametrize("function", [*CLIENTS, *OF_SERVERS, "wrap_server"])
+@pytest.mark.parametrize("kind", ["TLSSocket", "SSLSocket"])
+def test_a_socket_that_speaks_tls_itself_is_refused(
+    client_config: ClientConfig, server_config: ServerConfig, kind: str, function: str
+) -> None:
+    """Data that it has decrypted already would wake nobody, and TLS on top is TLS inside TLS."""
+    call = CLIENTS.get(function)
+
+    async def main() -> None:
+        left, right = socket.socketpair()
+        if kind == "SSLSocket":
+            context = ssl.create_default_context()
+            tls: Any = context.wrap_socket(
+                left, do_handshake_on_connect=False, server_hostname="localhost"
+            )
+        else:
+            tls = wrap_client(left, client_config, server_name="localhost", handshake=False)
+        with tls, right:
+            with pytest.raises(ConfigurationError, match=f"this {kind} speaks TLS already"):
+                if call is not None:
+                    await _call(call, tls, config=client_config, server_name="localhost")
+                else:
+                    wrap = OF_SERVERS.get(function, wrap_server)
+                    await _call(wrap, tls, config=server_config)
+            assert tls.fileno() != -1
+
+    run(main())
+
+
+@pytest.mark.parametrize("function", [*CLIENTS, *OF_SERVERS, "wrap_server"])
+def test_what_is_no_socket_is_refused_as_that(
+    client_config: ClientConfig, server_config: ServerConfig, function: str
+) -> None:
+    call = CLIENTS.get(function)
+
+    async def main() -> None:
+        for wrong in (("localhost", 443), "localhost", 5):
+            with pytest.raises(ConfigurationError, match="A socket is needed, not") as caught:
+                if call is not None:
+                    await _call(call, wrong, config=client_config, server_name="localhost")
+                else:
+                    await _call(OF_SERVERS.get(function, wrap_server), wrong, config=server_config)
+            assert repr(wrong) in str(caught.value)
+            assert ("host and port" in str(caught.value)) == (wrong != 5)
+            assert "inside TLS" not in str(caught.value)
+
+    run(main())
+
+
+WRONG_FOR_UPGRADES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a server's server_name": ("server", {"server_name": "x"}, "server_name and port are for"),
+    "a server's port": ("server", {"port": 25}, "server_name and port are for clients"),
+    "a client's go_ahead": ("client", {"go_ahead": b"x"}, "go_ahead and received are for servers"),
+    "a client's received": ("client", {"received": b"x"}, "go_ahead and received are for servers"),
+    "go_ahead of text": ("server", {"go_ahead": "220 go"}, "go_ahead must be bytes, not str"),
+    "received of text": ("server", {"received": "x"}, "received must be bytes, not str"),
+    "go_ahead with received": ("server", {"go_ahead": b"x", "received": b"y"}, "before go_ahead"),
+    "the order": ("swapped", {}, "in this order, .* not StreamWriter and StreamReader"),
+    "no reader": ("no reader", {}, "not StreamWriter and ServerConfig"),
+    "no limit": ("server", {"limit": 0}, "[Ll]imit"),
+    "no close_timeout": ("server", {"close_timeout": -1}, "close_timeout must be a positive"),
+}
+
+
+NO_FACTORIES: list[tuple[Any, str]] = [
+    (asyncio.Protocol(), "protocol_factory must be a callable, not Protocol: a class"),
+    (None, "protocol_factory must be a callable, not NoneType"),
+    (answer_later, "protocol_factory must answer at once, and is an async function"),
+]
+
+
+@pytest.mark.parametrize(("factory", "words"), NO_FACTORIES, ids=["object", "none", "async"])
+def test_what_makes_no_protocols_is_refused_at_the_call(
+    client_config: ClientConfig, server_config: ServerConfig, factory: Any, words: str
+) -> None:
+    async def main() -> None:
+        left, right = socket.socketpair()
+        with left, right, socket.socket(socket.AF_UNIX) as unbound:
+            client = {"sock": left, "config": client_config, "server_name": "localhost"}
+            server = {"sock": unbound, "config": server_config}
+            calls: list[tuple[Call, dict[str, Any]]] = [
+                (aio.create_connection, client),
+                (aio.create_unix_connection, client),
+                (aio.create_server, server),
+                (aio.create_unix_server, server),
+            ]
+            for call, settings in calls:
+                with pytest.raises(ConfigurationError) as caught:
+                    await call(factory, **settings)
+                assert words in str(caught.value)
+            for serve in (aio.start_server, aio.start_unix_server):
+                with pytest.raises(ConfigurationError, match="client_connected_cb must be"):
+                    await serve("echo", **server)  # type: ignore[arg-type]
+            right.sendall(b"still here")
+            assert left.recv(100) == b"still here"
+
+    run(main())
+
+
+@pytest.mark.parametrize("wrong", WRONG_FOR_UPGRADES)
+def test_start_tls_refuses_at_the_call_and_leaves_the_connection_as_it_was(
+    client_config: ClientConfig, server_config: ServerConfig, wrong: str
+) -> None:
+    kind, settings, words = WRONG_FOR_UPGRADES[wrong]
+
+    async def main() -> None:
+        left, right = socket.socketpair()
+        with right:
+            reader, writer = await asyncio.open_connection(sock=left)
+            arguments: dict[str, tuple[Any, ...]] = {
+                "server": (reader, writer, server_config),
+                "client": (reader, writer, client_config),
+                "swapped": (writer, reader, server_config),
+                "no reader": (writer, server_config),
+            }
+            with pytest.raises(ValueError, match=words):
+                await asyncio.wait_for(aio.start_tls(*arguments[kind], **settings), 5)
+            right.sendall(b"still plain")
+            assert await reader.readexactly(11) == b"still plain"
+            writer.close()
+            await writer.wait_closed()
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("trace", "words"),
     [
@@ -206,6 +347,8 @@ WRONG_FOR_SERVERS: dict[str, dict[str, Any]] = {
     "one trace for all": {"trace": Recorder()},
     "one trace where they are made": {"make_trace": Recorder()},
     "a trace that comes later": {"make_trace": answer_later},
+    "an error callback that is none": {"on_handshake_error": "log"},
+    "an error callback that comes later": {"on_handshake_error": answer_later},
 }
 
 

@@ -1090,7 +1090,7 @@ def test_start_tls_refuses_injected_plaintext(
             assert await reader.readline() == b"go ahead\n"
             with pytest.raises(ProtocolError) as error:
                 await aio.start_tls(reader, writer, client_config, server_name="localhost")
-            assert error.value.fault_name == "APPLICATION_DATA_TOO_EARLY"
+            assert error.value.fault_name == "PLAINTEXT_BEFORE_TLS"
             assert writer.is_closing()
             await close(writer)
         async with plain_serving(injected) as port:
@@ -1215,7 +1215,7 @@ def test_with_the_go_ahead_nothing_that_came_before_it_is_taken(
             if impatient:
                 with suppress(ConnectionResetError):
                     assert await reader.read() == b""
-                assert [error.fault_name for error in refused] == ["APPLICATION_DATA_TOO_EARLY"]
+                assert [error.fault_name for error in refused] == ["PLAINTEXT_BEFORE_TLS"]
             else:
                 assert await reader.readline() == b"go ahead\n"
                 writer.write(client.hello)
@@ -1258,7 +1258,7 @@ def test_with_the_go_ahead_nothing_is_taken_that_lay_in_the_kernel_before_it(
     async def main() -> None:
         async with plain_serving(serve) as port:
             received = await asyncio.to_thread(inject, port)
-        assert [error.fault_name for error in refused] == ["APPLICATION_DATA_TOO_EARLY"]
+        assert [error.fault_name for error in refused] == ["PLAINTEXT_BEFORE_TLS"]
         assert b"go ahead" not in received
 
     run(main())
@@ -1304,8 +1304,73 @@ def test_a_client_refuses_what_lies_in_the_kernel_before_its_hello(
                 server.send(b"\x16\x03\x03\x00\x04")  # The loop has no turn before start_tls.
                 with pytest.raises(ProtocolError) as error:
                     await aio.start_tls(reader, writer, client_config, server_name="localhost")
-                assert error.value.fault_name == "APPLICATION_DATA_TOO_EARLY"
+                assert error.value.fault_name == "PLAINTEXT_BEFORE_TLS"
                 await close(writer)
+
+    run(main())
+
+
+JUNK = b"NOOP\r\n"
+HELLO = b"\x16\x03\x01"
+
+PLAINTEXTS: dict[str, tuple[bytes, dict[str, bytes], list[str], list[str]]] = {
+    # What the other end has said, the arguments of a server, what is told, and what is not.
+    "a client that has read one line of two": (
+        b"220 go\r\n", {}, ["b'220 go", "has not read the whole answer", "all of its lines"],
+        ["go_ahead", "received"],
+    ),
+    "a server whose client has sent more": (
+        JUNK, {}, ["b'NOOP", "sent more than the command", "wait for the answer first"],
+        ["go_ahead", "received"],
+    ),
+    "a server that has written the go-ahead itself": (
+        HELLO, {"go_ahead": b"220 go\r\n"},
+        ["a ClientHello", "this end, if it has written the go-ahead already", "(go_ahead=BYTES)"],
+        ["received"],
+    ),
+    "a server with a go-ahead, whose client has sent more": (
+        JUNK, {"go_ahead": b"220 go\r\n"}, ["b'NOOP", "came before the go-ahead was written"],
+        ["ClientHello", "received"],
+    ),
+    "a server that passes on what is no TLS": (
+        b"", {"received": JUNK}, ["b'NOOP", "passed on by this application", "(received=BYTES)"],
+        ["go_ahead"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PLAINTEXTS.values(), ids=PLAINTEXTS)
+def test_unread_plaintext_is_told_as_what_it_is(
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    case: tuple[bytes, dict[str, bytes], list[str], list[str]],
+) -> None:
+    said, arguments, told, untold = case
+    is_server = arguments or said == JUNK
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            other, _ = listener.accept()
+            with other:
+                other.sendall(said)
+                await asyncio.sleep(0.05)
+                with pytest.raises(ProtocolError) as caught:
+                    if is_server:
+                        await aio.start_tls(reader, writer, server_config, **cast(Any, arguments))
+                    else:
+                        await aio.start_tls(reader, writer, client_config, server_name="localhost")
+                await close(writer)
+        error = caught.value
+        # Neither end's implementation of TLS has said anything yet.
+        assert (error.fault_name, error.blame) == ("PLAINTEXT_BEFORE_TLS", "unclear")
+        assert error.alert == ""
+        words = f"{error} {error.condition} {error.fix}"
+        assert "somebody on the way" in words
+        for each in told:
+            assert each in words
+        for each in [*untold, "implementation", "Application data"]:
+            assert each not in words
 
     run(main())
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -442,5 +444,77 @@ def test_exchanging_the_protocol_in_the_middle_of_data(
                 await asyncio.sleep(0.01)
             assert bytes(head.buffer) + head.tail.data == data
             transport.close()
+
+    run(main())
+
+
+# Factories that fail
+
+
+@pytest.mark.parametrize("hears_of_handshakes", [True, False])
+def test_a_factory_that_fails_is_told_to_the_loop_of_a_server(
+    client_config: ClientConfig, server_config: ServerConfig, hears_of_handshakes: bool
+) -> None:
+    """It is the program's own defect, and the handshake has completed."""
+    told: list[dict[str, Any]] = []
+    heard: list[Exception] = []
+
+    def factory() -> asyncio.Protocol:
+        raise LookupError("a defect of the program")
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        callback = (lambda error, _: heard.append(error)) if hears_of_handshakes else None
+        server = await aio.create_server(
+            factory, "127.0.0.1", 0, config=server_config, on_handshake_error=callback
+        )
+        async with server:
+            reader, writer = await open_local(port_of(server), client_config)
+            with pytest.raises(OSError):
+                await reader.read()
+            await close(writer)
+            server.close()
+
+    run(main())
+    assert [context["message"] for context in told] == ["The protocol factory failed"]
+    assert isinstance(told[0]["exception"], LookupError)
+    assert heard == []
+
+
+def test_a_factory_that_fails_is_raised_for_a_client(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    def factory() -> asyncio.Protocol:
+        raise LookupError("a defect of the program")
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            await reader.read()
+
+    async def main() -> None:
+        async with serving(answer, server_config) as port:
+            with pytest.raises(LookupError):
+                await aio.create_connection(factory, "127.0.0.1", port, config=client_config)
+
+    run(main())
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_one_direction_closes_and_the_other_goes_on(
+    client_config: ClientConfig, server_config: ServerConfig, version: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.read() == b"question"
+        writer.write(b"answer")
+
+    async def main() -> None:
+        async with serving(answer, server_config) as port:
+            reader, writer = await open_local(port, replace(client_config, versions=[version]))
+            assert writer.get_extra_info("handclasp").version == version
+            assert writer.can_write_eof()
+            writer.write(b"question")
+            writer.write_eof()
+            assert await reader.read() == b"answer"
+            await close(writer)
 
     run(main())

@@ -10,7 +10,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,28 @@ def rebased(kept: Any, bases: tuple[Any, ...]) -> Any:
         return wrap(sock, self.config, handshake=False), address
 
     return get_request
+
+
+def test_a_server_with_threads_closes_the_socket_of_a_client_that_fails(
+    client_config: ClientConfig, server_config: ServerConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve = example("def serve_in_threads")["serve_in_threads"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        running = Aside(serve, listener, server_config, lambda tls: tls.sendall(tls.recv(10)))
+        for _ in range(2):
+            with socket.create_connection(address, 10) as plain:
+                plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                assert plain.recv(100)  # the alert
+                with suppress(ConnectionResetError):
+                    assert plain.recv(100) == b""
+        with connect(*address, client_config, server_name="localhost", timeout=10) as tls:
+            tls.sendall(b"hello")
+            assert read_exactly(tls, 5) == b"hello"
+        listener.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(OSError):
+            running.result()
+    assert capsys.readouterr().out.count("plain HTTP") == 2
 
 
 @pytest.mark.parametrize("more", [b"", b"injected\r\n"])

@@ -186,6 +186,76 @@ def test_handshake_false_leaves_the_handshake_to_the_first_operation(
             assert "TLSv1.3" in repr(client)
 
 
+@pytest.mark.parametrize("use", ["do_handshake", "recv", "sendall", "wrap"])
+@pytest.mark.parametrize("kind", ["handclasp", "ssl"])
+def test_who_closes_the_socket_of_a_failed_handshake(
+    server_config: ServerConfig, ssl_server: ssl.SSLContext, kind: str, use: str
+) -> None:
+    """As with `ssl`: the call that wraps, where it raises, and otherwise the program."""
+    at_once = use == "wrap"
+
+    def wrap(sock: socket.socket) -> Any:
+        if kind == "handclasp":
+            return wrap_server(sock, server_config, handshake=at_once)
+        return ssl_server.wrap_socket(sock, server_side=True, do_handshake_on_connect=at_once)
+
+    uses: dict[str, Callable[[Any], object]] = {
+        "do_handshake": lambda tls: tls.do_handshake(),
+        "recv": lambda tls: tls.recv(10),
+        "sendall": lambda tls: tls.sendall(b"hello"),
+    }
+    with plain_pair() as (left, right):
+        left.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        descriptor = right.fileno()
+        if at_once:
+            with pytest.raises(OSError):
+                wrap(right)
+            with pytest.raises(OSError, match="descriptor"):
+                os.fstat(descriptor)
+            return
+        tls = wrap(right)
+        if kind == "handclasp" or use == "do_handshake":
+            # With `ssl` only do_handshake completes the handshake.
+            with pytest.raises(OSError):
+                uses[use](tls)
+        assert tls.fileno() == descriptor
+        if kind == "handclasp":
+            assert "failed: PLAINTEXT_HTTP" in repr(tls)
+        tls.close()
+        assert tls.fileno() == -1
+        if kind == "handclasp":
+            assert "closed" in repr(tls)
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_one_direction_closes_and_the_other_goes_on(
+    client_config: ClientConfig, server_config: ServerConfig, version: str
+) -> None:
+    """RFC 5246 section 7.2.1 lets a peer drop its data in TLS 1.2; this library's does not."""
+    only = replace(client_config, versions=[version])
+    with tls_pair(only, server_config) as (client, server):
+        assert client.info.version == version
+        client.sendall(b"question")
+        client.shutdown_write()
+        assert read_all(server) == b"question"
+        server.sendall(b"answer")
+        server.shutdown(socket.SHUT_WR)
+        assert read_all(client) == b"answer"
+
+
+def test_one_direction_closes_in_tls12_with_openssl(
+    client_config: ClientConfig, ssl_server: ssl.SSLContext
+) -> None:
+    with plain_pair() as (left, right):
+        other = Aside(lambda: ssl_server.wrap_socket(right, server_side=True))
+        only = replace(client_config, versions=["TLSv1.2"])
+        with wrap_client(left, only, server_name="localhost") as client, other.result() as server:
+            client.shutdown_write()
+            assert server.recv(10) == b""
+            server.sendall(b"answer")
+            assert client.recv(10) == b"answer"
+
+
 # What may not be wrapped
 
 

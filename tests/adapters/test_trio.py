@@ -28,7 +28,7 @@ from handclasp.errors import (
     ProtocolError,
     TruncationError,
 )
-from handclasp.trio import TLSStream, open_tls_stream, serve_tls
+from handclasp.trio import TLSListener, TLSStream, open_tls_stream, serve_tls
 
 MEGABYTE = 1024 * 1024
 DOCUMENT = Path(__file__).parents[2] / "docs" / "trio.md"
@@ -448,6 +448,35 @@ def test_a_callback_that_fails_harms_no_client(
     assert "on_handshake_error failed" in caplog.text
 
 
+async def note_later(error: Exception, stream: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"handler": "echo"}, "handler must be a function, not str"),
+        ({"on_handshake_error": "log"}, "on_handshake_error must be a callable, not str"),
+        ({"on_handshake_error": note_later}, "on_handshake_error must answer at once"),
+        ({"make_trace": Recorder()}, "make_trace must be a callable, not Recorder"),
+    ],
+)
+def test_a_server_refuses_what_it_cannot_call(
+    server_config: ServerConfig, settings: dict[str, Any], words: str
+) -> None:
+    async def main() -> None:
+        handler = settings.pop("handler", echo)
+        with trio.fail_after(5), pytest.raises(ConfigurationError, match=words):
+            await serve_tls(handler, 0, server_config, host="127.0.0.1", **settings)
+
+    run(main)
+
+
+def test_a_listener_refuses_what_makes_no_traces(server_config: ServerConfig) -> None:
+    listener: Any = object()
+    with pytest.raises(ConfigurationError, match="make_trace must be a callable"):
+        TLSListener(listener, server_config, make_trace=Recorder())  # type: ignore[arg-type]
+
+
 # The examples of docs/trio.md
 
 
@@ -484,11 +513,34 @@ def test_the_examples_of_a_server_and_a_client(
                 with suppress(OSError):
                     await (await trio.open_tcp_stream("127.0.0.1", int(port))).aclose()
                     break
+            for how in (leave_without_a_word, leave_with_a_reset):
+                await how(int(port), trusting)
             await client["main"]()
             nursery.cancel_scope.cancel()
 
+    trusting = ClientConfig(trust=pki.trust)
     run(main)
-    assert capsys.readouterr().out == "b'hello' TLSv1.3\n"
+    told = capsys.readouterr().out
+    assert "b'hello' TLSv1.3\n" in told
+    assert told.count("without close_notify") == 2
+
+
+async def leave_without_a_word(port: int, config: ClientConfig) -> None:
+    """End the transport under TLS, as a program that crashes, or many that speak HTTPS."""
+    stream = await open_tls_stream("localhost", port, config)
+    await stream.send_all(b"hello")
+    assert await stream.receive_some() == b"hello"
+    await stream.transport_stream.aclose()
+
+
+async def leave_with_a_reset(port: int, config: ClientConfig) -> None:
+    """Vanish, as a machine that is switched off."""
+    stream = await open_tls_stream("localhost", port, config)
+    await stream.send_all(b"hello")
+    assert await stream.receive_some() == b"hello"
+    plain = stream.transport_stream
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await plain.aclose()
 
 
 def test_the_example_of_a_callback(
@@ -506,5 +558,37 @@ def test_the_example_of_a_callback(
         left, right = trio.testing.memory_stream_pair()
         client = TLSStream(left, client_config, server_name="localhost")
         await shake_hands((client, TLSStream(right, names["config"])))
+
+    run(main)
+
+
+@pytest.mark.parametrize("injected", [b"", b"250 injected\r\n"])
+def test_the_example_of_starttls(
+    client_config: ClientConfig, server_config: ServerConfig, injected: bytes
+) -> None:
+    """On both sides: the server reads the command by the same function."""
+    names = names_of("async def start_tls")
+
+    async def serve(plain: Any) -> None:
+        assert await names["read_line"](plain) == b"STARTTLS\r\n"
+        await plain.send_all(b"220 go\r\n" + injected)
+        async with TLSStream(plain, server_config) as stream:
+            with suppress(trio.BrokenResourceError):
+                await echo(stream)
+
+    async def main() -> None:
+        left, right = await socket_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve, right)
+            if injected:
+                with pytest.raises(trio.BrokenResourceError) as caught:
+                    await names["start_tls"](left, client_config, "localhost")
+                assert "not TLS" in str(caught.value.__cause__)
+                await left.aclose()
+                nursery.cancel_scope.cancel()
+                return
+            async with await names["start_tls"](left, client_config, "localhost") as stream:
+                await stream.send_all(b"hello")
+                assert await stream.receive_some() == b"hello"
 
     run(main)

@@ -542,6 +542,24 @@ def test_tls_over_tls(client_config: ClientConfig, server_config: ServerConfig) 
     run(main)
 
 
+def test_a_listener_whose_trace_cannot_be_made_closes_the_connection(
+    server_config: ServerConfig,
+) -> None:
+    def fail() -> Any:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        (plain,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        async with TLSListener(plain, server_config, make_trace=fail) as listener:
+            address = plain.socket.getsockname()
+            async with await trio.open_tcp_stream(*address) as client:
+                with pytest.raises(ZeroDivisionError):
+                    await listener.accept()
+                assert await client.receive_some() == b""
+
+    run(main)
+
+
 def test_a_listener(client_config: ClientConfig, server_config: ServerConfig) -> None:
     async def main() -> None:
         plain = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
@@ -656,8 +674,12 @@ def test_a_cancelled_send_sends_all_or_nothing_more(
         if not client._duplex.write_broken:
             await both(lambda: client.send_all(b"y"), lambda: one(server, b"y"))
         else:
-            with pytest.raises(trio.BrokenResourceError):
-                await client.send_all(b"y")
+            for _ in range(2):
+                with pytest.raises(trio.BrokenResourceError) as caught:
+                    await client.send_all(b"y")
+                assert isinstance(caught.value.__cause__, StateError)
+                assert "was cancelled" in str(caught.value.__cause__)
+            assert client.failure is None
             # The other direction goes on.
             await both(lambda: server.send_all(b"z"), lambda: one(client, b"z"))
         await trio.aclose_forcefully(client)
@@ -930,3 +952,25 @@ def test_a_missing_trio_is_named_with_its_remedy() -> None:
     program = "import sys; sys.modules['trio'] = None; import handclasp; handclasp.trio"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "ImportError: handclasp.trio needs trio: pip install 'handclasp[trio]'" in done.stderr
+
+
+def test_a_transport_that_cannot_send_is_the_reason_of_every_later_call(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        left, right = memory_stream_pair()
+        client, server = await shake_hands(over((left, right), client_config, server_config))
+        reset = ConnectionResetError("by the peer")
+
+        async def fail() -> None:
+            raise trio.BrokenResourceError("the transport has failed") from reset
+
+        left.send_stream.send_all_hook = fail
+        for _ in range(3):
+            with pytest.raises(trio.BrokenResourceError) as caught:
+                await client.send_all(b"y")
+            assert caught.value.__cause__ is reset
+        await trio.aclose_forcefully(client)
+        await trio.aclose_forcefully(server)
+
+    run(main)

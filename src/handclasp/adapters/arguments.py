@@ -33,7 +33,16 @@ DEFAULT_HELLO_TIMEOUT = 5.0
 """Seconds. A client's hello comes with its side of the TCP handshake, or a second or three later
 where its packet was lost."""
 
-_OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
+_OF_SERVING = (
+    "close_timeout",
+    "hello_timeout",
+    "make_trace",
+    "max_handshakes",
+    "on_handshake_error",
+)
+"""Arguments of every server of asyncio, apart from its config and its socket."""
+
+OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
 """Arguments of `loop.create_server` that say how a socket is made or bound."""
 
 
@@ -70,20 +79,33 @@ def either_config(config: ClientConfig | ServerConfig | None) -> ClientConfig | 
 def _wrong_config(needed: str, given: object) -> ConfigurationError:
     message = f"{needed}, not {given!r:.80}."
     if type(given).__name__ == "SSLContext":
-        message += " What a context of the ssl module says is said by the fields of the config."
+        message += (
+            " The settings of a context are fields of the config here: trust= for "
+            "load_verify_locations, credentials= for load_cert_chain, alpn= for "
+            "set_alpn_protocols, versions= for minimum_version; docs/from-ssl.md has them all."
+        )
     return ConfigurationError(message)
 
 
-def check_server(max_handshakes: int, backlog: int) -> None:
+def check_server(max_handshakes: int, backlog: int, on_handshake_error: object) -> None:
     """Refuse what no server can be made of."""
+    if on_handshake_error is not None:
+        example = "a function of two arguments, the exception and the connection"
+        check_callback("on_handshake_error", on_handshake_error, example)
     if type(backlog) is not int:
         raise ConfigurationError(f"backlog must be a whole number, not {backlog!r}.")
     if type(max_handshakes) is not int or max_handshakes < 1:
         raise ConfigurationError("max_handshakes must be a whole number, at least 1.")
 
 
+def check_streams_server(limit: int, client_connected_cb: object) -> None:
+    """Refuse here what would fail at each connection."""
+    check_handler("client_connected_cb", client_connected_cb)
+    check_limit(limit)
+
+
 def check_limit(limit: int) -> None:
-    """Refuse a limit here, where StreamReader would do so at each connection."""
+    """Refuse a limit of a stream's buffer that would fail at each connection."""
     if limit <= 0:
         raise ConfigurationError(f"limit must be a number of bytes, at least 1, not {limit!r}.")
 
@@ -99,11 +121,52 @@ def check_make_trace(make_trace: object, given: dict[str, Any]) -> None:
         raise ConfigurationError(
             f"trace is about one connection, and a server has many: say {example}."
         )
-    if make_trace is not None and not callable(make_trace):
-        kind = type(make_trace).__name__
-        raise ConfigurationError(f"make_trace must be a callable, not {kind}: {example}.")
-    if inspect.iscoroutinefunction(make_trace):
-        raise ConfigurationError("make_trace must answer at once, and is an async function.")
+    if make_trace is not None:
+        check_callback("make_trace", make_trace, example)
+
+
+def check_callback(name: str, given: object, example: str) -> None:
+    """Refuse what cannot be called when a client has come, and a function that answers later.
+
+    Args:
+        example: shows how the argument is given.
+    """
+    if not callable(given):
+        kind = type(given).__name__
+        raise ConfigurationError(f"{name} must be a callable, not {kind}: {example}.")
+    if inspect.iscoroutinefunction(given):
+        raise ConfigurationError(f"{name} must answer at once, and is an async function.")
+
+
+def check_protocol_factory(given: object) -> None:
+    """Refuse what makes no protocols, such as a protocol."""
+    example = "a class, or a function that returns a protocol for each connection"
+    check_callback("protocol_factory", given, example)
+
+
+def check_handler(name: str, given: object) -> None:
+    """Refuse what cannot be called with a connection, be it an async function or not."""
+    if not callable(given):
+        kind = type(given).__name__
+        raise ConfigurationError(f"{name} must be a function, not {kind}.")
+
+
+def check_tls_arguments(tls: dict[str, Any], *others: str) -> None:
+    """Refuse the arguments for a server's TLS that it would refuse when it starts, or that do not
+    go with those that its maker gives.
+
+    Args:
+        tls: the arguments by name.
+        others: names that are allowed as well, whose values are not checked here.
+    """
+    for name in tls:
+        if name not in (*_OF_SERVING, *others):
+            raise ConfigurationError(f"tls={{{name!r}: ...}} is not possible here.")
+    check_make_trace(tls.get("make_trace"), tls)
+    most = tls.get("max_handshakes", DEFAULT_MAX_HANDSHAKES)
+    check_server(most, DEFAULT_BACKLOG, tls.get("on_handshake_error"))
+    close_seconds(tls.get("close_timeout"))
+    seconds_or_none("hello_timeout", tls.get("hello_timeout"))
 
 
 def close_seconds(timeout: float | None) -> float | None:
@@ -155,6 +218,24 @@ def check_host_and_port(host: object, port: object) -> None:
         raise ConfigurationError("The port is missing: host, port and config, in this order.")
 
 
+def check_plain_socket(sock: object) -> None:
+    """Refuse an object that is no socket, and a socket that speaks TLS itself.
+
+    A selector cannot see the data that such a socket has decrypted already, and TLS on top of it
+    would be TLS inside TLS.
+    """
+    if hasattr(sock, "unwrap"):
+        raise ConfigurationError(
+            f"A plain socket is needed, and this {type(sock).__name__} speaks TLS already. For TLS "
+            "inside TLS use `aio.start_tls`, or a ClientConnection or ServerConnection."
+        )
+    if not isinstance(sock, socket.socket):
+        message = f"A socket is needed, not {sock!r:.80}."
+        if isinstance(sock, (tuple, str)):
+            message += " To connect to an address, use the functions that take host and port."
+        raise ConfigurationError(message)
+
+
 def check_connected(sock: socket.socket) -> None:
     """Refuse a socket that cannot carry a conversation, because it listens or has no peer."""
     if has_peer(sock):
@@ -172,6 +253,7 @@ def check_stream_socket(sock: socket.socket, host: Any, port: Any) -> None:
             "host and port cannot be given together with sock. The name that a server's "
             "certificate must cover is server_name."
         )
+    check_plain_socket(sock)
     if sock.type != socket.SOCK_STREAM:
         raise ConfigurationError(f"A stream socket was expected, not {sock!r}.")
 
@@ -187,7 +269,7 @@ def check_listener(sock: socket.socket, host: Any, port: Any, more: dict[str, An
     check_stream_socket(sock, host, port)
     check_without_peer(sock)
     for name in more:
-        if name in _OF_BINDING:
+        if name in OF_BINDING:
             raise ConfigurationError(f"{name} cannot be given together with sock: it is bound.")
         raise TypeError(f"unexpected keyword argument {name!r}")
 
@@ -198,12 +280,35 @@ def check_unix(path: StrPath | None, sock: socket.socket | None) -> None:
         raise NotImplementedError("This system has no UNIX sockets.")
     if (path is None) == (sock is None):
         raise ConfigurationError("Either path or sock must be given.")
-    if sock is not None and (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_STREAM):
+    if sock is None:
+        return
+    check_plain_socket(sock)
+    if (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_STREAM):
         raise ConfigurationError(f"A UNIX stream socket was expected, not {sock!r}.")
 
 
-def check_upgrade(is_server: bool, go_ahead: bytes | None, received: bytes) -> None:
+def check_streams(reader: object, writer: object) -> None:
+    """Refuse a pair of streams that is none, such as one in the wrong order."""
+    if not hasattr(reader, "set_exception") or not hasattr(writer, "transport"):
+        raise ConfigurationError(
+            "start_tls needs the reader and the writer of a plain connection, in this order, and "
+            f"then the config, not {type(reader).__name__} and {type(writer).__name__}."
+        )
+
+
+def check_upgrade(
+    is_server: bool,
+    server_name: str | None,
+    port: int | None,
+    go_ahead: bytes | None,
+    received: bytes,
+) -> None:
     """Refuse what `start_tls` cannot honour in this role."""
+    for name, given in (("go_ahead", go_ahead), ("received", received)):
+        if not isinstance(given, (bytes, bytearray, memoryview)) and given is not None:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{name} must be bytes, not {type(given).__name__}.")
+    if is_server and (server_name is not None or port is not None):
+        raise ConfigurationError("server_name and port are for clients, and this is a server.")
     if not is_server and (go_ahead is not None or received):
         raise ConfigurationError(
             "go_ahead and received are for servers: a client speaks first in TLS."

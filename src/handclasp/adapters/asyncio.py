@@ -29,11 +29,13 @@ from handclasp.adapters.arguments import (
     StrPath,
     check_connected,
     check_host_and_port,
-    check_limit,
     check_listener,
     check_make_trace,
+    check_protocol_factory,
     check_server,
     check_stream_socket,
+    check_streams,
+    check_streams_server,
     check_unix,
     check_upgrade,
     check_without_peer,
@@ -48,7 +50,8 @@ from handclasp.adapters.arguments import (
 )
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.loop_accepting import LoopAcceptor
-from handclasp.adapters.progress import has_unread
+from handclasp.adapters.plaintext import refused_plaintext
+from handclasp.adapters.progress import peek
 from handclasp.adapters.pump import (
     Connection,
     ConnectionRegistry,
@@ -283,7 +286,7 @@ async def start_server(
         OSError: the address cannot be listened on.
         ConfigurationError: a setting that cannot be honoured.
     """
-    check_limit(limit)
+    check_streams_server(limit, client_connected_cb)
     return await create_server(
         lambda: _stream_protocol(limit, client_connected_cb),
         host,
@@ -329,7 +332,7 @@ async def start_unix_server(
         path: the path to listen on, unless a bound `sock` is given. An existing socket is replaced.
         kwds: as for `create_unix_server`.
     """
-    check_limit(limit)
+    check_streams_server(limit, client_connected_cb)
     return await create_unix_server(
         lambda: _stream_protocol(limit, client_connected_cb), path, config=config, sock=sock, **kwds
     )
@@ -354,7 +357,8 @@ async def create_server(
     """Serve as `loop.create_server` does, with a protocol for each connection.
 
     When a handshake is complete, the factory is called, and then the protocol's `connection_made`;
-    everything else is as in `start_server`.
+    everything else is as in `start_server`. If the factory fails, the loop's exception handler is
+    called, and the connection ends.
 
     >>> async def main():
     ...     config = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"))
@@ -367,6 +371,7 @@ async def create_server(
     refuse_ssl_arguments(kwds)
     check_make_trace(make_trace, kwds)
     settings = _Serving(
+        protocol_factory,
         config,
         make_trace,
         on_handshake_error,
@@ -381,7 +386,7 @@ async def create_server(
     else:
         check_listener(sock, host, port, kwds)
         listeners = [sock]
-    return settings.serve(protocol_factory, listeners, start_serving)
+    return settings.serve(listeners, start_serving)
 
 
 async def create_unix_server(
@@ -420,6 +425,7 @@ async def create_unix_server(
     check_make_trace(make_trace, unknown)
     refuse_arguments(unknown)
     settings = _Serving(
+        protocol_factory,
         config,
         make_trace,
         on_handshake_error,
@@ -433,7 +439,7 @@ async def create_unix_server(
         check_without_peer(sock)
     listener = where["sock"] if "path" not in where else bind_unix(where["path"])
     cleanup = removal_of(listener) if cleanup_socket else None
-    return settings.serve(protocol_factory, [listener], start_serving, cleanup)
+    return settings.serve([listener], start_serving, cleanup)
 
 
 async def start_tls(
@@ -472,14 +478,16 @@ async def start_tls(
             one segment with a PROXY line.
 
     Raises:
-        ProtocolError: there was unread plaintext, or the peer had closed; nothing was sent.
+        ProtocolError: there was unread plaintext (`Fault.PLAINTEXT_BEFORE_TLS`), or the peer had
+            closed; nothing was sent.
         TLSError: the handshake failed. In both cases the connection is closed.
         StateError: somebody is reading, or the connection is closed.
         ConfigurationError: a setting cannot be honoured.
     """
+    check_streams(reader, writer)
     config = either_config(config)
     is_server = isinstance(config, ServerConfig)
-    check_upgrade(is_server, go_ahead, received)
+    check_upgrade(is_server, server_name, port, go_ahead, received)
     check_trace(trace)
     plain = plain_transport(writer)
     loop = asyncio.get_running_loop()
@@ -513,14 +521,19 @@ async def _upgrade(
         await writer.drain()
     else:
         await _flush(writer, plain)
-    received += _take_unread(reader, plain)
+    unread = _take_unread(reader, plain)
+    is_argument, received = bool(received), bytes(received) + unread
     may_be_tls = is_server and go_ahead is None
     refused = bool(received) and not (may_be_tls and looks_like_tls(received))
-    if refused or (not may_be_tls and has_unread(plain)):
-        plain.abort()
-        raise ProtocolError(
-            Fault.APPLICATION_DATA_TOO_EARLY, "plaintext was unread when start_tls began"
+    if refused or (not may_be_tls and peek(plain)):
+        error = refused_plaintext(
+            received or peek(plain),
+            is_server=is_server,
+            has_go_ahead=go_ahead is not None,
+            is_argument=is_argument,
         )
+        plain.abort()
+        raise error
     try:
         if go_ahead is not None:
             plain.write(go_ahead)
@@ -617,6 +630,7 @@ class _Client:
 async def _connect_protocol(
     client: _Client, factory: Callable[[], ProtocolT], method: str, where: dict[str, Any]
 ) -> tuple[TLSTransport, ProtocolT]:
+    check_protocol_factory(factory)
     made: list[ProtocolT] = []
 
     def make() -> ProtocolT:
@@ -631,6 +645,7 @@ class _Serving:
 
     def __init__(
         self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
         config: ServerConfig | None,
         make_trace: Callable[[], Trace | None] | None,
         on_handshake_error: HandshakeErrorCallback | None,
@@ -639,8 +654,10 @@ class _Serving:
         hello_timeout: float | None,
         backlog: int,
     ) -> None:
+        check_protocol_factory(protocol_factory)
+        self._make_application = protocol_factory
         self._config = server_config(config)
-        check_server(max_handshakes, backlog)
+        check_server(max_handshakes, backlog, on_handshake_error)
         self._backlog = backlog
         self._make_trace = make_trace
         self._on_handshake_error = on_handshake_error
@@ -650,7 +667,6 @@ class _Serving:
 
     def serve(
         self,
-        make_application: Callable[[], asyncio.BaseProtocol],
         listeners: Sequence[socket],
         start: bool,
         cleanup: Callable[[], None] | None = None,
@@ -663,7 +679,7 @@ class _Serving:
             pump = Pump(
                 loop,
                 lambda: self._connection(pump.plain),
-                make_application,
+                self._make_application,
                 handshake_timeout=self._config.handshake_timeout,
                 hello_timeout=self._hello_timeout,
                 close_timeout=self._close_timeout,

@@ -15,10 +15,10 @@
 b'hello'
 >>> async def main():
 ...     reader, writer = await asyncio.open_connection(sock=here)
-...     print(progress.unsent_bytes(writer.transport), progress.has_unread(writer.transport))
+...     print(progress.unsent_bytes(writer.transport), progress.peek(writer.transport))
 ...     writer.close()
 >>> asyncio.run(main())
-0 False
+0 b''
 >>> there.close()
 """
 
@@ -142,14 +142,14 @@ def borrowed(sock: Any) -> Generator[socket]:
         same.detach()
 
 
-def has_unread(transport: asyncio.BaseTransport) -> bool:
-    """Return whether the kernel holds bytes that a plain transport has not read yet."""
+def peek(transport: asyncio.BaseTransport) -> bytes:
+    """Return the first bytes in the kernel that a plain transport has not read yet."""
     sock = transport.get_extra_info("socket")
     if sock is None or transport.get_extra_info("sslcontext") is not None:
-        return False  # What lies under TLS is nobody's plaintext.
+        return b""  # What lies under TLS is nobody's plaintext.
     with suppress(OSError, ValueError), borrowed(sock) as same:  # BlockingIOError: nothing
-        return bool(same.recv(1, MSG_PEEK))
-    return False
+        return same.recv(16, MSG_PEEK)
+    return b""
 
 
 if hasattr(select, "poll"):

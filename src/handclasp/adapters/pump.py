@@ -33,6 +33,7 @@ from handclasp.adapters.progress import (
 from handclasp.client import ClientConnection
 from handclasp.errors import (
     ConfigurationError,
+    HandshakeTimeoutError,
     PeerAlertError,
     StateError,
     TLSError,
@@ -177,7 +178,10 @@ class TLSTransport(_FlowControlMixin):
         self.write(b"".join(list_of_data))
 
     def can_write_eof(self) -> bool:
-        """Return True: TLS 1.3 closes each direction on its own (RFC 9846 section 6.1)."""
+        """Return True: TLS 1.3 closes each direction on its own (RFC 9846 section 6.1).
+
+        In TLS 1.2 the peer may drop what it has yet to send: see docs/asyncio.md.
+        """
         return True
 
     def write_eof(self) -> None:
@@ -355,6 +359,10 @@ class Pump(asyncio.BufferedProtocol):
 
     def _said_hello(self) -> bool:
         return self._answered_at is not None or bool(self._answers)
+
+    def was_silent(self) -> bool:
+        """Return whether the handshake has failed because no hello came in time."""
+        return isinstance(self._error, HandshakeTimeoutError) and not self._said_hello()
 
     def drop(self, why: str) -> None:
         """Give up a handshake for the sake of others, at once."""
@@ -638,7 +646,9 @@ class Pump(asyncio.BufferedProtocol):
         try:
             application = self._make_application()
         except Exception as error:
-            self._fail(error)
+            if self._clients is not None:
+                self._clients.report_bug("The protocol factory failed", error, self.transport)
+            self._fail(error, is_reported=True)
             return
         self.use(application)
         try:
@@ -738,8 +748,7 @@ class Pump(asyncio.BufferedProtocol):
             while self._held and not self.paused_by_application and not self._closing:
                 self._report_held()
         except Exception as error:
-            self._report_failure(error)
-            self.abort()
+            self._break_off(error)
         self._aim()
         self.update_reading()
 
@@ -800,11 +809,24 @@ class Pump(asyncio.BufferedProtocol):
         if self._closing:
             return
         self._waiting_input = 0
-        if error is None:
-            self._drive(self.connection.answer, question, answer.result())
-        else:
-            self._drive(self.connection.refuse, question, error)
+        try:
+            if error is None:
+                self._drive(self.connection.answer, question, answer.result())
+            else:
+                self._drive(self.connection.refuse, question, error)
+        except Exception as failure:  # Else the plain transport does so, but it has not called.
+            self._break_off(failure)
         self.update_reading()
+
+    def _break_off(self, error: Exception) -> None:
+        """End the connection as a plain transport does where its protocol raises."""
+        self._report_failure(error, "Fatal error: a method of the protocol failed")
+        self._error = self._error or error
+        self._closing = True
+        self._held.clear()
+        self._aim()
+        if self._connected:
+            self.plain.abort()
 
     def _give_up_answers(self) -> None:
         for answer in list(self._answers):
@@ -812,7 +834,7 @@ class Pump(asyncio.BufferedProtocol):
 
     # Inside: the end
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, *, is_reported: bool = False) -> None:
         """End the connection because of `error`: the alert leaves, then the transport closes.
 
         After `close`, what was written before it leaves first, as long as the peer takes it.
@@ -830,7 +852,8 @@ class Pump(asyncio.BufferedProtocol):
         self._closing = True
         self._aim()
         self._give_up_answers()
-        self._report(error)
+        if not is_reported:
+            self._report(error)
         if self.application is None and self._clients is not None:
             # The client may have sent more than was read: see `close`.
             self._close_timeout = min(self._close_timeout or _FAILED_SECONDS, _FAILED_SECONDS)
@@ -1038,13 +1061,14 @@ class ConnectionRegistry:
             try:
                 self._on_error(error, transport)
             except Exception as failure:
-                self._report_to_loop("The callback on_handshake_error failed", failure, transport)
+                self.report_bug("The callback on_handshake_error failed", failure, transport)
         elif not isinstance(error, OSError):
-            self._report_to_loop("A TLS handshake could not begin", error, transport)
+            self.report_bug("A TLS handshake could not begin", error, transport)
         elif self._loop.get_debug():
             _log.debug("%r: TLS handshake failed: %s", transport, error)
 
-    def _report_to_loop(self, message: str, error: Exception, transport: TLSTransport) -> None:
+    def report_bug(self, message: str, error: Exception, transport: TLSTransport) -> None:
+        """Report a failure of the application itself to the loop's exception handler."""
         self._loop.call_exception_handler(
             {"message": message, "exception": error, "transport": transport}
         )

@@ -18,6 +18,7 @@ from handclasp.adapters.addresses import note_addresses
 from handclasp.adapters.arguments import (
     check_connected,
     check_host_and_port,
+    check_plain_socket,
     client_config,
     request_client_certificate,
     server_config,
@@ -121,8 +122,10 @@ def wrap_client(
     `unwrap()` returns the same object. Do not use them meanwhile.)
 
     If an argument is invalid, `ConfigurationError` is raised and the socket is unchanged. If the
-    handshake fails, the alert is sent as far as possible, and the socket is closed: after bytes
-    were exchanged, nobody can use it any more.
+    handshake fails, the alert is sent as far as possible, and the socket is closed, as there is no
+    `TLSSocket` that the caller could close. With `handshake=False` there is one, and it stays open
+    until `close()` or the end of its `with` block, whether or not the handshake fails. Both are as
+    with `ssl`.
 
     >>> sock = socket.create_connection(("example.com", 443))
     >>> with handclasp.wrap_client(sock, server_name="example.com") as tls:
@@ -169,8 +172,9 @@ def wrap_server(
 
     A server that accepts in a loop passes `handshake=False`, so that a silent client does not delay
     the others, and completes the handshake where it serves the client, in a thread or a process. It
-    catches `OSError` there, as one failed handshake must not end the server; the socket is then
-    already closed. Everything else is as in `wrap_client`.
+    catches `OSError` there, as one failed handshake must not end the server, and closes the
+    `TLSSocket`, which stays open otherwise: use a `with` block. Everything else is as in
+    `wrap_client`.
 
     Here `listener` is a listening socket:
 
@@ -226,6 +230,8 @@ class TLSSocket:
     def __repr__(self) -> str:
         if self._duplex.closed:
             state = "closed"
+        elif (failure := self.connection.failure) is not None:
+            state = f"failed: {failure.fault_name}"
         elif (info := self.connection.info) is None:
             state = "handshake not complete"
         else:
@@ -290,7 +296,8 @@ class TLSSocket:
 
         Raises:
             HandshakeTimeoutError: it took too long.
-            TLSError: it failed. The alert was sent as far as that was possible.
+            TLSError: it failed. The alert was sent as far as that was possible. The socket stays
+                open until `close()`.
             WantRead, WantWrite: the socket is non-blocking, and the handshake waits for the peer.
         """
         self._duplex.handshake()
@@ -432,6 +439,8 @@ class TLSSocket:
     def shutdown(self, how: int) -> None:
         """Close one half: SHUT_WR sends close_notify, and reading goes on (RFC 9846 section 6.1).
 
+        In TLS 1.2 the peer may drop what it has yet to send: see docs/sockets.md.
+
         The transport stays open both ways. SHUT_RDWR sends close_notify and shuts the transport
         down, too, which wakes a thread that waits in `recv`. It does not wait for the peer: data
         that the operating system does not take at once are lost. SHUT_RD alone means nothing in
@@ -449,7 +458,7 @@ class TLSSocket:
             self._duplex.send_by(lambda connection: connection.close())
 
     def shutdown_write(self) -> None:
-        """Send close_notify: this side has sent all it has to say. Reading goes on."""
+        """Send close_notify: this side has sent everything, and reading goes on; see `shutdown`."""
         self.shutdown(socket.SHUT_WR)
 
     def unwrap(self) -> socket.socket:
@@ -688,11 +697,7 @@ class TLSSocket:
 
 
 def _check_socket(sock: socket.socket, handshake: bool) -> None:
-    # The family `ssl` has its own subclass, on which poll tells nothing about its plaintext.
-    if not isinstance(sock, socket.socket) or hasattr(sock, "unwrap"):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(
-            "Only a plain socket can be wrapped. For TLS inside TLS use ClientConnection."
-        )
+    check_plain_socket(sock)
     if sock.type != socket.SOCK_STREAM:
         raise ConfigurationError("TLS needs a stream socket (SOCK_STREAM).")
     check_connected(sock)

@@ -25,6 +25,7 @@ from handclasp.adapters.arguments import (
     DEFAULT_CLOSE_TIMEOUT,
     DEFAULT_HELLO_TIMEOUT,
     DEFAULT_MAX_HANDSHAKES,
+    check_handler,
     check_host_and_port,
     check_make_trace,
     check_server,
@@ -130,7 +131,8 @@ async def serve_tls(
 
     A failed handshake ends only its own connection. When the handler returns, the stream is closed
     in order; when it raises, at once, so that the peer sees that data are missing, and the
-    exception goes to the nursery, as with `trio.serve_tcp`. See docs/trio.md for an example.
+    exception goes to the nursery, as with `trio.serve_tcp`, and ends the server: a handler catches
+    the `trio.BrokenResourceError` of a client that vanishes (see docs/trio.md).
 
     Args:
         handler: an async function.
@@ -139,8 +141,7 @@ async def serve_tls(
         handler_nursery: for the handlers; None ends them with this call.
         https_compatible: as for `TLSStream`.
         make_trace: a function, such as `Recorder`, that returns the trace of each connection.
-        on_handshake_error: a function that is called with the exception and the stream. By
-            default, failures are logged for debugging.
+        on_handshake_error: is called with the exception and the stream; the default logs failures.
         close_timeout: seconds that closing may take after the handler has returned; None: no limit.
         max_handshakes: the largest number of concurrent handshakes; see docs/asyncio.md.
         hello_timeout: seconds within which a client must send its hello; None: no such limit.
@@ -150,8 +151,9 @@ async def serve_tls(
         OSError: the address cannot be listened on.
         ConfigurationError: a setting that cannot be honoured.
     """
+    check_handler("handler", handler)
     check_make_trace(make_trace, {})
-    check_server(max_handshakes, backlog)
+    check_server(max_handshakes, backlog, on_handshake_error)
     timeout = close_seconds(close_timeout)
     hello = seconds_or_none("hello_timeout", hello_timeout)
     config = server_config(config)

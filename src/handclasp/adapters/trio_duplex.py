@@ -25,7 +25,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from socket import SHUT_WR
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, TypeVarTuple
@@ -42,7 +42,7 @@ from handclasp.adapters.progress import (
     unsent_in_kernel,
 )
 from handclasp.client import ClientConnection
-from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
+from handclasp.errors import ConfigurationError, PeerAlertError, StateError, TLSError
 from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
 from handclasp.questions import Question
@@ -95,6 +95,7 @@ class TrioDuplex(Generic[StreamT]):
         self.closed = False
         self.peer_closed = False
         self.write_broken = False
+        self._why_broken: BaseException | None = None
         self.receiving = False
         self.answered_at: float | None = None
         self.answering = False
@@ -193,7 +194,7 @@ class TrioDuplex(Generic[StreamT]):
             await self._refuse(question, error)
         self.answering = True
         try:
-            value = await question.pending
+            value = await _unprotected(question.pending)
         except Exception as error:
             self._question = None
             await self._drive(self.connection.refuse, question, error)
@@ -327,7 +328,7 @@ class TrioDuplex(Generic[StreamT]):
         if self.write_broken:
             raise trio.BrokenResourceError(
                 "nothing more can be sent: an earlier call was cancelled, or failed, while it sent"
-            )
+            ) from self._why_broken
 
     async def _send_queued(self, queue: Callable[[*Ts], object], *args: *Ts) -> None:
         self.check_writable()
@@ -350,7 +351,8 @@ class TrioDuplex(Generic[StreamT]):
             return
         if self.is_forked:  # A call that began before the fork.
             self.write_broken = True
-            raise _forked()
+            self._why_broken = _forked()
+            raise self._why_broken
         data = self.connection.data_to_send()
         if not data:
             return
@@ -358,6 +360,7 @@ class TrioDuplex(Generic[StreamT]):
             await self.transport.send_all(data)
         except BaseException as error:
             self.write_broken = True
+            self._why_broken = _reason(error)
             if isinstance(error, trio.BrokenResourceError):
                 await self._raise_what_the_peer_said(error)
             raise
@@ -447,6 +450,12 @@ class TrioDuplex(Generic[StreamT]):
             await self.transport.aclose()
 
 
+@trio.lowlevel.disable_ki_protection
+async def _unprotected(pending: Awaitable[Any]) -> Any:
+    """Await what an application has returned, which a KeyboardInterrupt may end."""
+    return await pending
+
+
 async def _wait_until_taken(sock: Any) -> None:
     pause, left, last = _FIRST_LOOK_SECONDS, -1, trio.current_time()
     while (size := queued_bytes(sock)) > 1:  # The end counts as a byte.
@@ -474,6 +483,20 @@ async def _drain(sock: Any) -> bool:
 def socket_of(transport: trio.abc.Stream) -> Any:
     """Return the socket of a stream that is one and nothing else; None for other streams."""
     return transport.socket if isinstance(transport, trio.SocketStream) else None
+
+
+def _reason(error: BaseException) -> BaseException:
+    """Return the reason for which nothing more can be sent, given how sending ended.
+
+    It is without a traceback, which would keep what the sender had on its stack.
+    """
+    if isinstance(error, (trio.BrokenResourceError, trio.ClosedResourceError)):
+        return (error.__cause__ or error).with_traceback(None)
+    return StateError(
+        "An earlier call was cancelled, or interrupted, while it sent. A part of a record may be "
+        "with the peer, and another record cannot follow it. To give up a slow peer, close the "
+        "stream."
+    )
 
 
 def _forked() -> trio.BrokenResourceError:

@@ -1,6 +1,11 @@
 """TLS over any trio stream: `TLSStream`, and the `TLSListener` that makes them of what it accepts.
 
 `trio_duplex` moves the bytes; this module has what trio promises of its own `SSLStream`.
+
+A KeyboardInterrupt between two steps could lose data that have been taken, leave a record half
+noted, or a stream busy for ever. So all calls are protected from it, as trio protects its own: it
+comes where a call waits, which is where it may be cancelled as well, or after the call. Callbacks
+that are awaited are not protected, so that one that never waits can be interrupted.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import trio
 
 from handclasp.adapters.addresses import note_addresses
 from handclasp.adapters.arguments import (
+    check_make_trace,
     either_config,
     request_client_certificate,
     server_config,
@@ -55,12 +61,13 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
     `BusyResourceError`. The first call completes the handshake, if `do_handshake` has not.
 
     A connection that fails raises `BrokenResourceError`, whose `__cause__` is the `TLSError` that
-    explains it; `failure` has it, too. So does a transport that ends without close_notify.
+    explains it; `failure` has it, too. So does a transport that ends without close_notify. If the
+    transport cannot send, the cause is its `OSError`.
 
     A call that is cancelled while it waits for the peer's data loses nothing, not even in the
     handshake: the next call goes on. One that is cancelled while the transport is full may have
-    sent a part of a record, so that nothing more can be sent; what the peer sends can still be
-    received.
+    sent a part of a record, so that nothing more can be sent (the cause is a `StateError` then);
+    what the peer sends can still be received.
 
     >>> import trio
     >>> from handclasp.trio import TLSStream
@@ -193,6 +200,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
 
     # The handshake
 
+    @trio.lowlevel.enable_ki_protection
     async def do_handshake(self) -> None:
         """Complete the handshake, if it is not complete yet.
 
@@ -211,6 +219,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
 
     # Reading
 
+    @trio.lowlevel.enable_ki_protection
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Return what the peer has sent, up to `max_bytes`; b"" once the peer has closed.
 
@@ -245,6 +254,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
 
     # Writing
 
+    @trio.lowlevel.enable_ki_protection
     async def send_all(self, data: Data) -> None:
         """Send all of `data`.
 
@@ -264,12 +274,14 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
             else:
                 await trio.lowlevel.checkpoint()
 
+    @trio.lowlevel.enable_ki_protection
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until `send_all` might not have to wait."""
         with self._sending:
             self._duplex.check_open()
             await self._duplex.wait_writable()
 
+    @trio.lowlevel.enable_ki_protection
     async def send_eof(self) -> None:
         """Send close_notify: this side has sent all it has to say. Receiving goes on.
 
@@ -288,9 +300,13 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
                 await trio.lowlevel.checkpoint()
                 return
             if self.info.version != "TLSv1.3":
-                raise StateError("TLS 1.2 closes both directions at once: use aclose().")
+                raise StateError(
+                    "In TLS 1.2 the peer may drop what it has yet to send when it hears that this "
+                    "side has sent everything: use aclose()."
+                )
             await duplex.send_by(duplex.connection.close)
 
+    @trio.lowlevel.enable_ki_protection
     async def update_keys(self, request_peer: bool = True) -> None:
         """Switch to new sending keys, and ask the peer to do so, too (RFC 8446 section 4.6.3).
 
@@ -319,6 +335,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
 
     # The end
 
+    @trio.lowlevel.enable_ki_protection
     async def unwrap(self) -> tuple[StreamT, bytes]:
         """End TLS on both sides, and give the transport back.
 
@@ -343,6 +360,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
             duplex.closed = True
             return self.transport_stream, duplex.connection.unread_after_close
 
+    @trio.lowlevel.enable_ki_protection
     async def aclose(self) -> None:
         """Send close_notify, and close the transport.
 
@@ -417,20 +435,26 @@ class TLSListener(trio.abc.Listener[TLSStream[StreamT]]):
         https_compatible: bool = False,
         make_trace: Callable[[], Trace | None] | None = None,
     ) -> None:
+        check_make_trace(make_trace, {})
         self.transport_listener = transport_listener
         self._config = server_config(config)
         self._https_compatible = https_compatible
         self._make_trace = make_trace
 
+    @trio.lowlevel.enable_ki_protection
     async def accept(self) -> TLSStream[StreamT]:
         """Wait for a connection, and return its stream."""
         transport = await self.transport_listener.accept()
-        return TLSStream(
-            transport,
-            self._config,
-            https_compatible=self._https_compatible,
-            trace=None if self._make_trace is None else self._make_trace(),
-        )
+        try:
+            return TLSStream(
+                transport,
+                self._config,
+                https_compatible=self._https_compatible,
+                trace=None if self._make_trace is None else self._make_trace(),
+            )
+        except BaseException:
+            await trio.aclose_forcefully(transport)
+            raise
 
     async def aclose(self) -> None:
         """Close the listener below."""

@@ -6,8 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from handclasp.adapters.peercert import as_dict
-from handclasp.compat.ciphers import described, described_by_code
-from handclasp.compat.hello import FirstMessage
+from handclasp.compat.ciphers import described
 from handclasp.compat.native import ENCODING_DER, ENCODING_PEM
 from handclasp.errors import ConfigurationError
 
@@ -61,7 +60,7 @@ class Facts:
     server_side: bool
     _connection: ClientConnection | ServerConnection | None
     _config: ClientConfig | ServerConfig
-    _hello: FirstMessage
+    _offered_suites: tuple[str, ...]
 
     @property
     def info(self) -> ConnectionInfo | None:
@@ -80,10 +79,8 @@ class Facts:
         """Return the suites that the client offered and this server has; None for a client."""
         if not self.server_side or self.info is None:
             return None
-        hello = self._hello.read()
-        if hello is None:
-            return None
-        return described_by_code(hello.cipher_suites, tuple(self._config.cipher_suites))
+        usable = self._config.cipher_suites
+        return [described(name) for name in self._offered_suites if name in usable]
 
     def compression(self) -> None:
         """Return None: nothing is compressed (RFC 8446 section 4.1.2)."""

@@ -28,29 +28,35 @@ from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
+from handclasp.compat.ciphers import known
 from handclasp.compat.facts import Facts
-from handclasp.compat.hello import FirstMessage
 from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.transport import PIECE, Deadline, Transport
 from handclasp.crypto.suites import Buffer
-from handclasp.errors import ConfigurationError, PeerAlertError, StateError, TLSError
-from handclasp.events import DataReceived, Event, PeerClosed
+from handclasp.errors import (
+    ConfigurationError,
+    PeerAlertError,
+    ProtocolError,
+    StateError,
+    TLSError,
+)
+from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
-from handclasp.iana import AlertLevel, ContentType
+from handclasp.iana import alert_name
 from handclasp.server import ServerConnection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from handclasp.compat.settings import Made, State
+    from handclasp.questions import ChooseConfig
     from handclasp.trace.hooks import Trace
 
 _AT_ONCE = 2**18
 """Bytes of application data to seal before they are sent, where the transport takes everything."""
 
 _NOTHING = memoryview(b"")
-_FATAL_ALERT = bytes([ContentType.ALERT, 3, 3, 0, 2, AlertLevel.FATAL])
 
 
 class Link(Facts):
@@ -75,7 +81,8 @@ class Link(Facts):
         self._trace: Trace | None = None
         self._sessions: OneConnection | None = None
         self._offered: SSLSession | None = None
-        self._hello = FirstMessage()
+        self._offered_suites: tuple[str, ...] = ()
+        self._may_switch, self._is_over = True, False
         self._reading, self._writing, self._state = RLock(), RLock(), RLock()
         self._received, self._at = b"", 0
         self._out = _NOTHING
@@ -95,14 +102,13 @@ class Link(Facts):
             self._raise_of_callback()
 
     def _handshake(self, deadline: Deadline, what: str) -> ClientConnection | ServerConnection:
+        if self._is_over:
+            self._raise_failure()
         try:
-            connection = self._connection or self._begin(deadline)
+            connection = self._connection or self._begin()
             while connection.info is None:
                 self._flush(connection, deadline)
-                data = self._transport.receive(connection.missing_bytes, deadline)
-                if self.server_side:
-                    self._hello.add(data)
-                self._feed(connection, data)
+                self._feed(connection, self._transport.receive(connection.missing_bytes, deadline))
                 if connection.info is not None:
                     self._established()
             self._flush_late(connection, deadline)
@@ -110,7 +116,7 @@ class Link(Facts):
             raise TimeoutError(f"The {what} operation timed out") from error
         return connection
 
-    def _begin(self, deadline: Deadline) -> ClientConnection | ServerConnection:
+    def _begin(self) -> ClientConnection | ServerConnection:
         trace = self._trace = self._make_trace()
         if not self.server_side:
             self._sessions = OneConnection(self._context, self._offered, self._context.resume)
@@ -120,13 +126,10 @@ class Link(Facts):
                 trace=trace,
                 sessions=self._sessions,
             )
-            self._connection = connection
-            return connection
-        if self._context.sni_callback is not None:
-            self._ask_for_context(deadline)
-        self._connection = connection = ServerConnection(self._config, trace=trace)  # type: ignore[arg-type]
-        if self._hello.data:
-            self._feed(connection, bytes(self._hello.data))
+            self._may_switch = False
+        else:
+            connection = ServerConnection(self._config, trace=trace)  # type: ignore[arg-type]
+        self._connection = connection
         return connection
 
     def _make_trace(self) -> Trace | None:
@@ -145,22 +148,28 @@ class Link(Facts):
             error, trace.error = trace.error, None
             raise error
 
-    def _ask_for_context(self, deadline: Deadline) -> None:
-        """Hold the hello back until `sni_callback` has said what is to be done about it."""
-        while size := self._hello.missing:
-            data = self._transport.receive(size, deadline)
-            if not data:
-                return
-            self._hello.add(data)
-        hello = self._hello.read()
-        if hello is None:
-            return
-        alert = self._context.ask_about_name(self.owner, hello.server_name)
+    def _choose_context(
+        self, connection: ClientConnection | ServerConnection, question: ChooseConfig
+    ) -> Sequence[Event]:
+        """Let `sni_callback` refuse the client, or set another context. Raises `TLSError`."""
+        self._offered_suites = known(question.cipher_suites)
+        context, alert = self._context, None
+        try:
+            if context.sni_callback is not None:
+                alert = context.ask_about_name(self.owner, question.server_name)
+        except BaseException as error:
+            # An interrupt: nobody may be served whom the callback has not let in.
+            with suppress(TLSError):
+                connection.refuse(question, error)
+            raise
+        finally:
+            self._may_switch = False
         if alert is None:
-            return
-        self._out = memoryview(_FATAL_ALERT + bytes([alert]))
-        self._send_out(deadline)
-        raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, "callback failed", "CALLBACK_FAILED")
+            return connection.answer(question, self._config)
+        words = f"sni_callback refused the client with the alert {alert_name(alert)}."
+        return connection.refuse(
+            question, ProtocolError(Fault.UNRECOGNIZED_NAME, sentence=words, alert=alert)
+        )
 
     def _established(self) -> None:
         connection = self._connection
@@ -178,6 +187,9 @@ class Link(Facts):
                     events: Sequence[Event] = connection.receive_data(data)
                 else:
                     events = connection.receive_eof()
+            if events and type(events[0]) is QuestionAsked:
+                question: Any = events[0].question
+                events = self._choose_context(connection, question)
         except TLSError as error:
             raise self._failed(connection, error) from None
         arrived: list[bytes] = []
@@ -191,16 +203,25 @@ class Link(Facts):
             if self._received:
                 arrived.insert(0, self._received[self._at :])
             self._received, self._at = b"".join(arrived), 0
+        if connection.failure is not None:
+            self._is_over = True  # To be raised after what came before it.
 
     def _failed(
         self, connection: ClientConnection | ServerConnection, error: TLSError
     ) -> ssl.SSLError:
-        """Send the alert, and return the exception for the program."""
+        """Send the alert, and return the exception for the program. The connection is over."""
+        self._is_over = True
         # A peer that speaks HTTP would not understand the alert, and would show it.
         if error.fault is not Fault.PLAINTEXT_HTTP and not isinstance(error, PeerAlertError):
             with suppress(OSError):  # The failure itself is what the program has to know.
                 self._flush(connection, self._transport.deadline())
         return errors.translated(error, self.server_hostname, server_side=self.server_side)
+
+    def _raise_failure(self) -> None:
+        """Raise what ended the connection once more (RFC 9846 section 6.2)."""
+        connection = self._connection
+        if connection is not None and connection.failure is not None:
+            raise self._failed(connection, connection.failure)
 
     def read(self, size: int = 1024, buffer: Any = None) -> Any:
         """Return up to `size` bytes of data, or put them into `buffer` and return their number.
@@ -227,6 +248,8 @@ class Link(Facts):
                 connection = self._handshake(deadline, "read")
             try:
                 while self._at >= len(self._received):
+                    if self._is_over:
+                        self._raise_failure()
                     if self._peer_closed:
                         if connection.closed:
                             raise errors.closed()
@@ -264,6 +287,8 @@ class Link(Facts):
         `SSLWantWriteError`, after which the same data must be given again.
         """
         connection = self._connection
+        if self._is_over:
+            self._raise_failure()
         if connection is None or connection.info is None:
             with self._reading:
                 connection = self._handshake(self._transport.deadline(), "write")
@@ -370,6 +395,8 @@ class Link(Facts):
         if connection is None or connection.info is None:
             text, reason = "shutdown while in init", "SHUTDOWN_WHILE_IN_INIT"
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)
+        if self._is_over:
+            self._raise_failure()
         with self._reading:
             deadline = self._transport.deadline()
             try:
@@ -412,7 +439,7 @@ class Link(Facts):
     def context(self, context: Any) -> None:
         if not isinstance(context, ssl.SSLContext) or not hasattr(context, "ask_about_name"):
             raise TypeError("The value must be a SSLContext")
-        if self._connection is None:
+        if self._may_switch:
             self._config = self._config_of(context, self._made_with).config
         self._context = context
 

@@ -19,8 +19,9 @@ from handclasp.compat.credentials import complete_chain
 from handclasp.compat.errors import plain
 from handclasp.compat.native import Native
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.errors import ProtocolError
+from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
+from handclasp.questions import DEFER, ChooseConfig
 from handclasp.sessions.store import SessionStore
 from handclasp.sessions.ticket_keys import TicketKeys
 
@@ -52,6 +53,7 @@ _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_
 _OFF = {"TLSv1.2": ssl.OP_NO_TLSv1_2, "TLSv1.3": ssl.OP_NO_TLSv1_3}
 
 _MOST_TICKETS = 16
+_HIGHEST_LEVEL = 2
 _MOST_SWITCHED = 16
 """Configs that a context keeps for connections that were switched to it."""
 
@@ -207,6 +209,23 @@ def check_flags(flags: int) -> None:
         raise ValueError(f"verify_flags: {ssl.VerifyFlags(unknown)!r} cannot be honoured.")
 
 
+level_of: Callable[[Any], int] = Native.security_level.__get__
+"""Return the security level of OpenSSL that a context has."""
+
+
+def check_level(context: Any) -> None:
+    """Refuse a security level that asks for more than is checked here.
+
+    Raises:
+        ConfigurationError: it is above 2, which is 112 bits: RSA keys of 2048 bits.
+    """
+    if (level := level_of(context)) > _HIGHEST_LEVEL:
+        raise ConfigurationError(
+            f"The security level {level} (@SECLEVEL of set_ciphers, or of openssl.cnf) cannot be "
+            f"honoured: handclasp checks keys and signatures as at level {_HIGHEST_LEVEL}."
+        )
+
+
 _read_options = Native.options.__get__
 _read_mode = Native.verify_mode.__get__
 _read_flags = Native.verify_flags.__get__
@@ -266,6 +285,7 @@ def _server_config(context: Any, state: State, settings: Settings) -> ServerConf
         values["ticket_keys"] = settings.ticket_keys
     return ServerConfig(
         **values,
+        choose_config=_of_link,
         tickets=tickets,
         prefer_client_order=not state.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         allow_alpn_mismatch=True,
@@ -278,6 +298,7 @@ def _asks_later(state: State, values: dict[str, Any]) -> bool:
 
 
 def _shared(context: Any, state: State, settings: Settings) -> dict[str, Any]:
+    check_level(context)
     suites = suites_of(Native.get_ciphers(context))
     versions = tuple([each for each in _versions_of(state) if of_version(suites, each)])
     versions = tuple([each for each in versions if each in state.allowed])
@@ -322,6 +343,11 @@ def _versions_of(state: State) -> Sequence[str]:
 def _verifier(state: State, settings: Settings) -> Verifier:
     check_flags(state.verify_flags)
     return Verifier(settings.loaded, state.verify_flags, check_hostname=state.check_hostname)
+
+
+def _of_link(_: ChooseConfig) -> object:
+    """Leave the choice of the context to the link, which has the socket for `sni_callback`."""
+    return DEFER
 
 
 def _nothing_to_show(_: ChooseCredentials) -> Credentials | None:

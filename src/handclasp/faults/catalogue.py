@@ -297,6 +297,37 @@ class Fault(Enum):
         sentence="Application data arrived before the handshake was complete.",
         fix_peer=_REPORT,
     )
+    PLAINTEXT_BEFORE_TLS = Entry(
+        alert=Alert.UNEXPECTED_MESSAGE,
+        section="RFC 3207 6",
+        sentence="Plaintext came before TLS began.",
+        fix_peer="Send nothing between the command that asks for TLS, or its answer, and TLS.",
+        fix_local="Read what the other end says in the clear as a whole before TLS begins.",
+        verdict=Verdict(
+            Blame.UNCLEAR,
+            "this end, if it has not read everything that was for it; the other end, if it sent "
+            "more than that; if neither did, somebody on the way has inserted it",
+        ),
+        as_client=ForRole(
+            verdict=Verdict(
+                Blame.UNCLEAR,
+                "this end, if it has not read the whole answer to STARTTLS; the other end, if it "
+                "sent more than the answer; if neither did, somebody on the way has inserted it",
+            ),
+            fix_peer="Send nothing after the answer to STARTTLS until the client's hello has come.",
+            fix_local="Read the whole answer to STARTTLS, all of its lines, before TLS begins.",
+        ),
+        as_server=ForRole(
+            verdict=Verdict(
+                Blame.UNCLEAR,
+                "this end, if it has not read the whole command; the other end, if it sent more "
+                "than the command; if neither did, somebody on the way has inserted it",
+            ),
+            fix_peer="Send nothing between STARTTLS and the hello, and wait for the answer first.",
+            fix_local="Read the whole command, with the end of its line, before TLS begins.",
+        ),
+        sends_alert=False,
+    )
     TOO_MANY_KEY_UPDATES = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
         section="RFC 8446 4.6.3",
@@ -927,7 +958,9 @@ class Fault(Enum):
 
     @property
     def sends_alert(self) -> bool:
-        """Whether an alert is sent: not if the other end has ended the transport itself."""
+        """Whether an alert is sent: not if it cannot reach the other end, which has ended the
+        transport, or does not speak TLS yet.
+        """
         return self.value.sends_alert
 
     @property

@@ -68,7 +68,8 @@ class Entry(NamedTuple):
             nothing can be done at that end.
         verdict: the end to blame, if no more is known than the fault itself.
         as_client, as_server: what differs if a client, or a server, found the fault.
-        sends_alert: False if the other end has ended the transport, so that no alert reaches it.
+        sends_alert: False if no alert can reach the other end, which has ended the transport, or
+            does not speak TLS yet.
     """
 
     alert: Alert

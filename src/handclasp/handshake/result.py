@@ -1,4 +1,4 @@
-"""What a complete handshake leaves behind."""
+"""The result of a complete handshake."""
 
 from __future__ import annotations
 
@@ -70,4 +70,4 @@ class HandshakeResult12:
 HandshakeResult: TypeAlias = HandshakeResult13 | HandshakeResult12
 
 AuthenticationResult: TypeAlias = RequestAnswered | ClientAuthenticated
-"""What a client authentication after the handshake leaves behind."""
+"""The result of a client authentication after the handshake."""
