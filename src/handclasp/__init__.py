@@ -58,6 +58,7 @@ from handclasp.limits import Limits
 from handclasp.questions import (
     DEFER,
     CheckReplay,
+    ChooseConfig,
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
@@ -137,6 +138,7 @@ __all__ = [
     "KeysUpdated",
     "QuestionAsked",
     "Question",
+    "ChooseConfig",
     "ChooseCredentials",
     "Sign",
     "Decrypt",

@@ -362,6 +362,15 @@ class Connection(Lifecycle[Config]):
             is_client=self._is_client,
         )
 
+    @property
+    def finished(self) -> tuple[bytes, bytes] | None:
+        """The verify_data of the client's Finished and of the server's, in TLS 1.3; else None.
+
+        Each is a MAC over the whole handshake up to it (RFC 8446 section 4.4.4). As a channel
+        binding, take "tls-exporter": RFC 9846 section C.5 defines none of these.
+        """
+        return self._finished
+
     # Inside
 
     def _receive_anything(self, data: Buffer) -> list[Event]:

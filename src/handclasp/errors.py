@@ -168,6 +168,7 @@ class ProtocolError(TLSError):
             includes the details.
         fix: the advice, for the same reason.
         verdict: the end to blame, for the same reason.
+        alert: the number of the alert to send, if the application chose another one.
     """
 
     def __init__(
@@ -178,10 +179,12 @@ class ProtocolError(TLSError):
         sentence: str = "",
         fix: str = "",
         verdict: Verdict | None = None,
+        alert: int | None = None,
     ) -> None:
         self._fault = fault
         self.detail = detail
-        self.alert = alert_name(fault.alert) if fault.sends_alert else ""
+        self.alert_number = fault.alert if alert is None else alert
+        self.alert = alert_name(self.alert_number) if fault.sends_alert else ""
         self.explanation = sentence or fault.sentence
         self.fix = fix or fault.fix
         self._verdict = verdict

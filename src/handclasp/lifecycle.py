@@ -79,6 +79,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         "_early_data",
         "_exporter",
         "_failure",
+        "_finished",
         "_forget",
         "_info",
         "_is_client",
@@ -102,6 +103,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         self._certificate: ClientAuthStatus = "unasked"
         self._exporter: Exporter | None = None
         self._tls_unique: bytes | None = None
+        self._finished: tuple[bytes, bytes] | None = None
         self._info: ConnectionInfo | None = None
         self._failure: TLSError | None = None
         self._forget: Forget | None = None
@@ -130,6 +132,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
             decline, left = self._decline_renegotiation, self._records.records_left
             self._post = PostHandshake12(limits, decline, left, is_client=is_client, trace=trace)
         else:
+            own, peer = result.own_finished, result.peer_finished.verify_data
+            self._finished = (own, peer) if is_client else (peer, own)
             self._post = PostHandshake13(
                 self._records, result, limits, is_client=is_client, trace=trace
             )
@@ -190,6 +194,9 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if self._trace is not None:
             self._trace.alert("received", level, description)
         if description == AlertDescription.CLOSE_NOTIFY:
+            if self._info is None and self._cancellations:
+                number = AlertDescription.USER_CANCELED
+                raise PeerAlertError(number, self._situation(number))
             if self._info is None:
                 raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)
             self._close_half(peer=True)
@@ -303,7 +310,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         self._forget_session(error)
         # The connection is over now, whatever a trace does below.
         if isinstance(error, ProtocolError) and error.fault.sends_alert:
-            self._send_alert(AlertLevel.FATAL, error.fault.alert)
+            self._send_alert(AlertLevel.FATAL, error.alert_number)
         if self._trace is not None:
             self._trace.failed(error)
         return error
@@ -318,7 +325,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
             with suppress(ProtocolError):
                 forget()
 
-    def _send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
+    def _send_alert(self, level: AlertLevel, description: int) -> None:
         if self._trace is not None:
             self._trace.alert("sent", level, description)
         alert = bytes([level, description])

@@ -43,7 +43,7 @@ class Question(Generic[Answer]):
     []
 
     The other questions are answered in the same way: `Sign`, `Decrypt`, `VerifyPeer`,
-    `ReverifyPeer`, `ConfirmPeer`, `FindPsk` and `CheckReplay`.
+    `ReverifyPeer`, `ConfirmPeer`, `FindPsk`, `CheckReplay` and `ChooseConfig`.
 
     Attributes:
         pending: the awaitable of the answer, if any.
@@ -52,6 +52,38 @@ class Question(Generic[Answer]):
 
     pending: Awaitable[Any] | None = field(default=None, init=False, repr=False)
     answered_later: bool = field(default=False, init=False, repr=False)
+
+
+@dataclass(eq=False, slots=True)
+class ChooseConfig(Question[Any]):
+    """Choose the config of a server for this client, by its ClientHello.
+
+    It is asked once for each connection, before anything in the hello is answered, and never about
+    the second hello after a HelloRetryRequest. None keeps the config that asked; an exception
+    refuses the client. The client has proved nothing yet: anybody can send any hello.
+
+    The connection follows the chosen config from then on, except that the limits and the timeout
+    for what has happened until then were those of the config that asked, and that `choose_config`
+    of the chosen one is not asked. What the first config demands (`client_auth`, say) is not
+    demanded any more, unless the chosen one does.
+
+    >>> chain_and_key = Credentials.load("chain.pem", "key.pem")
+    >>> by_name = {"example.com": ServerConfig(credentials=chain_and_key, alpn=["h2"])}
+    >>> def choose(question):
+    ...     return by_name.get(question.server_name)
+    >>> config = ServerConfig(credentials=chain_and_key, choose_config=choose)
+
+    Attributes:
+        server_name: the name that the client requests, or None.
+        versions: the versions that the client offers, newest first as far as it says so.
+        cipher_suites: the suites that the client offers: those with a name, and a few others.
+        alpn: the protocols that the client offers, as in `ChooseCredentials`.
+    """
+
+    server_name: str | None
+    versions: tuple[str, ...] = ()
+    cipher_suites: tuple[str, ...] = ()
+    alpn: tuple[str, ...] = ()
 
 
 @dataclass(eq=False, slots=True)

@@ -95,24 +95,23 @@ class RecordLoop(HandshakeLoop):
         self._needed = HEADER_SIZE
         while end - at >= HEADER_SIZE and self._question is None and not self._peer_closed:
             start, size = _read_header(buffer, at)
-            after = at + HEADER_SIZE + size
-            if size > records.reader.longest or start not in _STARTS:
+            after, reader = at + HEADER_SIZE + size, records.reader
+            if size > reader.longest or start not in _STARTS:
                 self._check_header(buffer, at)
             records.nothing_came = False
             if after > end:
                 self._needed = after - at
                 break
-            reader = records.reader
             content_type, content = reader.open_record(buffer, at, after)
             at = after
-            if content_type == _APPLICATION_DATA and content and self._post is not None:
-                self._receive_data(content)
-            elif content_type == _HANDSHAKE and content:
+            if content_type == _HANDSHAKE and content:
                 records.records_without_progress = 0
                 self._receive_handshake(content)
                 if self._message_size and reader is PLAINTEXT:
                     fragments, at = join_fragments(buffer, at, self._missing)
                     self._receive_handshake(fragments)
+            elif content_type == _APPLICATION_DATA and content and self._post is not None:
+                self._receive_data(content)
             elif start == _CHANGE_CIPHER_SPEC_START:
                 self._receive_change_cipher_spec_record(content)
             else:
@@ -135,11 +134,14 @@ class RecordLoop(HandshakeLoop):
 
     def _choose_data_key(self) -> None:
         """Let a read that is nothing but data be opened by its key alone, where nothing waits."""
-        key = self._records.read_key
-        waits = self._unread or self._unparsed or self._post is None or self._peer_closed
+        key, post = self._records.read_key, self._post
+        waits = self._unread or self._unparsed or post is None or self._peer_closed
         waits = waits or self._handshake is not None
-        is_clear = not waits and self._trace is None
-        self._data_key = key if is_clear and isinstance(key, Protection13) else None
+        if waits or self._trace is not None or not isinstance(key, Protection13):
+            key = None
+        elif not key.sequence and post is not None and post.is_client:
+            key = None  # Under a server's new key comes a ticket first, which is no data.
+        self._data_key = key
 
     def _complete_record(self, data: Buffer) -> Buffer:
         """Bring what waits to its end with the first of `data`; gives what is left of it.

@@ -22,6 +22,7 @@ from tests.pki import Pki
 
 from handclasp import aio
 from handclasp.adapters import accepting, room
+from handclasp.adapters.accepting import Acceptor
 from handclasp.client import ClientConnection
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, HandshakeTimeoutError
@@ -714,3 +715,111 @@ def test_so_many_as_there_can_be(server_config: ServerConfig, number: Any) -> No
             )
 
     run(main())
+
+
+class Still(Acceptor):
+    """An acceptor of two places, whose connections say nothing; it notes who begins."""
+
+    class Loop:
+        now = 0.0
+
+        def time(self) -> float:
+            self.now += 1
+            return self.now
+
+        def call_later(self, delay: float, callback: Callable[[], object]) -> Any:
+            return self
+
+        def cancel(self) -> None: ...
+
+        def call_soon(self, callback: Callable[[], object]) -> Any:
+            return self
+
+        def add_reader(self, fd: Any, callback: Callable[[], object], /) -> None: ...
+
+        def remove_reader(self, fd: Any, /) -> None: ...
+
+    class Client:
+        def __init__(self, sock: socket.socket) -> None:
+            self.sock = sock
+
+        def is_idle(self) -> bool:
+            return True
+
+        def seconds_waited_for(self) -> float:
+            return 60.0
+
+        def drop(self, why: str) -> None:
+            self.sock.close()
+
+    def __init__(self) -> None:
+        super().__init__((), 100, 2, self.Loop())
+        self.begun: list[str] = []
+
+    def _begin(self, sock: socket.socket, address: Any) -> None:
+        self.begun.append(address[0])
+        self._room.enter(self.Client(sock), address)
+
+    def _report(self, message: str, error: Exception) -> None: ...
+
+    def come(self, *hosts: str) -> None:
+        for host in hosts:
+            here, there = socket.socketpair()
+            there.close()
+            self._offer(here, (host, 1))
+
+    def serve(self) -> list[str]:
+        """One turn. Returns who has begun in it."""
+        self.begun.clear()
+        self._serve_line()
+        return list(self.begun)
+
+    def blame(self, *hosts: str) -> None:
+        """Each of them has wasted a place."""
+        for host in hosts:
+            client = self.Client(socket.socket())
+            self._room.enter(client, (host, 1))
+            self._expel(client)
+
+
+@pytest.fixture
+def acceptor() -> Iterator[Still]:
+    """One whose places are taken, by clients that can be replaced."""
+    acceptor = Still()
+    acceptor.come("10.9.0.1", "10.9.0.2")
+    yield acceptor
+    acceptor.close()
+    for client in list(acceptor._room._share_of):
+        client.drop("the end")  # type: ignore[attr-defined]
+
+
+CROWD = [f"10.0.0.{number}" for number in range(9)]
+
+
+def test_a_crowd_of_addresses_comes_after_those_that_have_wasted_nothing(acceptor: Still) -> None:
+    """All of them hold no place, and the crowd has waited for longer."""
+    acceptor.blame(*CROWD)
+    acceptor.come(*CROWD, "10.1.0.1")
+    assert acceptor.serve()[0] == "10.1.0.1"
+
+
+def test_an_address_that_has_wasted_places_gets_one_of_eight(acceptor: Still) -> None:
+    """There may be honest clients behind it, as behind one that translates addresses."""
+    acceptor.blame("10.2.0.1")
+    acceptor.come("10.2.0.1")
+    acceptor.come(*(f"10.1.0.{number}" for number in range(12)))
+    begun: list[str] = []
+    while len(begun) < 8:
+        begun += acceptor.serve()
+    assert 0 < begun.index("10.2.0.1") < 8
+
+
+def test_who_has_sent_no_hello_in_time_has_wasted_a_place(acceptor: Still) -> None:
+    acceptor.come("10.1.0.1")
+    first, second = list(acceptor._room._share_of)
+    acceptor._leave(first, completed=False, silent=True)
+    acceptor._leave(second, completed=False)
+    assert acceptor._room.is_stalling("10.9.0.1")
+    assert not acceptor._room.is_stalling("10.9.0.2")
+    for client in (first, second):
+        client.drop("the end")  # type: ignore[attr-defined]

@@ -23,12 +23,15 @@ from tests.test_readme import example
 from handclasp import (
     ClientAuth,
     ClientConfig,
+    ClientConnection,
     ServerConfig,
+    ServerConnection,
     SessionStore,
     accept_unverified,
     aio,
     asgi,
 )
+from handclasp.adapters.asgi import OverTLS
 from handclasp.errors import ConfigurationError
 
 uvicorn = need_module("uvicorn")
@@ -222,6 +225,37 @@ def test_a_resumed_connection_has_the_same_client(
     assert second["client_cert_name"] == "CN=a client"
 
 
+def test_certificates_are_written_once_for_a_connection(
+    pki: Pki, client_config: ClientConfig, mutual: ServerConfig
+) -> None:
+    """A client that has many requests open has no part of them copied for each."""
+    scopes: list[Any] = []
+
+    async def app(scope: Any) -> None:
+        scopes.append(scope)
+        scope["extensions"]["tls"]["client_cert_chain"].append("of the application")
+        scope["extensions"]["tls"]["client_cert_name"] = "of the application"
+
+    config = replace(client_config, credentials=pki.client("client"))
+    client = ClientConnection(config, server_name="localhost")
+    server = ServerConnection(mutual)
+    while server.info is None:
+        server.receive_data(client.data_to_send())
+        client.receive_data(server.data_to_send())
+    over = OverTLS(app, server.info)
+
+    async def main() -> None:
+        for _ in range(2):
+            await over({"type": "http"})
+
+    asyncio.run(main())
+    first, second = (scope["extensions"]["tls"] for scope in scopes)
+    assert len(second["client_cert_chain"]) == 2
+    assert first["client_cert_chain"][0] is second["client_cert_chain"][0]
+    assert first["server_cert"] is second["server_cert"]
+    assert first is not second
+
+
 # Early data
 
 
@@ -286,14 +320,16 @@ def test_what_follows_early_data(
     assert early == [False, True, False]
 
 
+@pytest.mark.parametrize("value", ["1", "1, 1", "1\r\nEarly-Data: 1", "0", "true", "2", ""])
 def test_a_proxy_tells_of_early_data(
-    client_config: ClientConfig, server_config: ServerConfig
+    client_config: ClientConfig, server_config: ServerConfig, value: str
 ) -> None:
     app, guarded = early_app()
+    header = b"Early-Data: " + value.encode()
 
     async def main() -> bytes:
         async with by_uvicorn(guarded, server_config) as port:
-            answer, _ = await ask(port, client_config, request("POST", b"", b"Early-Data: 1"))
+            answer, _ = await ask(port, client_config, request("POST", b"", header))
             return answer
 
     assert run(main()).startswith(b"HTTP/1.1 425")
@@ -360,6 +396,69 @@ def test_hypercorn_speaks_http2(client_config: ClientConfig, server_config: Serv
     assert app.scopes[-1]["extensions"]["tls"]["tls_version"] == 0x0304
 
 
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("cut", [10, None])
+@pytest.mark.parametrize("ws", ["wsproto", "websockets"])
+def test_a_websocket_in_early_data(
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    ws: str,
+    cut: int | None,
+    guarded: bool,
+) -> None:
+    pytest.importorskip(ws)
+    scopes: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        await receive()
+        await send({"type": "websocket.close"})
+
+    config = replace(client_config, sessions=SessionStore(), allow_early_data=True)
+    server_config = replace(server_config, max_early_data=1000)
+    served = asgi.RefuseEarlyData(app) if guarded else app
+
+    async def main() -> bytes:
+        async with by_uvicorn(served, server_config, ws=ws) as port:
+            await ask(port, config, UPGRADE)
+            rest = b"" if cut is None else UPGRADE[cut:]
+            answer, rejected = await ask(port, config, rest, early=UPGRADE[:cut])
+            assert rejected == b""
+            return answer
+
+    answer = run(main())
+    marks = ["handclasp.early_data" in scope["extensions"] for scope in scopes]
+    if guarded:
+        assert answer.startswith(b"HTTP/1.1 425")
+        assert marks == [False]
+    else:
+        assert answer.startswith(b"HTTP/1.1 403")
+        assert marks == [False, True]
+
+
+def test_a_websocket_in_early_data_of_a_server_with_no_answers_of_ones_own() -> None:
+    sent = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("it has come through")
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    scope = {"type": "websocket", "extensions": {"handclasp.early_data": {}}}
+    asyncio.run(asgi.RefuseEarlyData(app)(scope, receive, send))
+    assert sent == ["websocket.close"]
+
+
 def test_a_websocket_tells_of_tls(client_config: ClientConfig, server_config: ServerConfig) -> None:
     pytest.importorskip("wsproto")
     scopes: list[Any] = []
@@ -369,14 +468,9 @@ def test_a_websocket_tells_of_tls(client_config: ClientConfig, server_config: Se
         await receive()
         await send({"type": "websocket.close"})
 
-    hello = (
-        b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
-        b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
-
     async def main() -> bytes:
         async with by_uvicorn(app, server_config, ws="wsproto") as port:
-            return (await ask(port, client_config, hello))[0]
+            return (await ask(port, client_config, UPGRADE))[0]
 
     assert run(main()).startswith(b"HTTP/1.1 403")
     assert scopes[0]["type"] == "websocket"
@@ -390,6 +484,53 @@ def test_a_websocket_tells_of_tls(client_config: ClientConfig, server_config: Se
 def test_what_uvicorn_cannot_honour(server_config: ServerConfig, settings: Any) -> None:
     with pytest.raises(ConfigurationError):
         asgi.make_server(App(), "127.0.0.1", 0, server_config, **settings)
+
+
+@pytest.mark.parametrize(
+    "tls",
+    [
+        {"max_handshakes": 0},
+        {"bogus": 1},
+        {"hello_timeout": -1},
+        {"close_timeout": float("nan")},
+        {"ssl": None},
+        {"config": None},
+        {"sock": None},
+        {"backlog": 5},
+        {"trace": None},
+    ],
+)
+def test_arguments_for_tls_are_checked_before_the_application_starts(
+    server_config: ServerConfig, tls: Any
+) -> None:
+    app = Living()
+    with pytest.raises(ConfigurationError):
+        asgi.make_server(app, "127.0.0.1", 0, server_config, tls=tls)
+    settings = hypercorn.Config()
+    settings.bind = ["127.0.0.1:0"]
+    with pytest.raises(ConfigurationError):
+        asyncio.run(asgi.serve_hypercorn(app, settings, server_config, tls=tls))
+    assert not app.scopes
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError])
+def test_an_application_hears_that_the_server_cannot_start(
+    server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    async def fail(*args: Any, **kwargs: Any) -> None:
+        raise error("no server")
+
+    monkeypatch.setattr("handclasp.adapters.asgi_uvicorn.create_server", fail)
+    monkeypatch.setattr("handclasp.adapters.asgi_hypercorn.start_server", fail)
+    app = Living()
+    server = asgi.make_server(app, "127.0.0.1", 0, server_config, **SETTINGS | {"lifespan": "on"})
+    with pytest.raises(SystemExit if error is OSError else error):
+        asyncio.run(server.serve())
+    settings = hypercorn.Config()
+    settings.bind = ["127.0.0.1:0", "127.0.0.1:0"]  # No warning tells of one that is left open.
+    with pytest.raises(error):
+        asyncio.run(asgi.serve_hypercorn(app, settings, server_config))
+    assert app.scopes == 2 * ["lifespan.startup", "lifespan.shutdown"]
 
 
 def test_protocols_that_uvicorn_does_not_speak(server_config: ServerConfig) -> None:

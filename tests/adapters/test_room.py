@@ -129,6 +129,54 @@ def test_so_many_shares_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPat
     assert [room.is_stalling(host) for host in hosts] == [False, True, True]
 
 
+def wasting(room: Room, *hosts: str) -> Room:
+    for host in hosts:
+        guest = Guest(host)
+        room.enter(guest, (host, 1))
+        room.expel(guest)
+    return room
+
+
+def test_shares_that_have_wasted_places_come_after_all_others() -> None:
+    room = wasting(Room(9), "a", "b", "c")
+    for host in "ade":
+        room.enter(Guest(host), (host, 1))
+    room.enter(Guest("more"), ("d", 1))
+    assert list(room.in_turn("abcdef")) == ["f", "e", "d", "b", "c", "a"]
+    assert list(room.in_turn("abcdef", stalling_first=True)) == ["b", "f", "e", "d", "c", "a"]
+    room.forgive()
+    assert list(room.in_turn("abcdef")) == ["b", "c", "f", "a", "e", "d"]
+
+
+def test_whoever_has_a_network_is_blamed_for_all_of_it() -> None:
+    """A /48 has 65,536 shares, each of which has wasted nothing at first."""
+    hosts = [f"2001:db8:0:{number:x}::1" for number in range(17)]
+    fresh, stranger = share_of(("2001:db8:0:ffff::1", 1)), share_of(("2001:db8:1::1", 1))
+    room = wasting(Room(9), *hosts[:16])
+    assert not room.is_stalling(fresh)  # Its customers may be strangers to each other.
+    wasting(room, hosts[16])
+    assert room.is_stalling(fresh)
+    assert not room.is_stalling(stranger)
+    assert list(room.in_turn([fresh, stranger])) == [stranger, fresh]
+    guest = Guest("uses its place")
+    room.enter(guest, ("2001:db8:0:ffff::1", 1))
+    room.leave(guest, completed=True)
+    assert not room.is_stalling(fresh)
+    wasting(room, hosts[0])
+    assert room.is_stalling(fresh)
+    room.forgive()
+    assert not room.is_stalling(fresh)
+
+
+def test_so_many_networks_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handclasp.adapters.room._MAX_STALLING", 2)
+    room = Room(9)
+    for network in "abc":
+        wasting(room, *(f"2001:db8:{network}:{number:x}::1" for number in range(17)))
+    known = [room.is_stalling(share_of((f"2001:db8:{each}:ffff::", 1))) for each in "abc"]
+    assert known == [False, True, True]
+
+
 class Waiting:
     """A line of four, in which each connection has a name."""
 

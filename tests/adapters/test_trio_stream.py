@@ -542,6 +542,24 @@ def test_tls_over_tls(client_config: ClientConfig, server_config: ServerConfig) 
     run(main)
 
 
+def test_a_listener_whose_trace_cannot_be_made_closes_the_connection(
+    server_config: ServerConfig,
+) -> None:
+    def fail() -> Any:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        (plain,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        async with TLSListener(plain, server_config, make_trace=fail) as listener:
+            address = plain.socket.getsockname()
+            async with await trio.open_tcp_stream(*address) as client:
+                with pytest.raises(ZeroDivisionError):
+                    await listener.accept()
+                assert await client.receive_some() == b""
+
+    run(main)
+
+
 def test_a_listener(client_config: ClientConfig, server_config: ServerConfig) -> None:
     async def main() -> None:
         plain = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]

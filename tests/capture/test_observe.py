@@ -6,6 +6,7 @@ The two ends are ours, so that what the observer finds can be held against their
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,6 +40,9 @@ from handclasp.trace.events import (
     WireSeen,
 )
 from handclasp.trace.pcapng import keylog_lines
+
+BEGAN = time.time_ns()
+"""The certificates of the tests are valid now."""
 
 ENDS = (Address("10.0.0.1", 50000), Address("10.0.0.2", 443))
 
@@ -74,7 +78,7 @@ class Captured:
     def _say(self, sender: int, data: bytes) -> None:
         # As TCP would: in segments.
         for start in range(0, len(data), 1400):
-            at = 1_800_000_000_000_000_000 + 1000 * len(self.pieces)
+            at = BEGAN + 1000 * len(self.pieces)
             self.pieces.append(Piece(at, sender, data[start : start + 1400]))
 
     @property

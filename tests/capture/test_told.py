@@ -56,7 +56,7 @@ CASES = [
         [
             "Alert: unknown_ca",
             "It failed, seen from the server",
-            "The client finds no path from the certificate",
+            "The client says that it finds no path from the certificate",
             "found by the client, which sent the alert unknown_ca",
             "On the client: If CN=field ca is a root, trust the authority.",
             "On the server: If CN=field ca is an intermediate authority, send its certificate too",

@@ -73,6 +73,17 @@ def alone() -> Chain:
     return (certificate,), Pki("Root").trust
 
 
+def same_name(**changes: object) -> Callable[[], Chain]:
+    """A certificate that another one of the same name has issued."""
+
+    def make() -> Chain:
+        issuer = Pki("localhost", **changes)  # type: ignore[arg-type]
+        leaf = issuer.issue(Leaf(common_name="localhost"), KEY.public_key())
+        return (leaf,), Pki("Root").trust
+
+    return make
+
+
 @dataclass(frozen=True)
 class Case:
     """A chain that is refused.
@@ -225,6 +236,15 @@ CASES = [
         alone,
         *("unclear", "is self-signed and not among the trusted authorities", "else the other end"),
         *("is yours, trust it", (0, "issuer")),
+    ),
+    Case(
+        "self-issued, and not self-signed",
+        same_name(),
+        "peer",
+        "the issuer of CN=localhost, another certificate of the name CN=localhost",
+        "unless CN=localhost is a root",
+        *("send the intermediate certificates too", (0, "issuer")),
+        never=("self-signed", "trust this very certificate"),
     ),
     Case(
         "an anchor that has expired",

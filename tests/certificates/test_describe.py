@@ -12,11 +12,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID
 from tests.end_to_end.pair import Pair
-from tests.pki import KEY_TYPES, MUST_STAPLE, Leaf, Pki, der_of, key_of_type, name_constraints
+from tests.pki import (
+    KEY_TYPES,
+    MUST_STAPLE,
+    Leaf,
+    Pki,
+    der_of,
+    key_of_type,
+    name_constraints,
+    self_signed,
+)
 
 from handclasp import ClientConfig, ServerConfig
 from handclasp.certificates import describe_certificate
-from handclasp.certificates.describe import describe
+from handclasp.certificates.describe import chain_in_words, describe
 
 SILENT = {
     "path_length": None,
@@ -56,6 +65,15 @@ def test_leaf(pki: Pki) -> None:
         **SILENT,
     }
     assert json.loads(json.dumps(shown)) == shown
+
+
+def test_a_name_does_not_make_a_certificate_self_signed() -> None:
+    public_key = key_of_type("ecdsa-p256").public_key()
+    issued = Pki("localhost").issue(Leaf(common_name="localhost"), public_key)
+    assert issued.issuer == issued.subject
+    assert not chain_in_words(der_of(issued)).is_self_signed
+    own, _ = self_signed(Leaf(common_name="localhost"))
+    assert chain_in_words(der_of(own)).is_self_signed
 
 
 def test_authority(pki: Pki) -> None:

@@ -289,7 +289,11 @@ def test_a_suite_of_tls12_chooses_the_version(run: Run, pki: Pki, ca_of_pki: str
     assert (shown["version"], shown["cipher_suite"]) == ("TLSv1.2", suite)
 
 
-def test_key_transport_is_allowed_with_a_warning(run: Run, pki: Pki, ca_of_pki: str) -> None:
+def test_key_transport_is_allowed_with_a_warning(
+    run: Run, pki: Pki, ca_of_pki: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(ca_of_pki).parent)  # A path is not broken into lines.
+    ca_of_pki = Path(ca_of_pki).name
     old = tls_server(pki.server(key_type="rsa-2048"), allow_rsa_key_transport=True)
     allowed = ("--allow-rsa-key-transport", "--suite", KEY_TRANSPORT_SUITE)
     with server(old, connections=3) as port:

@@ -31,6 +31,7 @@ from handclasp import (
 )
 from handclasp.certificates.verify import vouch_for
 from handclasp.iana import HandshakeType
+from handclasp.story.narrate import narrate
 from handclasp.trace.events import MessageSeen
 
 
@@ -472,3 +473,16 @@ def test_a_server_that_asks_in_the_handshake_takes_no_session_of_one_that_asks_l
     assert pair.established
     assert not pair.server.info.resumed
     assert pair.server.info.peer_chain_der == own.chain_der
+
+
+# The story
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_the_story_tells_of_it(pki: Pki, own: Credentials, role: str) -> None:
+    pair = asked(Pair(client_of(pki, own), server_of(pki)).run())
+    end = pair.client if role == "client" else pair.server
+    text = " ".join(narrate(end.trace.events).replace("|", " ").split())
+    assert "Now that the handshake is complete, the server asks who the client is" in text
+    assert "its signature over the handshake, this request and the certificate" in text
+    assert "The client seals the handshake, the request and its answer" in text

@@ -40,7 +40,8 @@ Asked = tuple[str, str]
 """A role, and the kind of question that it is asked."""
 
 SERVER_IS_KNOWN = (("client", "VerifyPeer"), ("client", "ConfirmPeer"))
-SERVER_SIGNS = (("server", "ChooseCredentials"), ("server", "Sign"))
+SERVER_CHOOSES = (("server", "ChooseConfig"), ("server", "ChooseCredentials"))
+SERVER_SIGNS = (*SERVER_CHOOSES, ("server", "Sign"))
 CLIENT_SIGNS = (
     ("client", "ChooseCredentials"),
     ("client", "Sign"),
@@ -48,7 +49,7 @@ CLIENT_SIGNS = (
     ("server", "ConfirmPeer"),
 )
 CLIENT_IS_KNOWN_AGAIN = (
-    ("server", "ChooseCredentials"),
+    *SERVER_CHOOSES,
     ("server", "ReverifyPeer"),
     ("server", "ConfirmPeer"),
 )
@@ -59,8 +60,8 @@ PATHS: dict[tuple[str, str], tuple[Asked, ...]] = {
     ("TLSv1.3", "client auth"): (*SERVER_IS_KNOWN, *SERVER_SIGNS, *CLIENT_SIGNS),
     ("TLSv1.2", "client auth"): (*SERVER_IS_KNOWN, *SERVER_SIGNS, *CLIENT_SIGNS),
     ("TLSv1.3", "client auth afterwards"): (*SERVER_IS_KNOWN, *SERVER_SIGNS, *CLIENT_SIGNS),
-    ("TLSv1.3", "resumed"): (*SERVER_IS_KNOWN, ("server", "ChooseCredentials")),
-    ("TLSv1.2", "resumed"): (*SERVER_IS_KNOWN, ("server", "ChooseCredentials")),
+    ("TLSv1.3", "resumed"): (*SERVER_IS_KNOWN, *SERVER_CHOOSES),
+    ("TLSv1.2", "resumed"): (*SERVER_IS_KNOWN, *SERVER_CHOOSES),
     ("TLSv1.3", "resumed, client auth"): (*SERVER_IS_KNOWN, *CLIENT_IS_KNOWN_AGAIN),
     ("TLSv1.2", "resumed, client auth"): (*SERVER_IS_KNOWN, *CLIENT_IS_KNOWN_AGAIN),
     ("TLSv1.3", "early data"): (
@@ -68,13 +69,13 @@ PATHS: dict[tuple[str, str], tuple[Asked, ...]] = {
         *CLIENT_IS_KNOWN_AGAIN,
         ("server", "CheckReplay"),
     ),
-    ("TLSv1.3", "psk"): (("server", "FindPsk"), ("server", "ChooseCredentials")),
+    ("TLSv1.3", "psk"): (*SERVER_CHOOSES, ("server", "FindPsk")),
     ("TLSv1.3", "retry"): (*SERVER_IS_KNOWN, *SERVER_SIGNS),
-    ("TLSv1.3", "psk, retry"): (("server", "FindPsk"), ("server", "ChooseCredentials")),
+    ("TLSv1.3", "psk, retry"): (*SERVER_CHOOSES, ("server", "FindPsk")),
     ("TLSv1.3", "resumed, client auth, retry"): (*SERVER_IS_KNOWN, *CLIENT_IS_KNOWN_AGAIN),
     ("TLSv1.2", "key transport"): (
         *SERVER_IS_KNOWN,
-        ("server", "ChooseCredentials"),
+        *SERVER_CHOOSES,
         ("server", "Decrypt"),
     ),
 }
@@ -138,6 +139,10 @@ class Hooks:
             return self.give(role, type(question).__name__, value, question)
 
         return hook
+
+
+def _nobody(_: object) -> None:
+    """Refuse everybody."""
 
 
 def _given(value: object) -> object:
@@ -219,7 +224,13 @@ class World:
             }
             client.update(transport)
             server.update(transport)
-        self.client, self.server = ClientConfig(**client), ServerConfig(**server)
+        self.client = ClientConfig(**client)
+        self.server = self._by_the_hello(ServerConfig(**server))
+
+    def _by_the_hello(self, chosen: ServerConfig) -> ServerConfig:
+        """A config that could not complete a handshake, and chooses the one that can."""
+        choose = self.hooks.answer("server", chosen)
+        return ServerConfig(choose_credentials=_nobody, choose_config=choose, tickets=0)
 
     def _decides(self, role: str, confirms: bool) -> dict[str, Any]:
         if confirms:

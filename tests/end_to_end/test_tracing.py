@@ -434,7 +434,7 @@ def test_waiting_for_a_signer_is_no_work(pki: Pki) -> None:
 def test_the_beginning_is_told(pki: Pki) -> None:
     pair = Pair(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server())).run()
     assert pair.client.trace.events[0] == Began(
-        pair.client.trace.events[0].at_ns, "client", "localhost"
+        pair.client.trace.events[0].at_ns, "client", "localhost", pair.client.trace.began_at_ns
     )
     assert of_type(pair.server, Began)[0].role == "server"
 

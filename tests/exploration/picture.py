@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.exploration.rfc import CCS, DATA, GRAPHS, Graph
+from tests.exploration.rfc import (
+    AUTHENTICATION_CLIENT13,
+    AUTHENTICATION_SERVER13,
+    CCS,
+    DATA,
+    GRAPHS,
+    Graph,
+)
 
 _SOURCES = {
     ("client", "TLSv1.3"): "Client of TLS 1.3 (RFC 8446 Appendix A.1)",
     ("server", "TLSv1.3"): "Server of TLS 1.3 (RFC 8446 Appendix A.2)",
     ("client", "TLSv1.2"): "Client of TLS 1.2 (RFC 5246 section 7.3)",
     ("server", "TLSv1.2"): "Server of TLS 1.2 (RFC 5246 section 7.3)",
+}
+
+_AUTHENTICATION = {
+    "Client of TLS 1.3 that offered post_handshake_auth (RFC 8446 section 4.6.2)": (
+        AUTHENTICATION_CLIENT13
+    ),
+    "Server of TLS 1.3 that has asked after the handshake (RFC 8446 section 4.6.2)": (
+        AUTHENTICATION_SERVER13
+    ),
 }
 
 _INTRODUCTION = """\
@@ -36,11 +52,17 @@ def page() -> str:
 def _lines() -> Iterator[str]:
     yield _INTRODUCTION
     for key, title in _SOURCES.items():
-        yield f"## {title}\n"
-        yield "```mermaid"
-        yield "stateDiagram-v2"
-        yield from _edges(GRAPHS[key], is_tls13=key[1] == "TLSv1.3")
-        yield "```\n"
+        yield from _picture(title, GRAPHS[key], is_tls13=key[1] == "TLSv1.3")
+    for title, graph in _AUTHENTICATION.items():
+        yield from _picture(title, graph, is_tls13=True)
+
+
+def _picture(title: str, graph: Graph, *, is_tls13: bool) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield from _edges(graph, is_tls13=is_tls13)
+    yield "```\n"
 
 
 def _edges(graph: Graph, *, is_tls13: bool) -> Iterator[str]:

@@ -133,6 +133,29 @@ SERVER12: Graph = {
     "CONNECTED": {"ClientHello": "CONNECTED", DATA: "CONNECTED"},
 }
 
+AUTHENTICATION_CLIENT13: Graph = {
+    "CONNECTED": {
+        "CertificateRequest": "CONNECTED",
+        "NewSessionTicket": "CONNECTED",
+        "KeyUpdate": "CONNECTED",
+        DATA: "CONNECTED",
+    },
+}
+"""A client that offered post_handshake_auth: it answers each request at once."""
+
+AUTHENTICATION_SERVER13: Graph = {
+    "CONNECTED, with a request": {
+        "Certificate": {"shown": "WAIT_CV", "nothing shown": "WAIT_FINISHED"},
+        "CompressedCertificate": {"shown": "WAIT_CV", "nothing shown": "WAIT_FINISHED"},
+        "KeyUpdate": "CONNECTED, with a request",
+        DATA: "CONNECTED, with a request",
+    },
+    "WAIT_CV": {"CertificateVerify": "WAIT_FINISHED"},
+    "WAIT_FINISHED": {"Finished": "CONNECTED"},
+    "CONNECTED": {"KeyUpdate": "CONNECTED", DATA: "CONNECTED"},
+}
+"""A server that has sent a CertificateRequest after the handshake (section 4.6.2)."""
+
 GRAPHS: Mapping[tuple[str, str], Graph] = {
     ("client", "TLSv1.3"): CLIENT13,
     ("server", "TLSv1.3"): SERVER13,

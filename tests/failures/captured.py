@@ -52,7 +52,7 @@ CAPTURED = [
     Captured(
         "refused-certificate-tls13",
         "an s_client of OpenSSL does not know the server's authority",
-        "The client finds no path from the certificate that was sent, CN=secret.test,",
+        "The client says that it finds no path from the certificate that was sent, CN=secret.test,",
         "unclear",
         "",
         "On the server: If CN=field ca is an intermediate authority, send its certificate too",
@@ -62,7 +62,7 @@ CAPTURED = [
     Captured(
         "refused-certificate-tls13",
         "the same without the key log",
-        "The client finds no path from the certificate that was sent to an authority",
+        "The client says that it finds no path from the certificate that was sent to an authority",
         "unclear",
         "the server, if an intermediate certificate is missing",
         "On the server: If its issuer is an intermediate authority, send its certificate too",
@@ -149,7 +149,8 @@ CAPTURED = [
     Captured(
         "no-shared-version",
         "an s_client of OpenSSL with TLS 1.2 alone, and an s_server with TLS 1.3 alone",
-        "The server does not speak TLS 1.2, which alone was offered: it supports only TLS 1.3",
+        "The server does not speak TLS 1.2, which is the newest version that was offered: most "
+        "likely it supports only TLS 1.3.",
         "unclear",
         _DO_NOT_FIT,
         "On the client: Offer TLS 1.3 as well.",
@@ -179,8 +180,8 @@ CAPTURED = [
     Captured(
         "unknown-issuer-tls12",
         "a client of TLS 1.2 that trusts another authority",
-        "The client finds no path from the certificate that was sent, CN=localhost, to an "
-        "authority that it trusts",
+        "The client says that it finds no path from the certificate that was sent, CN=localhost, "
+        "to an authority that it trusts",
         "unclear",
         "the server, if an intermediate certificate is missing",
         "On the client: If CN=field ca is a root, trust the authority.",
@@ -193,8 +194,9 @@ CAPTURED = [
         "It is valid from 2020-01-01 00:00 to 2021-01-01 00:00 UTC.",
         "the server",
         "unless the clock of the client is wrong",
-        "On the server: Renew the certificate, if it has expired.",
-        "What the client's clock said is not in the capture; the dates of the certificate are.",
+        "On the server: Renew the certificate.",
+        "What the client's clock said is not in the capture; the dates of the certificate are, and "
+        "they were over when it was taken.",
     ),
     Captured(
         "no-client-certificate",

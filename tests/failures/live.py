@@ -728,7 +728,7 @@ CONNECT = [
         "the certificate of an authority that the server does not know",
         "PEER_UNKNOWN_CA",
         "unclear",
-        "The server finds no path from the certificate that was sent, CN=alice",
+        "The server says that it finds no path from the certificate that was sent, CN=alice",
         "the client, if an intermediate certificate is missing; the server, if it is meant to "
         "trust the issuer",
         "If CN=test root is a root, trust the authority.",
@@ -825,7 +825,8 @@ SERVE = [
         "without `--cacert`",
         "PEER_UNKNOWN_CA",
         "unclear",
-        "The client finds no path from the certificate that was sent, localhost, to an authority",
+        "The client says that it finds no path from the certificate that was sent, localhost, to "
+        "an authority",
         "the server, if an intermediate certificate is missing; the client, if it is meant to "
         "trust the issuer",
         "If CN=test root is a root, trust the authority.",

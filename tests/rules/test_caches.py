@@ -103,6 +103,7 @@ OF_MODULES = {
     "keys.schedule13._early_secret_without_psk": Cache(
         "a suite of this library", "8", "A constant of the RFC."
     ),
+    "keys.schedule13._extract_without_salt": Cache("a hash of this library", "8", "A constant."),
     "keys.schedule13._empty_hash": Cache("a hash of this library", "8", "A constant."),
     "process._this": Cache("none", ONE, "The name of the process, drawn anew after a fork."),
     "redis.keys._ALL": Cache(

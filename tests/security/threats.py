@@ -325,8 +325,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_post_handshake_authentication.py::test_a_wrong_finished",
                 "handshake.tls13.post_handshake_authentication.CertificateRequests.receive_answer",
-                "check_finished(await hs.receive(Finished), expected)",
-                "await hs.receive(Finished)",
+                "check_finished(await hs.receive_raw(Finished), expected)",
+                "await hs.receive_raw(Finished)",
             ),
             without(
                 "adversarial/test_post_handshake_authentication.py"
@@ -2102,7 +2102,10 @@ THREATS: tuple[Threat, ...] = (
         "that is bounded, `handclasp serve` leaves connections in the kernel's queue. Who holds a "
         "place and sends nothing makes room, first those of the address, or the /64 network, that "
         "holds most of them. Who waits does so by address, and nobody behind another address's "
-        "crowd, not even where a crowd has used up the descriptors. Where more is needed, limit "
+        "crowd, not even where a crowd has used up the descriptors. Addresses that have wasted "
+        "places come after the others, so that thousands of them keep nobody waiting once they are "
+        "known, but get every eighth place; a /48 network that has wasted more than 16 is known "
+        "for each of its addresses. Where more is needed, limit "
         "connections before TLS: TCP has proved the address.",
         (
             without(
@@ -2121,6 +2124,34 @@ THREATS: tuple[Threat, ...] = (
                 "adapters/test_accepting.py::test_who_sends_no_hello_makes_room_for_others",
                 "adapters.room.Room.who_makes_room",
                 "each.is_idle()",
+            ),
+            without(
+                "adapters/test_accepting.py"
+                "::test_a_crowd_of_addresses_comes_after_those_that_have_wasted_nothing",
+                "adapters.room.Room.in_turn",
+                "not wasted.get(each) or not self.is_stalling(each)",
+                "True",
+            ),
+            without(
+                "adapters/test_accepting.py"
+                "::test_an_address_that_has_wasted_places_gets_one_of_eight",
+                "adapters.accepting.Acceptor._shares_in_turn",
+                "self._others_served >= _STALLING_TURN - 1",
+            ),
+            without(
+                "adapters/test_room.py::test_whoever_has_a_network_is_blamed_for_all_of_it",
+                "adapters.room.Room.is_stalling",
+                "wasted > _MAX_WASTED_OF_NETWORK",
+            ),
+            without(
+                "adapters/test_room.py::test_so_many_networks_are_remembered_and_no_more",
+                "adapters.room.Room._note_waste",
+                "len(wasted) > _MAX_STALLING",
+            ),
+            without(
+                "adapters/test_accepting.py::test_who_has_sent_no_hello_in_time_has_wasted_a_place",
+                "adapters.accepting.Acceptor._leave",
+                "silent and self._line",
             ),
             without(
                 "adapters/test_room.py::test_nobody_takes_the_place_of_a_smaller_share",
@@ -2709,6 +2740,59 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _API,
+        "A request that a proxy marks as early in another way than by 1",
+        "The name of the header field counts, not its value: one that is invalid, and several, say "
+        "that the request came early (RFC 8470 section 5.1).",
+        (
+            without(
+                "adapters/test_asgi.py::test_a_proxy_tells_of_early_data",
+                "adapters.asgi.is_early",
+                'bytes(name).lower() == b"early-data"',
+                'bytes(name).lower() == b"early-data" and _ == b"1"',
+            ),
+        ),
+    ),
+    Threat(
+        _API,
+        "A long chain of a client that is copied for each of its requests",
+        "The value of the ASGI TLS extension is made once for each connection, and its requests "
+        "share the texts.",
+        (
+            without(
+                "adapters/test_asgi.py::test_certificates_are_written_once_for_a_connection",
+                "adapters.asgi.OverTLS._extension",
+                "self._tls is None",
+                "True",
+            ),
+        ),
+    ),
+    Threat(
+        _API,
+        "A connection that stays open because the application's protocol has raised",
+        "Where the plain transport has not made the call (the handshake ends with the answer of an "
+        "awaited callback, or held data are given out), the error is reported to the loop, and the "
+        "connection is ended with it, as a plain transport does.",
+        (
+            without(
+                "adapters/test_asyncio_raising.py::test_a_server_ends_the_connection",
+                "adapters.pump.Pump._answer",
+                "self._break_off(failure)",
+                "raise",
+            ),
+            without(
+                "adapters/test_asyncio_raising.py::test_data_that_was_held_ends_the_connection_too",
+                "adapters.pump.Pump._break_off",
+                "self._error or error",
+                "self._error",
+            ),
+        ),
+        (
+            "adapters/test_asyncio_raising.py::test_a_client_ends_the_connection",
+            "adapters/test_asyncio_raising.py::test_a_client_whose_protocol_cannot_begin",
+        ),
+    ),
+    Threat(
+        _API,
         "What was meant for TLS leaves in the clear, by the socket or the writer below it",
         "The socket that is wrapped is detached, and the pair of streams that `start_tls` was "
         "given raises at every use.",
@@ -2756,16 +2840,27 @@ THREATS: tuple[Threat, ...] = (
         _API,
         "An interrupt that loses bytes, after which the stream goes on without them",
         "An exception of a signal handler that comes where bytes are on their way ends that "
-        "direction of the connection. While a call waits, none are.",
+        "direction of the connection. While a call waits, none are. Under trio, a "
+        "KeyboardInterrupt comes only where a call waits, or after it.",
         (
             without(
                 "adapters/test_interrupts.py::test_at_every_line",
                 "adapters.duplex.Duplex.read",
                 "taking",
             ),
+            *(
+                without(
+                    f"adapters/test_trio_interrupts.py::test_at_every_line[{work}]",
+                    f"adapters.trio_stream.TLSStream.{call}",
+                    "trio.lowlevel.enable_ki_protection",
+                    "trio.lowlevel.disable_ki_protection",
+                )
+                for work, call in (("receiving", "receive_some"), ("sending", "send_all"))
+            ),
         ),
         (
             "adapters/test_interrupts.py::test_between_instructions",
+            "adapters/test_trio_interrupts.py::test_a_callback_that_never_waits_is_interrupted",
             "adapters/test_interrupts.py::test_a_signal_while_a_read_waits_harms_nothing",
         ),
     ),
@@ -3416,6 +3511,153 @@ THREATS: tuple[Threat, ...] = (
         (
             "compat/test_fail_closed.py::test_protocols_that_cannot_be_honoured",
             "compat/test_fail_closed.py::test_pre_shared_keys_cannot_be_honoured",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A hello in a form in which sni_callback is not asked about it",
+        "The engine asks by itself, once it has read the hello that it will answer, and answers "
+        "nothing before. Whatever a client sends, it gets no ServerHello unless the callback has "
+        "let it in.",
+        (
+            without(
+                "compat/test_sni_callback.py::test_nobody_is_served_whom_it_did_not_let_in",
+                "handshake.server.server_handshake",
+                "config.choose_config is not None",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_the_context_of_a_name_counts_in_each_form",
+                "compat.link.Link._choose_context",
+                "context.sni_callback is not None",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_an_interrupt_in_the_callback_lets_nobody_in",
+                "compat.link.Link._choose_context",
+                "connection.refuse(question, error)",
+                "connection.answer(question, self._config)",
+            ),
+            without(
+                "end_to_end/test_choose_config.py::test_the_chosen_config_is_the_connections",
+                "handshake.server._choose_config",
+                "await hs.follow(chosen)",
+                "pass",
+            ),
+        ),
+        (
+            "compat/test_sni_callback.py::test_nobody_is_served_by_any_other_input",
+            "compat/test_sni_callback.py::test_it_is_asked_once_where_the_hello_comes_twice",
+            "end_to_end/test_three_ways.py::test_the_same_in_three_ways",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A connection that lives on after its fatal alert",
+        "It is over (RFC 9846 section 6.2): each call raises the failure again, and none waits for "
+        "the peer.",
+        (
+            without(
+                "compat/test_sni_callback.py::test_who_was_refused_stays_refused",
+                "compat.link.Link._handshake",
+                "self._is_over",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_what_has_failed_stays_failed",
+                "compat.link.Link._read",
+                "self._is_over",
+            ),
+            without(
+                "compat/test_sni_callback.py::test_what_has_failed_stays_failed",
+                "compat.link.Link.shutdown",
+                "self._is_over",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Connections that keep what a stranger sent for as long as they live",
+        "Of a hello, a link keeps the names of the cipher suites that are known here.",
+        (
+            without(
+                "compat/test_sni_callback.py::test_a_hello_is_not_kept",
+                "compat.link.Link._feed",
+                "connection.receive_data(data)",
+                "(vars(self).setdefault(1, []).append(data), connection.receive_data(data))[1]",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A revoked client, and an authority that is gone: a context that read its files once",
+        "Directories of capath are read again when any file in them has changed, and the defaults "
+        "with each new context: the state of every file counts, not only the directory's.",
+        (
+            without(
+                "compat/test_settings.py::test_a_list_that_is_added_to_a_directory_counts",
+                "compat.authorities.Verifier._current",
+                "directories and (state := ...) != evidence.state",
+            ),
+            without(
+                "compat/test_settings.py::test_a_default_authority_that_is_gone_is_trusted_no_more",
+                "compat.authorities._state_of_directories",
+                "tuple(sorted(found))",
+                "()",
+            ),
+        ),
+        (
+            "compat/test_settings.py"
+            "::test_an_authority_that_is_taken_from_a_directory_is_trusted_no_more",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Weak keys, where @SECLEVEL asks for stronger ones",
+        "Keys and signatures are those of level 2; a context of a higher level raises, be it set "
+        "by set_ciphers or by openssl.cnf.",
+        (
+            without(
+                "compat/test_settings.py::test_a_security_level_that_cannot_be_honoured",
+                "compat.context.SSLContext.set_ciphers",
+                "check_level(self)",
+                "pass",
+            ),
+            without(
+                "compat/test_settings.py"
+                "::test_a_security_level_of_the_system_that_cannot_be_honoured",
+                "compat.settings._shared",
+                "check_level(context)",
+                "pass",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Secrets in the file of keylog_filename, which OpenSSL makes readable for everybody",
+        "It is made, or made private, before OpenSSL opens it; links and files of others raise.",
+        (
+            without(
+                "compat/test_settings.py::test_a_key_log_is_private_from_the_start",
+                "compat.context.SSLContext.keylog_filename",
+                "settings_of(self) is not None and value is not None",
+            ),
+        ),
+        ("compat/test_settings.py::test_a_key_log_that_others_could_read_is_made_private",),
+    ),
+    Threat(
+        _COMPAT,
+        "A disk that strangers fill with traces",
+        "With --trace, a connection records a bounded number of events, and a process keeps a "
+        "bounded number of files and bytes: the oldest go.",
+        (
+            without(
+                "compat/test_traces.py::test_a_flood_of_records_makes_no_long_trace",
+                "compat.tracing.TraceFile._note",
+                "isinstance(event, RecordSeen) and len(self.events) >= _MOST_RECORDS",
+            ),
+            without(
+                "compat/test_traces.py::test_the_oldest_files_go",
+                "compat.tracing._Files.add",
+                "len(self._sizes) > MOST_FILES or self._bytes > MOST_BYTES",
+            ),
         ),
     ),
 )

@@ -6,10 +6,13 @@ connection takes the place of another one, if there is one that must make room (
 waits, which costs a file descriptor and little else.
 
 Those who wait do so by address, and it is the turn of each address after the other, of those first
-that hold the fewest places: somebody who opens many connections waits for himself. Where the line
-is full, connections of addresses that have wasted more places than they have used are closed. Where
-no address has, this process is too slow for its clients, and the rest waits in the kernel's queue,
-where a connection costs this process nothing.
+that hold the fewest places: somebody who opens many connections waits for himself. Addresses that
+have wasted more places than they have used come after the others, since a peer that has thousands
+of them would otherwise be served thousands of times as often. They still get every eighth place:
+there may be honest clients behind such an address. Where the line is full, connections of addresses
+that have wasted more places than they have used are closed. Where no address has, this process is
+too slow for its clients, and the rest waits in the kernel's queue, where a connection costs this
+process nothing.
 
 Where there are no descriptors left, whatever they went to, the line is shortened in the same way,
 and then a connection that makes room is closed for each that comes. One descriptor is kept in
@@ -28,7 +31,7 @@ import errno
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from socket import socket
 from typing import Any, Protocol, cast
@@ -54,8 +57,11 @@ _DESCRIPTORS = 2048
 _ACCEPTED_AT_ONCE = 100
 """The number of connections to accept before the accepted ones get their turn."""
 
-_DISPLACED_AT_ONCE = 8
+_DISPLACED_AT_ONCE = 32
 """The same for connections that replace others, which costs more."""
+
+_STALLING_TURN = 8
+"""One of so many places is for shares that have wasted some, even while others wait."""
 
 _RETRY_SECONDS = 1.0
 """Seconds to wait if the system is short of a resource, as in asyncio."""
@@ -151,6 +157,8 @@ class Acceptor(ABC):
         """When there was no descriptor left, if that was not long ago."""
         self._reported_at: float | None = None
         self._retry_seconds = _RETRY_SECONDS
+        self._others_served = 0
+        """How many have begun of shares without blame, since one of the others has."""
         self._started = False
         self._process = os.getpid()
         self._closed = False
@@ -373,9 +381,7 @@ class Acceptor(ABC):
         """Give places to those who wait, as far as there are any."""
         self._plan_nothing()
         self._is_short()
-        while self._line and not self._room.is_full:
-            share = min(self._line.shares, key=self._room.held)
-            self._begin(*self._line.next_of(share))
+        self._fill_places()
         begun = self._displace() if self._line else 0
         self._line.shorten()
         if begun and not self._line.is_patient:
@@ -383,6 +389,20 @@ class Acceptor(ABC):
         elif self._line:
             self._look = self._scheduler.call_later(_WAIT_SECONDS, self._serve_line)
         self._go_on()
+
+    def _fill_places(self) -> None:
+        """Let connections begin for which there are places."""
+        room = self._room
+        while self._line and not room.is_full:
+            first = None
+            for share in self._shares_in_turn():
+                rank = room.is_stalling(share), room.held(share)
+                first = first or rank
+                if rank != first or room.is_full:
+                    break  # The first ones may have more connections that wait.
+                self._begin_next_of(share)
+                if self._others_served == _STALLING_TURN - 1:
+                    break
 
     def _go_on(self) -> None:
         """Take further connections, unless something is in the way."""
@@ -395,19 +415,34 @@ class Acceptor(ABC):
         """Let the first of each share replace another connection, if one may. Return how many have
         begun, which are only some at once.
         """
-        begun, own_only = 0, False
-        for share in sorted(self._line.shares, key=self._room.held):
+        begun, refused = 0, sys.maxsize
+        for share in self._shares_in_turn():
+            held = self._room.held(share)
+            own_only = held >= refused  # It holds as many as one that was refused, or more.
+            if own_only and not held:
+                continue
             address = self._line.address_of(share)
             guest = self._room.who_makes_room(address, own_only=own_only)
             if guest is None:
-                own_only = True  # Those who follow hold as many places or more.
+                refused = min(refused, held)
                 continue
-            self._begin(*self._line.next_of(share))
+            self._begin_next_of(share)
             self._expel(guest)
             begun += 1
-            if begun == _DISPLACED_AT_ONCE or self._closed:  # by `on_handshake_error`
+            if self._closed:  # by `on_handshake_error`
+                break
+            if begun == _DISPLACED_AT_ONCE or self._others_served == _STALLING_TURN - 1:
                 break
         return begun
+
+    def _shares_in_turn(self) -> Iterator[Hashable]:
+        """Yield the shares that wait, the one first whose turn it is."""
+        stalling_first = self._others_served >= _STALLING_TURN - 1
+        return self._room.in_turn(self._line.shares, stalling_first=stalling_first)
+
+    def _begin_next_of(self, share: Hashable) -> None:
+        self._others_served = 0 if self._room.is_stalling(share) else self._others_served + 1
+        self._begin(*self._line.next_of(share))
 
     def _expel(self, guest: Guest) -> None:
         self._room.expel(guest)
@@ -419,8 +454,16 @@ class Acceptor(ABC):
                 handle.cancel()
         self._look = self._turn = None
 
-    def _leave(self, guest: Guest, *, completed: bool) -> None:
-        """Free the place of a connection whose handshake has ended."""
+    def _leave(self, guest: Guest, *, completed: bool, silent: bool = False) -> None:
+        """Free the place of a connection whose handshake has ended.
+
+        Args:
+            guest: the connection.
+            completed: whether its handshake is complete.
+            silent: whether its time was over, and it had sent no hello.
+        """
+        if silent and self._line:
+            self._room.expel(guest)
         self._room.leave(guest, completed=completed)
         if not self._line:
             if not self._room.is_full and not self._is_short():

@@ -37,7 +37,16 @@ where its packet was lost."""
 _SHOWN = 80
 """Characters of an argument that an error shows."""
 
-_OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
+_OF_SERVING = (
+    "close_timeout",
+    "hello_timeout",
+    "make_trace",
+    "max_handshakes",
+    "on_handshake_error",
+)
+"""Arguments of every server of asyncio, apart from its config and its socket."""
+
+OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
 """Arguments of `loop.create_server` that say how a socket is made or bound."""
 
 
@@ -105,6 +114,11 @@ def check_server(max_handshakes: int, backlog: int, on_handshake_error: object) 
 def check_streams_server(limit: int, client_connected_cb: object) -> None:
     """Refuse here what would fail at each connection."""
     check_handler("client_connected_cb", client_connected_cb)
+    check_limit(limit)
+
+
+def check_limit(limit: int) -> None:
+    """Refuse a limit of a stream's buffer that would fail at each connection."""
     if limit <= 0:
         raise ConfigurationError(f"limit must be a number of bytes, at least 1, not {limit!r}.")
 
@@ -148,6 +162,24 @@ def check_handler(name: str, given: object) -> None:
     if not callable(given):
         kind = type(given).__name__
         raise ConfigurationError(f"{name} must be a function, not {kind}.")
+
+
+def check_tls_arguments(tls: dict[str, Any], *others: str) -> None:
+    """Refuse the arguments for a server's TLS that it would refuse when it starts, or that do not
+    go with those that its maker gives.
+
+    Args:
+        tls: the arguments by name.
+        others: names that are allowed as well, whose values are not checked here.
+    """
+    for name in tls:
+        if name not in (*_OF_SERVING, *others):
+            raise ConfigurationError(f"tls={{{name!r}: ...}} is not possible here.")
+    check_make_trace(tls.get("make_trace"), tls)
+    most = tls.get("max_handshakes", DEFAULT_MAX_HANDSHAKES)
+    check_server(most, DEFAULT_BACKLOG, tls.get("on_handshake_error"))
+    close_seconds(tls.get("close_timeout"))
+    seconds_or_none("hello_timeout", tls.get("hello_timeout"))
 
 
 def close_seconds(timeout: float | None) -> float | None:
@@ -233,7 +265,7 @@ def check_listener(sock: socket.socket, host: Any, port: Any, more: dict[str, An
     check_stream_socket(sock, host, port)
     check_without_peer(sock)
     for name in more:
-        if name in _OF_BINDING:
+        if name in OF_BINDING:
             raise ConfigurationError(f"{name} cannot be given together with sock: it is bound.")
         raise TypeError(f"unexpected keyword argument {name!r}")
 

@@ -160,22 +160,35 @@ class OverTLS:
         self.app = app
         self._info = info
         self._early = early
+        self._tls: dict[str, Any] | None = None
 
     async def __call__(self, scope: Scope, *more: Any) -> Any:
         if scope["type"] in ("http", "websocket"):
             extensions = dict(scope.get("extensions") or {})
-            extensions["tls"] = tls_extension(self._info)
+            extensions["tls"] = self._extension()
             if self._early:
                 extensions[EARLY_DATA] = {}
             scope["extensions"] = extensions
         return await self.app(scope, *more)
 
+    def _extension(self) -> dict[str, Any]:
+        """Return what the requests are told: each has a copy of its own, of the same strings.
+
+        The client decides how long its chain is, and how many requests it has open.
+        """
+        if self._tls is None:
+            self._tls = tls_extension(self._info)
+        return {**self._tls, "client_cert_chain": list(self._tls["client_cert_chain"])}
+
 
 class RefuseEarlyData:
     """Middleware that answers 425 (Too Early) to a request that came in early data (RFC 8470).
 
+    So it does to one for a WebSocket, whose method says nothing of what comes over it. (Where the
+    server cannot answer that with a status of one's own, the answer is 403.)
+
     A client then sends it again, after the handshake. A request counts as early, too, if a proxy
-    says so by the header `Early-Data: 1`. See docs/asgi.md for an example.
+    says so by the header `Early-Data`, whatever its value. See docs/asgi.md for an example.
 
     Args:
         app: the application.
@@ -188,23 +201,31 @@ class RefuseEarlyData:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        is_http = scope["type"] == "http"
-        if is_http and scope["method"] not in self._allowed_methods and is_early(scope):
-            headers = [(b"content-length", b"0"), (b"cache-control", b"no-store")]
-            await send({"type": "http.response.start", "status": 425, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
-        else:
+        kind = scope["type"]
+        is_unsafe = kind == "websocket" or (
+            kind == "http" and scope["method"] not in self._allowed_methods
+        )
+        if not is_unsafe or not is_early(scope):
             await self.app(scope, receive, send)
+            return
+        answer = "http.response"
+        if kind == "websocket":
+            await receive()  # The request: before it, nothing can be sent.
+            answer = "websocket.http.response"
+            if answer not in (scope.get("extensions") or {}):
+                await send({"type": "websocket.close"})
+                return
+        headers = [(b"content-length", b"0"), (b"cache-control", b"no-store")]
+        await send({"type": f"{answer}.start", "status": 425, "headers": headers})
+        await send({"type": f"{answer}.body", "body": b""})
 
 
 def is_early(scope: Scope) -> bool:
     """Return whether a request came in early data, here or at a proxy before."""
     if EARLY_DATA in (scope.get("extensions") or {}):
         return True
-    return any(
-        bytes(name).lower() == b"early-data" and bytes(value).strip() == b"1"
-        for name, value in scope.get("headers", ())
-    )
+    # Several fields, or one with another value, say the same as a single one of 1 (section 5.1).
+    return any(bytes(name).lower() == b"early-data" for name, _ in scope.get("headers", ()))
 
 
 def _pem(der: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from socket import socket
 from typing import Any
 
 import hypercorn
@@ -18,7 +19,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.typing import LifespanState
 
-from handclasp.adapters.arguments import server_config
+from handclasp.adapters.arguments import check_limit, check_tls_arguments, server_config
 from handclasp.adapters.asgi import OverTLS
 from handclasp.adapters.asyncio import TLSServer, start_server
 from handclasp.config import ServerConfig
@@ -36,6 +37,8 @@ async def run(
 ) -> None:
     """Serve until the trigger returns."""
     _check(settings, server_config(config))
+    check_tls_arguments(tls, "limit")
+    check_limit(tls.get("limit", 1))
     wrapped = ASGIWrapper(app)
     loop = asyncio.get_running_loop()
     state: LifespanState = {}
@@ -56,14 +59,18 @@ async def run(
         await TCPServer(app, loop, settings, context, state, reader, writer)
 
     servers: list[TLSServer] = []
+    sockets: list[socket] = []
     try:
-        for sock in settings.create_sockets().insecure_sockets:
+        sockets += settings.create_sockets().insecure_sockets
+        for sock in sockets:
             server = await start_server(serve, sock=sock, config=config, **tls)
             servers.append(server)
         await shutdown_trigger()
     finally:
         await context.terminated.set()
         await _end(servers, tasks, settings.graceful_timeout)
+        for sock in sockets:  # Where one of them cannot listen, the others have no server.
+            sock.close()
         await lifespan.wait_for_shutdown()
         living.cancel()
         with suppress(asyncio.CancelledError):

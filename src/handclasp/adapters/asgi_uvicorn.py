@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from handclasp.adapters.arguments import server_config
+from handclasp.adapters.arguments import OF_BINDING, check_tls_arguments, server_config
 from handclasp.adapters.asgi import OverTLS
 from handclasp.adapters.asyncio import TLSServer, create_server, create_unix_server
 from handclasp.config import ServerConfig
@@ -45,6 +45,8 @@ class TLSUvicorn(uvicorn.Server):
         settings: dict[str, Any],
     ) -> None:
         _check(server_config(config), settings)
+        binds = settings.get("fd") is None and settings.get("uds") is None
+        check_tls_arguments(tls, *(OF_BINDING if binds else ()))
         settings = {"ws": "auto", **settings, "http": "h11"}
         super().__init__(uvicorn.Config(app, host=host, port=port, **settings))
         self._tls: dict[str, Any] = {"config": config, "backlog": self.config.backlog, **tls}
@@ -60,11 +62,13 @@ class TLSUvicorn(uvicorn.Server):
         try:
             async for server in self._listen(sockets):
                 self.servers.append(server)
-        except OSError as error:
-            _log.error(error)
+        except BaseException as error:
             for server in self.servers:
                 server.close()
             await self.lifespan.shutdown()
+            if not isinstance(error, OSError):
+                raise
+            _log.error(error)
             raise SystemExit(STARTUP_FAILURE) from error
         for server in self.servers:
             for each in server.sockets:
@@ -77,8 +81,13 @@ class TLSUvicorn(uvicorn.Server):
             Protocol, config, self.server_state, self.lifespan.state, asyncio.get_running_loop()
         )
         if sockets is None and config.fd is not None:
-            sockets = [fromfd(config.fd, AF_UNIX, SOCK_STREAM)]
-        if sockets is not None:
+            sock = fromfd(config.fd, AF_UNIX, SOCK_STREAM)
+            try:
+                yield await create_server(make, sock=sock, **self._tls)
+            except BaseException:
+                sock.close()
+                raise
+        elif sockets is not None:
             for sock in sockets:
                 yield await create_server(make, sock=sock, **self._tls)
         elif config.uds is not None:
@@ -88,7 +97,11 @@ class TLSUvicorn(uvicorn.Server):
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1, whose scopes tell of TLS, and of requests in early data."""
+    """HTTP/1.1, whose scopes tell of TLS, and of requests in early data.
+
+    Attributes:
+        early: whether the request that is read came in early data, if only in part.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with what the client has sent before the handshake was complete."""
@@ -97,15 +110,15 @@ class Protocol(H11Protocol):
         app = self.app
         self._later: Any = OverTLS(app, info)
         early = transport.get_extra_info("early_data")
-        self._early = bool(early)
+        self.early = bool(early)
         self.app = OverTLS(app, info, early=True) if early else self._later
         if early:
             super().data_received(early)
 
     def data_received(self, data: bytes) -> None:
         """Take data from after the handshake."""
-        if self._early and self._has_read_everything():
-            self._early = False
+        if self.early and self._has_read_everything():
+            self.early = False
             self.app = self._later
         super().data_received(data)
 
@@ -120,7 +133,9 @@ def _with_scope(protocol: Any) -> Any:
 
     def connection_made(self: Any, transport: asyncio.Transport) -> None:
         protocol.connection_made(self, transport)
-        self.app = OverTLS(self.app, transport.get_extra_info("handclasp"))
+        asked = transport.get_protocol()  # Still the protocol that has read the request.
+        early = isinstance(asked, Protocol) and asked.early
+        self.app = OverTLS(self.app, transport.get_extra_info("handclasp"), early=early)
 
     return type(protocol.__name__, (protocol,), {"connection_made": connection_made})
 

@@ -105,7 +105,7 @@ class LoopAcceptor(Acceptor):
             pump.abort()
             sock.close()
         pump.accepted = None
-        self._leave(pump, completed=pump.application is not None)
+        self._leave(pump, completed=pump.application is not None, silent=pump.was_silent())
 
     def _report(self, message: str, error: Exception) -> None:
         self._loop.call_exception_handler({"message": message, "exception": error})

@@ -33,6 +33,7 @@ from handclasp.adapters.progress import (
 from handclasp.client import ClientConnection
 from handclasp.errors import (
     ConfigurationError,
+    HandshakeTimeoutError,
     PeerAlertError,
     StateError,
     TLSError,
@@ -358,6 +359,10 @@ class Pump(asyncio.BufferedProtocol):
 
     def _said_hello(self) -> bool:
         return self._answered_at is not None or bool(self._answers)
+
+    def was_silent(self) -> bool:
+        """Return whether the handshake has failed because no hello came in time."""
+        return isinstance(self._error, HandshakeTimeoutError) and not self._said_hello()
 
     def drop(self, why: str) -> None:
         """Give up a handshake for the sake of others, at once."""
@@ -743,8 +748,7 @@ class Pump(asyncio.BufferedProtocol):
             while self._held and not self.paused_by_application and not self._closing:
                 self._report_held()
         except Exception as error:
-            self._report_failure(error)
-            self.abort()
+            self._break_off(error)
         self._aim()
         self.update_reading()
 
@@ -805,11 +809,24 @@ class Pump(asyncio.BufferedProtocol):
         if self._closing:
             return
         self._waiting_input = 0
-        if error is None:
-            self._drive(self.connection.answer, question, answer.result())
-        else:
-            self._drive(self.connection.refuse, question, error)
+        try:
+            if error is None:
+                self._drive(self.connection.answer, question, answer.result())
+            else:
+                self._drive(self.connection.refuse, question, error)
+        except Exception as failure:  # Else the plain transport does so, but it has not called.
+            self._break_off(failure)
         self.update_reading()
+
+    def _break_off(self, error: Exception) -> None:
+        """End the connection as a plain transport does where its protocol raises."""
+        self._report_failure(error, "Fatal error: a method of the protocol failed")
+        self._error = self._error or error
+        self._closing = True
+        self._held.clear()
+        self._aim()
+        if self._connected:
+            self.plain.abort()
 
     def _give_up_answers(self) -> None:
         for answer in list(self._answers):

@@ -10,10 +10,12 @@ that finds no room may take the place of another one:
   has failed already; then of the oldest that has not sent what comes next for `SLOW_SECONDS`.
 
 A connection that has sent something that this process has not read yet, or waits for an answer of
-    this side,
-keeps its place: a server that is too slow for its clients turns none of them away.
+this side, keeps its place: a server that is too slow for its clients turns none of them away.
 
 IPv6 addresses count by their /64 networks: a client with one of its addresses usually has all.
+A /48 network has 65,536 of these, all of them without blame at first. So wasted places count for
+the /48 network as well, and above a number of them each of its shares counts as one that has wasted
+some.
 
 Connections for which there is no place yet wait in a `Line`, which keeps them by share as well, so
 that nobody waits behind somebody else's crowd.
@@ -26,9 +28,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterator
 from ipaddress import IPv6Address
 from socket import socket
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from handclasp.adapters.progress import is_readable
+
+K = TypeVar("K", bound=Hashable)
 
 SILENT_SECONDS = 0.05
 """The hello leaves right behind the client's side of the TCP handshake: this is many of its times,
@@ -43,8 +47,16 @@ _NEAREST = 32
 _LOCAL = ""
 """The share of all UNIX sockets."""
 
-_MAX_STALLING = 4096
-"""The number of shares that are remembered for wasting slots; the oldest one is forgotten first."""
+_MAX_STALLING = 16_384
+"""The number of shares that are remembered for wasting slots, and that of networks; the oldest one
+is forgotten first."""
+
+_MAX_WASTED_OF_NETWORK = 16
+"""The places that a /48 network may waste before all of its shares are blamed: its customers may be
+strangers to each other."""
+
+_NETWORK_BITS = 16
+"""The difference of a /64 share and its /48 network."""
 
 
 class Guest(Protocol):
@@ -76,6 +88,8 @@ class Room:
         self._share_of: dict[Guest, Hashable] = {}
         self._wasted: dict[Hashable, int] = {}
         """How many more places a share has wasted than used, if any."""
+        self._wasted_of_networks: dict[int, int] = {}
+        """The same of all shares of a network, without those of IPv4."""
 
     @property
     def is_full(self) -> bool:
@@ -94,14 +108,25 @@ class Room:
         self._remove(guest)
         if completed and (wasted := self._wasted.get(share, 0)):
             self._wasted[share] = wasted - 1
+        if completed and isinstance(share, int):
+            network = share >> _NETWORK_BITS
+            if wasted := self._wasted_of_networks.get(network, 0):
+                self._wasted_of_networks[network] = wasted - 1
 
     def expel(self, guest: Guest) -> None:
         """Take back the place of somebody who did not use it, and remember the share for it."""
-        share = self._share_of[guest]
+        share = self._share_of.get(guest)
+        if share is None:  # It has left already.
+            return
         self._remove(guest)
-        self._wasted[share] = min(self._wasted.get(share, 0) + 1, self._size)
-        if len(self._wasted) > _MAX_STALLING:
-            del self._wasted[next(iter(self._wasted))]
+        self._note_waste(self._wasted, share)
+        if isinstance(share, int):
+            self._note_waste(self._wasted_of_networks, share >> _NETWORK_BITS)
+
+    def _note_waste(self, wasted: dict[K, int], key: K) -> None:
+        wasted[key] = min(wasted.get(key, 0) + 1, max(self._size, 2 * _MAX_WASTED_OF_NETWORK))
+        if len(wasted) > _MAX_STALLING:
+            del wasted[next(iter(wasted))]
 
     def _remove(self, guest: Guest) -> None:
         share = self._share_of.pop(guest, None)
@@ -118,13 +143,55 @@ class Room:
     def is_stalling(self, share: Hashable) -> bool:
         """Return whether the share has wasted more places than it has used, since `forgive`.
 
-        Those of UNIX sockets never are: they cannot be told apart, and one might be to blame.
+        Or its network has, and not just some. Those of UNIX sockets never are: they cannot be told
+        apart, and one might be to blame.
         """
+        if isinstance(share, int):
+            wasted = self._wasted_of_networks.get(share >> _NETWORK_BITS, 0)
+            if wasted > _MAX_WASTED_OF_NETWORK:
+                return True
         return share != _LOCAL and self._wasted.get(share, 0) > 0
+
+    def in_turn(
+        self, shares: Collection[Hashable], *, stalling_first: bool = False
+    ) -> Iterator[Hashable]:
+        """Yield shares that wait, in the order in which they get places.
+
+        Those first that hold the fewest; but shares that have wasted places come after all others.
+        Else somebody with many addresses would be served as often as all clients together, since a
+        connection that waits holds no place.
+
+        Args:
+            shares: those that wait, the one first that was served least recently.
+            stalling_first: whether the first one is to be of those that have wasted places.
+        """
+        everybody, wasted = list(shares), self._wasted
+        blameless = [  # The quick test first: there may be thousands.
+            each for each in everybody if not wasted.get(each) or not self.is_stalling(each)
+        ]
+        if self._wasted_of_networks:
+            blameless = [each for each in blameless if not self.is_stalling(each)]
+        blamed = self._blamed_in_turn(everybody, set(blameless))
+        if stalling_first and (first := next(blamed, None)) is not None:
+            yield first
+        yield from self._fewest_first(blameless)
+        yield from blamed
+
+    def _blamed_in_turn(
+        self, everybody: list[Hashable], blameless: set[Hashable]
+    ) -> Iterator[Hashable]:
+        yield from self._fewest_first([each for each in everybody if each not in blameless])
+
+    def _fewest_first(self, shares: list[Hashable]) -> Iterator[Hashable]:
+        """Yield them by the places that they hold, which few of those that wait do."""
+        holding = {each: len(self._shares[each]) for each in shares if each in self._shares}
+        yield from (each for each in shares if each not in holding)
+        yield from sorted(holding, key=holding.__getitem__)
 
     def forgive(self) -> None:
         """Forget who has wasted places: there are enough of them again."""
         self._wasted.clear()
+        self._wasted_of_networks.clear()
 
     def who_makes_room(self, address: Any, *, own_only: bool = False) -> Guest | None:
         """Return whose place a connection from this address may take; None: nobody's yet.
@@ -234,8 +301,7 @@ class Line:
             share = self._last
             fair = max(1, self._size // len(self._waiting))
             if len(self._waiting.get(share, ())) <= fair or not self._is_stalling(share):
-                shares = filter(self._is_stalling, self._waiting)
-                share = max(shares, key=lambda each: len(self._waiting[each]), default=None)
+                share = self._longest_stalling()
             if share is None:
                 return
             waiting = self._waiting[share]
@@ -245,6 +311,20 @@ class Line:
             self._count -= 1
             if not waiting:
                 del self._waiting[share]
+
+    def _longest_stalling(self) -> Hashable:
+        """Return the share of which most wait, of those that have wasted places; None: of none.
+
+        Of equals it is the one that came last: others have waited longer for their turn.
+        """
+        longest = max(map(len, self._waiting.values()))
+        found, most = None, 0
+        for share, waiting in reversed(self._waiting.items()):
+            if len(waiting) > most and self._is_stalling(share):
+                found, most = share, len(waiting)
+                if most == longest:  # There may be thousands of that length.
+                    break
+        return found
 
     def cut(self) -> bool:
         """Close a quarter of those who wait, of shares that have wasted places, for want of room.

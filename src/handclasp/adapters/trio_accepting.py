@@ -227,7 +227,7 @@ class TrioAcceptor(Acceptor):
                 await stream.let_read_the_alert()
         finally:
             timer.cancel()
-            self._leave(stream, completed=completed)
+            self._leave(stream, completed=completed, silent=stream.late is not None)
             if not completed:
                 await trio.aclose_forcefully(stream)
         if completed:

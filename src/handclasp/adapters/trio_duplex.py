@@ -25,7 +25,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from socket import SHUT_WR
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, TypeVarTuple
@@ -194,7 +194,7 @@ class TrioDuplex(Generic[StreamT]):
             await self._refuse(question, error)
         self.answering = True
         try:
-            value = await question.pending
+            value = await _unprotected(question.pending)
         except Exception as error:
             self._question = None
             await self._drive(self.connection.refuse, question, error)
@@ -448,6 +448,12 @@ class TrioDuplex(Generic[StreamT]):
             await trio.aclose_forcefully(self.transport)
         else:
             await self.transport.aclose()
+
+
+@trio.lowlevel.disable_ki_protection
+async def _unprotected(pending: Awaitable[Any]) -> Any:
+    """Await what an application has returned, which a KeyboardInterrupt may end."""
+    return await pending
 
 
 async def _wait_until_taken(sock: Any) -> None:

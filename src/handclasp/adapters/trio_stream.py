@@ -1,6 +1,11 @@
 """TLS over any trio stream: `TLSStream`, and the `TLSListener` that makes them of what it accepts.
 
 `trio_duplex` moves the bytes; this module has what trio promises of its own `SSLStream`.
+
+A KeyboardInterrupt between two steps could lose data that have been taken, leave a record half
+noted, or a stream busy for ever. So all calls are protected from it, as trio protects its own: it
+comes where a call waits, which is where it may be cancelled as well, or after the call. Callbacks
+that are awaited are not protected, so that one that never waits can be interrupted.
 """
 
 from __future__ import annotations
@@ -206,6 +211,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
 
     # The handshake
 
+    @trio.lowlevel.enable_ki_protection
     async def do_handshake(self) -> None:
         """Complete the handshake, if it is not complete yet.
 
@@ -224,6 +230,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
 
     # Reading
 
+    @trio.lowlevel.enable_ki_protection
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Return what the peer has sent, up to `max_bytes`; b"" once the peer has closed.
 
@@ -258,6 +265,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
 
     # Writing
 
+    @trio.lowlevel.enable_ki_protection
     async def send_all(self, data: Data) -> None:
         """Send all of `data`.
 
@@ -277,12 +285,14 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
             else:
                 await trio.lowlevel.checkpoint()
 
+    @trio.lowlevel.enable_ki_protection
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until `send_all` might not have to wait."""
         with self._sending:
             self._duplex.check_open()
             await self._duplex.wait_writable()
 
+    @trio.lowlevel.enable_ki_protection
     async def send_eof(self) -> None:
         """Send close_notify: this side has sent all it has to say. Receiving goes on.
 
@@ -307,6 +317,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
                 )
             await duplex.send_by(duplex.connection.close)
 
+    @trio.lowlevel.enable_ki_protection
     async def update_keys(self, request_peer: bool = True) -> None:
         """Switch to new sending keys, and ask the peer to do so, too (RFC 8446 section 4.6.3).
 
@@ -335,6 +346,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
 
     # The end
 
+    @trio.lowlevel.enable_ki_protection
     async def unwrap(self) -> tuple[StreamT, bytes]:
         """End TLS on both sides, and give the transport back.
 
@@ -359,6 +371,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
             duplex.closed = True
             return self.transport_stream, duplex.connection.unread_after_close
 
+    @trio.lowlevel.enable_ki_protection
     async def aclose(self) -> None:
         """Send close_notify, and close the transport.
 
@@ -443,15 +456,20 @@ class TLSListener(trio.abc.Listener[TLSStream[StreamT]]):
         self._https_compatible = https_compatible
         self._make_trace = make_trace
 
+    @trio.lowlevel.enable_ki_protection
     async def accept(self) -> TLSStream[StreamT]:
         """Wait for a connection, and return its stream."""
         transport = await self.transport_listener.accept()
-        return TLSStream(
-            transport,
-            self._config,
-            https_compatible=self._https_compatible,
-            trace=None if self._make_trace is None else self._make_trace(),
-        )
+        try:
+            return TLSStream(
+                transport,
+                self._config,
+                https_compatible=self._https_compatible,
+                trace=None if self._make_trace is None else self._make_trace(),
+            )
+        except BaseException:
+            await trio.aclose_forcefully(transport)
+            raise
 
     async def aclose(self) -> None:
         """Close the listener below."""

@@ -6,6 +6,13 @@ from collections.abc import Iterator
 
 from handclasp.advice import CREDENTIALS, OWN_RAW_PUBLIC_KEY, RAW_PUBLIC_KEYS, STAPLE, TRUST
 from handclasp.alerts.cause import SETTINGS_DIFFER, Cause, make_cause
+from handclasp.alerts.own_chain import (
+    evident_causes,
+    is_for_other_purpose,
+    is_out_of_dates,
+    may_be_too_new,
+    other_key_required,
+)
 from handclasp.alerts.situation import Situation, other_end
 from handclasp.faults import Blame, Fault, Verdict
 
@@ -36,9 +43,13 @@ def client_certificate_causes(situation: Situation, missing: Fault) -> Iterator[
     if situation.certificate == "withheld":
         yield certificate_withheld(missing)
     elif situation.certificate == "shown":
+        evident = list(evident_causes(situation, "The server refuses the client certificate"))
+        yield from evident
         yield make_cause(
             Fault.CERTIFICATE_UNTRUSTED,
-            "The server refuses the client certificate that this side has sent"
+            "Or the server does not trust the authority of that certificate."
+            if evident
+            else "The server refuses the client certificate that this side has sent"
             f"{_named(situation)}.",
             f"Use a certificate from an authority that the server trusts ({CREDENTIALS}).",
             "Trust the authority of the client's certificate.",
@@ -86,8 +97,8 @@ def unknown_ca_causes(situation: Situation) -> Iterator[Cause]:
     if chain.is_self_signed:
         yield make_cause(
             Fault.CERTIFICATE_UNTRUSTED,
-            f"The {other} does not trust the certificate that was sent, {chain.leaf}, which is "
-            "self-signed.",
+            f"The {other} says that it does not trust the certificate that was sent, "
+            f"{chain.leaf}, which is self-signed.",
             "Use a certificate from an authority that the other end trusts instead.",
             f"Trust this certificate itself, if it is the {whose}'s.",
             Verdict(Blame.LOCAL, "unless the other end is meant to trust this very certificate"),
@@ -97,21 +108,22 @@ def unknown_ca_causes(situation: Situation) -> Iterator[Cause]:
     if chain.size > 1:
         yield make_cause(
             Fault.CERTIFICATE_UNTRUSTED,
-            f"The {other} finds no path from the certificate that was sent{subject} to an "
-            f"authority that it trusts: the chain that was sent ends with {chain.last}, issued by "
-            f"{chain.issuer}, which the {other} does not know, or a certificate in between is "
-            "missing.",
+            f"The {other} says that it finds no path from the certificate that was sent{subject} "
+            f"to an authority that it trusts: the chain that was sent ends with {chain.last}, "
+            f"issued by {chain.issuer}, which the {other} does not know, or a certificate in "
+            "between is missing.",
             f"Use a certificate from an authority that the {other} trusts.",
             f"Trust the authority {chain.issuer}, if it is meant to vouch for the {whose}.",
             UNTRUSTED,
         )
+        yield _no_list_or_too_deep(situation)
         return
     issued = f" It was issued by {chain.issuer}." if chain.issuer else ""
     yield make_cause(
         Fault.CERTIFICATE_UNTRUSTED,
-        f"The {other} finds no path from the certificate that was sent{subject} to an authority "
-        "that it trusts: the intermediate certificates were not sent, or it does not know the "
-        f"authority.{issued}",
+        f"The {other} says that it finds no path from the certificate that was sent{subject} to "
+        "an authority that it trusts: the intermediate certificates were not sent, or it does not "
+        f"know the authority.{issued}",
         f"If {chain.issuer or 'its issuer'} is an intermediate authority, send its certificate "
         "too: the full chain.",
         f"If {chain.issuer or 'its issuer'} is a root, trust the authority.",
@@ -121,19 +133,46 @@ def unknown_ca_causes(situation: Situation) -> Iterator[Cause]:
             "trust the issuer",
         ),
     )
+    yield _no_list_or_too_deep(situation)
+
+
+def _no_list_or_too_deep(situation: Situation) -> Cause:
+    """Return the cause if an end says unknown_ca although there is a path, as OpenSSL does."""
+    other = other_end(situation)
+    return make_cause(
+        Fault.REVOCATION_UNKNOWN,
+        f"Or the {other} has such a path and cannot use it: it requires a revocation list (CRL) "
+        "that it does not have, or it allows fewer certificates on the path.",
+        "",
+        f"See in the {other}'s log what it lacks: a CRL of each authority on the path, or a "
+        "greater depth.",
+        Verdict(Blame.PEER, "whose settings leave out what it requires"),
+    )
 
 
 def bad_certificate_causes(situation: Situation) -> Iterator[Cause]:
     if situation.role == "client":
         yield from client_certificate_causes(situation, Fault.CLIENT_CERTIFICATE_MISSING)
         if situation.certificate == "shown":
-            yield _not_yet_valid(situation)
+            yield from _unless_evident(situation)
         return
+    yield from evident_causes(situation, _REFUSED)
     yield from _refused_by_client(situation)
-    yield _not_yet_valid(situation)
+    yield from _unless_evident(situation)
     if situation.is_for_name is not True:
         yield _distrusted(situation, "Or the client does not trust its authority")
     yield make_cause(Fault.BAD_CERTIFICATE, "Or the client considers the certificate malformed.")
+
+
+_REFUSED = "The client refuses the certificate"
+
+
+def _unless_evident(situation: Situation) -> Iterator[Cause]:
+    """Yield what else a bad certificate may be, as far as its content does not disprove it."""
+    if may_be_too_new(situation) and not is_out_of_dates(situation):
+        yield _not_yet_valid(situation)
+    if situation.chain.key:
+        yield other_key_required(situation)
 
 
 def _refused_by_client(situation: Situation) -> Iterator[Cause]:
@@ -223,22 +262,36 @@ def unsupported_certificate_causes(situation: Situation) -> Iterator[Cause]:
         return
     other = other_end(situation)
     use = "a client" if situation.role == "client" else "a server"
+    if is_for_other_purpose(situation):
+        yield from evident_causes(
+            situation, f"The {other} does not accept a certificate of this kind"
+        )
+        yield other_key_required(situation)
+        return
+    # Without the extension, every use is allowed (RFC 5280 section 4.2.1.12).
+    purposes, is_known = situation.chain.purposes, situation.chain.size > 0
+    allowed = None
+    if is_known:
+        allowed = "it has none, so that every use is allowed"
+        if purposes is not None:
+            allowed = f"it has {', '.join(purposes)}"
     yield make_cause(
         Fault.CERTIFICATE_WRONG_PURPOSE,
         f"The {other} does not accept a certificate of this kind: most often, its extended key "
-        f"usage does not allow {use}.",
-        f"Use a certificate whose extended key usage and key usage are those of {use}.",
+        f"usage does not allow {use}."
+        if allowed is None
+        else f"The {other} does not accept a certificate of this kind. Its extended key usage "
+        f"allows {use}: {allowed}. So perhaps the {other} checks it for another use, or requires "
+        "another key usage.",
+        f"Use a certificate whose extended key usage and key usage are those of {use}."
+        if allowed is None
+        else "",
         f"See which certificates the {other} accepts.",
-        Verdict(Blame.LOCAL, "unless the other end requires too much"),
+        Verdict(Blame.LOCAL, "unless the other end requires too much")
+        if allowed is None
+        else Verdict(Blame.UNCLEAR, "the other end, if it checks for another use; else this end"),
     )
-    yield make_cause(
-        Fault.UNSUPPORTED_CERTIFICATE,
-        f"Or the {other} does not accept the type or size of its key.",
-        "Use a certificate with another key: nearly all implementations support ECDSA P-256 and "
-        "RSA with 2048 bits.",
-        "",
-        SETTINGS_DIFFER,
-    )
+    yield other_key_required(situation)
 
 
 def _unshared_types(situation: Situation) -> Iterator[Cause]:
@@ -300,6 +353,8 @@ def certificate_unknown_causes(situation: Situation) -> Iterator[Cause]:
     if situation.role == "client":
         yield from client_certificate_causes(situation, Fault.CLIENT_CERTIFICATE_MISSING)
         return
+    evident = list(evident_causes(situation, _REFUSED))
+    yield from evident
     if situation.is_for_name is False:
         yield from _refused_by_client(situation)
     chain, asked = situation.chain, ""
@@ -311,9 +366,9 @@ def certificate_unknown_causes(situation: Situation) -> Iterator[Cause]:
     doubt = "" if situation.is_for_name is not None else ", or expects another name"
     opening = (
         "Or the client does not trust its authority."
-        if situation.is_for_name is False
-        else "The client refuses the certificate without saying why, as browsers do: it does not "
-        f"trust its authority{doubt}.{asked}{names}"
+        if situation.is_for_name is False or evident
+        else "The client refuses the certificate without saying why, as browsers do: most often it "
+        f"does not trust its authority{doubt}.{asked}{names}"
     )
     yield make_cause(
         Fault.CERTIFICATE_UNTRUSTED,
@@ -328,7 +383,11 @@ def certificate_unknown_causes(situation: Situation) -> Iterator[Cause]:
 def access_denied_causes(situation: Situation) -> Iterator[Cause]:
     other, fix_local = other_end(situation), ""
     if situation.certificate == "shown":
-        sentence = f"The {other} verified the identity of this side, and does not grant it access."
+        yield from evident_causes(situation, f"The {other} grants this side no access")
+        sentence = (
+            f"The {other} says that it grants this side no access, or perhaps it refuses the "
+            "certificate itself, as GnuTLS does by this alert."
+        )
     elif situation.external_key:
         sentence = f"The {other} grants no access to the holder of this pre-shared key."
     else:
@@ -350,13 +409,36 @@ def access_denied_causes(situation: Situation) -> Iterator[Cause]:
 def certificate_expired_causes(situation: Situation) -> Iterator[Cause]:
     other, chain = other_end(situation), situation.chain
     dates = f" It is {chain.dates}." if chain.dates else ""
-    yield make_cause(
+    is_over = is_out_of_dates(situation)
+    if is_over:
+        yield from evident_causes(situation, f"The {other} says that a certificate has expired")
+    elif is_over is False:
+        yield _expired_elsewhere(situation)
+    else:
+        yield make_cause(
+            Fault.CERTIFICATE_EXPIRED,
+            f"By the clock of the {other}, the certificate that this side has sent, or another on "
+            f"its path, is not valid now: it has expired, or that clock is wrong.{dates}",
+            "Renew the certificate, if it has expired.",
+            f"Check the clock of the {other}.",
+            Verdict(Blame.LOCAL, "unless the clock of the other end is wrong"),
+        )
+
+
+def _expired_elsewhere(situation: Situation) -> Cause:
+    """Return the cause if all that this side has sent is valid by its dates."""
+    other, chain = other_end(situation), situation.chain
+    sent = f"the one that was sent, which is {chain.dates}"
+    if chain.size > 1:
+        sent = "one of those that were sent, which are all valid by their dates"
+    return make_cause(
         Fault.CERTIFICATE_EXPIRED,
-        f"By the clock of the {other}, the certificate that this side has sent is not valid now: "
-        f"it has expired, or that clock is wrong.{dates}",
-        "Renew the certificate, if it has expired.",
-        f"Check the clock of the {other}.",
-        Verdict(Blame.LOCAL, "unless the clock of the other end is wrong"),
+        f"The {other} says that a certificate has expired. It cannot be {sent}. So it is one of "
+        f"these: a certificate that the {other} has itself, such as that of the authority; a "
+        f"revocation list (CRL) that it has; or the {other}'s clock is wrong.",
+        "",
+        f"Renew the trusted certificates and the CRLs of the {other}, and check its clock.",
+        Verdict(Blame.PEER, "unless the clock that dates this is wrong"),
     )
 
 

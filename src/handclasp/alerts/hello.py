@@ -73,13 +73,32 @@ def _lacks(situation: Situation) -> Iterator[_Lack]:
         _lack_of_schemes(situation),
     )
     # Every TLS 1.3 server supports the first suite, so a hello for TLS 1.3 alone fails otherwise.
-    only13 = "TLSv1.2" not in situation.versions
-    yield from (groups, schemes, suites) if only13 else (suites, groups, schemes)
+    only13 = situation.versions == ("TLSv1.3",)
+    in_order = (groups, schemes, suites) if only13 else (suites, groups, schemes)
+    unneeded = [groups] * (not _needs(situation, _WITH_GROUP)) + [schemes] * (
+        not _needs(situation, _WITH_SIGNATURE)
+    )
+    yield from (lack for lack in in_order if lack not in unneeded)
     if situation.certificate_schemes:
         cause = _unaccepted_authority(situation)
         yield _Lack(0, False, replace(cause, topic="the authority of that certificate"))
     if "TLSv1.3" in situation.versions:
         yield _Lack(0, False, replace(psk_required(), topic="a pre-shared key that it requires"))
+
+
+_WITH_GROUP = ("TLS_ECDHE_", "TLS_ECDH_")
+_WITH_SIGNATURE = ("TLS_ECDHE_RSA_", "TLS_ECDHE_ECDSA_", "TLS_DHE_RSA_", "TLS_DHE_DSS_")
+"""The suites of TLS 1.2 in which a group is chosen from the list, and the server signs."""
+
+
+def _needs(situation: Situation, beginnings: tuple[str, ...]) -> bool:
+    """Return whether a server that takes this hello chooses one of these values.
+
+    A hello for TLS 1.2 whose suites do not need them can do without.
+    """
+    if "TLSv1.3" in situation.versions or not situation.cipher_suites:
+        return True
+    return any(name.startswith(beginnings) for name in situation.cipher_suites)
 
 
 _MOST_LISTED = (4, 8, 8)
@@ -165,24 +184,32 @@ def _is_modern(suite: str) -> bool:
 
 def _lack_of_groups(situation: Situation) -> _Lack:
     groups = situation.groups
-    degree = _degree(groups, USUAL_GROUPS)
+    # A hello without the list leaves the choice to the server (RFC 8422 section 4).
+    is_absent = not groups and "TLSv1.3" not in situation.versions
+    degree = 0 if is_absent else _degree(groups, USUAL_GROUPS)
     cause = make_cause(
         Fault.NO_SHARED_GROUP,
-        _none_of("groups", groups, degree),
+        "The server accepts no client that does not say which groups it supports."
+        if not groups
+        else _none_of("groups", groups, degree),
         _offer_more(_missing(groups, USUAL_GROUPS), GROUPS),
         "Allow one of the groups that the client offers.",
         _verdict_of(degree),
     )
-    rarer = bool(_missing(groups, _COMMON_GROUPS))
+    rarer = not is_absent and bool(_missing(groups, _COMMON_GROUPS))
     return _Lack(degree, rarer, replace(cause, topic="the groups"))
 
 
 def _lack_of_schemes(situation: Situation) -> _Lack:
     schemes = situation.signature_schemes
+    # A hello of TLS 1.2 without the list means SHA-1 (RFC 5246 section 7.4.1.4.1).
     degree = _degree(schemes, USUAL_SCHEMES)
     cause = make_cause(
         Fault.NO_SHARED_SIGNATURE_SCHEME,
-        "The server has no certificate that signs in a scheme that was offered: "
+        "The hello names no signature schemes, which in TLS 1.2 stands for SHA-1, and the server "
+        "does not sign with that."
+        if not schemes
+        else "The server has no certificate that signs in a scheme that was offered: "
         f"{listed_names(schemes, _MOST_LISTED[degree])}.",
         _offer_more(_missing(schemes, USUAL_SCHEMES), SIGNATURE_SCHEMES),
         "Add a certificate whose key signs in one of the schemes that the client offers.",
@@ -217,7 +244,13 @@ def psk_required() -> Cause:
 
 
 def unknown_psk_causes(situation: Situation) -> Iterator[Cause]:
-    del situation
+    if situation.offers_psk is False:
+        yield replace(
+            psk_required(),
+            sentence="The server accepts only clients with a pre-shared key that it knows, and "
+            "this side has offered none.",
+        )
+        return
     yield psk_required()
 
 
@@ -231,26 +264,67 @@ def protocol_version_causes(situation: Situation) -> Iterator[Cause]:
             f"Enable the version that the client wants, if it is TLS 1.2 or newer ({VERSIONS}).",
             "Enable TLS 1.3, or at least TLS 1.2.",
         )
-    elif len(offered) == 1:
-        (alone,) = offered
-        other = "TLS 1.2" if alone == "TLS 1.3" else "TLS 1.3"
-        older = "" if alone == "TLS 1.3" else f": it supports only {other}, or something older"
-        yield make_cause(
-            Fault.NO_SHARED_VERSION,
-            f"The server does not speak {alone}, which alone was offered{older}.",
-            f"Offer {other} as well ({VERSIONS}).",
-            f"Enable {alone}.",
-        )
+    elif "TLSv1.3" in situation.versions:
+        yield _too_old(offered)
     else:
-        names = " nor ".join(offered) or "any version that was offered"
-        yield make_cause(
+        yield _too_new_or_too_old(situation, offered)
+
+
+def _too_old(offered: Sequence[str]) -> Cause:
+    """Return the cause if a server refuses a hello that offers TLS 1.3, the newest version."""
+    if len(offered) == 1:
+        return make_cause(
             Fault.NO_SHARED_VERSION,
-            f"The server speaks neither {names}, so it is older than these: SSL 3.0, TLS 1.0 and "
-            "TLS 1.1 are not secure, and this library does not support them.",
-            "",
-            "Update the server: enable TLS 1.3, or at least TLS 1.2.",
-            Verdict(Blame.PEER, "which supports only insecure versions"),
+            "The server does not speak TLS 1.3, which alone was offered.",
+            f"Offer TLS 1.2 as well ({VERSIONS}).",
+            "Enable TLS 1.3.",
         )
+    names = " nor ".join(offered)
+    return make_cause(
+        Fault.NO_SHARED_VERSION,
+        f"The server speaks neither {names}, so it is older than these: SSL 3.0, TLS 1.0 and TLS "
+        "1.1 are not secure, and this library does not support them."
+        if not _INSECURE & frozenset(offered)
+        else f"The server speaks neither {names}.",
+        "",
+        "Update the server: enable TLS 1.3, or at least TLS 1.2.",
+        Verdict(Blame.PEER, "which supports only insecure versions"),
+    )
+
+
+_INSECURE = frozenset(("SSLv2", "SSLv3", "TLS 1.0", "TLS 1.1"))
+"""RFC 8996 and RFC 7568: nobody is advised to enable these."""
+
+
+def _too_new_or_too_old(situation: Situation, offered: Sequence[str]) -> Cause:
+    """Return the cause if a server refuses a hello that does not offer the newest version.
+
+    Without supported_versions a hello names the highest version that the client speaks, and means
+    all below it (RFC 5246 section E.1).
+    """
+    highest = offered[-1] if offered else "the version that was offered"
+    which = f"{highest}, which alone was offered"
+    if situation.offers_up_to:
+        which = f"{highest}, which is the newest version that was offered"
+    elif len(offered) > 1:
+        which = f"{' or '.join(offered)}, which is all that was offered"
+    if highest in _INSECURE:
+        return make_cause(
+            Fault.NO_SHARED_VERSION,
+            f"The server does not speak {which}: no version up to that is secure, and few "
+            "servers still have one.",
+            f"Offer TLS 1.3, or at least TLS 1.2 ({VERSIONS}).",
+            "",
+            Verdict(Blame.LOCAL, "which offers only insecure versions"),
+        )
+    return make_cause(
+        Fault.NO_SHARED_VERSION,
+        f"The server does not speak {which}: it supports only TLS 1.3, or something older."
+        if not situation.offers_up_to
+        else f"The server does not speak {which}: most likely it supports only TLS 1.3.",
+        f"Offer TLS 1.3 as well ({VERSIONS}).",
+        "Enable TLS 1.2.",
+    )
 
 
 def _no_name(situation: Situation) -> Cause:

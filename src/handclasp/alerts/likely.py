@@ -19,6 +19,7 @@ from handclasp.alerts.certificates import (
     certificate_required_causes,
     certificate_revoked_causes,
     certificate_unknown_causes,
+    certificate_withheld,
     client_certificate_causes,
     unknown_ca_causes,
     unsupported_certificate_causes,
@@ -196,7 +197,9 @@ def _handshake_failure(situation: Situation) -> Iterator[Cause]:
 
 
 def _bad_record_mac(situation: Situation) -> Iterator[Cause]:
-    del situation
+    if situation.role == "client" and situation.stage == "hello" and situation.offers_psk is False:
+        yield _without_reason(situation, "could not decrypt a record, and this side has sent none")
+        return
     yield make_cause(
         Fault.BAD_RECORD_MAC,
         "The other end could not decrypt a record of this side: something on the way has changed "
@@ -217,12 +220,18 @@ def _decrypt_error(situation: Situation) -> Iterator[Cause]:
             "",
             Verdict(Blame.LOCAL, "unless the other end's implementation has a defect"),
         )
-    if situation.role == "client" and situation.stage == "hello" and not situation.external_key:
+    if _offers_ticket(situation):
         yield make_cause(
             Fault.BAD_BINDER,
-            "The server has another pre-shared key under this identity than this side.",
+            "The server has another pre-shared key under this identity than this side."
+            if situation.offers_psk
+            else "If this side has offered a pre-shared key, the server has another one under that "
+            "identity.",
             f"Check that both ends have the same key under this identity ({PSKS}).",
         )
+    if situation.role == "client" and situation.stage == "hello" and situation.offers_psk is False:
+        yield _without_reason(situation, "could not verify something, and this hello has nothing")
+        return
     yield make_cause(
         Fault.BAD_FINISHED,
         "The peer saw another handshake than this side: something on the way has changed it, or "
@@ -233,15 +242,48 @@ def _decrypt_error(situation: Situation) -> Iterator[Cause]:
 
 
 def _unexpected_message(situation: Situation) -> Iterator[Cause]:
-    if situation.stage == "hello":
-        yield make_cause(
-            Fault.NOT_TLS,
-            "The peer did not expect a TLS handshake here: perhaps it speaks another protocol "
-            "first (STARTTLS), or the port is another service's.",
-            "Check host and port, and that no STARTTLS step is missing.",
-            "Speak TLS on this port from the first byte.",
-            Fault.NOT_TLS.verdict("client"),
+    """Yield the causes if a server does not take the hello.
+
+    Its alert came in a record of TLS, so it speaks TLS. Java sends this one if no group is shared.
+    """
+    if situation.role == "client" and situation.stage == "hello":
+        causes = list(hello_causes(situation))
+        # A lack that stands out stays first; of the others, the groups are the likeliest.
+        yield from sorted(
+            causes, key=lambda cause: (not cause.stands_out, not _is_of_groups(cause))
         )
+
+
+def _is_of_groups(cause: Cause) -> bool:
+    return cause.fault == Fault.NO_SHARED_GROUP.name
+
+
+def _decode_error(situation: Situation) -> Iterator[Cause]:
+    """Yield the cause if a server asked for a certificate and got an empty one, as with GnuTLS."""
+    if situation.role == "client" and situation.certificate == "withheld":
+        yield certificate_withheld(Fault.CLIENT_CERTIFICATE_MISSING)
+
+
+def _without_reason(situation: Situation, what: str) -> Cause:
+    other = other_end(situation)
+    return make_cause(
+        Fault.INTERNAL_ERROR,
+        f"The alert says that the {other} {what} of that kind: the {other} must have another "
+        "reason, and the alert does not say which.",
+        "",
+        f"See the {other}'s log.",
+        Verdict(Blame.PEER, "which gave a reason that cannot be true"),
+    )
+
+
+def _offers_ticket(situation: Situation) -> bool:
+    """Return whether a hello offers a pre-shared key that is no external one, or may do so."""
+    return (
+        situation.role == "client"
+        and situation.stage == "hello"
+        and situation.offers_psk is not False
+        and not situation.external_key
+    )
 
 
 _CAUSES: Mapping[int, Callable[[Situation], Iterator[Cause]]] = {
@@ -261,6 +303,7 @@ _CAUSES: Mapping[int, Callable[[Situation], Iterator[Cause]]] = {
     Alert.BAD_RECORD_MAC: _bad_record_mac,
     Alert.UNEXPECTED_MESSAGE: _unexpected_message,
     Alert.DECRYPT_ERROR: _decrypt_error,
+    Alert.DECODE_ERROR: _decode_error,
     Alert.UNKNOWN_PSK_IDENTITY: unknown_psk_causes,
     Alert.BAD_CERTIFICATE_STATUS_RESPONSE: bad_staple_causes,
 }

@@ -46,6 +46,8 @@ def explain_alert(number: int, situation: Situation | None = None) -> AlertExpla
         number: of the alert, also one that is not registered.
         situation: the state in which the alert arrived; None explains the number alone.
     """
+    if number == Alert.ECH_REQUIRED and situation is not None and situation.role == "server":
+        return AlertExplanation(*_ECH_NOT_ACCEPTED)
     if situation is not None and (causes := likely_causes(number, situation)):
         first = summarize(causes)
         verdict = Verdict(first.blame, first.condition)
@@ -190,7 +192,27 @@ _MEANINGS: Mapping[int, Meaning] = {
         fix="Offer another protocol, or none.",
     ),
     Alert.ECH_REQUIRED: Meaning(
-        sentence="The server requires Encrypted Client Hello with its current keys.",
-        fix="Fetch the server's new ECH configuration and try again.",
+        sentence=(
+            "The peer requires Encrypted Client Hello. This alert is a client's, whose encrypted "
+            "hello the server did not accept (RFC 9849 section 6.1.6): from a server it has no "
+            "meaning."
+        ),
+        fix="See the other end's log.",
     ),
 }
+
+_ECH_NOT_ACCEPTED = Meaning(
+    sentence=(
+        "The client encrypted its hello (ECH), and this server did not accept that: it does not "
+        "support Encrypted Client Hello, or it no longer has the key of that configuration."
+    ),
+    fix=(
+        "On the other end: Fetch the server's current ECH configuration and try again. "
+        "On this end: Publish no ECH configuration that this server cannot use."
+    ),
+    verdict=Verdict(
+        Blame.UNCLEAR,
+        "this end, if it still publishes that configuration; else the other end, which has an old "
+        "one",
+    ),
+)

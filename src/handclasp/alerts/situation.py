@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from handclasp.iana import AlertDescription as Alert
@@ -23,7 +24,11 @@ class OwnChain:
         leaf, last: the subjects of the first certificate and of the last.
         issuer: the issuer of the last.
         names, dates: the names in the first certificate, and its validity, in words.
-        is_self_signed: whether the first certificate is the only one, and its own issuer.
+        is_self_signed: whether the first certificate is the only one, and signed by its own key.
+        validity: the subject of each certificate, and the times between which it is valid, leaf
+            first; those of a long chain are not all there.
+        purposes: the extended key usage of the first certificate; None if it has none.
+        key: the type of its key, with the size, and the algorithm that signed it, in words.
     """
 
     size: int = 0
@@ -33,6 +38,9 @@ class OwnChain:
     names: str = ""
     dates: str = ""
     is_self_signed: bool = False
+    validity: tuple[tuple[str, datetime, datetime], ...] = ()
+    purposes: tuple[str, ...] | None = None
+    key: str = ""
 
 
 @value(frozen=True, slots=True)
@@ -45,6 +53,9 @@ class Situation:
         version: the negotiated version, such as "TLSv1.2"; None before that.
         versions, cipher_suites, groups, signature_schemes, alpn: the values that this side offered
             or allows.
+        offers_psk: whether the hello offers any pre-shared key, of a ticket or an external one;
+            None if that is unknown.
+        offers_up_to: whether the hello names only the highest version that this side speaks.
         certificate_schemes: the schemes that the hello offers for signatures in certificates, if
             it lists them separately.
         server_name: the name that the client asked for; None if it sent no name.
@@ -60,6 +71,8 @@ class Situation:
             if that is unknown.
         is_stapled: whether this side sent an OCSP response with its certificate; None if that is
             unknown.
+        now: the time at which the alert arrived, by the clock of this side or of a capture; None if
+            it is unknown.
     """
 
     role: str
@@ -80,6 +93,9 @@ class Situation:
     client_certificate_types: tuple[str, ...] = ()
     is_for_name: bool | None = None
     is_stapled: bool | None = None
+    now: datetime | None = None
+    offers_up_to: bool = False
+    offers_psk: bool | None = None
 
 
 ABOUT_CERTIFICATES = frozenset(
@@ -89,6 +105,9 @@ ABOUT_CERTIFICATES = frozenset(
         Alert.UNKNOWN_CA,
         Alert.CERTIFICATE_UNKNOWN,
         Alert.CERTIFICATE_EXPIRED,
+        Alert.UNSUPPORTED_CERTIFICATE,
+        Alert.ACCESS_DENIED,
+        Alert.CERTIFICATE_REQUIRED,
     )
 )
 """The alerts whose causes depend on `Situation.chain`."""

@@ -17,7 +17,7 @@ from handclasp.limits import Limits
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13
 from handclasp.trace.events import TraceEvent
-from handclasp.wire import extensions, messages
+from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
 
 CLIENT, SERVER = "client", "server"
@@ -58,6 +58,8 @@ class Side:
     """True if its last record is an alert, or counts as one by its size."""
     is_hidden_alert: bool = False
     """True if its last record is encrypted, and counts as an alert by its type or size."""
+    is_at_end: bool = False
+    """True if it sent that record because the other end had closed, as far as can be seen."""
     heard_at: int = 0
     """The time of the first bytes that count as TLS."""
 
@@ -83,6 +85,7 @@ class Conversation:
         said: the readable messages, with the roles of their senders.
         last: the last message of each kind that each role has sent.
         gave_up, alert: the sender of an alert that ended the connection, and its description.
+        is_at_end: whether that alert is what implementations send when the other end has closed.
         stranger: the end that sent other bytes than TLS, if one did.
         viewer: the end from whose side the trace is written.
         warned: the sender of a warning at the end so far, its number, and the number of messages
@@ -114,6 +117,7 @@ class Conversation:
         self.last: dict[tuple[str, type[AnyMessage]], AnyMessage] = {}
         self.gave_up: str | None = None
         self.alert: int | None = None
+        self.is_at_end = False
         self.stranger: str | None = None
         self.viewer: Role = "client"
         self.warned: tuple[str, int, int] | None = None
@@ -125,6 +129,34 @@ class Conversation:
     def is_tls13(self) -> bool:
         """Whether the version is TLS 1.3, or a draft of it."""
         return self.version is not None and self.version.startswith("TLSv1.3")
+
+    def is_left_by_other(self, role: str) -> bool:
+        """Return whether the other end has closed in the middle of the handshake, so that this one
+        has only the end of the transport to complain of.
+
+        A server has no reason to close before it has the client's Finished; a client closes like
+        this if it is its turn.
+        """
+        if self.first_end is None or self.first_end[1:] != (OTHER[role], "end"):
+            return False
+        if all(side.seen.is_done for side in self.sides.values()):
+            return False
+        return role == CLIENT or self.next_to_speak == CLIENT
+
+    @property
+    def next_to_speak(self) -> str:
+        """The end whose turn it is in an incomplete handshake."""
+        client, server = self.sides[CLIENT], self.sides[SERVER]
+        if client.buffer:
+            return CLIENT
+        if server.buffer or server.reassembly or not server.spoke:
+            return SERVER
+        said_all = server.seen.is_done or (SERVER, messages12.ServerHelloDone) in self.last
+        if self.version is not None and not said_all:
+            return SERVER
+        if self.version is None and server.spoke_at == client.spoke_at:
+            return SERVER  # It has sent nothing but alerts, at the same time or never.
+        return SERVER if server.spoke_at < client.spoke_at else CLIENT
 
     @property
     def offers_early_data(self) -> bool:

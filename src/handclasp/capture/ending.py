@@ -11,8 +11,7 @@ from handclasp.faults import Blame, Fault, Role, Verdict
 from handclasp.iana import AlertDescription, alert_name
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import AlertSeen, BytesRefused, Failed, TraceEvent
-from handclasp.wire import messages12
-from handclasp.wire.records import HEADER_SIZE, what_else_it_is
+from handclasp.wire.records import what_else_it_is
 
 _SOON_GIVEN_UP = Verdict(
     Blame.UNCLEAR, "the other end, if it was to answer sooner; this end, if it was to wait longer"
@@ -24,6 +23,8 @@ _STALLED = (
 _UNACKNOWLEDGED = "unacknowledged"
 _LONG_WAIT = 1_000_000_000
 """The nanoseconds after which an end that leaves counts as having waited for the other."""
+_SHORT_WAIT = 100_000_000
+"""The same if it says that it cancels: an end that does so at once has not waited."""
 
 
 def heed_warning(talk: Conversation) -> None:
@@ -51,13 +52,20 @@ def ending_of(talk: Conversation) -> tuple[str, str] | None:
     if role == CLIENT and not talk.stream.acknowledged[talk.client]:
         return SERVER, _UNACKNOWLEDGED
     waited = at_ns - max(side.spoke_at for side in talk.sides.values())
-    if (waited >= _LONG_WAIT or how == "canceled") and role != _next_to_speak(talk):
+    has_waited = waited >= (_SHORT_WAIT if how == "canceled" else _LONG_WAIT)
+    if has_waited and role != talk.next_to_speak:
         # The other end did not continue.
-        return _next_to_speak(talk), f"{waited / 1e9:.1f} s"
+        return talk.next_to_speak, f"{waited / 1e9:.1f} s"
     for each in talk.sides.values():
-        if each.is_hidden_alert and not each.seen.is_done:
+        if each.is_hidden_alert and not each.seen.is_done and not each.is_at_end:
             return each.role, how
     return role, how
+
+
+def heed_end(talk: Conversation, ending: tuple[str, str] | None) -> None:
+    """Treat an alert as the consequence of an end that came before it, if that is what it is."""
+    if talk.is_at_end and ending is not None and talk.gave_up == OTHER[ending[0]]:
+        talk.gave_up = talk.alert = None
 
 
 def _may_have_stalled(talk: Conversation) -> bool:
@@ -70,19 +78,6 @@ def _may_have_stalled(talk: Conversation) -> bool:
         return False
     waited = talk.first_end[0] - max(side.spoke_at for side in talk.sides.values())
     return talk.is_tls13 and waited >= _LONG_WAIT and not talk.sides[SERVER].seen.finished
-
-
-def _next_to_speak(talk: Conversation) -> str:
-    """Return the end whose turn it is in an incomplete handshake."""
-    client, server = talk.sides[CLIENT], talk.sides[SERVER]
-    if client.buffer:
-        return CLIENT
-    if server.buffer or server.reassembly or not server.spoke:
-        return SERVER
-    said_all = server.seen.is_done or (SERVER, messages12.ServerHelloDone) in talk.last
-    if talk.version is not None and not said_all:
-        return SERVER
-    return SERVER if server.spoke_at < client.spoke_at else CLIENT
 
 
 def viewer_of(talk: Conversation, ending: tuple[str, str] | None) -> Role:
@@ -100,7 +95,7 @@ def failure_of(
     """Return the failure, if there was one, as the viewer would have recorded it."""
     refused = next((event for event in events if isinstance(event, BytesRefused)), None)
     if refused is not None:
-        fault, detail = what_else_it_is(refused.data.ljust(HEADER_SIZE, b"\0"))
+        fault, detail = what_else_it_is(refused.data)
         yield _found(talk, ProtocolError(fault, detail), events)
     elif talk.alert is not None:
         yield _told_by_peer(talk.at, talk.alert, events)
@@ -116,7 +111,8 @@ def failure_of(
     elif ending is not None:
         is_reset = ending[1] == "reset"
         fault = Fault.RESET_DURING_HANDSHAKE if is_reset else Fault.CLOSED_DURING_HANDSHAKE
-        if talk.sides[ending[0]].is_hidden_alert:
+        left = talk.sides[ending[0]]
+        if left.is_hidden_alert and not left.is_at_end:
             yield _refused_unseen(talk, ending[0], fault, events)
         elif ending[0] == CLIENT and _may_have_stalled(talk):
             failed = _found(talk, TruncationError(fault), events)
@@ -150,7 +146,7 @@ def _gave_up_waiting(talk: Conversation, how_long: str) -> HandshakeTimeoutError
 def _found(talk: Conversation, error: ProtocolError, events: Sequence[TraceEvent]) -> Failed:
     """Return the fault that the viewer found, with the alert that it sent, if any."""
     other = talk.sides[OTHER[talk.viewer]]
-    error.found_by(talk.viewer, nothing_came=not other.spoke)
+    error.found_by(talk.viewer, nothing_came=not (other.spoke or other.buffer))
     sent = [
         each.description
         for each in events

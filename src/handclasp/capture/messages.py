@@ -18,6 +18,17 @@ from handclasp.wire import messages
 
 ALERT_SIZE = 2
 _WARNING = 1
+_AT_AN_END = frozenset(
+    (
+        AlertDescription.DECODE_ERROR,
+        AlertDescription.UNEXPECTED_MESSAGE,
+        AlertDescription.HANDSHAKE_FAILURE,
+        AlertDescription.INTERNAL_ERROR,
+    )
+)
+"""The alerts with which implementations answer the end of the transport in a handshake: OpenSSL
+sends decode_error, and Java handshake_failure.
+"""
 _OLD_SERVER_HELLO = 40
 """The bytes up to and including the cipher suite."""
 
@@ -60,6 +71,7 @@ def take_alert(
         talk.warned = side.role, content[1], len(talk.said)
     elif talk.gave_up is None:
         talk.gave_up, talk.alert = side.role, content[1]
+        talk.is_at_end = content[1] in _AT_AN_END and talk.is_left_by_other(side.role)
 
 
 def _message(talk: Conversation, side: Side, raw: bytes) -> None:

@@ -27,7 +27,13 @@ from dataclasses import dataclass, replace
 
 from handclasp.capture.agreed import settle
 from handclasp.capture.conversation import CLIENT, SERVER, Conversation, Side
-from handclasp.capture.ending import ending_of, failure_of, heed_warning, viewer_of
+from handclasp.capture.ending import (
+    ending_of,
+    failure_of,
+    heed_end,
+    heed_warning,
+    viewer_of,
+)
 from handclasp.capture.outcome import gap_sentences, verdict_of
 from handclasp.capture.preamble import (
     kind_of_preamble,
@@ -99,6 +105,7 @@ def _observation(talk: Conversation) -> Observation:
     if talk.stream.trouble:
         talk.missing.append(talk.stream.trouble)
     ending = ending_of(talk)
+    heed_end(talk, ending)
     talk.viewer = viewer_of(talk, ending)
     settle(talk)
     events = [*_opening(talk, talk.viewer), *_seen_by(talk, talk.viewer)]
@@ -248,17 +255,16 @@ def _records(talk: Conversation, side: Side) -> None:
 
 def _lose(talk: Conversation, side: Side, data: bytes) -> None:
     side.seen.is_lost = True
-    start = data[:64].ljust(HEADER_SIZE, b"\0")
     if not side.spoke:
         talk.stranger = talk.stranger or side.role
         talk.note(side.role, BytesRefused(side.heard_at or talk.at, data[:64]))
         return
-    _, detail = what_else_it_is(start)
+    _, detail = what_else_it_is(data[:64])
     talk.missing.append(f"What the {side.role} says is no TLS any more: {detail}.")
 
 
 def _opening(talk: Conversation, viewer: str) -> Iterator[TraceEvent]:
-    yield Began(0, viewer, talk.server_name)
+    yield Began(0, viewer, talk.server_name, talk.began)
     ends = talk.stream.ends
     local = ends[talk.client if viewer == CLIENT else 1 - talk.client]
     peer = ends[1 - talk.client if viewer == CLIENT else talk.client]

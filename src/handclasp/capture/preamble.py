@@ -115,7 +115,7 @@ def what_instead(stream: Stream) -> str:
     protocol = kind_of_preamble(*said) or kind_of_preamble(*reversed(said))
     if protocol:
         return f"There is no TLS on this connection. It is in the clear: {protocol}."
-    fault, detail = what_else_it_is(start.ljust(HEADER_SIZE, b"\0"))
+    fault, detail = what_else_it_is(start)
     return f"There is no TLS on this connection. {fault.sentence} ({detail})"
 
 
@@ -140,7 +140,7 @@ def _could_be_record(data: bytes) -> bool:
 
 
 def _client_without_tls(said: bytes, answer: bytes) -> str:
-    fault, detail = what_else_it_is(said[:64].ljust(HEADER_SIZE, b"\0"))
+    fault, detail = what_else_it_is(said[:64])
     kind = " It is plain HTTP." if fault is Fault.PLAINTEXT_HTTP else ""
     kind = next((f" {told}" for pattern, told in _NOT_TLS if pattern.match(said)), kind)
     protocol = "" if kind else kind_of_preamble(said, b"")

@@ -88,6 +88,7 @@ def _weigh(talk: Conversation, side: Side, kind: int, size: int) -> None:
     if not talk.is_tls13:
         seen.may_have_finished = seen.may_have_finished or kind == ContentType.HANDSHAKE
         side.is_alert = side.is_hidden_alert = kind == ContentType.ALERT
+        side.is_at_end = talk.is_left_by_other(side.role)
         return
     suite = suite13_of(talk.suite_code)
     frame = HEADER_SIZE + 1 + tag_size_of(cipher_suite_name(talk.suite_code))
@@ -96,6 +97,7 @@ def _weigh(talk: Conversation, side: Side, kind: int, size: int) -> None:
     seen.weigh(size - frame + 1, is_full=size >= frame + MAX_PLAINTEXT)
     looks_padded = side.role == CLIENT and size < finished and size - frame not in _SHORT
     side.is_alert = side.is_hidden_alert = size <= alert or looks_padded
+    side.is_at_end = talk.is_left_by_other(side.role)
     if side.role == CLIENT and talk.extension(*_EARLY_DATA_OFFER) is not None:
         seen.is_obscure = True
         return

@@ -308,7 +308,7 @@ def _anchor(finding: Finding, context: Context) -> _Fix | None:
     end = finding.of
     if end is None or not finding.ends_path:
         return None
-    if end.is_self_issued:
+    if end.is_self_issued and end.signs_itself is not False:
         what = f"the authority {end.about}" if finding.is_issuer else end.about
         this = "that authority" if finding.is_issuer else "this very certificate"
         return _Fix(

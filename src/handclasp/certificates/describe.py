@@ -30,7 +30,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.der import public_key_info
@@ -43,6 +43,7 @@ from handclasp.certificates.names import (
     printable,
     subject_of,
 )
+from handclasp.certificates.path import is_signed_by
 from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.crypto.signatures import key_kind
 from handclasp.deferred import DeferredModule
@@ -151,13 +152,32 @@ _DEFINED: dict[str, tuple[tuple[str, ...], str]] = {
 """Of each field: what `describe` calls it, and where it is defined."""
 
 
-def chain_in_words(chain: Sequence[bytes]) -> tuple[int, str, str, str, str, str, bool]:
+class ChainInWords(NamedTuple):
+    """What `alerts.OwnChain` has of a chain."""
+
+    size: int = 0
+    leaf: str = ""
+    last: str = ""
+    issuer: str = ""
+    names: str = ""
+    dates: str = ""
+    is_self_signed: bool = False
+    validity: tuple[tuple[str, datetime, datetime], ...] = ()
+    purposes: tuple[str, ...] | None = None
+    key: str = ""
+
+
+_MOST_DATED = 10
+"""Certificates of a chain whose dates are read."""
+
+
+def chain_in_words(chain: Sequence[bytes]) -> ChainInWords:
     """Return a summary of this side's chain, leaf first, for `alerts.OwnChain`.
 
     Nothing where it is empty or cannot be read, as with raw public keys.
     """
 
-    nothing = (0, "", "", "", "", "", False)
+    nothing = ChainInWords()
     if not chain:
         return nothing
     try:
@@ -165,17 +185,45 @@ def chain_in_words(chain: Sequence[bytes]) -> tuple[int, str, str, str, str, str
         names = certificate_names(leaf)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-        return (
+        purposes = read_or_none(partial(extended_key_usage_of, leaf))
+        return ChainInWords(
             len(chain),
             subject_of(leaf),
             subject_of(last),
             issuer_of(last),
             ", ".join(names[:3]) + more,
             f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
-            len(chain) == 1 and leaf.issuer == leaf.subject,
+            len(chain) == 1 and is_self_signed(leaf),
+            tuple(map(_validity, chain[:_MOST_DATED])),
+            None if purposes is None else tuple(purposes),
+            _key_in_words(leaf),
         )
     except Exception:
         return nothing  # cryptography reads late, and fails with one thing or another.
+
+
+def _validity(der: bytes) -> tuple[str, datetime, datetime]:
+    certificate = certificate_of(der)
+    return (
+        subject_of(certificate),
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+    )
+
+
+def _key_in_words(certificate: x509.Certificate) -> str:
+    size = read_or_none(lambda: getattr(certificate.public_key(), "key_size", None))
+    bits = f" with {size} bits" if size else ""
+    signed = signature_algorithm_of(certificate)
+    return f"{key_type_of(certificate)}{bits}, and it is signed with {signed}"
+
+
+def is_self_signed(certificate: x509.Certificate) -> bool:
+    """Return whether a certificate is signed by the key in it (RFC 5280 section 3.2).
+
+    That issuer and subject have one name does not show it.
+    """
+    return certificate.issuer == certificate.subject and is_signed_by(certificate, certificate)
 
 
 def covers_name(chain: Sequence[bytes], name: str | None) -> bool | None:

@@ -38,7 +38,10 @@ def refusal(
         return CertificateError(Fault.CERTIFICATE_UNTRUSTED, str(error), fix=fix)
     if not broken or explanation.advised is None:
         return _verifier_says(error)
-    if broken[0].rule == "anchor" and is_self_issued(certificates[0], evidence.chain[0]):
+    is_own = is_self_issued(certificates[0], evidence.chain[0]) and (
+        broken[0].of is None or broken[0].of.signs_itself is not False
+    )
+    if broken[0].rule == "anchor" and is_own:
         broken = broken[:1]  # Of a stranger's own certificate, nothing else is of interest.
     return refused(broken, explanation.advised)
 

@@ -46,6 +46,8 @@ class Seen:
         bounded: whether a long subject is left unread, which is so for the wording of a refusal.
         unread: whether its extensions are left unread, as there are too many for that.
         lacked: whether something was asked for that was left unread.
+        signs_itself: whether it is signed by its own key; None if nobody has asked, or if there
+            were too many signatures to check.
     """
 
     def __init__(self, certificate: x509.Certificate, der: bytes, trust: TrustStore) -> None:
@@ -59,6 +61,7 @@ class Seen:
         self.bounded = False
         self.unread = False
         self.lacked = False
+        self.signs_itself: bool | None = None
 
     @cached_property
     def about(self) -> str:

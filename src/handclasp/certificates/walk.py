@@ -256,11 +256,23 @@ class Walk:
             )
         return self._signed[key]
 
+    def _signs_itself(self, certificate: Seen) -> bool | None:
+        """Return whether a certificate is self-signed; None after too many signature checks.
+
+        Issuer and subject of one name do not show it (RFC 5280 section 3.2), and identifiers of
+        different keys disprove it.
+        """
+        if not certificate.is_self_issued or _unlikeliness(certificate, certificate) == _OF_OTHER:
+            return False
+        return self._is_signed(certificate, certificate)
+
     def _no_issuer(self, path: tuple[Seen, ...]) -> Finding:
         certificate = path[-1]
         about, is_issuer = certificate.about, len(path) > 1
-        if certificate.is_self_issued:
-            evidence = f"{about} is self-signed and not among the trusted authorities"
+        signs_itself = certificate.signs_itself = self._signs_itself(certificate)
+        if signs_itself is not False:
+            is_so = "self-signed" if signs_itself else "its own issuer by name"
+            evidence = f"{about} is {is_so} and not among the trusted authorities"
             return _no_anchor(certificate, evidence, is_issuer=is_issuer, ends_path=True)
         issuer = certificate.issuer or "(no name)"
         others = list(islice((each for each in self.others if each not in path), _MOST_USELESS))
@@ -270,7 +282,10 @@ class Walk:
         else:
             missing = "it was not sent" if self.others else "no intermediate certificate was sent"
             sent = f"and {missing}"
-        evidence = f"the issuer of {about}, {issuer}, is not trusted here, {sent}"
+        named = (
+            f"another certificate of the name {issuer}" if certificate.is_self_issued else issuer
+        )
+        evidence = f"the issuer of {about}, {named}, is not trusted here, {sent}"
         return _no_anchor(
             certificate, evidence, is_issuer=is_issuer, ends_path=True, useless=useless
         )
@@ -303,12 +318,16 @@ def _no_anchor(
     )
 
 
+_OF_OTHER = 2
+"""The unlikeliness of an issuer whose key has another identifier than the one that is named."""
+
+
 def _unlikeliness(certificate: Seen, issuer: Seen) -> int:
     wanted = certificate.extension(x509.AuthorityKeyIdentifier)
     own = issuer.extension(x509.SubjectKeyIdentifier)
     if wanted is None or wanted.key_identifier is None or own is None:
         return 1
-    return 0 if wanted.key_identifier == own.digest else 2
+    return 0 if wanted.key_identifier == own.digest else _OF_OTHER
 
 
 def _quality(path: PathTried) -> tuple[int, bool, int, int]:

@@ -12,10 +12,11 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handclasp.certificates.anchors import readable_certificates
 from handclasp.certificates.evidence import encoded, is_self_issued
@@ -63,7 +64,7 @@ class Loaded:
     Attributes:
         certificates: DER, of files and data that the application named.
         lists: certificate revocation lists in PEM.
-        directories: directories named by `capath`, which are read when the first chain is verified.
+        directories: directories named by `capath`, which are read again when they have changed.
         defaults: the file and the directories of `load_default_certs`.
     """
 
@@ -104,6 +105,10 @@ class Loaded:
             self.certificates.extend(map(encoded, _readable([text])))
         self.lists.extend(_CRL.findall(text))
 
+    def copy(self) -> Loaded:
+        """Return what was loaded until now."""
+        return Loaded([*self.certificates], [*self.lists], [*self.directories], [*self.defaults])
+
     def is_empty(self) -> bool:
         """Return whether nobody was named, so that nobody is trusted."""
         return not (self.certificates or self.directories or self.defaults)
@@ -130,22 +135,42 @@ def _split_der(data: bytes) -> list[bytes]:
     return found
 
 
+_FileState = tuple[str, int, int, int, int]
+"""The name of a file, and what changes when its content does: inode, size and times."""
+
+
 def _defaults_of(cafile: str | None, capath: str | None) -> tuple[x509.Certificate, ...]:
-    return _read_defaults(cafile, capath, _state_of(cafile or capath))
+    state = _state_of_file(cafile) if cafile is not None else _state_of_directories([capath])
+    return _read_defaults(cafile, capath, state)
 
 
-def _state_of(path: str | None) -> tuple[int, int, int]:
-    """Return what changes when a file or directory does."""
+def _state_of_file(path: str) -> tuple[_FileState, ...]:
     try:
-        status = os.stat(path or "")
+        return (_file_state(path, os.stat(path)),)
     except OSError:
-        return 0, 0, 0
-    return status.st_ino, status.st_mtime_ns, status.st_size
+        return ()
+
+
+def _state_of_directories(directories: Iterable[str | None]) -> tuple[_FileState, ...]:
+    """Return what changes when a file is added to a directory, taken from it, or written anew."""
+    found: list[_FileState] = []
+    for directory in filter(None, directories):
+        # A directory's own time says nothing about a file that is written in place.
+        with suppress(OSError), os.scandir(directory) as entries:
+            for entry in entries:
+                if _HASH_NAME.fullmatch(entry.name):
+                    with suppress(OSError):
+                        found.append(_file_state(entry.path, os.stat(entry.path)))
+    return tuple(sorted(found))
+
+
+def _file_state(path: str, status: os.stat_result) -> _FileState:
+    return path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @lru_cache(maxsize=8)
 def _read_defaults(
-    cafile: str | None, capath: str | None, _: tuple[int, int, int]
+    cafile: str | None, capath: str | None, _: tuple[_FileState, ...]
 ) -> tuple[x509.Certificate, ...]:
     contents: list[bytes] = []
     if cafile is not None:
@@ -171,8 +196,21 @@ def _contents_of(directory: str) -> list[bytes]:
     return contents
 
 
+class _Evidence(NamedTuple):
+    """What a verification goes by, as it was read from the directories in this state."""
+
+    state: tuple[_FileState, ...]
+    trust: TrustStore | None
+    others: tuple[bytes, ...]
+    policy: CertificatePolicy
+    lists_missing: bool
+
+
 class Verifier:
     """The `verify` callback of the configs that a context makes.
+
+    Directories are read again when a file in them has changed, as OpenSSL does: a revocation list
+    that is added to one counts from then on.
 
     Args:
         loaded: the authorities and lists.
@@ -189,40 +227,54 @@ class Verifier:
         check_hostname: bool,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._loaded, self._flags = loaded.copy(), flags
         self._check_hostname = check_hostname
         self._strict = bool(flags & ssl.VERIFY_X509_STRICT)
         self._clock = clock
+        self._defaults = tuple([_defaults_of(*paths) for paths in loaded.defaults])
+        self._evidence = self._read(_state_of_directories(loaded.directories))
+
+    def _read(self, state: tuple[_FileState, ...]) -> _Evidence:
+        loaded, flags = self._loaded, self._flags
         contents = [data for directory in loaded.directories for data in _contents_of(directory)]
         lists = [*loaded.lists, *(one for data in contents for one in _CRL.findall(data))]
-        self._trust, self._others = _store_of(
+        trust, others = _store_of(
             (*loaded.certificates, *map(encoded, _readable(contents))),
-            tuple([_defaults_of(*paths) for paths in loaded.defaults]),
+            self._defaults,
             bool(flags & PARTIAL_CHAIN),
         )
         checks_lists = bool(flags & ssl.VERIFY_CRL_CHECK_LEAF)
-        self._lists_missing = checks_lists and not lists
         revocation: RevocationLists | None = None
         if checks_lists and lists:
             check: Any = "chain" if flags & _CRL_CHECK_ALL else "leaf"
             revocation = RevocationLists.from_bytes(*lists, check=check)
-        self._policy = CertificatePolicy(profile="private", crls=revocation)
+        policy = CertificatePolicy(profile="private", crls=revocation)
+        return _Evidence(state, trust, others, policy, checks_lists and not lists)
+
+    def _current(self) -> _Evidence:
+        """Return the evidence of now."""
+        evidence, directories = self._evidence, self._loaded.directories
+        if directories and (state := _state_of_directories(directories)) != evidence.state:
+            evidence = self._evidence = self._read(state)
+        return evidence
 
     def __call__(self, question: VerifyPeer) -> VerifiedPeer:
         """Verify a peer. Raises `CertificateError`."""
-        trust, chain = self._trust, question.chain_der
+        evidence, chain = self._current(), question.chain_der
+        trust, others = evidence.trust, evidence.others
         try:
             if trust is None:
                 detail = "no authority was loaded into this context, so it trusts nobody"
                 raise CertificateError(Fault.CERTIFICATE_UNTRUSTED, detail)
-            if self._lists_missing:
+            if evidence.lists_missing:
                 detail = "no revocation list was loaded into this context, and its flags need one"
                 raise CertificateError(Fault.REVOCATION_UNKNOWN, detail)
             try:
-                proof = self._verify(question, chain, trust)
+                proof = self._verify(question, chain, trust, evidence.policy)
             except CertificateError as error:
-                if error.fault is not Fault.CERTIFICATE_UNTRUSTED or not self._others:
+                if error.fault is not Fault.CERTIFICATE_UNTRUSTED or not others:
                     raise
-                completed = self._verify(question, (*chain, *self._others), trust)
+                completed = self._verify(question, (*chain, *others), trust, evidence.policy)
                 proof = vouch_for(chain, path_der=completed.path_der)
             if self._strict:
                 check_strictly(proof.path_der)
@@ -232,11 +284,15 @@ class Verifier:
         return proof
 
     def _verify(
-        self, question: VerifyPeer, chain: Sequence[bytes], trust: TrustStore
+        self,
+        question: VerifyPeer,
+        chain: Sequence[bytes],
+        trust: TrustStore,
+        policy: CertificatePolicy,
     ) -> VerifiedPeer:
         staple, now = question.ocsp_response, self._clock()
         if not question.peer_is_server:
-            return verify_client_chain(chain, trust, now, policy=self._policy, ocsp_response=staple)
+            return verify_client_chain(chain, trust, now, policy=policy, ocsp_response=staple)
         name = question.server_name if self._check_hostname else None
         if name is None and self._check_hostname:
             # `ssl` itself would accept any server over memory BIOs.
@@ -247,7 +303,7 @@ class Verifier:
             trust,
             name,
             now,
-            policy=self._policy,
+            policy=policy,
             ocsp_response=staple,
             sct_list=question.sct_list,
         )

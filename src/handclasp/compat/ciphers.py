@@ -54,8 +54,6 @@ def described(name: str) -> tuple[str, str, int]:
     return OPENSSL_NAMES[name], version, suite.key_size * 8
 
 
-def described_by_code(codes: Iterable[int], usable: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Return what `SSLSocket.shared_ciphers()` says of those of a hello that are usable here."""
-    known = {suite.code: name for name, suite in (*CIPHER_SUITES.items(), *CIPHER_SUITES12.items())}
-    offered = [known.get(code) for code in codes]
-    return [described(name) for name in offered if name is not None and name in usable]
+def known(offered: Iterable[str]) -> tuple[str, ...]:
+    """Return the suites of a hello that are known here, in its order."""
+    return tuple([name for name in offered if name in OPENSSL_NAMES])

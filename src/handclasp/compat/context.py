@@ -23,11 +23,22 @@ from handclasp.compat.ciphers import of_version, suites_of
 from handclasp.compat.credentials import Password, PasswordOnce, Path, load_credentials
 from handclasp.compat.errors import configuration_failed, plain
 from handclasp.compat.link import Link
+from handclasp.compat.messages import MessageCallback
 from handclasp.compat.native import Native
-from handclasp.compat.settings import DEFAULTS, Made, Settings, State, check_flags, group_of
+from handclasp.compat.settings import (
+    DEFAULTS,
+    Made,
+    Settings,
+    State,
+    check_flags,
+    check_level,
+    group_of,
+    level_of,
+)
 from handclasp.compat.transport import BioTransport, SocketTransport
 from handclasp.errors import ConfigurationError
 from handclasp.info import ConnectionInfo
+from handclasp.private_files import append_private
 from handclasp.sessions.store import SessionCache
 from handclasp.trace.hooks import Trace
 
@@ -41,6 +52,7 @@ _TOO_OLD = {
 
 _BELOW_TLS12 = (ssl.TLSVersion.SSLv3, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
 
+_read_message_callback: Any = Native._msg_callback.__get__
 _original_maximum: Any = vars(ssl.SSLContext)["maximum_version"]
 _original_flags: Any = vars(ssl.SSLContext)["verify_flags"]
 
@@ -193,7 +205,8 @@ class SSLContext(ssl.SSLContext):
         if settings is None:
             Native.set_ciphers(self, cipherlist)
             return
-        before = ":".join([each["name"] for each in Native.get_ciphers(self)])
+        names = ":".join([each["name"] for each in Native.get_ciphers(self)])
+        before = f"{names}:@SECLEVEL={level_of(self)}"
         try:
             Native.set_ciphers(self, cipherlist)
         except ssl.SSLError:
@@ -201,9 +214,16 @@ class SSLContext(ssl.SSLContext):
             raise
         chosen = Native.get_ciphers(self)
         asks_for_tls12 = any(each["name"][:4] != "TLS_" for each in chosen)
-        if asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2"):
+        try:
+            check_level(self)
+            if asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2"):
+                raise plain(ssl.SSLError, 0, "No cipher can be selected.")
+        except ConfigurationError as error:
             Native.set_ciphers(self, before)
-            raise plain(ssl.SSLError, 0, "No cipher can be selected.")
+            raise configuration_failed(error) from error
+        except ssl.SSLError:
+            Native.set_ciphers(self, before)
+            raise
         settings.changes += 1
 
     def get_ciphers(self) -> list[Any]:
@@ -269,6 +289,17 @@ class SSLContext(ssl.SSLContext):
             check_flags(value)
         _original_flags.__set__(self, value)
 
+    @property
+    def keylog_filename(self) -> Any:
+        """The file that secrets are appended to, which only its owner can read; None for none."""
+        return Native.keylog_filename.__get__(self)
+
+    @keylog_filename.setter
+    def keylog_filename(self, value: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        if settings_of(self) is not None and value is not None:
+            os.close(append_private(value))  # OpenSSL would make one that everybody can read.
+        Native.keylog_filename.__set__(self, value)
+
     # More than ssl has
 
     @property
@@ -292,6 +323,12 @@ class SSLContext(ssl.SSLContext):
     @make_trace.setter
     def make_trace(self, make: Callable[[], Trace] | None) -> None:
         _own(self).make_trace = make
+
+    @property
+    def message_callback(self) -> MessageCallback | None:
+        """Return the value of `_msg_callback`, as the C part of the context keeps it."""
+        callback: MessageCallback | None = _read_message_callback(self)
+        return callback
 
     def session_stats(self) -> dict[str, int]:
         """Return the counts of handshakes and of resumed sessions."""

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
+
+from cryptography.exceptions import InvalidSignature
 
 from handclasp.certificates.credentials import Credentials, LocalSigner, spki_is_pss
 from handclasp.certificates.evidence import encoded
 from handclasp.certificates.loading import private_key_in
-from handclasp.certificates.reading import certificates_of
+from handclasp.certificates.reading import certificate_of, certificates_of
 from handclasp.errors import ConfigurationError
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
+
+_LONGEST = 10
+"""Certificates of a chain that is completed."""
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """The paths that `open` takes."""
@@ -69,6 +74,40 @@ def load_credentials(certfile: Path, keyfile: Path | None, password: bytes | Non
     issuers = dict.fromkeys([*credentials.issuers_der, *[_issuer(each) for each in others]])
     chain = (*credentials.chain_der, *[encoded(each) for each in others])
     return replace(credentials, chain_der=chain, issuers_der=tuple(filter(None, issuers)))
+
+
+def complete_chain(credentials: Credentials, authorities: Iterable[bytes]) -> Credentials:
+    """Return the credentials with the issuers of a certificate that was loaded alone.
+
+    OpenSSL sends those that the context was given as authorities, up to the root. A chain of more
+    than one certificate is sent as it is.
+    """
+    if len(credentials.chain_der) > 1:
+        return credentials
+    known: list[Any] = list(map(certificate_of, authorities))
+    chain: list[Any] = list(map(certificate_of, credentials.chain_der))
+    while len(chain) < _LONGEST and not _issued(chain[-1], chain[-1]):
+        issuer = next((each for each in known if _issued(chain[-1], each)), None)
+        if issuer is None:
+            break
+        chain.append(issuer)
+    if len(chain) == 1:
+        return credentials
+    issuers = dict.fromkeys([*credentials.issuers_der, *map(_issuer, chain)])
+    return replace(
+        credentials,
+        chain_der=tuple(map(encoded, chain)),
+        issuers_der=tuple(filter(None, issuers)),
+    )
+
+
+def _issued(certificate: Any, issuer: Any) -> bool:
+    """Return whether a certificate is signed by another one, which bears its issuer's name."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _issuer(certificate: Any) -> bytes:

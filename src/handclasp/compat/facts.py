@@ -6,8 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from handclasp.adapters.peercert import as_dict
-from handclasp.compat.ciphers import described, described_by_code
-from handclasp.compat.hello import FirstMessage
+from handclasp.compat.ciphers import described
 from handclasp.compat.native import ENCODING_DER, ENCODING_PEM
 from handclasp.errors import ConfigurationError
 
@@ -61,7 +60,7 @@ class Facts:
     server_side: bool
     _connection: ClientConnection | ServerConnection | None
     _config: ClientConfig | ServerConfig
-    _hello: FirstMessage
+    _offered_suites: tuple[str, ...]
 
     @property
     def info(self) -> ConnectionInfo | None:
@@ -80,10 +79,8 @@ class Facts:
         """Return the suites that the client offered and this server has; None for a client."""
         if not self.server_side or self.info is None:
             return None
-        hello = self._hello.read()
-        if hello is None:
-            return None
-        return described_by_code(hello.cipher_suites, tuple(self._config.cipher_suites))
+        usable = self._config.cipher_suites
+        return [described(name) for name in self._offered_suites if name in usable]
 
     def compression(self) -> None:
         """Return None: nothing is compressed (RFC 8446 section 4.1.2)."""
@@ -125,13 +122,16 @@ class Facts:
         """Return bytes that tie an application's authentication to this connection.
 
         Besides "tls-unique", "tls-exporter" (RFC 9266) and "tls-server-end-point" (RFC 5929) are
-        known. None before the handshake, and for "tls-unique" in TLS 1.3, which RFC 9846 section
-        C.5 leaves undefined.
+        known. None before the handshake. RFC 9846 section C.5 leaves "tls-unique" undefined in TLS
+        1.3; there it is what `ssl` returns.
         """
         if cb_type not in _BINDINGS:
             raise ValueError(f"{cb_type!r} channel binding type not implemented")
         if self._connection is None or self.info is None:
             return None
+        if cb_type == "tls-unique" and (finished := self._connection.finished) is not None:
+            of_client, of_server = finished
+            return of_server if self.session_reused else of_client
         try:
             return self._connection.channel_binding(cb_type)
         except ConfigurationError:

@@ -28,27 +28,35 @@ from typing import TYPE_CHECKING, Any
 
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
+from handclasp.compat.ciphers import known
 from handclasp.compat.facts import Facts
-from handclasp.compat.hello import FirstMessage
+from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.transport import PIECE, Deadline, Transport
 from handclasp.crypto.suites import Buffer
-from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
-from handclasp.events import DataReceived, Event, PeerClosed
+from handclasp.errors import (
+    ConfigurationError,
+    PeerAlertError,
+    ProtocolError,
+    StateError,
+    TLSError,
+)
+from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
-from handclasp.iana import AlertLevel, ContentType
+from handclasp.iana import alert_name
 from handclasp.server import ServerConnection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from handclasp.compat.settings import Made, State
+    from handclasp.questions import ChooseConfig
+    from handclasp.trace.hooks import Trace
 
 _AT_ONCE = 2**18
 """Bytes of application data to seal before they are sent, where the transport takes everything."""
 
 _NOTHING = memoryview(b"")
-_FATAL_ALERT = bytes([ContentType.ALERT, 3, 3, 0, 2, AlertLevel.FATAL])
 
 
 class Link(Facts):
@@ -70,9 +78,11 @@ class Link(Facts):
         self.server_side = bool(server_side)
         self.server_hostname = server_hostname
         self._connection: ClientConnection | ServerConnection | None = None
+        self._trace: Trace | None = None
         self._sessions: OneConnection | None = None
         self._offered: SSLSession | None = None
-        self._hello = FirstMessage()
+        self._offered_suites: tuple[str, ...] = ()
+        self._may_switch, self._is_over = True, False
         self._reading, self._writing, self._state = RLock(), RLock(), RLock()
         self._received, self._at = b"", 0
         self._out = _NOTHING
@@ -88,16 +98,17 @@ class Link(Facts):
         """Complete the handshake, as far as the transport allows. Raises `OSError`."""
         with self._reading:
             self._handshake(self._transport.deadline(), "handshake")
+        if self._trace is not None:
+            self._raise_of_callback()
 
     def _handshake(self, deadline: Deadline, what: str) -> ClientConnection | ServerConnection:
+        if self._is_over:
+            self._raise_failure()
         try:
-            connection = self._connection or self._begin(deadline)
+            connection = self._connection or self._begin()
             while connection.info is None:
                 self._flush(connection, deadline)
-                data = self._transport.receive(connection.missing_bytes, deadline)
-                if self.server_side:
-                    self._hello.add(data)
-                self._feed(connection, data)
+                self._feed(connection, self._transport.receive(connection.missing_bytes, deadline))
                 if connection.info is not None:
                     self._established()
             self._flush_late(connection, deadline)
@@ -105,9 +116,8 @@ class Link(Facts):
             raise TimeoutError(f"The {what} operation timed out") from error
         return connection
 
-    def _begin(self, deadline: Deadline) -> ClientConnection | ServerConnection:
-        make_trace = self._context.make_trace
-        trace = make_trace() if make_trace is not None else None
+    def _begin(self) -> ClientConnection | ServerConnection:
+        trace = self._trace = self._make_trace()
         if not self.server_side:
             self._sessions = OneConnection(self._context, self._offered, self._context.resume)
             connection: ClientConnection | ServerConnection = ClientConnection(
@@ -116,31 +126,49 @@ class Link(Facts):
                 trace=trace,
                 sessions=self._sessions,
             )
-            self._connection = connection
-            return connection
-        if self._context.sni_callback is not None:
-            self._ask_for_context(deadline)
-        self._connection = connection = ServerConnection(self._config, trace=trace)  # type: ignore[arg-type]
-        if self._hello.data:
-            self._feed(connection, bytes(self._hello.data))
+            self._may_switch = False
+        else:
+            connection = ServerConnection(self._config, trace=trace)  # type: ignore[arg-type]
+        self._connection = connection
         return connection
 
-    def _ask_for_context(self, deadline: Deadline) -> None:
-        """Hold the hello back until `sni_callback` has said what is to be done about it."""
-        while size := self._hello.missing:
-            data = self._transport.receive(size, deadline)
-            if not data:
-                return
-            self._hello.add(data)
-        hello = self._hello.read()
-        if hello is None:
-            return
-        alert = self._context.ask_about_name(self.owner, hello.server_name)
+    def _make_trace(self) -> Trace | None:
+        make_trace = self._context.make_trace
+        trace: Trace | None = make_trace() if make_trace is not None else None
+        callback = self._context.message_callback
+        if callback is None:
+            return trace
+        return MessageTrace(callback, lambda: self.owner, trace)
+
+    def _raise_of_callback(self) -> None:
+        """Raise what `_msg_callback` has raised, now that the operation is over."""
+        trace = self._trace
+        if isinstance(trace, MessageTrace) and trace.error is not None:
+            error, trace.error = trace.error, None
+            raise error
+
+    def _choose_context(
+        self, connection: ClientConnection | ServerConnection, question: ChooseConfig
+    ) -> Sequence[Event]:
+        """Let `sni_callback` refuse the client, or set another context. Raises `TLSError`."""
+        self._offered_suites = known(question.cipher_suites)
+        context, alert = self._context, None
+        try:
+            if context.sni_callback is not None:
+                alert = context.ask_about_name(self.owner, question.server_name)
+        except BaseException as error:
+            # An interrupt: nobody may be served whom the callback has not let in.
+            with suppress(TLSError):
+                connection.refuse(question, error)
+            raise
+        finally:
+            self._may_switch = False
         if alert is None:
-            return
-        self._out = memoryview(_FATAL_ALERT + bytes([alert]))
-        self._send_out(deadline)
-        raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, "callback failed", "CALLBACK_FAILED")
+            return connection.answer(question, self._config)
+        words = f"sni_callback refused the client with the alert {alert_name(alert)}."
+        return connection.refuse(
+            question, ProtocolError(Fault.UNRECOGNIZED_NAME, sentence=words, alert=alert)
+        )
 
     def _established(self) -> None:
         connection = self._connection
@@ -158,6 +186,9 @@ class Link(Facts):
                     events: Sequence[Event] = connection.receive_data(data)
                 else:
                     events = connection.receive_eof()
+            if events and type(events[0]) is QuestionAsked:
+                question: Any = events[0].question
+                events = self._choose_context(connection, question)
         except TLSError as error:
             raise self._failed(connection, error) from None
         arrived: list[bytes] = []
@@ -171,16 +202,25 @@ class Link(Facts):
             if self._received:
                 arrived.insert(0, self._received[self._at :])
             self._received, self._at = b"".join(arrived), 0
+        if connection.failure is not None:
+            self._is_over = True  # To be raised after what came before it.
 
     def _failed(
         self, connection: ClientConnection | ServerConnection, error: TLSError
     ) -> ssl.SSLError:
-        """Send the alert, and return the exception for the program."""
+        """Send the alert, and return the exception for the program. The connection is over."""
+        self._is_over = True
         # A peer that speaks HTTP would not understand the alert, and would show it.
         if error.fault is not Fault.PLAINTEXT_HTTP and not isinstance(error, PeerAlertError):
             with suppress(OSError):  # The failure itself is what the program has to know.
                 self._flush(connection, self._transport.deadline())
         return errors.translated(error, self.server_hostname, server_side=self.server_side)
+
+    def _raise_failure(self) -> None:
+        """Raise what ended the connection once more (RFC 9846 section 6.2)."""
+        connection = self._connection
+        if connection is not None and connection.failure is not None:
+            raise self._failed(connection, connection.failure)
 
     def read(self, size: int = 1024, buffer: Any = None) -> Any:
         """Return up to `size` bytes of data, or put them into `buffer` and return their number.
@@ -207,6 +247,8 @@ class Link(Facts):
                 connection = self._handshake(deadline, "read")
             try:
                 while self._at >= len(self._received):
+                    if self._is_over:
+                        self._raise_failure()
                     if self._peer_closed:
                         if connection.closed:
                             raise errors.closed()
@@ -216,6 +258,8 @@ class Link(Facts):
                         self._flush_late(connection, deadline)
             except TimeoutError as error:
                 raise TimeoutError("The read operation timed out") from error
+            if self._trace is not None:
+                self._raise_of_callback()
             return self._take(size)
 
     def _take(self, size: int) -> bytes:
@@ -242,6 +286,8 @@ class Link(Facts):
         `SSLWantWriteError`, after which the same data must be given again.
         """
         connection = self._connection
+        if self._is_over:
+            self._raise_failure()
         if connection is None or connection.info is None:
             with self._reading:
                 connection = self._handshake(self._transport.deadline(), "write")
@@ -348,6 +394,8 @@ class Link(Facts):
         if connection is None or connection.info is None:
             text, reason = "shutdown while in init", "SHUTDOWN_WHILE_IN_INIT"
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)
+        if self._is_over:
+            self._raise_failure()
         with self._reading:
             deadline = self._transport.deadline()
             try:
@@ -390,7 +438,7 @@ class Link(Facts):
     def context(self, context: Any) -> None:
         if not isinstance(context, ssl.SSLContext) or not hasattr(context, "ask_about_name"):
             raise TypeError("The value must be a SSLContext")
-        if self._connection is None:
+        if self._may_switch:
             self._config = self._config_of(context, self._made_with).config
         self._context = context
 
@@ -419,5 +467,35 @@ class Link(Facts):
         self._offered = session
 
     def verify_client_post_handshake(self) -> None:
-        """Ask the client for a certificate now. Raises `SSLError`."""
-        raise NotImplementedError("Post-handshake auth is not supported by handclasp yet.")
+        """Ask the client for a certificate, with what is written next (RFC 8446 section 4.6.2).
+
+        The answer comes while this side reads, and `getpeercert` then returns its certificate.
+
+        Raises:
+            SSLError: this is a client, the handshake is not complete or in TLS 1.2, the client
+                did not offer it, or has not answered yet, or `verify_mode` is `CERT_NONE`.
+        """
+        connection = self._connection
+        info = connection.info if connection is not None else None
+        if info is None or info.version != "TLSv1.3":
+            raise _failed_request("wrong ssl version")
+        if not isinstance(connection, ServerConnection):
+            raise _failed_request("not server")
+        if connection.certificate_requests:
+            was_sent = not connection.wants_to_send
+            raise _failed_request("request pending" if was_sent else "still in init")
+        try:
+            with self._state:
+                connection.request_client_certificate()
+        except StateError as error:
+            text = "protocol is shutdown" if connection.closed else "extension not received"
+            raise _failed_request(text) from error
+        except ConfigurationError as error:
+            raise _failed_request("invalid config") from error
+        except TLSError as error:
+            raise self._failed(connection, error) from None
+
+
+def _failed_request(text: str) -> ssl.SSLError:
+    reason = text.replace(" ", "_").upper()
+    return errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handclasp.compat.authorities import KNOWN_FLAGS, PARTIAL_CHAIN, Loaded, Verifier
 from handclasp.compat.ciphers import of_version, suites_of
+from handclasp.compat.credentials import complete_chain
 from handclasp.compat.errors import plain
 from handclasp.compat.native import Native
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.errors import ProtocolError
+from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
+from handclasp.questions import DEFER, ChooseConfig
 from handclasp.sessions.store import SessionStore
 from handclasp.sessions.ticket_keys import TicketKeys
 
@@ -51,6 +53,7 @@ _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_
 _OFF = {"TLSv1.2": ssl.OP_NO_TLSv1_2, "TLSv1.3": ssl.OP_NO_TLSv1_3}
 
 _MOST_TICKETS = 16
+_HIGHEST_LEVEL = 2
 _MOST_SWITCHED = 16
 """Configs that a context keeps for connections that were switched to it."""
 
@@ -87,6 +90,7 @@ class State(NamedTuple):
     protocol: int
     keylog: str | None
     tickets: int
+    post_handshake_auth: bool
     changes: int
     groups: tuple[str, ...] | None
     allowed: tuple[str, ...] = tuple(_VERSIONS)
@@ -106,6 +110,9 @@ class State(NamedTuple):
             verify_flags=flags & ~lenient,
             check_hostname=first.check_hostname or self.check_hostname,
             tickets=first.tickets,
+            # To ask in the handshake is stricter than to ask later.
+            post_handshake_auth=first.post_handshake_auth
+            and (self.post_handshake_auth or self.verify_mode == ssl.CERT_NONE),
             groups=first.groups or self.groups,
             allowed=tuple([each for each in _versions_of(self) if each in _versions_of(first)]),
         )
@@ -202,6 +209,23 @@ def check_flags(flags: int) -> None:
         raise ValueError(f"verify_flags: {ssl.VerifyFlags(unknown)!r} cannot be honoured.")
 
 
+level_of: Callable[[Any], int] = Native.security_level.__get__
+"""Return the security level of OpenSSL that a context has."""
+
+
+def check_level(context: Any) -> None:
+    """Refuse a security level that asks for more than is checked here.
+
+    Raises:
+        ConfigurationError: it is above 2, which is 112 bits: RSA keys of 2048 bits.
+    """
+    if (level := level_of(context)) > _HIGHEST_LEVEL:
+        raise ConfigurationError(
+            f"The security level {level} (@SECLEVEL of set_ciphers, or of openssl.cnf) cannot be "
+            f"honoured: handclasp checks keys and signatures as at level {_HIGHEST_LEVEL}."
+        )
+
+
 _read_options = Native.options.__get__
 _read_mode = Native.verify_mode.__get__
 _read_flags = Native.verify_flags.__get__
@@ -211,6 +235,7 @@ _read_maximum = Native.maximum_version.__get__
 _read_protocol = Native.protocol.__get__
 _read_keylog = Native.keylog_filename.__get__
 _read_tickets = Native.num_tickets.__get__
+_read_post_handshake_auth = Native.post_handshake_auth.__get__
 
 
 def _state_of(context: Any, settings: Settings) -> State:
@@ -224,6 +249,7 @@ def _state_of(context: Any, settings: Settings) -> State:
         _read_protocol(context),
         _read_keylog(context),
         _read_tickets(context),
+        _read_post_handshake_auth(context),
         settings.changes,
         settings.groups,
     )
@@ -240,6 +266,7 @@ def _client_config(context: Any, state: State, settings: Settings) -> ClientConf
         values["verify_peer"] = False
     else:
         values["verify"] = _verifier(state, settings)
+    values["post_handshake_auth"] = _asks_later(state, values)
     resumes = settings.resume if settings.resume is not None else SessionStore()
     return ClientConfig(**values, sessions=resumes)
 
@@ -252,18 +279,26 @@ def _server_config(context: Any, state: State, settings: Settings) -> ServerConf
         is_required = state.verify_mode == ssl.CERT_REQUIRED
         values["client_auth"] = ClientAuth.REQUIRED if is_required else ClientAuth.OPTIONAL
         values["verify"] = _verifier(state, settings)
+        values["post_handshake_auth"] = _asks_later(state, values)
     tickets = 0 if state.options & ssl.OP_NO_TICKET else min(state.tickets, _MOST_TICKETS)
     if tickets:
         values["ticket_keys"] = settings.ticket_keys
     return ServerConfig(
         **values,
+        choose_config=_of_link,
         tickets=tickets,
         prefer_client_order=not state.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         allow_alpn_mismatch=True,
     )
 
 
+def _asks_later(state: State, values: dict[str, Any]) -> bool:
+    """Return whether certificates are asked for after the handshake, which TLS 1.2 never does."""
+    return state.post_handshake_auth and "TLSv1.3" in values["versions"]
+
+
 def _shared(context: Any, state: State, settings: Settings) -> dict[str, Any]:
+    check_level(context)
     suites = suites_of(Native.get_ciphers(context))
     versions = tuple([each for each in _versions_of(state) if of_version(suites, each)])
     versions = tuple([each for each in versions if each in state.allowed])
@@ -275,7 +310,12 @@ def _shared(context: Any, state: State, settings: Settings) -> dict[str, Any]:
     values: dict[str, Any] = {
         "versions": versions,
         "cipher_suites": tuple(sorted(usable, key=suites.index)),
-        "credentials": tuple(settings.credentials.values()),
+        "credentials": tuple(
+            [
+                complete_chain(each, settings.loaded.certificates)
+                for each in settings.credentials.values()
+            ]
+        ),
         "alpn": settings.alpn,
         "keylog": state.keylog,
         "handshake_timeout": None,
@@ -303,6 +343,11 @@ def _versions_of(state: State) -> Sequence[str]:
 def _verifier(state: State, settings: Settings) -> Verifier:
     check_flags(state.verify_flags)
     return Verifier(settings.loaded, state.verify_flags, check_hostname=state.check_hostname)
+
+
+def _of_link(_: ChooseConfig) -> object:
+    """Leave the choice of the context to the link, which has the socket for `sni_callback`."""
+    return DEFER
 
 
 def _nothing_to_show(_: ChooseCredentials) -> Credentials | None:

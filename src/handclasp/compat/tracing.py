@@ -8,9 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from handclasp.errors import ConfigurationError, TLSError
+from handclasp.trace.events import RecordSeen, TraceEvent
 from handclasp.trace.recorder import EventRecorder
 
 if TYPE_CHECKING:
@@ -19,15 +21,46 @@ if TYPE_CHECKING:
 _UNSAFE = re.compile(r"[^a-z0-9.-]+")
 _LONGEST = 60
 
+_MOST_EVENTS = 2000
+_MOST_RECORDS = 1000
+"""Events of one connection, and up to how many there are records among them."""
+
+MOST_FILES = 10_000
+MOST_BYTES = 256 * 1024 * 1024
+"""Files of one process, and their bytes: of more, the oldest are removed."""
+
+
+class _Files:
+    """The files of one process in a directory, oldest first, and no more than may be kept."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._sizes: dict[Path, int] = {}
+        self._bytes = 0
+
+    def add(self, path: Path) -> None:
+        """Note a file that was written, and remove the oldest that are too many."""
+        with self._lock:
+            self._bytes -= self._sizes.pop(path, 0)
+            self._sizes[path] = size = path.stat().st_size
+            self._bytes += size
+            while len(self._sizes) > MOST_FILES or self._bytes > MOST_BYTES:
+                oldest = next(iter(self._sizes))
+                self._bytes -= self._sizes.pop(oldest)
+                with suppress(OSError):  # Somebody else may have moved it.
+                    oldest.unlink()
+
 
 class TraceFile(EventRecorder):
     """A recorder that writes itself into a directory once the handshake is complete or has failed.
 
-    It records neither secrets nor application data.
+    It records neither secrets nor application data, and of a flood of records the first: a stranger
+    decides how many there are.
     """
 
-    def __init__(self, directory: Path, number: int) -> None:
-        super().__init__()
+    def __init__(self, directory: Path, number: int, files: _Files) -> None:
+        super().__init__(limit=_MOST_EVENTS)
+        self._files = files
         self._directory = directory
         self._number = number
         self._name = ""
@@ -54,6 +87,14 @@ class TraceFile(EventRecorder):
     def _save(self) -> None:
         with suppress(OSError):  # A full disk must not end the program's connection.
             self.save(self.path)
+            self._files.add(self.path)
+
+    def _note(self, event: TraceEvent) -> None:
+        # Room is left for what tells how the connection ended.
+        if isinstance(event, RecordSeen) and len(self.events) >= _MOST_RECORDS:
+            self.dropped += 1
+        else:
+            super()._note(event)
 
 
 def traces_in(directory: str | os.PathLike[str]) -> Callable[[], TraceFile]:
@@ -62,9 +103,9 @@ def traces_in(directory: str | os.PathLike[str]) -> Callable[[], TraceFile]:
     Raises:
         ConfigurationError: the directory cannot be made.
     """
-    path, numbers = Path(directory).absolute(), count(1)
+    path, numbers, files = Path(directory).absolute(), count(1), _Files()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"Cannot make the directory {path}: {error.strerror}.") from None
-    return lambda: TraceFile(path, next(numbers))
+    return lambda: TraceFile(path, next(numbers), files)

@@ -23,6 +23,7 @@ from handclasp.config.checks import check_client, check_server, check_shared
 from handclasp.config.types import (
     DEFAULT_VERSIONS,
     MAX_RECORD_SIZE_LIMIT,
+    ChooseConfigCallback,
     ChooseCredentialsCallback,
     ClientAuth,
     ConfirmPeerCallback,
@@ -277,6 +278,9 @@ class ServerConfig(SharedConfig):
             and none of them is in `alpn`. By default such a client is refused with
             no_application_protocol (RFC 7301 section 3.2), which also stops an attacker who
             redirects the connection of another protocol to this server.
+        choose_config: a callback that chooses another config for this client, by its ClientHello.
+            It gets a `ChooseConfig` question and returns a `ServerConfig`, None to keep this one,
+            an awaitable of either, or DEFER.
         choose_credentials: a callback that answers a `ChooseCredentials` question, directly, by an
             awaitable, or later (DEFER). None refuses the client with unrecognized_name. It is also
             asked about clients that resume a session or use a pre-shared key and get no
@@ -338,6 +342,7 @@ class ServerConfig(SharedConfig):
     session_context: bytes = b""
     session_memory: int = 1024
     session_memory_bytes: int = DEFAULT_BYTES
+    choose_config: ChooseConfigCallback | None = None
     find_psk: FindPskCallback | None = None
     max_early_data: int = 0
     confirm_early_data: bool = False

@@ -203,7 +203,7 @@ def check_kinds(config: SharedConfig) -> None:
         raise ConfigurationError(
             f"policy must be a CertificatePolicy, not {kind_of(config.policy)}."
         )
-    for name in ("verify", "confirm_peer", "choose_credentials", "find_psk"):
+    for name in ("verify", "confirm_peer", "choose_credentials", "choose_config", "find_psk"):
         callback = getattr(config, name, None)
         if not (callback is None or callable(callback)):
             hint = " To accept any certificate, set verify_peer=False." if name == "verify" else ""

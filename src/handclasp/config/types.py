@@ -11,7 +11,7 @@ from typing import Any
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.reloading import ReloadingCredentials
 from handclasp.crypto.suites import SUITES_OF_VERSION
-from handclasp.questions import ChooseCredentials, ConfirmPeer, FindPsk, VerifyPeer
+from handclasp.questions import ChooseConfig, ChooseCredentials, ConfirmPeer, FindPsk, VerifyPeer
 
 MAX_RECORD_SIZE_LIMIT = 2**14 + 1
 """The largest record_size_limit in TLS 1.3: content and its type byte (RFC 8449 section 4)."""
@@ -41,6 +41,8 @@ KeyLog = Callable[[str], None]
 
 PaddingPolicy = Callable[[int], int]
 """A function from a record's content length to the zero bytes to add (RFC 9846 section 5.4)."""
+
+ChooseConfigCallback = Callable[[ChooseConfig], Any]
 
 ChooseCredentialsCallback = Callable[[ChooseCredentials], Any]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
+from handclasp.config import ServerConfig
 from handclasp.errors import CertificateError, ConfigurationError, ProtocolError, TLSError
 from handclasp.faults import Fault
 from handclasp.handshake.hooks import hook_raised
@@ -19,6 +20,7 @@ from handclasp.questions import (
     DEFER,
     Answerer,
     CheckReplay,
+    ChooseConfig,
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
@@ -34,9 +36,10 @@ from handclasp.trace.hooks import Trace
 Answerers = Mapping[type[Question[Any]], Answerer]
 
 _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
+    ChooseConfig: (ServerConfig, type(None)),
     ChooseCredentials: (Credentials, type(None)),
     Sign: (bytes,),
-    Decrypt: (object,),  # A wrong type is as good as a wrong secret, and must not show either.
+    Decrypt: (object,),  # A wrong type has the effect of a wrong secret, and must not show either.
     FindPsk: (PreSharedKey, type(None)),
     CheckReplay: (bool,),
     ReverifyPeer: (VerifiedPeer, type(None)),
@@ -46,6 +49,7 @@ _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
 
 
 _CALLBACKS: Mapping[type[Question[Any]], str] = {
+    ChooseConfig: "choose_config",
     ChooseCredentials: "choose_credentials",
     Sign: "the signer",
     Decrypt: "the signer's decrypt",
@@ -55,13 +59,13 @@ _CALLBACKS: Mapping[type[Question[Any]], str] = {
     VerifyPeer: "the verification",
     ConfirmPeer: "confirm_peer",
 }
-"""What the application calls the one that answers."""
+"""The application's name for the callback that answers."""
 
 _NAMES: Mapping[type, str] = {bool: "True or False", type(None): "None", bytes: "bytes"}
 
 
 class Answers:
-    """Who answers each type of question of one connection, and what may be answered.
+    """The callback for each type of question of one connection, and the answers allowed.
 
     Args:
         find_answerers: is called with the first question: most handshakes ask none.
@@ -75,7 +79,7 @@ class Answers:
         self._trace = trace
 
     def now(self, question: Question[Any]) -> object:
-        """What the config answers, or DEFER where the answer comes later."""
+        """Return the config's answer, or DEFER where the answer comes later."""
         trace = self._trace
         if trace is not None:
             trace.question_asked(type(question).__name__)
@@ -97,7 +101,7 @@ class Answers:
         return DEFER if value is DEFER else self.checked(question, value)
 
     def checked(self, question: Question[Any], value: object) -> object:
-        """The answer, if it is of the right type: anything else fails, as an exception would."""
+        """Return the answer, if it is of the right type: others fail as an exception does."""
         wanted = _ANSWER_TYPES[type(question)]
         if not isinstance(value, wanted):
             name, given = _CALLBACKS[type(question)], type(value).__name__
@@ -116,7 +120,7 @@ class Answers:
 
 
 def _timed(trace: Trace, answerer: Answerer, question: Question[Any]) -> object:
-    """What the answerer gives; the trace is told how long work with public keys took."""
+    """Return the answer, and note in the trace how long work with public keys took."""
     work = _work_of(question)
     if work is None:
         return answerer(question)
@@ -135,7 +139,7 @@ def _timed(trace: Trace, answerer: Answerer, question: Question[Any]) -> object:
 
 
 def _work_of(question: Question[Any]) -> tuple[str, str] | None:
-    """The operation with public keys that a question stands for, and its algorithm."""
+    """Return the operation with public keys that a question stands for, and its algorithm."""
     match question:
         case Sign():
             return "sign", question.scheme
@@ -149,7 +153,7 @@ def _work_of(question: Question[Any]) -> tuple[str, str] | None:
 
 
 def callback_failed(question: Question[Any], error: BaseException) -> ProtocolError:
-    """The error that ends a handshake whose question was answered by an exception."""
+    """Return the error for a handshake whose question was answered by an exception."""
     if isinstance(error, ProtocolError):
         return error
     failure: ProtocolError

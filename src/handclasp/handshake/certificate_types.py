@@ -1,4 +1,4 @@
-"""Which type of certificate each side shows: X.509, or a raw public key (RFC 7250).
+"""The type of certificate that each side shows: X.509, or a raw public key (RFC 7250).
 
 The types of the two sides are apart: server_certificate_type is about what the server shows,
 client_certificate_type about what the client does. A client that sends neither means X.509. The
@@ -33,7 +33,7 @@ def offering_extensions(
 
 
 def read_offered_types(extensions: Mapping[int, bytes], kind: ExtensionType) -> tuple[str, ...]:
-    """The types that a client takes or has, best first (RFC 7250 section 4.1)."""
+    """Return the types that a client takes or has, best first (RFC 7250 section 4.1)."""
     data = extensions.get(kind)
     if data is None:
         return ("X509",)
@@ -52,14 +52,14 @@ def offered_client_types(data: bytes) -> tuple[str, ...]:
 
 
 def choose_server_types(config: ServerConfig, offered: tuple[str, ...]) -> tuple[str, ...]:
-    """The types that this server may show to a client that takes those `offered`, best first.
+    """Return the types that this server may show a client that takes `offered`, best first.
 
     Raises:
         ProtocolError: there is none (unsupported_certificate, RFC 7250 section 4.2).
     """
     own = config.server_certificate_types
     if own is None:
-        return offered  # What this side holds is looked at when it chooses its credentials.
+        return offered  # The types that this side holds count when it chooses its credentials.
     shared = _shared(offered, own, offered_first=config.prefer_client_order)
     if not shared:
         raise no_server_type(offered, own)
@@ -69,7 +69,7 @@ def choose_server_types(config: ServerConfig, offered: tuple[str, ...]) -> tuple
 def choose_client_type(
     config: ServerConfig, offered: tuple[str, ...], *, is_explicit: bool
 ) -> str | None:
-    """What the client is to show, or None where it is not asked (RFC 7250 section 4.2).
+    """Return the type that the client is asked for, or None (RFC 7250 section 4.2).
 
     Args:
         is_explicit: whether the client named the types that it has. One that named none may be let
@@ -91,7 +91,7 @@ def choose_client_type(
 
 
 def no_server_type(offered: Sequence[str], own: Sequence[str]) -> ProtocolError:
-    """The error of a server that can show nothing of what a client takes."""
+    """Return the error of a server that has none of the types that a client takes."""
     if "X509" in own:
         fix_peer = "Trust the certificate of this server, as it has no raw public key."
         fix_local = f"Give this server a raw public key as well ({OWN_RAW_PUBLIC_KEY})."
@@ -112,7 +112,7 @@ def no_server_type(offered: Sequence[str], own: Sequence[str]) -> ProtocolError:
 
 
 def _no_client_type(offered: Sequence[str], own: Sequence[str]) -> ProtocolError:
-    """The error of a server that takes nothing of what a client can show."""
+    """Return the error of a server that takes none of the types that a client has."""
     if "X509" in own:
         fix_peer = "Show a certificate of an authority that this server trusts."
         fix_local = f"Know this client by its raw public key ({RAW_PUBLIC_KEYS})."
@@ -127,7 +127,7 @@ def _no_client_type(offered: Sequence[str], own: Sequence[str]) -> ProtocolError
 
 
 def _shared(offered: Sequence[str], own: Sequence[str], *, offered_first: bool) -> tuple[str, ...]:
-    """The types of both lists, in the order of the one that comes first."""
+    """Return the types of both lists, in the order of the first."""
     first, second = (offered, own) if offered_first else (own, offered)
     return tuple([name for name in first if name in second])
 
@@ -135,7 +135,7 @@ def _shared(offered: Sequence[str], own: Sequence[str], *, offered_first: bool) 
 def answering_extensions(
     asked: Mapping[int, bytes], server_type: str, client_type: str | None
 ) -> dict[int, bytes]:
-    """A server's answers to the client's lists, where it sent such (RFC 7250 section 4.2)."""
+    """Return a server's answers to the client's lists, if it sent any (RFC 7250 section 4.2)."""
     chosen: dict[int, bytes] = {}
     if SERVER_TYPE in asked:
         chosen[SERVER_TYPE] = ext.write_selected_certificate_type(CERTIFICATE_TYPES[server_type])
@@ -147,7 +147,7 @@ def answering_extensions(
 def read_selected_types(
     extensions: Mapping[int, bytes], config: ClientConfig, *, resumes: bool
 ) -> tuple[str, str]:
-    """What the server shows, and what this side is to show if it is asked (RFC 7250 section 4.2).
+    """Return the server's type, and that of this side if it is asked (RFC 7250 section 4.2).
 
     Args:
         resumes: whether the server shows nothing now; then it need not say what it would show.

@@ -61,7 +61,7 @@ async def client_handshake(
 
 
 def _check_version(hs: HandshakeContext, config: ClientConfig, hello: ServerHello) -> int:
-    """The version that the server took (RFC 8446 sections 4.1.3 and 4.2.1)."""
+    """Return the version that the server chose (RFC 8446 sections 4.1.3 and 4.2.1)."""
     selected = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     if selected == _SELECTED_TLS13 and "TLSv1.3" in config.versions and hs.trace is None:
         return TLS13

@@ -1,7 +1,7 @@
 """A client's sessions: which one to offer, and where to keep the next one.
 
 A session is offered only if the connection that it came from would come about again: the server's
-certificates are judged anew, by today's clock, trust and policy, and what the server asked this
+certificates are verified anew, by today's clock, trust and policy, and what the server asked this
 side for is answered anew, with the very certificates that it was shown then.
 """
 
@@ -38,9 +38,9 @@ _OF_ANOTHER_CLIENT = "this side would not show the same certificate any more"
 
 @value(frozen=True, slots=True)
 class ClientSessions:
-    """What a client may resume, and where to keep what comes: its store, under one key.
+    """The session that a client may resume, and the store for new ones, under one key.
 
-    `unfit` says of each session that was looked at before `session` why it was passed over.
+    `unfit` says of each session that was checked before `session` why it was skipped.
     """
 
     store: SessionCache
@@ -49,7 +49,7 @@ class ClientSessions:
     unfit: tuple[str, ...] = ()
 
     def refused(self) -> None:
-        """The server did not resume the session. Raises `ProtocolError`."""
+        """Forget the session, which the server did not resume. Raises `ProtocolError`."""
         self.forget(self.session)
 
     def forget(self, *sessions: Session | None) -> None:
@@ -72,11 +72,11 @@ def find_sessions(
     choose: Callable[[ChooseCredentials], object],
     store: SessionCache | None = None,
 ) -> ClientSessions | None:
-    """The newest session that is fit to be offered, out of the config's store.
+    """Return the newest session in the config's store that may be offered.
 
     Args:
         store: one of this connection alone, in place of the config's.
-        verify: judges a server at once; asked unless the user verifies by a callback, which is
+        verify: verifies a server at once; asked unless the user verifies by a callback, which is
             asked when the server has taken the session.
         choose: says what this side shows, by a callback or without.
 
@@ -163,7 +163,7 @@ def _requested(question: ChooseCredentials) -> RequestedCertificate:
 
 
 def may_come_back(question: ChooseCredentials | None) -> bool:
-    """Whether sessions of a connection are kept in which the server asked this question, or none.
+    """Return whether to keep the sessions of a connection, given what the server asked, if it did.
 
     A hello that resumes a session says who this side is before the server has asked. Where that
     is not known at once, there is no telling whether it is the same as before.
@@ -172,14 +172,14 @@ def may_come_back(question: ChooseCredentials | None) -> bool:
 
 
 def shown_in(session: Session) -> PeerCertificate:
-    """What the server showed when the session was made."""
+    """Return what the server showed when the session was made."""
     return PeerCertificate(
         session.peer_chain_der, session.certificate_type, session.ocsp_response, session.sct_list
     )
 
 
 def _take(store: SessionCache, key: str) -> Session | None:
-    """The newest session under this key. Raises `ProtocolError` where the store fails."""
+    """Return the newest session under this key. Raises `ProtocolError` where the store fails."""
     name = "sessions.take()"
     session = call_hook(name, store.take, key)
     if session is not None and not isinstance(session, Session):
@@ -194,7 +194,7 @@ def _why_unfit(
     verify: Callable[[VerifyPeer], object],
     choose: Callable[[ChooseCredentials], object],
 ) -> str | None:
-    """Why this session is not to be offered; None where it may be."""
+    """Return why this session is not to be offered; None where it may be."""
     if not session.is_current(milliseconds(config.clock())):
         return "too old"
     if not session.can_be_named:
@@ -216,7 +216,7 @@ def _why_not_the_server(
     server_name: str | None,
     verify: Callable[[VerifyPeer], object],
 ) -> str | None:
-    """Why the server of this session would not be accepted; None where it would be.
+    """Return why the server of this session would not be accepted; None where it would be.
 
     A session says itself how its server proved who it is, so it must name a proof that holds.
     """
@@ -246,7 +246,7 @@ def _why_not_the_server(
 def _would_show(
     config: ClientConfig, session: Session, choose: Callable[[ChooseCredentials], object]
 ) -> tuple[bytes, ...] | None:
-    """What this side would show now, were the server to ask as it did; None where nobody knows.
+    """Return what this side would show now if it were asked the same; None if that is unknown.
 
     The answer must come at once: the hello goes out now, and early data with it.
     """
@@ -262,7 +262,7 @@ def _would_show(
     try:
         answer = choose(question)
     except Exception:
-        return None  # In a full handshake it is asked again, and fails where that can be told.
+        return None  # In a full handshake it is asked again, and fails where that can be reported.
     if inspect.iscoroutine(answer):
         answer.close()
     if not isinstance(answer, Credentials | None):
@@ -307,7 +307,7 @@ def _key(
 
 
 def _settings(config: ClientConfig) -> tuple[object, ...]:
-    """What never changes of it."""
+    """Return the settings of a config that its sessions depend on."""
     return (
         config.verify_peer,
         config.alpn,
@@ -343,7 +343,7 @@ def _number_of(callback: object) -> object:
 
 
 def _number_of_thing(thing: object) -> int:
-    """By what it is: two that are equal need not judge alike. Its `id` may come again."""
+    """Compare by identity: equal callbacks may decide differently, and an `id` may recur."""
     number, place = next(_COUNTER), id(thing)
 
     def forget(reference: ref[Any]) -> None:

@@ -4,7 +4,8 @@ A handshake is an `async def` that no event loop runs: `loop` does. It suspends 
 a message, where a question is not answered at once, and where TLS 1.2 waits for the peer's
 change_cipher_spec, which is no message (RFC 5246 section 7.1). What it yields there is None, the
 `Question`, or `CHANGE_CIPHER_SPEC`; it is resumed with the raw message, the answer, or None. Where
-a server may send half-RTT data, it yields the `ConnectionInfo`, and is resumed at once.
+a server may send half-RTT data, it yields the `ConnectionInfo`, and where it was given another
+config, that config; and is resumed at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 
 from handclasp.alerts import ClientAuthStatus
 from handclasp.certificates.trust import TrustStore
+from handclasp.config import SharedConfig
 from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.answers import Answers
@@ -42,11 +44,11 @@ NO_OVERLAP = "nothing that both sides can do"
 
 _HANDSHAKE_TYPES = frozenset(int(kind) for kind in HandshakeType)
 _RANDOM = slice(HEADER_SIZE + 2, HEADER_SIZE + 34)
-"""Where a hello has its random."""
+"""The position of the random in a hello."""
 
 
 CHANGE_CIPHER_SPEC: Final = object()
-"""What a handshake of TLS 1.2 yields where it waits for that record, and for nothing else."""
+"""The value that a handshake of TLS 1.2 yields to wait for that record alone."""
 
 
 @coroutine
@@ -66,6 +68,11 @@ def _half_rtt(info: ConnectionInfo) -> Generator[ConnectionInfo, None, None]:
 
 
 @coroutine
+def _follow(config: SharedConfig) -> Generator[SharedConfig, None, None]:
+    yield config
+
+
+@coroutine
 def _later(question: Question[Any]) -> Generator[Question[Any], Any, Any]:
     return (yield question)
 
@@ -77,7 +84,7 @@ class HandshakeContext:
         port: carries the messages.
         records: the same port where it is made of records over TCP; None elsewhere.
         answers: gives the answers to questions.
-        tells_secrets: whether anybody is to be told the secrets by `note_secret`.
+        tells_secrets: whether `note_secret` has a key log or a trace to write to.
         trust: what a client verifies its server by, where it does so itself.
         certificate, shown_chain: whether this side showed certificates, and which.
         install_read, install_write: the port's own.
@@ -142,7 +149,7 @@ class HandshakeContext:
 
     @coroutine
     def receive(self, *expected: type[Any]) -> Generator[None, bytes, Any]:
-        """The next message, which must be one of `expected`; it enters the transcript."""
+        """Return the next message, which must be one of `expected`; it enters the transcript."""
         raw = yield
         if self.trace is not None:
             self.trace.message("received", self.port.read_epoch.value, raw[0], raw)
@@ -160,7 +167,7 @@ class HandshakeContext:
 
     @coroutine
     def receive_raw(self, *expected: type[AnyMessage]) -> Generator[None, bytes, bytes]:
-        """The same as bytes, header included, for a message that may be known already."""
+        """Return the same as bytes, header included, for a message that may be known already."""
         raw = yield
         if self.trace is not None:
             self.trace.message("received", self.port.read_epoch.value, raw[0], raw)
@@ -176,7 +183,7 @@ class HandshakeContext:
         return unexpected(raw, expected)
 
     def _hello_where_an_answer_belongs(self, raw: bytes) -> ProtocolError:
-        """The other end is a client as well, or sends back whatever it gets."""
+        """Return the error for a peer that is a client as well, or an echo service."""
         if raw[_RANDOM] != self.client_random:
             return unexpected(raw, (ServerHello,))
         return ProtocolError(
@@ -190,6 +197,15 @@ class HandshakeContext:
     async def may_send_half_rtt(self, info: ConnectionInfo) -> None:
         """Say that a server may send data already, and what will have been agreed upon."""
         await _half_rtt(info)
+
+    async def follow(self, config: SharedConfig) -> None:
+        """Let the connection follow another config from here on."""
+        await _follow(config)
+
+    def use(self, answers: Answers, keylog: Callable[[str], None] | None) -> None:
+        """Take the answers and the key log of another config."""
+        self.answers, self._keylog = answers, keylog
+        self.tells_secrets = keylog is not None or self.trace is not None
 
     async def receive_change_cipher_spec(self) -> None:
         """Wait for the record that says: what comes next is under the new keys."""
@@ -212,7 +228,7 @@ class HandshakeContext:
         self.certificate = "shown" if chain else "withheld"
 
     async def ask(self, question: Question[Answer]) -> Answer:
-        """The outside's answer, whenever it comes."""
+        """Return the application's answer, whenever it comes."""
         answer = self.answers.now(question)
         if answer is DEFER:
             question.answered_later = True
@@ -220,12 +236,12 @@ class HandshakeContext:
         return cast(Answer, answer)
 
     def revert_to_plaintext(self) -> None:
-        """The early data were refused; what is sent from here on is in the clear again."""
+        """Send plaintext again, as the early data were refused."""
         if self.records is not None:
             self.records.revert_to_plaintext()
 
     def require_records(self) -> RecordPort:
-        """The port, where it is made of records: TLS 1.2 is not defined over anything else."""
+        """Return the port of records: TLS 1.2 is not defined over anything else."""
         if self.records is None:
             raise StateError("TLS 1.2 needs a port of records.")
         return self.records
@@ -238,7 +254,7 @@ class HandshakeContext:
         *given: Given.args,
         **named: Given.kwargs,
     ) -> Result:
-        """Call `function`, which works with public keys; the trace is told what it cost."""
+        """Call `function`, which works with public keys, and note its cost in the trace."""
         trace = self.trace
         if trace is None:
             return function(*given, **named)
@@ -321,7 +337,7 @@ def _drop_frames(error: BaseException) -> None:
 
 
 def observer_of(trace: Trace | None) -> KeyScheduleObserver | None:
-    """What tells the trace of a key schedule; the values only if it records secrets."""
+    """Return the observer that notes key schedules in a trace; the values only with secrets."""
     if trace is None:
         return None
 
@@ -340,7 +356,7 @@ def observer_of(trace: Trace | None) -> KeyScheduleObserver | None:
 
 
 def unexpected(raw: bytes, expected: Sequence[type[AnyMessage]]) -> ProtocolError:
-    """The error for a message that has no place here."""
+    """Return the error for a message that is not allowed here."""
     wanted = " or ".join(handshake_type_name(MESSAGE_TYPES[kind]) for kind in expected)
     known = raw[0] in _HANDSHAKE_TYPES
     return ProtocolError(

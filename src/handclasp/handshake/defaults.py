@@ -23,6 +23,7 @@ from handclasp.questions import (
     DEFER,
     Answerer,
     CheckReplay,
+    ChooseConfig,
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
@@ -36,7 +37,7 @@ from handclasp.trace.hooks import Trace
 
 
 class ClientAnswers:
-    """What a client answers: from its config, and the trust store that it verifies with."""
+    """The answers of a client: from its config, and the trust store that it verifies with."""
 
     __slots__ = ("_config", "_trust")
 
@@ -45,11 +46,11 @@ class ClientAnswers:
         self._trust = trust
 
     def by_question(self) -> Answerers:
-        """Who answers which question: a callback where there is one."""
+        """Return the answerer of each type of question: a callback where there is one."""
         return _answerers(self._config, self.choose_credentials, self.verify)
 
     def choose_credentials(self, question: ChooseCredentials) -> object:
-        """The first of the config's credentials that fits."""
+        """Return the first of the config's credentials that fits."""
         config = self._config
         return choose_client_credentials(question, config.credential_list, config.signature_schemes)
 
@@ -75,7 +76,7 @@ class ClientAnswers:
 
 
 class ServerAnswers:
-    """What a server answers, from its config."""
+    """The answers of a server, from its config."""
 
     __slots__ = ("_config", "_trace")
 
@@ -84,17 +85,19 @@ class ServerAnswers:
         self._trace = trace
 
     def by_question(self) -> Answerers:
-        """Who answers which question: a callback where there is one."""
+        """Return the answerer of each type of question: a callback where there is one."""
         config = self._config
         answerers = _answerers(config, self.choose_credentials, self.verify)
         answerers[ReverifyPeer] = self.reverify
         answerers[CheckReplay] = self.check_replay
+        if config.choose_config is not None:
+            answerers[ChooseConfig] = config.choose_config
         if config.find_psk is not None:
             answerers[FindPsk] = config.find_psk
         return answerers
 
     def choose_credentials(self, question: ChooseCredentials) -> object:
-        """The first of the config's credentials that fits. Raises `ProtocolError`."""
+        """Return the first of the config's credentials that fits. Raises `ProtocolError`."""
         config = self._config
         try:
             return choose_server_credentials(
@@ -129,7 +132,7 @@ class ServerAnswers:
         return _answer_or(None, lambda: verify(question), VerifiedPeer)
 
     def check_replay(self, question: CheckReplay) -> object:
-        """Whether the replay guard has not seen this flight; False where there is none."""
+        """Return whether the replay guard has not seen this flight; False without a guard."""
         guard = self._config.replay_guard
         if guard is None:
             return False
@@ -141,7 +144,7 @@ class ServerAnswers:
 def _answerers(
     config: SharedConfig, choose_credentials: Answerer, verify: Answerer
 ) -> dict[type[Question[Any]], Answerer]:
-    """What both roles answer, given what a role does where there is no callback."""
+    """Return the answerers of both roles: the config's callbacks, or what the role gives."""
     answerers: dict[type[Question[Any]], Answerer] = {
         ChooseCredentials: config.choose_credentials or choose_credentials,
         Sign: _sign,
@@ -154,7 +157,7 @@ def _answerers(
 
 
 def _answer_or(otherwise: object, call: Callable[[], Any], kind: type) -> object:
-    """The answer, or `otherwise` where there is none of this kind: the handshake goes on so.
+    """Return the answer, or `otherwise` where there is none: the handshake goes on with it.
 
     DEFER is a promise of one.
     """
@@ -182,7 +185,7 @@ def _sign(question: Sign) -> object:
 
 
 def _decrypt(question: Decrypt) -> object:
-    """What went wrong must not be seen from outside: it is as good as a wrong secret."""
+    """Decrypt a secret; a failure counts as a wrong secret, so that no peer can see it."""
     try:
         return cast(Any, question.credentials.signer).decrypt(question.ciphertext)
     except Exception:

@@ -1,6 +1,6 @@
-"""What to say where the two sides share nothing: whose offer is unusual, and what would help.
+"""The report where the two sides share nothing: whose offer is unusual, and what would help.
 
-It is told from the server's side, which sees both lists. What is advised is never what is done
+It is written from the server's side, which sees both lists. What is advised is never what is done
 already, and on this side only what this library can do.
 """
 
@@ -63,7 +63,7 @@ def disagreement(
     *,
     keys: Collection[str] = (),
 ) -> ProtocolError:
-    """The error for two lists without a common entry.
+    """Return the error for two lists without a common entry.
 
     Args:
         fault: one of those named NO_SHARED_...
@@ -101,7 +101,7 @@ def disagreement(
 def _verdict(
     fault: Fault, usual: Sequence[str], offered: Sequence[str], acceptable: Sequence[str]
 ) -> Verdict | None:
-    """Whose list is unusual; None where neither is, or both are."""
+    """Return whose list is unusual; None where neither is, or both are."""
     is_usual, takes_usual = (not set(usual).isdisjoint(each) for each in (offered, acceptable))
     if fault is Fault.NO_SHARED_VERSION and not is_usual:
         return ONLY_UNSAFE
@@ -137,7 +137,7 @@ def _named(kind: str) -> str:
 
 
 def _key_for(name: str) -> str:
-    """Which kind of key goes with a signature scheme or a suite of TLS 1.2; empty for others."""
+    """Return the kind of key for a signature scheme or a suite of TLS 1.2; empty for others."""
     if name in KNOWN_SUITES12:
         return KNOWN_SUITES12[name].authentication
     return _named(KNOWN_SCHEMES[name].key) if name in KNOWN_SCHEMES else ""

@@ -1,4 +1,4 @@
-"""What an application takes out of a complete handshake: keys of its own, and channel bindings."""
+"""The output of a complete handshake for applications: exported keys and channel bindings."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 A handshake is a coroutine that no event loop runs. It suspends in three places: where it waits for
 a message, where its question is not answered at once, and, in TLS 1.2, where it waits for the
 peer's change_cipher_spec, which is no message. `_receive_handshake` cuts the messages out of what
-arrives, by offset, and resumes the coroutine with each. Where the bytes come from is all the same:
+arrives, by offset, and resumes the coroutine with each. The source of the bytes does not matter:
 records over TCP, CRYPTO frames of QUIC.
 """
 
@@ -16,6 +16,7 @@ from struct import Struct
 from types import CoroutineType
 from typing import Any, TypeAlias
 
+from handclasp.config import SharedConfig
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError, StateError, TLSError
 from handclasp.faults import Fault
@@ -88,6 +89,9 @@ class HandshakeLoop:
 
     def _may_send_half_rtt(self, info: ConnectionInfo) -> None:
         """Take what will have been agreed upon: a server may send to this client already."""
+
+    def _follow(self, config: Any) -> None:
+        """Take another config, which was chosen by the first message."""
 
     def _begin(self, handshake: Handshake, context: HandshakeContext) -> None:
         """Run a handshake, which speaks through `context`, up to its first wait."""
@@ -174,6 +178,10 @@ class HandshakeLoop:
                 self._half_rtt, value = True, None
                 self._may_send_half_rtt(waits_for)
                 continue
+            if isinstance(waits_for, SharedConfig):
+                self._follow(waits_for)
+                value = None
+                continue
             if waits_for is CHANGE_CIPHER_SPEC:
                 self._waits_for_change_cipher_spec = True
             else:
@@ -190,7 +198,7 @@ class HandshakeLoop:
             self._receive_handshake(b"")
 
     def _refuse(self, question: Question[Any], error: BaseException) -> ProtocolError:
-        """The open question's answer failed: the error that ends the handshake."""
+        """Close the question whose answer failed; return the error that ends the handshake."""
         self._close_question(question)
         return callback_failed(question, error)
 

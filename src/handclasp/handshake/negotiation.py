@@ -32,7 +32,7 @@ from handclasp.wire.extensions import read_alpn
 def first_shared(
     offered: Sequence[str], acceptable: Sequence[str], *, prefer_offered: bool = False
 ) -> str | None:
-    """The first name that both lists hold, in the order of `acceptable` or of `offered`."""
+    """Return the first name that both lists hold, in the order of `acceptable` or of `offered`."""
     if prefer_offered:
         offered, acceptable = acceptable, offered
     for name in acceptable:
@@ -44,7 +44,7 @@ def first_shared(
 def choose_cipher_suite(
     offered: Sequence[str], acceptable: Sequence[str], *, prefer_client_order: bool
 ) -> str:
-    """The suite to use. Raises `ProtocolError` (handshake_failure)."""
+    """Return the suite to use. Raises `ProtocolError` (handshake_failure)."""
     chosen = first_shared(offered, acceptable, prefer_offered=prefer_client_order)
     if chosen is None:
         raise disagreement(Fault.NO_SHARED_CIPHER_SUITE, offered, acceptable)
@@ -58,7 +58,7 @@ def choose_group(
     *,
     prefer_client_order: bool,
 ) -> str:
-    """The group to use; not in `shared_at_once` means a HelloRetryRequest.
+    """Return the group to use; not in `shared_at_once` means a HelloRetryRequest.
 
     Raises `ProtocolError` (handshake_failure).
     """
@@ -71,7 +71,7 @@ def choose_group(
 
 
 def choose_application_protocol(offered: Sequence[bytes], spoken: Sequence[str]) -> str | None:
-    """The protocol to use, or None where one side does not speak ALPN (RFC 7301 section 3.2)."""
+    """Return the protocol to use, or None if one side has no ALPN (RFC 7301 section 3.2)."""
     if not offered or not spoken:
         return None
     for protocol in spoken:
@@ -82,7 +82,7 @@ def choose_application_protocol(offered: Sequence[bytes], spoken: Sequence[str])
 
 
 def read_selected_protocol(data: bytes, offered: Sequence[str]) -> str:
-    """The protocol that the server chose, out of its extension (RFC 7301 section 3.1)."""
+    """Return the protocol that the server chose, from its extension (RFC 7301 section 3.1)."""
     protocols = read_alpn(data)
     if len(protocols) != 1:
         raise ProtocolError(Fault.DECODE_ERROR, "the server names more than one protocol")
@@ -98,7 +98,7 @@ def choose_signature_scheme(
     acceptable: Sequence[str],
     version: str = "TLSv1.3",
 ) -> str | None:
-    """The scheme in which these credentials can sign for this peer, in the credentials' order."""
+    """Return the credentials' first scheme that this peer accepts."""
     for scheme in credentials.schemes:
         if (
             scheme in offered
@@ -115,7 +115,7 @@ def choose_scheme_to_show(
     acceptable: Sequence[str],
     version: str,
 ) -> str | None:
-    """The scheme in which a client signs that it holds these credentials.
+    """Return the scheme in which a client signs that it holds these credentials.
 
     None where it shows nothing: it has none, or the server can do nothing with them.
     """
@@ -132,7 +132,7 @@ def choose_server_credentials(
     strict_server_name: bool,
     types_first: bool = False,
 ) -> Credentials:
-    """The certificate to show to this client. Raises `ProtocolError`.
+    """Return the certificate to show to this client. Raises `ProtocolError`.
 
     Args:
         types_first: whether the order of the question's types comes before that of `candidates`.
@@ -160,7 +160,7 @@ def _able(
     candidates: Sequence[Credentials],
     acceptable_schemes: Sequence[str],
 ) -> list[Credentials]:
-    """The credentials that the peer can use, those of authorities that it knows first."""
+    """Return the credentials that the peer can use, those of authorities that it knows first."""
     shared = frozenset(question.signature_schemes).intersection(acceptable_schemes)
     able: list[Credentials] = []
     for candidate in candidates:
@@ -195,11 +195,11 @@ def choose_client_credentials(
     candidates: Sequence[Credentials],
     acceptable_schemes: Sequence[str],
 ) -> Credentials | None:
-    """The certificate to show to this server, or None to go without."""
+    """Return the certificate to show to this server, or None to go without."""
     return next(iter(_able(question, candidates, acceptable_schemes)), None)
 
 
 def shown(protocol: bytes) -> str:
-    """A protocol name from the peer as printable ASCII: it may end up in a log or a terminal."""
+    """Return a peer's protocol name as printable ASCII: it may end up in a log or a terminal."""
     text = protocol.decode("ascii", "backslashreplace")
     return text if text.isprintable() else ascii(text)[1:-1]

@@ -72,10 +72,10 @@ def client_offer(
     session: Session | None = None,
     hs: HandshakeContext | None = None,
 ) -> ClientOffer:
-    """A fresh hello: new random, new key shares, new GREASE.
+    """Make a fresh hello: new random, new key shares, new GREASE.
 
     Args:
-        session: one to resume, if there is one; it was judged to be fit for that.
+        session: one to resume, if there is one; it was checked before.
         hs: tells its trace what the keys cost, and how the binders come about.
     """
     static: _Static = config.derived.once("client hello", _static, config)
@@ -140,7 +140,7 @@ def _add_rare_extensions(
 
 @lru_cache(maxsize=256)
 def _server_name(name: str | None) -> tuple[dict[int, bytes], bytes]:
-    """The server_name of a hello, and the same as bytes; both are empty where there is none."""
+    """Return the server_name of a hello, and the same as bytes; both are empty without a name."""
     # RFC 6066 section 3: literal addresses are not permitted in server_name.
     if name is None or ip_address(name) is not None:
         return {}, b""
@@ -158,7 +158,7 @@ def _share(
 
 
 def _psks(config: ClientConfig, session: Session | None) -> tuple[Psk, ...]:
-    """The keys to offer, that of the session first: early data go under the first."""
+    """Return the keys to offer, that of the session first: early data go under the first."""
     if "TLSv1.3" not in config.versions:
         return ()
     external = tuple([psk_of_external(key) for key in config.psks])
@@ -168,7 +168,7 @@ def _psks(config: ClientConfig, session: Session | None) -> tuple[Psk, ...]:
 
 
 def _may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
-    """Whether this session allows it in the very way in which it was agreed upon.
+    """Return whether this session allows early data, with the parameters agreed upon then.
 
     RFC 8446 section 4.2.10: version, cipher suite and application protocol must be the same.
     """
@@ -189,7 +189,7 @@ def offer_after_retry(
     cookie: bytes | None,
     hash_name: str,
 ) -> ClientOffer:
-    """The second hello: as the first but for what RFC 8446 section 4.1.2 lists.
+    """Make the second hello: as the first but for what RFC 8446 section 4.1.2 lists.
 
     Args:
         hs: its transcript holds the first hello and the HelloRetryRequest, which the binders

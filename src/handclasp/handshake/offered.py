@@ -62,7 +62,7 @@ def protocols_reader(config: SharedConfig) -> Callable[[bytes], tuple[bytes, ...
 def offered_authorities(
     names: Iterable[bytes], credentials: Iterable[Credentials]
 ) -> tuple[bytes, ...]:
-    """Those of certificate_authorities: the issuers of these credentials, and many others."""
+    """Return the names of certificate_authorities: the issuers of these credentials, and others."""
     own = frozenset(issuer for each in credentials for issuer in each.issuers_der)
     return _bounded(names, own, MOST_AUTHORITIES)
 
@@ -94,7 +94,7 @@ def _protocols_reader(config: SharedConfig) -> Callable[[bytes], tuple[bytes, ..
 
 
 def _bounded(values: Iterable[bytes], known: Collection[bytes], most: int) -> tuple[bytes, ...]:
-    """Those that are known wherever they stand, and the first so many others, each once.
+    """Return the known values, wherever they stand, and the first so many others, each once.
 
     A name of one byte is an object of 34, and there may be 20,000 of them in a message.
     """

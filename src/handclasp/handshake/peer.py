@@ -22,7 +22,7 @@ from handclasp.values import value
 
 @value(frozen=True, slots=True)
 class PeerCertificate:
-    """What the peer showed of itself; an empty chain says that it has nothing to show."""
+    """The certificates that the peer showed; the chain is empty if it has none."""
 
     chain: tuple[bytes, ...] = field(repr=False)
     certificate_type: str = "X509"
@@ -33,7 +33,7 @@ class PeerCertificate:
 
 @value(frozen=True, slots=True)
 class AuthenticatedPeer:
-    """Proof that the peer holds the key of the certificate that was judged before.
+    """Proof that the peer holds the key of the certificate that was verified before.
 
     `verified` says whether that decision was made, or switched off. `signature_scheme` is None
     where the proof was not a signature, but a secret that only this key could decrypt.
@@ -57,14 +57,14 @@ def authenticated_by(peer: VerifiedPeer, scheme: str | None) -> AuthenticatedPee
 
 
 def check_name_is_known(config: ClientConfig, server_name: str | None) -> None:
-    """With pre-shared keys, a client may go without a name; a certificate is then of no use."""
+    """Refuse a certificate without a server name, which a client with psks may leave out."""
     judges = config.verify_peer and config.verify is None
     if server_name is None and config.psks and judges:
         raise ProtocolError(Fault.PSK_NOT_TAKEN)
 
 
 def check_may_sign(peer: VerifiedPeer) -> None:
-    """The peer's leaf must not forbid what it is about to be taken at. Raises `CertificateError`.
+    """Refuse a leaf that must not sign. Raises `CertificateError`.
 
     RFC 8446 4.4.2.2, RFC 5246 7.4.2: "digitalSignature". Where the peer signs nothing, with RSA key
     transport, this is not asked.
@@ -104,7 +104,7 @@ async def verify_server(
         or trust is None
         or server_name is None
         or shown.certificate_type != "X509"
-        or hs.trace is not None  # A trace is told what is asked, and how long it took.
+        or hs.trace is not None  # A trace notes the question, and how long it took.
     ):
         return await verify_peer(hs, shown, peer_is_server=True, server_name=server_name)
     try:
@@ -119,7 +119,7 @@ async def verify_server(
 async def verify_client_again(
     hs: HandshakeContext, chain: tuple[bytes, ...], certificate_type: str
 ) -> VerifiedPeer | None:
-    """Judge the certificates of a resumed client; None if they do not convince any more.
+    """Verify the certificates of a resumed client; return None if they are no longer accepted.
 
     That it holds their key it proved when the session was made; that it is this client, and not
     somebody who recorded its hello, it proves by Finished, which is yet to come. Raises
@@ -138,10 +138,10 @@ async def confirm_peer(
     peer_is_server: bool,
     server_name: str | None,
 ) -> None:
-    """The application's last word on the peer, if it showed certificates.
+    """Ask the application for its last word on the peer, if it showed certificates.
 
     To be asked after the peer has proved that it is there. Anybody can send anybody's certificate,
-    or a recorded hello: the application would be told of a peer that may be far away, and might
+    or a recorded hello: the application would be asked about a peer that may be far away, and might
     act on it.
     """
     if config.confirm_peer is None or peer is None:
@@ -153,9 +153,9 @@ async def confirm_peer(
 def _checked(
     peer: VerifiedPeer, shown: PeerCertificate, peer_is_server: bool, server_name: str | None
 ) -> VerifiedPeer:
-    """The verdict, if it is about what was shown."""
+    """Return the result, if it is about the chain that was shown."""
     if peer.chain_der != shown.chain:
-        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged another chain")
+        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier returned another chain")
     if not peer.is_for(peer_is_server, server_name, shown.certificate_type):
-        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier judged it for something else")
+        raise ProtocolError(Fault.CALLBACK_FAILED, "the verifier's result is for another use")
     return peer

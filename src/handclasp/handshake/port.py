@@ -1,7 +1,7 @@
 """The port: what a handshake asks of the transport that carries its messages.
 
 A handshake speaks to a `Port`. Any transport can be one: TCP with its records, QUIC with its CRYPTO
-frames. It carries messages and is told when keys change; from the secret that it is given, it
+frames. It carries messages and installs new keys; from the secret that it is given, it
 derives whatever its packets need. What only records over TCP have is in `RecordPort`, and a
 handshake does without it where there are none.
 """
@@ -16,15 +16,15 @@ from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.keys.traffic import TrafficKeys
 
 DirectionSecret: TypeAlias = TrafficSecret | TrafficKeys
-"""What protects one direction: a traffic secret of TLS 1.3, or the keys themselves in TLS 1.2."""
+"""The secret of one direction: a traffic secret of TLS 1.3, or the keys of TLS 1.2."""
 
 
 class Port(Protocol):
-    """What every transport does for a handshake.
+    """The work of every transport for a handshake.
 
     Attributes:
-        unparsed: what has come of handshake messages behind the one in hand; kept up by whoever
-            cuts the messages out, and true while there is anything.
+        unparsed: the handshake bytes behind the current message; the loop that cuts the messages
+            out keeps it up to date, and it is true while there are any.
         read_epoch, write_epoch: those of the keys at work; plaintext before there are any.
     """
 
@@ -37,14 +37,14 @@ class Port(Protocol):
         ...
 
     def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:
-        """Open what the peer sends from here on with keys from `secret`.
+        """Open the peer's later messages with keys from `secret`.
 
         Raises `ProtocolError` where part of a message has come under the keys of before.
         """
         ...
 
     def install_write(self, epoch: Epoch, secret: DirectionSecret) -> None:
-        """Protect what is sent from here on with keys from `secret`."""
+        """Protect later messages with keys from `secret`."""
         ...
 
     def end_flight(self) -> None:
@@ -56,7 +56,7 @@ class Port(Protocol):
 
 
 class RecordPort(Port, Protocol):
-    """What TLS records over TCP do besides (RFC 9846 section 5).
+    """The further work of TLS records over TCP (RFC 9846 section 5).
 
     Attributes:
         change_cipher_spec_allowed: whether the peer may send the record that means nothing.

@@ -1,4 +1,4 @@
-"""What lives on after a handshake, whichever the version: `post13` and `post12`."""
+"""The state of a connection after the handshake, in either version."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Reaction(Enum):
-    """What a message after the handshake asks of the connection."""
+    """The effect of a message after the handshake on the connection."""
 
     NONE = auto()
     KEYS_UPDATED = auto()
@@ -18,12 +18,14 @@ class PostHandshake(Protocol):
     """The messages of an established connection.
 
     Attributes:
-        messages_without_data: how many came in a row; whoever receives application data sets it
+        is_client: the role of this side.
+        messages_without_data: how many came in a row; the receiver of application data sets it
             back to 0, for then they are no flood.
         certificate_requests: those that the client has not answered yet.
         key_update_pending: whether `send_pending_key_update` has something to do.
     """
 
+    is_client: bool
     messages_without_data: int
     key_update_pending: bool
 

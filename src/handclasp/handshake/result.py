@@ -1,4 +1,4 @@
-"""What a complete handshake leaves behind."""
+"""The result of a complete handshake."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class HandshakeResult13:
     Attributes:
         info: what was agreed upon, for the application.
         peer_finished: the proof that the handshake was the same on both sides.
+        own_finished: the verify_data by which this side proved the same.
         send_secret, receive_secret: the first application traffic secrets.
         exporter: for keys that the application takes out.
         keeper, issuer: what a client makes of tickets, and a server makes them with.
@@ -38,6 +39,7 @@ class HandshakeResult13:
 
     info: ConnectionInfo
     peer_finished: CheckedFinished
+    own_finished: bytes
     send_secret: TrafficSecret = field(repr=False)
     receive_secret: TrafficSecret = field(repr=False)
     exporter: ExporterSecret = field(repr=False)
@@ -68,4 +70,4 @@ class HandshakeResult12:
 HandshakeResult: TypeAlias = HandshakeResult13 | HandshakeResult12
 
 AuthenticationResult: TypeAlias = RequestAnswered | ClientAuthenticated
-"""What a client authentication after the handshake leaves behind."""
+"""The result of a client authentication after the handshake."""

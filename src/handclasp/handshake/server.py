@@ -10,8 +10,13 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
-from handclasp.handshake.negotiation import first_shared
-from handclasp.handshake.offered import offered_versions
+from handclasp.handshake.negotiation import first_shared, shown
+from handclasp.handshake.offered import (
+    asked_name,
+    offered_suites,
+    offered_versions,
+    protocols_reader,
+)
 from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls12 import server as server12
 from handclasp.handshake.tls13 import server as server13
@@ -23,9 +28,11 @@ from handclasp.iana import (
     ExtensionType,
     version_name,
 )
+from handclasp.questions import ChooseConfig
 from handclasp.wire.extension_table import FORMS, Form, MessageContext
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.rules import check_extensions
+from handclasp.wire.writer import uint16s
 
 _SSL3 = 0x0300
 
@@ -42,6 +49,8 @@ async def server_handshake(
         hs.records.change_cipher_spec_allowed = True
     hs.client_random = hello.random
     check_extensions(hello.extensions, MessageContext.CH, config.limits.max_extensions)
+    if config.choose_config is not None:
+        config = await _choose_config(hs, config, hello)
     version = _choose_version(hs, config, hello)
     if version == TLS13:
         return server13.complete_server_handshake(hs, config, hello)
@@ -69,8 +78,39 @@ _FORMS12: Mapping[int, Form] = {
 Left out are those that its `_read_offer` reads in any case. TLS 1.3 reads all of them at once."""
 
 
+async def _choose_config(
+    hs: HandshakeContext, config: ServerConfig, hello: ClientHello
+) -> ServerConfig:
+    """Ask the application which config this client gets."""
+    reading, extensions = hs.reading, hello.extensions
+    name = extensions.get(ExtensionType.SERVER_NAME)
+    alpn = extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
+    protocols = reading.read(protocols_reader(config), alpn) if alpn is not None else ()
+    hs.server_name = reading.read(asked_name, name) if name is not None else None
+    chosen: ServerConfig | None = await hs.ask(
+        ChooseConfig(
+            hs.server_name,
+            _offered_versions(hs, hello),
+            reading.read(offered_suites, uint16s(hello.cipher_suites)),
+            tuple(map(shown, protocols)),
+        )
+    )
+    if chosen is None:
+        return config
+    await hs.follow(chosen)
+    return chosen
+
+
+def _offered_versions(hs: HandshakeContext, hello: ClientHello) -> tuple[str, ...]:
+    """Out of supported_versions; before it, legacy_version named the newest."""
+    data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
+    if data is not None:
+        return hs.reading.read(offered_versions, data)
+    return (version_name(min(hello.legacy_version, TLS12)),)
+
+
 def _choose_version(hs: HandshakeContext, config: ServerConfig, hello: ClientHello) -> int:
-    """The newest that both speak (RFC 8446 section 4.2.1)."""
+    """Return the newest version that both speak (RFC 8446 section 4.2.1)."""
     data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     if data is not None and hello.legacy_version <= _SSL3:
         # RFC 8446 D.5: who receives 0x0300 "MUST abort the handshake", and below it is SSL 2.

@@ -17,7 +17,7 @@ from handclasp.questions import Sign
 async def sign(
     hs: HandshakeContext, credentials: Credentials, scheme: str, content: bytes
 ) -> bytes:
-    """The signature over `content`; raises `ProtocolError` where the signer gives a wrong one."""
+    """Return the signature over `content`. Raises `ProtocolError` if the signer's is wrong."""
     signer = credentials.signer
     if type(signer) is LocalSigner and hs.trace is None:
         try:
@@ -38,7 +38,7 @@ async def sign(
 def verify(
     hs: HandshakeContext, scheme: str, public_key: Any, signature: bytes, content: bytes
 ) -> bool:
-    """Whether `signature` is one over `content` in `scheme` by the key's owner."""
+    """Return whether `signature` over `content` in `scheme` is by the key's owner."""
     if hs.trace is None:
         return signatures.verify(scheme, public_key, signature, content)
     return hs.work(

@@ -1,4 +1,4 @@
-"""How far a connection had come when its peer gave up: what a guess at the reason starts from."""
+"""The progress of a connection whose peer gave up, from which the likely reasons follow."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def situation_of(
     certificate: ClientAuthStatus,
     server_name: str | None,
 ) -> Situation:
-    """What is known to whoever has to guess why the peer sent `alert`.
+    """Return the facts that explain why the peer may have sent `alert`.
 
     Args:
         alert: its number.
@@ -68,6 +68,15 @@ def situation_of(
         external_key=external_key,
         is_for_name=covers_name(chain, server_name) if not is_client else None,
         is_stapled=context.is_stapled if context is not None else None,
+        offers_psk=_offers_psk(config) if is_client else None,
+        now=config.clock() if chain else None,
         server_certificate_types=config.peer_certificate_types if is_client else (),
         client_certificate_types=config.own_certificate_types if is_client else (),
     )
+
+
+def _offers_psk(config: SharedConfig) -> bool | None:
+    """Return whether a client's hello offers a pre-shared key; None where a ticket may be one."""
+    if config.psks:
+        return True
+    return None if getattr(config, "sessions", None) is not None else False

@@ -1,6 +1,6 @@
-"""What a trace is told of the choices that are more than a look at two lists.
+"""The notes in a trace on choices that are more than a comparison of two lists.
 
-It says again, in words, why what was decided came out as it did, where there is a trace to be told.
+Where there is a trace, they put the reasons for decisions into words.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NOTHING_CAME = "the client came with nothing to resume"
 def decide_application_protocol(
     hs: HandshakeContext, config: ServerConfig, offered: Sequence[bytes]
 ) -> str | None:
-    """The protocol to speak inside. Raises `ProtocolError`."""
+    """Return the protocol to speak inside. Raises `ProtocolError`."""
     names = [shown(protocol) for protocol in offered] if hs.trace is not None else ()
     why = "the server's order"
     if not offered or not config.alpn:
@@ -42,7 +42,7 @@ def decide_application_protocol(
 
 
 def note_version(hs: HandshakeContext, config: SharedConfig, taken: str) -> None:
-    """Which of its versions a client finds taken; its hello has the newest first."""
+    """Note which of its versions a client finds taken; its hello has the newest first."""
     if hs.trace is None:
         return
     offered = tuple(reversed(config.versions))
@@ -57,7 +57,7 @@ def note_signature_scheme(
     version: str,
     held: Credentials | None = None,
 ) -> None:
-    """In which scheme the server signs, and why in none of the others that the client offers.
+    """Note the scheme in which the server signs, and why none of the others that are offered.
 
     Args:
         held: what the server shows, where that is this side; else the scheme itself says what
@@ -87,7 +87,7 @@ _SPOKEN = {"TLSv1.3": "TLS 1.3", "TLSv1.2": "TLS 1.2"}
 
 
 def _schemes_beside(offered: Sequence[str], chosen: str | None, version: str) -> list[str]:
-    """What the holder of a key that signed so could have signed in instead.
+    """Return the schemes in which the holder of a key could have signed instead.
 
     In TLS 1.2 the ECDSA schemes say the hash alone (RFC 5246 section 7.4.1.4.1).
     """
@@ -107,7 +107,7 @@ def _schemes_beside(offered: Sequence[str], chosen: str | None, version: str) ->
 def note_group12(
     hs: HandshakeContext, offered: Sequence[str], acceptable: Sequence[str], chosen: str, why: str
 ) -> None:
-    """In which group the keys of TLS 1.2 are agreed upon; hybrids, for one, are not for it."""
+    """Note the group in which the keys of TLS 1.2 are agreed upon; hybrids are not for it."""
     if hs.trace is None:
         return
     reasons = [
@@ -126,7 +126,7 @@ def note_group13(
     chosen: str,
     why: str,
 ) -> None:
-    """Which group a server of TLS 1.3 takes; one without a share would cost a second hello."""
+    """Note the group that a server of TLS 1.3 takes; one without a share costs a second hello."""
     if hs.trace is None:
         return
     reasons: list[tuple[str, str]] = []
@@ -144,7 +144,7 @@ def note_suite12(
     chosen: str,
     shares_group: bool,
 ) -> None:
-    """Which suite a server of TLS 1.2 takes, of those that fit its certificate's key."""
+    """Note the suite that a server of TLS 1.2 takes, of those that fit its certificate's key."""
     if hs.trace is None:
         return
     reasons: list[tuple[str, str]] = []
@@ -169,7 +169,7 @@ def note_answers(
     taken: str,
     chosen: Psk | None,
 ) -> None:
-    """Which suite a client of TLS 1.3 finds taken, and which of its pre-shared keys, if any.
+    """Note the suite that a client of TLS 1.3 finds taken, and its pre-shared key, if any.
 
     A key that was taken goes with the suites of its hash alone.
     """
@@ -195,7 +195,7 @@ def note_credentials(
     question: ChooseCredentials,
     chosen: Credentials | None,
 ) -> None:
-    """Which of its certificates this side shows, and why not the others."""
+    """Note which of its certificates this side shows, and why not the others."""
     if trace is None:
         return
     held = tuple(config.credential_list)
@@ -217,7 +217,7 @@ async def check_name_is_served(
     """Refuse a client that shows no interest in a certificate as one that would get none.
 
     A session or a pre-shared key stands for the server's certificate, and must not be a way to a
-    name that this config refuses. What else the answer holds is not looked at: nothing is shown.
+    name that this config refuses. What else the answer holds is not checked: nothing is shown.
     Raises `ProtocolError` (unrecognized_name).
     """
     name = question.server_name
@@ -245,7 +245,7 @@ def note_resumption(
     chosen: Psk | None,
     index: int | None,
 ) -> None:
-    """Which of the client's pre-shared keys a server of TLS 1.3 takes, and why not the others.
+    """Note which of the client's pre-shared keys a server of TLS 1.3 takes, and why no others.
 
     Args:
         offered: how many there are.
@@ -269,7 +269,7 @@ def note_resumption(
 
 
 def note_session12(hs: HandshakeContext, named: bool, refusal: str | None) -> None:
-    """Whether a server of TLS 1.2 resumes the session that the client names, and why not."""
+    """Note whether a server of TLS 1.2 resumes the session that the client names, and why not."""
     if hs.trace is None:
         return
     offered = ("session",) if named else ()
@@ -283,7 +283,7 @@ def note_session12(hs: HandshakeContext, named: bool, refusal: str | None) -> No
 
 
 def note_resumed(hs: HandshakeContext, offered: Session | None, resumed: Session | None) -> None:
-    """Whether a client finds its session resumed by a server of TLS 1.2."""
+    """Note whether a client finds its session resumed by a server of TLS 1.2."""
     if hs.trace is None or offered is None:
         return
     name = f"session of {offered.version}"
@@ -292,7 +292,7 @@ def note_resumed(hs: HandshakeContext, offered: Session | None, resumed: Session
 
 
 def note_sessions(hs: HandshakeContext, client_sessions: ClientSessions | None) -> None:
-    """Which of its sessions a client offers to resume, and why not the others."""
+    """Note which of its sessions a client offers to resume, and why not the others."""
     if hs.trace is None or client_sessions is None:
         return
     chosen = client_sessions.session
@@ -307,7 +307,7 @@ def note_sessions(hs: HandshakeContext, client_sessions: ClientSessions | None) 
 def _why_not(
     question: ChooseCredentials, candidate: Credentials, schemes: Sequence[str]
 ) -> str | None:
-    """What speaks against these credentials; None where nothing does but that others come first."""
+    """Return what speaks against these credentials; None if it is only that others come first."""
     if candidate.certificate_type not in question.certificate_types:
         return f"a {candidate.certificate_type}, which the peer does not take"
     offered = frozenset(question.signature_schemes)
@@ -348,7 +348,7 @@ def _chosen_name(
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
-    """The names, numbered where one comes up again."""
+    """Return the names, numbered where one recurs."""
     seen: dict[str, int] = {}
     told: list[str] = []
     for name in names:

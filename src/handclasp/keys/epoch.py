@@ -1,4 +1,4 @@
-"""Whose keys protect a message: the four epochs of a handshake (RFC 9147 section 6.1)."""
+"""The four epochs of a handshake, by which a message has its keys (RFC 9147 section 6.1)."""
 
 from __future__ import annotations
 

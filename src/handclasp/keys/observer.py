@@ -1,4 +1,4 @@
-"""Who watches a key schedule: what each of its steps tells, where somebody is there to hear.
+"""The observer of a key schedule: a callable that gets each of its steps.
 
 A schedule without an observer pays one `is not None` for each step.
 """
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class KeyScheduleObserver(Protocol):
-    """Is told each step as it is taken."""
+    """Note a step as it is taken."""
 
     def __call__(
         self,

@@ -34,12 +34,12 @@ RESERVED_LABELS = frozenset(
         "server finished",
     )
 )
-"""Those of the handshake itself, which no exporter may use (RFC 5705 section 4)."""
+"""The labels of the handshake itself, which no exporter may use (RFC 5705 section 4)."""
 
 
 @value(frozen=True, slots=True)
 class Randoms:
-    """Those of the two hellos, 32 bytes each."""
+    """The randoms of the two hellos, 32 bytes each."""
 
     client: bytes
     server: bytes
@@ -93,7 +93,7 @@ class MasterSecret12:
         return cls(suite, randoms, secret, extended=False, observer=observer)
 
     def key_block(self) -> KeyBlock:
-        """The keys of both directions (RFC 5246 section 6.3); an AEAD has no MAC keys."""
+        """Return the keys of both directions (RFC 5246 section 6.3); an AEAD has no MAC keys."""
         suite = self.suite
         key, iv = suite.key_size, suite.fixed_iv_size
         seed = self.randoms.server + self.randoms.client
@@ -108,7 +108,7 @@ class MasterSecret12:
         )
 
     def verify_data(self, sender: str, transcript_hash: bytes) -> bytes:
-        """The content of the Finished of the `sender`, "client" or "server" (section 7.4.9)."""
+        """Return the content of Finished of the `sender`, "client" or "server" (section 7.4.9)."""
         label = sender.encode("ascii") + b" finished"
         proof = prf(self.suite.hash_name, self.secret, label, transcript_hash, VERIFY_DATA_SIZE)
         if self.observer is not None:
@@ -127,7 +127,7 @@ class KeyBlock:
 
 @value(frozen=True, slots=True)
 class Exporter12:
-    """What applications take keys of their own from (RFC 5705)."""
+    """The exporter: the source of keys for applications (RFC 5705)."""
 
     master_secret: MasterSecret12 = field(repr=False)
 

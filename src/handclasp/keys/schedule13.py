@@ -41,17 +41,28 @@ class _Labels:
     """The HkdfLabels of one cipher suite (RFC 9846 section 7.1), written once.
 
     Attributes:
-        key, iv, finished, traffic_upd, derived: with their contexts, which never differ.
+        finished, traffic_upd, derived: with their contexts, which never differ.
+        key_and_iv, key_iv_finished: likewise, those that are expanded together.
         heads: the others, by their labels, each for a transcript hash to follow.
     """
 
-    __slots__ = ("derived", "finished", "heads", "iv", "key", "traffic_upd")
+    __slots__ = (
+        "derived",
+        "finished",
+        "heads",
+        "key_and_iv",
+        "key_iv_finished",
+        "traffic_upd",
+    )
 
     def __init__(self, suite: CipherSuite) -> None:
         size = suite.hash_size
-        self.key = first_block("key", suite.key_size, b"")
-        self.iv = first_block("iv", IV_SIZE, b"")
         self.finished = first_block("finished", size, b"")
+        self.key_and_iv = (
+            first_block("key", suite.key_size, b""),
+            first_block("iv", IV_SIZE, b""),
+        )
+        self.key_iv_finished = (*self.key_and_iv, self.finished)
         self.traffic_upd = first_block("traffic upd", size, b"")
         self.derived = first_block("derived", size, hashlib.new(suite.hash_name).digest())
         self.heads = {label: label_head(label, size, size) for label in _OUTPUTS}
@@ -84,9 +95,10 @@ class TrafficSecret:
         return TrafficKeys(self.suite, Secret(key), Secret(iv))
 
     def key_and_iv(self) -> tuple[bytes, bytes]:
-        """The same as bytes, for a cipher to take at once and nobody to keep."""
-        suite, labels = self.suite, _LABELS[self.suite.name]
-        key, iv = hkdf_expand_blocks(suite.hash_name, self.secret, (labels.key, labels.iv))
+        """Return the same as bytes, which a cipher takes at once and nobody keeps."""
+        suite = self.suite
+        infos = _LABELS[suite.name].key_and_iv
+        key, iv = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
         if self.observer is not None:
             self._tell_keys(key, iv)
         return key[: suite.key_size], iv[:IV_SIZE]
@@ -109,7 +121,7 @@ class TrafficSecret:
         return TrafficSecret(suite, after, name, self.observer)
 
     def verify_data(self, transcript_hash: bytes) -> bytes:
-        """The content of this side's Finished (RFC 8446 section 4.4.4)."""
+        """Return the content of this side's Finished (RFC 8446 section 4.4.4)."""
         suite, key = self.suite, self._finished_key
         if key is None:
             info = _LABELS[suite.name].finished
@@ -130,10 +142,9 @@ class HandshakeTrafficSecret(TrafficSecret):
     __slots__ = ()
 
     def key_and_iv(self) -> tuple[bytes, bytes]:
-        suite, labels = self.suite, _LABELS[self.suite.name]
-        key, iv, self._finished_key = hkdf_expand_blocks(
-            suite.hash_name, self.secret, (labels.key, labels.iv, labels.finished)
-        )
+        suite = self.suite
+        infos = _LABELS[suite.name].key_iv_finished
+        key, iv, self._finished_key = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
         if self.observer is not None:
             self._tell_keys(key, iv)
         return key[: suite.key_size], iv[:IV_SIZE]
@@ -189,13 +200,13 @@ class EarlySecret(_Stage):
     def from_psk(
         cls, suite: CipherSuite, psk: bytes, observer: KeyScheduleObserver | None = None
     ) -> EarlySecret:
-        secret = hkdf_extract(suite.hash_name, bytes(suite.hash_size), psk)
+        secret = Secret(_extract_without_salt(suite.hash_name).digest(psk))
         if observer is not None:
             observer(_EXTRACT, "early_secret", ("0", "psk"), "", b"", secret)
         return cls(suite, secret, observer)
 
     def binder_key(self, label: str) -> TrafficSecret:
-        """What proves that the client holds the key: `verify_data` of it is the binder.
+        """Return the binder_key: its `verify_data` is the binder, which proves the client's key.
 
         The label is "res binder", "ext binder" (RFC 9846 section 7.1) or "imp binder" (RFC 9258
         section 4.1.1).
@@ -204,12 +215,12 @@ class EarlySecret(_Stage):
         return TrafficSecret(self.suite, secret, _OUTPUTS[label], self.observer)
 
     def client_early_traffic_secret(self, client_hello_hash: bytes) -> TrafficSecret:
-        """What protects 0-RTT data; the hash is that of the first ClientHello, whole."""
+        """Return the secret for 0-RTT data; the hash is that of the first ClientHello, whole."""
         secret = self.derive("c e traffic", client_hello_hash)
         return TrafficSecret(self.suite, secret, _OUTPUTS["c e traffic"], self.observer)
 
     def handshake_secret(self, shared_secret: bytes) -> HandshakeSecret:
-        """The second stage: `shared_secret` is what the key exchange gave."""
+        """Return the second stage; `shared_secret` is the result of the key exchange."""
         suite = self.suite
         if self is _early_secret_without_psk(suite.name):
             secret = Secret(_extract_without_psk(suite.name).digest(shared_secret))
@@ -258,7 +269,7 @@ class HandshakeSecret(_Stage):
         )
 
     def master_secret(self) -> MasterSecret:
-        """The third stage."""
+        """Return the third stage."""
         suite, salt = self.suite, self._salt
         if salt is None:
             info = _LABELS[suite.name].derived
@@ -340,7 +351,7 @@ class ResumptionSecret:
     observer: KeyScheduleObserver | None = field(default=None, repr=False, compare=False)
 
     def psk(self, ticket_nonce: bytes) -> Secret:
-        """The key of one ticket (RFC 8446 section 4.6.1)."""
+        """Return the key of one ticket (RFC 8446 section 4.6.1)."""
         suite = self.suite
         head = label_head("resumption", suite.hash_size, len(ticket_nonce))
         info = head + ticket_nonce + FIRST_BLOCK
@@ -370,13 +381,13 @@ _OUTPUTS = {
     "res master": "resumption_master_secret",
     "derived": "derived_secret",
 }
-"""What comes out under each label, as the RFC calls it."""
+"""The RFC's name for the secret of each label."""
 
 _LABELS = {suite.name: _Labels(suite) for suite in CIPHER_SUITES.values()}
 
 
 def _one_later(name: str) -> str:
-    """The name of application_traffic_secret_N+1 from that of N."""
+    """Return the name of application_traffic_secret_N+1, given that of N."""
     start, _, number = name.rpartition("_")
     return f"{start}_{int(number) + 1}" if number.isdecimal() else name
 
@@ -393,9 +404,15 @@ def _early_secret_without_psk(suite_name: str) -> EarlySecret:
 
 @lru_cache(maxsize=8)
 def _extract_without_psk(suite_name: str) -> HmacKey:
-    """The HKDF-Extract of the second stage, whose salt is a constant without a pre-shared key."""
+    """Return HKDF-Extract of the second stage; without a pre-shared key its salt is a constant."""
     early, hash_name = _early_secret_without_psk(suite_name), CIPHER_SUITES[suite_name].hash_name
     return HmacKey(hash_name, early.derive("derived", _empty_hash(hash_name)))
+
+
+@lru_cache(maxsize=8)
+def _extract_without_salt(hash_name: str) -> HmacKey:
+    """Return HKDF-Extract of the first stage, whose salt is always zeros."""
+    return HmacKey(hash_name, b"")
 
 
 @lru_cache(maxsize=8)

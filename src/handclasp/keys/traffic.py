@@ -1,4 +1,4 @@
-"""What a key schedule hands over to the record layer, in either version."""
+"""The keys that a key schedule gives to the record layer, in either version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from handclasp.values import value
 
 @value(frozen=True, slots=True)
 class TrafficKeys:
-    """What protects records in one direction of one epoch.
+    """The key and IV that protect the records of one direction and epoch.
 
     RFC 9846 section 7.3, RFC 5246 section 6.3.
     """

@@ -16,7 +16,7 @@ _HASHES: Mapping[str, Callable[[bytes], HASH]] = {
     "sha256": hashlib.sha256,
     "sha384": hashlib.sha384,
 }
-"""Those of the cipher suites."""
+"""The hashes of the cipher suites."""
 
 
 def _no_digest() -> bytes:
@@ -47,16 +47,16 @@ class Transcript:
         self._kept: list[bytes] | None = None
 
     def choose_hash(self, hash_name: str, *, retried: bool = False, keep: bool = False) -> None:
-        """The suite is known; from here on `digest` works.
+        """Start the hash of the suite that was chosen; `digest` works after that.
 
         With `keep`, `messages` works, too: TLS 1.2 signs the messages themselves.
 
-        After a HelloRetryRequest, `message_hash` stands in the place of the first ClientHello,
+        After a HelloRetryRequest, `message_hash` replaces the first ClientHello,
         so that a server need not remember it (RFC 8446 section 4.4.1).
         """
         messages = self._waiting
         if retried:
-            messages[0] = message_hash(hashlib.new(hash_name, messages[0]).digest())
+            messages[0] = message_hash(_HASHES[hash_name](messages[0]).digest())
         hash_ = self._hash = _HASHES[hash_name](b"".join(messages))
         self.digest = hash_.digest
         self._kept = messages if keep else None
@@ -64,7 +64,7 @@ class Transcript:
         self.add = self._add_and_keep if keep else hash_.update
 
     def fork(self) -> Transcript:
-        """A copy as it is now; what is added to one does not enter the other."""
+        """Return a copy of the current state; messages added to one do not enter the other."""
         other = Transcript()
         other._waiting = list(self._waiting)
         other.add = other._waiting.append
@@ -74,15 +74,15 @@ class Transcript:
         return other
 
     def digest_with(self, partial: bytes, hash_name: str) -> bytes:
-        """The hash of all messages so far and of the beginning of one more (section 4.2.11.2)."""
+        """Return the hash of all messages so far and the start of another (section 4.2.11.2)."""
         if self._hash is None:
-            return hashlib.new(hash_name, b"".join([*self._waiting, partial])).digest()
+            return _HASHES[hash_name](b"".join([*self._waiting, partial])).digest()
         hash_ = self._hash.copy()
         hash_.update(partial)
         return hash_.digest()
 
     def messages(self) -> bytes:
-        """All messages so far, for a signature over them (RFC 5246 section 7.4.8)."""
+        """Return all messages so far, for a signature over them (RFC 5246 section 7.4.8)."""
         if self._kept is None:
             raise RuntimeError("the transcript keeps no messages")
         return b"".join(self._kept)

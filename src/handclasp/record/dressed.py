@@ -22,11 +22,11 @@ from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 
 SKIPPED: Final = -1
-"""The content type of a record that was passed over."""
+"""The content type of a record that was skipped."""
 
 
 class RecordReader(Protocol):
-    """What opens the peer's records.
+    """Opens the peer's records.
 
     Attributes:
         longest: the most bytes of a record's body that need no second look.
@@ -44,7 +44,7 @@ class RecordReader(Protocol):
 
 
 class RecordWriter(Protocol):
-    """What makes this side's records."""
+    """Makes this side's records."""
 
     def seal(self, content_type: int, content: bytes) -> bytes:
         """One whole record, of no more content than the peer takes. Raises `ProtocolError`."""
@@ -83,7 +83,7 @@ class PaddedWriter:
 
 
 class EarlyDataBudget:
-    """How much refused early data is passed over yet (RFC 8446 section 4.2.10).
+    """The amount of refused early data that may still be skipped (RFC 8446 section 4.2.10).
 
     Up to `budget` bytes of records that cannot be opened, but no more than 2^20 records: each is a
     guess at the tag under the handshake key, and AES-CCM bears 2^23.5 of them (RFC 9147 section
@@ -101,11 +101,11 @@ class EarlyDataBudget:
         # An empty record costs work, too.
         self.left -= max(size, self._charge)
         if self.left <= 0:
-            raise ProtocolError(Fault.BAD_RECORD_MAC, "more early data than is passed over")
+            raise ProtocolError(Fault.BAD_RECORD_MAC, "more early data than is skipped")
 
 
 class SkippingReader:
-    """Passes over early data that this side does not accept, until a record opens."""
+    """Skips early data that this side does not accept, until a record opens."""
 
     longest = MAX_CIPHERTEXT
 
@@ -116,7 +116,7 @@ class SkippingReader:
         self._budget = budget
 
     def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, Buffer]:
-        """As the protection does, or `SKIPPED` where the record is under a key of early data."""
+        """Open a record; return `SKIPPED` for one under a key of early data."""
         protection, size = self._protection, after - at - HEADER_SIZE
         if protection is None:
             if buffer[at] != _APPLICATION_DATA:
@@ -150,7 +150,7 @@ class TracedReader:
         self.longest = reader.longest
 
     def open_record(self, buffer: Buffer, at: int, after: int) -> tuple[int, Buffer]:
-        """As the reader that it holds."""
+        """Open a record with the inner reader."""
         protected = buffer[at] == _APPLICATION_DATA or self._every_type
         epoch = self._epoch if protected else Epoch.PLAINTEXT
         return _open_traced(self._trace, self._reader, epoch, buffer, at, after)
@@ -189,7 +189,7 @@ class TracedWriter:
         self._epoch = epoch
 
     def seal(self, content_type: int, content: bytes) -> bytes:
-        """As the writer that it holds."""
+        """Seal a record with the inner writer."""
         return _seal_traced(self._trace, self._writer, self._epoch, content_type, content)
 
 
@@ -206,7 +206,7 @@ def _seal_traced(
 
 
 def shown_to(trace: Trace, content_type: int, content: Buffer) -> bytes:
-    """What of a record's content a trace is given: nothing of what is the application's own."""
+    """Return the part of a record's content for the trace: no application data."""
     if content_type == _APPLICATION_DATA and not trace.record_secrets:
         return b""
     return bytes(content)

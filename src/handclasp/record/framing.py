@@ -1,4 +1,4 @@
-"""What a header of a record tells before its body has come (RFC 9846 section 5.1).
+"""The checks of a record's header, before its body has arrived (RFC 9846 section 5.1).
 
 Every record passes one comparison in the connection's loop; what fails it comes here.
 """
@@ -50,10 +50,10 @@ def check_header(
 
 
 def join_fragments(buffer: Buffer, at: int, missing: int) -> tuple[bytearray, int]:
-    """The contents of whole handshake records in the clear, for a message that lacks `missing`.
+    """Return the contents of whole plaintext handshake records, to add up to `missing` bytes.
 
-    A peer may send a record for each byte of a hello, so a record must cost next to nothing. What
-    is anything but such a record, or stands behind the message's end, is left where it is.
+    A peer may send a record for each byte of a hello, so a record must cost next to nothing. Other
+    records, and those behind the end of the message, are left where they are.
 
     Returns:
         The contents, and where in `buffer` they end.
@@ -71,7 +71,7 @@ def join_fragments(buffer: Buffer, at: int, missing: int) -> tuple[bytearray, in
 
 
 def type_name(content_type: int) -> str:
-    """The name of a content type, for people."""
+    """Return the name of a content type, for people."""
     try:
         return ContentType(content_type).name.lower()
     except ValueError:

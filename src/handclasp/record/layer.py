@@ -138,8 +138,14 @@ class RecordLayer:
             self.reader = TracedReader(PLAINTEXT, trace, Epoch.PLAINTEXT, is_tls12=False)
             self.writer = TracedWriter(self.writer, trace, Epoch.PLAINTEXT)
 
+    def follow(self, limits: Limits, padding: int | Callable[[int], int]) -> None:
+        """Take the limits and the padding of another config, before there are any keys."""
+        most = limits.max_records_per_key
+        self._limits, self._padding = limits, padding
+        self._most_records = sys.maxsize if most is None else most
+
     def use_tls12(self) -> None:
-        """The version is TLS 1.2. Raises `ProtocolError`."""
+        """Use the records of TLS 1.2, which was chosen. Raises `ProtocolError`."""
         # TLS 1.3 allows them before the version is known; no TLS 1.2 peer sends one there.
         if self.change_cipher_spec_dropped:
             raise ProtocolError(Fault.UNEXPECTED_CHANGE_CIPHER_SPEC)
@@ -155,11 +161,13 @@ class RecordLayer:
         """
         if self.unparsed:
             raise ProtocolError(Fault.HANDSHAKE_ACROSS_KEY_CHANGE)
-        self.read_key = self.reader = read = (
-            Protection13(secret.suite, *secret.key_and_iv())
-            if isinstance(secret, TrafficSecret)
-            else _protection(secret)
-        )
+        read: Protection
+        if isinstance(secret, TrafficSecret):
+            key, iv = secret.key_and_iv()
+            read = Protection13(secret.suite, key, iv)
+        else:
+            read = _protection(secret)
+        self.read_key = self.reader = read
         self.read_epoch = epoch
         self.read_exhausted_at = min(self._most_records, secret.suite.record_limit)
         read.limit = self._read_limit
@@ -182,7 +190,7 @@ class RecordLayer:
             raise ProtocolError(fault, "a message before its turn")
 
     def limit_read(self, record_size_limit: int) -> None:
-        """The peer agreed to (inner) plaintexts of at most so many bytes (RFC 8449 section 4)."""
+        """Refuse larger (inner) plaintexts, as the peer agreed (RFC 8449 section 4)."""
         self._read_limit = min(self._read_limit, record_size_limit)
         if self.read_key is not None:
             self.read_key.limit = self._read_limit
@@ -193,7 +201,7 @@ class RecordLayer:
         self._choose_reader()
 
     def establish(self) -> None:
-        """The handshake is complete: only protected records from here on."""
+        """Allow only protected records, as the handshake is complete."""
         self.is_established = True
         self.change_cipher_spec_allowed = False
         if self._early_data is not None:
@@ -212,7 +220,7 @@ class RecordLayer:
 
     @property
     def records_opened(self) -> int:
-        """How many records the current read key has opened."""
+        """The number of records that the current read key has opened."""
         return self.read_key.sequence if self.read_key is not None else 0
 
     @property
@@ -221,7 +229,7 @@ class RecordLayer:
         return self.read_key is not None and self.read_key.sequence >= self.read_exhausted_at
 
     def _choose_reader(self) -> None:
-        """The key at work, with what this connection has use for around it."""
+        """Choose the reader: the current key, in the wrappers that this connection needs."""
         key = self.read_key
         reader: RecordReader = key if key is not None else PLAINTEXT
         budget = self._early_data
@@ -258,12 +266,13 @@ class RecordLayer:
         self._seal_fragments(_APPLICATION_DATA, data)
 
     def install_write(self, epoch: Epoch, secret: TrafficSecret | TrafficKeys) -> None:
-        """Protect what is sent from here on with keys from `secret`, but not what is queued."""
-        write = (
-            Protection13(secret.suite, *secret.key_and_iv())
-            if isinstance(secret, TrafficSecret)
-            else _protection(secret)
-        )
+        """Protect later records, but not queued ones, with keys from `secret`."""
+        write: Protection
+        if isinstance(secret, TrafficSecret):
+            key, iv = secret.key_and_iv()
+            write = Protection13(secret.suite, key, iv)
+        else:
+            write = _protection(secret)
         if self.messages:
             self.flush()
         self.write_key = self.writer = write
@@ -278,7 +287,7 @@ class RecordLayer:
             self._trace.keys_installed("sent", epoch.value, secret.suite.name)
 
     def revert_to_plaintext(self) -> None:
-        """The early data were refused, and a second ClientHello follows (section 4.2.10)."""
+        """Write plaintext again: early data were refused, and a second hello follows (4.2.10)."""
         self.flush()
         self.write_key = None
         self.write_epoch = Epoch.PLAINTEXT
@@ -287,7 +296,7 @@ class RecordLayer:
             self.writer = TracedWriter(self.writer, self._trace, Epoch.PLAINTEXT)
 
     def limit_write(self, record_size_limit: int) -> None:
-        """The peer takes (inner) plaintexts of at most so many bytes (RFC 8449 section 4)."""
+        """Send no larger (inner) plaintexts, as the peer asked (RFC 8449 section 4)."""
         # In TLS 1.3 the limit counts the content type, which content sizes do not.
         content = record_size_limit if self.is_tls12 else record_size_limit - 1
         self.write_limit = min(MAX_PLAINTEXT, content)
@@ -295,7 +304,7 @@ class RecordLayer:
             self.write_key.limit = self.write_limit
 
     def records_left(self) -> int:
-        """How many records the current write key may still seal (RFC 9846 section 5.5).
+        """Return how many records the current write key may still seal (RFC 9846 section 5.5).
 
         Those that the queued handshake messages will take are used up already.
         """
@@ -315,12 +324,12 @@ class RecordLayer:
 
     @property
     def room_of_a_key(self) -> int:
-        """What `room` is when a key like the current one is new."""
+        """The value of `room` for a fresh key like the current one."""
         most = self._write_end if self.write_key is not None else 0
         return (most - RESERVED_RECORDS) * self.write_limit
 
     def take(self) -> Buffer:
-        """All that is queued, and empty the queue."""
+        """Return everything that is queued, and empty the queue."""
         if self.messages:
             self.flush()
         out = self.out

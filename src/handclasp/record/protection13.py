@@ -63,7 +63,7 @@ class Protection13:
 
     @classmethod
     def of(cls, keys: TrafficKeys) -> Self:
-        """The protection by these keys."""
+        """Return the protection by these keys."""
         return cls(keys.suite, keys.key, keys.iv)
 
     def seal(self, content_type: int, content: bytes, padding: int = 0) -> bytes:
@@ -229,7 +229,7 @@ class Protection13:
 
 
 def split_inner_plaintext(inner: bytes, limit: int) -> tuple[int, bytes]:
-    """The content type and the content of a TLSInnerPlaintext.
+    """Return the content type and the content of a TLSInnerPlaintext.
 
     Raises `ProtocolError`: record_overflow over `limit` bytes in all, unexpected_message where
     there is nothing but padding (RFC 9846 section 5.4).

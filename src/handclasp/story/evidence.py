@@ -120,7 +120,13 @@ def evidence_of(
         is_one_of = bool(causes) and bool(causes[0].topic) and not causes[0].stands_out
         told = causes if is_one_of else causes[:1]
         for fault in dict.fromkeys([cause.fault for cause in told]):
-            yield from _of_fault(events, fault, "sent", situation)
+            where: tuple[int | None, str] = (None, "")
+            if fault in ("CERTIFICATE_EXPIRED", "CERTIFICATE_NOT_YET_VALID"):
+                number = _out_of_dates(situation)
+                if number is None and situation.now is not None and situation.chain.validity:
+                    continue  # It is about none of the certificates that were sent.
+                where = number, ""
+            yield from _of_fault(events, fault, "sent", situation, where)
         return
     if failed.fault in _FROM_THE_WIRE:
         yield from _of_wire(events)
@@ -132,8 +138,20 @@ def evidence_of(
         yield from found or _of_last(events)
 
 
+def _out_of_dates(situation: Situation) -> int | None:
+    """Return the place of a certificate that was sent and was not valid at the time."""
+    now = situation.now
+    if now is None:
+        return None
+    validity = enumerate(situation.chain.validity)
+    return next((at for at, (_, begin, end) in validity if not begin <= now <= end), None)
+
+
 def alert_number(events: Sequence[TraceEvent]) -> int:
-    """Return the number of the last alert that was received, other than a closing one."""
+    """Return the number of the received alert that is the failure: the one that it names.
+
+    If it names none of them, it is the last, other than a closing one.
+    """
     numbers = [
         event.description
         for event in events
@@ -141,6 +159,10 @@ def alert_number(events: Sequence[TraceEvent]) -> int:
         and event.direction == "received"
         and event.description != AlertDescription.CLOSE_NOTIFY
     ]
+    failed = next((event for event in events if isinstance(event, Failed)), None)
+    for number in numbers:
+        if failed is not None and alert_name(number) == failed.alert:
+            return number
     return numbers[-1] if numbers else AlertDescription.INTERNAL_ERROR
 
 

@@ -57,6 +57,10 @@ def told(event: Drawn, facts: Facts) -> Told:
         )
     message = message_of(event)
     name = handshake_type_name(event.message_type)
+    if event.epoch == "application" and facts.version == "TLSv1.3":
+        later = _authentication_story(message, sender)
+        if later is not None:
+            return Told(name, later)
     if isinstance(message, messages.ServerHello) and message.is_hello_retry_request:
         name = "HelloRetryRequest"
     if message is None and event.raw:
@@ -78,6 +82,25 @@ def story_of(message: AnyMessage | None, sender: str, facts: Facts) -> str:
         return _story_of(message, sender, facts)
     except ProtocolError:
         return f"The {sender} sends a malformed message."
+
+
+def _authentication_story(message: AnyMessage | None, sender: str) -> str | None:
+    """Return a sentence about a message that answers a request after the handshake."""
+    match message:
+        case messages.CertificateVerify():
+            scheme = signature_scheme_name(message.algorithm)
+            return (
+                f"Proof that the {sender} holds the certificate's private key: its signature over "
+                f"the handshake, this request and the certificate, {len(message.signature):,} "
+                f"bytes of {scheme}."
+            )
+        case messages.Finished():
+            return (
+                f"The {sender} seals the handshake, the request and its answer with its current "
+                "keys: the certificate belongs to this connection."
+            )
+        case _:
+            return None
 
 
 def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
@@ -123,6 +146,11 @@ def _story_of(message: messages.Message | None, sender: str, facts: Facts) -> st
             return _answer_story(message, facts)
         case messages.EncryptedExtensions():
             return _extensions_story(message, facts)
+        case messages.CertificateRequest(certificate_request_context=context) if context:
+            return (
+                "Now that the handshake is complete, the server asks who the client is: it wants "
+                "to see a certificate."
+            )
         case messages.CertificateRequest():
             return "The server asks who the client is: it wants to see a certificate, too."
         case messages.Certificate() | messages.CompressedCertificate():

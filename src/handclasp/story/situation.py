@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from handclasp.alerts import ClientAuthStatus, OwnChain, Situation, Stage
 from handclasp.certificates.describe import chain_in_words, covers_name
@@ -30,7 +31,14 @@ from handclasp.iana import (
 )
 from handclasp.story.facts import role_of
 from handclasp.story.recorded import certificate_within_message, chain_in, message_of, version_of
-from handclasp.trace.events import AlertSeen, HandshakeResult, MessageSeen, RecordSeen, TraceEvent
+from handclasp.trace.events import (
+    AlertSeen,
+    Began,
+    HandshakeResult,
+    MessageSeen,
+    RecordSeen,
+    TraceEvent,
+)
 from handclasp.wire import extensions, messages
 
 
@@ -51,6 +59,8 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         stage=stage,
         version=version_of(answer) if answer is not None else None,
         versions=offer.versions,
+        offers_psk=None if hello is None else ExtensionType.PRE_SHARED_KEY in hello.extensions,
+        offers_up_to=hello is not None and ExtensionType.SUPPORTED_VERSIONS not in hello.extensions,
         cipher_suites=offer.cipher_suites,
         groups=offer.groups,
         signature_schemes=offer.signature_schemes,
@@ -63,9 +73,24 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         chain=OwnChain(*chain_in_words(chain)),
         is_for_name=covers_name(chain, offer.server_name) if role == "server" else None,
         is_stapled=_is_stapled(events),
+        now=_time_of_the_end(events),
         server_certificate_types=offer.server_types if hello is not None else (),
         client_certificate_types=offer.client_types if hello is not None else (),
     )
+
+
+def _time_of_the_end(events: Sequence[TraceEvent]) -> datetime | None:
+    """Return the time of the last event; None if the trace does not say when it began."""
+    began = next((each.began_at_ns for each in events if isinstance(each, Began)), 0)
+    if not began:
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=(began + events[-1].at_ns) // 1000)
+    except OverflowError:
+        return None  # A trace can hold any number.
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _has_declined(events: Sequence[TraceEvent]) -> bool:

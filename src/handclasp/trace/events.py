@@ -44,11 +44,14 @@ class Began:
     Attributes:
         role: "client" or "server".
         server_name: the name that the client connects to; None on a server, or without a name.
+        began_at_ns: the time from which `at_ns` counts, in nanoseconds since 1970 (UTC); 0 if it is
+            unknown.
     """
 
     at_ns: int
     role: str
     server_name: str | None
+    began_at_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,7 @@ class EventRecorder:
 
     def began(self, role: str, server_name: str | None) -> None:
         """Record that a connection was created."""
-        self._note(Began(self._now(), role, server_name))
+        self._note(Began(self._now(), role, server_name, self.began_at_ns))
 
     def transport(self, local: tuple[str, int], peer: tuple[str, int]) -> None:
         """Record the addresses of both ends."""

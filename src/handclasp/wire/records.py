@@ -28,7 +28,7 @@ def write_plaintext(kind: int, fragment: bytes, *, first_hello: bool = False) ->
 def what_else_it_is(start: bytes) -> tuple[Fault, str]:
     """Return the fault for bytes that do not begin like TLS, and the evidence for people.
 
-    `start` is the first bytes of the peer, at least five.
+    `start` is the first bytes of the peer, at least one.
     """
     if start[:4] in _HTTP:
         line = bytes(start[:60]).split(b"\r\n")[0]
@@ -38,7 +38,7 @@ def what_else_it_is(start: bytes) -> tuple[Fault, str]:
         line = bytes(start[:60]).splitlines()[0]
         return Fault.PLAINTEXT_HTTP, f"the first bytes are {line!r}, a page without a status line"
     # An SSLv2 CLIENT-HELLO: two bytes of length with the top bit set, then msg_type 1.
-    if start[0] & 0x80 and start[2] == 1:
+    if len(start) >= HEADER_SIZE and start[0] & 0x80 and start[2] == 1:
         return Fault.SSLV2_HELLO, f"it offers {version_name(start[3] << 8 | start[4])}"
     speaker = next((who for begin, who in _GREETINGS if start.startswith(begin)), "")
     return Fault.NOT_TLS, f"the first bytes are {bytes(start[:16])!r}{speaker}"

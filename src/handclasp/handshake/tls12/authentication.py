@@ -1,4 +1,4 @@
-"""What is signed and proved in TLS 1.2: the server's half of the secret, and the client's key.
+"""The signatures and proofs of TLS 1.2: the server's half of the secret, and the client's key.
 
 The server signs its public value with both randoms (RFC 8422 section 5.4), the client all messages
 so far (RFC 5246 section 7.4.8). A scheme of ECDSA names its hash only: any curve goes with it.
@@ -26,7 +26,7 @@ VERSION = "TLSv1.2"
 
 
 def check_key_fits(suite: CipherSuite12, server: VerifiedPeer) -> None:
-    """The suite says of which kind the key in the certificate is. Raises `CertificateError`."""
+    """Refuse a certificate whose key is not of the suite's kind. Raises `CertificateError`."""
     kind = signatures.key_kind(server.public_key)
     if suite.authentication != authentication_of(kind):
         raise CertificateError(
@@ -35,7 +35,7 @@ def check_key_fits(suite: CipherSuite12, server: VerifiedPeer) -> None:
 
 
 def authentication_of(key_kind: str) -> str:
-    """What a cipher suite calls the keys of this kind (RFC 8422 sections 2 and 5.1.1)."""
+    """Return the name of such keys in cipher suites (RFC 8422 sections 2 and 5.1.1)."""
     return "RSA" if key_kind == "rsa" else "ECDSA"
 
 
@@ -46,7 +46,7 @@ def check_server_key_exchange(
     randoms: Randoms,
     offered: Sequence[str],
 ) -> AuthenticatedPeer:
-    """The server's proof of its private key. Raises `ProtocolError`."""
+    """Check the server's proof of its private key. Raises `ProtocolError`."""
     content = randoms.client + randoms.server + message.params
     return _check(hs, server, message.algorithm, message.signature, content, offered)
 
@@ -69,7 +69,7 @@ async def sign_server_key_exchange(
 async def receive_certificate_verify(
     hs: HandshakeContext, client: VerifiedPeer, offered: Sequence[str]
 ) -> AuthenticatedPeer:
-    """The client's proof of its private key. Raises `ProtocolError`."""
+    """Receive the client's proof of its private key. Raises `ProtocolError`."""
     content = hs.transcript.messages()
     message = await hs.receive(CertificateVerify)
     return _check(hs, client, message.algorithm, message.signature, content, offered)

@@ -84,7 +84,7 @@ _CERTIFICATE_TYPES = {"RSA": RSA_SIGN, "ECDSA": ECDSA_SIGN}
 
 @value(frozen=True, slots=True)
 class _Flight:
-    """What the server sent up to ServerHelloDone; RSA key transport has no ServerKeyExchange."""
+    """The server's messages up to ServerHelloDone; RSA key transport has no ServerKeyExchange."""
 
     shown: PeerCertificate
     key_exchange: ServerKeyExchange | None = None
@@ -93,7 +93,7 @@ class _Flight:
 
 @value(frozen=True, slots=True)
 class _Shown:
-    """What this side showed to a server that asked for a certificate, and the scheme it signs in.
+    """The certificate shown to a server that asked for one, and the scheme this side signs in.
 
     Both are None where it had nothing to show.
     """
@@ -151,7 +151,7 @@ async def _resume(
     session: Session,
     client_sessions: ClientSessions | None,
 ) -> HandshakeResult12:
-    """The abbreviated handshake (RFC 5246 section 7.3): the server's Finished comes first."""
+    """Run the abbreviated handshake (RFC 5246 section 7.3): the server's Finished comes first."""
     hs.transcript.choose_hash(choice.suite.hash_name)
     master_secret = resume_master_secret(hs, choice.suite, session.secret, choice.randoms)
     name, shown = offer.server_name, shown_in(session)
@@ -247,7 +247,7 @@ async def _confirm(
 def _question_of(
     config: ClientConfig, request: CertificateRequest12, certificate_type: str
 ) -> ChooseCredentials:
-    """What the server asks this side for (RFC 5246 section 7.4.4)."""
+    """Return the question that the server asks this side (RFC 5246 section 7.4.4)."""
     offered = tuple(
         [
             name
@@ -355,7 +355,7 @@ def _keep(
     message: NewSessionTicket12 | None,
     question: ChooseCredentials | None = None,
 ) -> Forget | None:
-    """Keep what the server gave to come back with: a ticket, or the id of its own memory."""
+    """Keep the session under the server's ticket, or under the id that the server gave it."""
     if client_sessions is None or not master_secret.extended or not may_come_back(question):
         return None
     ticket = message.ticket if message is not None else b""

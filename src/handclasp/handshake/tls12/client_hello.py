@@ -58,7 +58,7 @@ from handclasp.wire.messages import ClientHello
 from handclasp.wire.writer import uint16s
 
 _ASSUMED_GROUPS = ("secp256r1",)
-"""What a client without supported_groups gets (RFC 8422 section 4 leaves it open)."""
+"""The groups for a client without supported_groups (RFC 8422 section 4 leaves it open)."""
 
 
 @value(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Offer:
 
 @value(frozen=True, slots=True)
 class Choice:
-    """What the server takes from the offer, and all of it that is needed later.
+    """The server's choices from the offer, and all of it that is needed later.
 
     Attributes:
         group, scheme: of ECDHE; None with RSA key transport.
@@ -100,7 +100,7 @@ class Choice:
 
 
 def read_offer(hs: HandshakeContext, config: ServerConfig, hello: ClientHello) -> Offer:
-    """What of a ClientHello matters in TLS 1.2 (RFC 5246 section 7.4.1.2)."""
+    """Return the parts of a ClientHello that matter in TLS 1.2 (RFC 5246 section 7.4.1.2)."""
     if b"\0" not in hello.legacy_compression_methods:
         raise ProtocolError(Fault.COMPRESSION_CHOSEN, "the client offers nothing but compression")
     extensions = hello.extensions
@@ -169,7 +169,7 @@ async def choose(hs: HandshakeContext, config: ServerConfig, offer: Offer) -> Ch
 
 
 def _usable_suites(config: ServerConfig, offer: Offer, *, with_group: bool) -> list[CipherSuite12]:
-    """The suites that both sides have; without a group in common, those of key transport alone."""
+    """Return the suites of both sides; without a shared group, those of key transport alone."""
     return [
         CIPHER_SUITES12[name]
         for name in config.cipher_suites
@@ -188,7 +188,7 @@ def _choose_suite(
     group: str | None,
     scheme: str | None,
 ) -> CipherSuite12:
-    """The first of the usable suites that goes with the certificate's key."""
+    """Return the first usable suite that goes with the certificate's key."""
     authentication = authentication_of(credentials.key_kind)
     fitting = [
         suite.name
@@ -218,7 +218,7 @@ def _refuse(
 async def _choose_credentials(
     hs: HandshakeContext, config: ServerConfig, offer: Offer, usable: list[CipherSuite12]
 ) -> tuple[Credentials, str | None]:
-    """The certificate for this client, and the scheme to sign its key exchange in, if it can."""
+    """Return the certificate for this client, and the scheme to sign its key exchange, if any."""
     authentications = {suite.authentication for suite in usable if suite.key_exchange == "ECDHE"}
     key_transport = any(suite.key_exchange == "RSA" for suite in usable)
     _check_any_key_fits(hs, config, offer, authentications, key_transport)
@@ -254,7 +254,7 @@ def credentials_question(
     *,
     key_transport: bool = False,
 ) -> ChooseCredentials:
-    """What the client says about the certificate that it would like to see.
+    """Return the question for a certificate, as the client's hello restricts it.
 
     Args:
         schemes: those of the suites in question; None for all of the client's.
@@ -292,7 +292,7 @@ def _check_any_key_fits(
 
 
 def _goes_with(scheme: str, authentications: set[str], groups: tuple[str, ...]) -> bool:
-    """Whether a key that signs in this scheme goes with the suites, and its curve with the client.
+    """Return whether a scheme's key goes with the suites, and its curve with the client.
 
     RFC 8422 section 5.1.1: supported_groups is about the curves in certificates, too.
     """

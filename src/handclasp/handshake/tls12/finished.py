@@ -17,7 +17,7 @@ from handclasp.wire.messages import Finished
 def send_finished(
     hs: HandshakeContext, master_secret: MasterSecret12, sender: str, keys: TrafficKeys
 ) -> bytes:
-    """Send under these keys from here on, first this side's Finished; return its verify_data.
+    """Send under these keys, first this side's Finished; return its verify_data.
 
     Args:
         sender: the role of this side, "client" or "server".

@@ -33,14 +33,14 @@ _SIZE = 48
 """Bytes of PreMasterSecret: client_version and 46 of random."""
 
 _VERSION = TLS12.to_bytes(2, "big")
-"""What our clients, and all others that can agree on TLS 1.2 here, put into legacy_version.
+"""The legacy_version of our clients, and of all others that can agree on TLS 1.2 here.
 
 It is the version offered, which a man in the middle cannot lower without being noticed.
 """
 
 
 def check_may_encipher(server: VerifiedPeer) -> None:
-    """The certificate must allow keyEncipherment (RFC 5246 section 7.4.2)."""
+    """Refuse a certificate that does not allow keyEncipherment (RFC 5246 section 7.4.2)."""
     from cryptography import x509
 
     if server.spki_is_pss:  # RFC 4055 1.2: such a key is for signatures alone.
@@ -63,7 +63,7 @@ def check_may_encipher(server: VerifiedPeer) -> None:
 def make_secret(
     server: VerifiedPeer, entropy: Callable[[int], bytes]
 ) -> tuple[ClientKeyExchange, Secret]:
-    """A new secret of the client's making: the message that carries it, and the secret."""
+    """Make a new secret as a client; return the message that carries it, and the secret."""
     from cryptography.hazmat.primitives.asymmetric import padding
 
     secret = Secret(_VERSION + entropy(_SIZE - len(_VERSION)))
@@ -78,7 +78,7 @@ async def receive_secret(
     client_version: int,
     entropy: Callable[[int], bytes],
 ) -> Secret:
-    """The client's secret, or a random one in its place: nothing here tells which."""
+    """Return the client's secret, or a random one instead: nothing here tells which."""
     message = await hs.receive(ClientKeyExchange)
     ciphertext = read_encrypted_secret(message.exchange_keys)
     instead = entropy(_SIZE)

@@ -23,9 +23,9 @@ _TO_DECLINE = 2
 class PostHandshake12:
     """An established connection, whose keys stay as they are.
 
-    A server may ask for a renegotiation by HelloRequest, a client by ClientHello. Both are told
-    no_renegotiation, which is a warning, and the connection goes on (RFC 5746 section 4.5): what
-    to make of that is for who asked.
+    A server may ask for a renegotiation by HelloRequest, a client by ClientHello. Both get
+    no_renegotiation, which is a warning, and the connection goes on (RFC 5746 section 4.5): the
+    peer decides what to do then.
 
     Args:
         decline: sends that warning.
@@ -34,11 +34,11 @@ class PostHandshake12:
 
     __slots__ = (
         "_decline",
-        "_is_client",
         "_limits",
         "_records_left",
         "_trace",
         "has_declined",
+        "is_client",
         "key_update_pending",
         "messages_without_data",
     )
@@ -55,7 +55,7 @@ class PostHandshake12:
         self._limits = limits
         self._decline = decline
         self._records_left = records_left
-        self._is_client = is_client
+        self.is_client = is_client
         self._trace = trace
         self.messages_without_data = 0
         self.key_update_pending = False
@@ -65,8 +65,8 @@ class PostHandshake12:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
         if self._trace is not None:
             self._trace.message("received", Epoch.APPLICATION.value, raw[0], raw)
-        asks = HelloRequest if self._is_client else ClientHello
-        wanted = HandshakeType.HELLO_REQUEST if self._is_client else HandshakeType.CLIENT_HELLO
+        asks = HelloRequest if self.is_client else ClientHello
+        wanted = HandshakeType.HELLO_REQUEST if self.is_client else HandshakeType.CLIENT_HELLO
         if raw[0] != wanted:
             raise unexpected(raw, (asks,))
         read_as(asks, raw)
@@ -84,7 +84,7 @@ class PostHandshake12:
         raise StateError("TLS 1.2 cannot change the keys of a connection: open a new one.")
 
     def send_tickets(self, count: int | None = None) -> int:
-        """None: in TLS 1.2 tickets are part of the handshake."""
+        """Send no tickets: in TLS 1.2 they are part of the handshake."""
         del count
         return 0
 

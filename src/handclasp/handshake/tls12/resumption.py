@@ -1,4 +1,4 @@
-"""How a TLS 1.2 server knows a client again: by a ticket (RFC 5077), or by a session id.
+"""The resumption of a client by a TLS 1.2 server: by a ticket (RFC 5077), or by a session id.
 
 Only sessions with the extended master secret are kept, and resumed (RFC 7627 section 5.3).
 """
@@ -32,7 +32,7 @@ _ID_SIZE = 32
 
 @value(frozen=True, slots=True)
 class ResumedSession:
-    """A session of before, and the client that showed itself then, judged again.
+    """A session of before, and the client that showed itself then, verified again.
 
     Who names a session may have overheard the name: only Finished proves that it is this client.
     """
@@ -44,7 +44,7 @@ class ResumedSession:
 
 @value(frozen=True, slots=True)
 class SessionGrant:
-    """What the client gets to come back with: a ticket, a session id, or nothing."""
+    """The means to resume that a client gets: a ticket, a session id, or nothing."""
 
     ticket: bool = False
     session_id: bytes = field(default=b"", repr=False)
@@ -53,7 +53,7 @@ class SessionGrant:
 async def find_session(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello, server_name: str | None
 ) -> ResumedSession | None:
-    """The session that the client names, if it may be resumed here and now."""
+    """Return the session that the client names, if it may be resumed here and now."""
     found = _usable(config, hello, server_name)
     refusal = found if isinstance(found, str) else None
     known: ResumedSession | None = None
@@ -64,7 +64,7 @@ async def find_session(
             kind = state.client_certificate_type
             client = await verify_client_again(hs, state.client_chain, kind)
         if state.client_chain and client is None:
-            refusal = "the client's certificate does not convince any more"
+            refusal = "the client's certificate is no longer accepted"
         else:
             known = ResumedSession(state, suite, client)
     # Without a memory, an id tells nothing: clients of TLS 1.3 send one for middleboxes' sake.
@@ -77,7 +77,7 @@ async def find_session(
 def _usable(
     config: ServerConfig, hello: ClientHello, server_name: str | None
 ) -> tuple[SessionState, CipherSuite12] | str:
-    """The session that the client names and its suite; or why it may not be resumed."""
+    """Return the session that the client names and its suite; or why it may not be resumed."""
     state = _named(config, hello)
     if state is None:
         return "not known here, or under a key that this server no longer has"
@@ -94,7 +94,7 @@ def _usable(
 
 
 def choose_grant(config: ServerConfig, hello: ClientHello, *, extended: bool) -> SessionGrant:
-    """A ticket where the client knows them, or else an id, if this server remembers any."""
+    """Return a ticket for a client that knows them, or an id, if this server remembers sessions."""
     if not config.tickets or not extended:
         return SessionGrant()
     if ExtensionType.SESSION_TICKET in hello.extensions:

@@ -17,7 +17,7 @@ def derive_master_secret(
     means: str,
     extended: bool,
 ) -> MasterSecret12:
-    """Right after the ClientKeyExchange; the key log is told."""
+    """Derive the secret right after the ClientKeyExchange, and note it in the key log."""
     hs.note_shared_secret("pre_master_secret", means, pre_master_secret)
     if extended:
         master_secret = MasterSecret12.bound_to_session(
@@ -34,7 +34,7 @@ def derive_master_secret(
 def resume_master_secret(
     hs: HandshakeContext, suite: CipherSuite12, secret: Secret, randoms: Randoms
 ) -> MasterSecret12:
-    """The secret of the session that is resumed, with the randoms of now; the key log is told."""
+    """Return a resumed session's secret, with the new randoms, and note it in the key log."""
     master_secret = MasterSecret12(suite, randoms, secret, extended=True, observer=hs.observer)
     hs.note_secret("CLIENT_RANDOM", master_secret.secret)
     return master_secret

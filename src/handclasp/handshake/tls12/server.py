@@ -106,7 +106,7 @@ async def complete_server_handshake(
 async def _resume(
     hs: HandshakeContext, config: ServerConfig, offer: Offer, session: ResumedSession
 ) -> HandshakeResult12:
-    """The abbreviated handshake (RFC 5246 section 7.3): this side's Finished comes first."""
+    """Run the abbreviated handshake (RFC 5246 section 7.3): this side's Finished comes first."""
     await _check_resumption(hs, config, offer)
     suite, client = session.suite, session.client
     hs.transcript.choose_hash(suite.hash_name)
@@ -134,7 +134,7 @@ async def _resume(
 
 
 async def _check_resumption(hs: HandshakeContext, config: ServerConfig, offer: Offer) -> None:
-    """What ends a handshake in which a session is resumed. Raises `ProtocolError`."""
+    """Refuse a resumption that the config or the hello rules out. Raises `ProtocolError`."""
     if config.refuses_names:
         question = credentials_question(config, offer, types=offer.server_certificate_types)
         await check_name_is_served(hs, config, question)
@@ -207,7 +207,7 @@ def _send_hello(
 def _extensions(
     hs: HandshakeContext, config: ServerConfig, offer: Offer, alpn: str | None
 ) -> dict[int, bytes]:
-    """What this server agrees to, resumed or not."""
+    """Return the extensions that this server agrees to, resumed or not."""
     asked = offer.hello.extensions
     extensions: dict[int, bytes] = {}
     # RFC 5746 3.6: whether the client said it by the extension or by the signalling suite.
@@ -231,7 +231,7 @@ def _extensions(
 
 
 def _send_certificate(hs: HandshakeContext, choice: Choice) -> None:
-    """The certificate, and the word of its authority on it where the client asked for that."""
+    """Send the certificate, and its OCSP response where the client asked for it."""
     hs.show(choice.credentials.chain_der)
     hs.send(certificate_message(choice.credentials))
     if choice.staple is not None:
@@ -271,7 +271,7 @@ def _certificate_request(config: ServerConfig, client_type: str) -> CertificateR
 async def _receive_certificate(
     hs: HandshakeContext, config: ServerConfig, certificate_type: str
 ) -> PeerCertificate | None:
-    """What the client shows; None where it has nothing and need not."""
+    """Return what the client shows; None where it has nothing and need not."""
     chain = read_chain(await hs.receive(Certificate12), certificate_type, config.limits)
     if chain:
         return PeerCertificate(chain, certificate_type)
@@ -287,7 +287,7 @@ async def _receive_key_exchange(
     randoms: Randoms,
     share: PrivateShare | None,
 ) -> MasterSecret12:
-    """The client's half of the secret, and what both sides make of it."""
+    """Receive the client's half of the secret; return what both sides derive from it."""
     if share is None:
         version = choice.client_version
         secret = await receive_secret(hs, choice.credentials, version, config.entropy)
@@ -298,7 +298,7 @@ async def _receive_key_exchange(
 
 
 async def _agree(hs: HandshakeContext, group: str, share: PrivateShare) -> Secret:
-    """The client's half of the secret, and with it the secret."""
+    """Receive the client's half of the secret; return the secret."""
     message = await hs.receive(ClientKeyExchange)
     try:
         return hs.work("key_agreement", group, share.agree, read_ecdh_point(message.exchange_keys))
@@ -309,7 +309,7 @@ async def _agree(hs: HandshakeContext, group: str, share: PrivateShare) -> Secre
 async def _authenticate_client(
     hs: HandshakeContext, config: ServerConfig, shown: PeerCertificate
 ) -> tuple[VerifiedPeer, AuthenticatedPeer]:
-    """The decision on the client's certificate, and its proof of the key."""
+    """Verify the client's certificate, and receive its proof of the key."""
     peer = await verify_peer(hs, shown, peer_is_server=False, server_name=None)
     return peer, await receive_certificate_verify(hs, peer, config.signature_schemes)
 

@@ -25,7 +25,7 @@ from handclasp.wire.rules import check_answer, check_forms
 
 @value(frozen=True, slots=True)
 class ServerChoice:
-    """What the server agreed to in its ServerHello; `resumed` is the session that it resumes."""
+    """The server's choices in its ServerHello; `resumed` is the session that it resumes."""
 
     suite: CipherSuite12
     randoms: Randoms
@@ -91,7 +91,7 @@ def check_server_hello(
 
 
 def _resumed_session(offer: ClientOffer, server_hello: ServerHello) -> Session | None:
-    """The session that the server resumes, as it says by echoing its id (RFC 5077 section 3.4)."""
+    """Return the session that the server resumes by echoing its id (RFC 5077 section 3.4)."""
     session_id = server_hello.legacy_session_id_echo
     if not session_id or session_id != offer.hello.legacy_session_id:
         return None

@@ -1,4 +1,4 @@
-"""How both roles prove who they are by a signature: CertificateVerify (RFC 8446 section 4.4.3)."""
+"""CertificateVerify: the signature by which both roles prove who they are (RFC 8446 4.4.3)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from handclasp.wire.messages import CertificateVerify, write_certificate_verify
 _PADDING: Final = b" " * 64
 SERVER_CONTEXT: Final = _PADDING + b"TLS 1.3, server CertificateVerify\0"
 CLIENT_CONTEXT: Final = _PADDING + b"TLS 1.3, client CertificateVerify\0"
-"""What a CertificateVerify is over starts with one of them, and the hash of all messages before it
+"""The content that CertificateVerify signs starts with one, and the hash of all messages before
 follows (RFC 8446 section 4.4.3)."""
 
 
@@ -30,7 +30,7 @@ def check_certificate_verify(
     content: bytes,
     offered: Sequence[str],
 ) -> AuthenticatedPeer:
-    """The peer's proof of its private key (RFC 8446 section 4.4.3).
+    """Check the peer's proof of its private key (RFC 8446 section 4.4.3).
 
     Args:
         content: what is signed: the server's or the client's context, and the transcript hash of

@@ -65,7 +65,7 @@ _KEPT_FOR_EACH = 3
 
 @value(frozen=True, slots=True)
 class Asked:
-    """What this side asked for, which bounds what may come.
+    """The request of this side, which bounds the answer.
 
     Attributes:
         extensions: those of the message that asked.
@@ -79,7 +79,7 @@ class Asked:
 
 
 def read_certificate(reading: Reading, raw: bytes, asked: Asked) -> PeerCertificate:
-    """What a Certificate or a CompressedCertificate holds. Raises `ProtocolError`.
+    """Return the content of a Certificate or a CompressedCertificate. Raises `ProtocolError`.
 
     A server sends the same message to each client that it has. What a config asks for by `asked`
     that bears on this is the same in each handshake, but for the type of certificate.
@@ -135,7 +135,7 @@ def read_entries(message: Certificate, asked: Asked, compression: str | None) ->
 
 
 def decompressed(message: CompressedCertificate, asked: Asked) -> tuple[Certificate, str]:
-    """The message inside (RFC 8879 section 4); its length is judged before anything is inflated."""
+    """Return the message inside (RFC 8879 section 4); check its length before inflating it."""
     named = [
         name for name in asked.compression if message.algorithm == COMPRESSION_ALGORITHMS[name]
     ]
@@ -199,7 +199,7 @@ def _nothing_written(_: object) -> Kept[Any, bytes]:
 
 
 def _written(chain: tuple[bytes, ...], along: tuple[tuple[int, bytes], ...]) -> bytes:
-    """A Certificate message; `along` are the extensions of the leaf."""
+    """Return a Certificate message; `along` are the extensions of the leaf."""
     leaf, *others = chain
     entries = [CertificateEntry(leaf, dict(along)), *[CertificateEntry(der, {}) for der in others]]
     return write_message(Certificate(b"", tuple(entries)))
@@ -244,12 +244,12 @@ def _wants_status(asked: Mapping[int, bytes], asked_in: MessageContext) -> bool:
     if data is None:
         return False
     # RFC 8446 4.4.2.1: it is empty in a CertificateRequest. OpenSSL before 1.1.1d put a response
-    # of its own there, which is of no use here, and asks all the same.
+    # of its own there, which cannot be used here, and asks anyway.
     return asked_in is MessageContext.CR or ext.read_status_request(data)
 
 
 def _compressed(name: str, raw: bytes) -> bytes:
-    """A Certificate message as CompressedCertificate, if that is any smaller."""
+    """Return a Certificate message as CompressedCertificate, if that is any smaller."""
     body = raw[HEADER_SIZE:]
     packed = compress(name, body)
     message = CompressedCertificate(COMPRESSION_ALGORITHMS[name], len(body), packed)
@@ -267,7 +267,7 @@ def asking_extensions(
     authorities: TrustStore | None,
     timestamps: bool = False,
 ) -> dict[int, bytes]:
-    """What a ClientHello and a CertificateRequest ask for in common.
+    """Return the extensions by which a ClientHello and a CertificateRequest ask the same.
 
     Args:
         status_request: what that extension holds, which differs between the two; None leaves it

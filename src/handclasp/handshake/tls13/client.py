@@ -118,7 +118,7 @@ async def complete_client_handshake(
     else:
         request, server = None, await _resume_server(hs, config, offer, psk)
     expected = peer.verify_data(transcript.digest())
-    peer_finished = check_finished(await hs.receive_raw(Finished), expected)
+    checked = check_finished(await hs.receive_raw(Finished), expected)
     if config.confirm_peer is not None:
         name = offer.server_name
         await confirm_peer(hs, config, server.verified, peer_is_server=True, server_name=name)
@@ -133,18 +133,18 @@ async def complete_client_handshake(
     if agreed.early_data:
         end_early_data(hs, own)
     client = _NOTHING_SHOWN if request is None else await _authenticate(hs, config, agreed, request)
-    hs.send_raw(write_finished(own.verify_data(transcript.digest())))
+    hs.send_raw(write_finished(finished := own.verify_data(transcript.digest())))
     hs.install_write(Epoch.APPLICATION, send)
     info = _info(offer, agreed, suite, group, psk, server, client, sent_early_data=sent_early_data)
     keeper = ticket_keeper(hs, config, psk, info, master, client.question, client_sessions)
     later = _certificate_answers(hs, config, agreed, info) if config.post_handshake_auth else None
-    return HandshakeResult13(info, peer_finished, send, receive, exporter, keeper, None, later)
+    return HandshakeResult13(info, checked, finished, send, receive, exporter, keeper, None, later)
 
 
 def _certificate_answers(
     hs: HandshakeContext, config: ClientConfig, agreed: _Agreed, info: ConnectionInfo
 ) -> CertificateAnswers | None:
-    """What answers later requests for a certificate (RFC 8446 section 4.6.2), if any may come."""
+    """Return the answers to later requests for a certificate (RFC 8446 section 4.6.2), if any."""
     if info.psk_identity is not None:
         return None  # RFC 8446 4.3.2: a server with an external key must not ask.
     kind = agreed.client_certificate_type
@@ -153,7 +153,7 @@ def _certificate_answers(
 
 @value(frozen=True, slots=True)
 class _Server:
-    """What the server showed, the decision on it, and the proof; no decision with a bare key."""
+    """The server's certificates, the decision on them (none with a bare key), and the proof."""
 
     shown: PeerCertificate
     verified: VerifiedPeer | None
@@ -162,7 +162,7 @@ class _Server:
 
 @value(frozen=True, slots=True)
 class _Client:
-    """What the server asked this side for, if it did, and what this side showed."""
+    """The server's question to this side, if it asked, and what this side showed."""
 
     question: ChooseCredentials | None = None
     credentials: Credentials | None = None
@@ -217,9 +217,9 @@ def _info(
 async def _resume_server(
     hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, psk: Psk
 ) -> _Server:
-    """Who holds the key is who it was: what it showed then is judged again.
+    """Verify again what a resumed server showed then: its key proves that it is the same.
 
-    An external key has no certificates: holding it is all that there is to know.
+    An external key has no certificates, so there is nothing else to verify.
     """
     shown = shown_in(psk.session) if psk.session is not None else PeerCertificate(())
     if not shown.chain or psk.session is None:
@@ -232,7 +232,7 @@ async def _resume_server(
 
 @value(frozen=True, slots=True)
 class _Agreed:
-    """What the server agreed to in EncryptedExtensions."""
+    """The server's answers in EncryptedExtensions."""
 
     alpn: str | None
     server_certificate_type: str
@@ -248,7 +248,7 @@ def _read_encrypted_extensions(
     psk: Psk | None,
     extensions: Extensions,
 ) -> _Agreed:
-    """What the server agrees to (RFC 8446 section 4.3.1)."""
+    """Return what the server agrees to (RFC 8446 section 4.3.1)."""
     check_answer(extensions, MessageContext.EE, offer.answerable, config.limits.max_extensions)
     values = read_forms(extensions, MessageContext.EE)
     limit: int | None = values.get(ExtensionType.RECORD_SIZE_LIMIT)
@@ -277,12 +277,7 @@ async def _receive_server_authentication(
     raw = await hs.receive_raw(CertificateRequest, Certificate, CompressedCertificate)
     request: CertificateRequest | None = None
     if raw[0] == HandshakeType.CERTIFICATE_REQUEST:
-        request = read_as(CertificateRequest, raw)
-        check_certificate_request(config, request)
-        if request.certificate_request_context:
-            # RFC 8446 4.3.2: empty unless it is a post-handshake request.
-            detail = "not empty in the handshake"
-            raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, detail)
+        request = _read_certificate_request(config, raw)
         raw = await hs.receive_raw(Certificate, CompressedCertificate)
     certificate_type, compression = agreed.server_certificate_type, config.certificate_compression
     asked = Asked(offer.answerable, certificate_type, compression or (), config.limits)
@@ -298,6 +293,15 @@ async def _receive_server_authentication(
     if hs.trace is not None:
         note_signature_scheme(hs, config, schemes, authenticated.signature_scheme, "TLSv1.3")
     return request, _Server(shown, verified, authenticated)
+
+
+def _read_certificate_request(config: ClientConfig, raw: bytes) -> CertificateRequest:
+    request: CertificateRequest = read_as(CertificateRequest, raw)
+    check_certificate_request(config, request)
+    if request.certificate_request_context:
+        # RFC 8446 4.3.2: empty unless it is a post-handshake request.
+        raise ProtocolError(Fault.BAD_CERTIFICATE_REQUEST_CONTEXT, "not empty in the handshake")
+    return request
 
 
 async def _authenticate(

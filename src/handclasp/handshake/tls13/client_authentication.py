@@ -18,7 +18,7 @@ from handclasp.wire.messages import Certificate, CertificateVerify, CompressedCe
 
 
 def certificate_request_extensions(config: ServerConfig, client_type: str) -> dict[int, bytes]:
-    """What a CertificateRequest asks for; the same in each one of a config."""
+    """Return the extensions of a CertificateRequest; they are the same for each of a config."""
     made: dict[int, bytes] = config.derived.once(
         f"certificate request {client_type}", lambda config: _asking(config, client_type), config
     )

@@ -65,7 +65,7 @@ class Offer:
 
 @value(frozen=True, slots=True)
 class Choice:
-    """What the server takes from the offer; no group means: the pre-shared key alone."""
+    """The server's choices from the offer; no group means: the pre-shared key alone."""
 
     suite: CipherSuite
     group: str | None
@@ -76,7 +76,7 @@ class Choice:
 def read_offer(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello, before: Transcript | None
 ) -> Offer:
-    """The extensions of a ClientHello that matter here (RFC 8446 sections 4.1.2 and 9.2).
+    """Read the extensions of a ClientHello that matter here (RFC 8446 sections 4.1.2 and 9.2).
 
     `before` is the transcript up to this hello, which the binders of pre-shared keys cover; None
     where nothing came before.
@@ -121,7 +121,7 @@ def read_offer(
 
 
 def _forms(config: ServerConfig) -> dict[int, Form]:
-    """How each extension is read; lists become names. Left out are those that never recur."""
+    """Return the read functions of extensions that recur; lists become names."""
     named: dict[int, Form] = {
         ExtensionType.SUPPORTED_GROUPS: offered_groups,
         ExtensionType.SIGNATURE_ALGORITHMS: offered_schemes,
@@ -142,7 +142,7 @@ def _forms(config: ServerConfig) -> dict[int, Form]:
 
 
 def required(extensions: Extensions, kind: ExtensionType) -> bytes:
-    """An extension's bytes. Raises `ProtocolError` (missing_extension, RFC 9846 section 9.2)."""
+    """Return an extension's bytes. Raises `ProtocolError` (missing_extension, RFC 9846 9.2)."""
     data = extensions.get(kind)
     if data is None:
         raise ProtocolError(Fault.MISSING_EXTENSION, f"{kind.name.lower()} in ClientHello")
@@ -199,7 +199,7 @@ def _suites(config: ServerConfig) -> tuple[str, ...]:
 
 
 def _suites_by_psk_hash(own: Sequence[str], candidates: Sequence[Candidate]) -> list[str]:
-    """A pre-shared key goes with suites of its hash only, so those are taken before others."""
+    """Return the suites with those of the keys' hashes first: a key goes with no others."""
     hashes = {each.psk.hash_name for each in candidates}
     return sorted(own, key=lambda name: CIPHER_SUITES[name].hash_name not in hashes)
 
@@ -207,7 +207,7 @@ def _suites_by_psk_hash(own: Sequence[str], candidates: Sequence[Candidate]) -> 
 def choose_offered_group(
     hs: HandshakeContext, config: ServerConfig, offer: Offer, candidates: Sequence[Candidate]
 ) -> str | None:
-    """The group, or None where the client offers none, and its key may go alone."""
+    """Return the group, or None where the client offers none, and its key may go alone."""
     may_go_alone = candidates and config.allow_psk_ke and offer.psks is not None
     if may_go_alone and offer.psks is not None and ext.PSK_DHE_KE not in offer.psks.modes:
         return None
@@ -233,6 +233,6 @@ def choose_offered_group(
 
 
 def require_authentication(config: ServerConfig) -> None:
-    """A client without a key that is known here must see a certificate. Raises `ProtocolError`."""
+    """Refuse a client without a known key where there is no certificate. Raises `ProtocolError`."""
     if not config.credentials and config.choose_credentials is None:
         raise ProtocolError(Fault.UNKNOWN_PSK_IDENTITY)

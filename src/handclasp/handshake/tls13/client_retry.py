@@ -57,7 +57,7 @@ async def retry_hello(
 def _read_hello_retry_request(
     config: ClientConfig, offer: ClientOffer, values: Mapping[int, Any]
 ) -> tuple[str | None, bytes | None]:
-    """The group to send a share for and the cookie to send back, where there are such."""
+    """Return the group to send a share for and the cookie to send back, if there are any."""
     group: str | None = None
     cookie: bytes | None = values.get(ExtensionType.COOKIE)
     if (code := values.get(ExtensionType.KEY_SHARE)) is not None:

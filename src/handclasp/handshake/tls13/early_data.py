@@ -22,7 +22,7 @@ from handclasp.wire.messages import EndOfEarlyData, ServerHello
 
 
 def start_early_data(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer) -> None:
-    """What is sent until the server answers is early data (RFC 8446 section 4.2.10)."""
+    """Send early data until the server answers (RFC 8446 section 4.2.10)."""
     if config.middlebox_compatibility and hs.records is not None:
         hs.records.send_change_cipher_spec()
     psk = offer.psks[0]
@@ -32,7 +32,7 @@ def start_early_data(hs: HandshakeContext, config: ClientConfig, offer: ClientOf
 
 
 def refuses_early_data(hello: ServerHello) -> bool:
-    """Whether it is a retry, a full handshake or an older version (RFC 8446 section 4.2.10)."""
+    """Return whether it is a retry, a full handshake or an older version (RFC 8446 4.2.10)."""
     kinds = hello.extensions
     resumes = ExtensionType.PRE_SHARED_KEY in kinds and ExtensionType.SUPPORTED_VERSIONS in kinds
     return hello.is_hello_retry_request or not resumes
@@ -50,13 +50,13 @@ def check_early_data_accepted(
 
 
 def end_early_data(hs: HandshakeContext, own: TrafficSecret) -> None:
-    """What follows is under the handshake key again (RFC 8446 section 4.5)."""
+    """End early data; later messages are under the handshake key again (RFC 8446 section 4.5)."""
     hs.send(EndOfEarlyData())
     hs.install_write(Epoch.HANDSHAKE, own)
 
 
 def why_early_data_rejected(offer: ClientOffer, psk: Psk | None) -> str:
-    """What a client knows of why its early data were refused."""
+    """Return why a client's early data were refused, as far as it knows."""
     if offer.retried:
         return "the server asked for another hello (HelloRetryRequest)"
     if psk is None:

@@ -1,4 +1,4 @@
-"""Who a server of TLS 1.3 is to a client: its certificate, and the scheme to sign in."""
+"""The identity of a server of TLS 1.3: its certificate, and the scheme to sign in."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from handclasp.values import value
 
 @value(frozen=True, slots=True)
 class Identity:
-    """Who this side is to this client, and the scheme to sign in.
+    """The certificate of this side for one client, and the scheme to sign in.
 
     `client_type` is the type of certificate that the client is asked for, if it is.
     """
@@ -47,7 +47,7 @@ class Identity:
 async def identify(
     hs: HandshakeContext, config: ServerConfig, offer: Offer, known: ResumedClient | None
 ) -> Identity | None:
-    """Who this side is to a client that is not known; one that is must be served all the same."""
+    """Choose this side's identity for an unknown client; check that a known one is served."""
     if known is None:
         if not config.credentials:
             require_authentication(config)
@@ -62,7 +62,7 @@ async def identify(
 
 
 async def _choose_identity(hs: HandshakeContext, config: ServerConfig, offer: Offer) -> Identity:
-    """Which certificate this client gets, and the scheme to sign in."""
+    """Choose the certificate for this client, and the scheme to sign in."""
     types = offer.server_certificate_types
     if config.server_certificate_types is not None:
         types = choose_server_types(config, types)
@@ -103,7 +103,7 @@ async def _choose_identity(hs: HandshakeContext, config: ServerConfig, offer: Of
 
 
 def _question_of(config: ServerConfig, offer: Offer, types: tuple[str, ...]) -> ChooseCredentials:
-    """What the client says about the certificate that it would like to see."""
+    """Return the question for a certificate, as the client's hello restricts it."""
     protocols, authorities = tuple(map(shown, offer.protocols)), tuple[bytes, ...]()
     if ExtensionType.CERTIFICATE_AUTHORITIES in offer.hello.extensions:
         authorities = authorities_of(offer.hello.extensions, config)

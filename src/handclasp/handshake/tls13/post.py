@@ -49,7 +49,6 @@ class PostHandshake13:
 
     __slots__ = (
         "_authentication",
-        "_is_client",
         "_issuer",
         "_keeper",
         "_limits",
@@ -57,6 +56,7 @@ class PostHandshake13:
         "_records",
         "_send_secret",
         "_trace",
+        "is_client",
         "key_update_pending",
         "messages_without_data",
     )
@@ -74,7 +74,7 @@ class PostHandshake13:
         self._send_secret: TrafficSecret = result.send_secret
         self._receive_secret: TrafficSecret = result.receive_secret
         self._limits = limits
-        self._is_client = is_client
+        self.is_client = is_client
         self._trace = trace
         self._keeper = result.keeper
         self._issuer = result.issuer
@@ -89,14 +89,14 @@ class PostHandshake13:
         if raw[0] == HandshakeType.KEY_UPDATE:
             self._receive_key_update(read_as(KeyUpdate, raw))
             return Reaction.KEYS_UPDATED
-        if raw[0] == HandshakeType.NEW_SESSION_TICKET and self._is_client:
+        if raw[0] == HandshakeType.NEW_SESSION_TICKET and self.is_client:
             message: NewSessionTicket = read_as(NewSessionTicket, raw)
             check_ticket(message, self._limits.max_extensions)
             if self._keeper is not None:
                 self._keeper.keep(message)
             self._count_without_data()
             return Reaction.NONE
-        if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self._is_client:
+        if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self.is_client:
             if self._authentication is None:
                 raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
             self._count_without_data()
@@ -107,7 +107,7 @@ class PostHandshake13:
         if raw[0] in (HandshakeType.CLIENT_HELLO, HandshakeType.HELLO_REQUEST):
             raise ProtocolError(Fault.RENEGOTIATION)
         allowed: tuple[type[Any], ...] = (KeyUpdate,)
-        if self._is_client:
+        if self.is_client:
             allowed = KeyUpdate, NewSessionTicket
         elif is_asked:
             allowed = KeyUpdate, Certificate, CompressedCertificate
@@ -117,7 +117,7 @@ class PostHandshake13:
 
     @property
     def certificate_requests(self) -> int:
-        """Those that the client has not answered yet."""
+        """The number of requests that the client has not answered yet."""
         requests = self._authentication
         return requests.outstanding if isinstance(requests, CertificateRequests) else 0
 

@@ -94,7 +94,7 @@ class ClientAuthenticated:
 
 
 class AnswerContext(HandshakeContext):
-    """What a client's answer is made through: it keeps the messages, which leave together."""
+    """The context of a client's answer: it keeps the messages, which leave together."""
 
     __slots__ = ("messages",)
 

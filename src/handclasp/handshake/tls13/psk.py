@@ -32,7 +32,7 @@ RESUMPTION, EXTERNAL, IMPORTED = "res binder", "ext binder", "imp binder"
 
 @value(frozen=True, slots=True)
 class Psk:
-    """A pre-shared key at hand, whichever its origin.
+    """A pre-shared key, whichever its origin.
 
     Attributes:
         suite: one of its hash; that of the earlier connection for a resumption.
@@ -60,9 +60,9 @@ class Psk:
     def early_secret(
         self, suite: CipherSuite, observer: KeyScheduleObserver | None = None
     ) -> EarlySecret:
-        """The first stage of the key schedule with this key, under a suite of its hash.
+        """Return the first stage of the key schedule with this key, under a suite of its hash.
 
-        Binder and key schedule start from the same one; an observer is told of it each time.
+        Binder and key schedule start from the same one; an observer is called each time.
         """
         stage = self._stages.get(suite.name) if observer is None else None
         if stage is None:
@@ -75,7 +75,7 @@ class Psk:
         partial_hello: bytes,
         observer: KeyScheduleObserver | None = None,
     ) -> bytes:
-        """The proof: `transcript` is what came before, `partial_hello` ends at the binders."""
+        """Return the binder, over the earlier messages and a hello that ends before the binders."""
         key = self.early_secret(self.suite, observer).binder_key(self.binder_label)
         if transcript is None:
             transcript = Transcript()
@@ -83,7 +83,7 @@ class Psk:
 
 
 def psk_of_session(session: Session, now: int) -> Psk:
-    """The key of a TLS 1.3 session; `now` is in milliseconds since 1970."""
+    """Return the key of a TLS 1.3 session; `now` is in milliseconds since 1970."""
     return Psk(
         session.ticket,
         session.age_at(now),
@@ -95,7 +95,7 @@ def psk_of_session(session: Session, now: int) -> Psk:
 
 
 def psk_of_external(key: PreSharedKey) -> Psk:
-    """An external key; its age says nothing (RFC 8446 section 4.2.11)."""
+    """Return an external key; its age means nothing (RFC 8446 section 4.2.11)."""
     suite = next(each for each in CIPHER_SUITES.values() if each.hash_name == key.hash_name)
     label = IMPORTED if key.is_imported else EXTERNAL
     return Psk(key.identity, 0, key.key, suite, label, external=key)
@@ -108,7 +108,7 @@ def with_psks(
     observer: KeyScheduleObserver | None = None,
     written: bytes | None = None,
 ) -> ClientHello:
-    """The hello with pre_shared_key as its last extension, binders and all, and its bytes.
+    """Return the hello with pre_shared_key as its last extension, binders and all, and its bytes.
 
     Args:
         written: the other extensions as `write_entries` writes them, if that has been done.

@@ -1,4 +1,4 @@
-"""How a TLS 1.3 server knows a client again, by a ticket or an external pre-shared key.
+"""The resumption of a client by a TLS 1.3 server, by a ticket or an external pre-shared key.
 
 Whatever is wrong with a ticket, be it foreign, damaged, too old, or of another config, means a full
 handshake and never an error. Only a binder that does not hold is one (RFC 8446 section 4.2.11).
@@ -31,12 +31,12 @@ from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello
 
 _MOST_TRIED = 8
-"""Identities of one hello that are looked at: each may cost an opened ticket or a question."""
+"""Identities of one hello that are read: each may cost an opened ticket or a question."""
 
 
 @value(frozen=True, slots=True)
 class PskOffer:
-    """What a hello says of pre-shared keys; `before` is the transcript up to it, if not empty.
+    """The pre-shared keys of a hello; `before` is the transcript up to it, if not empty.
 
     A client may name modes and no keys: it has none, but would like tickets.
 
@@ -63,7 +63,7 @@ class Candidate:
 
 @value(frozen=True, slots=True)
 class Found:
-    """What became of the keys that a client offers.
+    """The keys that a client offers, accepted and refused.
 
     Attributes:
         candidates: those known here, in the client's order.
@@ -76,7 +76,7 @@ class Found:
 
 @value(frozen=True, slots=True)
 class ResumedClient:
-    """A client that comes back; `client` is who it showed itself to be, judged again.
+    """A client that comes back; `client` is who it showed itself to be, verified again.
 
     The binder shows that somebody with the key made this hello at some time. That this is the
     client, and not somebody who recorded it, only Finished proves.
@@ -91,7 +91,7 @@ class ResumedClient:
 def read_psks(
     hello: ClientHello, modes: bytes | None, before: Transcript | None
 ) -> PskOffer | None:
-    """The extensions about pre-shared keys (RFC 8446 sections 4.2.9 and 4.2.11).
+    """Read the extensions about pre-shared keys (RFC 8446 sections 4.2.9 and 4.2.11).
 
     Args:
         modes: what psk_key_exchange_modes holds, if it is there.
@@ -116,7 +116,7 @@ def read_psks(
 
 
 def may_use_psk(config: ServerConfig, offer: PskOffer | None) -> bool:
-    """Whether a client's modes and this side's have one in common (RFC 8446 section 4.2.9)."""
+    """Return whether client and server have a mode in common (RFC 8446 section 4.2.9)."""
     if offer is None:
         return False
     return ext.PSK_DHE_KE in offer.modes or (config.allow_psk_ke and ext.PSK_KE in offer.modes)
@@ -129,13 +129,13 @@ async def find_psks(
     offered: ext.OfferedPsks,
     server_name: str | None,
 ) -> Found:
-    """Those of the client's keys that this side knows, in the client's order."""
+    """Return the client's keys that this side knows, in the client's order."""
     if not may_use_psk(config, offer):
         why = "without a key exchange of its own, which is not allowed here"
         return Found((), dict.fromkeys(range(_noted(hs, offer)), why))
     external = {key.identity: key for key in config.psks}
     found: list[Candidate] = []
-    refused = dict.fromkeys(range(_MOST_TRIED, _noted(hs, offer)), "too far behind to be looked at")
+    refused = dict.fromkeys(range(_MOST_TRIED, _noted(hs, offer)), "too far behind to be read")
     for index, named in enumerate(offered.identities):
         key: PreSharedKey | None = external.get(named.identity)
         state = None if key is not None else _open(config, named.identity, server_name)
@@ -154,17 +154,17 @@ async def find_psks(
 
 
 def _noted(hs: HandshakeContext, offer: PskOffer) -> int:
-    """Of how many keys it is noted why they are refused: of all, where a trace is to be told."""
+    """Return for how many keys to note the reason of a refusal: for all, where there is a trace."""
     return offer.count if hs.trace is not None else 0
 
 
 async def resume_client(
     hs: HandshakeContext, found: Found, suite: CipherSuite, hello: ClientHello, offer: PskOffer
 ) -> tuple[ResumedClient | None, Found]:
-    """The client that proves the first key that goes with the suite, if there is such a key.
+    """Return the client that proves the first key that goes with the suite, if there is one.
 
-    Its certificates are judged again; if they do not convince any more, it is not known. What is
-    found out on the way goes with the second value. Raises `ProtocolError` for a wrong proof.
+    Its certificates are verified again; if they are no longer accepted, it is not known. The
+    findings go with the second value. Raises `ProtocolError` for a wrong proof.
     """
     unfit: dict[int, str] = {}
     client: VerifiedPeer | None = None
@@ -180,7 +180,7 @@ async def resume_client(
             chain, certificate_type = state.client_chain, state.client_certificate_type
             client = await verify_client_again(hs, chain, certificate_type)
             if client is None:
-                unfit[index] = "the client's certificate does not convince any more"
+                unfit[index] = "the client's certificate is no longer accepted"
                 break
         # One ticket, one first flight with early data: stricter than to tell flights apart.
         token = hashlib.sha256(psk.identity).digest()
@@ -196,10 +196,10 @@ async def why_not_early_data(
     suite: CipherSuite,
     alpn: str | None,
 ) -> str:
-    """Why 0-RTT data may not be taken (RFC 8446 sections 4.2.10 and 8); empty where they may.
+    """Return why 0-RTT data may not be taken (RFC 8446 sections 4.2.10 and 8); empty if they may.
 
-    They reach the application before the client's Finished, so whoever has the last word on the
-    client is asked now, and told what is not proved; or none are taken.
+    They reach the application before the client's Finished, so the callback with the last word
+    on the client is asked now, and learns what is not proved; or none are taken.
     """
     state, client = known.psk.state, known.client
     if not config.max_early_data:
@@ -240,7 +240,7 @@ def _why_unfit(
     suite: CipherSuite,
     alpn: str | None,
 ) -> str:
-    """What keeps this ticket from bringing early data now, or nothing."""
+    """Return the reason against early data under this ticket now; empty if there is none."""
     if not state.max_early_data:
         return "the ticket was issued without leave to send them"
     if state.max_early_data > config.max_early_data:
@@ -255,13 +255,13 @@ def _why_unfit(
 
 
 def _is_fresh(psk: Psk, state: SessionState, now: int) -> bool:
-    """The ticket is as old as the client says, but for the way (RFC 9846 section 8.3)."""
+    """Return whether the client gives the ticket's age, but for its way (RFC 9846 section 8.3)."""
     said = (psk.obfuscated_age - state.age_add) % 2**32
     return abs((now - state.created_at) - said) <= 1000 * FRESHNESS
 
 
 def _open(config: ServerConfig, ticket: bytes, server_name: str | None) -> SessionState | str:
-    """The session in a ticket, if it may be resumed here and now; otherwise why not."""
+    """Return the session in a ticket, if it may be resumed here and now; otherwise why not."""
     if not config.tickets or config.ticket_keys is None:
         return "nothing is resumed here"
     state = open_ticket(ticket, keys_of(config.ticket_keys))
@@ -273,7 +273,7 @@ def _open(config: ServerConfig, ticket: bytes, server_name: str | None) -> Sessi
 
 
 def refusal_of(state: SessionState, config: ServerConfig, server_name: str | None) -> str | None:
-    """Why a session of this server may not be resumed here and now, if so."""
+    """Return why a session of this server may not be resumed here and now, if so."""
     if not state.is_current(milliseconds(config.clock())):
         return "too old"
     if state.binding != config.derived.binding:

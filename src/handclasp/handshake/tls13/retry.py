@@ -41,7 +41,7 @@ _MAY_CHANGE_AFTER_RETRY = {
 
 @value(frozen=True, slots=True)
 class Retry:
-    """What is kept of the first hello while the second one is on its way."""
+    """The parts of the first hello that are kept until the second one arrives."""
 
     unchanging: bytes
     cookie: bytes | None
@@ -113,7 +113,7 @@ def _check_second_hello(second: ClientHello, retry: Retry) -> None:
 
 
 def _unchanging(hello: ClientHello) -> bytes:
-    """A digest of what both hellos must have in common; extensions may change their places."""
+    """Return a digest of what both hellos must share; extensions may change their places."""
     kept = {
         kind: data
         for kind, data in sorted(hello.extensions.items())

@@ -1,4 +1,4 @@
-"""Which secrets of a TLS 1.3 handshake a key log and a trace are told, and when (RFC 9850)."""
+"""The secrets of a TLS 1.3 handshake that a key log and a trace get, and when (RFC 9850)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from handclasp.keys.schedule13 import EarlySecret, ExporterSecret, TrafficSecret
 def derive_early_secret(
     hs: HandshakeContext, stage: EarlySecret, client_hello_hash: bytes
 ) -> TrafficSecret:
-    """Right after a ClientHello with 0-RTT data; the key log is told."""
+    """Derive the secret right after a ClientHello with 0-RTT data, and note it in the key log."""
     secret = stage.client_early_traffic_secret(client_hello_hash)
     hs.note_secret("CLIENT_EARLY_TRAFFIC_SECRET", secret.secret)
     return secret

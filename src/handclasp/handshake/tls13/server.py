@@ -110,7 +110,7 @@ async def complete_server_handshake(
     asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
         await _authenticate(hs, config, offer, identity)
-    hs.send_raw(write_finished(own.verify_data(transcript.digest())))
+    hs.send_raw(write_finished(finished := own.verify_data(transcript.digest())))
     master, finished_hash = stage.master_secret(), transcript.digest()
     receive, send, exporter = master.traffic_secrets(finished_hash)
     if hs.tells_secrets:
@@ -130,20 +130,20 @@ async def complete_server_handshake(
     elif known is not None and known.client is not None:
         verified, client = known.client, authenticated_by(known.client, None)
     expected = peer.verify_data(transcript.digest())
-    peer_finished = check_finished(await hs.receive_raw(Finished), expected)
+    checked = check_finished(await hs.receive_raw(Finished), expected)
     hs.install_read(Epoch.APPLICATION, receive)
     if config.confirm_peer is not None:
         await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
     info = _info(hs.server_name, choice, identity, known, shown, client, early_data, refusal)
     issuer = _ticket_issuer(hs, config, known, info, master) if can_resume else None
-    requests = _certificate_requests(hs, config, identity, info) if may_be_asked else None
-    return HandshakeResult13(info, peer_finished, send, receive, exporter, None, issuer, requests)
+    later = _certificate_requests(hs, config, identity, info) if may_be_asked else None
+    return HandshakeResult13(info, checked, finished, send, receive, exporter, None, issuer, later)
 
 
 def _certificate_requests(
     hs: HandshakeContext, config: ServerConfig, identity: Identity | None, info: ConnectionInfo
 ) -> CertificateRequests | None:
-    """What asks this client for a certificate later (RFC 8446 section 4.6.2), if anything may."""
+    """Return the later requests for this client's certificate (RFC 8446 4.6.2), if any may come."""
     if info.psk_identity is not None:
         return None  # RFC 8446 4.3.2: clients with an external key must not be asked.
     client_type = identity.client_type if identity is not None else None
@@ -159,7 +159,7 @@ async def _find_psks(hs: HandshakeContext, config: ServerConfig, offer: Offer) -
 async def _choose_without_group(
     hs: HandshakeContext, config: ServerConfig, offer: Offer, found: Found, choice: Choice
 ) -> tuple[Choice, ResumedClient | None, Found]:
-    """The client, whose key would go alone; and the choice, with a group if it is not known."""
+    """Recognise the client whose key would go alone; choose a group if it is not known."""
     known, found = await _recognise(hs, offer, found, choice)
     if known is None:
         choice = replace(choice, group=choose_offered_group(hs, config, offer, ()))
@@ -169,7 +169,7 @@ async def _choose_without_group(
 async def _recognise(
     hs: HandshakeContext, offer: Offer, found: Found, choice: Choice
 ) -> tuple[ResumedClient | None, Found]:
-    """The client, if it holds a key that is known here; and what was found out about its keys."""
+    """Return the client, if it holds a known key, and the findings about its keys."""
     known: ResumedClient | None = None
     psks = offer.psks
     if psks is not None and found.candidates:
@@ -187,7 +187,7 @@ async def _recognise(
 def _derive_handshake_secrets(
     hs: HandshakeContext, suite: CipherSuite, known: ResumedClient | None, shared_secret: bytes
 ) -> tuple[HandshakeSecret, TrafficSecret, TrafficSecret]:
-    """The second stage of the key schedule, and the client's and this side's secrets of it."""
+    """Return the second stage of the key schedule, and the client's and this side's secrets."""
     if known is None:
         early = EarlySecret.without_psk(suite, hs.observer)
     else:
@@ -313,7 +313,7 @@ def _send_encrypted_extensions(
 def _encrypted_extensions(
     hs: HandshakeContext, config: ServerConfig, offer: Offer, choice: Choice, *, resumed: bool
 ) -> dict[int, bytes]:
-    """What this server agrees to (RFC 8446 section 4.3.1)."""
+    """Return the extensions that this server agrees to (RFC 8446 section 4.3.1)."""
     extensions: dict[int, bytes] = {}
     asked = offer.hello.extensions
     if offer.server_name is not None and not resumed:
@@ -343,7 +343,7 @@ async def _authenticate(
 
 
 async def _receive_end_of_early_data(hs: HandshakeContext, peer: TrafficSecret) -> None:
-    """What follows is under the handshake key (RFC 8446 section 4.5)."""
+    """Receive the end of early data; the handshake key follows (RFC 8446 section 4.5)."""
     await hs.receive(EndOfEarlyData)
     hs.install_read(Epoch.HANDSHAKE, peer)
 
@@ -354,7 +354,7 @@ async def _accept_early_data(
     choice: Choice,
     known: ResumedClient | None,
 ) -> tuple[TrafficSecret | None, str]:
-    """What the client's 0-RTT data are under, if they are taken; or why not."""
+    """Return the secret of the client's 0-RTT data, if they are taken; or why not."""
     if choice.retried:
         return None, _AFTER_RETRY
     refusal = "the session was not resumed, and they are under its secret"
@@ -382,7 +382,7 @@ def _ticket_issuer(
     info: ConnectionInfo,
     master: MasterSecret,
 ) -> TicketIssuer | None:
-    """What will make tickets for a client that can use them (RFC 8446 section 4.2.9), if any."""
+    """Return the issuer of tickets for a client that can use them (RFC 8446 section 4.2.9)."""
     if not config.tickets or config.ticket_keys is None:
         return None
     if info.psk_identity is not None:

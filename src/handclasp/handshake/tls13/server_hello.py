@@ -24,7 +24,7 @@ from handclasp.wire.rules import check_answer, read_forms
 def read_server_hello(
     config: ClientConfig, offer: ClientOffer, server_hello: ServerHello, *, retried: bool
 ) -> tuple[CipherSuite, dict[int, Any]]:
-    """What ServerHello and HelloRetryRequest have in common (RFC 8446 section 4.1.3).
+    """Check what ServerHello and HelloRetryRequest have in common (RFC 8446 section 4.1.3).
 
     Gives the suite, and the values of the extensions.
     """
@@ -49,7 +49,7 @@ def read_server_hello(
 
 
 def selected_psk(offer: ClientOffer, index: int | None, suite: CipherSuite) -> Psk | None:
-    """The key that the server chose among those offered (RFC 8446 section 4.2.11)."""
+    """Return the key that the server chose among those offered (RFC 8446 section 4.2.11)."""
     if index is None:
         return None
     if index >= len(offer.psks):
@@ -97,7 +97,7 @@ def agree(
 
 
 def _note_group(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, group: str) -> None:
-    """A server takes a group without a share only by asking for one; which it could, is unknown."""
+    """Note the group: a server takes one without a share only by asking for it."""
     groups, refused = config.groups, list[tuple[str, str]]()
     why = "the server asked for it by a HelloRetryRequest"
     if not offer.retried:

@@ -59,7 +59,7 @@ class TicketIssuer:
         )
 
     def issue(self, count: int = 1) -> list[bytes]:
-        """Up to `count` more NewSessionTicket messages, as they are sent.
+        """Return up to `count` more NewSessionTicket messages, as they are sent.
 
         There are fewer without a key, or where the state is too long or too old.
         """
@@ -86,7 +86,7 @@ class TicketIssuer:
 
 @dataclass(slots=True)
 class TicketKeeper:
-    """What a client makes of the tickets of one connection: sessions, in its store.
+    """Makes sessions of the tickets of one connection, and keeps them in the client's store.
 
     Attributes:
         session: makes a session, given what each ticket brings.
@@ -155,7 +155,7 @@ def ticket_keeper(
     question: ChooseCredentials | None,
     client_sessions: ClientSessions | None,
 ) -> TicketKeeper | None:
-    """What will keep the server's tickets, if they are wanted and can be of use."""
+    """Return the keeper of the server's tickets, if they are wanted and can be used."""
     if client_sessions is None or not may_come_back(question):
         return None
     resumption = master.resumption_secret(hs.transcript.digest())

@@ -24,6 +24,7 @@ WIDTH = 380
 _QUESTIONS = {
     "Sign": "signing, with the private key",
     "VerifyPeer": "verifying the certificates",
+    "ChooseConfig": "choosing the settings",
     "ChooseCredentials": "choosing a certificate",
     "ConfirmPeer": "asking the application",
     "FindPsk": "looking up an earlier key",

@@ -1,0 +1,168 @@
+"""What is said of an alert about this side's certificates, by what they show themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from handclasp import Fault
+from handclasp.alerts import OwnChain, Situation, likely_causes
+from handclasp.alerts.cause import Cause
+from handclasp.faults import Blame
+from handclasp.iana import AlertDescription
+
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+LONG_VALID = NOW - 90 * DAY, NOW + 90 * DAY
+EXPIRED = NOW - 90 * DAY, NOW - 10 * DAY
+AHEAD = NOW + 10 * DAY, NOW + 90 * DAY
+NEW = NOW - DAY / 24, NOW + 90 * DAY
+
+ROLES = pytest.mark.parametrize("role", ["client", "server"])
+
+
+def shown(
+    role: str,
+    *times: tuple[datetime, datetime],
+    now: datetime | None = NOW,
+    purposes: tuple[str, ...] | None = None,
+) -> Situation:
+    begin, end = times[0]
+    chain = OwnChain(
+        len(times),
+        "CN=leaf",
+        "CN=last",
+        "CN=root",
+        "localhost",
+        f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
+        validity=tuple((f"CN=number {at}", *each) for at, each in enumerate(times)),
+        purposes=purposes,
+        key="RSA with 1024 bits, and it is signed with sha1WithRSAEncryption",
+    )
+    is_for_name = True if role == "server" else None
+    return Situation(
+        role,
+        "handshake" if role == "server" else "established",
+        "TLSv1.3",
+        server_name="localhost",
+        certificate="shown",
+        chain=chain,
+        is_for_name=is_for_name,
+        now=now,
+    )
+
+
+def causes(alert: str, situation: Situation) -> tuple[Cause, ...]:
+    return likely_causes(AlertDescription[alert], situation)
+
+
+GENERAL = pytest.mark.parametrize(
+    "alert", ["BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "ACCESS_DENIED", "CERTIFICATE_EXPIRED"]
+)
+"""Java, Go and GnuTLS send the first three of a certificate that has expired."""
+
+
+@ROLES
+@GENERAL
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_certificate_that_has_expired_comes_first(role: str, alert: str, which: int) -> None:
+    times = [LONG_VALID, LONG_VALID]
+    times[which] = EXPIRED
+    first, *others = causes(alert, shown(role, *times))
+    assert first.fault == "CERTIFICATE_EXPIRED"
+    assert first.blame is Blame.LOCAL
+    assert "has expired" in first.sentence
+    assert "valid from 2026-09-02 12:00 to 2026-11-21 12:00 UTC" in first.sentence
+    assert ("CN=number 1" in first.sentence) == (which == 1)
+    assert "CERTIFICATE_NOT_YET_VALID" not in [each.fault for each in others]
+
+
+@ROLES
+@GENERAL
+def test_a_certificate_that_is_not_yet_valid(role: str, alert: str) -> None:
+    first, *_ = causes(alert, shown(role, AHEAD))
+    assert first.fault == "CERTIFICATE_NOT_YET_VALID"
+    assert "is not yet valid" in first.sentence
+
+
+@ROLES
+@pytest.mark.parametrize(("times", "is_near"), [(LONG_VALID, False), (NEW, True)])
+def test_not_yet_valid_is_said_only_where_a_clock_can_be_behind(
+    role: str, times: tuple[datetime, datetime], *, is_near: bool
+) -> None:
+    faults = [each.fault for each in causes("BAD_CERTIFICATE", shown(role, times))]
+    assert ("CERTIFICATE_NOT_YET_VALID" in faults) == is_near
+    assert "CERTIFICATE_EXPIRED" not in faults
+    unknown = causes("BAD_CERTIFICATE", shown(role, times, now=None))
+    assert "CERTIFICATE_NOT_YET_VALID" in [each.fault for each in unknown]
+
+
+@ROLES
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_expired_is_not_what_was_sent(role: str, count: int) -> None:
+    """It is a root, a CRL or the clock of the other end, and that one can act."""
+    (cause,) = causes("CERTIFICATE_EXPIRED", shown(role, *[LONG_VALID] * count))
+    assert cause.blame is Blame.PEER
+    assert "On this end" not in cause.fix
+    assert "CRL" in cause.sentence
+    assert "root" in cause.sentence or "authority" in cause.sentence
+    assert "clock" in cause.sentence
+
+
+@ROLES
+def test_expired_where_the_time_is_unknown(role: str) -> None:
+    (cause,) = causes("CERTIFICATE_EXPIRED", shown(role, LONG_VALID, now=None))
+    assert "or another on its path" in cause.sentence
+    assert "It is valid from 2026-09-02 12:00" in cause.sentence
+
+
+@ROLES
+def test_access_is_denied_for_more_than_one_reason(role: str) -> None:
+    (cause,) = causes("ACCESS_DENIED", shown(role, LONG_VALID))
+    assert "verified" not in cause.sentence
+    assert "perhaps it refuses the certificate" in cause.sentence
+
+
+@ROLES
+@pytest.mark.parametrize(
+    "alert",
+    ["UNSUPPORTED_CERTIFICATE", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "ACCESS_DENIED"],
+)
+def test_the_purpose_is_looked_at(role: str, alert: str) -> None:
+    wrong, right = (
+        ("serverAuth", "clientAuth") if role == "client" else ("clientAuth", "serverAuth")
+    )
+    first, *_ = causes(alert, shown(role, LONG_VALID, purposes=(wrong,)))
+    assert first.fault == "CERTIFICATE_WRONG_PURPOSE"
+    assert f"has {wrong}, and not {right}" in first.sentence
+    for purposes in ((right,), ("anyExtendedKeyUsage",), None):
+        for each in causes(alert, shown(role, LONG_VALID, purposes=purposes)):
+            assert "does not allow" not in each.sentence
+            assert "most often, its extended key" not in each.sentence
+
+
+@ROLES
+@pytest.mark.parametrize("count", [1, 2])
+def test_unknown_ca_is_what_the_other_end_says(role: str, count: int) -> None:
+    """OpenSSL says it of a missing CRL and of its own depth limit, too."""
+    first, second = causes("UNKNOWN_CA", shown(role, *[LONG_VALID] * count))
+    assert "says that it finds no path" in first.sentence
+    assert (second.fault, second.blame) == (Fault.REVOCATION_UNKNOWN.name, Blame.PEER)
+    assert "CRL" in second.sentence
+    assert "fewer certificates" in second.sentence
+
+
+@ROLES
+def test_a_weak_key_is_among_the_causes(role: str) -> None:
+    last = causes("BAD_CERTIFICATE", shown(role, LONG_VALID))
+    (weak,) = [each for each in last if each.fault == "UNSUPPORTED_CERTIFICATE"]
+    assert "RSA with 1024 bits" in weak.sentence
+    assert "sha1WithRSAEncryption" in weak.sentence
+
+
+def test_a_server_s_handshake_failure_names_what_has_expired() -> None:
+    situation = replace(shown("client", EXPIRED), version="TLSv1.2", stage="handshake")
+    first, *_ = causes("HANDSHAKE_FAILURE", situation)
+    assert first.fault == "CERTIFICATE_EXPIRED"

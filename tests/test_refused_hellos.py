@@ -1,0 +1,123 @@
+"""What is said of an alert that answers a ClientHello: only what the hello itself leaves open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.test_alerts import WIDE
+
+from handclasp.alerts import Situation, explain_alert, likely_causes, summarize
+from handclasp.alerts.cause import Cause
+from handclasp.faults import Blame
+from handclasp.iana import AlertDescription
+
+INSECURE = ("TLS 1.0", "TLS 1.1", "SSLv3")
+
+
+def causes(alert: str, situation: Situation) -> tuple[Cause, ...]:
+    return likely_causes(AlertDescription[alert], situation)
+
+
+# Versions
+
+
+@pytest.mark.parametrize("up_to", [True, False])
+@pytest.mark.parametrize(
+    "versions",
+    [("TLSv1.2",), ("TLSv1.1", "TLSv1.2"), ("TLSv1.0",), ("TLSv1.1",), ("TLSv1.0", "TLSv1.1")],
+)
+def test_a_server_may_be_newer_than_the_hello(versions: tuple[str, ...], *, up_to: bool) -> None:
+    situation = replace(WIDE, versions=versions, offers_up_to=up_to)
+    (cause,) = causes("PROTOCOL_VERSION", situation)
+    assert "so it is older" not in cause.sentence
+    for version in INSECURE:
+        assert version not in cause.fix
+    if versions[-1] == "TLSv1.2":
+        assert "only TLS 1.3" in cause.sentence
+        assert "On this end: Offer TLS 1.3 as well" in cause.fix
+    else:
+        assert cause.blame is Blame.LOCAL
+        assert "or at least TLS 1.2" in cause.fix
+        assert "On the other end" not in cause.fix
+    assert ("newest version that was offered" in cause.sentence) == up_to
+
+
+# Suites, groups and schemes
+
+
+KEY_TRANSPORT = ("TLS_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_128_CBC_SHA")
+
+
+@pytest.mark.parametrize("suite", KEY_TRANSPORT)
+def test_a_hello_that_needs_no_group(suite: str) -> None:
+    situation = replace(
+        WIDE, versions=("TLSv1.2",), cipher_suites=(suite,), groups=(), signature_schemes=()
+    )
+    found = causes("HANDSHAKE_FAILURE", situation)
+    assert "NO_SHARED_GROUP" not in [cause.fault for cause in found]
+    assert "NO_SHARED_SIGNATURE_SCHEME" not in [cause.fault for cause in found]
+    assert found[0].fault == "NO_SHARED_CIPHER_SUITE"
+    assert "none" not in summarize(found).sentence.partition("none of the cipher suites")[2][:20]
+    # With a suite that does, each may be the cause again.
+    more = replace(situation, cipher_suites=(suite, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"))
+    faults = [cause.fault for cause in causes("HANDSHAKE_FAILURE", more)]
+    assert {"NO_SHARED_GROUP", "NO_SHARED_SIGNATURE_SCHEME"} <= set(faults)
+
+
+def test_an_absent_list_is_no_empty_one() -> None:
+    situation = replace(WIDE, versions=("TLSv1.2",), groups=(), signature_schemes=())
+    for cause in causes("HANDSHAKE_FAILURE", situation):
+        assert "were offered: none" not in cause.sentence
+        assert "was offered: none" not in cause.sentence
+
+
+@pytest.mark.parametrize("groups", [("X25519", "secp256r1"), ("secp521r1",), ("X25519",)])
+def test_unexpected_message_came_in_tls(groups: tuple[str, ...]) -> None:
+    """Java sends it if no group is shared; its record disproves that this is no TLS."""
+    found = causes("UNEXPECTED_MESSAGE", replace(WIDE, groups=groups))
+    assert found[0].fault == "NO_SHARED_GROUP"
+    assert "NOT_TLS" not in [cause.fault for cause in found]
+
+
+# Pre-shared keys, and what needs keys
+
+
+NO_PSK = replace(WIDE, offers_psk=False)
+
+
+@pytest.mark.parametrize("alert", ["DECRYPT_ERROR", "BAD_RECORD_MAC", "UNKNOWN_PSK_IDENTITY"])
+def test_a_hello_without_a_pre_shared_key(alert: str) -> None:
+    for cause in causes(alert, NO_PSK):
+        assert "under this identity" not in cause.sentence
+        assert "under that identity" not in cause.sentence
+        assert "has changed" not in cause.sentence
+    said = causes(alert, NO_PSK)[0].sentence
+    assert "this side has" in said or "this hello has nothing" in said
+
+
+def test_a_hello_with_a_ticket() -> None:
+    (first, *_) = causes("DECRYPT_ERROR", replace(WIDE, offers_psk=True))
+    assert first.fault == "BAD_BINDER"
+    (first, *_) = causes("DECRYPT_ERROR", WIDE)
+    assert first.sentence.startswith("If this side has offered a pre-shared key")
+
+
+# The client's certificate, and ECH
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize("stage", ["handshake", "established"])
+def test_decode_error_after_an_empty_certificate(version: str, stage: str) -> None:
+    situation = replace(WIDE, stage=stage, version=version, certificate="withheld")
+    (cause,) = causes("DECODE_ERROR", situation)
+    assert (cause.fault, cause.blame) == ("CLIENT_CERTIFICATE_MISSING", Blame.LOCAL)
+    assert not causes("DECODE_ERROR", replace(situation, certificate="shown"))
+
+
+def test_ech_required_is_a_client_s_alert() -> None:
+    number = AlertDescription.ECH_REQUIRED
+    told = explain_alert(number, Situation("server", "handshake"))
+    assert "this server did not accept" in told.sentence
+    assert "The server requires" not in told.sentence
+    assert "has no meaning" in explain_alert(number, WIDE).sentence
