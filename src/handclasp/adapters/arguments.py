@@ -9,7 +9,7 @@ import inspect
 import math
 import os
 import socket
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from handclasp.adapters.hints import refuse_arguments
 from handclasp.adapters.progress import has_peer, is_connected, is_listening
@@ -208,7 +208,8 @@ def check_host_and_port(host: object, port: object, unknown: dict[str, Any]) -> 
     refuse_arguments(unknown)
     if isinstance(host, (tuple, list)):
         raise ConfigurationError(
-            f"host and port are two arguments here, not {shown(host)}, and the config comes third."
+            f"host and port are two arguments here, not {shown(cast(object, host))}, and the "
+            "config comes third."
         )
     if isinstance(port, ClientConfig):
         raise ConfigurationError("The port is missing: host, port and config, in this order.")

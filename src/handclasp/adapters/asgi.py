@@ -172,7 +172,7 @@ class OverTLS:
         return await self.app(scope, *more)
 
     def _extension(self) -> dict[str, Any]:
-        """Return the value for a request: each has a copy of its own, of the same strings.
+        """Return the extension for a request: each has a copy of its own, of the same strings.
 
         The client decides how long its chain is, and how many requests it has open.
         """
