@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from handclasp.adapters.progress import has_peer, is_connected, is_listening
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.errors import ConfigurationError, StateError
+from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.server import ServerConnection
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str]
@@ -68,7 +68,7 @@ def either_config(config: ClientConfig | ServerConfig | None) -> ClientConfig | 
 
 
 def _wrong_config(needed: str, given: object) -> ConfigurationError:
-    message = f"{needed}, not {given!r:.80}."
+    message = f"{needed}, not {shown(given)}."
     if type(given).__name__ == "SSLContext":
         message += " What a context of the ssl module says is said by the fields of the config."
     return ConfigurationError(message)
@@ -149,7 +149,7 @@ def check_host_and_port(host: object, port: object) -> None:
     """Refuse an address that was given as one argument, as `socket` has it."""
     if isinstance(host, (tuple, list)):
         raise ConfigurationError(
-            f"host and port are two arguments here, not {host!r:.80}, and the config comes third."
+            f"host and port are two arguments here, not {shown(host)}, and the config comes third."
         )
     if isinstance(port, ClientConfig):
         raise ConfigurationError("The port is missing: host, port and config, in this order.")
