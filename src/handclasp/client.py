@@ -11,7 +11,7 @@ from handclasp.config import ClientConfig
 from handclasp.config.sessions import check_sessions
 from handclasp.connection import Connection
 from handclasp.crypto.suites import Buffer
-from handclasp.errors import ConfigurationError, ProtocolError, StateError, TLSError
+from handclasp.errors import ConfigurationError, ProtocolError, StateError, TLSError, shown
 from handclasp.handshake.client import client_handshake
 from handclasp.handshake.client_sessions import find_sessions
 from handclasp.handshake.defaults import ClientAnswers
@@ -62,11 +62,11 @@ class ClientConnection(Connection[ClientConfig]):
     ) -> None:
         config = config if config is not None else ClientConfig()
         if not isinstance(config, ClientConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"A client needs a ClientConfig, not {config!r}.")
+            raise ConfigurationError(f"A client needs a ClientConfig, not {shown(config)}.")
         name = check_server_name(config, server_name)
         super().__init__(config, is_client=True, trace=trace)
         if port is not None and type(port) is not int:
-            raise ConfigurationError(f"port must be a whole number, not {port!r}.")
+            raise ConfigurationError(f"port must be a whole number, not {shown(port)}.")
         if sessions is not None:
             check_sessions(sessions)
             if config.sessions is None:
@@ -156,7 +156,7 @@ def check_server_name(config: ClientConfig, server_name: str | None) -> str | No
     """
     if server_name is not None:
         if not isinstance(server_name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"server_name must be a str, not {server_name!r:.80}.")
+            raise ConfigurationError(f"server_name must be a str, not {shown(server_name)}.")
         return _normal_name(server_name)
     if _needs_a_name(config):
         raise ConfigurationError(

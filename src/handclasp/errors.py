@@ -8,8 +8,10 @@ failed connection keep working. Below it, `ProtocolError` is a fault that this s
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import cast
 
 from handclasp.alerts import Cause, Situation, explain_alert
 from handclasp.faults import Blame, Fault, Role, Verdict
@@ -46,10 +48,48 @@ def path_errors(what: str) -> Generator[None]:
         raise ConfigurationError(f"Cannot {what}: {reason}.") from None
 
 
+def check_path_text(text: str, what: str, hint: str = "") -> None:
+    """Raise `ConfigurationError` for the content of a file in place of its path.
+
+    The content is not repeated: it may be a private key, or a secret of another kind.
+
+    Args:
+        text: the path.
+        what: its name in the error, which begins the sentence.
+        hint: the call that takes the content, if there is one.
+    """
+    if "-----BEGIN" in text:
+        kind = "is PEM text"
+    elif len(text.splitlines()) > 1:
+        kind = "is a text of several lines"
+    else:
+        return
+    advice = f": use {hint}" if hint else ""
+    raise ConfigurationError(f"{what} {kind}, not a path{advice}.")
+
+
+def shown(value: object) -> str:
+    """Return a value for an error message, or only its type if it may be or hold a secret."""
+    kind = type(value)
+    if issubclass(kind, bytes | bytearray | memoryview | list | tuple | dict | set | frozenset) or (
+        issubclass(kind, str | os.PathLike) and len(os.fsdecode(cast(str, value))) > _SHORT
+    ):
+        return f"{'an' if kind.__name__[:1] in 'aeiou' else 'a'} {kind.__name__}"
+    text = repr(value)
+    return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
+
+
+_SHORT = 12
+"""Characters of a text that is shown: no key of 128 bits fits, in hexadecimal or in Base64."""
+
+_LONG = 80
+"""Characters of any value that is shown."""
+
+
 def check_switch(name: str, value: object) -> None:
     """Raise `ConfigurationError` for a value other than True and False: "no" would mean yes."""
     if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False, not {value!r:.80}.")
+        raise ConfigurationError(f"{name} must be True or False, not {shown(value)}.")
 
 
 class StateError(ConfigurationError):

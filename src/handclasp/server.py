@@ -5,7 +5,7 @@ from __future__ import annotations
 from handclasp.config import ServerConfig
 from handclasp.connection import Connection
 from handclasp.crypto.suites import Buffer
-from handclasp.errors import ConfigurationError, StateError
+from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.handshake.answers import Answers
 from handclasp.handshake.defaults import ServerAnswers
 from handclasp.trace.hooks import Trace
@@ -34,7 +34,7 @@ class ServerConnection(Connection[ServerConfig]):
 
     def __init__(self, config: ServerConfig, *, trace: Trace | None = None) -> None:
         if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"A server needs a ServerConfig, not {config!r}.")
+            raise ConfigurationError(f"A server needs a ServerConfig, not {shown(config)}.")
         from handclasp.handshake.server import server_handshake  # Clients need none of it.
 
         super().__init__(config, is_client=False, trace=trace)

@@ -209,7 +209,7 @@ class Source:
 
     def __init__(self, keys: TicketKeys | None = None) -> None:
         self._inner = keys
-        self._keys = [new_key(0, 2**40)]
+        self._keys = [new_key(0, 2**36)]
 
     def keys(self) -> Sequence[TicketKey]:
         return self._inner.keys() if self._inner is not None else self._keys
@@ -219,7 +219,7 @@ class FromAFile(TicketKeys):
     """The keys are another's, whatever class this is."""
 
     def keys(self) -> Sequence[TicketKey]:
-        return [TicketKey(b"the name", bytes(range(32)), 0, 2**40)]
+        return [TicketKey(b"the name", bytes(range(32)), 0, 2**36)]
 
 
 @pytest.mark.parametrize(

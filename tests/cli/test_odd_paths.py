@@ -48,6 +48,28 @@ def test_an_odd_path(run: Run, tmp_path: Path, command: str, odd: str) -> None:
     assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *COMMANDS.values(),
+        ("connect", "localhost:1", "--cert", "{file}", "--key"),
+        ("serve", "--cert", "{file}", "--key"),
+        ("serve", "--keylog"),
+    ],
+    ids=" ".join,
+)
+def test_a_key_in_place_of_its_path_is_not_repeated(
+    run: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """As of `--key "$(cat key.pem)"`, in a terminal or a log that others may see."""
+    file = tmp_path / "file"
+    file.write_text("no certificate, no trace")
+    for text in ("-----BEGIN EC PRIVATE KEY-----\nTOPSECRET\n", "CLIENT_RANDOM TOPSECRET\n" * 2):
+        result = run(*[each.format(file=file) for each in command], text)
+        assert result.exit_code in (1, 2), result.exception
+        assert "TOPSECRET" not in result.output
+
+
 def test_a_directory_that_may_not_be_looked_into(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

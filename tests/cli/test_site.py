@@ -39,6 +39,7 @@ from handclasp import (
 from handclasp.certificates.authority import LocalAuthority
 from handclasp.cli import site as site_module
 from handclasp.cli.files import serve_directory
+from handclasp.cli.key_material import key_material_in
 from handclasp.cli.pages import page_for, write_page
 from handclasp.cli.site import NotServedError, Site
 from handclasp.sessions.store import FileSessionStore
@@ -752,6 +753,21 @@ def _site_of_a_private_user(directory: Path) -> Site:
         return Site(str(directory))
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize("form", ["a note before", "one line", "in the middle", "UTF-16", "CRLF"])
+def test_sessions_are_kept_back_wherever_they_are(tmp_path: Path, form: str) -> None:
+    _shake_hands(Recorder(), FileSessionStore(tmp_path / "sessions"))
+    data = (tmp_path / "sessions").read_bytes()
+    line = data.splitlines(keepends=True)[1]
+    copied = {
+        "a note before": b"# note\n" + data,
+        "one line": line,
+        "in the middle": b"x" * 5000 + b"\n" + line + b"\nand so on",
+        "UTF-16": line.decode().encode("utf-16"),
+        "CRLF": b"# note\r\n" + data.replace(b"\n", b"\r\n"),
+    }[form]
+    assert key_material_in(io.BytesIO(copied)) == "it holds sessions"
 
 
 @pytest.mark.parametrize("name", ["t.json", "t.pcapng", "t.html", "sessions", "fields.json"])

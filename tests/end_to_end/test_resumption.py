@@ -27,6 +27,7 @@ from handclasp import (
 from handclasp.certificates.verify import vouch_for
 from handclasp.iana import HandshakeType
 from handclasp.sessions.session import MAX_LIFETIME
+from handclasp.sessions.ticket_keys import TicketKey
 from handclasp.trace.events import MessageSeen
 
 VERSIONS = ["TLSv1.3", "TLSv1.2"]
@@ -463,6 +464,62 @@ def test_ticket_keys_that_fail(pki: Pki, version: str) -> None:
     pair = Pair(world.client, world.server).run()
     assert isinstance(pair.server.error, ProtocolError)
     assert pair.server.error.fault is Fault.CALLBACK_FAILED
+
+
+class Held:
+    """Ticket keys of an application, which it never takes back."""
+
+    def __init__(self, *keys: TicketKey) -> None:
+        self.held = keys
+
+    def keys(self) -> tuple[TicketKey, ...]:
+        return self.held
+
+
+def key_of(number: int, seals_from: float, opens_until: float) -> TicketKey:
+    """Return a key for the time between two numbers of seconds from now."""
+    now = datetime.now(UTC).timestamp()
+    return TicketKey(b"key %4d" % number, b"k" * 32, now + seals_from, now + opens_until)
+
+
+def later(seconds: float) -> dict[str, Any]:
+    return {"clock": lambda: datetime.now(UTC) + timedelta(seconds=seconds)}
+
+
+@versions
+def test_a_key_whose_time_is_over_opens_nothing(pki: Pki, version: str) -> None:
+    """Whoever holds its tickets, or finds the key, has no use of either from then on."""
+    world = World(pki, version, ticket_keys=Held(key_of(1, -60, 60)))
+    assert world.resumes(server=later(50))
+    assert not world.resumes(server=later(70))
+
+
+@versions
+def test_a_key_whose_time_is_over_seals_nothing(pki: Pki, version: str) -> None:
+    world = World(pki, version, ticket_keys=Held(key_of(1, -60, -1)), session_memory=0)
+    world.meet()
+    assert len(world.store) == 0
+
+
+@versions
+def test_a_key_seals_from_its_time_on_and_opens_before(pki: Pki, version: str) -> None:
+    """The clock of the server of a fleet that sealed may be ahead."""
+    world = World(pki, version, ticket_keys=Held(key_of(1, 30, 120)), session_memory=0)
+    world.meet()
+    assert len(world.store) == 0
+    world.meet(server=later(31))
+    assert len(world.store) > 0
+    assert world.meet().client.info.resumed
+
+
+@versions
+def test_the_first_key_whose_time_has_come_seals(pki: Pki, version: str) -> None:
+    old, new = key_of(1, -60, 60), key_of(2, 30, 120)
+    world = World(pki, version, ticket_keys=Held(new, old))
+    world.meet()
+    assert world.meet(server={"ticket_keys": Held(old)}).client.info.resumed
+    world.meet(server=later(31))
+    assert world.meet(server={"ticket_keys": Held(new)}).client.info.resumed
 
 
 @versions

@@ -304,7 +304,7 @@ class _KeysOfOthers:
     """Ticket keys without a memory of first flights of their own, as those of a fleet."""
 
     def __init__(self) -> None:
-        self.keys = TicketKeys().keys
+        self.keys = TicketKeys(clock=lambda: material.now().timestamp()).keys
 
 
 class _NoKeys:

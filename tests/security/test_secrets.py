@@ -27,13 +27,20 @@ from tests.fuzz.conversation import CHANCE, Setup, carry, setups
 
 import handclasp
 from handclasp import (
+    ClientConfig,
     ClientConnection,
+    ConfigurationError,
+    Credentials,
     Fault,
     PreSharedKey,
     ProtocolError,
     Recorder,
+    ServerConfig,
     ServerConnection,
+    SessionStore,
+    TicketKeys,
     TLSError,
+    TrustStore,
 )
 from handclasp.capture.secrets import KeyLog
 from handclasp.certificates.authority import IssuedCertificate
@@ -190,6 +197,103 @@ def test_the_search_would_find_one(made: list[Secret]) -> None:
     meet(setups()[0], trace)
     text = trace.to_json()
     assert any(secret.hex() in text for secret in made)
+
+
+MARK = "TOPSECRET" * 6
+PEM = f"-----BEGIN PRIVATE KEY-----\n{MARK}\n-----END PRIVATE KEY-----\n"
+MISPLACED: dict[str, Any] = {
+    "PEM": PEM,
+    "PEM on one line": PEM.replace("\n", "\\n"),
+    "a path of PEM": Path(PEM),
+    "key log": f"CLIENT_RANDOM {MARK}\nCLIENT_RANDOM {MARK}\n",
+    "bytes": MARK.encode(),
+    "bytearray": bytearray(MARK.encode()),
+    "a pair": (b"a", MARK.encode()),
+    "pairs": [(b"a", MARK.encode())],
+    "mapping": {"a": MARK},
+}
+"""Secrets, in place of what is expected."""
+
+TAKERS: dict[str, Callable[..., Any]] = {
+    "PreSharedKey": PreSharedKey,
+    "PreSharedKey.imported": PreSharedKey.imported,
+    "TicketKey": TicketKey,
+    "TicketKeys": TicketKeys,
+    "ClientConfig": ClientConfig,
+    "ServerConfig": ServerConfig,
+    "Credentials.load": Credentials.load,
+    "Credentials.auto_reload": Credentials.auto_reload,
+    "Credentials.from_pem": Credentials.from_pem,
+    "Credentials.from_pkcs12": Credentials.from_pkcs12,
+    "Credentials.raw_public_key": Credentials.raw_public_key,
+    "TrustStore.from_pem": TrustStore.from_pem,
+    "TrustStore.from_files": lambda path: TrustStore.from_files(path),
+    "SessionStore": SessionStore,
+    "SessionStore.file": SessionStore.file,
+    "open_keylog": open_keylog,
+    "ServerConnection": ServerConnection,
+    "ClientConnection": lambda config: ClientConnection(config),
+    "connect": lambda config: handclasp.connect("127.0.0.1", 9, config),
+    "OcspStaple": lambda path: handclasp.OcspStaple.from_file(path),
+}
+"""What is called with secrets, or with the paths of files that hold them."""
+
+NEEDED: dict[str, Any] = {
+    "identity": b"a",
+    "key": bytes(range(100, 132)),
+    "key_id": b"its name",
+    "seals_from": 0,
+    "opens_until": 1,
+    "chain_path": "chain.pem",
+    "key_path": "key.pem",
+    "chain_bytes": b"",
+    "key_bytes": b"",
+    "path": "nowhere/file",
+}
+NOT_SECRET = {
+    "identity",
+    "key_id",
+    "alpn",
+    "versions",
+    "cipher_suites",
+    "groups",
+    "signature_schemes",
+    "key_shares",
+}
+NOT_SECRET |= {"server_certificate_types", "client_certificate_types", "certificate_compression"}
+"""Lists of names, which are told so that a wrong one is found, and what is sent in the clear."""
+
+
+@pytest.mark.parametrize("kind", MISPLACED)
+@pytest.mark.parametrize("taker", TAKERS)
+def test_no_error_repeats_a_misplaced_secret(
+    taker: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key where its path belongs, or in another argument, is in no message and no traceback."""
+    monkeypatch.chdir(tmp_path)
+    for name, parameter in inspect.signature(TAKERS[taker]).parameters.items():
+        if name in NOT_SECRET or parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        needed = {
+            other: NEEDED[other]
+            for other, each in inspect.signature(TAKERS[taker]).parameters.items()
+            if each.default is each.empty and other in NEEDED
+        }
+        said = ""
+        try:
+            made = TAKERS[taker](**(needed | {name: MISPLACED[kind]}))
+            said = repr(made) if not isinstance(made, tuple) else ""
+        except (ValueError, TypeError, OSError) as error:
+            said = "".join(traceback.format_exception(error)) + repr(error)
+        assert "TOPSECRET" not in said, name
+
+
+def test_a_key_in_place_of_its_path_is_told_where_it_belongs() -> None:
+    for call in (Credentials.load, Credentials.auto_reload):
+        with pytest.raises(ConfigurationError, match=r"PEM text, not a path: use .*from_pem\("):
+            call("chain.pem", PEM)
+    with pytest.raises(ConfigurationError, match="PEM text, not a path: use its content as bytes"):
+        TrustStore.from_pem(PEM)
 
 
 # Holding: which values have a secret inside, found by looking at every class and every object

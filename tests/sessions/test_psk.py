@@ -53,17 +53,42 @@ def test_everything_makes_another_key() -> None:
         PreSharedKey.imported(b"id", SECRET, context=b"c"),
         PreSharedKey.imported(b"id", SECRET, client=b"A", server=b"B"),
         PreSharedKey.imported(b"id", SECRET, client=b"B", server=b"A"),
-        PreSharedKey.imported(b"id", SECRET, client=b"AB"),
+        PreSharedKey.imported(b"id", SECRET, client=b"AB", server=b"C"),
+        PreSharedKey.imported(b"id", SECRET, client=b"A", server=b"BC"),
         PreSharedKey.imported(b"id", SECRET, hash_name="sha384"),
     ]
-    assert len({bytes(key.key) for keys in made for key in keys}) == 16
+    assert len({bytes(key.key) for keys in made for key in keys}) == 18
 
 
 def test_names_or_a_context() -> None:
     with pytest.raises(ConfigurationError, match="not both"):
         PreSharedKey.imported(b"id", SECRET, client=b"A", context=b"c")
     with pytest.raises(ConfigurationError, match="255"):
-        PreSharedKey.imported(b"id", SECRET, client=bytes(256))
+        PreSharedKey.imported(b"id", SECRET, client=bytes(256), server=b"B")
+
+
+@pytest.mark.parametrize(
+    "names", [{"client": b"A"}, {"server": b"A"}, {"client": b"A", "server": b"A"}]
+)
+def test_names_are_two_and_differ(names: Any) -> None:
+    """Both directions would have the same key, which is what names are to prevent."""
+    with pytest.raises(ConfigurationError, match="two names"):
+        PreSharedKey.imported(b"id", SECRET, **names)
+
+
+@pytest.mark.parametrize("name", ["client", "server", "context"])
+def test_names_are_bytes(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be bytes, not str"):
+        PreSharedKey.imported(b"id", SECRET, **{name: "A"})  # type: ignore[arg-type]
+
+
+def test_a_text_is_told_from_too_short_a_key() -> None:
+    wrong: Any = "dev"
+    with pytest.raises(ConfigurationError, match=r"identity .* must be bytes, not str"):
+        PreSharedKey(wrong, SECRET)
+    wrong = SECRET.hex()
+    with pytest.raises(ConfigurationError, match=r"must be bytes, not str: bytes\.fromhex"):
+        PreSharedKey(b"dev", wrong)
 
 
 def test_a_list_of_keys() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -192,6 +193,36 @@ def test_no_key_of_zeros() -> None:
 def test_keys_and_ids_have_their_size(id_size: int, key_size: int) -> None:
     with pytest.raises(ConfigurationError, match="32 bytes"):
         TicketKey(b"n" * id_size, b"k" * key_size, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("seals_from", "opens_until"),
+    [
+        ("0", 1),
+        (0, "1"),
+        (0, None),
+        (False, True),
+        (2, 1),
+        (1, 1),
+        (0, float("nan")),
+        (float("nan"), 1),
+        (0, float("inf")),
+        (float("-inf"), 0),
+        (1_700_000_000_000, 1_700_000_001_000),  # Milliseconds.
+    ],
+)
+def test_times_are_numbers_of_seconds_in_their_order(seals_from: Any, opens_until: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"seals_from|opens_until"):
+        TicketKey(b"its name", b"k" * 32, seals_from, opens_until)
+
+
+def test_a_text_is_no_key() -> None:
+    wrong: Any = "x" * 32
+    with pytest.raises(ConfigurationError, match="A ticket key must be bytes, not str"):
+        TicketKey(b"its name", wrong, 0, 1)
+    wrong = "its name"
+    with pytest.raises(ConfigurationError, match="The id of a ticket key must be bytes, not str"):
+        TicketKey(wrong, b"k" * 32, 0, 1)
 
 
 def test_a_key_is_a_secret() -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, cast
 from handclasp.adapters.hints import refuse_arguments
 from handclasp.adapters.progress import has_peer, is_connected, is_listening
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.errors import ConfigurationError, StateError
+from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.server import ServerConnection
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str]
@@ -42,9 +42,6 @@ _OF_SERVING = (
     "on_handshake_error",
 )
 """Arguments of every server of asyncio, apart from its config and its socket."""
-
-_SHOWN = 80
-"""Characters of an argument that an error shows."""
 
 OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")
 """Arguments of `loop.create_server` that say how a socket is made or bound."""
@@ -92,12 +89,6 @@ def _wrong_config(needed: str, given: object) -> ConfigurationError:
             "set_alpn_protocols, versions= for minimum_version; docs/from-ssl.md has them all."
         )
     return ConfigurationError(message)
-
-
-def shown(given: object) -> str:
-    """Return an argument as an error shows it: shortened, and visibly so, if it is long."""
-    text = repr(given)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def check_server(max_handshakes: int, backlog: int, on_handshake_error: object) -> None:

@@ -25,14 +25,13 @@ from handclasp.adapters.arguments import (
     either_config,
     request_client_certificate,
     server_config,
-    shown,
 )
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.hints import no_attribute, refuse_arguments
 from handclasp.adapters.trio_duplex import StreamT, TrioDuplex, socket_of
 from handclasp.client import ClientConnection
 from handclasp.config import ClientConfig, ServerConfig
-from handclasp.errors import ConfigurationError, StateError, TLSError, TruncationError
+from handclasp.errors import ConfigurationError, StateError, TLSError, TruncationError, shown
 from handclasp.info import ConnectionInfo
 from handclasp.server import ServerConnection
 from handclasp.trace.hooks import Trace, check_trace

@@ -191,8 +191,8 @@ class Credentials:
             ConfigurationError: a file is missing or unreadable, or has the wrong content, or the
                 two do not belong together.
         """
-        chain_file = f"the certificate file {loading.path_text(chain_path, 'the certificate file')}"
-        key_file = f"the key file {loading.path_text(key_path, 'the key file')}"
+        chain_file = f"the certificate file {_path_of(chain_path, 'the certificate file')}"
+        key_file = f"the key file {_path_of(key_path, 'the key file')}"
         loaded = _from_bytes(
             loading.read_file(chain_path, chain_file),
             chain_file,
@@ -230,14 +230,14 @@ class Credentials:
             ConfigurationError: as for `load` and `with_staple`, at the first load only; or both a
                 key and a signer are given, or neither.
         """
-        loading.path_text(chain_path, "the certificate file")
+        _path_of(chain_path, "the certificate file")
         if (key_path is None) is (signer is None):
             raise ConfigurationError(
                 "Credentials.auto_reload needs a key_path or a signer, and not both."
             )
         files, read = [chain_path], _chain_reader(chain_path, signer)
         if key_path is not None:
-            loading.path_text(key_path, "the key file")
+            _path_of(key_path, "the key file")
             files.append(key_path)
             read = partial(cls.load, chain_path, key_path, password)
 
@@ -409,6 +409,10 @@ Staple = bytes | str | os.PathLike[str] | Callable[[], bytes | None] | StapleSou
 def spki_is_pss(certificate: x509.Certificate) -> bool:
     """Return whether the key is declared as id-RSASSA-PSS (RFC 4055 section 1.2)."""
     return certificate.public_key_algorithm_oid.dotted_string == "1.2.840.113549.1.1.10"
+
+
+def _path_of(path: object, what: str) -> str:
+    return loading.path_text(path, what, "Credentials.from_pem(chain_bytes, key_bytes)")
 
 
 def _chain_reader(

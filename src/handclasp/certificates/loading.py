@@ -27,7 +27,7 @@ from handclasp.certificates.reading import (
     read_or_none,
 )
 from handclasp.deferred import DeferredModule
-from handclasp.errors import ConfigurationError, path_errors
+from handclasp.errors import ConfigurationError, check_path_text, path_errors
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -35,13 +35,19 @@ else:
     x509 = DeferredModule("cryptography.x509")
 
 _PEM = b"-----BEGIN "
+_CONTENT = "its content as bytes"
 _PKCS12_VERSION = b"\x02\x01\x03"
 
 
-def path_text(path: object, what: str) -> str:
-    """Return the text of a path; raise `ConfigurationError`, with `what`, if it is not one."""
+def path_text(path: object, what: str, hint: str = "") -> str:
+    """Return the text of a path; raise `ConfigurationError`, with `what`, if it is not one.
+
+    `hint` is the call that takes what is in the file, for a program that gave that.
+    """
     if isinstance(path, str | os.PathLike):
-        return os.fsdecode(cast("str | os.PathLike[str]", path))
+        text = os.fsdecode(cast("str | os.PathLike[str]", path))
+        check_path_text(text, capital(what), hint)
+        return text
     raise ConfigurationError(f"{capital(what)} must be a path, not {type(path).__name__}.")
 
 
@@ -65,7 +71,7 @@ def read_source(source: str | os.PathLike[str] | bytes, what: str) -> tuple[byte
     """Return the bytes of a file, or the given ones, and their name for a message."""
     if isinstance(source, bytes):
         return source, f"the {what} data"
-    named = f"the {what} file {path_text(source, what)}"
+    named = f"the {what} file {path_text(source, what, _CONTENT)}"
     return read_file(source, named), named
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from handclasp.certificates.der import elements, extensions_size, issuer_and_subject
 from handclasp.deferred import DeferredModule
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, shown
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -61,7 +61,7 @@ def normal_name(name: str) -> str:
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = type(name).__name__
-        raise ConfigurationError(f"A server's name must be a string, not {kind}: {name!r:.80}.")
+        raise ConfigurationError(f"A server's name must be a string, not {kind}: {shown(name)}.")
     address = ip_address(name)
     if address is not None:
         return str(address)

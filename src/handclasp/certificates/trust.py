@@ -100,7 +100,7 @@ class TrustStore:
         """
         if isinstance(path_or_bytes, bytes):
             return cls._of("the given certificates", _given(path_or_bytes))
-        source = f"the CA file {path_text(path_or_bytes, 'the CA file')}"
+        source = f"the CA file {path_text(path_or_bytes, 'the CA file', 'its content as bytes')}"
         return cls._of(source, every_certificate(read_file(path_or_bytes, source), source))
 
     @classmethod

@@ -40,6 +40,11 @@ class _Commands(click.Group):
         """Run a command. A file that cannot be used is a sentence and exit status 2, in all."""
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if "-----BEGIN" not in error.option_name:
+                raise
+            # It may be a private key, which click would repeat.
+            raise click.UsageError("PEM text was given, not a path.", error.ctx) from None
         except BrokenPipeError:
             raise
         except OSError as error:

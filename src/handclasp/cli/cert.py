@@ -14,7 +14,7 @@ from handclasp.certificates.authority import KEY_TYPES, MAX_DAYS
 from handclasp.cli.authority import authority_directory, open_authority, trust_advice
 from handclasp.cli.explained import explanation_json, explanation_text
 from handclasp.cli.identity import dates_of
-from handclasp.cli.inputs import read_file, trust_of
+from handclasp.cli.inputs import check_path, read_file, trust_of
 from handclasp.cli.install import install as install_authority
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.policy import policy_of, policy_options
@@ -102,6 +102,7 @@ def cert_issue(
     as_json: bool,
 ) -> None:
     """Issue a certificate for NAMEs (DNS names or IP addresses) by the local authority."""
+    check_path(out)
     directory = Path(out)
     chain, key = directory / "chain.pem", directory / "key.pem"
     for path in (chain, key):

@@ -12,7 +12,7 @@ import click
 from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, check_path_text
 
 if TYPE_CHECKING:
     from handclasp import Credentials, Recorder, TrustStore
@@ -97,8 +97,15 @@ def warn_of_key_file(path: str | None) -> None:
         click.echo(f"Warning: the key file {path} {why}.", err=True)
 
 
+def check_path(path: str) -> None:
+    """Raise `WrongArguments` for the content of a file in place of its path."""
+    with configuration_checked():
+        check_path_text(path, "The name of a file")
+
+
 def read_file(path: str) -> bytes:
     """Return the content of a file that an option names; raise `WrongArguments`."""
+    check_path(path)
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
@@ -169,6 +176,7 @@ def trace_file(
             argument without a name.
         endings: those that the command writes.
     """
+    check_path(path)
     if Path(path).suffix.lower() not in endings:
         *others, last = endings
         raise WrongArguments(f"{option}{path}: the name must end in {', '.join(others)} or {last}.")

@@ -65,7 +65,12 @@ _DER_KEY = re.compile(
 _KEY_STARTS = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce", b"PuTTY-User-Key-File-")
 """The beginnings of Java's key stores (JKS, JCEKS) and of PuTTY's keys."""
 
-_SESSIONS = re.compile(rb"handclasp sessions [0-9]|\{\s{0,99}+\"sessions\":")
+_SESSION_FILE = re.compile(rb"handclasp sessions [0-9]|\{\s{0,99}+\"sessions\":")
+"""The beginning of a file of sessions: all of it, but for one of an older version."""
+_SESSIONS = re.compile(
+    rb"^handclasp sessions [0-9]\r?$|" + _HEX + rb"{64}\t\{\"format\":", re.MULTILINE
+)
+"""The first line of such a file, and the line of a session, wherever they are in another file."""
 _TRACE = b"handclasp-trace/"
 _SECRET_OF_A_TRACE = re.compile(
     rb"\"event\":\s{0,20}+\"(?:secret|key)\"[^{}]{0,4000}?\"value\":\s{0,20}+\"[0-9a-f]{32}"
@@ -95,7 +100,7 @@ def key_material_in(file: BinaryIO) -> str | None:
     data = file.read(_FIRST_BYTES)
     if data.startswith(_KEY_STARTS) or _DER_KEY.match(data):
         return "it looks like a private key or a key store"
-    if _SESSIONS.match(data):
+    if _SESSION_FILE.match(data):
         return "it holds sessions"
     data += file.read(_MOST_BYTES - len(data))
     if b"\0" not in data:
@@ -114,6 +119,8 @@ def _in_text(data: bytes, *, is_text: bool) -> str | None:
         return "it holds a private key"
     if any(word in data and line.search(data) for word, line in _KEY_LOGS):
         return "it holds a key log"
+    if (b"handclasp sessions " in data or b'\t{"format":' in data) and _SESSIONS.search(data):
+        return "it holds sessions"
     if b"kty" in data and _JSON_WEB_KEY.search(data):
         return "it holds a private key (JSON Web Key)"
     if _TRACE in data[:_FIRST_BYTES] and _SECRET_OF_A_TRACE.search(data):

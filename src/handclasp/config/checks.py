@@ -45,7 +45,7 @@ from handclasp.config.versions import (
 from handclasp.crypto.groups import GROUPS
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, SUITES_OF_VERSION
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, check_path_text, shown
 from handclasp.limits import Limits
 from handclasp.sessions.psk import check_keys
 from handclasp.synchronous import check_synchronous
@@ -89,7 +89,7 @@ def check_shared(config: SharedConfig) -> None:
     # Written so that NaN fails as well.
     if timeout is not None and not (is_number(timeout) and timeout > 0):
         raise ConfigurationError(
-            f"handshake_timeout must be a positive number of seconds or None, not {timeout!r}."
+            f"handshake_timeout must be a positive number of seconds or None, not {shown(timeout)}."
         )
 
 
@@ -195,7 +195,11 @@ def check_kinds(config: SharedConfig) -> None:
     """Refuse values of the wrong type, for programs without a type checker."""
     trust = cast(object, config.trust)
     if trust is not None and not isinstance(trust, TrustStore):
-        hint = f": TrustStore.from_pem({os.fspath(cast(str, trust))!r})" if is_path(trust) else ""
+        hint = ""
+        if is_path(trust):
+            path = os.fsdecode(cast(str, trust))
+            check_path_text(path, "trust", "trust=TrustStore.from_pem(...), with bytes")
+            hint = f": TrustStore.from_pem({path!r})"
         raise ConfigurationError(f"trust must be a TrustStore, not {kind_of(trust)}{hint}.")
     if not isinstance(config.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"limits must be Limits, not {kind_of(config.limits)}.")

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from handclasp.config.types import ClientAuth, utc_now
 from handclasp.config.values import check_methods, is_path, is_whole, kind_of
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, check_path_text
 from handclasp.sessions.bounded import LEAST_BYTES
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.session import MAX_LIFETIME
@@ -85,7 +85,9 @@ def _new_ticket_keys(lifetime: int, clock: Callable[[], datetime]) -> TicketKeys
 def check_sessions(sessions: object) -> None:
     example = "SessionStore()"
     if is_path(sessions):
-        example = f"SessionStore.file({os.fspath(cast(str, sessions))!r})"
+        path = os.fsdecode(cast(str, sessions))
+        check_path_text(path, "sessions")
+        example = f"SessionStore.file({path!r})"
     check_methods("sessions", sessions, ("put", "take", "discard"), example)
 
 

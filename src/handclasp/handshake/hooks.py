@@ -49,10 +49,29 @@ def wrong_answer(name: str, given: object, wanted: str) -> ProtocolError:
     return _failed(name, f"{name}: {text}", f"gave {text}; it must give {wanted}", fix)
 
 
-def keys_of(source: TicketKeySource) -> Sequence[TicketKey]:
-    """Return the ticket keys of now. Raises `ProtocolError`."""
+def opening_keys(source: TicketKeySource, clock: Callable[[], datetime]) -> Sequence[TicketKey]:
+    """Return the ticket keys that open tickets now. Raises `ProtocolError`."""
     if type(source) is TicketKeys:
         return source.keys()
+    given = _keys_of(source)
+    now = clock().timestamp()
+    return [key for key in given if now < key.opens_until]
+
+
+def sealing_keys(source: TicketKeySource, clock: Callable[[], datetime]) -> Sequence[TicketKey]:
+    """Return the ticket keys that may seal now, of which the first one does. Raises
+    `ProtocolError`.
+    """
+    if type(source) is TicketKeys:
+        return source.keys()
+    given = _keys_of(source)
+    if not given:
+        return ()  # Those of Redis count as none while none of them may seal.
+    now = clock().timestamp()
+    return [key for key in given if key.seals_from <= now < key.opens_until]
+
+
+def _keys_of(source: TicketKeySource) -> Sequence[TicketKey]:
     name = "ticket_keys.keys()"
     given = call_hook(name, source.keys)
     wanted = "a sequence of TicketKey"

@@ -25,8 +25,8 @@ _TIME_SIZE = 8
 _HEAD_SIZE = 1 + 3 * _TIME_SIZE
 _NONCE_SIZE = 12
 _TAG_SIZE = 16
-_LATEST = 2**53
-"""Milliseconds: what a float holds exactly, and far enough away."""
+_LATEST = 10**14
+"""Milliseconds: what a float holds exactly, far enough away, and no later than a `TicketKey`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
 from handclasp.crypto.secret import Secret
-from handclasp.errors import ConfigurationError, check_switch
+from handclasp.errors import ConfigurationError, check_switch, shown
 from handclasp.wire.writer import opaque8, opaque16
 
 _TLS13 = 0x0304
@@ -40,8 +40,8 @@ class PreSharedKey:
         is_imported: whether `imported` returned it.
 
     Raises:
-        ConfigurationError: an identity or a key of another length, or another hash; or
-            `is_imported` is neither True nor False.
+        ConfigurationError: an identity or a key of another type or length, or another
+            hash; or `is_imported` is neither True nor False.
     """
 
     identity: bytes
@@ -50,15 +50,18 @@ class PreSharedKey:
     is_imported: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.identity, bytes) or not 0 < len(self.identity) < 2**16:  # pyright: ignore[reportUnnecessaryIsInstance]
+        _check_bytes("The identity of a pre-shared key", self.identity, 'b"sensor 7"')
+        _check_bytes("A pre-shared key", self.key, "bytes.fromhex for hexadecimal text")
+        if not 0 < len(self.identity) < 2**16:
             raise ConfigurationError("The identity of a pre-shared key has 1 to 65535 bytes.")
-        if not isinstance(self.key, bytes) or len(self.key) < LEAST_KEY:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if len(self.key) < LEAST_KEY:
             raise ConfigurationError(
                 f"A pre-shared key has at least {LEAST_KEY} random bytes: secrets.token_bytes(32)."
             )
         if not isinstance(self.hash_name, str) or self.hash_name not in _TARGET_KDFS:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
-                f'hash_name of a pre-shared key is "sha256" or "sha384", not {self.hash_name!r}.'
+                'hash_name of a pre-shared key is "sha256" or "sha384", not '
+                f"{shown(self.hash_name)}."
             )
         check_switch("is_imported", self.is_imported)
         object.__setattr__(self, "key", Secret(self.key))
@@ -90,12 +93,20 @@ class PreSharedKey:
             hash_name: the hash that the key is bound to.
 
         Raises:
-            ConfigurationError: as for the key itself, or names as well as a context.
+            ConfigurationError: as for the key itself; names as well as a context; or one name
+                alone, or twice the same, with which both directions would get the same key.
         """
         base = cls(identity, key, hash_name)
+        for name, value in (("client", client), ("server", server), ("context", context)):
+            _check_bytes(name, value, f'{name}=b"..."')
         if (client or server) and context:
             raise ConfigurationError("Give the names of client and server, or a context, not both.")
         if client or server:
+            if client == server or not client or not server:
+                raise ConfigurationError(
+                    "Give two names, of the client and of the server, which differ: otherwise both "
+                    "directions get the same key (RFC 9258 4.1)."
+                )
             if max(len(client), len(server)) > 255:
                 raise ConfigurationError("The names of client and server have at most 255 bytes.")
             context = opaque8(client) + opaque8(server)
@@ -116,6 +127,11 @@ class PreSharedKey:
         return tuple(made)
 
 
+def _check_bytes(what: str, value: object, example: str) -> None:
+    if not isinstance(value, bytes):
+        raise ConfigurationError(f"{what} must be bytes, not {type(value).__name__}: {example}.")
+
+
 def check_keys(keys: object) -> tuple[PreSharedKey, ...]:
     """Return a config's list of keys as a tuple; raise `ConfigurationError` if it is invalid."""
     if isinstance(keys, PreSharedKey) or not isinstance(keys, Sequence):
@@ -124,7 +140,7 @@ def check_keys(keys: object) -> tuple[PreSharedKey, ...]:
     found: list[PreSharedKey] = []
     for each in frozen:
         if not isinstance(each, PreSharedKey):
-            raise ConfigurationError(f"psks must be a list of PreSharedKey, not {each!r}.")
+            raise ConfigurationError(f"psks must be a list of PreSharedKey, not {shown(each)}.")
         found.append(each)
     if len({each.identity for each in found}) < len(found):
         raise ConfigurationError("psks names an identity twice.")

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, Protocol
 
-from handclasp.errors import ConfigurationError, path_errors
+from handclasp.errors import ConfigurationError, check_path_text, path_errors
 from handclasp.process import ProcessLock, this_process
 from handclasp.sessions.bounded import BoundedEntries, check_bounds
 from handclasp.sessions.session import Session, session_to_text
@@ -222,6 +222,7 @@ class FileSessionStore(SessionStore):
                 f"The session file must be a path, not {type(path).__name__}; in memory, sessions "
                 "are kept by SessionStore()."
             )
+        check_path_text(os.fsdecode(path), "The session file")
         self._path = Path(os.fsdecode(path))
         self._has_warned = False
         self._lock = ProcessLock()

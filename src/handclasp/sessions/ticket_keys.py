@@ -17,7 +17,7 @@ from typing import Protocol
 from handclasp.crypto.derived_key_aead import DerivedKeyAead
 from handclasp.crypto.hkdf import ExpandKey
 from handclasp.crypto.secret import Secret
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, shown
 from handclasp.process import ProcessLock
 from handclasp.sessions.key_tree import KeyTree
 from handclasp.sessions.replay import ReplayFilter
@@ -29,6 +29,12 @@ DEFAULT_ROTATION = 8 * 3600
 """Seconds for which one key seals tickets."""
 
 LEAST_ROTATION = 0.001
+
+_LATEST = 1e11
+"""Seconds since 1970, in the year 5138. What is later is in milliseconds."""
+
+_LONGEST = 1e9
+"""Seconds for a rotation or a lifetime, some 30 years."""
 
 KEYS_PER_ROTATION = 1000
 """Rotations that fit into a lifetime: each ticket is looked up among all keys that open."""
@@ -45,11 +51,13 @@ class TicketKey:
     Attributes:
         key_id: 8 bytes that stand in front of each of its tickets.
         key: 32 random bytes, from which each ticket has a key of its own.
-        seals_from: the time from which it seals tickets, if no newer one does.
-        opens_until: the time until which it opens them.
+        seals_from: the time from which it seals tickets, if it is the first such key of its source.
+        opens_until: the time until which it opens and seals them. Tickets are opened before
+            seals_from as well, since the clock of the server that sealed one may be ahead.
 
     Raises:
-        ConfigurationError: an id or a key of another length, or a key of zeros.
+        ConfigurationError: an id or a key of another type or length, a key of zeros, or times that
+            are not numbers of seconds since 1970, the second of them later.
     """
 
     key_id: bytes
@@ -59,11 +67,24 @@ class TicketKey:
     _aead: DerivedKeyAead | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
+        for what, value in (("The id of a ticket key", self.key_id), ("A ticket key", self.key)):
+            if not isinstance(value, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigurationError(f"{what} must be bytes, not {type(value).__name__}.")
         if len(self.key_id) != ID_SIZE or len(self.key) != KEY_SIZE:
             raise ConfigurationError("A ticket key has 32 bytes, and its id has 8.")
         if not any(self.key):
             # CVE-2020-13777: tickets under a key of zeros are open to everybody.
             raise ConfigurationError("A ticket key is random: os.urandom(32).")
+        for name in ("seals_from", "opens_until"):
+            time_of_use: object = getattr(self, name)
+            if not isinstance(time_of_use, int | float) or isinstance(time_of_use, bool):
+                raise ConfigurationError(f"{name} must be a number, not {shown(time_of_use)}.")
+            if not abs(time_of_use) < _LATEST:  # NaN as well.
+                raise ConfigurationError(
+                    f"{name} must be seconds since 1970, as of time.time(), not {time_of_use}."
+                )
+        if self.seals_from >= self.opens_until:
+            raise ConfigurationError("opens_until must be later than seals_from.")
         object.__setattr__(self, "key", Secret(self.key))
 
     @property
@@ -115,12 +136,13 @@ class TicketKeys:
     ) -> None:
         for each in (rotation, lifetime):
             if not isinstance(each, int | float) or isinstance(each, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise ConfigurationError(f"rotation and lifetime are seconds, not {each!r:.80}.")
+                raise ConfigurationError(f"rotation and lifetime are seconds, not {shown(each)}.")
         if not callable(clock):
             raise ConfigurationError("clock must be a callable that gives seconds since 1970.")
-        if not LEAST_ROTATION <= rotation < math.inf or not 0 < lifetime < math.inf:
+        if not LEAST_ROTATION <= rotation <= _LONGEST or not 0 < lifetime <= _LONGEST:
             raise ConfigurationError(
-                "rotation and lifetime are positive numbers of seconds, rotation 0.001 or more."
+                "rotation and lifetime are positive numbers of seconds, at most 1e9; rotation is "
+                "0.001 or more."
             )
         if lifetime > KEYS_PER_ROTATION * rotation:
             raise ConfigurationError("lifetime must be at most a thousand times rotation.")
@@ -211,9 +233,12 @@ class TicketKeySource(Protocol):
 
     >>> import os, time
     >>> class Shared:
+    ...     def __init__(self):
+    ...         now = time.time()
+    ...         # Rather keys that all servers of the fleet get, and new ones before these end.
+    ...         self.held = [TicketKey(os.urandom(8), os.urandom(32), now, now + 3600)]
     ...     def keys(self):
-    ...         return [TicketKey(b"8 octets", key, seals_from=0, opens_until=time.time() + 3600)]
-    >>> key = os.urandom(32)  # Rather one that all servers of the fleet get.
+    ...         return self.held
     >>> config = ServerConfig(
     ...     credentials=Credentials.load("chain.pem", "key.pem"), ticket_keys=Shared()
     ... )
@@ -222,6 +247,10 @@ class TicketKeySource(Protocol):
     def keys(self) -> Sequence[TicketKey]:
         """Return all keys that open tickets now, the one that seals first; none to issue no
         tickets.
+
+        Keys whose time is over, by the clock of the config, open nothing, and the first one whose
+        time has come seals. No ticket outlives its key, so `opens_until` should be later than the
+        last ticket by the config's `ticket_lifetime`.
 
         It is called for each ticket, from any thread, and must not block.
         """

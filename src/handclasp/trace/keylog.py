@@ -14,7 +14,7 @@ import os
 import weakref
 from collections.abc import Callable
 
-from handclasp.errors import path_errors
+from handclasp.errors import check_path_text, path_errors
 from handclasp.private_files import append_private
 from handclasp.process import ProcessLock
 
@@ -30,7 +30,9 @@ def open_keylog(path: str | os.PathLike[str]) -> Callable[[str], None]:
         ConfigurationError: the file cannot be opened for writing, is a symbolic link, has another
             name (a hard link), or belongs to another user.
     """
-    with path_errors(f"write the key log {os.fsdecode(path)}"):
+    name = os.fsdecode(path)
+    check_path_text(name, "The key log")
+    with path_errors(f"write the key log {name}"):
         return _KeyLogFile(append_private(path))
 
 

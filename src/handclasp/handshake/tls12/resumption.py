@@ -5,6 +5,7 @@ Only sessions with the extended master secret are kept, and resumed (RFC 7627 se
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from functools import partial
 
@@ -12,7 +13,7 @@ from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ServerConfig
 from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, CipherSuite12
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.hooks import keys_of
+from handclasp.handshake.hooks import opening_keys, sealing_keys
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.result import Forget
 from handclasp.handshake.tls13.resumption import refusal_of
@@ -98,7 +99,7 @@ def choose_grant(config: ServerConfig, hello: ClientHello, *, extended: bool) ->
     if not config.tickets or not extended:
         return SessionGrant()
     if ExtensionType.SESSION_TICKET in hello.extensions:
-        return SessionGrant(ticket=bool(_keys(config)))
+        return SessionGrant(ticket=bool(_sealing_keys(config)))
     return SessionGrant(
         session_id=config.entropy(_ID_SIZE) if config.derived.session_cache12 is not None else b""
     )
@@ -135,7 +136,7 @@ def grant_session(
     )
     if grant.ticket:
         # RFC 5077 3.3: who promised a ticket and has none sends an empty one.
-        ticket = seal_ticket(state, _keys(config), config.entropy) or b""
+        ticket = seal_ticket(state, _sealing_keys(config), config.entropy) or b""
         hs.send(NewSessionTicket12(state.lifetime, ticket))
     elif (
         config.derived.session_cache12 is not None
@@ -153,11 +154,15 @@ def _named(config: ServerConfig, hello: ClientHello) -> SessionState | None:
     ticket = hello.extensions.get(ExtensionType.SESSION_TICKET)
     if ticket:
         # RFC 5077 3.4: a client may send no id, and see by the next message that it is resumed.
-        return open_ticket(ticket, _keys(config))
+        return open_ticket(ticket, _opening_keys(config))
     if config.derived.session_cache12 is None or not hello.legacy_session_id:
         return None
     return config.derived.session_cache12.get(hello.legacy_session_id)
 
 
-def _keys(config: ServerConfig) -> tuple[TicketKey, ...]:
-    return tuple(keys_of(config.ticket_keys)) if config.ticket_keys is not None else ()
+def _opening_keys(config: ServerConfig) -> Sequence[TicketKey]:
+    return opening_keys(config.ticket_keys, config.clock) if config.ticket_keys is not None else ()
+
+
+def _sealing_keys(config: ServerConfig) -> Sequence[TicketKey]:
+    return sealing_keys(config.ticket_keys, config.clock) if config.ticket_keys is not None else ()

@@ -16,7 +16,7 @@ from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.hooks import keys_of
+from handclasp.handshake.hooks import opening_keys
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.tls13.psk import RESUMPTION, Psk, check_binder, psk_of_external
 from handclasp.iana import TLS13, ExtensionType
@@ -264,7 +264,7 @@ def _open(config: ServerConfig, ticket: bytes, server_name: str | None) -> Sessi
     """Return the session in a ticket, if it may be resumed here and now; otherwise why not."""
     if not config.tickets or config.ticket_keys is None:
         return "nothing is resumed here"
-    state = open_ticket(ticket, keys_of(config.ticket_keys))
+    state = open_ticket(ticket, opening_keys(config.ticket_keys, config.clock))
     if state is None:
         return "no ticket of this server, or under a key that it no longer has"
     if state.version != TLS13 or state.cipher_suite not in CIPHER_SUITES_BY_CODE:
