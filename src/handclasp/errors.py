@@ -71,11 +71,12 @@ def check_path_text(text: str, what: str, hint: str = "") -> None:
 def shown(value: object) -> str:
     """Return a value for an error message, or only its type if it may be or hold a secret."""
     kind = type(value)
-    if issubclass(kind, bytes | bytearray | memoryview | list | tuple | dict | set | frozenset) or (
-        issubclass(kind, str | os.PathLike) and len(os.fsdecode(cast(str, value))) > _SHORT
-    ):
-        return f"{'an' if kind.__name__[:1] in 'aeiou' else 'a'} {kind.__name__}"
+    name = f"{'an' if kind.__name__[:1] in 'aeiou' else 'a'} {kind.__name__}"
+    if issubclass(kind, bytes | bytearray | memoryview | list | tuple | dict | set | frozenset):
+        return name
     text = repr(value)
+    if isinstance(value, str | os.PathLike) and len(os.fsdecode(cast(str, value))) > _SHORT:
+        return name
     return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
 
 
