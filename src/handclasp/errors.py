@@ -71,7 +71,7 @@ def shown(value: object) -> str:
     """Return a value for an error message, or only its type if it may be or hold a secret."""
     kind = type(value)
     if issubclass(kind, bytes | bytearray | memoryview | list | tuple | dict | set | frozenset) or (
-        isinstance(value, str | os.PathLike) and len(os.fsdecode(value)) > _SHORT
+        isinstance(value, str | os.PathLike) and len(f"{value}") > _SHORT
     ):
         return f"{'an' if kind.__name__[:1] in 'aeiou' else 'a'} {kind.__name__}"
     return f"{value!r:.80}"
