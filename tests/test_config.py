@@ -620,3 +620,9 @@ def test_ticket_keys_without_tickets_are_refused() -> None:
     given = server_config(ticket_keys=TicketKeys())
     with pytest.raises(ConfigurationError, match="ticket_keys needs tickets"):
         dataclasses.replace(given, tickets=0)
+
+
+def test_trust_that_asks_nobody_tells_how_to_ask() -> None:
+    pki = Pki()
+    with pytest.raises(ConfigurationError, match='leave it out, or set client_auth="required"'):
+        ServerConfig(credentials=pki.server(), trust=pki.trust)

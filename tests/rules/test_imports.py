@@ -129,6 +129,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
         "values",
         "process",
+        "private_files",
         "trusted_files",
     ),
     "derived": ("sessions", "wire"),

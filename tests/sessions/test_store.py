@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -398,6 +399,42 @@ def test_a_session_that_cannot_be_taken_out_is_not_used(
         monkeypatch.undo()
         assert [path.name for path in tmp_path.iterdir()] == ["sessions.json"]
     assert store.take("key") == numbered(1)
+
+
+def test_a_directory_that_cannot_be_written_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="Cannot write the session file /proc/cs: "):
+        SessionStore.file("/proc/cs")
+    SessionStore.file(tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_fails_later_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = tmp_path / "gone"
+    directory.mkdir(mode=0o700)
+    store = SessionStore.file(directory / "file")
+    directory.rmdir()
+    for number in range(3):
+        store.put("key", numbered(number))
+    (said,) = caplog.messages
+    assert "cannot be written, so sessions are lost: No such file or directory." in said
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_what_a_killed_process_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bool
+) -> None:
+    """A moment old, it may be that of a process that is still writing."""
+    left = [tmp_path / name for name in (".sessions-abcdefg1", ".sessions-abcdefg1-old")]
+    others = [tmp_path / name for name in (".sessions-of-mine", "sessions-abcdefg1", ".new-1")]
+    for path in left + others:
+        path.write_bytes(b"secrets")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + (120 if old else 1))
+    SessionStore.file(tmp_path / "file").put("key", numbered(1))
+    assert [path.exists() for path in left] == [not old] * 2
+    assert all(path.exists() for path in others)
 
 
 def test_every_store_is_one(make: Make) -> None:

@@ -152,12 +152,14 @@ VERIFICATION_FIELDS = ("trust", "policy", "raw_public_keys", "confirm_peer")
 """The fields that the verification of the peer depends on."""
 
 
-def refuse_unused(config: SharedConfig, why: str, *names: str) -> None:
+def refuse_unused(config: SharedConfig, why: str, *names: str, instead: str = "") -> None:
     """Refuse settings that would have no effect."""
     for name in names:
         value = getattr(config, name)
         if value is not None and value != () and value != CertificatePolicy():
-            raise ConfigurationError(f"{why}, so {name} would have no effect: leave it out.")
+            raise ConfigurationError(
+                f"{why}, so {name} would have no effect: leave it out{instead}."
+            )
 
 
 def check_policy_for_clients(config: ServerConfig) -> None:

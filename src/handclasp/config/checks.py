@@ -164,7 +164,9 @@ def check_server(config: ServerConfig) -> None:
     freeze_client_auth(config)
     if config.client_auth is ClientAuth.NONE:
         unused = ("verify", "client_certificate_types", *VERIFICATION_FIELDS)
-        refuse_unused(config, "client_auth is not set", *unused)
+        refuse_unused(
+            config, "client_auth is not set", *unused, instead=', or set client_auth="required"'
+        )
         if config.post_handshake_auth:
             raise ConfigurationError(
                 "post_handshake_auth asks for client certificates, which need client_auth."

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,12 +18,17 @@ from threading import Lock
 from typing import BinaryIO, Protocol
 
 from handclasp.errors import ConfigurationError, check_path_text, path_errors
+from handclasp.private_files import draft_private
 from handclasp.process import ProcessLock, this_process
 from handclasp.sessions.bounded import BoundedEntries, check_bounds
 from handclasp.sessions.session import Session, session_to_text
 from handclasp.trusted_files import UntrustedFileError, read_trusted
 
 _PREFIX = ".sessions-"
+_LEFTOVER = re.compile(rf"{re.escape(_PREFIX)}[a-z0-9_]{{8}}(?:-old)?")
+"""The names of `FileSessionStore._change`: of tempfile.mkstemp, and one beside it."""
+_LONGEST_CHANGE = 60.0
+"""Seconds after which the process that made a draft is taken for dead; a change takes a few ms."""
 _BUFFER = 2**17
 """Bytes written at a time."""
 
@@ -123,8 +130,9 @@ class SessionStore:
             max_bytes: how large the file may get, from 262144 bytes on.
 
         Raises:
-            ConfigurationError: bounds that are not such numbers; the directory does not exist; or
-                the file is there, and is not such a file, or holds something else.
+            ConfigurationError: bounds that are not such numbers; the directory does not exist, or
+                cannot be written to; or the file is there, and is not such a file, or holds
+                something else.
         """
         return FileSessionStore(path, capacity, max_bytes)
 
@@ -192,8 +200,11 @@ class FileSessionStore(SessionStore):
     The file holds secrets: anybody who can read it can resume the sessions, and anybody who can
     write it can make this client accept another server. So it must be this user's own, in a
     directory where nobody else can replace it, each time that it is read. A file that is missing,
-    broken or of an older version counts as empty. If it cannot be written, sessions are lost, and
-    the connection continues.
+    broken or of an older version counts as empty. If it cannot be written, sessions are lost, the
+    connection continues, and the logger "handclasp" gets one warning.
+
+    If a process is killed while it writes, the sessions are lost with it; what it leaves beside
+    the file is removed by the first write of another store that comes a minute later or more.
 
     A line is a session: the name of the key, a tab, and JSON. So the sessions of other keys need
     not be parsed.
@@ -205,9 +216,9 @@ class FileSessionStore(SessionStore):
             a sixteenth of it is not kept, and no key gets more than an eighth.
 
     Raises:
-        ConfigurationError: bounds that are not such numbers; its directory does not exist; or it is
-            there, and is no such file, or others can read, write or replace it. What holds
-            something else is not overwritten.
+        ConfigurationError: bounds that are not such numbers; its directory does not exist, or
+            cannot be written to; or it is there, and is no such file, or others can read, write or
+            replace it. What holds something else is not overwritten.
     """
 
     def __init__(
@@ -224,7 +235,7 @@ class FileSessionStore(SessionStore):
             )
         check_path_text(os.fsdecode(path), "The session file")
         self._path = Path(os.fsdecode(path))
-        self._has_warned = False
+        self._has_warned = self._has_tidied = False
         self._lock = ProcessLock()
         with path_errors(f"use the session file {self._path}"):
             has_place, why = self._path.parent.is_dir(), self._why_not_ours()
@@ -235,6 +246,8 @@ class FileSessionStore(SessionStore):
             )
         if why is not None:
             raise ConfigurationError(f"Cannot use the session file {self._path}: {why}")
+        with path_errors(f"write the session file {self._path}"), draft_private(self._path.parent):
+            pass  # Each change of the file needs a new one beside it.
 
     def _why_not_ours(self) -> str | None:
         """Return the reason not to trust the file, by opening it once: others may move it
@@ -312,6 +325,29 @@ class FileSessionStore(SessionStore):
                     _remedy(error, self._path),
                 )
 
+    def _warn_unwritten(self, error: OSError) -> None:
+        """Say once why sessions are lost."""
+        if not self._has_warned:
+            self._has_warned = True
+            import logging
+
+            with suppress(Exception):
+                logging.getLogger("handclasp").warning(
+                    "The session file %s cannot be written, so sessions are lost: %s.",
+                    self._path,
+                    error.strerror or error,
+                )
+
+    def _remove_leftovers(self) -> None:
+        """Remove the drafts of processes that were killed while they wrote: they hold secrets."""
+        with suppress(OSError), os.scandir(self._path.parent) as entries:
+            for entry in entries:
+                if _LEFTOVER.fullmatch(entry.name):
+                    with suppress(OSError):
+                        found = entry.stat(follow_symlinks=False)
+                        if time.time() - found.st_ctime > _LONGEST_CHANGE:
+                            os.unlink(entry.path)
+
     def _change(self, change: Callable[[_Lines], object]) -> bool:
         """Change the content of the file, and return whether it was written.
 
@@ -321,10 +357,14 @@ class FileSessionStore(SessionStore):
         """
         from tempfile import mkstemp  # It brings much along, and few have a file of sessions.
 
+        if not self._has_tidied:
+            self._has_tidied = True
+            self._remove_leftovers()
         try:
             # Beside the file of sessions, and for its owner alone.
             descriptor, draft = mkstemp(prefix=_PREFIX, dir=self._path.parent)
-        except OSError:
+        except OSError as error:
+            self._warn_unwritten(error)
             return False
         # A name that nothing has: what another file is moved over has to be on the disk first.
         claimed = f"{draft}-old"
@@ -348,6 +388,7 @@ class FileSessionStore(SessionStore):
                 os.unlink(draft)
             if not isinstance(error, OSError):
                 raise
+            self._warn_unwritten(error)
             return False
         return True
 
