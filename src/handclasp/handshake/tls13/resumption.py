@@ -225,7 +225,8 @@ async def why_not_early_data(
     if not is_first:
         return (
             "the replay guard does not say that this flight comes for the first time: it came "
-            "before, or the guard cannot know, as one that began to remember a moment ago"
+            "before, or the guard cannot know. A guard in the memory of one process cannot while "
+            "it has just begun to remember, and never can in a forked process (see handclasp.redis)"
         )
     if not confirms or client is None:
         return ""
