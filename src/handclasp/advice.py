@@ -38,6 +38,7 @@ NO_CRL_NEEDED = 'RevocationLists.from_files(FILE, without_list="accept")'
 TLSA = "policy=CertificatePolicy(tlsa=[...])"
 CT_LOGS = "policy=CertificatePolicy(ct_logs=...)"
 IGNORED_OCSP = 'policy=CertificatePolicy(stapled_ocsp="ignore")'
+CHECKED_OCSP = 'policy=CertificatePolicy(stapled_ocsp="check")'
 RAW_PUBLIC_KEYS = "raw_public_keys=[...]"
 OWN_RAW_PUBLIC_KEY = "credentials=Credentials.raw_public_key(KEY)"
 STAPLE = "credentials.with_staple(FILE)"
@@ -88,6 +89,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     TLSA: {"connect": "--tlsa RECORD", "check": "--tlsa RECORD"},
     CT_LOGS: {},
     IGNORED_OCSP: {},
+    CHECKED_OCSP: {"connect": "leave out --require-ocsp", "check": "leave out --require-ocsp"},
     RAW_PUBLIC_KEYS: {"connect": "--raw-public-key FILE"},
     OWN_RAW_PUBLIC_KEY: {},
     STAPLE: {"serve": "--ocsp FILE"},

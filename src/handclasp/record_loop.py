@@ -176,6 +176,7 @@ class RecordLoop(HandshakeLoop):
             buffer[at : at + SHOWN_OF_A_START],
             protected=records.read_key is not None,
             nothing_came=records.nothing_came,
+            from_client=not records.is_client,
             trace=self._trace,
         )
 

@@ -236,22 +236,31 @@ def test_key_that_must_not_encipher(pki: Pki, client_refuses: ClientRefuses) -> 
     """RFC 5246 7.4.2: keyEncipherment MUST be set, if there is a key usage."""
     usage = key_usage(digital_signature=True)
     leaf = Leaf(digital_signature=None, names=("localhost",), extensions=[usage])
-    client_refuses(
+    encounter = client_refuses(
         Fault.CERTIFICATE_WRONG_PURPOSE,
         config=ClientConfig(trust=pki.trust, allow_rsa_key_transport=True),
         credentials=pki.credentials(leaf, "rsa-2048"),
         suite=KEY_TRANSPORT_SUITE,
     )
+    error = encounter.error
+    assert isinstance(error, CertificateError)
+    assert error.place == (0, "keyUsage")
+    assert "keyEncipherment" in error.fix
+    assert "extended" not in error.fix
 
 
 def test_key_for_signatures_alone(pki: Pki, client_refuses: ClientRefuses) -> None:
     """RFC 4055 1.2: an id-RSASSA-PSS key signs, and does nothing else."""
-    client_refuses(
+    encounter = client_refuses(
         Fault.CERTIFICATE_WRONG_PURPOSE,
         config=ClientConfig(verify_peer=False, allow_rsa_key_transport=True),
         credentials=pss_credentials(pki),
         suite=KEY_TRANSPORT_SUITE,
     )
+    error = encounter.error
+    assert isinstance(error, CertificateError)
+    assert error.place == (0, "subjectPublicKeyInfo")
+    assert "rsaEncryption" in error.fix
 
 
 # CertificateStatus

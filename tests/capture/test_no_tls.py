@@ -16,6 +16,7 @@ from handclasp.story.diagnosis import Diagnosis, diagnose
 from handclasp.story.facts import observed_in
 from handclasp.story.narrate import narrate
 from handclasp.trace.events import Began, BytesRefused
+from handclasp.wire.records import PROXY_V2
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n"
 SMTP = b"220 mail.example ESMTP\r\n"
@@ -119,6 +120,8 @@ def test_the_direction_stays_in_a_trace(pki: Pki) -> None:
             ("plain HTTP", "GET / HTTP/1.1", "https://"),
         ),
         (b"DELETE /x HTTP/1.1\r\n\r\n", ("plain HTTP", "https://")),
+        (b"CONNECT a:443 HTTP/1.1\r\n\r\n", ("CONNECT", "proxy settings")),
+        (b"PROXY TCP4 1.2.3.4 5.6.7.8 9 443\r\n", ("PROXY protocol", "Send no PROXY header")),
         (SSH, ("It is SSH",)),
         (b"\0\0\0\x08\x04\xd2\x16/", ("PostgreSQL",)),
         (b"\x05\x01\x00", ("SOCKS",)),
@@ -133,9 +136,42 @@ def test_a_client_without_tls_at_a_server_with(said: bytes, words: tuple[str, ..
     assert told.startswith("The client speaks no TLS")
     assert "the alert unexpected_message" in told
     assert all(word in told for word in words)
+    assert ("Use https://" in told) == ("https://" in words)
     # Where the beginning is not in the capture, nobody knows what came before.
     with pytest.raises(CaptureError, match="begins in the middle"):
         observe(Stream(0, ENDS, pieces, begins=False), KeyLog())
+
+
+@pytest.mark.parametrize("header", [b"PROXY TCP4 1.2.3.4 5.6.7.8 9 443\r\n", PROXY_V2, b""])
+@pytest.mark.parametrize("answer", [HTTP, b"end", b"reset"])
+def test_a_header_that_the_server_may_not_expect(header: bytes, answer: bytes, pki: Pki) -> None:
+    heard = heard_by(pki)
+    before = (Piece(heard.pieces[0].at_ns - 5, 0, header),) if header else ()
+    endings: tuple[StreamEnd, ...] = ()
+    if answer is HTTP:
+        heard._say(1, answer)
+    else:
+        endings = (StreamEnd(heard.pieces[-1].at_ns + 1, 1, answer.decode()),)
+    observation = observe(Stream(0, ENDS, (*before, *heard.pieces), endings), KeyLog())
+    diagnosis, lines = told_of(observation)
+    told = "perhaps the server does not expect it"
+    assert (told in diagnosis.cause) == bool(header)
+    assert ("send none" in lines) == ("expect it on this port" in lines) == bool(header)
+    assert ("Enable TLS on this port" in lines) == (answer is HTTP and not header)
+    if header:
+        assert "at fault: unclear" in lines
+
+
+def test_a_header_that_the_server_took(pki: Pki) -> None:
+    heard = heard_by(pki)
+    before = Piece(heard.pieces[0].at_ns - 5, 0, PROXY_V2)
+    heard.server.receive_data(b"".join(piece.data for piece in heard.pieces))
+    heard._say(1, bytes(heard.server.data_to_send()))
+    ending = StreamEnd(heard.pieces[-1].at_ns + 1, 1, "reset")
+    stream = Stream(0, ENDS, (before, *heard.pieces), (ending,))
+    diagnosis = diagnose(observe(stream, heard.keylog).events)
+    assert diagnosis is not None
+    assert "does not expect it" not in diagnosis.cause
 
 
 @pytest.mark.parametrize("with_end", [True, False])

@@ -28,7 +28,7 @@ from tests.vectors.rfc8448_traces import TRACE_NAMES, load
 
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ProtocolError
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault
 from handclasp.iana import AlertDescription, ContentType
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.traffic import TrafficKeys
@@ -224,6 +224,33 @@ def test_what_is_not_tls_is_told_apart(start: bytes, fault: Fault) -> None:
     for at in range(4):
         assert pull(records, start[at : at + 1]) == []
     assert fault_of(pull, records, start[4:5]) in (fault, Fault.NOT_TLS)
+
+
+@pytest.mark.parametrize(
+    ("start", "advised", "blame"),
+    [
+        (b"CONNECT a:1 HTTP/1.1\r\n\r\n", "out of the client's proxy settings", Blame.PEER),
+        (b"PROXY TCP4 10.0.0.1 10.0.0.2 3 443\r\n", "Send no PROXY header", Blame.UNCLEAR),
+        (b"\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c", "Send no PROXY header", Blame.UNCLEAR),
+        (b"\0\0\0\x08\x04\xd2\x16/", "sslnegotiation=direct", Blame.PEER),
+        (b"GET / HTTP/1.1\r\n\r\n", "Use https://", Blame.PEER),
+    ],
+)
+@pytest.mark.parametrize("size", [5, 64])
+def test_a_client_that_takes_the_server_for_another_service(
+    start: bytes, advised: str, blame: Blame, size: int
+) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        pull(layer(is_client=False), start[:size])
+    caught.value.found_by("server")
+    assert advised in caught.value.fix
+    assert ("Use https:// for" in caught.value.fix) == (start[:3] == b"GET")
+    assert caught.value.blame is blame
+    # It is no advice for a server that answers like this.
+    with pytest.raises(ProtocolError) as caught:
+        pull(layer(), start[:size])
+    caught.value.found_by("client")
+    assert advised not in caught.value.fix
 
 
 def test_the_first_line_is_shown_as_evidence() -> None:

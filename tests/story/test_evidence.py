@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from tests.capture.test_observe import make_captured
-from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+from tests.pki import MUST_STAPLE, Leaf, Pki, key_of_type, key_pem, key_usage, pem_of
 
 from handclasp import (
     CertificatePolicy,
@@ -22,6 +22,8 @@ from handclasp import (
     TLSError,
     TrustStore,
 )
+from handclasp.advice import worded
+from handclasp.certificates.credentials import LocalSigner
 from handclasp.cli.report import diagnosis_lines
 from handclasp.story.diagnosis import diagnose
 
@@ -97,3 +99,50 @@ def test_a_certificate_without_names(extensions: Any, profile: Any) -> None:
     assert "  " not in lines
     if extensions and "extensions of" in lines:
         assert "basicConstraints; no subjectAltName" in lines
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize(("demands", "requires"), [(True, False), (True, True), (False, True)])
+def test_a_staple_that_is_missing(version: str, pki: Pki, *, demands: bool, requires: bool) -> None:
+    """What the certificate demands, no setting here can change; what this end requires, it can."""
+    leaf = Leaf(extensions=[MUST_STAPLE] if demands else [])
+    policy = CertificatePolicy(stapled_ocsp="require" if requires else "check")
+    client = ClientConfig(
+        trust=pki.trust, policy=policy, versions=[version], certificate_compression=[]
+    )
+    recorder = refused(client, pem_of(pki.issue(leaf, KEY.public_key())))
+    diagnosis = diagnose(recorder.events)
+    assert diagnosis is not None
+    assert diagnosis.fault == "OCSP_RESPONSE_MISSING"
+    (evidence,) = diagnosis.evidence
+    assert "Enable OCSP stapling" in diagnosis.fix
+    if demands:
+        assert "its own TLS feature extension demands one" in diagnosis.cause
+        assert evidence.what == "tlsfeature of the certificate in the server's Certificate"
+        assert "must-staple" in evidence.says
+        assert bytes.fromhex("06082b06010505070118") in evidence.octets
+        assert diagnosis.blame == "peer"
+        assert "On this end" not in diagnosis.fix
+    else:
+        assert "this end requires one" in diagnosis.cause
+        assert ("extensions in the server's Certificate" in evidence.what) == (version == "TLSv1.3")
+        assert diagnosis.blame == "unclear"
+        assert "leave out --require-ocsp" in worded(diagnosis.fix, "connect")
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_key_that_must_not_sign(pki: Pki, *, verify: bool) -> None:
+    leaf = Leaf(digital_signature=None, extensions=[key_usage(key_encipherment=True)])
+    client = ClientConfig(trust=pki.trust) if verify else ClientConfig(verify_peer=False)
+    certificate = pki.issue(leaf, KEY.public_key())
+    good = Credentials.from_signer([pki.issue(Leaf(), KEY.public_key())], LocalSigner(KEY))
+    object.__setattr__(good, "chain_der", (certificate.public_bytes(Encoding.DER),))
+    heard = make_captured(client, ServerConfig(credentials=good))
+    with pytest.raises(TLSError):
+        heard.shuttle()
+    diagnosis = diagnose(heard.notes.events)
+    assert diagnosis is not None
+    (evidence,) = diagnosis.evidence
+    assert evidence.what.startswith("keyUsage of the certificate")
+    assert "digitalSignature" in diagnosis.fix
+    assert "extended" not in diagnosis.fix

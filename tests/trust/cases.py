@@ -296,9 +296,11 @@ def refused() -> Iterator[Case]:
     yield Case("staple-of-a-stranger", make, *STAPLE, ["another root"], ["signed"])
     yield Case("staple-says-unknown", with_staple("unknown"), *STAPLE, ["unknown"], ["stapled"])
     make = leaf(extensions=[MUST_STAPLE])
-    yield Case("must-staple", make, *NO_STAPLE, ["localhost"], ["Enable OCSP stapling"])
+    words = ["localhost", "its own TLS feature extension demands one"]
+    yield Case("must-staple", make, *NO_STAPLE, words, ["Enable OCSP stapling"])
     make = shown(lambda pki: replace(below(pki), options=["--require-ocsp"]))
-    yield Case("staple-required", make, *NO_STAPLE, ["localhost"], ["Enable OCSP stapling"])
+    fixes = ["Enable OCSP stapling", "leave out --require-ocsp"]
+    yield Case("staple-required", make, *NO_STAPLE, ["this end requires one"], fixes)
     for at, id_ in enumerate(("revoked-by-crl", "issuer-revoked-by-crl")):
         yield Case(id_, partial(_crl, revoke=at), *REVOKED, ["list"], REPLACE)
     unclear = ("REVOCATION_UNKNOWN", UNKNOWN)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from handclasp.capture.conversation import CLIENT, OTHER, SERVER, Conversation
-from handclasp.capture.preamble import refusal_of_tls
+from handclasp.capture.preamble import is_proxy_header, refusal_of_tls
 from handclasp.errors import HandshakeTimeoutError, PeerAlertError, ProtocolError, TruncationError
 from handclasp.faults import Blame, Fault, Role, Verdict, advice
 from handclasp.iana import AlertDescription, alert_name
@@ -94,6 +94,35 @@ def failure_of(
     talk: Conversation, ending: tuple[str, str] | None, events: Sequence[TraceEvent]
 ) -> Iterator[TraceEvent]:
     """Return the failure, if there was one, as the viewer would have recorded it."""
+    client, server = talk.sides[CLIENT], talk.sides[SERVER]
+    is_proxied = is_proxy_header(bytes(client.skipped)) and not server.skipped
+    is_unanswered = talk.viewer == CLIENT and talk.answer is None
+    for failed in _failure_of(talk, ending, events):
+        yield _after_proxy_header(failed) if is_proxied and is_unanswered else failed
+
+
+def _after_proxy_header(failed: Failed) -> Failed:
+    """Return the failure of a client that began with a PROXY header, and got no ServerHello."""
+    return replace(
+        failed,
+        message=f"{failed.message} Before its hello the client had sent the header of the PROXY "
+        "protocol: perhaps the server does not expect it on this port.",
+        blame=Blame.UNCLEAR.value,
+        condition="the settings of the two ends do not fit together, unless the server does expect "
+        "that header",
+        fix=advice(
+            "If the header is meant to come, expect it on this port (in nginx: listen ... ssl "
+            "proxy_protocol).",
+            "If it is not, send none (in HAProxy, leave out send-proxy). Check that the port is "
+            "one for TLS.",
+        ),
+    )
+
+
+def _failure_of(
+    talk: Conversation, ending: tuple[str, str] | None, events: Sequence[TraceEvent]
+) -> Iterator[Failed]:
+    """Return the failure, without regard to a PROXY header."""
     refused = next((event for event in events if isinstance(event, BytesRefused)), None)
     if refused is not None:
         fault, detail = what_else_it_is(refused.data)

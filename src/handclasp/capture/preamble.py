@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from handclasp.capture.stream import Piece, Stream
 from handclasp.faults import Fault
 from handclasp.iana import ContentType, alert_name, version_name
-from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, what_else_it_is
+from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, mistaken_client, what_else_it_is
 
+_PROXY_HEADER = re.compile(rb"PROXY |\r\n\r\n\0\r\nQUIT\n")
 _OPENED_BY_CLIENT = (
     (re.compile(rb"CONNECT \S+ HTTP/"), "a proxy's CONNECT"),
-    (re.compile(rb"PROXY |\r\n\r\n\0\r\nQUIT\n"), "the PROXY protocol"),
+    (_PROXY_HEADER, "the PROXY protocol"),
     (re.compile(rb"\0\0\0\x08\x04\xd2\x16/"), "PostgreSQL, SSLRequest"),
     (re.compile(rb"\x05[\x01-\x09][\0-\x09]"), "SOCKS"),
     (re.compile(rb"\x04[\x01\x02]..[^\0].{0,99}\0", re.DOTALL), "SOCKS"),
@@ -71,6 +72,11 @@ def refusal_of_tls(server: bytes) -> str:
 
 
 _MOST_OF_A_LINE = 80
+
+
+def is_proxy_header(client: bytes) -> bool:
+    """Return whether a client's bytes before TLS begin with the header of the PROXY protocol."""
+    return _PROXY_HEADER.match(client) is not None
 
 
 def preamble_sentence(sizes: tuple[int, int], missing: int, kind: str) -> str:
@@ -165,6 +171,8 @@ def _client_without_tls(said: bytes, answer: bytes) -> str:
     answers = " then ".join(_records_in_words(answer))
     told = f" The server speaks TLS, and answers with {answers}." if answers else ""
     fix = " Use https:// for this address." if fault is Fault.PLAINTEXT_HTTP else ""
+    if (mistaken := mistaken_client(said)) is not None:
+        fix = f" {mistaken.fix_peer}"
     return (
         f"The client speaks no TLS on this connection: {detail}.{kind}"
         f"{told or ' The server speaks TLS.'}{fix}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from handclasp.advice import PRIVATE_PROFILE, SERVER_NAME, TRUST
+from handclasp.advice import CHECKED_OCSP, PRIVATE_PROFILE, SERVER_NAME, TRUST
 from handclasp.certificates.name_constraints import LEADING_DOT
 from handclasp.certificates.names import MOST_LISTED, ip_address, printable
 from handclasp.certificates.rules import Context, Finding
@@ -405,6 +405,18 @@ def _name_constraints(finding: Finding, context: Context) -> _Fix:
     )
 
 
+def _staple(finding: Finding, context: Context) -> _Fix | None:
+    del context
+    fault = finding.fault
+    if fault is not Fault.OCSP_RESPONSE_MISSING or finding.field_name:
+        return None
+    return _Fix(
+        fault.value.fix_peer,
+        f"Accept certificates without a response, if none is to be had ({CHECKED_OCSP}).",
+        Verdict(Blame.UNCLEAR, "this end requires a response, and the other end has sent none"),
+    )
+
+
 _BY_RULE: Mapping[str, Callable[[Finding, Context], _Fix | None]] = {
     "anchor": _anchor,
     "authority": _authority,
@@ -415,6 +427,7 @@ _BY_RULE: Mapping[str, Callable[[Finding, Context], _Fix | None]] = {
     "path length": _path_length,
     "dates": _dates,
     "key": _key,
+    "OCSP staple": _staple,
     "name constraints": _name_constraints,
     "names": _names,
     "purpose": _purpose,

@@ -107,6 +107,8 @@ def field_in_words(der: bytes, name: str) -> tuple[str, str]:
         value = _extensions_in_words(certificate)
     if name == "nameConstraints":
         value = _constraints_in_words(found)
+    if name == "tlsfeature":
+        value = "status_request (must-staple)" if value else ""
     text = ", ".join(map(str, found[keys[0]])) if isinstance(value, list) else str(value or "")
     return printable(text, 200), section
 
@@ -147,6 +149,7 @@ _DEFINED: dict[str, tuple[tuple[str, ...], str]] = {
     "nameConstraints": (("permitted_names", "excluded_names"), "RFC 5280 section 4.2.1.10"),
     "policyConstraints": ((), "RFC 5280 section 4.2.1.11"),
     "extKeyUsage": (("extended_key_usage",), "RFC 5280 section 4.2.1.12"),
+    "tlsfeature": (("must_staple",), "RFC 7633 section 4"),
 }
 """Of each field: what `describe` calls it, and where it is defined."""
 

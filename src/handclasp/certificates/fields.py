@@ -25,8 +25,9 @@ EXTENSIONS = {
     "authorityKeyIdentifier": "2.5.29.35",
     "policyConstraints": "2.5.29.36",
     "extKeyUsage": "2.5.29.37",
+    "tlsfeature": "1.3.6.1.5.5.7.1.24",
 }
-"""Extensions that a rule is about, by the RFC's names."""
+"""Extensions that a rule is about, by the names of RFC 5280 and RFC 7633."""
 
 
 def field_in(certificate: bytes, name: str) -> MessageContext | None:

@@ -13,7 +13,7 @@ from handclasp.certificates.evidence import Evidence
 from handclasp.certificates.verify import VerifiedPeer, verify_evidence
 from handclasp.config import ClientConfig, SharedConfig
 from handclasp.errors import CertificateError, ProtocolError, TLSError
-from handclasp.faults import Fault
+from handclasp.faults import Fault, advice
 from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import HandshakeContext
 from handclasp.questions import ConfirmPeer, ReverifyPeer, VerifyPeer
@@ -71,7 +71,9 @@ def check_may_sign(peer: VerifiedPeer) -> None:
     """
     if not peer.may_sign:
         detail = "its key usage does not allow digital signatures"
-        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+        fix = advice("Get a certificate with the key usage digitalSignature.", "")
+        error = CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail, fix=fix)
+        raise error.at(0, "keyUsage")
 
 
 async def verify_peer(

@@ -9,10 +9,16 @@ import struct
 
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
-from handclasp.faults import Fault
+from handclasp.faults import Fault, advice
 from handclasp.iana import ContentType
 from handclasp.trace.hooks import Trace
-from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, MAX_PLAINTEXT, what_else_it_is
+from handclasp.wire.records import (
+    HEADER_SIZE,
+    MAX_CIPHERTEXT,
+    MAX_PLAINTEXT,
+    mistaken_client,
+    what_else_it_is,
+)
 
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
@@ -24,7 +30,7 @@ SHOWN_OF_A_START = 64
 
 
 def check_header(
-    start: Buffer, *, protected: bool, nothing_came: bool, trace: Trace | None
+    start: Buffer, *, protected: bool, nothing_came: bool, from_client: bool, trace: Trace | None
 ) -> None:
     """Raise `ProtocolError` where a record must not start like this.
 
@@ -32,6 +38,7 @@ def check_header(
         start: the header, and what has come behind it of the first `SHOWN_OF_A_START` bytes.
         protected: whether the peer has keys, so that any record may be as long as a protected one.
         nothing_came: whether it is the first record, which may be another protocol's first bytes.
+        from_client: whether the peer is a client.
         trace: is shown the bytes that are not TLS.
     """
     content_type, major, length = _read_header(start)
@@ -40,7 +47,12 @@ def check_header(
             shown = bytes(start)
             if trace is not None:
                 trace.bytes_refused(shown)
-            raise ProtocolError(*what_else_it_is(shown))
+            fault, detail = what_else_it_is(shown)
+            known = mistaken_client(shown) if from_client else None
+            if known is None:
+                raise ProtocolError(fault, detail)
+            fix = advice(known.fix_peer, known.fix_local)
+            raise ProtocolError(fault, detail, fix=fix, verdict=known.verdict)
         raise ProtocolError(
             Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, version {major}.{start[2]}"
         )

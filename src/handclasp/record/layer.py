@@ -71,6 +71,7 @@ class RecordLayer:
         records_without_progress: how many in a row moved nothing forward.
         change_cipher_spec_allowed: whether the peer may send the record that means nothing.
         change_cipher_spec_dropped: whether it has.
+        is_client: whether this side is the client.
         is_tls12: whether the version is known to be TLS 1.2.
         is_established: whether the handshake is complete.
     """
@@ -85,6 +86,7 @@ class RecordLayer:
         "_write_end",
         "change_cipher_spec_allowed",
         "change_cipher_spec_dropped",
+        "is_client",
         "is_established",
         "is_tls12",
         "messages",
@@ -131,6 +133,7 @@ class RecordLayer:
         self.nothing_came = True
         self.change_cipher_spec_allowed = is_client
         self.change_cipher_spec_dropped = False
+        self.is_client = is_client
         self.is_tls12 = self.is_established = False
         self.reader: RecordReader = PLAINTEXT
         self.writer: RecordWriter = PlaintextWriter(first_hello=is_client)

@@ -97,6 +97,7 @@ _OF_CERTIFICATES = (
     "TLSA_MISMATCH",
     "TIMESTAMPS_MISSING",
     "REVOCATION_UNKNOWN",
+    "OCSP_RESPONSE_MISSING",
 )
 
 
@@ -184,6 +185,8 @@ def _of_fault(
     elif is_of_certificates(fault):
         kinds = CERTIFICATE_MESSAGES
         names = ("certificate_list", "compressed_certificate_message")
+        if fault == "OCSP_RESPONSE_MISSING":
+            names = ("extensions", *names)  # In TLS 1.3 the response would be among them.
     else:
         return
     for at in range(len(events) - 1, -1, -1):

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple, TypeAlias, TypeGuard
+from typing import Generic, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from handclasp.iana import ContentType
 from handclasp.story.facts import Facts, has_change_cipher_spec
@@ -37,15 +37,18 @@ of a message that is not whole.
 """
 
 
-class Shown(NamedTuple):
+D = TypeVar("D", covariant=True)
+
+
+class Shown(NamedTuple, Generic[D]):
     """One event of the diagram, and its direction."""
 
-    event: Drawn
+    event: D
     to_server: bool
     protected: bool
 
 
-def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown]:
+def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown[Drawn]]:
     """Yield the events of the diagram, with their directions.
 
     An alert is protected once its direction has keys, unless its record came in the clear.
@@ -233,6 +236,18 @@ def _with_data(events: Sequence[TraceEvent], facts: Facts) -> list[_Piece]:
                 continue
         together.append(each)
     return together
+
+
+def shown_or_closed(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown[Drawn | Data]]:
+    """Yield the events of the diagram, and the records among them that could not be opened; those
+    that follow each other are one.
+    """
+    if not any(is_closed(event) for event in events):
+        yield from shown_events(events, facts)
+        return
+    for event, to_server, protected in _with_data(events, facts):
+        if not isinstance(event, BytesRefused) and not (isinstance(event, Data) and event.opened):
+            yield Shown(event, to_server, protected)
 
 
 def _closed_name(record: RecordSeen, facts: Facts) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault, Verdict
 from handclasp.iana import ContentType, version_name
 
 HEADER_SIZE: Final = 5
@@ -41,8 +41,63 @@ def what_else_it_is(start: bytes) -> tuple[Fault, str]:
     if len(start) >= HEADER_SIZE and start[0] & 0x80 and start[2] == 1:
         return Fault.SSLV2_HELLO, f"it offers {version_name(start[3] << 8 | start[4])}"
     speaker = next((who for begin, who in _GREETINGS if start.startswith(begin)), "")
+    if start[:1] == b"\x10" and b"\0\x04MQTT" in start[:12]:
+        speaker = ", as of MQTT without TLS"
     return Fault.NOT_TLS, f"the first bytes are {bytes(start[:16])!r}{speaker}"
 
+
+class Mistaken(NamedTuple):
+    """The knowledge about a client that opens with another protocol.
+
+    Attributes:
+        verdict: the end to blame; None for that of the catalogue.
+        fix_peer, fix_local: the advice for the client, and for the server.
+    """
+
+    verdict: Verdict | None
+    fix_peer: str
+    fix_local: str = ""
+
+
+def mistaken_client(start: bytes) -> Mistaken | None:
+    """Return more about a client by its first bytes; None if there is no more to say.
+
+    `start` is at least five bytes: no more may have arrived.
+    """
+    return next(
+        (told for begin, told in _MISTAKEN if begin.startswith(bytes(start[: len(begin)]))), None
+    )
+
+
+PROXY_V1, PROXY_V2 = b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"
+"""The beginnings of the header of the PROXY protocol, which a proxy sends before TLS."""
+
+_POSTGRESQL = b"\0\0\0\x08\x04\xd2\x16/"
+_PROXY_HEADER = Mistaken(
+    Verdict(
+        Blame.UNCLEAR,
+        "one end sends the header of the PROXY protocol, and the other does not expect it",
+    ),
+    "Send no PROXY header to this server (in HAProxy, leave out send-proxy).",
+    "If a proxy is to send that header, read it first, and pass on what follows it "
+    "(received=BYTES).",
+)
+_TUNNEL = Mistaken(
+    None,
+    "Take this server out of the client's proxy settings; if it is a proxy over TLS, give its "
+    "address there with https://.",
+)
+_SSL_REQUEST = Mistaken(
+    None,
+    "Check the port: this server expects TLS from the first byte, without a request for it (in "
+    "libpq: sslnegotiation=direct).",
+)
+_MISTAKEN = (
+    (b"CONNECT ", _TUNNEL),
+    (PROXY_V1, _PROXY_HEADER),
+    (PROXY_V2, _PROXY_HEADER),
+    (_POSTGRESQL, _SSL_REQUEST),
+)
 
 _METHODS = "GET POST HEAD PUT OPTIONS CONNECT PRI DELETE PATCH TRACE PROPFIND"
 _HTTP = frozenset(f"{name}   "[:4].encode("ascii") for name in (*_METHODS.split(), "HTTP"))
@@ -52,6 +107,9 @@ _HTML = (b"<!doc", b"<html")
 
 _GREETINGS = (
     (b"SSH-", ", as of SSH"),
+    (PROXY_V1, ", the header of the PROXY protocol"),
+    (PROXY_V2, ", the header of the PROXY protocol"),
+    (_POSTGRESQL, ", as of PostgreSQL, which asks for TLS in the clear first"),
     (b"220 ", ", as of a mail or FTP server before STARTTLS"),
     (b"220-", ", as of a mail or FTP server before STARTTLS"),
     (b"EHLO ", ", as of a mail client before STARTTLS"),

@@ -143,8 +143,14 @@ def _staple_missing(way: Way, context: Context) -> Outcome:
     )
     if mode != "require" and not is_demanded:
         return _NONE_NEEDED
-    return Problem(f"{way.leaf.about} came without one")
+    if is_demanded:
+        demand = "its own TLS feature extension demands one (must-staple)"
+        return Problem(f"{way.leaf.about} came without one, and {demand}", field=STAPLE_FIELD)
+    return Problem(f"{way.leaf.about} came without one, and this end requires one")
 
+
+STAPLE_FIELD = "tlsfeature"
+"""The extension by which a certificate itself demands a stapled response (RFC 7633)."""
 
 _NONE_NEEDED = Excused("none was stapled")
 

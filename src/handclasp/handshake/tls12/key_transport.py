@@ -19,7 +19,7 @@ from handclasp.certificates.reading import load_certificate
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.crypto.secret import Secret
 from handclasp.errors import CertificateError
-from handclasp.faults import Fault
+from handclasp.faults import Fault, advice
 from handclasp.handshake.context import HandshakeContext
 from handclasp.iana import TLS12
 from handclasp.questions import Decrypt
@@ -38,6 +38,8 @@ _VERSION = TLS12.to_bytes(2, "big")
 It is the version offered, which a man in the middle cannot lower without being noticed.
 """
 
+_OR_ECDHE = "or choose a cipher suite with ECDHE, for which the key only has to sign."
+
 
 def check_may_encipher(server: VerifiedPeer) -> None:
     """Refuse a certificate that does not allow keyEncipherment (RFC 5246 section 7.4.2)."""
@@ -45,7 +47,9 @@ def check_may_encipher(server: VerifiedPeer) -> None:
 
     if server.spki_is_pss:  # RFC 4055 1.2: such a key is for signatures alone.
         detail = "its key is for signatures (id-RSASSA-PSS)"
-        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+        fix = advice(f"Use a certificate with a plain RSA key (rsaEncryption), {_OR_ECDHE}", "")
+        refused = CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail, fix=fix)
+        raise refused.at(0, "subjectPublicKeyInfo")
     if server.certificate_type == "RawPublicKey":
         return  # It has no keyUsage to say what its key is for.
     try:
@@ -57,7 +61,9 @@ def check_may_encipher(server: VerifiedPeer) -> None:
         raise CertificateError(Fault.BAD_CERTIFICATE, "its extensions cannot be read") from error
     if not usage.key_encipherment:
         detail = "its key usage does not allow to encipher keys"
-        raise CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail)
+        fix = advice(f"Get a certificate with the key usage keyEncipherment, {_OR_ECDHE}", "")
+        refused = CertificateError(Fault.CERTIFICATE_WRONG_PURPOSE, detail, fix=fix)
+        raise refused.at(0, "keyUsage")
 
 
 def make_secret(

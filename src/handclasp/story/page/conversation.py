@@ -14,7 +14,7 @@ from typing import NamedTuple
 from handclasp.iana import HandshakeType as Type
 from handclasp.story.facts import Facts
 from handclasp.story.fields import Field, fields_of
-from handclasp.story.flights import Drawn, Shown, shown_events
+from handclasp.story.flights import Data, Drawn, Shown, shown_or_closed
 from handclasp.story.recorded import KeyExchange, certificate_within_message, message_of
 from handclasp.story.sentences import told
 from handclasp.trace.events import MessageSeen, TraceEvent
@@ -156,25 +156,33 @@ def flights_of(events: Sequence[TraceEvent], facts: Facts) -> tuple[Flight, ...]
 def anchors_of(events: Sequence[TraceEvent], facts: Facts) -> dict[int, str]:
     """Return the anchors on the page of the messages, alerts and records, by index of `events`."""
     at = {id(event): index for index, event in enumerate(events)}
-    return {at[id(shown.event)]: _key(number) for number, shown in _numbered(events, facts)}
+    return {
+        at[id(shown.event)]: _key(number)
+        for number, shown in _numbered(events, facts)
+        if not isinstance(shown.event, Data)
+    }
 
 
 def left_out_of(events: Sequence[TraceEvent], facts: Facts) -> int:
     """Return the number of messages and alerts that are not shown."""
-    return max(sum(1 for _ in shown_events(events, facts)) - MOST_ITEMS, 0)
+    return max(sum(1 for _ in shown_or_closed(events, facts)) - MOST_ITEMS, 0)
 
 
-def _numbered(events: Sequence[TraceEvent], facts: Facts) -> Iterator[tuple[int, Shown]]:
-    return enumerate(islice(shown_events(events, facts), MOST_ITEMS), 1)
+def _numbered(
+    events: Sequence[TraceEvent], facts: Facts
+) -> Iterator[tuple[int, Shown[Drawn | Data]]]:
+    return enumerate(islice(shown_or_closed(events, facts), MOST_ITEMS), 1)
 
 
 def _key(number: int) -> str:
     return f"message-{number}"
 
 
-def _item(number: int, shown: Shown, facts: Facts, began: int, *, opens: bool) -> Item:
+def _item(
+    number: int, shown: Shown[Drawn | Data], facts: Facts, began: int, *, opens: bool
+) -> Item:
     event = shown.event
-    name, sentence = told(event, facts)
+    name, sentence = _closed(event) if isinstance(event, Data) else told(event, facts)
     raw = event.raw if isinstance(event, MessageSeen) else b""
     if raw and not opens:
         sentence += " Its fields are not shown: this page has very many already."
@@ -192,7 +200,13 @@ def _item(number: int, shown: Shown, facts: Facts, began: int, *, opens: bool) -
     )
 
 
-def _step_of(event: Drawn) -> int:
+def _closed(data: Data) -> tuple[str, str]:
+    """Return the name of records that could not be opened, and a sentence about them."""
+    records = "One record" if data.records == 1 else f"{data.records:,} records"
+    return data.name, f"{records}, which could not be opened without the keys."
+
+
+def _step_of(event: Drawn | Data) -> int:
     return _STEPS.get(event.message_type, 1) if isinstance(event, MessageSeen) else 6
 
 

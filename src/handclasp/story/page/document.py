@@ -77,6 +77,8 @@ def contents_of(
         "identity_choices": steps.choices_of(events, steps.IDENTITY_CHOICES),
         "trust": steps.trust_of(events, facts, describe),
         "explanation": steps.explanation_of(explanation) if explanation is not None else None,
+        "client_went_on": steps.client_went_on(events, facts),
+        "not_there": steps.not_there_of(events),
         "halves": steps.halves_of(facts),
         "secret_choices": steps.choices_of(events, steps.SECRET_CHOICES),
         "schedule": schedule_of(events, facts.version, facts.key_exchange, has_psk=facts.has_psk),

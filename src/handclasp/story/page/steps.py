@@ -16,6 +16,7 @@ from handclasp.advice import worded
 from handclasp.iana import ContentType
 from handclasp.iana import HandshakeType as Type
 from handclasp.story.facts import Facts, observed_in, sender_of
+from handclasp.story.flights import is_closed
 from handclasp.story.recorded import certificates_of, message_of
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import (
@@ -289,6 +290,38 @@ def _subject(der: bytes, describe: Describe | None) -> str:
     described = describe(der) if describe is not None else None
     subject = described.get("subject") if described is not None else None
     return str(subject) if subject else f"a certificate of {len(der):,} bytes"
+
+
+def client_went_on(events: Sequence[TraceEvent], facts: Facts) -> bool:
+    """Return whether the client is seen to go on after the server's certificate, for reasons that
+    the trace does not hold.
+    """
+    observed = observed_in(events)
+    if facts.role == "client" and observed is None and any(isinstance(e, Began) for e in events):
+        return False  # Its own record holds the decision.
+    if facts.info is not None or (observed is not None and observed.outcome == "seems_complete"):
+        return True
+    return any(
+        isinstance(event, MessageSeen) and event.message_type == Type.CLIENT_KEY_EXCHANGE
+        for event in events
+    )
+
+
+def not_there_of(events: Sequence[TraceEvent]) -> str:
+    """Return the reason why a step has no values, in a sentence."""
+    observed = observed_in(events)
+    if observed is None:
+        return "The handshake did not come to this."
+    if any(is_closed(event) for event in events):
+        if observed.outcome in ("complete", "seems_complete"):
+            return "This cannot be seen: it is encrypted, and not all of the keys are there."
+        return (
+            "If the handshake came to this, it cannot be seen: much of it is encrypted, and not "
+            "all of the keys are there."
+        )
+    if observed.outcome == "failed":
+        return "The handshake did not come to this."
+    return "This is not in the capture."
 
 
 # 4: one secret, agreed upon in public
