@@ -626,3 +626,26 @@ def test_trust_that_asks_nobody_tells_how_to_ask() -> None:
     pki = Pki()
     with pytest.raises(ConfigurationError, match='leave it out, or set client_auth="required"'):
         ServerConfig(credentials=pki.server(), trust=pki.trust)
+
+
+@pytest.mark.parametrize(
+    ("setting", "given", "meant"),
+    [
+        ("groups", "P-256", "secp256r1"),
+        ("groups", "prime256v1", "secp256r1"),
+        ("groups", "x25519", "X25519"),
+        ("cipher_suites", "ECDHE-RSA-AES128-GCM-SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        (
+            "cipher_suites",
+            "ECDHE-ECDSA-CHACHA20-POLY1305",
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        ),
+        ("groups", "sect571r1", ""),
+    ],
+)
+def test_a_name_as_other_programs_spell_it(setting: str, given: str, meant: str) -> None:
+    settings: dict[str, Any] = {setting: [given]}
+    with pytest.raises(ConfigurationError) as caught:
+        ClientConfig(**settings)
+    told = str(caught.value)
+    assert told.endswith(f" Did you mean {meant}?" if meant else ".")

@@ -119,3 +119,8 @@ def test_advice_by_role_is_made_of_sentences_too(fault: Fault, role: Role) -> No
     text = fault.fix_of(role)
     assert not text or text.startswith(("On the other end: ", "On this end: "))
     assert not text or text.endswith(".")
+
+
+def test_a_silent_client_may_wait_for_a_greeting() -> None:
+    silent = Fault.HANDSHAKE_TIMEOUT.verdict("server", nothing_came=True)
+    assert "STARTTLS" in silent.condition

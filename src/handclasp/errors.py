@@ -15,6 +15,7 @@ from typing import cast
 
 from handclasp.alerts import Cause, Situation, explain_alert
 from handclasp.faults import Blame, Fault, Role, Verdict
+from handclasp.faults.large_hello import LARGE_HELLO, SMALLER_HELLO
 from handclasp.iana import alert_name
 
 
@@ -238,7 +239,9 @@ class ProtocolError(TLSError):
     def fault(self) -> Fault:
         return self._fault
 
-    def found_by(self, role: Role, *, nothing_came: bool = False) -> None:
+    def found_by(
+        self, role: Role, *, nothing_came: bool = False, hello_is_large: bool = False
+    ) -> None:
         """Set the role that found the fault, on which the blame and the advice may depend.
 
         A verdict or an advice of this very case stays.
@@ -246,12 +249,23 @@ class ProtocolError(TLSError):
         Args:
             role: of the end that found the fault.
             nothing_came: whether the other end had not sent a single byte.
+            hello_is_large: whether that may be because a client's hello takes several packets.
         """
         if self._verdict is None:
             self.blame, self.condition = self.fault.verdict(role, nothing_came=nothing_came)
         if self.fix == self.fault.fix:
             self.fix = self.fault.fix_of(role)
             self.__notes__ = [self.fix] if self.fix else []
+        if hello_is_large and nothing_came and role == "client" and self.fault in _ENDS:
+            self.explanation = f"{self.explanation} {LARGE_HELLO}"
+            self.args = (f"{self.message} {LARGE_HELLO}",)
+            here = "" if "On this end: " in self.fix else "On this end: "
+            self.fix = f"{self.fix} {here}{SMALLER_HELLO}"
+            self.__notes__ = [self.fix]
+
+
+_ENDS = (Fault.CLOSED_DURING_HANDSHAKE, Fault.RESET_DURING_HANDSHAKE, Fault.HANDSHAKE_TIMEOUT)
+"""Faults for which the other end gives no reason."""
 
 
 class CertificateError(ProtocolError):

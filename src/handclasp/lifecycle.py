@@ -37,7 +37,7 @@ from handclasp.handshake.result import (
     HandshakeResult12,
     HandshakeResult13,
 )
-from handclasp.handshake.situation import situation_of
+from handclasp.handshake.situation import hello_is_large, situation_of
 from handclasp.handshake.tls12.post import PostHandshake12
 from handclasp.handshake.tls13.post import PostHandshake13
 from handclasp.iana import AlertDescription, AlertLevel, alert_name
@@ -300,11 +300,13 @@ class Lifecycle(RecordLoop, Generic[Config]):
         """Fail the connection, here and nowhere else: send the alert, and drop the keys."""
         self._failure = error
         self._state = State.FAILED
+        is_large = self._is_client and hello_is_large(self._context, self._config)
         self._post = self._data_key = None
         self._drop_handshake()
         if isinstance(error, ProtocolError):
             role: Role = "client" if self._is_client else "server"
-            error.found_by(role, nothing_came=self._records.nothing_came)
+            nothing_came = self._records.nothing_came
+            error.found_by(role, nothing_came=nothing_came, hello_is_large=is_large)
         self._records.forget_read_keys()
         self._unread.clear()
         self._forget_session(error)

@@ -183,7 +183,9 @@ class TestPkcs12:
         self, parts: tuple[Pki, x509.Certificate, x509.Certificate]
     ) -> None:
         data = pkcs12.serialize_key_and_certificates(b"n", P256, parts[2], None, NoEncryption())
-        assert "from_pkcs12" in problem(data, key_pem(P256))
+        told = problem(data, key_pem(P256))
+        assert "from_pkcs12" in told
+        assert "openssl pkcs12 -in" in told
 
 
 class TestChainOrder:

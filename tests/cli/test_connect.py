@@ -742,3 +742,10 @@ def test_a_server_that_says_nothing_is_not_waited_for(run: Run) -> None:
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon"])
 def test_a_time_that_is_none(run: Run, seconds: str) -> None:
     assert run("connect", "localhost:1", "--timeout", seconds).exit_code == 2
+
+
+def test_a_name_that_is_unknown_is_told_with_its_option(run: Run) -> None:
+    result = run("connect", "localhost:1", "--group", "P-256")
+    assert result.exit_code == 2
+    assert "--group: 'P-256' is not one of" in result.stderr
+    assert "Did you mean secp256r1?" in result.stderr

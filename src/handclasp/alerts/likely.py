@@ -35,6 +35,7 @@ from handclasp.alerts.hello import (
 from handclasp.alerts.own_chain import evident_causes
 from handclasp.alerts.situation import Situation, other_end, spelled_version
 from handclasp.faults import Blame, Fault, Verdict
+from handclasp.faults.large_hello import LARGE_HELLO, SMALLER_HELLO
 from handclasp.iana import AlertDescription as Alert
 
 
@@ -276,6 +277,18 @@ def _decode_error(situation: Situation) -> Iterator[Cause]:
     """Yield the cause if a server asked for a certificate and got an empty one, as with GnuTLS."""
     if situation.role == "client" and situation.certificate == "withheld":
         yield certificate_withheld(Fault.CLIENT_CERTIFICATE_MISSING)
+    if situation.role == "client" and situation.stage == "hello" and situation.hello_is_large:
+        yield make_cause(
+            Fault.DECODE_ERROR,
+            f"The server could not parse the ClientHello. {LARGE_HELLO}",
+            SMALLER_HELLO,
+            "Read the whole ClientHello, however many packets bring it.",
+            Verdict(
+                Blame.UNCLEAR,
+                "the server, if it reads no more than one packet of a hello; else one of the two "
+                "implementations has a defect, or something on the way changed the bytes",
+            ),
+        )
 
 
 def _without_reason(situation: Situation, what: str) -> Cause:

@@ -59,6 +59,7 @@ class Situation:
             (RFC 5746 section 3.4).
         offers_psk: whether the hello offers any pre-shared key, of a ticket or an external one;
             None if that is unknown.
+        hello_is_large: whether the client's hello, with a hybrid group, may take several packets.
         offers_up_to: whether the hello names only the highest version that this side speaks.
         certificate_schemes: the schemes that the hello offers for signatures in certificates, if
             it lists them separately.
@@ -100,6 +101,7 @@ class Situation:
     now: datetime | None = None
     offers_up_to: bool = False
     offers_psk: bool | None = None
+    hello_is_large: bool = False
     offers_ech: bool = False
     lacks_renegotiation_info: bool = False
 

@@ -193,7 +193,8 @@ def _gave_up_waiting(talk: Conversation, how_long: str) -> HandshakeTimeoutError
 def _found(talk: Conversation, error: ProtocolError, events: Sequence[TraceEvent]) -> Failed:
     """Return the fault that the viewer found, with the alert that it sent, if any."""
     other = talk.sides[OTHER[talk.viewer]]
-    error.found_by(talk.viewer, nothing_came=not (other.spoke or other.buffer))
+    nothing_came, is_large = not (other.spoke or other.buffer), situation_of(events).hello_is_large
+    error.found_by(talk.viewer, nothing_came=nothing_came, hello_is_large=is_large)
     sent = [
         each.description
         for each in events

@@ -38,6 +38,13 @@ _NOT_TLS = (
     (re.compile(rb"\0\0..\0\x03\0\0user\0", re.DOTALL), "It is PostgreSQL without TLS."),
     (re.compile(rb"CONNECT \S+ HTTP/"), "A proxy was asked for a tunnel (CONNECT)."),
 )
+_EXPECTS_HTTPS = re.compile(
+    rb"\AHTTP/1\.[01] 400 .*(?:plain HTTP request was sent to HTTPS port|"
+    rb"speaking plain HTTP to an SSL-enabled server|HTTP request to an HTTPS server)",
+    re.DOTALL,
+)
+"""The answers of nginx, Apache and Go to plain HTTP on a port for HTTPS."""
+
 _LOOKED_AT = 4096
 """The bytes of each end that are searched for a request."""
 
@@ -138,6 +145,14 @@ def what_instead(stream: Stream) -> str:
     protocol = kind_of_preamble(*said) or kind_of_preamble(*reversed(said))
     if protocol:
         return f"There is no TLS on this connection. It is in the clear: {protocol}."
+    for client, server in (said, said[::-1]):
+        if _EXPECTS_HTTPS.search(server):
+            line = bytes(client[:60]).split(b"\r\n")[0]
+            return (
+                "There is no TLS on this connection. The client speaks plain HTTP (the first "
+                f"bytes are {line!r}), and the server answers that it expects HTTPS on this port. "
+                "Use https:// for this address."
+            )
     fault, detail = what_else_it_is(start)
     return f"There is no TLS on this connection. {fault.sentence} ({detail})"
 
@@ -201,11 +216,32 @@ def _said(stream: Stream, sender: int) -> bytes:
 def _silence(stream: Stream) -> str:
     if stream.missing:
         return f"All that was said on this connection is missing: {_bytes(stream.missing)}."
+    if stream.unopened is not None:
+        return _unopened(stream, stream.unopened)
     if any(ending.how == "reset" for ending in stream.endings):
         return "Nothing was said on this connection: it was reset (TCP RST)."
     if not all(stream.captured):
         return "Nothing was said on this connection: one end alone is in the capture."
-    return "Nothing was said on this connection."
+    told = "Nothing was said on this connection."
+    if stream.begins:
+        told += (
+            " Perhaps the client waited for a greeting, as before STARTTLS, which a server that "
+            "begins with TLS does not send; or it only looked whether the port is open."
+        )
+    return told
+
+
+def _unopened(stream: Stream, client: int) -> str:
+    server = stream.ends[1 - client]
+    if any(ending.how == "reset" and ending.sender != client for ending in stream.endings):
+        return (
+            f"The connection was refused (TCP RST): nothing listens at {server}, or a firewall "
+            "refuses it."
+        )
+    return (
+        f"No answer of {server} to the attempt to connect (TCP SYN) is in the capture: its host "
+        "is not there, or something on the way drops what is sent."
+    )
 
 
 def _is_record(data: bytes) -> bool:

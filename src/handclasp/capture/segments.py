@@ -107,9 +107,28 @@ def _put_together(
         not captured[0] or directions[1].is_heard(),
     )
     stream = Stream(
-        number, ends, tuple(pieces), endings, sides, heard, begins=begins, is_cut=is_cut
+        number,
+        ends,
+        tuple(pieces),
+        endings,
+        sides,
+        heard,
+        begins=begins,
+        is_cut=is_cut,
+        unopened=_unopened(segments),
     )
     return stream, unseen
+
+
+def _unopened(segments: Sequence[Segment]) -> int | None:
+    """Return the end that sent SYN, if neither end acknowledged anything."""
+    asked: int | None = None
+    for segment in segments:
+        if segment.acknowledged is not None:
+            return None
+        if segment.syn and asked is None:
+            asked = segment.sender
+    return asked
 
 
 def _start(segments: Sequence[Segment], sender: int) -> int | None:

@@ -66,6 +66,8 @@ class Stream:
             that is unknown.
         begins: whether its beginning (a SYN) is in the capture.
         is_cut: whether the packets were cut off when they were captured.
+        unopened: the end that asked for the connection (SYN), if nothing shows that it was
+            opened.
         trouble: why the file could not be read to its end, in a sentence; empty if it was.
     """
 
@@ -78,6 +80,7 @@ class Stream:
     begins: bool = True
     is_cut: bool = False
     trouble: str = ""
+    unopened: int | None = None
 
     @property
     def missing(self) -> int:

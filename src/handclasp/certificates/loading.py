@@ -284,7 +284,10 @@ def _no_certificate(data: bytes) -> str:
     if b"PRIVATE KEY-----" in data and b"BEGIN CERTIFICATE" not in data:
         return "it holds a private key; are the two files swapped?"
     if _PKCS12_VERSION in data[:8] and _PEM not in data:
-        return "it looks like PKCS #12: use Credentials.from_pkcs12."
+        return (
+            "it looks like PKCS #12: use Credentials.from_pkcs12, or convert it (openssl pkcs12 "
+            "-in FILE.p12 -out FILE.pem)."
+        )
     return 'it needs PEM certificates ("-----BEGIN CERTIFICATE-----"), the own one first.'
 
 

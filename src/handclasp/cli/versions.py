@@ -70,6 +70,9 @@ def _in_options(message: str) -> str:
         option = "--tls12" if named.endswith("TLSv1.2") else "--tls13"
         obstacle = obstacle.replace("cipher_suites", "--suite").replace("groups", "--group")
         return f"{option} does not go with the rest: {obstacle} Leave one of them out."
+    for setting, option in (("groups", "--group"), ("cipher_suites", "--suite")):
+        if message.startswith(f"{setting}: "):
+            return option + message.removeprefix(setting)
     if message.startswith("allow_rsa_key_transport applies to"):
         return (
             "--allow-rsa-key-transport applies to TLS 1.2: leave out --tls13, and let a --suite be "

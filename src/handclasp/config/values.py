@@ -63,7 +63,34 @@ def check_known(what: str, names: Sequence[str], known: Any) -> None:
     for name in names:
         if name not in known:
             choices = ", ".join(known)
-            raise ConfigurationError(f"{what}: {name!r} is not one of {choices}.")
+            meant = _meant(name, known)
+            hint = f" Did you mean {meant}?" if meant else ""
+            raise ConfigurationError(f"{what}: {name!r} is not one of {choices}.{hint}")
+
+
+_OTHER_NAMES = {
+    "p256": "secp256r1",
+    "prime256v1": "secp256r1",
+    "p384": "secp384r1",
+    "p521": "secp521r1",
+}
+"""NIST's and OpenSSL's names of groups."""
+
+
+def _meant(name: object, known: Any) -> str:
+    """Return the known name that another program spells differently; empty if there is none."""
+    if not isinstance(name, str):
+        return ""
+    asked = _spelled(name)
+    asked = _OTHER_NAMES.get(asked, asked)
+    # OpenSSL leaves out the hash where only one is defined.
+    return next((each for each in known if _spelled(each) in (asked, f"{asked}sha256")), "")
+
+
+def _spelled(name: str) -> str:
+    """Return a name without what programs spell differently."""
+    plain = "".join(filter(str.isalnum, name.lower().replace("_with_", "_")))
+    return plain.removeprefix("tls")
 
 
 def check_methods(name: str, value: object, methods: Sequence[str], example: str) -> None:

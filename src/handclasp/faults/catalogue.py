@@ -891,7 +891,9 @@ class Fault(Enum):
         ),
         as_server=ForRole(
             if_silent=Verdict(
-                Blame.PEER, "which connected and sent nothing, unless something on the way drops it"
+                Blame.PEER,
+                "which connected and sent nothing, as a client that waits for a greeting does "
+                "(STARTTLS), unless something on the way drops it",
             ),
             fix_peer="See the client's log for the step at which it waits.",
             fix_local=f"If the network is slow, allow more time ({TIMEOUT}).",

@@ -6,6 +6,7 @@ from handclasp.alerts import ABOUT_CERTIFICATES, ClientAuthStatus, OwnChain, Sit
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.config import SharedConfig
 from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES
+from handclasp.faults.large_hello import is_large_hello
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.post import PostHandshake
 from handclasp.handshake.tls12.post import PostHandshake12
@@ -43,9 +44,8 @@ def situation_of(
     if version is None and is_client:
         stage = "hello"
     # Before there is an answer, a key is only offered: a server has no part in that.
-    external_key = bool(stage == "hello" and config.psks)
-    if info is not None:
-        external_key = info.psk_identity is not None
+    offers_key = bool(stage == "hello" and config.psks)
+    external_key = offers_key if info is None else info.psk_identity is not None
     chain: tuple[bytes, ...] = ()
     if alert in ABOUT_CERTIFICATES and context is not None:
         chain = context.shown_chain
@@ -69,11 +69,18 @@ def situation_of(
         is_for_name=covers_name(chain, server_name) if not is_client else None,
         is_stapled=context.is_stapled if context is not None else None,
         offers_up_to=is_client and "TLSv1.3" not in config.versions,
+        hello_is_large=stage == "hello" and hello_is_large(context, config),
         offers_psk=_offers_psk(config) if is_client else None,
         now=config.clock() if chain else None,
         server_certificate_types=config.peer_certificate_types if is_client else (),
         client_certificate_types=config.own_certificate_types if is_client else (),
     )
+
+
+def hello_is_large(context: HandshakeContext | None, config: SharedConfig) -> bool:
+    """Return whether a client's hello, to which no answer came, may take several packets."""
+    size = context.transcript.waiting_size if context is not None else 0
+    return is_large_hello(size, config.groups)
 
 
 def _offers_psk(config: SharedConfig) -> bool | None:

@@ -63,6 +63,11 @@ class Transcript:
         self._waiting = []
         self.add = self._add_and_keep if keep else hash_.update
 
+    @property
+    def waiting_size(self) -> int:
+        """The number of bytes that wait for a hash; before a server's answer, the hello's."""
+        return sum(map(len, self._waiting))
+
     def fork(self) -> Transcript:
         """Return a copy of the current state; messages added to one do not enter the other."""
         other = Transcript()

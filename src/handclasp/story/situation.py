@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from handclasp.alerts import ClientAuthStatus, OwnChain, Situation, Stage
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.errors import ProtocolError
+from handclasp.faults.large_hello import is_large_hello
 from handclasp.iana import (
     EMPTY_RENEGOTIATION_INFO_SCSV,
     AlertDescription,
@@ -61,6 +62,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         version=version_of(answer) if answer is not None else None,
         versions=offer.versions,
         offers_psk=None if hello is None else ExtensionType.PRE_SHARED_KEY in hello.extensions,
+        hello_is_large=stage == "hello" and is_large_hello(_hello_size(events), offer.groups),
         offers_ech=hello is not None and ExtensionType.ENCRYPTED_CLIENT_HELLO in hello.extensions,
         lacks_renegotiation_info=_lacks_renegotiation_info(hello, answer),
         offers_up_to=hello is not None and ExtensionType.SUPPORTED_VERSIONS not in hello.extensions,
@@ -274,6 +276,15 @@ def _last_hello(events: Sequence[TraceEvent]) -> messages.ClientHello | None:
             message = message_of(event)
             return message if isinstance(message, messages.ClientHello) else None
     return None
+
+
+def _hello_size(events: Sequence[TraceEvent]) -> int:
+    sizes = [
+        len(event.raw)
+        for event in events
+        if isinstance(event, MessageSeen) and event.message_type == HandshakeType.CLIENT_HELLO
+    ]
+    return sizes[-1] if sizes else 0
 
 
 def _answer(events: Sequence[TraceEvent]) -> messages.ServerHello | None:

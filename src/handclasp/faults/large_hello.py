@@ -1,0 +1,25 @@
+"""The suspicion that a hello was too large for the server, or for something on the way.
+
+The share of a hybrid group makes a ClientHello larger than one packet, and there are servers and
+middleboxes that read only the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from handclasp.advice import GROUPS
+
+_ONE_PACKET = 1400
+"""The number of bytes that one packet carries on nearly all ways."""
+
+LARGE_HELLO = (
+    "The client's hello is larger than 1,400 bytes, so that it may take several packets: perhaps "
+    "the server, or something on the way, cannot take such a hello."
+)
+SMALLER_HELLO = f"As a test, offer X25519 as the only group ({GROUPS})."
+
+
+def is_large_hello(size: int, groups: Iterable[str]) -> bool:
+    """Return whether a hello that offers these groups may be too large for one packet."""
+    return size > _ONE_PACKET and any("MLKEM" in each for each in groups)
