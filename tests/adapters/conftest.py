@@ -45,6 +45,13 @@ def ssl_client(pki: Pki) -> ssl.SSLContext:
     return ssl.create_default_context(cadata=pki.ca_pem.decode())
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _left_of_other_tests() -> None:
+    """Leave what earlier modules keep out of the collections that follow each test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _no_resource_warnings() -> Iterator[None]:
     """What a test leaves open shows up in that test (warnings are errors)."""
