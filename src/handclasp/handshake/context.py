@@ -199,7 +199,7 @@ class HandshakeContext:
         await _half_rtt(info)
 
     async def follow(self, config: SharedConfig) -> None:
-        """Let the connection follow another config from here on."""
+        """Let the connection follow another config from now on."""
         await _follow(config)
 
     def use(self, answers: Answers, keylog: Callable[[str], None] | None) -> None:
