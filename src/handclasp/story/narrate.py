@@ -19,7 +19,16 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from handclasp.advice import worded
-from handclasp.story.facts import Facts, facts_of, observed_in, role_of, secret_in_words
+from handclasp.certificates.describe import covers_name
+from handclasp.iana import ContentType
+from handclasp.story.facts import (
+    Facts,
+    facts_of,
+    observed_in,
+    role_of,
+    secret_in_words,
+    sender_of,
+)
 from handclasp.story.flights import (
     Content,
     Data,
@@ -29,15 +38,19 @@ from handclasp.story.flights import (
     silent_in_words,
     worth_drawing,
 )
+from handclasp.story.recorded import chain_in
 from handclasp.story.sentences import told
+from handclasp.story.situation import CERTIFICATE_MESSAGES, situation_of
 from handclasp.story.unfold import cost_lines, decision_lines, field_lines, key_lines
 from handclasp.trace.events import (
+    AlertSeen,
     BytesRefused,
     Failed,
     HandshakeResult,
     MessageSeen,
     RecordSeen,
     TraceEvent,
+    TransportEnded,
 )
 
 _MARGIN = "  "
@@ -153,6 +166,48 @@ def _lines(canvas: _Canvas, event: Content, facts: Facts, moment: float) -> Iter
 
 
 def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
+    told = _outcome(facts, events)
+    return f"{told} {_LEFT_AT_ONCE}" if left_at_once(events, facts) else told
+
+
+_LEFT_AT_ONCE = (
+    "The client closed the connection at once, without any data: perhaps it refused the server's "
+    "certificate, which is not for the name that it asked for. Then the server needs a certificate "
+    "for that name, or the client has to connect by a name that is in the certificate."
+)
+
+
+def left_at_once(events: Sequence[TraceEvent], facts: Facts) -> bool:
+    """Return whether, in a capture, a client that completed the handshake closes without data,
+    after a certificate for another name.
+
+    Some clients compare the name only then, and send no alert.
+    """
+    observed, situation = observed_in(events), situation_of(events)
+    if observed is None or not observed.outcome.endswith("complete") or situation.offers_ech:
+        return False
+    chain: tuple[bytes, ...] = ()
+    closed_by = ""
+    for event in events:
+        if isinstance(event, TransportEnded):
+            is_client = (event.direction == "sent") == (facts.role == "client")
+            closed_by = closed_by or ("client" if is_client else "server")
+            continue
+        if not isinstance(event, MessageSeen | RecordSeen | AlertSeen):
+            continue
+        sender = sender_of(event, facts.role)
+        if isinstance(event, MessageSeen):
+            if event.message_type in CERTIFICATE_MESSAGES and sender == "server":
+                chain = chain_in(event.raw, event.epoch)
+        elif isinstance(event, RecordSeen) and event.content_type != ContentType.ALERT:
+            if event.content_type == ContentType.APPLICATION_DATA:
+                return False
+        else:
+            closed_by = closed_by or sender
+    return closed_by == "client" and covers_name(chain, situation.server_name) is False
+
+
+def _outcome(facts: Facts, events: Sequence[TraceEvent]) -> str:
     observed = observed_in(events)
     if facts.info is None or facts.handshake_ns is None:
         if observed is not None:
