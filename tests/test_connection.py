@@ -291,7 +291,8 @@ def test_close_before_anything(pair: Pair) -> None:
     assert pair.server.connection.receive_data(b"\x16\x03\x01") == []
     assert pair.server.connection.receive_eof() == []
     pair.client.receive(pair.server.take())
-    assert isinstance(pair.client.error, TruncationError)
+    assert isinstance(pair.client.error, PeerAlertError)
+    assert pair.client.error.alert == "user_canceled"
 
 
 def test_both_close(pair: Pair) -> None:

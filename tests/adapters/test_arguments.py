@@ -185,7 +185,8 @@ def test_what_is_no_socket_is_refused_as_that(
                     await _call(call, wrong, config=client_config, server_name="localhost")
                 else:
                     await _call(OF_SERVERS.get(function, wrap_server), wrong, config=server_config)
-            assert repr(wrong) in str(caught.value)
+            named = "a tuple" if isinstance(wrong, tuple) else repr(wrong)
+            assert f"A socket is needed, not {named}." in str(caught.value)
             assert ("host and port" in str(caught.value)) == (wrong != 5)
             assert "inside TLS" not in str(caught.value)
 

@@ -181,7 +181,7 @@ def test_a_config_of_the_other_role_is_named_and_not_quoted_in_part(
     with pytest.raises(ConfigurationError, match=r", not a ClientConfig\.$"):
         wrap_server(wrong, wrong)
     wrong = "x" * 200
-    with pytest.raises(ConfigurationError, match=r"'xxx.*xxx\.\.\.\.$"):
+    with pytest.raises(ConfigurationError, match=r", not a str\.$"):
         wrap_server(wrong, wrong)
 
 

@@ -36,7 +36,14 @@ from handclasp.certificates.reloading import ReloadingCredentials
 VERSIONS = ["TLSv1.3", "TLSv1.2"]
 versions = pytest.mark.parametrize("version", VERSIONS)
 
-ANSWERED_LATER = {"choose_credentials", "verify", "confirm_peer", "find_psk", "replay_guard"}
+ANSWERED_LATER = {
+    "choose_config",
+    "choose_credentials",
+    "verify",
+    "confirm_peer",
+    "find_psk",
+    "replay_guard",
+}
 """The settings whose hooks may answer later."""
 
 NO_HOOKS = {"credentials", "session_cache12"}

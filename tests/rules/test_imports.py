@@ -290,15 +290,16 @@ NEVER_BELOW_ADAPTERS = {
 }
 
 # A recorder stamps what it notes, and files of credentials are looked at now and then, each by a
-# clock that can be given; on Windows only `ssl` can read the system's store of authorities. Loading
-# a key is before any connection, and what is wrong with its file is for people to hear.
+# clock that can be given; what killed writers left beside a file of sessions is removed by age; on
+# Windows only `ssl` can read the system's store of authorities. Loading a key is before any
+# connection, and what is wrong with its file is for people to hear.
 EXCEPTIONS = {
     "trace.recorder": {"time"},
     "certificates.credentials": {"time"},
     "certificates.reloading": {"time"},
     "certificates.key_files": {"logging"},
     "certificates.staple": {"logging"},
-    "sessions.store": {"logging"},
+    "sessions.store": {"logging", "time"},
     "certificates.system_trust": {"ssl"},
     "sessions.replay": {"time"},
     "sessions.ticket_keys": {"time"},

@@ -229,7 +229,8 @@ def refused() -> Iterator[Case]:
         ("wildcard-in-the-middle", "a.*.example.org", "a.b.example.org"),
         ("wildcard-partial", "w*.example.org", "www.example.org"),
     ):
-        words = ["names no host" if "*" in pattern[1:] or pattern[0] != "*" else f"not for {name}"]
+        is_partial = "*" in pattern[1:] or pattern[0] != "*"
+        words = ["not the whole first label" if is_partial else f"not for {name}"]
         yield Case(id_, leaf(names=(pattern,)), *OTHER_NAME, words, COVER, name)
     make = leaf(names=("*.org",))
     yield Case("wildcard-top-level", make, *OTHER_NAME, ["many owners"], COVER, "example.org")

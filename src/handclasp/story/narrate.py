@@ -167,7 +167,7 @@ def _lines(canvas: _Canvas, event: Content, facts: Facts, moment: float) -> Iter
 
 def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
     told = _outcome(facts, events)
-    return f"{told} {_LEFT_AT_ONCE}" if left_at_once(events, facts) else told
+    return f"{told} {_LEFT_AT_ONCE}" if _left_at_once(events, facts) else told
 
 
 _LEFT_AT_ONCE = (
@@ -177,7 +177,7 @@ _LEFT_AT_ONCE = (
 )
 
 
-def left_at_once(events: Sequence[TraceEvent], facts: Facts) -> bool:
+def _left_at_once(events: Sequence[TraceEvent], facts: Facts) -> bool:
     """Return whether, in a capture, a client that completed the handshake closes without data,
     after a certificate for another name.
 
