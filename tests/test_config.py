@@ -317,7 +317,10 @@ NEITHER = object()
     [
         ({"replay_guard": True, "max_early_data": 9}, r"RedisReplayFilter.*not bool.*is_first"),
         ({"replay_guard": NEITHER, "max_early_data": 9}, "is_first"),
-        ({"replay_guard": ReplayFilter, "max_early_data": 9}, "not a class"),
+        (
+            {"replay_guard": ReplayFilter, "max_early_data": 9},
+            r"not a class: replay_guard=ReplayFilter\(\) or",
+        ),
         ({"replay_guard": ReplayFilter()}, "needs max_early_data"),
         ({"ticket_keys": b"x" * 32}, r"TicketKeys\(\), not bytes: it has no keys\(\)"),
         ({"ticket_keys": TicketKeys}, r"not a class: ticket_keys=TicketKeys\(\)"),

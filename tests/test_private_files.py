@@ -239,6 +239,7 @@ def test_an_error_names_the_file_that_was_asked_for(write: Writer, tmp_path: Pat
     with pytest.raises(FileNotFoundError) as caught:
         write(path, SECRET)
     assert caught.value.filename == str(path)
+    assert str(caught.value).endswith(f": {str(path)!r}")
 
 
 @pytest.mark.parametrize("call", ["fsync", "dup", "fchmod"])

@@ -218,7 +218,8 @@ def _draft_for(path: str | os.PathLike[str]) -> Generator[Draft]:
     except OSError as error:
         name: object = error.filename
         if isinstance(name, str) and os.path.basename(name).startswith(DRAFT_PREFIX):
-            error.filename, error.filename2 = os.fspath(path), None
+            # An error of a rename has two names, which an error with one cannot lose again.
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 
 

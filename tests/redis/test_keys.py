@@ -153,6 +153,12 @@ def test_a_lost_memory_is_restored(
     assert {tuple(ids(server)) for server in servers} == {tuple(ids(servers[0]))}
 
 
+def test_what_cannot_be_called_with_an_error_is_refused() -> None:
+    wrong: Any = "log"
+    with pytest.raises(ConfigurationError, match="on_error must be a function"):
+        RedisTicketKeys("redis://127.0.0.1:1", on_error=wrong)
+
+
 # Without Redis
 
 

@@ -107,7 +107,10 @@ def cert_issue(
     chain, key = directory / "chain.pem", directory / "key.pem"
     for path in (chain, key):
         if path.exists() and not force:
-            raise WrongArguments(f"{path} is there already: use --force to overwrite it.")
+            raise WrongArguments(
+                f"{path} is there already: use --out DIR to write elsewhere, or --force to "
+                "overwrite it."
+            )
     authority = open_authority()
     with configuration_checked():
         issued = authority.issue(

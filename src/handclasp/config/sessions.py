@@ -18,6 +18,9 @@ from handclasp.sessions.session import MAX_LIFETIME
 from handclasp.sessions.session_cache12 import SessionCache12
 from handclasp.sessions.ticket_keys import TicketKeys
 
+_GUARDS = "ReplayFilter() or, for several processes, handclasp.redis.RedisReplayFilter(url)"
+"""What may be given as `replay_guard`, for errors."""
+
 if TYPE_CHECKING:
     # For types alone: config builds on this module.
     from handclasp.config import ClientConfig, ServerConfig
@@ -93,7 +96,7 @@ def check_sessions(sessions: object) -> None:
 
 def _check_guard(config: ServerConfig) -> None:
     guard = config.replay_guard
-    check_methods("replay_guard", guard, ("is_first",), "handclasp.redis.RedisReplayFilter(url)")
+    check_methods("replay_guard", guard, ("is_first",), _GUARDS)
     if guard is None or config.max_early_data:
         return
     if not (isinstance(guard, ReplayFilter) and guard.belongs_to_keys):

@@ -125,6 +125,8 @@ class RedisTicketKeys:
             )
         if lifetime > KEYS_PER_ROTATION * rotation:
             raise ConfigurationError("lifetime must be at most a thousand times rotation.")
+        if on_error is not None and not callable(on_error):  # pyright: ignore[reportUnnecessaryComparison]
+            raise ConfigurationError("on_error must be a function of one argument, the error.")
         self._prefix = check_prefix(prefix)
         self._name = f"{self._prefix}:ticket-keys"
         self._remembers_since: float | None = None
