@@ -29,12 +29,13 @@ APART := long or interop or browser or capture
 # The processes that share the tests; a file's tests stay together. JOBS=0 runs them in this one,
 # as a debugger needs it.
 JOBS := auto
+LONG_JOBS := 2
 
 test: $(READY) ## run the tests (under five minutes; needs nothing but Python)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m 'not ($(APART))' $(ARGS)
 
 test-long: $(READY) ## run the others: long ones, and with peers, browsers and captures (make peers)
-	$(BIN)/python -m pytest -m '($(APART)) and (not interop or fast)' $(ARGS)
+	$(BIN)/python -m pytest -n $(LONG_JOBS) --dist loadfile -m '($(APART)) and (not interop or fast)' $(ARGS)
 
 test-all: test test-long ## run every test
 

@@ -146,7 +146,9 @@ def test_explaining_a_refusal(
     here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
     exec(example("explain(error.chain_der"), {})
-    assert capsys.readouterr().out == ("OCSP staple example.com came without one RFC 7633 4.2.3\n")
+    assert capsys.readouterr().out == (
+        "OCSP staple example.com came without one, and this end requires one RFC 7633 4.2.3\n"
+    )
 
 
 def test_sans_io(port: int, capsys: Printed) -> None:

@@ -7,6 +7,7 @@ A short name for `handclasp.adapters.asyncio`, which holds the code.
 ...     writer.write(b"hello")
 ...     print(await reader.readexactly(5))
 ...     writer.close()
+...     await writer.wait_closed()
 >>> asyncio.run(main())
 b'hello'
 
@@ -17,6 +18,7 @@ A plain connection is upgraded by `start_tls`, which returns a new pair:
 ...     reader, writer = await aio.start_tls(reader, writer, server_name="example.com")
 ...     print(writer.get_extra_info("handclasp").version)
 ...     writer.close()
+...     await writer.wait_closed()
 >>> asyncio.run(main())
 TLSv1.3
 """

@@ -61,7 +61,7 @@ READ_ONLY = {
     "wrap_bio",
     "wrap_socket",
 }
-OURS = {"ask_about_name", "config_of", "make_trace", "note_handshake", "resume"}
+OURS = {"ask_about_name", "config_of", "make_trace", "message_callback", "note_handshake", "resume"}
 
 OPTIONS = {
     "OP_ALL": "works around what is not there",

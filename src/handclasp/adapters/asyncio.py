@@ -324,6 +324,7 @@ async def start_unix_server(
     ...         reader, writer = await aio.open_unix_connection("tls.sock", server_name=name)
     ...         print(await reader.read())
     ...         writer.close()
+    ...         await writer.wait_closed()
     >>> asyncio.run(main())
     b'hello'
 

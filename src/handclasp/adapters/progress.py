@@ -17,6 +17,7 @@ b'hello'
 ...     reader, writer = await asyncio.open_connection(sock=here)
 ...     print(progress.unsent_bytes(writer.transport), progress.peek(writer.transport))
 ...     writer.close()
+...     await writer.wait_closed()
 >>> asyncio.run(main())
 0 b''
 >>> there.close()
