@@ -27,7 +27,7 @@ demo: $(READY) ## watch a handshake: our own first, then your browser's (ONCE=1:
 APART := long or interop or browser or capture
 
 # The processes that share the tests; a file's tests stay together. JOBS=0 runs them in this one,
-# as a debugger needs it.
+# as a debugger needs it. Of browsers and peers no more than two at once are started.
 JOBS := auto
 LONG_JOBS := 2
 
