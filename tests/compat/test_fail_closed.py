@@ -260,7 +260,11 @@ def marked_pair(first: str, second: str, *, side: bool) -> Any:
     return pytest.param(first, second, side, id=name, marks=() if is_plain else pytest.mark.long)
 
 
-@pytest.mark.filterwarnings("ignore:ssl.OP_NO_SSL:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:ssl.OP_NO_SSL:DeprecationWarning",
+    # Two contexts without a version in common: what the callback raises is reported, as by ssl.
+    "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning",
+)
 @pytest.mark.parametrize(
     ("first", "second", "side"),
     [

@@ -20,6 +20,7 @@ from handclasp.capture.conversation import Conversation, Side
 from handclasp.capture.stream import Address, Piece, Stream
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.handshake.finished import CheckedFinished
 from handclasp.handshake.tls13 import client as client13
 from handclasp.server import ServerConnection
 from handclasp.wire import codecs
@@ -104,7 +105,7 @@ def test_a_handshake_without_finished_is_a_finding(monkeypatch: pytest.MonkeyPat
         try:
             return check_finished(raw, expected)
         except ProtocolError:
-            return bytes(32)
+            return CheckedFinished(bytes(32))
 
     check_finished = client13.check_finished
     monkeypatch.setattr(client13, "check_finished", no_check)
