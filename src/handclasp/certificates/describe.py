@@ -178,7 +178,6 @@ def chain_in_words(chain: Sequence[bytes]) -> _ChainInWords:
 
     Nothing where it is empty or cannot be read, as with raw public keys.
     """
-
     nothing = _ChainInWords()
     if not chain:
         return nothing

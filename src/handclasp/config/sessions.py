@@ -19,7 +19,7 @@ from handclasp.sessions.session_cache12 import SessionCache12
 from handclasp.sessions.ticket_keys import TicketKeys
 
 _GUARDS = "ReplayFilter() or, for several processes, handclasp.redis.RedisReplayFilter(url)"
-"""What may be given as `replay_guard`, for errors."""
+"""Values for `replay_guard`, as errors name them."""
 
 if TYPE_CHECKING:
     # For types alone: config builds on this module.
