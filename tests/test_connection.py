@@ -33,6 +33,7 @@ from handclasp import (
     TrustStore,
 )
 from handclasp.certificates.verify import vouch_for
+from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.record.protection13 import Protection13
 from handclasp.trace.events import AlertSeen, Failed
@@ -228,7 +229,10 @@ def test_defect_of_ours_is_a_typed_error(pair: Pair, monkeypatch: pytest.MonkeyP
     assert isinstance(pair.server.error.__cause__, ZeroDivisionError)
     assert isinstance(pair.client.error, PeerAlertError)
 
-    other = Pair(pair.client.connection.config, pair.server.connection.config).run()
+    client, server = pair.client.connection.config, pair.server.connection.config
+    assert isinstance(client, ClientConfig)
+    assert isinstance(server, ServerConfig)
+    other = Pair(client, server).run()
     monkeypatch.setattr(Protection13, "open_record", broken)
     other.client.receive(b"\x17\x03\x03\0\1x")
     assert other.client.error is not None
@@ -352,7 +356,7 @@ def test_entropy_is_that_of_the_config(pki: Pki, server_config: ServerConfig) ->
 def test_secrets_do_not_show(pair: Pair) -> None:
     pair.run()
     exporter_secret = pair.client.connection._exporter
-    assert exporter_secret is not None
+    assert isinstance(exporter_secret, ExporterSecret)
     secret = exporter_secret.secret
     for text in (repr(exporter_secret), str(secret), f"{secret}", repr(pair.client.info)):
         assert secret.hex() not in text

@@ -128,6 +128,9 @@ class Judge:
         return True
 
 
+_confirm: Any = Judge.confirm
+
+
 class Slotted:
     __slots__ = ()
 
@@ -159,7 +162,7 @@ def test_what_is_equal_is_not_the_same(pki: Pki) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize(
     "make",
-    [lambda: lambda _: True, Judge, lambda: partial(Judge.confirm, None), lambda: Judge().confirm],
+    [lambda: lambda _: True, Judge, lambda: partial(_confirm, None), lambda: Judge().confirm],
     ids=["lambda", "object", "partial", "method"],
 )
 def test_what_is_made_again_is_another(pki: Pki, make: Any) -> None:
@@ -169,7 +172,7 @@ def test_what_is_made_again_is_another(pki: Pki, make: Any) -> None:
 
 
 def test_what_is_kept_is_the_same(pki: Pki) -> None:
-    for callback in (lambda _: True, Judge(), partial(Judge.confirm, None)):
+    for callback in (lambda _: True, Judge(), partial(_confirm, None)):
         assert confirming(pki, callback) == confirming(pki, callback)
 
 
