@@ -107,7 +107,7 @@ CAPTURED = [
         "unclear",
         _GAVE_UP,
         _CLIENT_S_LOG,
-        "The same by another program: what is told hangs on sizes only, not on who sent them.",
+        "The same by another program: the report depends on sizes only, not on who sent them.",
     ),
     Captured(
         "javaref",
@@ -165,7 +165,7 @@ CAPTURED = [
         _DO_NOT_FIT,
         "On the client: Offer secp256r1 as well.",
         "handshake_failure has many causes; of the usual groups the hello has only one, and so "
-        "this is the likeliest. The others are told after it.",
+        "this is the likeliest. The others follow it.",
     ),
     Captured(
         "no-shared-suite",

@@ -148,7 +148,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "fixed",
         "65,536, or twice max_early_data",
-        "bytes of refused early data that a server passes over",
+        "bytes of refused early data that a server skips",
         "adversarial/test_early_data.py::test_early_data_without_end",
     ),
     Limit(
@@ -197,7 +197,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "fixed",
         "8",
-        "pre-shared identities of a hello that are looked at",
+        "pre-shared identities of a hello that are tried",
         "adversarial/test_costs.py::test_so_many_identities_are_looked_at",
     ),
     Limit(
@@ -209,7 +209,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "set_write_buffer_limits",
         "as asyncio has it",
-        "what waits for a peer that does not read, before the application is told to wait",
+        "what waits for a peer that does not read, before the application has to wait",
         "adapters/test_asyncio.py::test_write_buffer_limits_reach_the_plain_transport",
     ),
     Limit(

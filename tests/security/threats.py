@@ -405,7 +405,7 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _SERVICE,
-        "Requests for a certificate without end, and answers that nobody reads",
+        "Endless requests for a certificate, and answers that nobody reads",
         "32 requests without data between them are enough, and 8 whose answers wait to be sent. A "
         "server has at most 8 outstanding. While the application makes up its mind, as much waits "
         "as in a handshake.",
@@ -487,7 +487,7 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _DOWNGRADE,
         "SSLv2 and SSLv3 (DROWN)",
-        "There is no code for them; an SSLv2 hello is told from TLS by its first bytes, and "
+        "There is no code for them; an SSLv2 hello differs from TLS in its first bytes, and "
         "refused.",
         (
             without(
@@ -535,7 +535,7 @@ THREATS: tuple[Threat, ...] = (
         _DOWNGRADE,
         "Compression (CRIME), heartbeat, renegotiation",
         "Null compression alone is offered and taken. There is no heartbeat. Renegotiation is "
-        "declined, the RFC 5746 extension is demanded, and who asks without end is refused.",
+        "declined, the RFC 5746 extension is demanded, and a peer that asks too often is refused.",
         (
             without(
                 "adversarial/test_hellos.py::test_client_hello",
@@ -994,8 +994,8 @@ THREATS: tuple[Threat, ...] = (
         "A session of one place resumed in another (CVE-2025-23419, CVE-2025-68121)",
         "A ticket is bound to name, ALPN, client authentication, trust and context of its config, "
         "and lets nobody in where pre-shared keys are the only way, or where the name is refused. "
-        "A client's certificates are judged anew each time, by the limits and signature schemes of "
-        "now as well.",
+        "A client's certificates are verified anew each time, by the limits and signature schemes "
+        "of now as well.",
         (
             without(
                 "end_to_end/test_resumption.py::test_other_circumstances",
@@ -1189,8 +1189,8 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _RESUMPTION,
         "Early data for a server that the client would refuse by now",
-        "The certificates of before are judged again before anything is sent. Callbacks that have "
-        "no say before that raise when the config is built, unless a setting allows it by name.",
+        "The certificates of before are verified again before anything is sent. Callbacks that "
+        "have no say before that raise when the config is built, unless a setting allows it by name.",
         (
             without(
                 "adversarial/test_replays.py::test_early_data_before_a_callback_has_a_say",
@@ -1585,7 +1585,7 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _SERVICE,
         "Large and slow handshake messages (CVE-2016-6309, CVE-2024-1765)",
-        "A message's announced size is judged by its header, the handshake as a whole by its sum. "
+        "A message's announced size is checked in its header, the handshake as a whole by its sum. "
         "Buffers grow by what came. The time of a handshake is limited, however it dribbles.",
         (
             without(
@@ -1760,7 +1760,7 @@ THREATS: tuple[Threat, ...] = (
         _SERVICE,
         "Lists times lists: work that grows with the square of what was sent",
         "What a peer offers is read into lists in which each value stands once, no longer than "
-        "what is known here and some more; what people are told of it is as short. A server name "
+        "what is known here and some more; what is reported of it is as short. A server name "
         "has at most 255 bytes. For every message, list, role and version, and for what is told "
         "of each, twice as many entries cost twice as much, counted in lines of Python and in "
         "comparisons of the peer's values.",
@@ -1856,7 +1856,7 @@ THREATS: tuple[Threat, ...] = (
         "Where no issuer's name leads to an anchor, no path is looked for; where several "
         "certificates have one name, signatures must lead down from an anchor first. For the words "
         "of a refusal each certificate is read once, long names and a stranger's large extensions "
-        "are not, names are written out as far as they are told, and comparisons, paths and "
+        "are not, names are written out as far as they are shown, and comparisons, paths and "
         "signatures are counted. Twice as much of anything is at most twice the work.",
         (
             without(
@@ -2006,8 +2006,8 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _SERVICE,
         "Decompression bombs (CVE-2025-66199)",
-        "The announced length is judged before anything is inflated, and no more than that is ever "
-        "inflated.",
+        "The announced length is checked before anything is inflated, and no more than that is "
+        "ever inflated.",
         (
             without(
                 "adversarial/test_certificates.py::test_what_is_inflated_counts_as_a_certificate",
@@ -2380,7 +2380,7 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _PARSER,
         "Intolerance of what is new (GREASE)",
-        "Unknown extensions, suites, groups and schemes are passed over wherever they may stand, "
+        "Unknown extensions, suites, groups and schemes are ignored wherever they stand, "
         "in any order.",
         (
             without(
@@ -2458,7 +2458,7 @@ THREATS: tuple[Threat, ...] = (
         _API,
         "A client's sessions used under another config (CVE-2025-68121)",
         "Sessions are kept by server, port, trust, credentials, ALPN and all else that the "
-        "decision depends on, and the server's chain is judged again before one is offered.",
+        "decision depends on, and the server's chain is verified again before one is offered.",
         (
             without(
                 "end_to_end/test_resumption.py::test_another_trust_store",
@@ -2638,7 +2638,7 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _API,
         "A file of sessions that somebody else wrote",
-        "Whoever writes such a file says which server is which. So it must be a regular file of "
+        "The writer of such a file decides which server is which. So it must be a regular file of "
         "this user's own, without other names, that nobody else can read, write or replace, at the "
         "end of directories in which nobody else can rename, each time that it is read; and a "
         "session without certificates must name the pre-shared key "
@@ -2888,7 +2888,7 @@ THREATS: tuple[Threat, ...] = (
         "print, and do not pickle; traces hold none unless asked to. A key in place of its "
         "path, or of another argument, is in no error. An error on the way of a "
         "secret to a file has no frames that show it. Every class and every object of a "
-        "handshake is looked at for one that holds a secret as plain bytes.",
+        "handshake is searched for one that holds a secret as plain bytes.",
         (
             without(
                 "security/test_secrets.py::test_what_says_bytes_holds_a_secret",
@@ -3289,7 +3289,7 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _FILES,
-        "A capture that takes its reader for ever, or makes a page without end",
+        "A capture that takes its reader for ever, or makes an unbounded page",
         "Segments are put together, conversations found, followed and told with work in "
         "proportion to the bytes of the capture, whatever the two ends say and in whatever order "
         "it was captured. Of each message, and of all together, a page shows a bounded number of "
@@ -3498,7 +3498,7 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _COMPAT,
-        "A context that was told of no authority, and trusts anybody",
+        "A context that was given no authority, and trusts anybody",
         "It trusts nobody, as with OpenSSL, although a native client would trust the system's.",
         (
             without(
