@@ -1190,7 +1190,8 @@ THREATS: tuple[Threat, ...] = (
         _RESUMPTION,
         "Early data for a server that the client would refuse by now",
         "The certificates of before are verified again before anything is sent. Callbacks that "
-        "have no say before that raise when the config is built, unless a setting allows it by name.",
+        "have no say before that raise when the config is built, unless a setting allows it by "
+        "name.",
         (
             without(
                 "adversarial/test_replays.py::test_early_data_before_a_callback_has_a_say",
@@ -1761,7 +1762,7 @@ THREATS: tuple[Threat, ...] = (
         "Lists times lists: work that grows with the square of what was sent",
         "What a peer offers is read into lists in which each value stands once, no longer than "
         "what is known here and some more; what is reported of it is as short. A server name "
-        "has at most 255 bytes. For every message, list, role and version, and for what is told "
+        "has at most 255 bytes. For every message, list, role and version, and for the report "
         "of each, twice as many entries cost twice as much, counted in lines of Python and in "
         "comparisons of the peer's values.",
         (
@@ -2566,7 +2567,7 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _API,
         "A client's raw key that is resumed when it is not expected any more",
-        "A raw key is kept with its type in the ticket, and judged again by the keys that are "
+        "A raw key is kept with its type in the ticket, and compared again with the keys that are "
         "expected now (RFC 7250).",
         (
             without(
@@ -3226,7 +3227,7 @@ THREATS: tuple[Threat, ...] = (
         _FILES,
         "A peer's bytes taken for a tool's remarks; one bad conversation hides the others",
         "Captures are read by fields that are numbers, addresses and hexadecimal digits. What is "
-        "missing is told by sequence numbers and by what the other end acknowledged; each "
+        "missing shows in sequence numbers and in what the other end acknowledged; each "
         "conversation stands for itself, and so does what a tunnel carries. What the other end's "
         "kernel drops does not count. tshark runs with the dissectors that lead to TCP, and no "
         "others.",
