@@ -105,7 +105,7 @@ differential: $(READY) ## HELLOS broken hellos (default 10000) to our server, to
 
 scanners: $(READY) ## sslyze, sslscan and testssl.sh on `handclasp serve` (Debian, as root)
 	apt-get install -qq -y --no-install-recommends testssl.sh sslscan >/dev/null
-	test -x .peers/scanners/bin/sslyze || { $(PYTHON) -m venv .peers/judges && \
+	test -x .peers/scanners/bin/sslyze || { $(PYTHON) -m venv .peers/scanners && \
 		.peers/scanners/bin/python -m pip install --quiet sslyze; }
 	$(BIN)/python -m tests.scanners
 
