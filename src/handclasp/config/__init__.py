@@ -201,7 +201,8 @@ class ClientConfig(SharedConfig):
             choose a certificate (RFC 8446 section 4.2.4). Only useful for a few authorities.
         keylog: a file to which the connection's secrets are appended, or a callable that takes
             each line. Anybody with the file can decrypt the connections: for debugging only. It is
-            never read from the environment.
+            never read from the environment. If a line cannot be written, for example because the
+            disk is full, the handshake fails with `Fault.KEY_LOG_FAILED`, as it does with `ssl`.
         record_padding: pad each record to a multiple of this number of bytes, or by a policy; 0
             disables padding. TLS 1.3 only.
         record_size_limit: the largest record content, in bytes including its type byte, that the
