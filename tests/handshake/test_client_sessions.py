@@ -57,7 +57,7 @@ def key_of(pki: Pki, name: str | None = "localhost", port: int = 443, **changes:
     return key
 
 
-KEY = PreSharedKey(b"a client", bytes(32))
+KEY = PreSharedKey(b"a client", bytes(range(32)))
 BOUND: dict[str, Any] = {
     "name": lambda _: {"name": "other.example"},
     "port": lambda _: {"port": 8443},

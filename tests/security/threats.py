@@ -934,7 +934,8 @@ THREATS: tuple[Threat, ...] = (
         "Tickets are sealed under random keys that change by themselves, and end after seven days "
         "at the latest. A key whose time is over cannot be derived again, though forked processes "
         "agree upon all later ones. A key of the application opens and seals in its time only. "
-        "What cannot be opened is no ticket, and no error. A key of zeros raises.",
+        "What cannot be opened is no ticket, and no error. A key of zeros raises, also a pre-shared "
+        "key and the wrapping key of a fleet.",
         (
             without(
                 "end_to_end/test_resumption.py::test_a_key_whose_time_is_over_opens_nothing",
@@ -956,6 +957,11 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "sessions/test_ticket_keys.py::test_no_key_of_zeros",
                 "sessions.ticket_keys.TicketKey.__post_init__",
+                "not any(self.key)",
+            ),
+            without(
+                "sessions/test_psk.py::test_no_key_of_zeros",
+                "sessions.psk.PreSharedKey.__post_init__",
                 "not any(self.key)",
             ),
             without(
@@ -1322,6 +1328,19 @@ THREATS: tuple[Threat, ...] = (
             "adversarial/test_certificates.py::test_must_staple_without_a_staple",
             "adversarial/test_certificates.py::test_a_staple_about_somebody_else",
             "certificates/test_crl.py::TestAnswers::test_on_the_list",
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "A pre-shared key found under another name than the client's",
+        "The key that find_psk returns has the identity that it was asked for, or the handshake "
+        "fails: otherwise a connection would bear the name of another client.",
+        (
+            without(
+                "end_to_end/test_external_psks.py::test_found_the_key_of_another_identity",
+                "handshake.tls13.resumption.find_psks",
+                "key is not None and key.identity != named.identity",
+            ),
         ),
     ),
     Threat(

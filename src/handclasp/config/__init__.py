@@ -306,7 +306,8 @@ class ServerConfig(SharedConfig):
             takes more than a sixteenth of it, including the client's certificates, is not
             remembered.
         find_psk: a callback that finds the external pre-shared key of an identity. It gets a
-            `FindPsk` question and returns a `PreSharedKey`, None, an awaitable of either, or DEFER.
+            `FindPsk` question and returns the `PreSharedKey` of this identity, None, an awaitable
+            of either, or DEFER. The key of another identity fails the handshake.
         psks: external pre-shared keys that clients may use. With any, `credentials` may be left
             out; the server then accepts nobody without one. A client that uses one is not asked
             for a certificate, whatever the value of client_auth.
