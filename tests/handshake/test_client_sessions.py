@@ -91,6 +91,12 @@ def test_what_a_session_is_bound_to(pki: Pki) -> None:
     assert [key_of(pki, **each) for each in changes] == keys
 
 
+def test_what_depends_on_callbacks_is_named_as_of_this_process(pki: Pki) -> None:
+    for name, change in BOUND.items():
+        is_callback = name in ("verify", "confirm_peer", "choose_credentials")
+        assert key_of(pki, **change(pki)).startswith("process:") is is_callback
+
+
 def test_verification_switched_off_is_apart_from_a_trust_of_the_same_name() -> None:
     """Neither has a trust store of its own here: only how the peer is verified differs."""
     store = Noting()

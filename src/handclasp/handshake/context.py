@@ -324,7 +324,7 @@ class HandshakeContext:
 
 
 def _key_log_failed(error: Exception, secret: bytes) -> ProtocolError:
-    """Return the error for a line that was not written: whoever asked for a key log needs all."""
+    """Return the error for a line that was not written, with the reason but without the line."""
     kind = type(error).__name__
     if not isinstance(error, OSError):
         return hook_raised("keylog", kind, f"keylog: {kind}")
