@@ -499,7 +499,11 @@ def test_keylog_file(
     ("raised", "fault", "words"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "keys"), Fault.KEY_LOG_FAILED, _FULL),
-        (OSError("the collector is down"), Fault.KEY_LOG_FAILED, "key log could.*collector is down"),
+        (
+            OSError("the collector is down"),
+            Fault.KEY_LOG_FAILED,
+            "key log could.*collector is down",
+        ),
         (OSError(), Fault.KEY_LOG_FAILED, r"written \(OSError\)"),
         (KeyError("line"), Fault.CALLBACK_FAILED, "keylog failed with KeyError"),
     ],

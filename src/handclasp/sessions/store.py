@@ -129,7 +129,9 @@ class SessionStore:
         where nobody else can replace it, and is checked at each use, since its content is trusted.
         If that changes later, the store behaves as empty and leaves the file alone, with one
         warning of the logger "handclasp". A file that is missing, broken or of an older version
-        also counts as empty. Several processes may use one file. See `FileSessionStore`.
+        also counts as empty. Several processes may use one file. Each use reads the file as a
+        whole, and most write it: about a millisecond, for which an event loop waits. See
+        `FileSessionStore`.
 
         Args:
             path: the file, in a directory that exists. `~` is not expanded.
