@@ -97,6 +97,23 @@ def warn_of_key_file(path: str | None) -> None:
         click.echo(f"Warning: the key file {path} {why}.", err=True)
 
 
+def warn_of_leaves(option: str, trust: TrustStore) -> None:
+    """Say on standard error that these are no authorities, so that each stands for itself alone."""
+    from handclasp.certificates.describe import described
+    from handclasp.certificates.names import subject_of
+
+    anchors = sorted(trust.anchors, key=subject_of)
+    if any(described(anchor, "is_authority")["is_authority"] for anchor in anchors):
+        return
+    more = f" and {len(anchors) - 1} more" if len(anchors) > 1 else ""
+    click.echo(
+        f"Warning: {option} holds no authority, but {subject_of(anchors[0])}{more}: a client gets "
+        "in with that very certificate only. To let in those that an authority has issued, name "
+        "the authority's own certificate.",
+        err=True,
+    )
+
+
 def check_path(path: str) -> None:
     """Raise `WrongArguments` for the content of a file in place of its path."""
     with configuration_checked():

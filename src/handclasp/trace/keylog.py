@@ -49,10 +49,11 @@ class _KeyLogFile:
     def __call__(self, line: str) -> None:
         """Append one line; raise `OSError` with the name of the file if it cannot be written."""
         # Each line is one write: with O_APPEND, lines of other processes cannot split it.
-        data = (line + "\n").encode("ascii")
+        rest = memoryview(f"\n{line}\n".encode("ascii"))
         del line  # No traceback must show it: it holds a secret.
         with self._lock:
-            rest = memoryview(b"\n" + data if self._is_torn else data)
+            if not self._is_torn:
+                rest = rest[1:]
             try:
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
