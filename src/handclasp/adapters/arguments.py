@@ -19,7 +19,7 @@ from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.server import ServerConnection
 
 WaitsIn: TypeAlias = Literal["thread", "asyncio", "trio"]
-"""Where a server waits for its guard: in a thread of the connection's own, or in an event loop."""
+"""The place where a server waits for its replay guard: the connection's thread, or a loop."""
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str]
 

@@ -100,16 +100,16 @@ def warn_of_key_file(path: str | None) -> None:
 def warn_of_leaves(option: str, trust: TrustStore) -> None:
     """Say on standard error that these are no authorities, so that each stands for itself alone."""
     from handclasp.certificates.describe import described
-    from handclasp.certificates.names import subject_of
 
-    anchors = sorted(trust.anchors, key=subject_of)
-    if any(described(anchor, "is_authority")["is_authority"] for anchor in anchors):
+    anchors = [described(anchor, "subject", "is_authority") for anchor in trust.anchors]
+    if any(anchor["is_authority"] for anchor in anchors):
         return
     more = f" and {len(anchors) - 1} more" if len(anchors) > 1 else ""
+    first = min(str(anchor["subject"] or "a certificate without a name") for anchor in anchors)
     click.echo(
-        f"Warning: {option} holds no authority, but {subject_of(anchors[0])}{more}: a client gets "
-        "in with that very certificate only. To let in those that an authority has issued, name "
-        "the authority's own certificate.",
+        f"Warning: {option} holds no authority, but {first}{more}: a client gets in with that very "
+        "certificate only. To let in those that an authority has issued, name the authority's own "
+        "certificate.",
         err=True,
     )
 
