@@ -502,6 +502,28 @@ def test_a_key_whose_time_is_over_seals_nothing(pki: Pki, version: str) -> None:
 
 
 @versions
+@pytest.mark.parametrize(
+    ("keys", "longest"),
+    [
+        (TicketKeys(lifetime=60), 60),
+        (TicketKeys(lifetime=0.5), 1),
+        (Held(key_of(1, -60, 100)), 100),
+    ],
+    ids=["TicketKeys", "less than a second", "a source"],
+)
+def test_a_ticket_lives_no_longer_than_its_key(
+    pki: Pki, version: str, keys: Any, longest: int
+) -> None:
+    """A client would keep it for days, and its early data would be lost each time."""
+    world = World(pki, version, ticket_keys=keys, ticket_lifetime=MAX_LIFETIME)
+    world.meet()
+    lifetimes = {each.lifetime for held in world.store._sessions.values() for each in held}
+    assert lifetimes
+    assert all(longest - 40 <= lifetime <= longest for lifetime in lifetimes)
+    assert world.meet().client.info.resumed
+
+
+@versions
 def test_a_key_seals_from_its_time_on_and_opens_before(pki: Pki, version: str) -> None:
     """The clock of the server of a fleet that sealed may be ahead."""
     world = World(pki, version, ticket_keys=Held(key_of(1, 30, 120)), session_memory=0)
