@@ -18,7 +18,7 @@ from handclasp.handshake.offered import MOST_AUTHORITIES
 from handclasp.handshake.tls12 import server as server12
 from handclasp.handshake.tls13 import client_authentication
 from handclasp.iana import ExtensionType
-from handclasp.sessions import store as store_module
+from handclasp.sessions import session_file
 from handclasp.sessions.bounded import LEAST_BYTES
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages12 import CertificateRequest12
@@ -124,13 +124,13 @@ def test_a_ticket_does_not_cost_what_all_authorities_do(
 ) -> None:
     """Each ticket of 258 bytes would cost a look at all names: tickets times names."""
     written: list[Session] = []
-    text = store_module.session_to_text
+    text = session_file.session_to_text
 
     def counted(session: Session) -> str:
         written.append(session)
         return text(session)
 
-    monkeypatch.setattr(store_module, "session_to_text", counted)
+    monkeypatch.setattr(session_file, "session_to_text", counted)
     costs: dict[int, int] = {}
     for count in (1, len(LONG_NAMES)):
         naming(count, LONG_NAMES)

@@ -42,7 +42,7 @@ from handclasp.cli.files import serve_directory
 from handclasp.cli.key_material import key_material_in
 from handclasp.cli.pages import page_for, write_page
 from handclasp.cli.site import NotServedError, Site
-from handclasp.sessions.store import FileSessionStore
+from handclasp.sessions.session_file import FileSessionStore
 
 pytestmark = [
     pytest.mark.long,

@@ -13,7 +13,6 @@ from handclasp.adapters.asyncio import (
 from handclasp.certificates.path import MOST_SIGNED
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.session_cache12 import DEFAULT_BYTES
-from handclasp.sessions.store import DEFAULT_FILE_BYTES
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "SessionStore(max_bytes)",
-        f"{SessionStore()._max_bytes:,}; in a file {DEFAULT_FILE_BYTES:,}",
+        f"{SessionStore()._max_bytes:,}; a file takes twice as many at most",
         "bytes that these sessions take, with the certificates in them",
         "sessions/test_store.py::test_so_many_bytes_and_no_more",
     ),

@@ -2101,7 +2101,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "adversarial/test_session_stores.py"
                 "::test_a_ticket_does_not_cost_what_all_authorities_do",
-                "sessions.store.FileSessionStore.put",
+                "sessions.session_file.FileSessionStore.put",
                 "session.size > self._max_bytes // 16",
             ),
         ),
@@ -2634,7 +2634,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "sessions/test_store.py::test_what_only_this_process_can_resume_is_not_in_the_file",
-                "sessions.store.FileSessionStore.put",
+                "sessions.session_file.FileSessionStore.put",
                 "key.startswith(KEY_OF_PROCESS)",
             ),
             without(
@@ -3078,11 +3078,25 @@ THREATS: tuple[Threat, ...] = (
                 "test_private_files.py::test_an_interrupt_leaves_no_secret_behind",
                 (Edit("private_files.draft_private", "os.unlink(path)", "pass"),),
             ),
-            without(
-                "sessions/test_store.py::test_an_interrupt_leaves_the_file_and_nothing_else",
-                "sessions.store.FileSessionStore._change",
-                "BaseException",
-                "OSError",
+            Proof(
+                "sessions/test_store.py::test_an_interrupt_while_a_file_that_is_full_is_replaced",
+                (
+                    Edit(
+                        "sessions.session_file.FileSessionStore._replace",
+                        "os.unlink(draft)",
+                        "pass",
+                    ),
+                ),
+            ),
+            Proof(
+                "sessions/test_store.py::test_what_was_taken_is_gone_from_the_file",
+                (
+                    Edit(
+                        "sessions.session_file._overwrite",
+                        "_GONE * (size - _NAME_SIZE - 2)",
+                        "_GONE",
+                    ),
+                ),
             ),
         ),
         (
