@@ -281,7 +281,9 @@ def test_a_proof_of_identity_does_not_last_for_ever(pki: Pki, version: str) -> N
     beginning = datetime.now(UTC)
     for days, resumed in ((0, False), (3, True), (6, True), (6.9, True), (7.1, False)):
         now = beginning + timedelta(days=days)
-        clocks = {side: {"clock": lambda now=now: now} for side in ("client", "server")}
+        clocks: dict[str, Any] = {
+            side: {"clock": lambda now=now: now} for side in ("client", "server")
+        }
         assert world.meet(**clocks).client.info.resumed is resumed, days
 
 
@@ -294,8 +296,8 @@ def test_each_side_sees_to_that_itself(pki: Pki, version: str, side: str) -> Non
     recent = beginning + timedelta(days=3)
     world.meet()
     world.meet(client={"clock": lambda: recent}, server={"clock": lambda: recent})
-    clock = {"clock": lambda: later}
-    changes = {side: clock, "server" if side == "client" else "client": {"clock": lambda: recent}}
+    other = "server" if side == "client" else "client"
+    changes: dict[str, Any] = {side: {"clock": lambda: later}, other: {"clock": lambda: recent}}
     assert not world.meet(**changes).client.info.resumed
 
 
@@ -349,9 +351,9 @@ def test_a_client_that_is_no_longer_trusted(pki: Pki, version: str) -> None:
     credentials = pki.client("somebody")
     world.client = replace(world.client, credentials=credentials)
     world.meet()
-    pin = {"policy": CertificatePolicy(pins=["A" * 43 + "="])}
-    changes = {**pin, "ticket_keys": world.server.ticket_keys}
-    pair = Pair(world.client, replace(world.server, **changes)).run()
+    policy = CertificatePolicy(pins=["A" * 43 + "="])
+    server = replace(world.server, policy=policy, ticket_keys=world.server.ticket_keys)
+    pair = Pair(world.client, server).run()
     # Not resumed, but asked for its certificate, and refused for what it is.
     assert isinstance(pair.server.error, ProtocolError)
     assert pair.server.error.fault is Fault.PIN_MISMATCH
@@ -392,7 +394,7 @@ def test_the_same_callback_is_known_again(pki: Pki) -> None:
     wallet = Wallet()
     for callback, resumed in ((wallet.choose, True), (Unhashable(), False)):
         world = World(pki, client_auth=ClientAuth.REQUIRED, trust=pki.trust)
-        world.client = replace(world.client, choose_credentials=callback)  # type: ignore[arg-type]
+        world.client = replace(world.client, choose_credentials=callback)
         assert world.resumes() is resumed
 
 
