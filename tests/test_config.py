@@ -700,7 +700,6 @@ def test_a_setting_of_a_server_that_others_leave_without_effect(
     ("others", "setting"),
     [
         (TLS12, {"allow_psk_ke": True, "sessions": SessionStore()}),
-        (TLS12, {"send_authorities": True, "trust": Pki().trust}),
         (TLS13, {"require_extended_master_secret": False}),
         ({}, {"allow_psk_ke": True}),
     ],
