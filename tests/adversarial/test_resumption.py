@@ -269,7 +269,7 @@ def test_a_key_that_was_not_offered(pki: Pki, client_refuses: ClientRefuses, ind
 
 
 def test_a_key_of_another_hash(pki: Pki, client_refuses: ClientRefuses) -> None:
-    config = ClientConfig(trust=pki.trust, psks=[PreSharedKey(b"x", bytes(32), "sha384")])
+    config = ClientConfig(trust=pki.trust, psks=[PreSharedKey(b"x", b"k" * 32, "sha384")])
     client_refuses(Fault.UNOFFERED_PSK, config=config, server_hello=choosing(0))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from tests.cli.conftest import COMMAND, SOURCE, Process, Run, started
+from tests.pki import Pki, pem_of
 
 import handclasp
 from handclasp import ClientConfig, Recorder, TLSError
@@ -350,6 +352,19 @@ def test_missing_files(run: Run, pair: tuple[str, str], tmp_path: Path) -> None:
     assert missing in one_sentence(run, "--cert", pair[0], "--key", missing)
     assert missing in one_sentence(run, missing)
     assert missing in one_sentence(run, "--client-ca", missing)
+
+
+def test_a_leaf_in_place_of_its_authority_is_warned_of(tmp_path: Path, ca: str) -> None:
+    pki = Pki()
+    leaf, both = tmp_path / "leaf.pem", tmp_path / "both.pem"
+    leaf.write_bytes(pem_of(x509.load_der_x509_certificate(pki.client("ada").chain_der[0])))
+    both.write_bytes(leaf.read_bytes() + pki.pem)
+    for path, warns in ((str(leaf), True), (str(both), False), (ca, False)):
+        arguments = ("--client-ca", path, "--require-client-cert")
+        with started("serve", "--echo", "--port", "0", *arguments) as process:
+            line = process.line("holds no authority|Ctrl-C ends it")
+            assert ("holds no authority, but CN=ada: a client gets in" in line) is warns
+            assert process.end(signal.SIGTERM) == 0
 
 
 def test_arguments_that_do_not_fit_together(run: Run, pair: tuple[str, str], ca: str) -> None:

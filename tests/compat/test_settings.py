@@ -133,6 +133,15 @@ def test_a_security_level_of_the_system_that_cannot_be_honoured(files: Files) ->
         context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
 
 
+def test_more_tickets_than_are_ever_sent(files: Files) -> None:
+    context = server_context("handclasp", files, num_tickets=16)
+    with pytest.raises(ValueError, match="num_tickets 17 cannot be honoured"):
+        context.num_tickets = 17
+    assert context.num_tickets == 16
+    with pytest.raises(ValueError, match="non-negative"):
+        context.num_tickets = -1
+
+
 def test_a_key_log_is_private_from_the_start(files: Files) -> None:
     path = files.directory / "keys.log"
     before = os.umask(0o022)

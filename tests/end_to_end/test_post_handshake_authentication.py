@@ -317,7 +317,7 @@ def test_whoever_cannot_be_asked(
 
 
 def test_a_client_with_an_external_key_is_not_asked(pki: Pki) -> None:
-    key = PreSharedKey(b"sensor 7", bytes(32))
+    key = PreSharedKey(b"sensor 7", b"k" * 32)
     pair = Pair(client_of(pki, psks=[key]), server_of(pki, psks=[key])).run()
     assert pair.server.info.psk_identity == b"sensor 7"
     with pytest.raises(StateError, match="external"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -501,6 +502,27 @@ def test_a_key_whose_time_is_over_seals_nothing(pki: Pki, version: str) -> None:
     world = World(pki, version, ticket_keys=Held(key_of(1, -60, -1)), session_memory=0)
     world.meet()
     assert len(world.store) == 0
+
+
+@versions
+@pytest.mark.parametrize(
+    ("make_keys", "longest"),
+    [
+        (lambda: TicketKeys(lifetime=60), 60),
+        (lambda: TicketKeys(lifetime=0.5), 1),
+        (lambda: Held(key_of(1, -60, 100)), 100),
+    ],
+    ids=["TicketKeys", "less than a second", "a source"],
+)
+def test_a_ticket_lives_no_longer_than_its_key(
+    pki: Pki, version: str, make_keys: Callable[[], Any], longest: int
+) -> None:
+    """A client would keep it for days, and its early data would be lost each time."""
+    world = World(pki, version, ticket_keys=make_keys(), ticket_lifetime=MAX_LIFETIME)
+    world.meet()
+    lifetimes = {each.lifetime for held in world.store._sessions.values() for each in held}
+    assert lifetimes
+    assert all(longest - 40 <= lifetime <= longest for lifetime in lifetimes)
 
 
 @versions

@@ -24,7 +24,12 @@ from handclasp.iana import ContentType, HandshakeType
 
 _SIZES = (0, 0, 1, 3, 17, 64, 500, 20_000)
 _MAX_STEPS = 24
-_OURS = (Fault.INTERNAL_ERROR, Fault.CALLBACK_FAILED, Fault.OWN_SIGNATURE_WRONG)
+_OURS = (
+    Fault.INTERNAL_ERROR,
+    Fault.CALLBACK_FAILED,
+    Fault.KEY_LOG_FAILED,
+    Fault.OWN_SIGNATURE_WRONG,
+)
 _LARGEST_ALERT = 64
 """Bytes of an alert's record, padded as some setups want it."""
 

@@ -193,7 +193,7 @@ def _servers() -> tuple[ServerConfig, ...]:
         replace(plain, client_auth=ClientAuth.OPTIONAL, trust=trust),
         replace(plain, alpn=["h2", "http/1.1"], max_early_data=4096, ticket_keys=TicketKeys()),
         replace(plain, groups=["secp384r1"], prefer_client_order=True, strict_server_name=True),
-        replace(plain, psks=[PreSharedKey(b"a client", bytes(32))]),
+        replace(plain, psks=[PreSharedKey(b"a client", b"k" * 32)]),
     )
 
 

@@ -332,7 +332,7 @@ def test_wrapped_keys_are_for_those_who_can_unwrap_them(
     (key,) = one.keys()
     assert key.key.hex().encode() not in b"".join(entries(redis_server).values())
     # Others go on by themselves, as in the middle of a change of the wrapping key.
-    strangers = [make(), make(wrapping_key=bytes(32))]
+    strangers = [make(), make(wrapping_key=b"k" * 32)]
     for stranger in strangers:
         assert stranger.ready()
         assert not set(ids(stranger)) & set(ids(one))
@@ -449,6 +449,8 @@ def test_settings_that_cannot_be(redis_server: RedisServer) -> None:
         RedisTicketKeys(url, rotation=20, lifetime=20_001)
     with pytest.raises(ConfigurationError, match="32 random bytes"):
         RedisTicketKeys(url, wrapping_key=b"short")
+    with pytest.raises(ConfigurationError, match="all zeros"):
+        RedisTicketKeys(url, wrapping_key=bytes(32))
     with pytest.raises(ConfigurationError, match="prefix"):
         RedisTicketKeys(url, prefix="")
     for wrong in ("localhost:6379", "redis://user:secret@localhost:port"):

@@ -196,6 +196,21 @@ def test_many_threads(make: Make) -> None:
 # Files
 
 
+def test_what_only_this_process_can_resume_is_not_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.json"
+    store = SessionStore.file(path)
+    store.put("process:key", numbered(1))
+    old = numbered(2, version="TLSv1.2")
+    store.put("process:old", old)
+    assert not path.exists()
+    assert SessionStore.file(path).take("process:key") is None
+    assert len(store) == 2
+    assert store.take("process:key") == numbered(1)
+    assert store.take("process:key") is None
+    store.discard("process:old", old)
+    assert len(store) == 0
+
+
 def test_a_file_is_for_its_owner_and_for_other_processes(tmp_path: Path) -> None:
     path = tmp_path / "sessions.json"
     SessionStore.file(path).put("key", numbered(1))

@@ -158,7 +158,7 @@ async def serve_tls(
     check_server(max_handshakes, backlog, on_handshake_error)
     timeout = close_seconds(close_timeout)
     hello = seconds_or_none("hello_timeout", hello_timeout)
-    config = server_config(config)
+    config = server_config(config, "trio")
     settings = Settings(config, https_compatible, make_trace, on_handshake_error, hello)
     sockets = await _bind(port, host, backlog)
     async with trio.open_nursery() as nursery:

@@ -114,7 +114,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
     ) -> None:
         refuse_arguments(unknown)
         _check_stream(transport_stream)
-        settings = either_config(config)
+        settings = either_config(config, "trio")
         check_trace(trace)
         if https_compatible:
             settings = allowing_truncation(settings)
@@ -451,7 +451,7 @@ class TLSListener(trio.abc.Listener[TLSStream[StreamT]]):
                 f"A listener of trio is needed, not {shown(transport_listener)}."
             )
         self.transport_listener = transport_listener
-        self._config = server_config(config)
+        self._config = server_config(config, "trio")
         self._https_compatible = https_compatible
         self._make_trace = make_trace
 

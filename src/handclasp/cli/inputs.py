@@ -97,6 +97,23 @@ def warn_of_key_file(path: str | None) -> None:
         click.echo(f"Warning: the key file {path} {why}.", err=True)
 
 
+def warn_of_leaves(option: str, trust: TrustStore) -> None:
+    """Say on standard error that these are no authorities, so that each stands for itself alone."""
+    from handclasp.certificates.describe import described
+
+    anchors = [described(anchor, "subject", "is_authority") for anchor in trust.anchors]
+    if any(anchor["is_authority"] for anchor in anchors):
+        return
+    more = f" and {len(anchors) - 1} more" if len(anchors) > 1 else ""
+    first = min(str(anchor["subject"] or "a certificate without a name") for anchor in anchors)
+    click.echo(
+        f"Warning: {option} holds no authority, but {first}{more}: a client gets in with that very "
+        "certificate only. To let in those that an authority has issued, name the authority's own "
+        "certificate.",
+        err=True,
+    )
+
+
 def check_path(path: str) -> None:
     """Raise `WrongArguments` for the content of a file in place of its path."""
     with configuration_checked():

@@ -930,6 +930,16 @@ class Fault(Enum):
         ),
         verdict=Verdict(Blame.LOCAL),
     )
+    KEY_LOG_FAILED = Entry(
+        alert=Alert.INTERNAL_ERROR,
+        section="RFC 9850 2",
+        sentence="The key log could not be written, so the handshake was aborted.",
+        fix_local=(
+            "Let the key log be written (if the disk is full, make room on it), or leave keylog "
+            "out; the error is chained to this one."
+        ),
+        verdict=Verdict(Blame.LOCAL),
+    )
     OWN_SIGNATURE_WRONG = Entry(
         alert=Alert.INTERNAL_ERROR,
         section="RFC 8446 4.4.3",

@@ -42,9 +42,16 @@ DEFAULT_FILE_BYTES = 2**20
 """Each use reads and writes it as a whole, which takes about a millisecond for so many."""
 
 
+KEY_OF_PROCESS = "process:"
+"""The beginning of a key whose sessions only this process can resume; see `SessionCache`."""
+
+
 class SessionCache(Protocol):
     """The methods that a config needs of a store. They are called from any thread; an exception
     fails the connection.
+
+    A key that begins with "process:" names sessions that only this process can resume, because
+    they depend on callbacks of its config. There is no use in storing them outside of it.
 
     They must answer at once, as they are called where no handshake can wait: before the
     ClientHello, when a ticket arrives, and when a connection fails. A config refuses async methods.
@@ -122,7 +129,9 @@ class SessionStore:
         where nobody else can replace it, and is checked at each use, since its content is trusted.
         If that changes later, the store behaves as empty and leaves the file alone, with one
         warning of the logger "handclasp". A file that is missing, broken or of an older version
-        also counts as empty. Several processes may use one file. See `FileSessionStore`.
+        also counts as empty. Several processes may use one file. Each use reads the file as a
+        whole, and most write it: about a millisecond, for which an event loop waits. See
+        `FileSessionStore`.
 
         Args:
             path: the file, in a directory that exists. `~` is not expanded.
@@ -206,6 +215,9 @@ class FileSessionStore(SessionStore):
     If a process is killed while it writes, the sessions are lost with it; what it leaves beside
     the file is removed by the first write of another store that comes a minute later or more.
 
+    Sessions that depend on callbacks can be resumed by this process alone. They are kept in memory,
+    within the same bounds, and never reach the file.
+
     A line is a session: the name of the key, a tab, and JSON. So the sessions of other keys need
     not be parsed.
 
@@ -270,6 +282,9 @@ class FileSessionStore(SessionStore):
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""
+        if key.startswith(KEY_OF_PROCESS):
+            super().put(key, session)
+            return
         if session.size > self._max_bytes // 16:
             return  # Its line would be longer still, and take time to write.
         name = _name_of(key)
@@ -279,6 +294,8 @@ class FileSessionStore(SessionStore):
 
     def take(self, key: str) -> Session | None:
         """Return the newest session under this key; a session of TLS 1.3 is returned once."""
+        if key.startswith(KEY_OF_PROCESS):
+            return super().take(key)
         name = _name_of(key)
         with self._lock:
             session = _newest_in(self._data(), name)
@@ -291,6 +308,9 @@ class FileSessionStore(SessionStore):
 
     def discard(self, key: str, session: Session) -> None:
         """Forget a session that the server did not resume."""
+        if key.startswith(KEY_OF_PROCESS):
+            super().discard(key, session)
+            return
         name = _name_of(key)
         line = _line_of(name, session)
         with self._lock:
@@ -299,7 +319,8 @@ class FileSessionStore(SessionStore):
 
     def __len__(self) -> int:
         with self._lock:
-            return sum(map(len, self._lines_in(self._data()).held.values()))
+            in_file = sum(map(len, self._lines_in(self._data()).held.values()))
+        return in_file + super().__len__()
 
     def _data(self) -> bytes:
         """Return the content of the file; nothing if it is missing or belongs to somebody else."""
