@@ -661,7 +661,11 @@ def test_what_has_no_effect_at_a_server_of_keys_alone(
 
 
 def test_a_server_of_keys_alone_may_ask_for_certificates_afterwards() -> None:
-    asks = {"client_auth": "required", "trust": Pki().trust, "post_handshake_auth": True}
+    asks: dict[str, Any] = {
+        "client_auth": "required",
+        "trust": Pki().trust,
+        "post_handshake_auth": True,
+    }
     assert ServerConfig(**KEYS_ALONE, **asks).post_handshake_auth
 
 
@@ -700,7 +704,6 @@ def test_a_setting_of_a_server_that_others_leave_without_effect(
     ("others", "setting"),
     [
         (TLS12, {"allow_psk_ke": True, "sessions": SessionStore()}),
-        (TLS12, {"send_authorities": True, "trust": Pki().trust}),
         (TLS13, {"require_extended_master_secret": False}),
         ({}, {"allow_psk_ke": True}),
     ],

@@ -315,7 +315,9 @@ async def listens_at_several_addresses(stack: Stack) -> Any:
 )
 async def lets_clients_queue(stack: Stack) -> Any:
     loop: Any = asyncio.get_running_loop()
-    calls = [aio.create_server, aio.start_server] if stack.is_ours else [loop.create_server]
+    calls: list[Callable[..., Any]] = (
+        [aio.create_server, aio.start_server] if stack.is_ours else [loop.create_server]
+    )
     (backlog,) = {inspect.signature(call).parameters["backlog"].default for call in calls}
     return backlog
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -130,8 +130,9 @@ def test_a_reset_in_the_handshake(client_config: ClientConfig) -> None:
         listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reset, listener)
+            host, port = listener.socket.getsockname()
             with pytest.raises(TruncationError):
-                await open_tls_stream(*listener.socket.getsockname(), client_config)
+                await open_tls_stream(host, port, client_config)
         await listener.aclose()
 
     async def reset(listener: Any) -> None:
@@ -158,7 +159,7 @@ def test_mistakes_show_before_anything_is_connected(
             partial(serve_tls, echo, 0, server_config, make_trace=Recorder()),  # type: ignore[arg-type]
         ):
             with pytest.raises(ConfigurationError):
-                await wrong()  # type: ignore[operator]
+                await wrong()
 
     run(main)
 
@@ -166,8 +167,9 @@ def test_mistakes_show_before_anything_is_connected(
 def test_a_cancelled_client_leaves_nothing_open(client_config: ClientConfig) -> None:
     async def main() -> None:
         listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+        host, port = listener.socket.getsockname()
         with trio.move_on_after(0.1):
-            await open_tls_stream(*listener.socket.getsockname(), client_config)
+            await open_tls_stream(host, port, client_config)
         stream = await listener.accept()
         assert await stream.receive_some()  # the hello
         with pytest.raises(trio.BrokenResourceError):
@@ -397,7 +399,8 @@ def test_a_client_waiting_for_this_side_keeps_its_place(
     client_config: ClientConfig, server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "SILENT_SECONDS", 5.0)  # Clients and server share a busy loop.
-    (credentials,) = server_config.credentials
+    given: Any = server_config.credentials
+    (credentials,) = given
 
     async def choose(question: Any) -> Any:
         await trio.sleep(1.2)
@@ -428,7 +431,7 @@ def test_a_callback_that_fails_harms_no_client(
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError
 
-    traces = iter([fail, Recorder])
+    traces: Iterator[Callable[..., Any]] = iter([fail, Recorder])
 
     async def main() -> None:
         settings: dict[str, Any] = {
@@ -546,10 +549,12 @@ async def leave_with_a_reset(port: int, config: ClientConfig) -> None:
 def test_the_example_of_a_callback(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
+    credentials: Any = server_config.credentials
+
     async def find_credentials(name: str) -> Any:
         await trio.sleep(0)
         assert name == "localhost"
-        return server_config.credentials[0]
+        return credentials[0]
 
     names = names_of("find_credentials")
     names["find_credentials"] = find_credentials

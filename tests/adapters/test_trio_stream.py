@@ -718,11 +718,12 @@ def test_another_task_takes_a_cancelled_handshake_over(
 
 def test_callbacks_are_awaited(pki: Pki, server_config: ServerConfig) -> None:
     asked: list[str] = []
+    credentials: Any = server_config.credentials
 
     async def choose(question: Any) -> Any:
         await trio.sleep(0.001)
         asked.append(type(question).__name__)
-        return server_config.credentials[0]
+        return credentials[0]
 
     async def main() -> None:
         config = replace(server_config, credentials=(), choose_credentials=choose)
@@ -932,7 +933,7 @@ def test_what_cannot_be_honoured(client_config: ClientConfig, server_config: Ser
     left, _ = memory_stream_pair()
     for wrong in ({"server_name": "a"}, {"port": 1}, {"early_data": b"x"}):
         with pytest.raises(ConfigurationError, match="clients"):
-            TLSStream(left, server_config, **wrong)  # type: ignore[arg-type]
+            TLSStream(left, server_config, **wrong)
     with pytest.raises(ConfigurationError, match="ClientConfig"):
         TLSStream(left, ssl.create_default_context())  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError):

@@ -140,8 +140,9 @@ def test_a_ticket_is_no_way_around_a_key(pki: Pki) -> None:
     world = World(pki, "TLSv1.3")
     world.meet()
     key = PreSharedKey(b"a client", b"k" * 32)
-    shared = {"credentials": None, "ticket_keys": world.server.ticket_keys}
-    for way in ({"psks": [key]}, {"find_psk": lambda _: None}):
+    shared: dict[str, Any] = {"credentials": None, "ticket_keys": world.server.ticket_keys}
+    ways: list[dict[str, Any]] = [{"psks": [key]}, {"find_psk": lambda _: None}]
+    for way in ways:
         pair = Pair(world.client, replace(world.server, **shared, **way)).run()
         assert isinstance(pair.server.error, ProtocolError)
         assert pair.server.error.fault is Fault.UNKNOWN_PSK_IDENTITY
@@ -204,7 +205,8 @@ def test_a_suite_that_is_not_wanted_any_more(pki: Pki, side: str) -> None:
     assert world.store.session.cipher_suite == first
     if side == "client":
         world.store.session = replace(world.store.session, cipher_suite=second)
-    assert not world.meet(**{side: {"cipher_suites": [second]}})
+    change: dict[str, Any] = {side: {"cipher_suites": [second]}}
+    assert not world.meet(**change)
 
 
 # Without the extended master secret (RFC 7627 section 5.3)

@@ -255,8 +255,9 @@ def choosing(index: int) -> Callable[[ServerHello], ServerHello]:
     """A ServerHello that takes this one of the client's keys."""
 
     def deviation(hello: ServerHello) -> ServerHello:
-        chosen = {ExtensionType.PRE_SHARED_KEY: ext.write_selected_identity(index)}
-        return replace(hello, extensions={**chosen, **hello.extensions})
+        chosen = ext.write_selected_identity(index)
+        extensions = {ExtensionType.PRE_SHARED_KEY: chosen, **hello.extensions}
+        return replace(hello, extensions=extensions)
 
     return deviation
 

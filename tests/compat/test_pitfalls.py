@@ -156,15 +156,16 @@ def test_a_handshake_times_out_as_a_whole(files: Files, kind: str) -> None:
 @pytest.mark.parametrize("suppresses", [True, False])
 def test_an_end_without_close_notify(files: Files, kind: str, suppresses: bool) -> None:
     pair = Connected(server_context("ssl", files), client_context(kind, files))
-    pair.client.suppress_ragged_eofs = suppresses
+    client: Any = pair.client
+    client.suppress_ragged_eofs = suppresses
     pair.server.sendall(b"x")
-    assert pair.client.recv(9) == b"x"
+    assert client.recv(9) == b"x"
     pair.server.close()
     if suppresses:
-        assert pair.client.recv(9) == b""
+        assert client.recv(9) == b""
     else:
         with pytest.raises(ssl.SSLEOFError) as caught:
-            pair.client.recv(9)
+            client.recv(9)
         assert caught.value.args[0] == ssl.SSL_ERROR_EOF
     pair.close()
 

@@ -155,7 +155,7 @@ def test_a_key_log_is_private_from_the_start(files: Files) -> None:
 def test_a_key_log_that_others_could_read_is_made_private(files: Files) -> None:
     path = files.write("keys.log", b"")
     path.chmod(0o644)
-    context = server_context("handclasp", files, keylog_filename=os.fspath(path))
+    context: Any = server_context("handclasp", files, keylog_filename=os.fspath(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     context.keylog_filename = None
     link = files.directory / "link.log"

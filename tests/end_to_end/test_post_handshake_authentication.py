@@ -181,7 +181,7 @@ def test_the_messages_of_an_answer_are_never_apart(pki: Pki, own: Credentials) -
     class Signer:
         schemes = own.schemes
 
-        def sign(self, scheme: str, data: bytes) -> object:
+        def sign(self, scheme: str, data: bytes) -> Any:
             signed.append(own.signer.sign(scheme, data))  # type: ignore[arg-type]
             return DEFER
 

@@ -33,8 +33,8 @@ def _psk_ke_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def world(pki: Pki, **server: Any) -> tuple[ClientConfig, ServerConfig]:
     client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_psk_ke=True)
-    settings = {"credentials": pki.server("localhost"), "allow_psk_ke": True} | server
-    return client, ServerConfig(**settings)
+    settings: dict[str, Any] = {"credentials": pki.server("localhost"), "allow_psk_ke": True}
+    return client, ServerConfig(**(settings | server))
 
 
 def test_they_get_tickets_where_the_server_allows_it(pki: Pki) -> None:

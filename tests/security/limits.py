@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from handclasp import ClientConfig, Limits, SessionStore
-from handclasp.adapters.asyncio import (
+from handclasp.adapters.arguments import (
     DEFAULT_CLOSE_TIMEOUT,
     DEFAULT_HELLO_TIMEOUT,
     DEFAULT_MAX_HANDSHAKES,

@@ -50,7 +50,7 @@ from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.handshake.tls13.psk import EXTERNAL, Psk
 from handclasp.redis.shared_keys import SharedKey
 from handclasp.sessions.ticket_keys import TicketKey
-from handclasp.trace.events import KeyStep, SecretDerived
+from handclasp.trace.events import KeyStep, MessageSeen, SecretDerived
 from handclasp.trace.keylog import open_keylog
 
 ROOT = Path(__file__).parents[2]
@@ -133,7 +133,8 @@ def test_verify_data_are_compared_in_constant_time(
     monkeypatch.setattr(hmac, "compare_digest", spy)
     trace = Recorder()
     meet(setup, trace)
-    finished = [e.raw[4:] for e in trace.events if getattr(e, "raw", b"")[:1] == b"\x14"]
+    messages = [e.raw for e in trace.events if isinstance(e, MessageSeen)]
+    finished = [raw[4:] for raw in messages if raw[:1] == b"\x14"]
     assert len(finished) == 2
     for verify_data in finished:
         assert compared.count(verify_data) >= 2  # What came, and what was expected.
@@ -180,7 +181,7 @@ def test_no_secret_shows_anywhere(
     trace = Recorder()
     client, server = meet(setup, trace)
     client.send_data(b"data")
-    said: list[object] = server.receive_data(client.data_to_send())
+    said: list[object] = [*server.receive_data(client.data_to_send())]
     with pytest.raises(TLSError) as caught:
         server.receive_data(b"\x17\3\3\0\x20" + bytes(32))
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
@@ -416,7 +417,8 @@ def test_what_says_bytes_holds_a_secret(name: str) -> None:
 def given_away(holder: Any) -> str:
     """All that can be made of a value by printing, copying and pickling it."""
     said = [repr(holder), str(holder), f"{holder}"]
-    for way in (asdict, copy.deepcopy, copy.copy, vars, *[_pickled(number) for number in range(6)]):
+    ways: list[Callable[[Any], object]] = [asdict, copy.deepcopy, copy.copy, vars]
+    for way in (*ways, *[_pickled(number) for number in range(6)]):
         try:
             made = way(holder)
         except TypeError:

@@ -297,7 +297,7 @@ class SSLContext(ssl.SSLContext):
 
     @num_tickets.setter
     def num_tickets(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        if settings_of(self) is not None and isinstance(value, int) and value > MOST_TICKETS:
+        if settings_of(self) is not None and value > MOST_TICKETS:
             raise ValueError(
                 f"num_tickets {value} cannot be honoured: handclasp sends at most {MOST_TICKETS}."
             )

@@ -60,13 +60,6 @@ _RULES_OF_BOTH = (
     ),
     _Rule(("allow_psk_ke",), _uses_psks, "There are neither pre-shared keys nor sessions"),
 )
-_RULES_OF_CLIENTS = (
-    _Rule(
-        ("send_authorities",),
-        lambda config: "TLSv1.3" in config.versions,
-        "versions leaves out TLS 1.3",
-    ),
-)
 _RULES_OF_SERVERS = (
     _Rule(_OF_RESUMPTION, lambda config: bool(config.tickets), "tickets=0 resumes no session"),
     _Rule(
@@ -90,7 +83,7 @@ _RULES_OF_SERVERS = (
 
 def refuse_without_effect(config: SharedConfig, *, of_server: bool) -> None:
     """Raise `ConfigurationError` for a setting that nothing would look at."""
-    rules = (*_RULES_OF_BOTH, *(_RULES_OF_SERVERS if of_server else _RULES_OF_CLIENTS))
+    rules = (*_RULES_OF_BOTH, *_RULES_OF_SERVERS) if of_server else _RULES_OF_BOTH
     defaults: dict[str, Any] | None = None
     for rule in rules:
         if rule.applies(config):

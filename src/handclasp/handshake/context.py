@@ -17,7 +17,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 from handclasp.alerts import ClientAuthStatus
 from handclasp.certificates.trust import TrustStore
 from handclasp.config import SharedConfig
-from handclasp.errors import ProtocolError, StateError
+from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.answers import Answers
 from handclasp.handshake.hooks import hook_raised
@@ -242,9 +242,12 @@ class HandshakeContext:
             self.records.revert_to_plaintext()
 
     def require_records(self) -> RecordPort:
-        """Return the port of records: TLS 1.2 is not defined over anything else."""
+        """Return the port of records: TLS 1.2 is not defined over anything else.
+
+        Raises `ConfigurationError` where there is none: the config must not allow TLS 1.2 then.
+        """
         if self.records is None:
-            raise StateError("TLS 1.2 needs a port of records.")
+            raise ConfigurationError("versions: TLS 1.2 needs a port of records.")
         return self.records
 
     def work(

@@ -254,7 +254,7 @@ class TicketKeySource(Protocol):
         tickets.
 
         Keys whose time is over, by the clock of the config, open nothing, and the first one whose
-        time has come seals. No ticket outlives its key: a client is told the config's
+        time has come seals. No ticket outlives its key: its lifetime is the config's
         `ticket_lifetime`, or the time until `opens_until` if that is shorter.
 
         It is called for each ticket, from any thread, and must not block.
