@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    NoEncryption,
     PrivateFormat,
     load_pem_private_key,
+    pkcs12,
 )
 from tests.cli.conftest import COMMAND, SOURCE, Process, Run, started
 
@@ -350,6 +354,22 @@ def test_missing_files(run: Run, pair: tuple[str, str], tmp_path: Path) -> None:
     assert missing in one_sentence(run, "--cert", pair[0], "--key", missing)
     assert missing in one_sentence(run, missing)
     assert missing in one_sentence(run, "--client-ca", missing)
+
+
+def test_a_pkcs12_file_is_named_and_how_to_convert_it(
+    run: Run, pair: tuple[str, str], tmp_path: Path
+) -> None:
+    key: Any = load_pem_private_key(Path(pair[1]).read_bytes(), None)
+    file = tmp_path / "id.p12"
+    file.write_bytes(pkcs12.serialize_key_and_certificates(b"n", key, None, None, NoEncryption()))
+    for arguments in (
+        ("--cert", str(file), "--key", pair[1]),
+        ("--cert", pair[0], "--key", str(file)),
+        ("--client-ca", str(file)),
+    ):
+        told = one_sentence(run, *arguments)
+        assert re.search(r"id\.p12.* PKCS #12.* openssl pkcs12 -in FILE.p12 -out FILE.pem", told)
+        assert "Credentials" not in told
 
 
 def test_arguments_that_do_not_fit_together(run: Run, pair: tuple[str, str], ca: str) -> None:

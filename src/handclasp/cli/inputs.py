@@ -71,6 +71,7 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
 
     from handclasp import Credentials
     from handclasp.certificates.key_files import LOGGER
+    from handclasp.certificates.loading import OR_FROM_PKCS12
 
     password = os.environ.get(KEY_PASSWORD_VARIABLE)
     logger = logging.getLogger(LOGGER)
@@ -79,7 +80,7 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
     try:
         return Credentials.load(certificate, key, password)
     except ConfigurationError as error:
-        sentence = str(error)
+        sentence = str(error).replace(OR_FROM_PKCS12, "")
         if "encrypted: give" in sentence:
             sentence = f"The key file {key} is encrypted: put its password into the environment "
             sentence += f"variable {KEY_PASSWORD_VARIABLE}."
