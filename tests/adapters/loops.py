@@ -6,7 +6,12 @@ import asyncio
 import os
 from typing import Any
 
+import pytest
+
 ON_UVLOOP = os.environ.get("HANDCLASP_LOOP") == "uvloop"
+
+
+needs_sendfile = pytest.mark.skipif(ON_UVLOOP, reason="uvloop does not implement loop.sendfile")
 
 
 def use_the_chosen_loop() -> None:

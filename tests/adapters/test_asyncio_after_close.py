@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.adapters.loops import ON_UVLOOP
+from tests.adapters.loops import needs_sendfile
 from tests.adapters.streams import HandServer, close, open_local, plain_serving, port_of, reset, run
 from tests.adapters.test_asyncio_endings import by_hand
 
@@ -375,7 +375,7 @@ def test_clients_that_are_closed_in_their_handshake_are_gone_soon(
     run(main())
 
 
-@pytest.mark.skipif(ON_UVLOOP, reason="loop.sendfile is not implemented by uvloop")
+@needs_sendfile
 def test_a_file_being_sent_ends_with_the_close(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
