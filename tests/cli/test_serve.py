@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from tests.cli.conftest import COMMAND, SOURCE, Process, Run, started
+from tests.pki import Leaf, Pki, pem_of
 
 import handclasp
 from handclasp import ClientConfig, Recorder, TLSError
@@ -354,6 +355,17 @@ def test_missing_files(run: Run, pair: tuple[str, str], tmp_path: Path) -> None:
     assert missing in one_sentence(run, "--cert", pair[0], "--key", missing)
     assert missing in one_sentence(run, missing)
     assert missing in one_sentence(run, "--client-ca", missing)
+
+
+def test_a_certificate_that_must_not_sign_is_told_of(
+    run: Run, pair: tuple[str, str], tmp_path: Path
+) -> None:
+    key: Any = load_pem_private_key(Path(pair[1]).read_bytes(), None)
+    chain = tmp_path / "no-signatures.pem"
+    chain.write_bytes(pem_of(Pki().issue(Leaf(digital_signature=False), key.public_key())))
+    for certificate, expected in ((str(chain), 1), (pair[0], 0)):
+        result = run("connect", "127.0.0.1:1", "--cert", certificate, "--key", pair[1])
+        assert result.stderr.count("key usage without digitalSignature") == expected
 
 
 def test_a_pkcs12_file_is_named_and_how_to_convert_it(

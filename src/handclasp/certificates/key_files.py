@@ -46,6 +46,11 @@ def warn_if_exposed(source: str | os.PathLike[str] | bytes, what: str) -> None:
     """Log a warning about a key file that others can read or change; `what` is its name."""
     why = None if isinstance(source, bytes) else exposure(source)
     if why is not None:
-        import logging  # Nothing else in the package needs it.
+        warn(f"{what[:1].upper()}{what[1:]} {why}.")
 
-        logging.getLogger(LOGGER).warning("%s %s.", what[:1].upper() + what[1:], why)
+
+def warn(sentence: str) -> None:
+    """Log a warning to "handclasp"."""
+    import logging  # Hardly anything else in the package needs it.
+
+    logging.getLogger(LOGGER).warning("%s", sentence)

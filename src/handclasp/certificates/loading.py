@@ -41,9 +41,6 @@ _SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
 """The type of what a PKCS #7 file holds (RFC 2315 section 9)."""
 _KEY_STORE = b"\xfe\xed\xfe\xed"
 
-OR_FROM_PKCS12 = ", or use Credentials.from_pkcs12"
-"""The part of a message about a PKCS #12 file that is for programs only."""
-
 
 def path_text(path: object, what: str, hint: str = "") -> str:
     """Return the text of a path; raise `ConfigurationError`, with `what`, if it is not one.
@@ -297,7 +294,7 @@ def other_format(data: bytes, wanted: Literal["chain", "key", "authorities"]) ->
     keys = "-nokeys" if wanted == "authorities" else "-nodes"
     to_pem = f"openssl pkcs12 -in FILE.p12 -out FILE.pem {keys}"
     if _PKCS12_VERSION in data[:8]:
-        program = OR_FROM_PKCS12 if wanted == "chain" else ""
+        program = ", or use Credentials.from_pkcs12" if wanted == "chain" else ""
         return f"it is PKCS #12, and PEM is needed: convert it with {to_pem}{program}."
     if _SIGNED_DATA in data[:20] or b"-----BEGIN PKCS7-----" in data:
         if wanted == "key":

@@ -19,7 +19,7 @@ from handclasp.cli.inputs import (
     keylog_of,
     names_of,
     trust_of,
-    warn_of_key_file,
+    warn_of_identity,
 )
 from handclasp.cli.narrative import story_text
 from handclasp.cli.outcome import Failure, WrongArguments, configuration_checked, failure_of
@@ -304,7 +304,7 @@ def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
     # With --json, standard output is for the objects alone.
     on_error = options["as_json"]
     warn_of_key_transport(options)
-    warn_of_key_file(options["key"])
+    warn_of_identity(options["cert"], options["key"])
     click.echo(f"Listening on {where}", err=on_error)
     if not options["cert"]:
         path = authority_directory() / "ca.pem"
