@@ -295,6 +295,20 @@ def test_close_before_anything(pair: Pair) -> None:
     assert pair.client.error.alert == "user_canceled"
 
 
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("rest", [0, 3])
+def test_user_canceled_without_close_notify(pair: Pair, reset: bool, rest: int) -> None:
+    pair.server.connection.close()
+    said = pair.server.take()
+    canceled = 5 + 2  # The alert user_canceled; close_notify, of which `rest` bytes come, follows.
+    pair.client.receive(said[: canceled + rest])
+    assert pair.client.error is None
+    with pytest.raises(PeerAlertError) as caught:
+        pair.client.connection.receive_eof(reset=reset)
+    assert caught.value.alert == "user_canceled"
+    assert pair.client.connection.failure is caught.value
+
+
 def test_both_close(pair: Pair) -> None:
     pair.run()
     pair.client.connection.close()
