@@ -140,5 +140,8 @@ def test_another_service_is_suspected_only_where_nothing_came(fault: Fault) -> N
 
 def test_another_service_is_suspected_where_nothing_came() -> None:
     for fault in (Fault.CLOSED_DURING_HANDSHAKE, Fault.RESET_DURING_HANDSHAKE):
-        assert "belong to a TLS service" in fault.fix_of("client", nothing_came=True)
+        told = fault.fix_of("client", nothing_came=True)
+        assert "belong to a TLS service" in told
+        assert "PROXY protocol" in told
+        assert "PROXY protocol" not in fault.fix_of("client")
     assert "speaks TLS" in Fault.HANDSHAKE_TIMEOUT.fix_of("client", nothing_came=True)

@@ -75,6 +75,12 @@ _KEYS_DIFFER = Verdict(
 )
 
 
+_BEHIND_A_PROXY = (
+    "A server behind a proxy may wait for the header of the PROXY protocol (nginx: listen ... "
+    "proxy_protocol), which the proxy sends: connect through the proxy."
+)
+
+
 class Fault(Enum):
     """A fault that this side found (RFC 8446 unless the section says otherwise).
 
@@ -866,7 +872,7 @@ class Fault(Enum):
                 Blame.PEER, "which gave no reason, unless another service is on that port"
             ),
             silent_fix_peer="See the other end's log: it gave no reason here.",
-            silent_fix_local="Check that host and port belong to a TLS service.",
+            silent_fix_local=f"Check that host and port belong to a TLS service. {_BEHIND_A_PROXY}",
         ),
         as_server=ForRole(
             if_silent=Verdict(
@@ -917,7 +923,7 @@ class Fault(Enum):
             silent_fix_peer="See the other end's log: it gave no reason here.",
             silent_fix_local=(
                 "Check that host and port belong to a TLS service, and that no firewall resets the "
-                "connection."
+                f"connection. {_BEHIND_A_PROXY}"
             ),
         ),
         as_server=ForRole(
