@@ -491,7 +491,7 @@ def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials
         ) from None
     ders = tuple(loading.der_of(certificate) for certificate in chain)
     made = Credentials(ders, signer, names, schemes, subject_of(leaf), issuers)
-    if (problem := own_key_usage_problem(made)) is not None:
+    if (problem := own_key_usage_problem(ders[0], can_decrypt=made.can_decrypt)) is not None:
         warn(problem)
     return made
 

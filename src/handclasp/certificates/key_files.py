@@ -6,11 +6,12 @@ too late. So a warning goes to the logger "handclasp", which Python prints on st
 the application says otherwise. A key that a group may read is left alone, as in Debian's
 "ssl-cert". docs/decisions/0024 says how to have such keys refused.
 
->>> from handclasp.certificates.key_files import exposure, warn_if_exposed
+>>> from handclasp.certificates.key_files import exposure, warn, warn_if_exposed
 >>> os.chmod("key.pem", 0o644)
 >>> exposure("key.pem")
 'can be read by every user of this machine (mode 0644): run chmod 600 on it'
 >>> warn_if_exposed("key.pem", "the key file key.pem")
+>>> warn("Something that a person should look at.")
 """
 
 from __future__ import annotations

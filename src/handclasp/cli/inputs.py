@@ -100,7 +100,8 @@ def warn_of_identity(certificate: str | None, key: str | None) -> None:
         return
     if (why := exposure(key)) is not None:
         click.echo(f"Warning: the key file {key} {why}.", err=True)
-    if (problem := own_key_usage_problem(credentials)) is not None:
+    leaf, can_decrypt = credentials.chain_der[0], credentials.can_decrypt
+    if (problem := own_key_usage_problem(leaf, can_decrypt=can_decrypt)) is not None:
         click.echo(f"Warning: {problem}", err=True)
 
 
