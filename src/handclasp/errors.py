@@ -283,7 +283,7 @@ class ProtocolError(TLSError):
         if self._verdict is None:
             self.blame, self.condition = self.fault.verdict(role, nothing_came=nothing_came)
         if self.fix == self.fault.fix:
-            self.fix = self.fault.fix_of(role)
+            self.fix = self.fault.fix_of(role, nothing_came=nothing_came)
             self.__notes__ = [self.fix] if self.fix else []
         if hello_is_large and nothing_came and role == "client" and self.fault in _ENDS:
             self.explanation = f"{self.explanation} {LARGE_HELLO}"

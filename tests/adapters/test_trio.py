@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -15,13 +17,13 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from tests.adapters.triostreams import run, shake_hands, socket_pair
+from tests.adapters.triostreams import over, run, shake_hands, socket_pair
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 from tests.test_readme import example
 
 import handclasp
 from handclasp import CertificateError, ClientConfig, Recorder, ServerConfig
-from handclasp.adapters import room
+from handclasp.adapters import progress, room, trio_duplex
 from handclasp.errors import (
     ConfigurationError,
     HandshakeTimeoutError,
@@ -31,6 +33,10 @@ from handclasp.errors import (
 from handclasp.trio import TLSListener, TLSStream, open_tls_stream, serve_tls
 
 MEGABYTE = 1024 * 1024
+
+needs_progress = pytest.mark.skipif(
+    sys.platform not in ("linux", "darwin"), reason="this system does not tell what is unsent"
+)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "trio.md"
 
 
@@ -266,6 +272,102 @@ def test_a_client_that_does_not_read_is_given_up(
             with pytest.raises(trio.BrokenResourceError):
                 await read_all(stream)
             await stream.aclose()
+
+    run(main)
+
+
+def test_a_close_goes_on_as_long_as_the_reader_does(
+    client_config: ClientConfig, server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 20
+
+    def queued_bytes(sock: Any) -> int:
+        nonlocal left
+        left -= 1
+        return left
+
+    monkeypatch.setattr(trio_duplex, "unsent_in_kernel", lambda sock: left)
+    monkeypatch.setattr(trio_duplex, "queued_bytes", queued_bytes)
+
+    async def say_hello(stream: Any) -> None:
+        await stream.send_all(b"hello")
+
+    async def main() -> None:
+        async with serving(say_hello, server_config, close_timeout=0.3) as port:
+            stream = await open_tls_stream("127.0.0.1", port, client_config)
+            assert await read_all(stream) == b"hello"
+            with trio.fail_after(5):
+                await until(lambda: left == 1)
+            await stream.aclose()
+
+    run(main)
+
+
+@needs_progress
+@pytest.mark.parametrize("is_full", [True, False], ids=["close_notify waits", "data are left"])
+def test_giving_up_on_a_peer_that_takes_nothing_is_an_error(
+    client_config: ClientConfig, server_config: ServerConfig, is_full: bool
+) -> None:
+    outcomes: list[trio.BrokenResourceError] = []
+
+    async def pour(stream: Any) -> None:
+        sock = stream.transport_stream.socket
+        if is_full:
+            while progress.is_writable(sock):
+                await stream.send_all(bytes(16384))
+        else:
+            while not progress.unsent_in_kernel(sock):
+                await stream.send_all(bytes(16384))
+        with pytest.raises(trio.BrokenResourceError) as caught:
+            await stream.aclose()
+        outcomes.append(caught.value)
+
+    async def main() -> None:
+        async with serving(pour, server_config, close_timeout=0.1) as port:
+            stream = await open_tls_stream("127.0.0.1", port, client_config)
+            await until(lambda: bool(outcomes))
+            await trio.aclose_forcefully(stream)
+
+    run(main)
+    (error,) = outcomes
+    assert isinstance(error.__cause__, TimeoutError)
+    assert re.search(r"took nothing for 0.1 seconds, and \d+ encrypted bytes may not", str(error))
+
+
+def test_giving_up_ends_only_the_connection(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def fill(stream: Any) -> None:
+        if not await stream.receive_some():
+            return
+        while progress.is_writable(stream.transport_stream.socket):
+            await stream.send_all(bytes(16384))
+
+    async def main() -> None:
+        async with serving(fill, server_config, close_timeout=0.1) as port:
+            stuck = await open_tls_stream("127.0.0.1", port, client_config)
+            await stuck.send_all(b"pour")
+            await trio.sleep(0.5)
+            async with await open_tls_stream("127.0.0.1", port, client_config) as stream:
+                await stream.send_eof()
+                assert await stream.receive_some() == b""
+            await trio.aclose_forcefully(stuck)
+
+    run(main)
+
+
+def test_a_stream_without_a_socket_is_given_up(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        pair = over(trio.testing.memory_stream_pair(), client_config, server_config)
+        client, server = await shake_hands(pair)
+        client._duplex.close_timeout = 0.1
+        left = client.transport_stream.send_stream
+        left.send_all_hook = trio.sleep_forever
+        with pytest.raises(trio.BrokenResourceError, match="what was written may not have"):
+            await client.aclose()
+        await trio.aclose_forcefully(server)
 
     run(main)
 

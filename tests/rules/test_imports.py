@@ -238,6 +238,7 @@ PUBLIC_MODULES = (
     "certificates.dane",
     "certificates.describe",
     "certificates.key_files",
+    "certificates.key_usage",
     "certificates.policy",
     "certificates.reading",
     "certificates.revocation",

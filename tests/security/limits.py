@@ -135,7 +135,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "close_timeout",
         f"{DEFAULT_CLOSE_TIMEOUT:.0f} s",
-        "the time without progress after which closing is given up under asyncio",
+        "the time without progress after which closing is given up under asyncio and trio",
         "adapters/test_asyncio_endings.py::test_giving_up_on_a_peer_that_does_not_read_is_an_error",
     ),
     Limit(

@@ -1375,7 +1375,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_key_usage.py::test_a_server",
-                "certificates.verify._may_sign",
+                "certificates.key_usage.may_sign",
                 "all(map(_says_signatures, extension_values(leaf, _KEY_USAGE)))",
                 "True",
             ),

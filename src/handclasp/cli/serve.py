@@ -20,7 +20,7 @@ from handclasp.cli.inputs import (
     keylog_of,
     names_of,
     trust_of,
-    warn_of_key_file,
+    warn_of_identity,
     warn_of_leaves,
 )
 from handclasp.cli.narrative import story_text
@@ -315,7 +315,7 @@ def _announce(port: int, directory: str, options: dict[str, Any], trust: TrustSt
     # With --json, standard output is for the objects alone.
     on_error = options["as_json"]
     warn_of_key_transport(options)
-    warn_of_key_file(options["key"])
+    warn_of_identity(options["cert"], options["key"])
     click.echo(f"Listening on {where}", err=on_error)
     if trust is not None:
         warn_of_leaves(f"--client-ca {options['client_ca']}", trust)
