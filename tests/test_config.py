@@ -646,7 +646,7 @@ TLS13: dict[str, Any] = {"versions": ["TLSv1.3"]}
         {"client_auth": "required", "trust": Pki().trust},
         {"client_auth": "optional", "trust": Pki().trust},
     ],
-    ids=str,
+    ids=" and ".join,
 )
 def test_what_has_no_effect_at_a_server_of_keys_alone(
     keys: dict[str, Any], setting: dict[str, Any]
@@ -684,7 +684,7 @@ def test_a_server_of_keys_alone_may_ask_for_certificates_afterwards() -> None:
         ({"tickets": 0}, {"session_memory": 5}),
         ({"session_memory": 0}, {"session_memory_bytes": 2**20}),
     ],
-    ids=str,
+    ids=" and ".join,
 )
 def test_a_setting_of_a_server_that_others_leave_without_effect(
     others: dict[str, Any], setting: dict[str, Any]
@@ -707,7 +707,7 @@ def test_a_setting_of_a_server_that_others_leave_without_effect(
         (TLS13, {"require_extended_master_secret": False}),
         ({}, {"allow_psk_ke": True}),
     ],
-    ids=str,
+    ids=" and ".join,
 )
 def test_a_setting_of_a_client_that_others_leave_without_effect(
     others: dict[str, Any], setting: dict[str, Any]
