@@ -815,7 +815,7 @@ def test_a_handshake_has_its_time(
         client, server = over(memory_stream_pair(), client_config, config)
         async with trio.open_nursery() as nursery:
             if where == "callback":
-                nursery.start_soon(fails_with, TruncationError, client.do_handshake())
+                nursery.start_soon(fails_with, PeerAlertError, client.do_handshake())
             await fails_with(HandshakeTimeoutError, server.do_handshake())
             await server.aclose()
 
