@@ -17,7 +17,7 @@ from handclasp.faults import Fault
 from handclasp.iana import ExtensionType
 from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.schedule13 import EarlySecret
-from handclasp.keys.transcript import Transcript
+from handclasp.keys.transcript import Transcript, digest_of
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.session import Session
 from handclasp.sessions.tickets import SessionState
@@ -76,10 +76,10 @@ class Psk:
         observer: KeyScheduleObserver | None = None,
     ) -> bytes:
         """Return the binder, over the earlier messages and a hello that ends before the binders."""
-        key = self.early_secret(self.suite, observer).binder_key(self.binder_label)
+        stage, hash_name = self.early_secret(self.suite, observer), self.suite.hash_name
         if transcript is None:
-            transcript = Transcript()
-        return key.verify_data(transcript.digest_with(partial_hello, self.hash_name))
+            return stage.binder(self.binder_label, digest_of(hash_name, partial_hello))
+        return stage.binder(self.binder_label, transcript.digest_with(partial_hello, hash_name))
 
 
 def psk_of_session(session: Session, now: int) -> Psk:
