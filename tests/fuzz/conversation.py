@@ -34,7 +34,6 @@ from handclasp import (
 from handclasp.handshake.answers import Answers
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.defaults import Answerers
-from handclasp.keys.epoch import Epoch
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys
 from handclasp.sessions.tickets import SessionState, open_ticket
@@ -82,7 +81,7 @@ class Wire:
 
     def message(self, raw: bytes) -> None:
         """Handshake bytes, in a record with what is sent before and after."""
-        self._records.send(Epoch.HANDSHAKE, raw)
+        self._records.send(raw)
 
     def end_record(self) -> None:
         """What comes next is in another record."""

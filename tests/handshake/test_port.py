@@ -36,8 +36,8 @@ class Streams:
         self.reads: dict[Epoch, bytes] = {}
         self.writes: dict[Epoch, bytes] = {}
 
-    def send(self, epoch: Epoch, message: bytes) -> None:
-        self.sent.append((epoch, message))
+    def send(self, message: bytes, /) -> None:
+        self.sent.append((self.write_epoch, message))
 
     def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:
         if self.unparsed:

@@ -32,8 +32,8 @@ class Port(Protocol):
     read_epoch: Epoch
     write_epoch: Epoch
 
-    def send(self, epoch: Epoch, message: bytes) -> None:
-        """Queue one whole handshake message under the keys of `epoch`."""
+    def send(self, message: bytes, /) -> None:
+        """Queue one whole handshake message under the keys of `write_epoch`."""
         ...
 
     def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:

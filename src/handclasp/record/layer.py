@@ -97,6 +97,7 @@ class RecordLayer:
         "read_key",
         "reader",
         "records_without_progress",
+        "send",
         "unparsed",
         "write_epoch",
         "write_exhausted_at",
@@ -104,6 +105,9 @@ class RecordLayer:
         "write_limit",
         "writer",
     )
+
+    send: Callable[[bytes], None]
+    """Queues a whole handshake message, under the current key: the method of the queue itself."""
 
     def __init__(
         self,
@@ -128,6 +132,7 @@ class RecordLayer:
         self._early_data: EarlyDataBudget | None = None
         self.out: list[Buffer] = []
         self.messages: list[bytes] = []
+        self.send = self.messages.append
         self.unparsed: Buffer = b""
         self.records_without_progress = 0
         self.nothing_came = True
@@ -243,10 +248,6 @@ class RecordLayer:
         self.reader = reader
 
     # Outbound
-
-    def send(self, epoch: Epoch, message: bytes) -> None:
-        """Queue a whole handshake message, under the key of `epoch`, which is the current one."""
-        self.messages.append(message)
 
     def send_change_cipher_spec(self) -> None:
         """Queue the record that means nothing in TLS 1.3 (RFC 8446 section D.4)."""

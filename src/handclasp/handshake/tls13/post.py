@@ -180,7 +180,7 @@ class PostHandshake13:
         for message in messages:
             if self._trace is not None:
                 self._trace.message("sent", Epoch.APPLICATION.value, message[0], message)
-            self._records.send(Epoch.APPLICATION, message)
+            self._records.send(message)
 
     def _count_without_data(self) -> None:
         self.messages_without_data += 1
@@ -194,7 +194,7 @@ class PostHandshake13:
         raw = write_message(KeyUpdate(request_peer))
         if self._trace is not None:
             self._trace.message("sent", Epoch.APPLICATION.value, raw[0], raw)
-        self._records.send(Epoch.APPLICATION, raw)
+        self._records.send(raw)
         self._send_secret = self._send_secret.next()
         self._records.install_write(Epoch.APPLICATION, self._send_secret)
         self.key_update_pending = False
@@ -220,7 +220,7 @@ class PostHandshake13:
                 self.update_send_keys(request_peer=False)
             if self._trace is not None:
                 self._trace.message("sent", Epoch.APPLICATION.value, message[0], message)
-            records.send(Epoch.APPLICATION, message)
+            records.send(message)
             sent += 1
         return sent
 
