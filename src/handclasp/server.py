@@ -6,7 +6,6 @@ from handclasp.config import ServerConfig
 from handclasp.connection import Connection
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ConfigurationError, StateError, shown
-from handclasp.handshake.answers import Answers
 from handclasp.handshake.defaults import ServerAnswers
 from handclasp.trace.hooks import Trace
 
@@ -41,7 +40,7 @@ class ServerConnection(Connection[ServerConfig]):
         self._max_early_data = config.max_early_data
         if trace is not None:
             trace.began("server", None)
-        context = self._new_context(ServerAnswers(config, trace).by_question)
+        context = self._new_context(ServerAnswers(config, trace))
         self._begin(server_handshake(context, config), context)
 
     def _follow(self, config: ServerConfig) -> None:
@@ -51,8 +50,8 @@ class ServerConnection(Connection[ServerConfig]):
         self._config, self._limits = config, config.limits
         self._max_early_data = config.max_early_data
         self._records.follow(config.limits, config.record_padding)
-        answers = Answers(ServerAnswers(config, self._trace).by_question, self._trace)
-        context.use(answers, config.keylog if callable(config.keylog) else None)
+        keylog = config.keylog if callable(config.keylog) else None
+        context.use(ServerAnswers(config, self._trace), keylog)
 
     def send_tickets(self, count: int = 1) -> int:
         """Queue more tickets for the client to resume with (TLS 1.3); return how many.

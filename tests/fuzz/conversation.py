@@ -33,7 +33,6 @@ from handclasp import (
 )
 from handclasp.handshake.answers import Answers
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.defaults import Answerers
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys
 from handclasp.sessions.tickets import SessionState, open_ticket
@@ -125,10 +124,10 @@ class _Mutant:
     script: Script
     _records: Any
 
-    def _new_context(self, find_answerers: Callable[[], Answerers]) -> HandshakeContext:
+    def _new_context(self, answers: Answers) -> HandshakeContext:
         wire = Wire(self)  # type: ignore[arg-type]
         port: Any = _Port(self._records, self.script, wire)
-        context = _MutantDialogue(port, Answers(find_answerers), records=port)
+        context = _MutantDialogue(port, answers, records=port)
         context.script = self.script
         context.wire = wire
         return context

@@ -13,7 +13,6 @@ from tests.pki import Pki
 from handclasp import ClientConfig, Fault, ProtocolError, ServerConfig, SessionStore, StateError
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.suites import Buffer
-from handclasp.handshake.answers import Answers
 from handclasp.handshake.client import client_handshake
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.defaults import ClientAnswers, ServerAnswers
@@ -70,7 +69,7 @@ class End(HandshakeLoop):
         self.result: HandshakeResult13 | None = None
 
     def start(self, answers: Any, handshake: Any) -> None:
-        context = HandshakeContext(self.streams, Answers(answers.by_question))
+        context = HandshakeContext(self.streams, answers)
         coroutine: Handshake = handshake(context)
         self._begin(coroutine, context)
 
