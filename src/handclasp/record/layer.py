@@ -32,7 +32,7 @@ from handclasp.record.dressed import (
     TracedReader,
     TracedWriter,
 )
-from handclasp.record.plaintext import PLAINTEXT, PlaintextWriter
+from handclasp.record.plaintext import PLAINTEXT, PLAINTEXT_WRITER, HelloWriter
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import MAX_INNER_PLAINTEXT, Protection13
 from handclasp.trace.hooks import Trace
@@ -141,7 +141,7 @@ class RecordLayer:
         self.is_client = is_client
         self.is_tls12 = self.is_established = False
         self.reader: RecordReader = PLAINTEXT
-        self.writer: RecordWriter = PlaintextWriter(first_hello=is_client)
+        self.writer: RecordWriter = HelloWriter() if is_client else PLAINTEXT_WRITER
         if trace is not None:
             self.reader = TracedReader(PLAINTEXT, trace, Epoch.PLAINTEXT, is_tls12=False)
             self.writer = TracedWriter(self.writer, trace, Epoch.PLAINTEXT)
@@ -295,7 +295,7 @@ class RecordLayer:
         self.flush()
         self.write_key = None
         self.write_epoch = Epoch.PLAINTEXT
-        self.writer = PlaintextWriter()
+        self.writer = PLAINTEXT_WRITER
         if self._trace is not None:
             self.writer = TracedWriter(self.writer, self._trace, Epoch.PLAINTEXT)
 
