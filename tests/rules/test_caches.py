@@ -130,8 +130,8 @@ OF_OBJECTS = {
         "Of a trust store; issuers on paths that were accepted.",
     ),
     "wire.memoize.new_memo": Cache(
-        "lists of hellos, and compressed certificates",
-        "1 MiB, lists of at most 256 entries, certificates of at most 8 KiB",
+        "lists of hellos, certificates, and the facts about a connection",
+        "1 MiB, lists of at most 256 bytes, certificates of at most 16 KiB",
         "Of a config; of handshakes that were completed.",
     ),
     "config.peer_certificate_types": Cache("none", ONE, "Of a config: names."),

@@ -7,7 +7,7 @@ no way to an established connection around them that would type-check.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import cast
+from typing import Final, cast
 
 from handclasp.certificates.evidence import Evidence
 from handclasp.certificates.verify import VerifiedPeer, verify_evidence
@@ -44,6 +44,11 @@ class AuthenticatedPeer:
     verified: bool
     signature_scheme: str | None
     certificate_type: str = "X509"
+
+
+NOTHING_SHOWN: Final = PeerCertificate(())
+NOBODY: Final = AuthenticatedPeer((), (), verified=False, signature_scheme=None)
+"""A peer that is not asked for a certificate, or has none, and what it showed."""
 
 
 def authenticated_by(peer: VerifiedPeer, scheme: str | None) -> AuthenticatedPeer:

@@ -19,9 +19,12 @@ from handclasp.handshake.certificate_types import CLIENT_TYPE, SERVER_TYPE, read
 from handclasp.handshake.client_sessions import ClientSessions, shown_in
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import check_finished
+from handclasp.handshake.known_info import known_info
 from handclasp.handshake.negotiation import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.peer import (
+    NOBODY,
+    NOTHING_SHOWN,
     AuthenticatedPeer,
     PeerCertificate,
     authenticated_by,
@@ -135,7 +138,9 @@ async def complete_client_handshake(
     client = _NOTHING_SHOWN if request is None else await _authenticate(hs, config, agreed, request)
     hs.send_raw(write_finished(finished := own.verify_data(transcript.digest())))
     hs.install_write(Epoch.APPLICATION, send)
-    info = _info(offer, agreed, suite, group, psk, server, client, sent_early_data=sent_early_data)
+    info = _info(
+        hs, offer, agreed, suite, group, psk, server, client, sent_early_data=sent_early_data
+    )
     keeper = ticket_keeper(hs, config, psk, info, master, client.question, client_sessions)
     later = _certificate_answers(hs, config, agreed, info) if config.post_handshake_auth else None
     return HandshakeResult13(info, checked, finished, send, receive, exporter, keeper, None, later)
@@ -173,6 +178,7 @@ _NOTHING_SHOWN = _Client()
 
 
 def _info(
+    hs: HandshakeContext,
     offer: ClientOffer,
     agreed: _Agreed,
     suite: CipherSuite,
@@ -185,32 +191,37 @@ def _info(
 ) -> ConnectionInfo:
     early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
     shown, authenticated, own = server.shown, server.authenticated, client.credentials
-    session = psk.session if psk is not None else None
-    own_chain, own_type = (own.chain_der, own.certificate_type) if own is not None else ((), "X509")
+    own_chain: tuple[bytes, ...] = ()
+    own_type, session, external = "X509", None, None
+    if psk is not None:
+        session, external = psk.session, psk.external
     if session is not None:
         own_chain, own_type = session.local_chain_der, session.local_certificate_type
-    return ConnectionInfo(
-        version="TLSv1.3",
-        cipher_suite=suite.name,
-        group=group,
-        signature_scheme=authenticated.signature_scheme,
-        alpn=agreed.alpn,
-        server_name=offer.server_name,
-        resumed=session is not None,
-        early_data_status=early_data,
-        hello_retry=offer.retried,
-        peer_chain_der=authenticated.chain,
-        peer_verified=authenticated.verified,
-        verified_chain_der=authenticated.path,
-        local_chain_der=own_chain,
-        client_signature_scheme=client.scheme,
-        peer_certificate_type=shown.certificate_type,
-        local_certificate_type=own_type,
-        certificate_compression=shown.compression,
-        ocsp_response=shown.ocsp_response,
-        sct_list=shown.sct_list,
-        psk_identity=psk.identity if psk is not None and psk.external is not None else None,
-        early_data_refusal=why_early_data_rejected(offer, psk) if early_data == "rejected" else "",
+    elif own is not None:
+        own_chain, own_type = own.chain_der, own.certificate_type
+    return known_info(
+        hs.reading,
+        "TLSv1.3",
+        suite.name,
+        group,
+        authenticated.signature_scheme,
+        agreed.alpn,
+        offer.server_name,
+        session is not None,
+        early_data,
+        offer.retried,
+        authenticated.chain,
+        authenticated.verified,
+        own_chain,
+        client.scheme,
+        authenticated.path,
+        shown.certificate_type,
+        own_type,
+        shown.compression,
+        shown.ocsp_response,
+        shown.sct_list,
+        external.identity if external is not None else None,
+        why_early_data_rejected(offer, psk) if early_data == "rejected" else "",
     )
 
 
@@ -221,10 +232,9 @@ async def _resume_server(
 
     An external key has no certificates, so there is nothing else to verify.
     """
-    shown = shown_in(psk.session) if psk.session is not None else PeerCertificate(())
+    shown = shown_in(psk.session) if psk.session is not None else NOTHING_SHOWN
     if not shown.chain or psk.session is None:
-        unnamed = AuthenticatedPeer((), (), verified=False, signature_scheme=None)
-        return _Server(shown, None, unnamed)
+        return _Server(shown, None, NOBODY)
     verified = await verify_server(hs, config, shown, offer.server_name)
     authenticated = authenticated_by(verified, psk.session.signature_scheme)
     return _Server(shown, verified, authenticated)

@@ -17,7 +17,10 @@ from handclasp.faults import Fault
 from handclasp.handshake.certificate_types import CLIENT_TYPE, SERVER_TYPE, answering_extensions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import check_finished
+from handclasp.handshake.known_info import known_info
 from handclasp.handshake.peer import (
+    NOBODY,
+    NOTHING_SHOWN,
     AuthenticatedPeer,
     PeerCertificate,
     authenticated_by,
@@ -118,13 +121,13 @@ async def complete_server_handshake(
     hs.install_write(Epoch.APPLICATION, send)
     can_resume, may_be_asked = may_use_psk(config, offer.psks), _LATER in offer.hello.extensions
     early_data = "accepted" if early is not None else "rejected" if zero_rtt else "none"
+    shown, verified, client = NOTHING_SHOWN, None, NOBODY
     if config.half_rtt_data:
-        info = _info(hs.server_name, choice, identity, known, None, None, early_data, refusal)
+        info = _info(hs, choice, identity, known, shown, client, early_data, refusal)
         await hs.may_send_half_rtt(info)
     del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
         await _receive_end_of_early_data(hs, peer)
-    shown, verified, client = None, None, None
     if asked is not None:
         shown, verified, client = await receive_client_authentication(hs, config, asked)
     elif known is not None and known.client is not None:
@@ -134,7 +137,7 @@ async def complete_server_handshake(
     hs.install_read(Epoch.APPLICATION, receive)
     if config.confirm_peer is not None:
         await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
-    info = _info(hs.server_name, choice, identity, known, shown, client, early_data, refusal)
+    info = _info(hs, choice, identity, known, shown, client, early_data, refusal)
     issuer = _ticket_issuer(hs, config, known, info, master) if can_resume else None
     later = _certificate_requests(hs, config, identity, info) if may_be_asked else None
     return HandshakeResult13(info, checked, finished, send, receive, exporter, None, issuer, later)
@@ -200,40 +203,44 @@ def _derive_handshake_secrets(
 
 
 def _info(
-    server_name: str | None,
+    hs: HandshakeContext,
     choice: Choice,
     identity: Identity | None,
     known: ResumedClient | None,
-    shown: PeerCertificate | None,
-    client: AuthenticatedPeer | None,
+    shown: PeerCertificate,
+    client: AuthenticatedPeer,
     early_data: str,
     early_data_refusal: str,
 ) -> ConnectionInfo:
-    state = known.psk.state if known is not None else None
-    scheme = identity.scheme if identity is not None else state.signature_scheme if state else None
-    external = known.psk.external if known is not None else None
-    return ConnectionInfo(
-        version="TLSv1.3",
-        cipher_suite=choice.suite.name,
-        group=choice.group,
-        signature_scheme=scheme or None,
-        alpn=choice.alpn,
-        server_name=server_name,
-        resumed=state is not None,
-        early_data_status=early_data,
-        hello_retry=choice.retried,
-        peer_chain_der=client.chain if client else (),
-        peer_verified=client.verified if client else False,
-        verified_chain_der=client.path if client else (),
-        local_chain_der=identity.credentials.chain_der if identity else (),
-        client_signature_scheme=client.signature_scheme if client else None,
-        peer_certificate_type=client.certificate_type if client else "X509",
-        local_certificate_type=identity.credentials.certificate_type if identity else "X509",
-        certificate_compression=shown.compression if shown else None,
-        ocsp_response=shown.ocsp_response if shown else None,
-        sct_list=shown.sct_list if shown else None,
-        psk_identity=external.identity if external is not None else None,
-        early_data_refusal=early_data_refusal if early_data == "rejected" else "",
+    state = external = scheme = own = None
+    if known is not None:
+        state, external = known.psk.state, known.psk.external
+        scheme = state.signature_scheme if state is not None else None
+    if identity is not None:
+        own, scheme = identity.credentials, identity.scheme
+    return known_info(
+        hs.reading,
+        "TLSv1.3",
+        choice.suite.name,
+        choice.group,
+        scheme or None,
+        choice.alpn,
+        hs.server_name,
+        state is not None,
+        early_data,
+        choice.retried,
+        client.chain,
+        client.verified,
+        own.chain_der if own is not None else (),
+        client.signature_scheme,
+        client.path,
+        client.certificate_type,
+        own.certificate_type if own is not None else "X509",
+        shown.compression,
+        shown.ocsp_response,
+        shown.sct_list,
+        external.identity if external is not None else None,
+        early_data_refusal if early_data == "rejected" else "",
     )
 
 
