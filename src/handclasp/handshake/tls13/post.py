@@ -39,6 +39,7 @@ from handclasp.wire.messages import (
     write_message,
 )
 
+_NEW_SESSION_TICKET = int(HandshakeType.NEW_SESSION_TICKET)
 _CERTIFICATES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
 
 _Exchange: TypeAlias = "tuple[HandshakeContext, Coroutine[Any, Any, AuthenticationResult]]"
@@ -86,16 +87,12 @@ class PostHandshake13:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
         if self._trace is not None:
             self._trace.message("received", Epoch.APPLICATION.value, raw[0], raw)
+        if raw[0] == _NEW_SESSION_TICKET and self.is_client:
+            self._receive_ticket(read_as(NewSessionTicket, raw))
+            return Reaction.NONE
         if raw[0] == HandshakeType.KEY_UPDATE:
             self._receive_key_update(read_as(KeyUpdate, raw))
             return Reaction.KEYS_UPDATED
-        if raw[0] == HandshakeType.NEW_SESSION_TICKET and self.is_client:
-            message: NewSessionTicket = read_as(NewSessionTicket, raw)
-            check_ticket(message, self._limits.max_extensions)
-            if self._keeper is not None:
-                self._keeper.keep(message)
-            self._count_without_data()
-            return Reaction.NONE
         if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self.is_client:
             if self._authentication is None:
                 raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
@@ -181,6 +178,12 @@ class PostHandshake13:
             if self._trace is not None:
                 self._trace.message("sent", Epoch.APPLICATION.value, message[0], message)
             self._records.send(message)
+
+    def _receive_ticket(self, message: NewSessionTicket) -> None:
+        check_ticket(message, self._limits.max_extensions)
+        if self._keeper is not None:
+            self._keeper.keep(message)
+        self._count_without_data()
 
     def _count_without_data(self) -> None:
         self.messages_without_data += 1
