@@ -39,6 +39,7 @@ from handclasp.trace.hooks import Trace
 from handclasp.wire.framing import is_whole
 from handclasp.wire.records import MAX_PLAINTEXT, write_plaintext
 
+_PLAINTEXT_EPOCH, _HANDSHAKE_EPOCH = Epoch.PLAINTEXT, Epoch.HANDSHAKE
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
@@ -125,7 +126,7 @@ class RecordLayer:
         self._trace = trace
         self.read_key: Protection | None = None
         self.write_key: Protection | None = None
-        self.read_epoch = self.write_epoch = Epoch.PLAINTEXT
+        self.read_epoch = self.write_epoch = _PLAINTEXT_EPOCH
         self.read_exhausted_at = self.write_exhausted_at = self._write_end = 0
         self._read_limit = MAX_INNER_PLAINTEXT
         self.write_limit = MAX_PLAINTEXT
@@ -143,8 +144,8 @@ class RecordLayer:
         self.reader: RecordReader = PLAINTEXT
         self.writer: RecordWriter = HelloWriter() if is_client else PLAINTEXT_WRITER
         if trace is not None:
-            self.reader = TracedReader(PLAINTEXT, trace, Epoch.PLAINTEXT, is_tls12=False)
-            self.writer = TracedWriter(self.writer, trace, Epoch.PLAINTEXT)
+            self.reader = TracedReader(PLAINTEXT, trace, _PLAINTEXT_EPOCH, is_tls12=False)
+            self.writer = TracedWriter(self.writer, trace, _PLAINTEXT_EPOCH)
 
     def follow(self, limits: Limits, padding: int | Callable[[int], int]) -> None:
         """Take the limits and the padding of another config, before there are any keys."""
@@ -179,7 +180,7 @@ class RecordLayer:
         self.read_epoch = epoch
         self.read_exhausted_at = min(self._most_records, secret.suite.record_limit)
         read.limit = self._read_limit
-        if epoch is Epoch.HANDSHAKE and isinstance(read, Protection13):
+        if epoch is _HANDSHAKE_EPOCH and isinstance(read, Protection13):
             read.takes_plain_alert = True
         if self._early_data is not None or self._trace is not None:
             self._choose_reader()
@@ -256,7 +257,7 @@ class RecordLayer:
         record = _CHANGE_CIPHER_SPEC_RECORD
         self.out.append(record)
         if self._trace is not None:
-            epoch, size = Epoch.PLAINTEXT.value, len(record)
+            epoch, size = _PLAINTEXT_EPOCH.value, len(record)
             self._trace.record("sent", epoch, _CHANGE_CIPHER_SPEC, size, 1, 0, record)
 
     def send_alert(self, alert: bytes) -> None:
@@ -294,10 +295,10 @@ class RecordLayer:
         """Write plaintext again: early data were refused, and a second hello follows (4.2.10)."""
         self.flush()
         self.write_key = None
-        self.write_epoch = Epoch.PLAINTEXT
+        self.write_epoch = _PLAINTEXT_EPOCH
         self.writer = PLAINTEXT_WRITER
         if self._trace is not None:
-            self.writer = TracedWriter(self.writer, self._trace, Epoch.PLAINTEXT)
+            self.writer = TracedWriter(self.writer, self._trace, _PLAINTEXT_EPOCH)
 
     def limit_write(self, record_size_limit: int) -> None:
         """Send no larger (inner) plaintexts, as the peer asked (RFC 8449 section 4)."""

@@ -77,6 +77,11 @@ from handclasp.wire.messages import (
 from handclasp.wire.rules import check_answer, read_forms
 from handclasp.wire.structs import Extensions
 
+_HANDSHAKE = Epoch.HANDSHAKE
+_APPLICATION = Epoch.APPLICATION
+_EARLY_DATA = ExtensionType.EARLY_DATA
+_PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
+_RECORD_SIZE_LIMIT = ExtensionType.RECORD_SIZE_LIMIT
 _X509_ONLY = "X509", "X509"
 _read_answers: Callable[[bytes], EncryptedExtensions] = partial(read_as, EncryptedExtensions)
 """A server sends the same answers to most clients that it has."""
@@ -98,22 +103,22 @@ async def complete_client_handshake(
         offer, values = await retry_hello(hs, config, offer, server_hello, values)
     elif hs.records is not None and config.middlebox_compatibility and not sent_early_data:
         hs.records.send_change_cipher_spec()
-    psk = selected_psk(offer, values.get(ExtensionType.PRE_SHARED_KEY), suite)
+    psk = selected_psk(offer, values.get(_PRE_SHARED_KEY), suite)
     if hs.trace is not None:
         note_answers(hs, config, offer.psks, suite.name, psk)
     group, stage = agree(hs, config, offer, values, suite, psk)
     own, peer = stage.traffic_secrets(transcript.digest())
     if hs.tells_secrets:
         note_handshake_secrets(hs, own, peer)
-    hs.install_read(Epoch.HANDSHAKE, peer)
+    hs.install_read(_HANDSHAKE, peer)
     # Early data are accepted with the first key alone, and only if EncryptedExtensions says so.
     waits = offer.early_data and psk is offer.psks[0]
     if not waits:
-        hs.install_write(Epoch.HANDSHAKE, own)
+        hs.install_write(_HANDSHAKE, own)
     answers = hs.reading.read(_read_answers, await hs.receive_raw(EncryptedExtensions))
-    if waits and ExtensionType.EARLY_DATA not in answers.extensions:
+    if waits and _EARLY_DATA not in answers.extensions:
         # An alert under the key of early data could not be read by a server that took none (A.1).
-        hs.install_write(Epoch.HANDSHAKE, own)
+        hs.install_write(_HANDSHAKE, own)
     agreed = _read_encrypted_extensions(hs, config, offer, suite, psk, answers.extensions)
 
     if psk is None:
@@ -132,12 +137,12 @@ async def complete_client_handshake(
     if hs.tells_secrets:
         note_application_secrets(hs, send, receive, exporter)
     # The client's own flight is still under the handshake keys.
-    hs.install_read(Epoch.APPLICATION, receive)
+    hs.install_read(_APPLICATION, receive)
     if agreed.early_data:
         end_early_data(hs, own)
     client = _NOTHING_SHOWN if request is None else await _authenticate(hs, config, agreed, request)
     hs.send_raw(write_finished(finished := own.verify_data(transcript.digest())))
-    hs.install_write(Epoch.APPLICATION, send)
+    hs.install_write(_APPLICATION, send)
     info = _info(
         hs, offer, agreed, suite, group, psk, server, client, sent_early_data=sent_early_data
     )
@@ -261,7 +266,7 @@ def _read_encrypted_extensions(
     """Return what the server agrees to (RFC 8446 section 4.3.1)."""
     check_answer(extensions, MessageContext.EE, offer.answerable, config.limits.max_extensions)
     values = read_forms(extensions, MessageContext.EE)
-    limit: int | None = values.get(ExtensionType.RECORD_SIZE_LIMIT)
+    limit: int | None = values.get(_RECORD_SIZE_LIMIT)
     if hs.records is not None and limit is not None:
         hs.records.limit_write(limit)
         if config.record_size_limit is not None:
@@ -271,7 +276,7 @@ def _read_encrypted_extensions(
         alpn = read_selected_protocol(data, config.alpn)
     if hs.trace is not None:
         hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
-    early_data = ExtensionType.EARLY_DATA in extensions
+    early_data = _EARLY_DATA in extensions
     if early_data:
         check_early_data_accepted(offer, suite, psk, alpn)
     types, asked = _X509_ONLY, offer.hello.extensions

@@ -83,13 +83,17 @@ class PostHandshake13:
         self.messages_without_data = 0
         self.key_update_pending = False
 
-    def receive(self, raw: bytes) -> Reaction:
-        """Take one message; says what is to be done about it. Raises `ProtocolError`."""
+    def receive(self, raw: bytes) -> Reaction | None:
+        """Take one message; says if something is to be done about it. Raises `ProtocolError`."""
         if self._trace is not None:
             self._trace.message("received", Epoch.APPLICATION.value, raw[0], raw)
         if raw[0] == _NEW_SESSION_TICKET and self.is_client:
-            self._receive_ticket(read_as(NewSessionTicket, raw))
-            return Reaction.NONE
+            message: NewSessionTicket = read_as(NewSessionTicket, raw)
+            check_ticket(message, self._limits.max_extensions)
+            if self._keeper is not None:
+                self._keeper.keep(message)
+            self._count_without_data()
+            return None
         if raw[0] == HandshakeType.KEY_UPDATE:
             self._receive_key_update(read_as(KeyUpdate, raw))
             return Reaction.KEYS_UPDATED
@@ -178,12 +182,6 @@ class PostHandshake13:
             if self._trace is not None:
                 self._trace.message("sent", Epoch.APPLICATION.value, message[0], message)
             self._records.send(message)
-
-    def _receive_ticket(self, message: NewSessionTicket) -> None:
-        check_ticket(message, self._limits.max_extensions)
-        if self._keeper is not None:
-            self._keeper.keep(message)
-        self._count_without_data()
 
     def _count_without_data(self) -> None:
         self.messages_without_data += 1

@@ -27,6 +27,7 @@ from handclasp.wire.messages import ClientHello, write_client_hello
 from handclasp.wire.structs import write_entries
 from handclasp.wire.writer import uint16s
 
+_PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
 RESUMPTION, EXTERNAL, IMPORTED = "res binder", "ext binder", "imp binder"
 
 
@@ -113,10 +114,10 @@ def with_psks(
     Args:
         written: the other extensions as `write_entries` writes them, if that has been done.
     """
-    if not psks and ExtensionType.PRE_SHARED_KEY not in hello.extensions:
+    if not psks and _PRE_SHARED_KEY not in hello.extensions:
         return hello
     kept = dict(hello.extensions)
-    kept.pop(ExtensionType.PRE_SHARED_KEY, None)
+    kept.pop(_PRE_SHARED_KEY, None)
     if not psks:
         return replace(hello, extensions=kept, raw=b"")
     if written is None:
@@ -125,7 +126,7 @@ def with_psks(
     empty = tuple([bytes(each.suite.hash_size) for each in psks])
     offered = ext.OfferedPsks(identities, empty)
     data = ext.write_offered_psks(offered)
-    written += (ExtensionType.PRE_SHARED_KEY << 16 | len(data)).to_bytes(4, "big") + data
+    written += (_PRE_SHARED_KEY << 16 | len(data)).to_bytes(4, "big") + data
     random, session_id, suites = hello.random, hello.legacy_session_id, hello.cipher_suites
     draft = write_client_hello(random, session_id, uint16s(suites), written)
     partial = draft[: -offered.binders_size]
@@ -133,7 +134,7 @@ def with_psks(
         tuple([each.binder(transcript, partial, observer) for each in psks])
     )
     # The binders are the end of the last extension.
-    kept[ExtensionType.PRE_SHARED_KEY] = data[: -len(entries)] + entries
+    kept[_PRE_SHARED_KEY] = data[: -len(entries)] + entries
     version, methods = hello.legacy_version, hello.legacy_compression_methods
     return ClientHello(version, random, session_id, suites, methods, kept, partial + entries)
 

@@ -30,6 +30,7 @@ from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello
 
+_PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
 _MOST_TRIED = 8
 """Identities of one hello that are read: each may cost an opened ticket or a question."""
 
@@ -98,8 +99,8 @@ def read_psks(
         before: the transcript up to this hello; None where nothing came before.
     """
     extensions = hello.extensions
-    data = extensions.get(ExtensionType.PRE_SHARED_KEY)
-    if data is not None and next(reversed(list(extensions))) != ExtensionType.PRE_SHARED_KEY:
+    data = extensions.get(_PRE_SHARED_KEY)
+    if data is not None and next(reversed(list(extensions))) != _PRE_SHARED_KEY:
         # RFC 8446 4.2.11: it MUST be the last extension, or illegal_parameter.
         raise ProtocolError(Fault.ILLEGAL_VALUE, "pre_shared_key is not the last extension")
     if modes is None:

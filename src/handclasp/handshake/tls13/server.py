@@ -76,6 +76,14 @@ from handclasp.wire.messages import (
     write_server_hello,
 )
 
+_HANDSHAKE = Epoch.HANDSHAKE
+_APPLICATION = Epoch.APPLICATION
+_EARLY_DATA = ExtensionType.EARLY_DATA
+_KEY_SHARE = ExtensionType.KEY_SHARE
+_PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
+_SUPPORTED_VERSIONS = ExtensionType.SUPPORTED_VERSIONS
+_SERVER_NAME = ExtensionType.SERVER_NAME
+_RECORD_SIZE_LIMIT = ExtensionType.RECORD_SIZE_LIMIT
 _AFTER_RETRY = "a HelloRetryRequest was needed, and they are of the first hello (RFC 8446 4.2.10)"
 _SELECTED_TLS13 = ext.write_selected_version(TLS13)
 _LATER = ExtensionType.POST_HANDSHAKE_AUTH
@@ -86,7 +94,7 @@ async def complete_server_handshake(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello
 ) -> HandshakeResult13:
     """Everything after the first ClientHello, which offers TLS 1.3."""
-    transcript, zero_rtt = hs.transcript, ExtensionType.EARLY_DATA in hello.extensions
+    transcript, zero_rtt = hs.transcript, _EARLY_DATA in hello.extensions
     offer = read_offer(hs, config, hello, None)
     del hello
     found, known = await _find_psks(hs, config, offer), None
@@ -108,8 +116,8 @@ async def complete_server_handshake(
     share, shared_secret = _respond(hs, config, offer, choice)
     _send_server_hello(hs, config, offer, choice, known, share)
     stage, peer, own = _derive_handshake_secrets(hs, choice.suite, known, shared_secret)
-    hs.install_write(Epoch.HANDSHAKE, own)
-    hs.install_read(Epoch.EARLY_DATA if early else Epoch.HANDSHAKE, early or peer)
+    hs.install_write(_HANDSHAKE, own)
+    hs.install_read(Epoch.EARLY_DATA if early else _HANDSHAKE, early or peer)
     asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
         await _authenticate(hs, config, offer, identity)
@@ -118,7 +126,7 @@ async def complete_server_handshake(
     receive, send, exporter = master.traffic_secrets(finished_hash)
     if hs.tells_secrets:
         note_application_secrets(hs, receive, send, exporter)
-    hs.install_write(Epoch.APPLICATION, send)
+    hs.install_write(_APPLICATION, send)
     can_resume, may_be_asked = may_use_psk(config, offer.psks), _LATER in offer.hello.extensions
     early_data = "accepted" if early is not None else "rejected" if zero_rtt else "none"
     shown, verified, client = NOTHING_SHOWN, None, NOBODY
@@ -134,7 +142,7 @@ async def complete_server_handshake(
         verified, client = known.client, authenticated_by(known.client, None)
     expected = peer.verify_data(transcript.digest())
     checked = check_finished(await hs.receive_raw(Finished), expected)
-    hs.install_read(Epoch.APPLICATION, receive)
+    hs.install_read(_APPLICATION, receive)
     if config.confirm_peer is not None:
         await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
     info = _info(hs, choice, identity, known, shown, client, early_data, refusal)
@@ -275,11 +283,11 @@ def _send_server_hello(
 ) -> None:
     session_id, extensions = offer.hello.legacy_session_id, dict[int, bytes]()
     if known is not None:
-        extensions[ExtensionType.PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
+        extensions[_PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
     if choice.group is not None:
         code = GROUPS[choice.group].code
-        extensions[ExtensionType.KEY_SHARE] = (code << 16 | len(share)).to_bytes(4, "big") + share
-    extensions[ExtensionType.SUPPORTED_VERSIONS] = _SELECTED_TLS13
+        extensions[_KEY_SHARE] = (code << 16 | len(share)).to_bytes(4, "big") + share
+    extensions[_SUPPORTED_VERSIONS] = _SELECTED_TLS13
     suite, random = choice.suite.code, config.entropy(32)
     hs.send_raw(write_server_hello(random, session_id, suite, extensions))
     # RFC 8446 D.4: once, right after the first ServerHello or HelloRetryRequest.
@@ -300,7 +308,7 @@ def _send_encrypted_extensions(
     resumed = known is not None and known.psk.state is not None
     extensions = _encrypted_extensions(hs, config, offer, choice, resumed=resumed)
     if early is not None:
-        extensions[ExtensionType.EARLY_DATA] = b""
+        extensions[_EARLY_DATA] = b""
     if identity is None:
         # RFC 8446 4.3.2: who proves itself by a pre-shared key is not asked for a certificate.
         hs.send_raw(write_encrypted_extensions(extensions))
@@ -325,17 +333,17 @@ def _encrypted_extensions(
     asked = offer.hello.extensions
     if offer.server_name is not None and not resumed:
         # RFC 6066 3: a server that resumes a session "MUST NOT include a server_name extension".
-        extensions[ExtensionType.SERVER_NAME] = b""
+        extensions[_SERVER_NAME] = b""
     if choice.alpn is not None:
         extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
             [choice.alpn.encode("ascii")]
         )
-    data = asked.get(ExtensionType.RECORD_SIZE_LIMIT)
+    data = asked.get(_RECORD_SIZE_LIMIT)
     if data is not None and hs.records is not None:
         own_limit = config.record_size_limit or MAX_RECORD_SIZE_LIMIT
         hs.records.limit_write(ext.read_record_size_limit(data))
         hs.records.limit_read(own_limit)
-        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
+        extensions[_RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
     return extensions
 
 
@@ -352,7 +360,7 @@ async def _authenticate(
 async def _receive_end_of_early_data(hs: HandshakeContext, peer: TrafficSecret) -> None:
     """Receive the end of early data; the handshake key follows (RFC 8446 section 4.5)."""
     await hs.receive(EndOfEarlyData)
-    hs.install_read(Epoch.HANDSHAKE, peer)
+    hs.install_read(_HANDSHAKE, peer)
 
 
 async def _accept_early_data(

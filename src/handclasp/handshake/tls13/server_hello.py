@@ -20,6 +20,8 @@ from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import ServerHello
 from handclasp.wire.rules import check_answer, read_forms
 
+_KEY_SHARE = ExtensionType.KEY_SHARE
+
 
 def read_server_hello(
     config: ClientConfig, offer: ClientOffer, server_hello: ServerHello, *, retried: bool
@@ -75,7 +77,7 @@ def agree(
         if psk is not None
         else EarlySecret.without_psk(suite, observer)
     )
-    entry: ext.KeyShareEntry | None = values.get(ExtensionType.KEY_SHARE)
+    entry: ext.KeyShareEntry | None = values.get(_KEY_SHARE)
     if entry is None and psk is not None and config.allow_psk_ke:
         return None, early.handshake_secret(bytes(suite.hash_size))
     if entry is None:
