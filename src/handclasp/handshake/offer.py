@@ -91,7 +91,8 @@ def client_offer(
     if is_old and session is not None and session.session_id:
         session_id = session.session_id
     suites, groups, versions, entries = static.suites, static.groups, static.versions, b""
-    extensions, written = dict[int, bytes](), b""
+    extensions: dict[int, bytes] = {}
+    written = b""
     if config.grease:
         # RFC 8701 3.1: reserved values in the places where a client may put the unknown.
         suite, group, version, kind = map(_RESERVED.__getitem__, entropy(4))

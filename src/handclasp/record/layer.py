@@ -173,15 +173,13 @@ class RecordLayer:
         read: Protection
         if isinstance(secret, TrafficSecret):
             key, iv = secret.key_and_iv()
-            read = Protection13(secret.suite, key, iv)
+            read = Protection13(secret.suite, key, iv, self._read_limit)
+            read.takes_plain_alert = epoch is _HANDSHAKE_EPOCH
         else:
-            read = _protection(secret)
+            read = _protection(secret, self._read_limit)
         self.read_key = self.reader = read
         self.read_epoch = epoch
         self.read_exhausted_at = min(self._most_records, secret.suite.record_limit)
-        read.limit = self._read_limit
-        if epoch is _HANDSHAKE_EPOCH and isinstance(read, Protection13):
-            read.takes_plain_alert = True
         if self._early_data is not None or self._trace is not None:
             self._choose_reader()
             if self._trace is not None:
@@ -275,16 +273,15 @@ class RecordLayer:
         write: Protection
         if isinstance(secret, TrafficSecret):
             key, iv = secret.key_and_iv()
-            write = Protection13(secret.suite, key, iv)
+            write = Protection13(secret.suite, key, iv, self.write_limit)
         else:
-            write = _protection(secret)
+            write = _protection(secret, self.write_limit)
         if self.messages:
             self.flush()
         self.write_key = self.writer = write
-        write.limit = self.write_limit
         self.write_epoch = epoch
-        self._write_end = min(self._most_records, secret.suite.record_limit)
-        self.write_exhausted_at = self._write_end - RESERVED_RECORDS
+        self._write_end = end = min(self._most_records, secret.suite.record_limit)
+        self.write_exhausted_at = end - RESERVED_RECORDS
         if self._padding and isinstance(write, Protection13):
             self.writer = PaddedWriter(write, self._padding)
         if self._trace is not None:
@@ -376,6 +373,8 @@ class RecordLayer:
         self.out.append(write.seal_many(content_type, view, size))
 
 
-def _protection(keys: TrafficKeys) -> Protection:
+def _protection(keys: TrafficKeys, limit: int) -> Protection:
     suite = keys.suite
-    return Protection12(keys, suite) if isinstance(suite, CipherSuite12) else Protection13.of(keys)
+    made = Protection12(keys, suite) if isinstance(suite, CipherSuite12) else Protection13.of(keys)
+    made.limit = limit
+    return made

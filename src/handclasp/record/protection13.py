@@ -53,10 +53,12 @@ class Protection13:
 
     __slots__ = ("_aead", "_iv", "limit", "sequence", "suite", "takes_plain_alert")
 
-    def __init__(self, suite: CipherSuite, key: bytes, iv: bytes) -> None:
+    def __init__(
+        self, suite: CipherSuite, key: bytes, iv: bytes, limit: int = MAX_INNER_PLAINTEXT
+    ) -> None:
         self.suite = suite
         self.sequence = 0
-        self.limit = MAX_INNER_PLAINTEXT
+        self.limit = limit
         self.takes_plain_alert = False
         self._aead = suite.aead(key)
         self._iv = int.from_bytes(iv, "big")

@@ -66,7 +66,8 @@ class Reading:
         self, forms: Mapping[int, Callable[[bytes], Any]], extensions: Mapping[int, bytes]
     ) -> dict[int, Any]:
         """Return the values of all extensions with a form, by type."""
-        known, values = self.known, dict[int, Any]()
+        known = self.known
+        values: dict[int, Any] = {}
         for kind, data in extensions.items():
             read = forms.get(kind)
             if read is not None:

@@ -127,7 +127,8 @@ async def _choose_credentials(
 
 def _question_of(config: ServerConfig, offer: Offer, types: tuple[str, ...]) -> ChooseCredentials:
     """Return the question for a certificate, as the client's hello restricts it."""
-    protocols, authorities = tuple(map(shown, offer.protocols)), tuple[bytes, ...]()
+    protocols = tuple(map(shown, offer.protocols))
+    authorities: tuple[bytes, ...] = ()
     if ExtensionType.CERTIFICATE_AUTHORITIES in offer.hello.extensions:
         authorities = authorities_of(offer.hello.extensions, config)
     return ChooseCredentials(

@@ -281,7 +281,8 @@ def _send_server_hello(
     known: ResumedClient | None,
     share: bytes,
 ) -> None:
-    session_id, extensions = offer.hello.legacy_session_id, dict[int, bytes]()
+    session_id = offer.hello.legacy_session_id
+    extensions: dict[int, bytes] = {}
     if known is not None:
         extensions[_PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
     if choice.group is not None:

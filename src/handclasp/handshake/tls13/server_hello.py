@@ -100,7 +100,8 @@ def agree(
 
 def _note_group(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, group: str) -> None:
     """Note the group: a server takes one without a share only by asking for it."""
-    groups, refused = config.groups, list[tuple[str, str]]()
+    groups = config.groups
+    refused: list[tuple[str, str]] = []
     why = "the server asked for it by a HelloRetryRequest"
     if not offer.retried:
         why = "the server chose"

@@ -65,7 +65,8 @@ class TicketIssuer:
 
         There are fewer without a key, or where the state is too long or too old.
         """
-        state, messages = self.state, list[bytes]()
+        state = self.state
+        messages: list[bytes] = []
         now = milliseconds(self.clock())
         lifetime = min(state.lifetime, state.seconds_left(now))
         if lifetime <= 0:
