@@ -82,6 +82,7 @@ OF_MODULES = {
         "2 MiB",
         "Compressing takes longer than the rest of a handshake; a peer chooses among them only.",
     ),
+    "server._handshake": Cache("none", ONE, "A function that is imported late."),
     "client._normal_name": Cache(
         "a name that this side connects to", "256 names", "They are this side's own."
     ),

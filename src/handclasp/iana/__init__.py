@@ -121,8 +121,8 @@ class AlertDescription(IntEnum):
 class ExtensionType(IntEnum):
     """The TLS ExtensionType Values registry, as far as this library needs it.
 
-    What each handshake runs has its members in variables of the module: a look-up in the class takes
-    twenty times as long.
+    What runs in each handshake keeps those that it needs in variables of its module: a look-up in
+    the class takes twenty times as long.
     """
 
     SERVER_NAME = 0

@@ -174,12 +174,13 @@ class RecordLayer:
         if isinstance(secret, TrafficSecret):
             key, iv = secret.key_and_iv()
             read = Protection13(secret.suite, key, iv, self._read_limit)
-            read.takes_plain_alert = epoch is _HANDSHAKE_EPOCH
         else:
             read = _protection(secret, self._read_limit)
         self.read_key = self.reader = read
         self.read_epoch = epoch
         self.read_exhausted_at = min(self._most_records, secret.suite.record_limit)
+        if epoch is _HANDSHAKE_EPOCH and isinstance(read, Protection13):
+            read.takes_plain_alert = True
         if self._early_data is not None or self._trace is not None:
             self._choose_reader()
             if self._trace is not None:
