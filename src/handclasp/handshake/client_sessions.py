@@ -23,7 +23,7 @@ from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.errors import ConfigurationError, TLSError
 from handclasp.handshake.hooks import call_hook, wrong_answer
 from handclasp.handshake.negotiation import choose_scheme_to_show
-from handclasp.handshake.peer import PeerCertificate
+from handclasp.handshake.peer import PeerCertificate, decide_at_once, question_about
 from handclasp.info import ConnectionInfo
 from handclasp.process import this_process
 from handclasp.questions import ChooseCredentials, VerifyPeer
@@ -94,7 +94,7 @@ def find_sessions(
         session = _take(store, key)
         if session is None:
             break
-        reason = _why_unfit(config, session, server_name, verify, choose)
+        reason = _why_unfit(config, session, server_name, trust, verify, choose)
         if reason is None:
             found = session
             break
@@ -191,6 +191,7 @@ def _why_unfit(
     config: ClientConfig,
     session: Session,
     server_name: str | None,
+    trust: TrustStore | None,
     verify: Callable[[VerifyPeer], object],
     choose: Callable[[ChooseCredentials], object],
 ) -> str | None:
@@ -203,10 +204,11 @@ def _why_unfit(
         return "of a version or cipher suite that is not offered any more"
     if session.signature_scheme not in (None, *config.signature_schemes):
         return "the server signed in a scheme that is not accepted any more"
-    reason = _why_not_the_server(config, session, server_name, verify)
+    reason = _why_not_the_server(config, session, server_name, trust, verify)
     if reason is not None:
         return reason
-    is_same = _would_show(config, session, choose) == session.local_chain_der
+    shows = _would_show(config, session, choose) if session.requested is not None else ()
+    is_same = shows == session.local_chain_der
     return None if is_same else _OF_ANOTHER_CLIENT
 
 
@@ -214,6 +216,7 @@ def _why_not_the_server(
     config: ClientConfig,
     session: Session,
     server_name: str | None,
+    trust: TrustStore | None,
     verify: Callable[[VerifyPeer], object],
 ) -> str | None:
     """Return why the server of this session would not be accepted; None where it would be.
@@ -228,16 +231,9 @@ def _why_not_the_server(
     if config.verify is not None:
         return None
     shown = shown_in(session)
-    question = VerifyPeer(
-        shown.chain,
-        True,
-        server_name,
-        shown.certificate_type,
-        shown.ocsp_response,
-        shown.sct_list,
-    )
     try:
-        verify(question)
+        if decide_at_once(config, trust, shown, server_name) is None:
+            verify(question_about(shown, server_name, peer_is_server=True))
     except (TLSError, ConfigurationError):
         return "its certificate would not be accepted any more"
     return None
@@ -273,7 +269,7 @@ def _would_show(
 
 
 def _suite_is_allowed(config: ClientConfig, session: Session) -> bool:
-    if session.version == "TLSv1.2":
+    if session.version == "TLSv1.2" or session.cipher_suite in config.cipher_suites:
         return session.cipher_suite in config.cipher_suites
     suite = CIPHER_SUITES.get(session.cipher_suite)
     # RFC 8446 4.2.11: a key goes with any suite of its hash.

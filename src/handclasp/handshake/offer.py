@@ -212,7 +212,7 @@ def offer_after_retry(
     if cookie is not None:
         extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
     extensions.pop(_EARLY_DATA, None)
-    psks = tuple([each for each in offer.psks if each.hash_name == hash_name])
+    psks = tuple([each for each in offer.psks if each.suite.hash_name == hash_name])
     hello = with_psks(
         replace(offer.hello, extensions=extensions, raw=b""), psks, hs.transcript, hs.observer
     )

@@ -206,7 +206,7 @@ def _suites(config: ServerConfig) -> tuple[str, ...]:
 
 def _suites_by_psk_hash(own: Sequence[str], candidates: Sequence[Candidate]) -> list[str]:
     """Return the suites with those of the keys' hashes first: a key goes with no others."""
-    hashes = {each.psk.hash_name for each in candidates}
+    hashes = {each.psk.suite.hash_name for each in candidates}
     return sorted(own, key=lambda name: CIPHER_SUITES[name].hash_name not in hashes)
 
 

@@ -26,7 +26,7 @@ def start_early_data(hs: HandshakeContext, config: ClientConfig, offer: ClientOf
     if config.middlebox_compatibility and hs.records is not None:
         hs.records.send_change_cipher_spec()
     psk = offer.psks[0]
-    digest = digest_of(psk.hash_name, write_message(offer.hello))
+    digest = digest_of(psk.suite.hash_name, write_message(offer.hello))
     secret = derive_early_secret(hs, psk.early_secret(psk.suite, hs.observer), digest)
     hs.install_write(Epoch.EARLY_DATA, secret)
 

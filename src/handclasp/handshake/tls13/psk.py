@@ -54,10 +54,6 @@ class Psk:
         default_factory=dict[str, EarlySecret], init=False, repr=False, compare=False
     )
 
-    @property
-    def hash_name(self) -> str:
-        return self.suite.hash_name
-
     def early_secret(
         self, suite: CipherSuite, observer: KeyScheduleObserver | None = None
     ) -> EarlySecret:
@@ -122,21 +118,17 @@ def with_psks(
         return replace(hello, extensions=kept, raw=b"")
     if written is None:
         written = write_entries(kept)
-    identities = tuple([ext.PskIdentity(each.identity, each.obfuscated_age) for each in psks])
-    empty = tuple([bytes(each.suite.hash_size) for each in psks])
-    offered = ext.OfferedPsks(identities, empty)
-    data = ext.write_offered_psks(offered)
-    written += (_PRE_SHARED_KEY << 16 | len(data)).to_bytes(4, "big") + data
+    identities = ext.identity_entries([(each.identity, each.obfuscated_age) for each in psks])
+    # The binders are the end of the hello, and cover all that is before them.
+    size = 2 + sum([1 + each.suite.hash_size for each in psks])
+    written += (_PRE_SHARED_KEY << 16 | len(identities) + size).to_bytes(4, "big") + identities
     random, session_id, suites = hello.random, hello.legacy_session_id, hello.cipher_suites
-    draft = write_client_hello(random, session_id, uint16s(suites), written)
-    partial = draft[: -offered.binders_size]
-    entries = ext.binder_entries(
-        tuple([each.binder(transcript, partial, observer) for each in psks])
-    )
-    # The binders are the end of the last extension.
-    kept[_PRE_SHARED_KEY] = data[: -len(entries)] + entries
+    draft = write_client_hello(random, session_id, uint16s(suites), written + bytes(size))
+    partial = draft[:-size]
+    binders = ext.binder_entries([each.binder(transcript, partial, observer) for each in psks])
+    kept[_PRE_SHARED_KEY] = identities + binders
     version, methods = hello.legacy_version, hello.legacy_compression_methods
-    return ClientHello(version, random, session_id, suites, methods, kept, partial + entries)
+    return ClientHello(version, random, session_id, suites, methods, kept, partial + binders)
 
 
 @value(frozen=True, slots=True)

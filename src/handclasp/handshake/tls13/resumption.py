@@ -171,7 +171,7 @@ async def resume_client(
     client: VerifiedPeer | None = None
     for candidate in found.candidates:
         psk, index = candidate.psk, candidate.index
-        if psk.hash_name != suite.hash_name or offer.offered is None:
+        if psk.suite.hash_name != suite.hash_name or offer.offered is None:
             unfit[index] = f"its hash does not go with {suite.name}"
             continue
         partial_hello, binder = hello.raw[: -offer.binders_size], offer.offered.binders[index]

@@ -57,7 +57,7 @@ def selected_psk(offer: ClientOffer, index: int | None, suite: CipherSuite) -> P
     if index >= len(offer.psks):
         raise ProtocolError(Fault.UNOFFERED_PSK, f"number {index} of {len(offer.psks)}")
     psk = offer.psks[index]
-    if psk.hash_name != suite.hash_name:
+    if psk.suite.hash_name != suite.hash_name:
         raise ProtocolError(Fault.UNOFFERED_PSK, f"it does not go with {suite.name}")
     return psk
 
