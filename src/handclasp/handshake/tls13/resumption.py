@@ -134,9 +134,11 @@ async def find_psks(
     if not may_use_psk(config, offer):
         why = "without a key exchange of its own, which is not allowed here"
         return Found((), dict.fromkeys(range(_noted(hs, offer)), why))
-    external = {key.identity: key for key in config.psks}
+    external = {key.identity: key for key in config.psks} if config.psks else {}
     found: list[Candidate] = []
-    refused = dict.fromkeys(range(_MOST_TRIED, _noted(hs, offer)), "too far behind to be read")
+    refused: dict[int, str] = {}
+    if offer.count > _MOST_TRIED:
+        refused = dict.fromkeys(range(_MOST_TRIED, _noted(hs, offer)), "too far behind to be read")
     for index, named in enumerate(offered.identities):
         key: PreSharedKey | None = external.get(named.identity)
         state = None if key is not None else _open(config, named.identity, server_name)
@@ -186,7 +188,7 @@ async def resume_client(
         # One ticket, one first flight with early data: stricter than to tell flights apart.
         token = hashlib.sha256(psk.identity).digest()
         known = ResumedClient(index, psk, client, token)
-        return known, Found(found.candidates, {**found.refused, **unfit})
+        return known, Found(found.candidates, {**found.refused, **unfit}) if unfit else found
     return None, Found(found.candidates, {**found.refused, **unfit})
 
 
