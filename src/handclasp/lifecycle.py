@@ -146,7 +146,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if info.early_data_status == "rejected" and self._early_data:
             self._events.append(EarlyDataRejected(b"".join(self._early_data)))
         self._early_data = []
-        self._post.send_tickets()
+        if not is_client:
+            self._post.send_tickets()
         if self._trace is not None:
             self._trace.settled(info)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache, partial
 from itertools import count
 from types import MethodType
@@ -110,7 +111,7 @@ def find_sessions(
 
 def maker_of_sessions(
     info: ConnectionInfo,
-    now: int,
+    clock: Callable[[], datetime],
     *,
     resumed: Session | None = None,
     question: ChooseCredentials | None = None,
@@ -119,22 +120,23 @@ def maker_of_sessions(
     """Makes the sessions of a connection, given what each ticket or session id brings.
 
     Args:
-        now: in milliseconds since 1970.
+        clock: tells when both sides proved who they are, where that was now.
         resumed: the session that the connection itself resumes; both sides proved who they are
             when that was made.
         question: what the server asked this side for, if it did.
         psk_fingerprint: of the external key by which the server proved itself, as in `Session`.
     """
-    requested: RequestedCertificate | None = None
     if resumed is not None:
         requested, psk_fingerprint = resumed.requested, resumed.psk_fingerprint
-    elif question is not None:
-        requested = _requested(question)
+        authenticated_at = resumed.authenticated_at
+    else:
+        requested = _requested(question) if question is not None else None
+        authenticated_at = milliseconds(clock())
     return partial(
         Session,
         version=info.version,
         cipher_suite=info.cipher_suite,
-        authenticated_at=resumed.authenticated_at if resumed is not None else now,
+        authenticated_at=authenticated_at,
         server_name=info.server_name,
         alpn=info.alpn,
         peer_chain_der=info.peer_chain_der,
@@ -200,7 +202,8 @@ def _why_unfit(
         return "too old"
     if not session.can_be_named:
         return "no hello has room for its name"
-    if session.version not in config.versions or not _suite_is_allowed(config, session):
+    is_offered = session.cipher_suite in config.cipher_suites or _goes_with_another(config, session)
+    if session.version not in config.versions or not is_offered:
         return "of a version or cipher suite that is not offered any more"
     if session.signature_scheme not in (None, *config.signature_schemes):
         return "the server signed in a scheme that is not accepted any more"
@@ -268,9 +271,10 @@ def _would_show(
     return answer.chain_der if answer is not None and scheme is not None else ()
 
 
-def _suite_is_allowed(config: ClientConfig, session: Session) -> bool:
-    if session.version == "TLSv1.2" or session.cipher_suite in config.cipher_suites:
-        return session.cipher_suite in config.cipher_suites
+def _goes_with_another(config: ClientConfig, session: Session) -> bool:
+    """Return whether a session may be resumed with a suite of the config that is not its own."""
+    if session.version == "TLSv1.2":
+        return False
     suite = CIPHER_SUITES.get(session.cipher_suite)
     # RFC 8446 4.2.11: a key goes with any suite of its hash.
     return suite is not None and any(

@@ -430,12 +430,17 @@ def identity_entries(identities: Iterable[tuple[bytes, int]]) -> bytes:
     parts: list[bytes] = []
     for identity, age in identities:
         parts += len(identity).to_bytes(2, "big"), identity, age.to_bytes(4, "big")
-    return opaque16(b"".join(parts))
+    content = b"".join(parts)
+    return len(content).to_bytes(2, "big") + content
 
 
 def binder_entries(binders: Iterable[bytes]) -> bytes:
     """`PskBinderEntry binders<33..2^16-1>`, which ends a hello (RFC 8446 section 4.2.11)."""
-    return opaque16(b"".join(map(opaque8, binders)))
+    parts: list[bytes] = []
+    for binder in binders:
+        parts += len(binder).to_bytes(1, "big"), binder
+    content = b"".join(parts)
+    return len(content).to_bytes(2, "big") + content
 
 
 def read_selected_identity(data: bytes, opener: Opener | None = None) -> int:

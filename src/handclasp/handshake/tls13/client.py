@@ -255,6 +255,9 @@ class _Agreed:
     early_data: bool
 
 
+_NOTHING_AGREED = _Agreed(None, *_X509_ONLY, early_data=False)
+
+
 def _read_encrypted_extensions(
     hs: HandshakeContext,
     config: ClientConfig,
@@ -264,6 +267,10 @@ def _read_encrypted_extensions(
     extensions: Extensions,
 ) -> _Agreed:
     """Return what the server agrees to (RFC 8446 section 4.3.1)."""
+    types, asked = _X509_ONLY, offer.hello.extensions
+    asks_for_types = SERVER_TYPE in asked or CLIENT_TYPE in asked
+    if not extensions and not asks_for_types and hs.trace is None:
+        return _NOTHING_AGREED
     check_answer(extensions, MessageContext.EE, offer.answerable, config.limits.max_extensions)
     values = read_forms(extensions, MessageContext.EE)
     limit: int | None = values.get(_RECORD_SIZE_LIMIT)
@@ -279,8 +286,7 @@ def _read_encrypted_extensions(
     early_data = _EARLY_DATA in extensions
     if early_data:
         check_early_data_accepted(offer, suite, psk, alpn)
-    types, asked = _X509_ONLY, offer.hello.extensions
-    if SERVER_TYPE in asked or CLIENT_TYPE in asked:
+    if asks_for_types:
         types = read_selected_types(extensions, config, resumes=psk is not None)
     return _Agreed(alpn, *types, early_data)
 

@@ -120,7 +120,9 @@ def with_psks(
         written = write_entries(kept)
     identities = ext.identity_entries([(each.identity, each.obfuscated_age) for each in psks])
     # The binders are the end of the hello, and cover all that is before them.
-    size = 2 + sum([1 + each.suite.hash_size for each in psks])
+    size = 2
+    for each in psks:
+        size += 1 + each.suite.hash_size
     written += (_PRE_SHARED_KEY << 16 | len(identities) + size).to_bytes(4, "big") + identities
     random, session_id, suites = hello.random, hello.legacy_session_id, hello.cipher_suites
     draft = write_client_hello(random, session_id, uint16s(suites), written + bytes(size))

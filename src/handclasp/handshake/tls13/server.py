@@ -404,13 +404,13 @@ def _ticket_issuer(
     if info.psk_identity is not None:
         return None  # With its own key the client comes back just as fast; NSS cannot do both.
     resumed = known.psk.state if known is not None else None
-    now = milliseconds(config.clock())
+    proved_at = resumed.authenticated_at if resumed is not None else milliseconds(config.clock())
     state = SessionState(
         version=TLS13,
         cipher_suite=CIPHER_SUITES[info.cipher_suite].code,
         secret=Secret(),
-        authenticated_at=resumed.authenticated_at if resumed is not None else now,
-        created_at=now,
+        authenticated_at=proved_at,
+        created_at=proved_at,
         lifetime=config.ticket_lifetime,
         age_add=0,
         max_early_data=config.max_early_data,

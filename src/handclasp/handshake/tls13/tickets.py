@@ -165,7 +165,7 @@ def ticket_keeper(
     external = psk.external if psk is not None else None
     session = maker_of_sessions(
         info,
-        milliseconds(config.clock()),
+        config.clock,
         resumed=psk.session if psk is not None else None,
         question=question,
         psk_fingerprint=external.fingerprint if external is not None else b"",
