@@ -111,7 +111,7 @@ class TrafficSecret:
             self._tell_keys(key, iv)
         return key[: suite.key_size], iv[:IV_SIZE]
 
-    def _tell_keys(self, key: Secret, iv: Secret) -> None:
+    def _tell_keys(self, key: bytes, iv: bytes) -> None:
         """Tell the observer of both, given a whole block for each."""
         if self.observer is not None:
             sender, inputs, size = self.name.partition("_")[0], (self.name,), self.suite.key_size
@@ -152,7 +152,8 @@ class HandshakeTrafficSecret(TrafficSecret):
     def key_and_iv(self) -> tuple[bytes, bytes]:
         suite = self.suite
         infos = _LABELS[suite.name].key_iv_finished
-        key, iv, self._finished_key = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        key, iv, finished = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        self._finished_key = Secret(finished)
         if self.observer is not None:
             self._tell_keys(key, iv)
         return key[: suite.key_size], iv[:IV_SIZE]
@@ -237,7 +238,8 @@ class EarlySecret(_Stage):
         """
         suite, labels = self.suite, _LABELS[self.suite.name]
         infos = labels.binders[label], labels.derived
-        binder_key, self._salt = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        blocks = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        binder_key, self._salt = map(Secret, blocks)
         if self.observer is not None:
             self._tell(label, _empty_hash(suite.hash_name), binder_key)
         key = TrafficSecret(suite, binder_key, _OUTPUTS[label], self.observer)
@@ -279,7 +281,8 @@ class HandshakeSecret(_Stage):
         suite, observer, labels = self.suite, self.observer, _LABELS[self.suite.name]
         heads, context = labels.heads, hello_hash + FIRST_BLOCK
         infos = heads["c hs traffic"] + context, heads["s hs traffic"] + context, labels.derived
-        client, server, self._salt = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        blocks = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        client, server, self._salt = map(Secret, blocks)
         if observer is not None:
             self._tell("c hs traffic", hello_hash, client)
             self._tell("s hs traffic", hello_hash, server)
@@ -316,7 +319,8 @@ class MasterSecret(_Stage):
             heads["s ap traffic"] + context,
             heads["exp master"] + context,
         )
-        client, server, exporter = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        blocks = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        client, server, exporter = map(Secret, blocks)
         if observer is not None:
             self._tell("c ap traffic", finished_hash, client)
             self._tell("s ap traffic", finished_hash, server)
