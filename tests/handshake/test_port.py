@@ -35,7 +35,7 @@ class Streams:
         self.reads: dict[Epoch, bytes] = {}
         self.writes: dict[Epoch, bytes] = {}
 
-    def send(self, message: bytes, /) -> None:
+    def send(self, message: bytes) -> None:
         self.sent.append((self.write_epoch, message))
 
     def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:

@@ -67,6 +67,7 @@ class RecordLayer:
         write_limit: bytes of content that fit into one record to this peer.
         out: the records that are queued.
         messages: the handshake messages that are queued behind them.
+        send: queues a whole handshake message under the current key: the list's own method.
         unparsed: what has come of handshake messages behind the one in hand.
         nothing_came: whether not even the header of one record was seen.
         records_without_progress: how many in a row moved nothing forward.
@@ -106,9 +107,6 @@ class RecordLayer:
         "write_limit",
         "writer",
     )
-
-    send: Callable[[bytes], None]
-    """Queues a whole handshake message, under the current key: the method of the queue itself."""
 
     def __init__(
         self,

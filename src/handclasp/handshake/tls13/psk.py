@@ -31,6 +31,10 @@ _PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
 RESUMPTION, EXTERNAL, IMPORTED = "res binder", "ext binder", "imp binder"
 
 
+def _none_yet() -> dict[str, EarlySecret]:
+    return {}
+
+
 @value(frozen=True, slots=True)
 class Psk:
     """A pre-shared key, whichever its origin.
@@ -51,7 +55,7 @@ class Psk:
     state: SessionState | None = None
     external: PreSharedKey | None = None
     _stages: dict[str, EarlySecret] = field(
-        default_factory=dict[str, EarlySecret], init=False, repr=False, compare=False
+        default_factory=_none_yet, init=False, repr=False, compare=False
     )
 
     def early_secret(

@@ -86,7 +86,14 @@ class ResumedClient:
     index: int
     psk: Psk
     client: VerifiedPeer | None
-    replay_token: bytes = field(repr=False)
+
+    @property
+    def replay_token(self) -> bytes:
+        """The name of this first flight for a replay guard.
+
+        One ticket, one first flight with early data: stricter than to tell flights apart.
+        """
+        return hashlib.sha256(self.psk.identity).digest()
 
 
 def read_psks(
@@ -185,9 +192,7 @@ async def resume_client(
             if client is None:
                 unfit[index] = "the client's certificate is no longer accepted"
                 break
-        # One ticket, one first flight with early data: stricter than to tell flights apart.
-        token = hashlib.sha256(psk.identity).digest()
-        known = ResumedClient(index, psk, client, token)
+        known = ResumedClient(index, psk, client)
         return known, Found(found.candidates, {**found.refused, **unfit}) if unfit else found
     return None, Found(found.candidates, {**found.refused, **unfit})
 
