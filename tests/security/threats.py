@@ -1974,6 +1974,12 @@ THREATS: tuple[Threat, ...] = (
                 ),
             ),
             without(
+                "handshake/test_known_info.py::test_what_a_peer_made_long_is_not_kept",
+                "handshake.known_info._once",
+                "size <= _MOST_KEPT",
+                "True",
+            ),
+            without(
                 "wire/test_memoize.py::test_what_was_read_in_a_handshake_that_failed_is_not_kept",
                 "wire.memoize.Reading.read",
                 "self.new.append(((read, data), made, size))",

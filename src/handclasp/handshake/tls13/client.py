@@ -120,7 +120,6 @@ async def complete_client_handshake(
         # An alert under the key of early data could not be read by a server that took none (A.1).
         hs.install_write(_HANDSHAKE, own)
     agreed = _read_encrypted_extensions(hs, config, offer, suite, psk, answers.extensions)
-
     if psk is None:
         request, server = await _receive_server_authentication(hs, config, offer, agreed)
     else:
@@ -143,9 +142,8 @@ async def complete_client_handshake(
     client = _NOTHING_SHOWN if request is None else await _authenticate(hs, config, agreed, request)
     hs.send_raw(write_finished(finished := own.verify_data(transcript.digest())))
     hs.install_write(_APPLICATION, send)
-    info = _info(
-        hs, offer, agreed, suite, group, psk, server, client, sent_early_data=sent_early_data
-    )
+    early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
+    info = _info(hs, offer, agreed, suite, group, psk, server, client, early_data)
     keeper = ticket_keeper(hs, config, psk, info, master, client.question, client_sessions)
     later = _certificate_answers(hs, config, agreed, info) if config.post_handshake_auth else None
     return HandshakeResult13(info, checked, finished, send, receive, exporter, keeper, None, later)
@@ -191,10 +189,8 @@ def _info(
     psk: Psk | None,
     server: _Server,
     client: _Client,
-    *,
-    sent_early_data: bool,
+    early_data: str,
 ) -> ConnectionInfo:
-    early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
     shown, authenticated, own = server.shown, server.authenticated, client.credentials
     own_chain: tuple[bytes, ...] = ()
     own_type, session, external = "X509", None, None
