@@ -58,7 +58,7 @@ class State(Enum):
 
     >>> client = ClientConnection(server_name="example.com")
     >>> client.state
-    <_HANDSHAKING: 'handshaking'>
+    <State.HANDSHAKING: 'handshaking'>
     """
 
     HANDSHAKING = "handshaking"

@@ -341,12 +341,13 @@ class RecordLayer:
 
     def flush(self) -> None:
         """Put the queued handshake messages into records. Raises `ProtocolError`."""
-        if not self.messages:
+        queue, write = self.messages, self.write_key
+        if not queue:
             return
-        messages, write = b"".join(self.messages), self.write_key
-        self.messages.clear()
-        is_good = write is None or write.sequence < self._write_end
-        if is_good and len(messages) <= self.write_limit:
+        messages = b"".join(queue)
+        queue.clear()
+        fits = len(messages) <= self.write_limit
+        if fits and (write is None or write.sequence < self._write_end):
             self.out.append(self.writer.seal(_HANDSHAKE, messages))
         else:
             self._seal_fragments(_HANDSHAKE, messages)

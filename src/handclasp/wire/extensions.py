@@ -184,26 +184,34 @@ def read_key_share_client_hello(
 ) -> tuple[KeyShareEntry, ...]:
     """Read KeyShareClientHello (RFC 8446 section 4.2.8); may be empty to ask for a retry."""
     if opener is None and (found := _scan_shares(data)) is not None:
-        return found
+        return tuple([KeyShareEntry(group, share) for group, share in found])
     entries: tuple[KeyShareEntry, ...]
     (entries,) = _CLIENT_SHARES.read(data, "key_share", 0, opener)
     return entries
 
 
-def _scan_shares(data: bytes) -> tuple[KeyShareEntry, ...] | None:
-    """Return the entries, read in one pass; None if they are malformed."""
+def client_shares(data: bytes) -> Sequence[tuple[int, bytes]]:
+    """Return the same as pairs of a group and its share: a server makes no more of them."""
+    found = _scan_shares(data)
+    if found is None:
+        return [(each.group, each.key_exchange) for each in read_key_share_client_hello(data)]
+    return found
+
+
+def _scan_shares(data: bytes) -> list[tuple[int, bytes]] | None:
+    """Return groups and shares, read in one pass; None if they are malformed."""
     at, end = 2, len(data)
     if end < at or data[0] << 8 | data[1] != end - at:
         return None
-    entries: list[KeyShareEntry] = []
+    entries: list[tuple[int, bytes]] = []
     while at + 4 < end:
         group, size = _group_and_length(data, at)
         at += 4
-        entries.append(KeyShareEntry(group, data[at : at + size]))
+        entries.append((group, data[at : at + size]))
         if not size:
             return None
         at += size
-    return tuple(entries) if at == end else None
+    return entries if at == end else None
 
 
 _group_and_length = Packed(">HH").unpack_from

@@ -200,7 +200,7 @@ def _info(
         own_chain, own_type = session.local_chain_der, session.local_certificate_type
     elif own is not None:
         own_chain, own_type = own.chain_der, own.certificate_type
-    return known_info(
+    return known_info(  # By position, as names would be part of the key.
         hs.reading,
         "TLSv1.3",
         suite.name,

@@ -109,7 +109,7 @@ def read_offer(
         data = extensions.get(_KEY_SHARE)
         if data is None:
             data = required(extensions, _KEY_SHARE)
-        shares = _read_shares(config, groups, ext.read_key_share_client_hello(data))
+        shares = _read_shares(config, groups, ext.client_shares(data))
     if _SERVER_NAME in extensions:
         hs.server_name = values[_SERVER_NAME]
     return Offer(
@@ -156,18 +156,18 @@ def required(extensions: Extensions, kind: ExtensionType) -> bytes:
 
 
 def _read_shares(
-    config: ServerConfig, groups: tuple[str, ...], entries: tuple[ext.KeyShareEntry, ...]
+    config: ServerConfig, groups: tuple[str, ...], entries: Sequence[tuple[int, bytes]]
 ) -> dict[str, bytes]:
     if len(entries) > config.limits.max_key_shares:
         raise ProtocolError(Fault.TOO_MANY_EXTENSIONS, f"{len(entries)} key shares")
     listed = frozenset(groups)
     shares: dict[str, bytes] = {}
-    for entry in entries:
-        group = GROUPS_BY_CODE.get(entry.group)
-        name = group.name if group is not None else group_name(entry.group)
+    for code, share in entries:
+        group = GROUPS_BY_CODE.get(code)
+        name = group.name if group is not None else group_name(code)
         if name not in listed or name in shares:
             raise ProtocolError(Fault.KEY_SHARE_NOT_IN_GROUPS, name)
-        shares[name] = entry.key_exchange
+        shares[name] = share
     return shares
 
 

@@ -226,7 +226,7 @@ def _info(
         scheme = state.signature_scheme if state is not None else None
     if identity is not None:
         own, scheme = identity.credentials, identity.scheme
-    return known_info(
+    return known_info(  # By position, as names would be part of the key.
         hs.reading,
         "TLSv1.3",
         choice.suite.name,
