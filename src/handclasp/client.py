@@ -77,11 +77,11 @@ class ClientConnection(Connection[ClientConfig]):
         trust = config.trust
         if trust is None and server_name is not None and _verifies(config):
             trust = TrustStore.system()
-        answers = ClientAnswers(config, trust)
+        answers = ClientAnswers(config, trust, trace)
         choose = config.choose_credentials or answers.choose_credentials
         found = find_sessions(config, name, port, trust, answers.verify, choose, sessions)
         self._sessions = found
-        context = self._new_context(answers.by_question)
+        context = self._new_context(answers)
         context.trust = trust
         self._begin(client_handshake(context, config, name, found), context)
         self._early_limit = 0

@@ -9,7 +9,6 @@ A connection is used by one thread at a time. It holds no socket, and reads no c
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +24,7 @@ from handclasp.errors import (
 from handclasp.events import DataReceived, Event, PeerClosed
 from handclasp.faults import Fault
 from handclasp.handshake import exporting
-from handclasp.handshake.answers import Answerers, Answers
+from handclasp.handshake.answers import Answers
 from handclasp.handshake.context import HandshakeContext
 from handclasp.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.info import ConnectionInfo
@@ -63,13 +62,13 @@ class Connection(Lifecycle[Config]):
 
     __slots__ = ()
 
-    def _new_context(self, find_answerers: Callable[[], Answerers]) -> HandshakeContext:
+    def _new_context(self, answers: Answers) -> HandshakeContext:
         """Make the context that the handshake of this connection speaks through."""
         config, records = self._config, self._records
         keylog = config.keylog
         return HandshakeContext(
             records,
-            Answers(find_answerers, self._trace),
+            answers,
             records=records,
             keylog=keylog if callable(keylog) else None,
             trace=self._trace,

@@ -68,6 +68,10 @@ class State(Enum):
     FAILED = "failed"
 
 
+_COMPLETE = HandshakeResult13, HandshakeResult12
+_HANDSHAKING, _ESTABLISHED = State.HANDSHAKING, State.ESTABLISHED
+
+
 class Lifecycle(RecordLoop, Generic[Config]):
     """The life of one connection. `Connection` adds the verbs."""
 
@@ -99,7 +103,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         super().__init__(records, limits, trace)
         self._config = config
         self._is_client = is_client
-        self._state = State.HANDSHAKING
+        self._state = _HANDSHAKING
         self._certificate: ClientAuthStatus = "unasked"
         self._exporter: Exporter | None = None
         self._tls_unique: bytes | None = None
@@ -114,18 +118,19 @@ class Lifecycle(RecordLoop, Generic[Config]):
     # The handshake is complete
 
     def _established(self, result: HandshakeResult | AuthenticationResult) -> None:
-        if not isinstance(result, HandshakeResult13 | HandshakeResult12):
+        if not isinstance(result, _COMPLETE):
             self._authenticated(result)
             return
         self._exporter = result.exporter
         self._info = info = result.info
-        self._state = State.ESTABLISHED
+        self._state = _ESTABLISHED
         context, self._context = self._context, None
         if context is not None:
             self._certificate = context.certificate
-            context.reading.accepted()
+            if context.reading.new:
+                context.reading.accepted()
         self._records.establish()
-        limits, is_client, trace = self._config.limits, self._is_client, self._trace
+        limits, is_client, trace = self._limits, self._is_client, self._trace
         if isinstance(result, HandshakeResult12):
             self._tls_unique = result.tls_unique
             self._forget = result.forget
@@ -141,7 +146,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if info.early_data_status == "rejected" and self._early_data:
             self._events.append(EarlyDataRejected(b"".join(self._early_data)))
         self._early_data = []
-        self._post.send_tickets()
+        if not is_client:
+            self._post.send_tickets()
         if self._trace is not None:
             self._trace.settled(info)
 
@@ -149,6 +155,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if self._post is None:
             raise ProtocolError(Fault.UNEXPECTED_MESSAGE)
         reaction = self._post.receive(message)
+        if reaction is None:
+            return
         if reaction is Reaction.KEYS_UPDATED:
             self._update_requested = False
             self._events.append(KeysUpdated())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 from handclasp.config import ServerConfig
 from handclasp.connection import Connection
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ConfigurationError, StateError, shown
-from handclasp.handshake.answers import Answers
+from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.defaults import ServerAnswers
+from handclasp.handshake.loop import Handshake
 from handclasp.trace.hooks import Trace
 
 
@@ -35,14 +39,12 @@ class ServerConnection(Connection[ServerConfig]):
     def __init__(self, config: ServerConfig, *, trace: Trace | None = None) -> None:
         if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"A server needs a ServerConfig, not {shown(config)}.")
-        from handclasp.handshake.server import server_handshake  # Clients need none of it.
-
         super().__init__(config, is_client=False, trace=trace)
         self._max_early_data = config.max_early_data
         if trace is not None:
             trace.began("server", None)
-        context = self._new_context(ServerAnswers(config, trace).by_question)
-        self._begin(server_handshake(context, config), context)
+        context = self._new_context(ServerAnswers(config, trace))
+        self._begin(_handshake()(context, config), context)
 
     def _follow(self, config: ServerConfig) -> None:
         context = self._context
@@ -51,8 +53,8 @@ class ServerConnection(Connection[ServerConfig]):
         self._config, self._limits = config, config.limits
         self._max_early_data = config.max_early_data
         self._records.follow(config.limits, config.record_padding)
-        answers = Answers(ServerAnswers(config, self._trace).by_question, self._trace)
-        context.use(answers, config.keylog if callable(config.keylog) else None)
+        keylog = config.keylog if callable(config.keylog) else None
+        context.use(ServerAnswers(config, self._trace), keylog)
 
     def send_tickets(self, count: int = 1) -> int:
         """Queue more tickets for the client to resume with (TLS 1.3); return how many.
@@ -153,3 +155,11 @@ class ServerConnection(Connection[ServerConfig]):
         if size:
             with self._ending_on_failure():
                 self._records.send_application_data(memoryview(data).cast("B"))
+
+
+@cache
+def _handshake() -> Callable[[HandshakeContext, ServerConfig], Handshake]:
+    # Imported late, as clients need none of it.
+    from handclasp.handshake.server import server_handshake
+
+    return server_handshake

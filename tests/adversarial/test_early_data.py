@@ -23,7 +23,6 @@ from handclasp import (
 )
 from handclasp.iana import ContentType
 from handclasp.iana import ExtensionType as Ext
-from handclasp.keys.epoch import Epoch
 from handclasp.record.layer import RecordLayer
 from handclasp.wire.messages import Message
 
@@ -127,44 +126,44 @@ def test_garbage_in_the_middle_of_the_second_flight(meet_client: Meet) -> None:
 # Early data that are accepted, and how they end (RFC 8446 section 4.5)
 
 END, FINISHED = b"\x05\0\0\0", 20
-Send = Callable[[RecordLayer, bytes], None]
+Send = Callable[[bytes], None]
 
 
 def left_out(send: Send, records: RecordLayer, message: bytes) -> None:
     if message != END:
-        send(records, message)
+        send(message)
 
 
 def twice_in_one_record(send: Send, records: RecordLayer, message: bytes) -> None:
-    send(records, message)
+    send(message)
     if message == END:
-        send(records, message)
+        send(message)
 
 
 def with_something_behind(send: Send, records: RecordLayer, message: bytes) -> None:
-    send(records, message)
+    send(message)
     if message == END:
-        send(records, b"\x14\0\0\x20")
+        send(b"\x14\0\0\x20")
 
 
 def something_else(send: Send, records: RecordLayer, message: bytes) -> None:
-    send(records, b"\x18\0\0\1\0" if message == END else message)
+    send(b"\x18\0\0\1\0" if message == END else message)
 
 
 def not_empty(send: Send, records: RecordLayer, message: bytes) -> None:
-    send(records, b"\x05\0\0\1\0" if message == END else message)
+    send(b"\x05\0\0\1\0" if message == END else message)
 
 
 def data_behind(send: Send, records: RecordLayer, message: bytes) -> None:
-    send(records, message)
+    send(message)
     if message == END:
         records.send_application_data(memoryview(b"more"))
 
 
 def although_they_were_refused(send: Send, records: RecordLayer, message: bytes) -> None:
     if message[0] == FINISHED:
-        send(records, END)
-    send(records, message)
+        send(END)
+    send(message)
 
 
 @pytest.mark.parametrize(
@@ -192,18 +191,13 @@ def test_the_end_of_early_data(
     pair = Pair(client, replace(server, max_early_data=allowed))
     hostile: Any = pair.client.connection
     hostile.send_early_data(b"early")
-    real = RecordLayer.send
+    records: RecordLayer = hostile._records
+    send = records.send
 
-    def send(records: RecordLayer, message: bytes) -> None:
-        real(records, Epoch.HANDSHAKE, message)
+    def deviate(message: bytes) -> None:
+        deviation(send, records, message)
 
-    def deviate(records: RecordLayer, epoch: Epoch, message: bytes) -> None:
-        if records is hostile._records:
-            deviation(send, records, message)
-        else:
-            real(records, epoch, message)
-
-    monkeypatch.setattr(RecordLayer, "send", deviate)
+    monkeypatch.setattr(records, "send", deviate)
     pair.run()
     assert isinstance(pair.server.error, ProtocolError)
     assert pair.server.error.fault is fault

@@ -198,7 +198,7 @@ def test_alerts_that_a_peer_asks_for_do_not_wear_a_key_out(pki: Pki) -> None:
 def ask_again_and_again(pair: Pair, count: int) -> None:
     for _ in range(count):
         pair.say(pair.server, b"data in between")
-        pair.server.connection._records.send(Epoch.APPLICATION, b"\0\0\0\0")
+        pair.server.connection._records.send(b"\0\0\0\0")
         pair.run()
 
 

@@ -33,9 +33,7 @@ from handclasp import (
 )
 from handclasp.certificates.verify import accept_unverified, vouch_for
 from handclasp.iana import HandshakeType
-from handclasp.keys.epoch import Epoch
 from handclasp.questions import ConfirmPeer, FindPsk, VerifyPeer
-from handclasp.record.layer import RecordLayer
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.ticket_keys import TicketKey, new_key
 
@@ -393,13 +391,14 @@ def test_it_is_asked_after_the_clients_finished(
         meet(client, server)
     before = len(asked.questions)
     pair = Pair(client, server)
-    hostile, send = pair.client.connection._records, RecordLayer.send
+    hostile = pair.client.connection._records
+    send = hostile.send
 
-    def all_but_finished(records: RecordLayer, epoch: Epoch, message: bytes) -> None:
-        if records is not hostile or message[0] != HandshakeType.FINISHED:
-            send(records, epoch, message)
+    def all_but_finished(message: bytes) -> None:
+        if message[0] != HandshakeType.FINISHED:
+            send(message)
 
-    monkeypatch.setattr(RecordLayer, "send", all_but_finished)
+    monkeypatch.setattr(hostile, "send", all_but_finished)
     pair.run()
     assert len(asked.questions) == before
     assert not pair.server.connection.established

@@ -31,9 +31,8 @@ from handclasp import (
     SessionStore,
     TLSError,
 )
-from handclasp.handshake.answers import Answerers, Answers
+from handclasp.handshake.answers import Answers
 from handclasp.handshake.context import HandshakeContext
-from handclasp.keys.epoch import Epoch
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys
 from handclasp.sessions.tickets import SessionState, open_ticket
@@ -81,7 +80,7 @@ class Wire:
 
     def message(self, raw: bytes) -> None:
         """Handshake bytes, in a record with what is sent before and after."""
-        self._records.send(Epoch.HANDSHAKE, raw)
+        self._records.send(raw)
 
     def end_record(self) -> None:
         """What comes next is in another record."""
@@ -125,10 +124,10 @@ class _Mutant:
     script: Script
     _records: Any
 
-    def _new_context(self, find_answerers: Callable[[], Answerers]) -> HandshakeContext:
+    def _new_context(self, answers: Answers) -> HandshakeContext:
         wire = Wire(self)  # type: ignore[arg-type]
         port: Any = _Port(self._records, self.script, wire)
-        context = _MutantDialogue(port, Answers(find_answerers), records=port)
+        context = _MutantDialogue(port, answers, records=port)
         context.script = self.script
         context.wire = wire
         return context

@@ -23,7 +23,7 @@ from handclasp import (
     Sign,
 )
 from handclasp.crypto.suites import Buffer
-from handclasp.handshake.answers import Answers
+from handclasp.handshake.answers import Answerers, Answers
 from handclasp.handshake.context import HandshakeContext, next_message
 from handclasp.handshake.loop import HandshakeLoop
 from handclasp.iana import AlertDescription, HandshakeType
@@ -45,6 +45,17 @@ class NoPort:
     def end_flight(self) -> None: ...
 
 
+class Given(Answers):
+    """The answers of a test."""
+
+    def __init__(self, answerers: dict[Any, Any]) -> None:
+        super().__init__()
+        self.answerers = answerers
+
+    def by_question(self) -> Answerers:
+        return self.answerers
+
+
 class Loop(HandshakeLoop):
     """Runs any coroutine."""
 
@@ -57,7 +68,7 @@ class Loop(HandshakeLoop):
         self.later: list[bytes] = []
 
     def start(self, handshake: Callable[[HandshakeContext], Any]) -> None:
-        context = HandshakeContext(self._port, Answers(lambda: self.answerers))
+        context = HandshakeContext(self._port, Given(self.answerers))
         self._begin(handshake(context), context)
 
     def receive(self, data: bytes) -> None:

@@ -20,7 +20,6 @@ from handclasp import (
 )
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.suites import Buffer
-from handclasp.handshake.answers import Answers
 from handclasp.handshake.client import client_handshake
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.defaults import ClientAnswers, ServerAnswers
@@ -43,8 +42,8 @@ class Streams:
         self.reads: dict[Epoch, bytes] = {}
         self.writes: dict[Epoch, bytes] = {}
 
-    def send(self, epoch: Epoch, message: bytes) -> None:
-        self.sent.append((epoch, message))
+    def send(self, message: bytes) -> None:
+        self.sent.append((self.write_epoch, message))
 
     def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:
         if self.unparsed:
@@ -77,7 +76,7 @@ class End(HandshakeLoop):
         self.result: HandshakeResult13 | None = None
 
     def start(self, answers: Any, handshake: Any) -> None:
-        context = HandshakeContext(self.streams, Answers(answers.by_question))
+        context = HandshakeContext(self.streams, answers)
         coroutine: Handshake = handshake(context)
         self._begin(coroutine, context)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections import Counter
-from functools import lru_cache
+from enum import EnumType
+from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from tests.counting import bytecodes_of
@@ -129,3 +132,35 @@ def most_called(meeting: Meeting) -> list[tuple[str, int]]:
 def bytecodes(meeting: Meeting) -> int:
     """How many bytecodes one handshake runs."""
     return bytecodes_of(meeting.run)
+
+
+@cache
+def _attributes_of_globals(code: CodeType) -> dict[int, tuple[str, str]]:
+    """The look-ups of attributes of a module's variables in `code`, by their offsets."""
+    found: dict[int, tuple[str, str]] = {}
+    for before, after in pairwise(dis.get_instructions(code)):
+        if before.opname == "LOAD_GLOBAL" and after.opname == "LOAD_ATTR":
+            found[after.offset] = before.argval, after.argval
+    return found
+
+
+def members_looked_up(meeting: Meeting) -> Counter[str]:
+    """The members of enums that one handshake looks up in their class, and how often each."""
+    found: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, argument: object) -> Any:
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        looked_up = _attributes_of_globals(frame.f_code).get(frame.f_lasti)
+        if event == "opcode" and looked_up is not None:
+            owner, name = looked_up
+            if isinstance(frame.f_globals.get(owner), EnumType):
+                found[f"{owner}.{name} in {frame.f_code.co_qualname}"] += 1
+        return note
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    try:
+        meeting.run()
+    finally:
+        sys.settrace(before)
+    return found

@@ -86,7 +86,7 @@ def test_the_flights_of_rfc_8448_are_written(trace_name: str, sender: str) -> No
             installed = TrafficKeys(AES_128, Secret(keys.key), Secret(keys.iv))
             writer.install_write(epoch, installed)
         if record.content_type == "handshake":
-            writer.send(Epoch.PLAINTEXT, record.payload)
+            writer.send(record.payload)
         elif record.content_type == "application_data":
             writer.send_application_data(record.payload)
         elif record.content_type == "alert":
@@ -625,23 +625,23 @@ def opened(stream: bytes, fill: int = 7) -> list[tuple[int, bytes, int]]:
 
 def test_only_the_first_record_of_a_client_says_tls_10() -> None:
     records = layer(is_client=True)
-    records.send(Epoch.PLAINTEXT, b"hello")
+    records.send(b"hello")
     assert records.take() == b"\x16\x03\x01\x00\x05hello"
-    records.send(Epoch.PLAINTEXT, b"hello")
+    records.send(b"hello")
     assert records.take() == b"\x16\x03\x03\x00\x05hello"
     server = layer(is_client=False)
-    server.send(Epoch.PLAINTEXT, b"hello")
+    server.send(b"hello")
     assert server.take() == b"\x16\x03\x03\x00\x05hello"
 
 
 def test_handshake_messages_of_one_epoch_share_records() -> None:
     records = layer(is_client=False)
-    records.send(Epoch.PLAINTEXT, b"a" * 10)
-    records.send(Epoch.PLAINTEXT, b"b" * 10)
+    records.send(b"a" * 10)
+    records.send(b"b" * 10)
     records.send_change_cipher_spec()
     records.install_write(Epoch.HANDSHAKE, keys_of())
-    records.send(Epoch.PLAINTEXT, b"c" * MAX)
-    records.send(Epoch.PLAINTEXT, b"d" * 10)
+    records.send(b"c" * MAX)
+    records.send(b"d" * 10)
     stream = bytes(records.take())
     first, second, third, fourth = split(stream)
     assert first == plain(HANDSHAKE, b"a" * 10 + b"b" * 10)
@@ -653,7 +653,7 @@ def test_handshake_messages_of_one_epoch_share_records() -> None:
 def test_what_was_queued_goes_out_under_the_old_keys() -> None:
     records = layer()
     records.install_write(Epoch.APPLICATION, keys_of())
-    records.send(Epoch.PLAINTEXT, FINISHED)
+    records.send(FINISHED)
     records.install_write(Epoch.APPLICATION, keys_of(fill=8))
     records.send_application_data(b"data")
     first, second = split(bytes(records.take()))
@@ -664,9 +664,9 @@ def test_what_was_queued_goes_out_under_the_old_keys() -> None:
 def test_data_and_alerts_keep_their_place_behind_the_handshake() -> None:
     records = layer()
     records.install_write(Epoch.APPLICATION, keys_of())
-    records.send(Epoch.PLAINTEXT, FINISHED)
+    records.send(FINISHED)
     records.send_application_data(b"data")
-    records.send(Epoch.PLAINTEXT, FINISHED)
+    records.send(FINISHED)
     records.send_alert(b"\x01\x00")
     kinds = [kind for kind, _, _ in opened(bytes(records.take()))]
     assert kinds == [HANDSHAKE, APPLICATION_DATA, HANDSHAKE, ALERT]
@@ -701,7 +701,7 @@ def test_records_keep_to_the_peers_limit(limit: int, size: int) -> None:
     records.limit_write(limit)
     assert records.write_limit == min(MAX, limit - 1)
     records.send_application_data(bytes(size))
-    records.send(Epoch.PLAINTEXT, FINISHED * 30)
+    records.send(FINISHED * 30)
     stream = bytes(records.take())
     for record in split(stream):
         # The limit is on the inner plaintext: content, type and padding (RFC 8449 4).
@@ -716,7 +716,7 @@ def test_plaintext_records_do_not_follow_the_peers_limit() -> None:
     # RFC 8449 4: "unprotected messages are not subject to this limit".
     records = layer()
     records.limit_write(64)
-    records.send(Epoch.PLAINTEXT, bytes(1000))
+    records.send(bytes(1000))
     assert len(split(bytes(records.take()))) == 1
 
 
@@ -777,7 +777,7 @@ def test_a_policy_that_fails(policy: Callable[[int], int]) -> None:
 
 def test_plaintext_is_not_padded() -> None:
     records = layer(padding=100)
-    records.send(Epoch.PLAINTEXT, b"hello")
+    records.send(b"hello")
     assert records.take() == b"\x16\x03\x01\x00\x05hello"
 
 

@@ -49,7 +49,7 @@ def told(recorder: Recorder) -> list[tuple[object, ...]]:
 def test_records_and_keys_are_told_in_order() -> None:
     recorder = Recorder()
     records = traced(recorder, protected=False)
-    records.send(Epoch.PLAINTEXT, b"hello")
+    records.send(b"hello")
     records.take()
     records.install_read(Epoch.HANDSHAKE, keys_of())
     records.install_write(Epoch.HANDSHAKE, keys_of())
@@ -106,7 +106,7 @@ def test_sealing_and_opening_have_a_cost_and_plaintext_has_none() -> None:
     ticks = iter(range(0, 10_000, 7))
     recorder = Recorder(clock=lambda: next(ticks))
     records = traced(recorder, protected=False)
-    records.send(Epoch.PLAINTEXT, b"hello")
+    records.send(b"hello")
     records.take()
     records.install_read(Epoch.HANDSHAKE, keys_of())
     records.install_write(Epoch.HANDSHAKE, keys_of())
@@ -140,7 +140,7 @@ def conversation(recorder: Recorder) -> None:
     """Two handshake records and two of data, each way."""
     records = traced(recorder)
     for fragment in (b"first", b"second"):
-        records.send(Epoch.PLAINTEXT, fragment)
+        records.send(fragment)
         records.take()
     for data in (b"secret data", b"more of it"):
         records.send_application_data(data)

@@ -82,6 +82,7 @@ OF_MODULES = {
         "2 MiB",
         "Compressing takes longer than the rest of a handshake; a peer chooses among them only.",
     ),
+    "server._handshake": Cache("none", ONE, "A function that is imported late."),
     "client._normal_name": Cache(
         "a name that this side connects to", "256 names", "They are this side's own."
     ),
@@ -130,8 +131,8 @@ OF_OBJECTS = {
         "Of a trust store; issuers on paths that were accepted.",
     ),
     "wire.memoize.new_memo": Cache(
-        "lists of hellos, and compressed certificates",
-        "1 MiB, lists of at most 256 entries, certificates of at most 8 KiB",
+        "lists of hellos, certificates, and the facts about a connection",
+        "1 MiB, lists of at most 256 bytes, certificates of at most 16 KiB",
         "Of a config; of handshakes that were completed.",
     ),
     "config.peer_certificate_types": Cache("none", ONE, "Of a config: names."),

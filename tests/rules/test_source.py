@@ -74,6 +74,28 @@ def test_no_exception_is_swallowed_unseen(module: Module) -> None:
             assert not (silent and broad), f"{module.name}:{node.lineno}"
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        module
+        for module in modules().values()
+        if module.layer in {"crypto", "handshake", "keys", "record", "sessions", "wire"}
+    ],
+    ids=lambda module: module.name,
+)
+def test_no_generic_alias_is_called(module: Module) -> None:
+    # `dict[int, bytes]()` takes thirty times as long as `{}`, and each handshake ran a dozen.
+    within = [node for each in functions(module) for node in ast.walk(each)]
+    called = [node.func for node in within if isinstance(node, ast.Call)]
+    aliases = {"dict", "frozenset", "list", "set", "tuple"}
+    found = {
+        ast.unparse(each)
+        for each in called
+        if isinstance(each, ast.Subscript) and ast.unparse(each.value) in aliases
+    }
+    assert found == set()
+
+
 @every_module
 def test_nothing_is_printed(module: Module) -> None:
     if module.layer == "cli":

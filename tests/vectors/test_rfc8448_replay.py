@@ -50,7 +50,6 @@ from handclasp.handshake.tls13 import resumption as resumption13
 from handclasp.handshake.tls13 import server as server13
 from handclasp.handshake.tls13.psk import psk_of_session, with_psks
 from handclasp.iana import group_name
-from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import ResumptionSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.replay import ReplayFilter
@@ -130,7 +129,7 @@ def play(connection: Any, trace: Trace, role: Role) -> list[Event]:
             connection.close()
         elif record.content_type == "handshake" and record.epoch == "application":
             # NewSessionTicket: ours would be another, so it is put in; its protection is ours.
-            connection._records.send(Epoch.APPLICATION, record.payload)
+            connection._records.send(record.payload)
         sent += bytes(connection.data_to_send())
         assert sent[: len(record.encoded)] == record.encoded, record.name
         sent = sent[len(record.encoded) :]

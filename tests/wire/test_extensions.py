@@ -44,6 +44,8 @@ offered_psks = st.lists(
     st.tuples(identities, st.binary(min_size=32, max_size=64)), min_size=1, max_size=4
 ).map(lambda pairs: ext.OfferedPsks(*map(tuple, zip(*pairs, strict=True))))
 
+PSK_IDENTITY = "0001" + "41" + "00000000"
+
 PAIRS = {
     "server_name": Pair(ext.read_server_name, ext.write_server_name, names),
     "supported_groups": Pair(ext.read_supported_groups, ext.write_supported_groups, uint16_lists),
@@ -208,6 +210,14 @@ def test_every_truncation_and_every_trailing_byte_is_refused(
         ("supported_versions", "03030403"),
         ("key_share_client_hello", "0004001d0000"),
         ("key_share_server_hello", "001d0000"),
+        ("offered_psks", "0000" + "0021" + "20" + "00" * 32),
+        ("offered_psks", "0006" + "0000" + "00000000" + "0021" + "20" + "00" * 32),
+        ("offered_psks", "000d" + "0000" + "00000000" + PSK_IDENTITY + "0021" + "20" + "00" * 32),
+        ("offered_psks", "0008" + PSK_IDENTITY + "0021" + "20" + "00" * 32),
+        ("offered_psks", "0007" + PSK_IDENTITY + "0000"),
+        ("offered_psks", "0007" + PSK_IDENTITY + "0020" + "1f" + "00" * 31),
+        ("offered_psks", "0007" + PSK_IDENTITY + "0021" + "21" + "00" * 32),
+        ("offered_psks", "0007" + PSK_IDENTITY + "0022" + "20" + "00" * 32),
         ("cookie", "0000"),
         ("certificate_authorities", "0000"),
         ("certificate_authorities", "00020000"),

@@ -21,8 +21,10 @@ def hkdf_expand_label(
     return ExpandKey(hash_name, secret).expand_label(label, context, length)
 
 
-def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) -> list[Secret]:
+def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) -> list[bytes]:
     """Return HKDF-Expand (RFC 5869 2.3) of one secret, one block of the hash for each of `infos`.
+
+    The caller makes a `Secret` of each that is kept.
 
     Args:
         infos: values of `first_block`, whatever the length to which the output is then cut.
@@ -33,13 +35,13 @@ def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) ->
     make, block_size = HASHES[hash_name]
     block = secret.ljust(block_size, b"\0")
     inner, outer = make(block.translate(INNER)), make(block.translate(OUTER))
-    expanded: list[Secret] = []
+    expanded: list[bytes] = []
     for info in infos:
         first = inner.copy()
         first.update(info)
         second = outer.copy()
         second.update(first.digest())
-        expanded.append(Secret(second.digest()))
+        expanded.append(second.digest())
     return expanded
 
 

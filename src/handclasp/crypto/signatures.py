@@ -134,6 +134,11 @@ def verify(scheme: str, public_key: Any, signature: bytes, data: bytes) -> bool:
     kind = key_kind(public_key)
     if kind != known.key and not _same_family(kind, known.key):
         return False
+    return is_valid(scheme, public_key, signature, data)
+
+
+def is_valid(scheme: str, public_key: Any, signature: bytes, data: bytes) -> bool:
+    """Return what `verify` does, for a key of which it is known that the scheme `fits` it."""
     try:
         public_key.verify(signature, data, *_arguments(scheme))
     except (_invalid_signature(), ValueError):

@@ -7,7 +7,7 @@ that is answered later, by an awaitable or by `DEFER`, comes out of the connecti
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from handclasp.certificates.credentials import Credentials
@@ -65,18 +65,23 @@ _NAMES: Mapping[type, str] = {bool: "True or False", type(None): "None", bytes: 
 
 
 class Answers:
-    """The callback for each type of question of one connection, and the answers allowed.
+    """The answers to the questions of one connection, checked for their type.
 
-    Args:
-        find_answerers: is called with the first question: most handshakes ask none.
+    A subclass says who answers.
     """
 
-    __slots__ = ("_answerers", "_find_answerers", "_trace")
+    __slots__ = ("_answerers", "_trace")
 
-    def __init__(self, find_answerers: Callable[[], Answerers], trace: Trace | None = None) -> None:
-        self._find_answerers = find_answerers
+    def __init__(self, trace: Trace | None = None) -> None:
         self._answerers: Answerers | None = None
         self._trace = trace
+
+    def by_question(self) -> Answerers:
+        """Return the answerer of each type of question.
+
+        It is called with the first question: most handshakes ask none.
+        """
+        raise NotImplementedError
 
     def now(self, question: Question[Any]) -> object:
         """Return the config's answer, or DEFER where the answer comes later."""
@@ -84,7 +89,7 @@ class Answers:
         if trace is not None:
             trace.question_asked(type(question).__name__)
         if self._answerers is None:
-            self._answerers = self._find_answerers()
+            self._answerers = self.by_question()
         try:
             answerer = self._answerers[type(question)]
             value = answerer(question) if trace is None else _timed(trace, answerer, question)

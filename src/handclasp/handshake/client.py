@@ -20,6 +20,7 @@ from handclasp.iana import TLS12, TLS13, VERSIONS_BY_NAME, ExtensionType, versio
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ServerHello
 
+_SUPPORTED_VERSIONS = ExtensionType.SUPPORTED_VERSIONS
 _SELECTED_TLS13 = ext.write_selected_version(TLS13)
 _DOWNGRADE_SENTINELS = (b"DOWNGRD\x01", b"DOWNGRD\x00")
 
@@ -62,7 +63,7 @@ async def client_handshake(
 
 def _check_version(hs: HandshakeContext, config: ClientConfig, hello: ServerHello) -> int:
     """Return the version that the server chose (RFC 8446 sections 4.1.3 and 4.2.1)."""
-    selected = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
+    selected = hello.extensions.get(_SUPPORTED_VERSIONS)
     if selected == _SELECTED_TLS13 and "TLSv1.3" in config.versions and hs.trace is None:
         return TLS13
     version = hello.legacy_version if selected is None else ext.read_selected_version(selected)

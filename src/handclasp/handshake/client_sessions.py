@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache, partial
 from itertools import count
 from types import MethodType
@@ -23,7 +24,7 @@ from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.errors import ConfigurationError, TLSError
 from handclasp.handshake.hooks import call_hook, wrong_answer
 from handclasp.handshake.negotiation import choose_scheme_to_show
-from handclasp.handshake.peer import PeerCertificate
+from handclasp.handshake.peer import PeerCertificate, decide_at_once, question_about
 from handclasp.info import ConnectionInfo
 from handclasp.process import this_process
 from handclasp.questions import ChooseCredentials, VerifyPeer
@@ -94,7 +95,7 @@ def find_sessions(
         session = _take(store, key)
         if session is None:
             break
-        reason = _why_unfit(config, session, server_name, verify, choose)
+        reason = _why_unfit(config, session, server_name, trust, verify, choose)
         if reason is None:
             found = session
             break
@@ -110,7 +111,7 @@ def find_sessions(
 
 def maker_of_sessions(
     info: ConnectionInfo,
-    now: int,
+    clock: Callable[[], datetime],
     *,
     resumed: Session | None = None,
     question: ChooseCredentials | None = None,
@@ -119,22 +120,23 @@ def maker_of_sessions(
     """Makes the sessions of a connection, given what each ticket or session id brings.
 
     Args:
-        now: in milliseconds since 1970.
+        clock: tells when both sides proved who they are, where that was now.
         resumed: the session that the connection itself resumes; both sides proved who they are
             when that was made.
         question: what the server asked this side for, if it did.
         psk_fingerprint: of the external key by which the server proved itself, as in `Session`.
     """
-    requested: RequestedCertificate | None = None
     if resumed is not None:
         requested, psk_fingerprint = resumed.requested, resumed.psk_fingerprint
-    elif question is not None:
-        requested = _requested(question)
+        authenticated_at = resumed.authenticated_at
+    else:
+        requested = _requested(question) if question is not None else None
+        authenticated_at = milliseconds(clock())
     return partial(
         Session,
         version=info.version,
         cipher_suite=info.cipher_suite,
-        authenticated_at=resumed.authenticated_at if resumed is not None else now,
+        authenticated_at=authenticated_at,
         server_name=info.server_name,
         alpn=info.alpn,
         peer_chain_der=info.peer_chain_der,
@@ -191,6 +193,7 @@ def _why_unfit(
     config: ClientConfig,
     session: Session,
     server_name: str | None,
+    trust: TrustStore | None,
     verify: Callable[[VerifyPeer], object],
     choose: Callable[[ChooseCredentials], object],
 ) -> str | None:
@@ -199,14 +202,16 @@ def _why_unfit(
         return "too old"
     if not session.can_be_named:
         return "no hello has room for its name"
-    if session.version not in config.versions or not _suite_is_allowed(config, session):
+    is_offered = session.cipher_suite in config.cipher_suites or _goes_with_another(config, session)
+    if session.version not in config.versions or not is_offered:
         return "of a version or cipher suite that is not offered any more"
     if session.signature_scheme not in (None, *config.signature_schemes):
         return "the server signed in a scheme that is not accepted any more"
-    reason = _why_not_the_server(config, session, server_name, verify)
+    reason = _why_not_the_server(config, session, server_name, trust, verify)
     if reason is not None:
         return reason
-    is_same = _would_show(config, session, choose) == session.local_chain_der
+    shows = _would_show(config, session, choose) if session.requested is not None else ()
+    is_same = shows == session.local_chain_der
     return None if is_same else _OF_ANOTHER_CLIENT
 
 
@@ -214,6 +219,7 @@ def _why_not_the_server(
     config: ClientConfig,
     session: Session,
     server_name: str | None,
+    trust: TrustStore | None,
     verify: Callable[[VerifyPeer], object],
 ) -> str | None:
     """Return why the server of this session would not be accepted; None where it would be.
@@ -228,16 +234,9 @@ def _why_not_the_server(
     if config.verify is not None:
         return None
     shown = shown_in(session)
-    question = VerifyPeer(
-        shown.chain,
-        True,
-        server_name,
-        shown.certificate_type,
-        shown.ocsp_response,
-        shown.sct_list,
-    )
     try:
-        verify(question)
+        if decide_at_once(config, trust, shown, server_name) is None:
+            verify(question_about(shown, server_name, peer_is_server=True))
     except (TLSError, ConfigurationError):
         return "its certificate would not be accepted any more"
     return None
@@ -272,9 +271,10 @@ def _would_show(
     return answer.chain_der if answer is not None and scheme is not None else ()
 
 
-def _suite_is_allowed(config: ClientConfig, session: Session) -> bool:
+def _goes_with_another(config: ClientConfig, session: Session) -> bool:
+    """Return whether a session may be resumed with a suite of the config that is not its own."""
     if session.version == "TLSv1.2":
-        return session.cipher_suite in config.cipher_suites
+        return False
     suite = CIPHER_SUITES.get(session.cipher_suite)
     # RFC 8446 4.2.11: a key goes with any suite of its hash.
     return suite is not None and any(

@@ -221,7 +221,7 @@ class HandshakeContext:
         self.transcript.add(raw)
         if self.trace is not None:
             self.trace.message("sent", self.port.write_epoch.value, raw[0], raw)
-        self.port.send(self.port.write_epoch, raw)
+        self.port.send(raw)
 
     def show(self, chain: Sequence[bytes]) -> None:
         """Note the certificates that this side shows next, for what a peer says of them."""

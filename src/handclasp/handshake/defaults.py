@@ -17,7 +17,7 @@ from handclasp.certificates.verify import (
 )
 from handclasp.config import ClientConfig, ServerConfig, SharedConfig
 from handclasp.errors import ConfigurationError, ProtocolError
-from handclasp.handshake.answers import Answerers
+from handclasp.handshake.answers import Answerers, Answers
 from handclasp.handshake.negotiation import choose_client_credentials, choose_server_credentials
 from handclasp.handshake.trace_notes import note_credentials
 from handclasp.questions import (
@@ -37,12 +37,16 @@ from handclasp.questions import (
 from handclasp.trace.hooks import Trace
 
 
-class ClientAnswers:
+class ClientAnswers(Answers):
     """The answers of a client: from its config, and the trust store that it verifies with."""
 
     __slots__ = ("_config", "_trust")
 
-    def __init__(self, config: ClientConfig, trust: TrustStore | None) -> None:
+    def __init__(
+        self, config: ClientConfig, trust: TrustStore | None, trace: Trace | None = None
+    ) -> None:
+        self._answerers = None
+        self._trace = trace
         self._config = config
         self._trust = trust
 
@@ -76,14 +80,15 @@ class ClientAnswers:
         )
 
 
-class ServerAnswers:
+class ServerAnswers(Answers):
     """The answers of a server, from its config."""
 
-    __slots__ = ("_config", "_trace")
+    __slots__ = ("_config",)
 
-    def __init__(self, config: ServerConfig, trace: Trace | None) -> None:
-        self._config = config
+    def __init__(self, config: ServerConfig, trace: Trace | None = None) -> None:
+        self._answerers = None
         self._trace = trace
+        self._config = config
 
     def by_question(self) -> Answerers:
         """Return the answerer of each type of question: a callback where there is one."""

@@ -16,6 +16,7 @@ from handclasp.certificates.credentials import Credentials
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.questions import DEFER
+from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, TicketKeySource
 
 
@@ -30,7 +31,9 @@ def call_hook(name: str, hook: Callable[..., object], *given: object) -> object:
     except Exception as error:
         kind = type(error).__name__
         raise hook_raised(name, kind, f"{name}: {kind}") from error
-    if answer is DEFER or (answer is not None and inspect.isawaitable(answer)):
+    if answer is None or type(answer) is Session:
+        return answer  # The common cases, and a cheap test.
+    if answer is DEFER or inspect.isawaitable(answer):
         if inspect.iscoroutine(answer):
             answer.close()
         later = "DEFER" if answer is DEFER else "an awaitable"

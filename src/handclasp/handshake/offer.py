@@ -34,10 +34,15 @@ from handclasp.wire.records import MAX_PLAINTEXT
 from handclasp.wire.structs import write_entries
 from handclasp.wire.writer import uint16s
 
+_SUPPORTED_GROUPS = ExtensionType.SUPPORTED_GROUPS
+_SUPPORTED_VERSIONS = ExtensionType.SUPPORTED_VERSIONS
+_KEY_SHARE = ExtensionType.KEY_SHARE
+_EARLY_DATA = ExtensionType.EARLY_DATA
+_PSK_KEY_EXCHANGE_MODES = ExtensionType.PSK_KEY_EXCHANGE_MODES
 _ALL_SUITES: Mapping[str, CipherSuite] = {**CIPHER_SUITES, **CIPHER_SUITES12}
 _NULL_COMPRESSION = b"\0"
 _NO_DATA = b"\0\0"
-_GROUPS_TYPE = ExtensionType.SUPPORTED_GROUPS.to_bytes(2, "big")
+_GROUPS_TYPE = _SUPPORTED_GROUPS.to_bytes(2, "big")
 _GREASE_SHARE = b"\0\1\0"
 """The length of a share of one byte, and the share."""
 
@@ -86,7 +91,8 @@ def client_offer(
     if is_old and session is not None and session.session_id:
         session_id = session.session_id
     suites, groups, versions, entries = static.suites, static.groups, static.versions, b""
-    extensions, written = dict[int, bytes](), b""
+    extensions: dict[int, bytes] = {}
+    written = b""
     if config.grease:
         # RFC 8701 3.1: reserved values in the places where a client may put the unknown.
         suite, group, version, kind = map(_RESERVED.__getitem__, entropy(4))
@@ -96,7 +102,7 @@ def client_offer(
         written = kind + _NO_DATA
     named, named_written = _server_name(server_name)
     extensions |= named
-    extensions[ExtensionType.SUPPORTED_GROUPS] = data = len(groups).to_bytes(2, "big") + groups
+    extensions[_SUPPORTED_GROUPS] = data = len(groups).to_bytes(2, "big") + groups
     extensions |= static.extensions
     written += named_written + _GROUPS_TYPE + len(data).to_bytes(2, "big") + data + static.written
     after: dict[int, bytes] = {}
@@ -105,8 +111,8 @@ def client_offer(
         for name in config.key_shares or ():
             share = shares[name] = _share(name, entropy, hs)
             entries += (GROUPS[name].code << 16 | len(share.share)).to_bytes(4, "big") + share.share
-        after[ExtensionType.SUPPORTED_VERSIONS] = len(versions).to_bytes(1, "big") + versions
-        after[ExtensionType.KEY_SHARE] = len(entries).to_bytes(2, "big") + entries
+        after[_SUPPORTED_VERSIONS] = len(versions).to_bytes(1, "big") + versions
+        after[_KEY_SHARE] = len(entries).to_bytes(2, "big") + entries
     psks = _add_rare_extensions(config, static, session, after)
     extensions |= after
     written += write_entries(after)
@@ -115,7 +121,7 @@ def client_offer(
     hello = ClientHello(TLS12, random, session_id, listed, _NULL_COMPRESSION, extensions, raw)
     if psks:
         hello = with_psks(hello, psks, None, hs.observer if hs else None, written)
-    early_data = ExtensionType.EARLY_DATA in after
+    early_data = _EARLY_DATA in after
     return ClientOffer(hello, shares, server_name, session, psks, early_data)
 
 
@@ -132,9 +138,9 @@ def _add_rare_extensions(
     if session is not None or config.psks:
         psks = _psks(config, session)
     if config.allow_early_data and _may_send_early_data(config, session):
-        extensions[ExtensionType.EARLY_DATA] = b""
+        extensions[_EARLY_DATA] = b""
     if static.psk_modes is not None and (psks or config.sessions is not None):
-        extensions[ExtensionType.PSK_KEY_EXCHANGE_MODES] = static.psk_modes
+        extensions[_PSK_KEY_EXCHANGE_MODES] = static.psk_modes
     return psks
 
 
@@ -202,11 +208,11 @@ def offer_after_retry(
         share = _share(group, config.entropy, hs)
         shares = {group: share}
         entry = ext.KeyShareEntry(GROUPS[group].code, share.share)
-        extensions[ExtensionType.KEY_SHARE] = ext.write_key_share_client_hello([entry])
+        extensions[_KEY_SHARE] = ext.write_key_share_client_hello([entry])
     if cookie is not None:
         extensions[ExtensionType.COOKIE] = ext.write_cookie(cookie)
-    extensions.pop(ExtensionType.EARLY_DATA, None)
-    psks = tuple([each for each in offer.psks if each.hash_name == hash_name])
+    extensions.pop(_EARLY_DATA, None)
+    psks = tuple([each for each in offer.psks if each.suite.hash_name == hash_name])
     hello = with_psks(
         replace(offer.hello, extensions=extensions, raw=b""), psks, hs.transcript, hs.observer
     )

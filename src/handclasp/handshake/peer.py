@@ -7,9 +7,10 @@ no way to an established connection around them that would type-check.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import cast
+from typing import Final, cast
 
 from handclasp.certificates.evidence import Evidence
+from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import VerifiedPeer, verify_evidence
 from handclasp.config import ClientConfig, SharedConfig
 from handclasp.errors import CertificateError, ProtocolError, TLSError
@@ -46,6 +47,11 @@ class AuthenticatedPeer:
     certificate_type: str = "X509"
 
 
+NOTHING_SHOWN: Final = PeerCertificate(())
+NOBODY: Final = AuthenticatedPeer((), (), verified=False, signature_scheme=None)
+"""A peer that is not asked for a certificate, or has none, and what it showed."""
+
+
 def authenticated_by(peer: VerifiedPeer, scheme: str | None) -> AuthenticatedPeer:
     """Return the proof for a peer that signed in this scheme; None: that proved itself otherwise.
 
@@ -80,14 +86,7 @@ async def verify_peer(
     hs: HandshakeContext, shown: PeerCertificate, *, peer_is_server: bool, server_name: str | None
 ) -> VerifiedPeer:
     """Return the outside's decision on the peer. Raises `ProtocolError`."""
-    question = VerifyPeer(
-        shown.chain,
-        peer_is_server,
-        server_name,
-        shown.certificate_type,
-        shown.ocsp_response,
-        shown.sct_list,
-    )
+    question = question_about(shown, server_name, peer_is_server=peer_is_server)
     peer: VerifiedPeer = await hs.ask(question)
     return _checked(peer, shown, peer_is_server, server_name)
 
@@ -99,23 +98,49 @@ async def verify_server(
 
     `server_name` is a normal name. Raises `ProtocolError`.
     """
-    trust = hs.trust
+    if hs.trace is None:  # A trace notes the question, and how long it took.
+        try:
+            peer = decide_at_once(config, hs.trust, shown, server_name)
+        except TLSError:
+            raise
+        except Exception as error:
+            raise callback_failed(VerifyPeer(shown.chain, True, server_name), error) from error
+        if peer is not None:
+            return peer
+    return await verify_peer(hs, shown, peer_is_server=True, server_name=server_name)
+
+
+def decide_at_once(
+    config: ClientConfig, trust: TrustStore | None, shown: PeerCertificate, server_name: str | None
+) -> VerifiedPeer | None:
+    """Return this library's own decision on a server; None where another is to be asked.
+
+    `server_name` is a normal name. Raises `CertificateError`.
+    """
     if (
         config.verify is not None
         or not config.verify_peer
         or trust is None
         or server_name is None
         or shown.certificate_type != "X509"
-        or hs.trace is not None  # A trace notes the question, and how long it took.
     ):
-        return await verify_peer(hs, shown, peer_is_server=True, server_name=server_name)
-    try:
-        evidence = Evidence(shown.chain, shown.ocsp_response, shown.sct_list)
-        return verify_evidence(evidence, trust, server_name, config.clock(), config.policy)
-    except TLSError:
-        raise
-    except Exception as error:
-        raise callback_failed(VerifyPeer(shown.chain, True, server_name), error) from error
+        return None
+    evidence = Evidence(shown.chain, shown.ocsp_response, shown.sct_list)
+    return verify_evidence(evidence, trust, server_name, config.clock(), config.policy)
+
+
+def question_about(
+    shown: PeerCertificate, server_name: str | None, *, peer_is_server: bool
+) -> VerifyPeer:
+    """Return the question for the decision on what a peer showed."""
+    return VerifyPeer(
+        shown.chain,
+        peer_is_server,
+        server_name,
+        shown.certificate_type,
+        shown.ocsp_response,
+        shown.sct_list,
+    )
 
 
 async def verify_client_again(

@@ -8,6 +8,7 @@ handshake does without it where there are none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from handclasp.crypto.suites import Buffer
@@ -32,8 +33,9 @@ class Port(Protocol):
     read_epoch: Epoch
     write_epoch: Epoch
 
-    def send(self, epoch: Epoch, message: bytes) -> None:
-        """Queue one whole handshake message under the keys of `epoch`."""
+    @property
+    def send(self) -> Callable[[bytes], None]:
+        """The method that queues one whole handshake message under the keys of `write_epoch`."""
         ...
 
     def install_read(self, epoch: Epoch, secret: DirectionSecret) -> None:

@@ -9,7 +9,6 @@ from typing import Protocol
 class Reaction(Enum):
     """The effect of a message after the handshake on the connection."""
 
-    NONE = auto()
     KEYS_UPDATED = auto()
     AUTHENTICATION = auto()
 
@@ -32,8 +31,8 @@ class PostHandshake(Protocol):
     @property
     def certificate_requests(self) -> int: ...
 
-    def receive(self, raw: bytes) -> Reaction:
-        """Take one message; says what is to be done about it. Raises `ProtocolError`."""
+    def receive(self, raw: bytes) -> Reaction | None:
+        """Take one message; says if something is to be done about it. Raises `ProtocolError`."""
         ...
 
     def update_send_keys(self, *, request_peer: bool) -> None:

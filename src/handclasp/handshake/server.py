@@ -34,6 +34,7 @@ from handclasp.wire.messages import ClientHello
 from handclasp.wire.rules import check_extensions
 from handclasp.wire.writer import uint16s
 
+_SUPPORTED_VERSIONS = ExtensionType.SUPPORTED_VERSIONS
 _SSL3 = 0x0300
 
 
@@ -63,7 +64,7 @@ _FORMS12: Mapping[int, Form] = {
     for kind, form in FORMS[MessageContext.CH].items()
     if kind
     not in (
-        ExtensionType.SUPPORTED_VERSIONS,
+        _SUPPORTED_VERSIONS,
         ExtensionType.RENEGOTIATION_INFO,
         ExtensionType.EXTENDED_MASTER_SECRET,
         ExtensionType.EC_POINT_FORMATS,
@@ -103,7 +104,7 @@ async def _choose_config(
 
 def _offered_versions(hs: HandshakeContext, hello: ClientHello) -> tuple[str, ...]:
     """Out of supported_versions; before it, legacy_version named the newest."""
-    data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
+    data = hello.extensions.get(_SUPPORTED_VERSIONS)
     if data is not None:
         return hs.reading.read(offered_versions, data)
     return (version_name(min(hello.legacy_version, TLS12)),)
@@ -111,7 +112,7 @@ def _offered_versions(hs: HandshakeContext, hello: ClientHello) -> tuple[str, ..
 
 def _choose_version(hs: HandshakeContext, config: ServerConfig, hello: ClientHello) -> int:
     """Return the newest version that both speak (RFC 8446 section 4.2.1)."""
-    data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
+    data = hello.extensions.get(_SUPPORTED_VERSIONS)
     if data is not None and hello.legacy_version <= _SSL3:
         # RFC 8446 D.5: who receives 0x0300 "MUST abort the handshake", and below it is SSL 2.
         detail = f"legacy_version {hello.legacy_version:#06x}"

@@ -179,7 +179,7 @@ def note_answers(
         for name in offered
         if chosen is not None
         and name in CIPHER_SUITES
-        and CIPHER_SUITES[name].hash_name != chosen.hash_name
+        and CIPHER_SUITES[name].hash_name != chosen.suite.hash_name
     ]
     hs.note_decision("cipher_suite", offered, offered, taken, "the server chose", reasons)
     if psks:

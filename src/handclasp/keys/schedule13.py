@@ -43,10 +43,12 @@ class _Labels:
     Attributes:
         finished, traffic_upd, derived: with their contexts, which never differ.
         key_and_iv, key_iv_finished: likewise, those that are expanded together.
+        binders: those of the binder keys, by their labels; their context is the hash of nothing.
         heads: the others, by their labels, each for a transcript hash to follow.
     """
 
     __slots__ = (
+        "binders",
         "derived",
         "finished",
         "heads",
@@ -64,7 +66,13 @@ class _Labels:
         )
         self.key_iv_finished = (*self.key_and_iv, self.finished)
         self.traffic_upd = first_block("traffic upd", size, b"")
-        self.derived = first_block("derived", size, hashlib.new(suite.hash_name).digest())
+        nothing = hashlib.new(suite.hash_name).digest()
+        self.derived = first_block("derived", size, nothing)
+        self.binders = {
+            label: first_block(label, size, nothing)
+            for label, output in _OUTPUTS.items()
+            if output == "binder_key"
+        }
         self.heads = {label: label_head(label, size, size) for label in _OUTPUTS}
 
 
@@ -103,7 +111,7 @@ class TrafficSecret:
             self._tell_keys(key, iv)
         return key[: suite.key_size], iv[:IV_SIZE]
 
-    def _tell_keys(self, key: Secret, iv: Secret) -> None:
+    def _tell_keys(self, key: bytes, iv: bytes) -> None:
         """Tell the observer of both, given a whole block for each."""
         if self.observer is not None:
             sender, inputs, size = self.name.partition("_")[0], (self.name,), self.suite.key_size
@@ -144,16 +152,20 @@ class HandshakeTrafficSecret(TrafficSecret):
     def key_and_iv(self) -> tuple[bytes, bytes]:
         suite = self.suite
         infos = _LABELS[suite.name].key_iv_finished
-        key, iv, self._finished_key = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        key, iv, finished = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        self._finished_key = Secret(finished)
         if self.observer is not None:
             self._tell_keys(key, iv)
         return key[: suite.key_size], iv[:IV_SIZE]
 
 
 class _Stage:
-    """One secret of the schedule, from which several others are derived."""
+    """One secret of the schedule, from which several others are derived.
 
-    __slots__ = ("observer", "secret", "suite")
+    The salt of the next stage is one of them: what expands others before keeps it in `_salt`.
+    """
+
+    __slots__ = ("_salt", "observer", "secret", "suite")
 
     def __init__(
         self, suite: CipherSuite, secret: Secret, observer: KeyScheduleObserver | None = None
@@ -161,6 +173,7 @@ class _Stage:
         self.suite = suite
         self.secret = secret
         self.observer = observer
+        self._salt: Secret | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.suite.name}, {self.secret!r})"
@@ -173,6 +186,16 @@ class _Stage:
         if self.observer is not None:
             self._tell(label, transcript_hash, secret)
         return secret
+
+    def _next_secret(self, input_key_material: bytes) -> Secret:
+        """Return the secret of the next stage: HKDF-Extract under a salt that this one gives."""
+        hash_name, salt = self.suite.hash_name, self._salt
+        if salt is None:
+            info = _LABELS[self.suite.name].derived
+            salt = Secret(hmac_digest(hash_name, self.secret, info))
+        if self.observer is not None:
+            self._tell("derived", _empty_hash(hash_name), salt)
+        return Secret(hmac_digest(hash_name, salt, input_key_material))
 
     def _tell(self, label: str, context: bytes, secret: Secret) -> None:
         """Tell the observer of one secret that was derived from this one."""
@@ -205,14 +228,22 @@ class EarlySecret(_Stage):
             observer(_EXTRACT, "early_secret", ("0", "psk"), "", b"", secret)
         return cls(suite, secret, observer)
 
-    def binder_key(self, label: str) -> TrafficSecret:
-        """Return the binder_key: its `verify_data` is the binder, which proves the client's key.
+    def binder(self, label: str, transcript_hash: bytes) -> bytes:
+        """Return the binder, which proves that the client has the key (RFC 8446 section 4.2.11.2).
 
-        The label is "res binder", "ext binder" (RFC 9846 section 7.1) or "imp binder" (RFC 9258
-        section 4.1.1).
+        Args:
+            label: "res binder", "ext binder" (RFC 9846 section 7.1) or "imp binder" (RFC 9258
+                section 4.1.1), for the binder_key.
+            transcript_hash: of all messages up to the binders.
         """
-        secret = self.derive(label, _empty_hash(self.suite.hash_name))
-        return TrafficSecret(self.suite, secret, _OUTPUTS[label], self.observer)
+        suite, labels = self.suite, _LABELS[self.suite.name]
+        infos = labels.binders[label], labels.derived
+        blocks = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        binder_key, self._salt = map(Secret, blocks)
+        if self.observer is not None:
+            self._tell(label, _empty_hash(suite.hash_name), binder_key)
+        key = TrafficSecret(suite, binder_key, _OUTPUTS[label], self.observer)
+        return key.verify_data(transcript_hash)
 
     def client_early_traffic_secret(self, client_hello_hash: bytes) -> TrafficSecret:
         """Return the secret for 0-RTT data; the hash is that of the first ClientHello, whole."""
@@ -225,8 +256,7 @@ class EarlySecret(_Stage):
         if self is _early_secret_without_psk(suite.name):
             secret = Secret(_extract_without_psk(suite.name).digest(shared_secret))
         else:
-            salt = self.derive("derived", _empty_hash(suite.hash_name))
-            secret = hkdf_extract(suite.hash_name, salt, shared_secret)
+            secret = self._next_secret(shared_secret)
         if self.observer is not None:
             inputs = ("derived_secret", "shared_secret")
             self.observer(_EXTRACT, "handshake_secret", inputs, "", b"", secret)
@@ -239,15 +269,7 @@ class HandshakeSecret(_Stage):
     With a PSK and no key exchange (psk_ke), zeros stand in the shared secret's place.
     """
 
-    __slots__ = ("_salt",)
-
-    def __init__(
-        self, suite: CipherSuite, secret: Secret, observer: KeyScheduleObserver | None = None
-    ) -> None:
-        self.suite = suite
-        self.secret = secret
-        self.observer = observer
-        self._salt: Secret | None = None
+    __slots__ = ()
 
     def traffic_secrets(
         self, hello_hash: bytes
@@ -259,7 +281,8 @@ class HandshakeSecret(_Stage):
         suite, observer, labels = self.suite, self.observer, _LABELS[self.suite.name]
         heads, context = labels.heads, hello_hash + FIRST_BLOCK
         infos = heads["c hs traffic"] + context, heads["s hs traffic"] + context, labels.derived
-        client, server, self._salt = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        blocks = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        client, server, self._salt = map(Secret, blocks)
         if observer is not None:
             self._tell("c hs traffic", hello_hash, client)
             self._tell("s hs traffic", hello_hash, server)
@@ -270,13 +293,9 @@ class HandshakeSecret(_Stage):
 
     def master_secret(self) -> MasterSecret:
         """Return the third stage."""
-        suite, salt = self.suite, self._salt
-        if salt is None:
-            info = _LABELS[suite.name].derived
-            salt = Secret(hmac_digest(suite.hash_name, self.secret, info))
-        secret = Secret(hmac_digest(suite.hash_name, salt, bytes(suite.hash_size)))  # HKDF-Extract
+        suite = self.suite
+        secret = self._next_secret(bytes(suite.hash_size))
         if self.observer is not None:
-            self._tell("derived", _empty_hash(suite.hash_name), salt)
             self.observer(_EXTRACT, "master_secret", ("derived_secret", "0"), "", b"", secret)
         return MasterSecret(suite, secret, self.observer)
 
@@ -300,7 +319,8 @@ class MasterSecret(_Stage):
             heads["s ap traffic"] + context,
             heads["exp master"] + context,
         )
-        client, server, exporter = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        blocks = hkdf_expand_blocks(suite.hash_name, self.secret, infos)
+        client, server, exporter = map(Secret, blocks)
         if observer is not None:
             self._tell("c ap traffic", finished_hash, client)
             self._tell("s ap traffic", finished_hash, server)

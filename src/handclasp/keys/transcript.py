@@ -19,6 +19,11 @@ _HASHES: Mapping[str, Callable[[bytes], HASH]] = {
 """The hashes of the cipher suites."""
 
 
+def digest_of(hash_name: str, message: bytes) -> bytes:
+    """Return the Transcript-Hash of one message alone, or of its start."""
+    return _HASHES[hash_name](message).digest()
+
+
 def _no_digest() -> bytes:
     raise RuntimeError("the transcript has no hash yet")
 

@@ -32,13 +32,14 @@ from handclasp.record.dressed import (
     TracedReader,
     TracedWriter,
 )
-from handclasp.record.plaintext import PLAINTEXT, PlaintextWriter
+from handclasp.record.plaintext import PLAINTEXT, PLAINTEXT_WRITER, HelloWriter
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import MAX_INNER_PLAINTEXT, Protection13
 from handclasp.trace.hooks import Trace
 from handclasp.wire.framing import is_whole
 from handclasp.wire.records import MAX_PLAINTEXT, write_plaintext
 
+_PLAINTEXT_EPOCH, _HANDSHAKE_EPOCH = Epoch.PLAINTEXT, Epoch.HANDSHAKE
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
@@ -66,6 +67,7 @@ class RecordLayer:
         write_limit: bytes of content that fit into one record to this peer.
         out: the records that are queued.
         messages: the handshake messages that are queued behind them.
+        send: queues a whole handshake message under the current key: the list's own method.
         unparsed: what has come of handshake messages behind the one in hand.
         nothing_came: whether not even the header of one record was seen.
         records_without_progress: how many in a row moved nothing forward.
@@ -97,6 +99,7 @@ class RecordLayer:
         "read_key",
         "reader",
         "records_without_progress",
+        "send",
         "unparsed",
         "write_epoch",
         "write_exhausted_at",
@@ -121,13 +124,14 @@ class RecordLayer:
         self._trace = trace
         self.read_key: Protection | None = None
         self.write_key: Protection | None = None
-        self.read_epoch = self.write_epoch = Epoch.PLAINTEXT
+        self.read_epoch = self.write_epoch = _PLAINTEXT_EPOCH
         self.read_exhausted_at = self.write_exhausted_at = self._write_end = 0
         self._read_limit = MAX_INNER_PLAINTEXT
         self.write_limit = MAX_PLAINTEXT
         self._early_data: EarlyDataBudget | None = None
         self.out: list[Buffer] = []
         self.messages: list[bytes] = []
+        self.send = self.messages.append
         self.unparsed: Buffer = b""
         self.records_without_progress = 0
         self.nothing_came = True
@@ -136,10 +140,10 @@ class RecordLayer:
         self.is_client = is_client
         self.is_tls12 = self.is_established = False
         self.reader: RecordReader = PLAINTEXT
-        self.writer: RecordWriter = PlaintextWriter(first_hello=is_client)
+        self.writer: RecordWriter = HelloWriter() if is_client else PLAINTEXT_WRITER
         if trace is not None:
-            self.reader = TracedReader(PLAINTEXT, trace, Epoch.PLAINTEXT, is_tls12=False)
-            self.writer = TracedWriter(self.writer, trace, Epoch.PLAINTEXT)
+            self.reader = TracedReader(PLAINTEXT, trace, _PLAINTEXT_EPOCH, is_tls12=False)
+            self.writer = TracedWriter(self.writer, trace, _PLAINTEXT_EPOCH)
 
     def follow(self, limits: Limits, padding: int | Callable[[int], int]) -> None:
         """Take the limits and the padding of another config, before there are any keys."""
@@ -167,14 +171,13 @@ class RecordLayer:
         read: Protection
         if isinstance(secret, TrafficSecret):
             key, iv = secret.key_and_iv()
-            read = Protection13(secret.suite, key, iv)
+            read = Protection13(secret.suite, key, iv, self._read_limit)
         else:
-            read = _protection(secret)
+            read = _protection(secret, self._read_limit)
         self.read_key = self.reader = read
         self.read_epoch = epoch
         self.read_exhausted_at = min(self._most_records, secret.suite.record_limit)
-        read.limit = self._read_limit
-        if epoch is Epoch.HANDSHAKE and isinstance(read, Protection13):
+        if epoch is _HANDSHAKE_EPOCH and isinstance(read, Protection13):
             read.takes_plain_alert = True
         if self._early_data is not None or self._trace is not None:
             self._choose_reader()
@@ -244,10 +247,6 @@ class RecordLayer:
 
     # Outbound
 
-    def send(self, epoch: Epoch, message: bytes) -> None:
-        """Queue a whole handshake message, under the key of `epoch`, which is the current one."""
-        self.messages.append(message)
-
     def send_change_cipher_spec(self) -> None:
         """Queue the record that means nothing in TLS 1.3 (RFC 8446 section D.4)."""
         if self.messages:
@@ -255,7 +254,7 @@ class RecordLayer:
         record = _CHANGE_CIPHER_SPEC_RECORD
         self.out.append(record)
         if self._trace is not None:
-            epoch, size = Epoch.PLAINTEXT.value, len(record)
+            epoch, size = _PLAINTEXT_EPOCH.value, len(record)
             self._trace.record("sent", epoch, _CHANGE_CIPHER_SPEC, size, 1, 0, record)
 
     def send_alert(self, alert: bytes) -> None:
@@ -273,16 +272,15 @@ class RecordLayer:
         write: Protection
         if isinstance(secret, TrafficSecret):
             key, iv = secret.key_and_iv()
-            write = Protection13(secret.suite, key, iv)
+            write = Protection13(secret.suite, key, iv, self.write_limit)
         else:
-            write = _protection(secret)
+            write = _protection(secret, self.write_limit)
         if self.messages:
             self.flush()
         self.write_key = self.writer = write
-        write.limit = self.write_limit
         self.write_epoch = epoch
-        self._write_end = min(self._most_records, secret.suite.record_limit)
-        self.write_exhausted_at = self._write_end - RESERVED_RECORDS
+        self._write_end = end = min(self._most_records, secret.suite.record_limit)
+        self.write_exhausted_at = end - RESERVED_RECORDS
         if self._padding and isinstance(write, Protection13):
             self.writer = PaddedWriter(write, self._padding)
         if self._trace is not None:
@@ -293,10 +291,10 @@ class RecordLayer:
         """Write plaintext again: early data were refused, and a second hello follows (4.2.10)."""
         self.flush()
         self.write_key = None
-        self.write_epoch = Epoch.PLAINTEXT
-        self.writer = PlaintextWriter()
+        self.write_epoch = _PLAINTEXT_EPOCH
+        self.writer = PLAINTEXT_WRITER
         if self._trace is not None:
-            self.writer = TracedWriter(self.writer, self._trace, Epoch.PLAINTEXT)
+            self.writer = TracedWriter(self.writer, self._trace, _PLAINTEXT_EPOCH)
 
     def limit_write(self, record_size_limit: int) -> None:
         """Send no larger (inner) plaintexts, as the peer asked (RFC 8449 section 4)."""
@@ -343,12 +341,13 @@ class RecordLayer:
 
     def flush(self) -> None:
         """Put the queued handshake messages into records. Raises `ProtocolError`."""
-        if not self.messages:
+        queue, write = self.messages, self.write_key
+        if not queue:
             return
-        messages, write = b"".join(self.messages), self.write_key
-        self.messages.clear()
-        is_good = write is None or write.sequence < self._write_end
-        if is_good and len(messages) <= self.write_limit:
+        messages = b"".join(queue)
+        queue.clear()
+        fits = len(messages) <= self.write_limit
+        if fits and (write is None or write.sequence < self._write_end):
             self.out.append(self.writer.seal(_HANDSHAKE, messages))
         else:
             self._seal_fragments(_HANDSHAKE, messages)
@@ -374,6 +373,8 @@ class RecordLayer:
         self.out.append(write.seal_many(content_type, view, size))
 
 
-def _protection(keys: TrafficKeys) -> Protection:
+def _protection(keys: TrafficKeys, limit: int) -> Protection:
     suite = keys.suite
-    return Protection12(keys, suite) if isinstance(suite, CipherSuite12) else Protection13.of(keys)
+    made = Protection12(keys, suite) if isinstance(suite, CipherSuite12) else Protection13.of(keys)
+    made.limit = limit
+    return made

@@ -38,20 +38,30 @@ PLAINTEXT: Final = PlaintextReader()
 
 
 class PlaintextWriter:
-    """Writes records as they are.
+    """Writes records as they are."""
 
-    Args:
-        first_hello: the next record is a client's first, which has an older version in its header.
-    """
-
-    __slots__ = ("_first_hello",)
-
-    def __init__(self, *, first_hello: bool = False) -> None:
-        self._first_hello = first_hello
+    __slots__ = ()
 
     def seal(self, content_type: int, content: bytes) -> bytes:
         """One whole record."""
-        if self._first_hello:
-            self._first_hello = False
-            return write_plaintext(content_type, content, first_hello=True)
         return PLAINTEXT_HEADERS[content_type] + len(content).to_bytes(2, "big") + content
+
+
+PLAINTEXT_WRITER: Final = PlaintextWriter()
+"""The only one there is: it holds nothing."""
+
+
+class HelloWriter:
+    """Writes a client's records from the first one on, which has an older version in its header."""
+
+    __slots__ = ("_is_first",)
+
+    def __init__(self) -> None:
+        self._is_first = True
+
+    def seal(self, content_type: int, content: bytes) -> bytes:
+        """One whole record."""
+        is_first, self._is_first = self._is_first, False
+        if is_first:
+            return write_plaintext(content_type, content, first_hello=True)
+        return PLAINTEXT_WRITER.seal(content_type, content)

@@ -29,6 +29,7 @@ _read_header = Struct(">HxH").unpack_from
 """Content type with the major version, and the length."""
 
 _DATA_START = _APPLICATION_DATA << 8 | 3
+_from_bytes = int.from_bytes
 _OVERHEAD = TAG_SIZE + 1
 _SEQUENCE_END = 2**64 - 1
 
@@ -53,13 +54,15 @@ class Protection13:
 
     __slots__ = ("_aead", "_iv", "limit", "sequence", "suite", "takes_plain_alert")
 
-    def __init__(self, suite: CipherSuite, key: bytes, iv: bytes) -> None:
+    def __init__(
+        self, suite: CipherSuite, key: bytes, iv: bytes, limit: int = MAX_INNER_PLAINTEXT
+    ) -> None:
         self.suite = suite
         self.sequence = 0
-        self.limit = MAX_INNER_PLAINTEXT
+        self.limit = limit
         self.takes_plain_alert = False
         self._aead = suite.aead(key)
-        self._iv = int.from_bytes(iv, "big")
+        self._iv = _from_bytes(iv, "big")
 
     @classmethod
     def of(cls, keys: TrafficKeys) -> Self:

@@ -15,6 +15,8 @@ from dataclasses import field
 from struct import Struct as Packed
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
+
 from handclasp.crypto.derived_key_aead import NONCE_SIZE
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ProtocolError
@@ -169,18 +171,15 @@ def open_ticket(ticket: bytes, keys: Sequence[TicketKey]) -> SessionState | None
         return None
     if ticket[0] != _VERSION:
         return None
-    key = next((each for each in keys if each.key_id == ticket[1:_HEADER_SIZE]), None)
-    if key is None:
-        return None
-    from cryptography.exceptions import InvalidTag
-
-    body = _HEADER_SIZE + NONCE_SIZE
-    nonce = ticket[_HEADER_SIZE:body]
-    try:
-        plain = key.aead.decrypt(nonce, ticket[body:], ticket[:body])
-        return _read_state(plain)
-    except (InvalidTag, ProtocolError, UnicodeDecodeError):
-        return None
+    key_id, body = ticket[1:_HEADER_SIZE], _HEADER_SIZE + NONCE_SIZE
+    for key in keys:
+        if key.key_id == key_id:
+            try:
+                plain = key.aead.decrypt(ticket[_HEADER_SIZE:body], ticket[body:], ticket[:body])
+                return _read_state(plain)
+            except (InvalidTag, ProtocolError, UnicodeDecodeError):
+                return None
+    return None
 
 
 _STATE = Struct(

@@ -72,7 +72,7 @@ class OfferedPsks:
         """Return the bytes of the vector of binders with its length, which the binders do not
         cover.
         """
-        return 2 + sum(1 + len(binder) for binder in self.binders)
+        return 2 + len(self.binders) + sum(map(len, self.binders))
 
 
 def read_server_name(data: bytes, opener: Opener | None = None) -> str | None:
@@ -184,26 +184,34 @@ def read_key_share_client_hello(
 ) -> tuple[KeyShareEntry, ...]:
     """Read KeyShareClientHello (RFC 8446 section 4.2.8); may be empty to ask for a retry."""
     if opener is None and (found := _scan_shares(data)) is not None:
-        return found
+        return tuple([KeyShareEntry(group, share) for group, share in found])
     entries: tuple[KeyShareEntry, ...]
     (entries,) = _CLIENT_SHARES.read(data, "key_share", 0, opener)
     return entries
 
 
-def _scan_shares(data: bytes) -> tuple[KeyShareEntry, ...] | None:
-    """Return the entries, read in one pass; None if they are malformed."""
+def client_shares(data: bytes) -> Sequence[tuple[int, bytes]]:
+    """Return the same as pairs of a group and its share: a server makes no more of them."""
+    found = _scan_shares(data)
+    if found is None:
+        return [(each.group, each.key_exchange) for each in read_key_share_client_hello(data)]
+    return found
+
+
+def _scan_shares(data: bytes) -> list[tuple[int, bytes]] | None:
+    """Return groups and shares, read in one pass; None if they are malformed."""
     at, end = 2, len(data)
     if end < at or data[0] << 8 | data[1] != end - at:
         return None
-    entries: list[KeyShareEntry] = []
+    entries: list[tuple[int, bytes]] = []
     while at + 4 < end:
         group, size = _group_and_length(data, at)
         at += 4
-        entries.append(KeyShareEntry(group, data[at : at + size]))
+        entries.append((group, data[at : at + size]))
         if not size:
             return None
         at += size
-    return tuple(entries) if at == end else None
+    return entries if at == end else None
 
 
 _group_and_length = Packed(">HH").unpack_from
@@ -382,26 +390,65 @@ def write_psk_key_exchange_modes(modes: bytes) -> bytes:
 
 def read_offered_psks(data: bytes, opener: Opener | None = None) -> OfferedPsks:
     """Read OfferedPsks of a ClientHello, as many binders as identities (RFC 8446 4.2.11)."""
-    identities, binders = _OFFERED_PSKS.read(data, "pre_shared_key", 0, opener)
+    found = _scan_psks(data) if opener is None else None
+    identities, binders = found or _OFFERED_PSKS.read(data, "pre_shared_key", 0, opener)
     if len(binders) != len(identities):
         raise ProtocolError(
             Fault.ILLEGAL_VALUE, f"{len(binders)} binders for {len(identities)} identities"
         )
-    return OfferedPsks(identities, binders)
+    return OfferedPsks(tuple(identities), tuple(binders))
+
+
+def _scan_psks(data: bytes) -> tuple[list[PskIdentity], list[bytes]] | None:
+    """Return identities and binders, read in one pass; None if they are malformed."""
+    identities: list[PskIdentity] = []
+    binders: list[bytes] = []
+    at, end = 2, len(data)
+    after = at + int.from_bytes(data[:at], "big")
+    while at + 6 < after < end - 1:
+        start = at + 2
+        age = start + (data[at] << 8 | data[at + 1])
+        at = age + 4
+        identities.append(PskIdentity(data[start:age], int.from_bytes(data[age:at], "big")))
+        if age == start:
+            return None
+    if at != after or not identities or data[at] << 8 | data[at + 1] != end - at - 2:
+        return None
+    at += 2
+    while at < end:
+        start = at + 1
+        at = start + data[at]
+        binders.append(data[start:at])
+        if at - start < _SHORTEST_BINDER:
+            return None
+    return (identities, binders) if at == end and binders else None
+
+
+_SHORTEST_BINDER = 32
 
 
 def write_offered_psks(offered: OfferedPsks) -> bytes:
     """Write OfferedPsks of a ClientHello (RFC 8446 section 4.2.11)."""
-    identities: list[bytes] = []
-    for each in offered.identities:
-        identities.append(len(each.identity).to_bytes(2, "big") + each.identity)
-        identities.append(each.obfuscated_ticket_age.to_bytes(4, "big"))
-    return opaque16(b"".join(identities)) + binder_entries(offered.binders)
+    named = [(each.identity, each.obfuscated_ticket_age) for each in offered.identities]
+    return identity_entries(named) + binder_entries(offered.binders)
+
+
+def identity_entries(identities: Iterable[tuple[bytes, int]]) -> bytes:
+    """`PskIdentity identities<7..2^16-1>` of these names and obfuscated ages (section 4.2.11)."""
+    parts: list[bytes] = []
+    for identity, age in identities:
+        parts += len(identity).to_bytes(2, "big"), identity, age.to_bytes(4, "big")
+    content = b"".join(parts)
+    return len(content).to_bytes(2, "big") + content
 
 
 def binder_entries(binders: Iterable[bytes]) -> bytes:
     """`PskBinderEntry binders<33..2^16-1>`, which ends a hello (RFC 8446 section 4.2.11)."""
-    return opaque16(b"".join(map(opaque8, binders)))
+    parts: list[bytes] = []
+    for binder in binders:
+        parts += len(binder).to_bytes(1, "big"), binder
+    content = b"".join(parts)
+    return len(content).to_bytes(2, "big") + content
 
 
 def read_selected_identity(data: bytes, opener: Opener | None = None) -> int:
@@ -482,5 +529,5 @@ _OFFERED_PSKS = Struct(
         Struct(PskIdentity, opaque("identity", 2, 1), uint("obfuscated_ticket_age", 4)),
         7,
     ),
-    vector("binders", 2, Struct(_binder, opaque("PskBinderEntry", 1, 32)), 33),
+    vector("binders", 2, Struct(_binder, opaque("PskBinderEntry", 1, _SHORTEST_BINDER)), 33),
 )

@@ -41,14 +41,15 @@ class Reading:
 
     Attributes:
         known: gives what is known under a key, or None.
+        new: what is noted of this connection.
     """
 
-    __slots__ = ("_memo", "_new", "known")
+    __slots__ = ("_memo", "known", "new")
 
     def __init__(self, memo: Memo) -> None:
         self._memo = memo
         self.known = memo.get
-        self._new: list[tuple[Any, Any, int]] = []
+        self.new: list[tuple[Any, Any, int]] = []
 
     def read(self, read: Callable[[Any], Value], data: bytes) -> Value:
         """Return the result of the pure function `read` for a list."""
@@ -58,14 +59,15 @@ class Reading:
         made = read(data)
         if len(data) <= _LONGEST:
             size = _BYTES_BESIDES + _BYTES_OF_EACH * len(data)
-            self._new.append(((read, data), made, size))
+            self.new.append(((read, data), made, size))
         return made
 
     def read_forms(
         self, forms: Mapping[int, Callable[[bytes], Any]], extensions: Mapping[int, bytes]
     ) -> dict[int, Any]:
         """Return the values of all extensions with a form, by type."""
-        known, values = self.known, dict[int, Any]()
+        known = self.known
+        values: dict[int, Any] = {}
         for kind, data in extensions.items():
             read = forms.get(kind)
             if read is not None:
@@ -75,10 +77,10 @@ class Reading:
 
     def note(self, key: tuple[Callable[..., Any], Hashable], value: object, size: int) -> None:
         """Remember what a pure function made of what the peer sent; both take `size` bytes."""
-        self._new.append((key, value, size + _BYTES_BESIDES))
+        self.new.append((key, value, size + _BYTES_BESIDES))
 
     def accepted(self) -> None:
         """Keep the new lists, after the handshake is complete: they may come again."""
-        for entry in self._new:
+        for entry in self.new:
             self._memo.keep(*entry)
-        self._new.clear()
+        self.new.clear()

@@ -323,6 +323,9 @@ def write_encrypted_extensions(extensions: Extensions) -> bytes:
 _CLIENT_HELLO_TYPE = HandshakeType.CLIENT_HELLO << 24
 _SERVER_HELLO_TYPE = HandshakeType.SERVER_HELLO << 24
 _ENCRYPTED_EXTENSIONS_TYPE = HandshakeType.ENCRYPTED_EXTENSIONS << 24
+_CERTIFICATE_VERIFY_TYPE = HandshakeType.CERTIFICATE_VERIFY << 24
+_FINISHED_TYPE = HandshakeType.FINISHED << 24
+_NEW_SESSION_TICKET_TYPE = HandshakeType.NEW_SESSION_TICKET << 24
 
 _hello_head = Packed(">IH32sB").pack
 """msg_type and length, legacy_version, random, and the length of the session id."""
@@ -334,13 +337,13 @@ _chosen = Packed(">HBH").pack
 def write_certificate_verify(algorithm: int, signature: bytes) -> bytes:
     """Write a CertificateVerify, header included (RFC 8446 section 4.4.3)."""
     size = len(signature)
-    header = HandshakeType.CERTIFICATE_VERIFY << 24 | 4 + size
+    header = _CERTIFICATE_VERIFY_TYPE | 4 + size
     return (header << 32 | algorithm << 16 | size).to_bytes(8, "big") + signature
 
 
 def write_finished(verify_data: bytes) -> bytes:
     """Write a Finished, header included (RFC 8446 section 4.4.4)."""
-    return (HandshakeType.FINISHED << 24 | len(verify_data)).to_bytes(4, "big") + verify_data
+    return (_FINISHED_TYPE | len(verify_data)).to_bytes(4, "big") + verify_data
 
 
 def write_new_session_ticket(
@@ -349,9 +352,7 @@ def write_new_session_ticket(
     """Write a NewSessionTicket, header included (RFC 8446 section 4.6.1)."""
     end = write_extensions(extensions) if extensions else b"\0\0"
     size = 11 + len(nonce) + len(ticket) + len(end)
-    head = _ticket_head(
-        HandshakeType.NEW_SESSION_TICKET << 24 | size, lifetime, age_add, len(nonce)
-    )
+    head = _ticket_head(_NEW_SESSION_TICKET_TYPE | size, lifetime, age_add, len(nonce))
     return b"".join((head, nonce, len(ticket).to_bytes(2, "big"), ticket, end))
 
 

@@ -74,7 +74,8 @@ def read_forms(extensions: Extensions, place: MessageContext) -> dict[int, Any]:
         ProtocolError: one is malformed (decode_error), or has a forbidden value
             (illegal_parameter).
     """
-    forms, values = FORMS[place], dict[int, Any]()
+    forms = FORMS[place]
+    values: dict[int, Any] = {}
     for kind, data in extensions.items():
         read = forms.get(kind)
         if read is not None:

@@ -171,6 +171,7 @@ _IN_THREE_BYTES = {_NUMBER: _NUMBER24, _OPAQUE: _OPAQUE24, _VECTOR: _VECTOR24}
 
 def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> int:
     """Append the values of the fields at `at`; return the offset after them, or `_WRONG`."""
+    found: dict[int, bytes]
     for unpack, size, code, sizes, element in struct.steps:
         if at + size > end:
             return _WRONG
@@ -187,7 +188,7 @@ def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> i
             after = at + values[-1]
             if after > end or values[-1] not in sizes:
                 return _WRONG
-            values[-1] = found = dict[int, bytes]()
+            values[-1] = found = {}
             if at < after and not _scan_extensions(data, at, after, found):
                 return _WRONG
             at = after
@@ -195,7 +196,7 @@ def scan(struct: Struct, data: bytes, at: int, end: int, values: list[Any]) -> i
         if code == _NUMBER:
             continue
         if code == _OPTIONAL:
-            found = dict[int, bytes]()
+            found = {}
             values.append(found)
             if at == end:
                 continue
@@ -324,7 +325,8 @@ def _read_extensions(reader: Reader, field: Field) -> dict[int, bytes]:
 
 def _read_vector(reader: Reader, field: Field) -> tuple[Any, ...]:
     read = (reader.vector8, reader.vector16, reader.vector24)[field.size - 1]
-    content, elements = read(field.name, field.minimum), list[Any]()
+    content = read(field.name, field.minimum)
+    elements: list[Any] = []
     while field.element is not None and content.more():
         elements.append(field.element.make(*field.element.read_with(content)))
     return tuple(elements)

@@ -367,7 +367,7 @@ def _keep(
     if not ticket and not session_id:
         return None
     now = milliseconds(config.clock())
-    make = maker_of_sessions(info, now, resumed=choice.resumed, question=question)
+    make = maker_of_sessions(info, config.clock, resumed=choice.resumed, question=question)
     session = make(
         secret=master_secret.secret,
         ticket=ticket,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from handclasp.errors import ProtocolError, StateError
 from handclasp.faults import Fault
 from handclasp.handshake.context import unexpected
-from handclasp.handshake.post import Reaction
 from handclasp.iana import HandshakeType
 from handclasp.keys.epoch import Epoch
 from handclasp.limits import Limits
@@ -61,7 +60,7 @@ class PostHandshake12:
         self.key_update_pending = False
         self.has_declined = False
 
-    def receive(self, raw: bytes) -> Reaction:
+    def receive(self, raw: bytes) -> None:
         """Take one message; says what is to be done about it. Raises `ProtocolError`."""
         if self._trace is not None:
             self._trace.message("received", Epoch.APPLICATION.value, raw[0], raw)
@@ -76,7 +75,6 @@ class PostHandshake12:
         if self._records_left() < _TO_DECLINE:
             raise ProtocolError(Fault.KEY_EXHAUSTED, "TLS 1.2 cannot change it")
         self.key_update_pending = True
-        return Reaction.NONE
 
     def update_send_keys(self, *, request_peer: bool) -> None:
         """Raises `StateError`: TLS 1.2 can change keys only by renegotiation."""

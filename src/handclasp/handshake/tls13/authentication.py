@@ -45,7 +45,7 @@ def check_certificate_verify(
     if not signatures.fits(scheme, key, peer.spki_is_pss):
         raise ProtocolError(Fault.WRONG_SIGNATURE_SCHEME_FOR_KEY, scheme)
     if hs.trace is None:
-        is_right = signatures.verify(scheme, key, message.signature, content)
+        is_right = signatures.is_valid(scheme, key, message.signature, content)
     else:
         is_right = verify(hs, scheme, key, message.signature, content)
     if not is_right:

@@ -19,9 +19,12 @@ from handclasp.handshake.certificate_types import CLIENT_TYPE, SERVER_TYPE, read
 from handclasp.handshake.client_sessions import ClientSessions, shown_in
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import check_finished
+from handclasp.handshake.known_info import known_info
 from handclasp.handshake.negotiation import choose_scheme_to_show, read_selected_protocol
 from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.peer import (
+    NOBODY,
+    NOTHING_SHOWN,
     AuthenticatedPeer,
     PeerCertificate,
     authenticated_by,
@@ -74,6 +77,11 @@ from handclasp.wire.messages import (
 from handclasp.wire.rules import check_answer, read_forms
 from handclasp.wire.structs import Extensions
 
+_HANDSHAKE = Epoch.HANDSHAKE
+_APPLICATION = Epoch.APPLICATION
+_EARLY_DATA = ExtensionType.EARLY_DATA
+_PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
+_RECORD_SIZE_LIMIT = ExtensionType.RECORD_SIZE_LIMIT
 _X509_ONLY = "X509", "X509"
 _read_answers: Callable[[bytes], EncryptedExtensions] = partial(read_as, EncryptedExtensions)
 """A server sends the same answers to most clients that it has."""
@@ -95,24 +103,23 @@ async def complete_client_handshake(
         offer, values = await retry_hello(hs, config, offer, server_hello, values)
     elif hs.records is not None and config.middlebox_compatibility and not sent_early_data:
         hs.records.send_change_cipher_spec()
-    psk = selected_psk(offer, values.get(ExtensionType.PRE_SHARED_KEY), suite)
+    psk = selected_psk(offer, values.get(_PRE_SHARED_KEY), suite)
     if hs.trace is not None:
         note_answers(hs, config, offer.psks, suite.name, psk)
     group, stage = agree(hs, config, offer, values, suite, psk)
     own, peer = stage.traffic_secrets(transcript.digest())
     if hs.tells_secrets:
         note_handshake_secrets(hs, own, peer)
-    hs.install_read(Epoch.HANDSHAKE, peer)
+    hs.install_read(_HANDSHAKE, peer)
     # Early data are accepted with the first key alone, and only if EncryptedExtensions says so.
     waits = offer.early_data and psk is offer.psks[0]
     if not waits:
-        hs.install_write(Epoch.HANDSHAKE, own)
+        hs.install_write(_HANDSHAKE, own)
     answers = hs.reading.read(_read_answers, await hs.receive_raw(EncryptedExtensions))
-    if waits and ExtensionType.EARLY_DATA not in answers.extensions:
+    if waits and _EARLY_DATA not in answers.extensions:
         # An alert under the key of early data could not be read by a server that took none (A.1).
-        hs.install_write(Epoch.HANDSHAKE, own)
+        hs.install_write(_HANDSHAKE, own)
     agreed = _read_encrypted_extensions(hs, config, offer, suite, psk, answers.extensions)
-
     if psk is None:
         request, server = await _receive_server_authentication(hs, config, offer, agreed)
     else:
@@ -129,13 +136,14 @@ async def complete_client_handshake(
     if hs.tells_secrets:
         note_application_secrets(hs, send, receive, exporter)
     # The client's own flight is still under the handshake keys.
-    hs.install_read(Epoch.APPLICATION, receive)
+    hs.install_read(_APPLICATION, receive)
     if agreed.early_data:
         end_early_data(hs, own)
     client = _NOTHING_SHOWN if request is None else await _authenticate(hs, config, agreed, request)
     hs.send_raw(write_finished(finished := own.verify_data(transcript.digest())))
-    hs.install_write(Epoch.APPLICATION, send)
-    info = _info(offer, agreed, suite, group, psk, server, client, sent_early_data=sent_early_data)
+    hs.install_write(_APPLICATION, send)
+    early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
+    info = _info(hs, offer, agreed, suite, group, psk, server, client, early_data)
     keeper = ticket_keeper(hs, config, psk, info, master, client.question, client_sessions)
     later = _certificate_answers(hs, config, agreed, info) if config.post_handshake_auth else None
     return HandshakeResult13(info, checked, finished, send, receive, exporter, keeper, None, later)
@@ -173,6 +181,7 @@ _NOTHING_SHOWN = _Client()
 
 
 def _info(
+    hs: HandshakeContext,
     offer: ClientOffer,
     agreed: _Agreed,
     suite: CipherSuite,
@@ -180,37 +189,40 @@ def _info(
     psk: Psk | None,
     server: _Server,
     client: _Client,
-    *,
-    sent_early_data: bool,
+    early_data: str,
 ) -> ConnectionInfo:
-    early_data = "accepted" if agreed.early_data else "rejected" if sent_early_data else "none"
     shown, authenticated, own = server.shown, server.authenticated, client.credentials
-    session = psk.session if psk is not None else None
-    own_chain, own_type = (own.chain_der, own.certificate_type) if own is not None else ((), "X509")
+    own_chain: tuple[bytes, ...] = ()
+    own_type, session, external = "X509", None, None
+    if psk is not None:
+        session, external = psk.session, psk.external
     if session is not None:
         own_chain, own_type = session.local_chain_der, session.local_certificate_type
-    return ConnectionInfo(
-        version="TLSv1.3",
-        cipher_suite=suite.name,
-        group=group,
-        signature_scheme=authenticated.signature_scheme,
-        alpn=agreed.alpn,
-        server_name=offer.server_name,
-        resumed=session is not None,
-        early_data_status=early_data,
-        hello_retry=offer.retried,
-        peer_chain_der=authenticated.chain,
-        peer_verified=authenticated.verified,
-        verified_chain_der=authenticated.path,
-        local_chain_der=own_chain,
-        client_signature_scheme=client.scheme,
-        peer_certificate_type=shown.certificate_type,
-        local_certificate_type=own_type,
-        certificate_compression=shown.compression,
-        ocsp_response=shown.ocsp_response,
-        sct_list=shown.sct_list,
-        psk_identity=psk.identity if psk is not None and psk.external is not None else None,
-        early_data_refusal=why_early_data_rejected(offer, psk) if early_data == "rejected" else "",
+    elif own is not None:
+        own_chain, own_type = own.chain_der, own.certificate_type
+    return known_info(  # By position, as names would be part of the key.
+        hs.reading,
+        "TLSv1.3",
+        suite.name,
+        group,
+        authenticated.signature_scheme,
+        agreed.alpn,
+        offer.server_name,
+        session is not None,
+        early_data,
+        offer.retried,
+        authenticated.chain,
+        authenticated.verified,
+        own_chain,
+        client.scheme,
+        authenticated.path,
+        shown.certificate_type,
+        own_type,
+        shown.compression,
+        shown.ocsp_response,
+        shown.sct_list,
+        external.identity if external is not None else None,
+        why_early_data_rejected(offer, psk) if early_data == "rejected" else "",
     )
 
 
@@ -221,10 +233,9 @@ async def _resume_server(
 
     An external key has no certificates, so there is nothing else to verify.
     """
-    shown = shown_in(psk.session) if psk.session is not None else PeerCertificate(())
+    shown = shown_in(psk.session) if psk.session is not None else NOTHING_SHOWN
     if not shown.chain or psk.session is None:
-        unnamed = AuthenticatedPeer((), (), verified=False, signature_scheme=None)
-        return _Server(shown, None, unnamed)
+        return _Server(shown, None, NOBODY)
     verified = await verify_server(hs, config, shown, offer.server_name)
     authenticated = authenticated_by(verified, psk.session.signature_scheme)
     return _Server(shown, verified, authenticated)
@@ -240,6 +251,9 @@ class _Agreed:
     early_data: bool
 
 
+_NOTHING_AGREED = _Agreed(None, *_X509_ONLY, early_data=False)
+
+
 def _read_encrypted_extensions(
     hs: HandshakeContext,
     config: ClientConfig,
@@ -249,9 +263,13 @@ def _read_encrypted_extensions(
     extensions: Extensions,
 ) -> _Agreed:
     """Return what the server agrees to (RFC 8446 section 4.3.1)."""
+    types, asked = _X509_ONLY, offer.hello.extensions
+    asks_for_types = SERVER_TYPE in asked or CLIENT_TYPE in asked
+    if not extensions and not asks_for_types and hs.trace is None:
+        return _NOTHING_AGREED
     check_answer(extensions, MessageContext.EE, offer.answerable, config.limits.max_extensions)
     values = read_forms(extensions, MessageContext.EE)
-    limit: int | None = values.get(ExtensionType.RECORD_SIZE_LIMIT)
+    limit: int | None = values.get(_RECORD_SIZE_LIMIT)
     if hs.records is not None and limit is not None:
         hs.records.limit_write(limit)
         if config.record_size_limit is not None:
@@ -261,11 +279,10 @@ def _read_encrypted_extensions(
         alpn = read_selected_protocol(data, config.alpn)
     if hs.trace is not None:
         hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
-    early_data = ExtensionType.EARLY_DATA in extensions
+    early_data = _EARLY_DATA in extensions
     if early_data:
         check_early_data_accepted(offer, suite, psk, alpn)
-    types, asked = _X509_ONLY, offer.hello.extensions
-    if SERVER_TYPE in asked or CLIENT_TYPE in asked:
+    if asks_for_types:
         types = read_selected_types(extensions, config, resumes=psk is not None)
     return _Agreed(alpn, *types, early_data)
 

@@ -11,7 +11,13 @@ from handclasp.crypto.signatures import of_versions
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.peer import AuthenticatedPeer, PeerCertificate, verify_peer
+from handclasp.handshake.peer import (
+    NOBODY,
+    NOTHING_SHOWN,
+    AuthenticatedPeer,
+    PeerCertificate,
+    verify_peer,
+)
 from handclasp.handshake.tls13.authentication import CLIENT_CONTEXT, check_certificate_verify
 from handclasp.handshake.tls13.certificate import Asked, asking_extensions, read_certificate
 from handclasp.wire.messages import Certificate, CertificateVerify, CompressedCertificate
@@ -39,14 +45,14 @@ def _asking(config: ServerConfig, client_type: str) -> dict[int, bytes]:
 
 async def receive_client_authentication(
     hs: HandshakeContext, config: ServerConfig, asked: Asked
-) -> tuple[PeerCertificate | None, VerifiedPeer | None, AuthenticatedPeer | None]:
+) -> tuple[PeerCertificate, VerifiedPeer | None, AuthenticatedPeer]:
     """Certificate and CertificateVerify of a client that was asked for them (section 4.4)."""
     raw = await hs.receive_raw(Certificate, CompressedCertificate)
     shown = read_certificate(hs.reading, raw, asked)
     if not shown.chain:
         if config.client_auth is ClientAuth.REQUIRED:
             raise ProtocolError(Fault.CLIENT_CERTIFICATE_MISSING)
-        return None, None, None
+        return NOTHING_SHOWN, None, NOBODY
     client = await verify_peer(hs, shown, peer_is_server=False, server_name=None)
     content = CLIENT_CONTEXT + hs.transcript.digest()
     signed, schemes = await hs.receive(CertificateVerify), config.signature_schemes

@@ -40,6 +40,12 @@ from handclasp.wire.reader import Uint16s
 from handclasp.wire.structs import Extensions
 from handclasp.wire.writer import uint16s
 
+_SUPPORTED_GROUPS = ExtensionType.SUPPORTED_GROUPS
+_SIGNATURE_ALGORITHMS = ExtensionType.SIGNATURE_ALGORITHMS
+_KEY_SHARE = ExtensionType.KEY_SHARE
+_SERVER_NAME = ExtensionType.SERVER_NAME
+_PSK_KEY_EXCHANGE_MODES = ExtensionType.PSK_KEY_EXCHANGE_MODES
+_COMPRESS_CERTIFICATE = ExtensionType.COMPRESS_CERTIFICATE
 _X509 = ("X509",)
 
 
@@ -87,35 +93,35 @@ def read_offer(
     extensions = hello.extensions
     forms: Mapping[int, Form] = config.derived.once("client hello forms", _forms, config)
     values = hs.reading.read_forms(forms, extensions)
-    psks = read_psks(hello, values.get(ExtensionType.PSK_KEY_EXCHANGE_MODES), before)
-    groups: tuple[str, ...] = values.get(ExtensionType.SUPPORTED_GROUPS, ())
+    psks = read_psks(hello, values.get(_PSK_KEY_EXCHANGE_MODES), before)
+    groups: tuple[str, ...] = values.get(_SUPPORTED_GROUPS, ())
     if psks is None or psks.offered is None:
         # RFC 9846 9.2: only a client with a pre-shared key may leave these out.
         if not groups:
-            required(extensions, ExtensionType.SUPPORTED_GROUPS)
-        if ExtensionType.SIGNATURE_ALGORITHMS not in extensions:
-            required(extensions, ExtensionType.SIGNATURE_ALGORITHMS)
+            required(extensions, _SUPPORTED_GROUPS)
+        if _SIGNATURE_ALGORITHMS not in extensions:
+            required(extensions, _SIGNATURE_ALGORITHMS)
     # RFC 9846 9.2: supported_groups and key_share come together.
     shares: dict[str, bytes] = {}
-    if groups or ExtensionType.KEY_SHARE in extensions:
+    if groups or _KEY_SHARE in extensions:
         if not groups:
-            required(extensions, ExtensionType.SUPPORTED_GROUPS)
-        data = extensions.get(ExtensionType.KEY_SHARE)
+            required(extensions, _SUPPORTED_GROUPS)
+        data = extensions.get(_KEY_SHARE)
         if data is None:
-            data = required(extensions, ExtensionType.KEY_SHARE)
-        shares = _read_shares(config, groups, ext.read_key_share_client_hello(data))
-    if ExtensionType.SERVER_NAME in extensions:
-        hs.server_name = values[ExtensionType.SERVER_NAME]
+            data = required(extensions, _KEY_SHARE)
+        shares = _read_shares(config, groups, ext.client_shares(data))
+    if _SERVER_NAME in extensions:
+        hs.server_name = values[_SERVER_NAME]
     return Offer(
         hello=hello,
         groups=groups,
         shares=shares,
-        signature_schemes=values.get(ExtensionType.SIGNATURE_ALGORITHMS, ()),
+        signature_schemes=values.get(_SIGNATURE_ALGORITHMS, ()),
         protocols=values.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION, ()),
         server_name=hs.server_name,
         server_certificate_types=values.get(SERVER_TYPE, _X509),
         client_certificate_types=values.get(CLIENT_TYPE, _X509),
-        compression=values.get(ExtensionType.COMPRESS_CERTIFICATE, ()),
+        compression=values.get(_COMPRESS_CERTIFICATE, ()),
         psks=psks,
     )
 
@@ -123,10 +129,10 @@ def read_offer(
 def _forms(config: ServerConfig) -> dict[int, Form]:
     """Return the read functions of extensions that recur; lists become names."""
     named: dict[int, Form] = {
-        ExtensionType.SUPPORTED_GROUPS: offered_groups,
-        ExtensionType.SIGNATURE_ALGORITHMS: offered_schemes,
+        _SUPPORTED_GROUPS: offered_groups,
+        _SIGNATURE_ALGORITHMS: offered_schemes,
         ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: protocols_reader(config),
-        ExtensionType.SERVER_NAME: asked_name,
+        _SERVER_NAME: asked_name,
         SERVER_TYPE: offered_server_types,
         CLIENT_TYPE: offered_client_types,
     }
@@ -134,7 +140,7 @@ def _forms(config: ServerConfig) -> dict[int, Form]:
     # The version is chosen by then, and the last two are read below.
     for kind in (
         ExtensionType.SUPPORTED_VERSIONS,
-        ExtensionType.KEY_SHARE,
+        _KEY_SHARE,
         ExtensionType.PRE_SHARED_KEY,
     ):
         del forms[kind]
@@ -150,18 +156,18 @@ def required(extensions: Extensions, kind: ExtensionType) -> bytes:
 
 
 def _read_shares(
-    config: ServerConfig, groups: tuple[str, ...], entries: tuple[ext.KeyShareEntry, ...]
+    config: ServerConfig, groups: tuple[str, ...], entries: Sequence[tuple[int, bytes]]
 ) -> dict[str, bytes]:
     if len(entries) > config.limits.max_key_shares:
         raise ProtocolError(Fault.TOO_MANY_EXTENSIONS, f"{len(entries)} key shares")
     listed = frozenset(groups)
     shares: dict[str, bytes] = {}
-    for entry in entries:
-        group = GROUPS_BY_CODE.get(entry.group)
-        name = group.name if group is not None else group_name(entry.group)
+    for code, share in entries:
+        group = GROUPS_BY_CODE.get(code)
+        name = group.name if group is not None else group_name(code)
         if name not in listed or name in shares:
             raise ProtocolError(Fault.KEY_SHARE_NOT_IN_GROUPS, name)
-        shares[name] = entry.key_exchange
+        shares[name] = share
     return shares
 
 
@@ -200,7 +206,7 @@ def _suites(config: ServerConfig) -> tuple[str, ...]:
 
 def _suites_by_psk_hash(own: Sequence[str], candidates: Sequence[Candidate]) -> list[str]:
     """Return the suites with those of the keys' hashes first: a key goes with no others."""
-    hashes = {each.psk.hash_name for each in candidates}
+    hashes = {each.psk.suite.hash_name for each in candidates}
     return sorted(own, key=lambda name: CIPHER_SUITES[name].hash_name not in hashes)
 
 
@@ -214,7 +220,7 @@ def choose_offered_group(
     if not candidates and not config.credentials:
         require_authentication(config)
     if not offer.groups:
-        required(offer.hello.extensions, ExtensionType.SUPPORTED_GROUPS)
+        required(offer.hello.extensions, _SUPPORTED_GROUPS)
     first = config.prefer_client_order
     try:
         # A group with a share is taken before all others.

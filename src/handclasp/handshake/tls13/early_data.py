@@ -16,7 +16,7 @@ from handclasp.handshake.tls13.secrets import derive_early_secret
 from handclasp.iana import ExtensionType
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import TrafficSecret
-from handclasp.keys.transcript import Transcript
+from handclasp.keys.transcript import digest_of
 from handclasp.wire.codecs import write_message
 from handclasp.wire.messages import EndOfEarlyData, ServerHello
 
@@ -26,7 +26,7 @@ def start_early_data(hs: HandshakeContext, config: ClientConfig, offer: ClientOf
     if config.middlebox_compatibility and hs.records is not None:
         hs.records.send_change_cipher_spec()
     psk = offer.psks[0]
-    digest = Transcript().digest_with(write_message(offer.hello), psk.hash_name)
+    digest = digest_of(psk.suite.hash_name, write_message(offer.hello))
     secret = derive_early_secret(hs, psk.early_secret(psk.suite, hs.observer), digest)
     hs.install_write(Epoch.EARLY_DATA, secret)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ClientAuth, ServerConfig
 from handclasp.errors import ProtocolError
@@ -66,6 +68,32 @@ async def _choose_identity(hs: HandshakeContext, config: ServerConfig, offer: Of
     types = offer.server_certificate_types
     if config.server_certificate_types is not None:
         types = choose_server_types(config, types)
+    chosen = _without_a_choice(config, offer, types) if hs.trace is None else None
+    credentials, scheme = chosen or await _choose_credentials(hs, config, offer, types)
+    client_type: str | None = None
+    if config.client_auth is not ClientAuth.NONE and not config.post_handshake_auth:
+        is_explicit = CLIENT_TYPE in offer.hello.extensions
+        types = offer.client_certificate_types
+        client_type = choose_client_type(config, types, is_explicit=is_explicit)
+    return Identity(credentials, scheme, client_type)
+
+
+def _without_a_choice(
+    config: ServerConfig, offer: Offer, types: tuple[str, ...]
+) -> tuple[Credentials, str] | None:
+    """Return the only credentials of a config and the scheme, where this client can use them."""
+    held: Any = config.credentials  # A tuple, since the config was built.
+    if len(held) != 1 or config.choose_credentials is not None or config.strict_server_name:
+        return None
+    only, offered = held[0].current, offer.signature_schemes
+    scheme = choose_signature_scheme(only, offered, config.signature_schemes)
+    return (only, scheme) if scheme is not None and only.certificate_type in types else None
+
+
+async def _choose_credentials(
+    hs: HandshakeContext, config: ServerConfig, offer: Offer, types: tuple[str, ...]
+) -> tuple[Credentials, str]:
+    """Choose among several credentials, or by a callback; and the scheme to sign in."""
     question = _question_of(config, offer, types)
     credentials: Credentials | None
     if config.choose_credentials is None and hs.trace is None:
@@ -94,17 +122,13 @@ async def _choose_identity(hs: HandshakeContext, config: ServerConfig, offer: Of
             credentials.schemes,
             keys=(credentials.key_kind,),
         )
-    client_type: str | None = None
-    if config.client_auth is not ClientAuth.NONE and not config.post_handshake_auth:
-        is_explicit = CLIENT_TYPE in offer.hello.extensions
-        types = offer.client_certificate_types
-        client_type = choose_client_type(config, types, is_explicit=is_explicit)
-    return Identity(credentials, scheme, client_type)
+    return credentials, scheme
 
 
 def _question_of(config: ServerConfig, offer: Offer, types: tuple[str, ...]) -> ChooseCredentials:
     """Return the question for a certificate, as the client's hello restricts it."""
-    protocols, authorities = tuple(map(shown, offer.protocols)), tuple[bytes, ...]()
+    protocols = tuple(map(shown, offer.protocols))
+    authorities: tuple[bytes, ...] = ()
     if ExtensionType.CERTIFICATE_AUTHORITIES in offer.hello.extensions:
         authorities = authorities_of(offer.hello.extensions, config)
     return ChooseCredentials(

@@ -39,6 +39,7 @@ from handclasp.wire.messages import (
     write_message,
 )
 
+_NEW_SESSION_TICKET = int(HandshakeType.NEW_SESSION_TICKET)
 _CERTIFICATES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
 
 _Exchange: TypeAlias = "tuple[HandshakeContext, Coroutine[Any, Any, AuthenticationResult]]"
@@ -82,20 +83,20 @@ class PostHandshake13:
         self.messages_without_data = 0
         self.key_update_pending = False
 
-    def receive(self, raw: bytes) -> Reaction:
-        """Take one message; says what is to be done about it. Raises `ProtocolError`."""
+    def receive(self, raw: bytes) -> Reaction | None:
+        """Take one message; says if something is to be done about it. Raises `ProtocolError`."""
         if self._trace is not None:
             self._trace.message("received", Epoch.APPLICATION.value, raw[0], raw)
-        if raw[0] == HandshakeType.KEY_UPDATE:
-            self._receive_key_update(read_as(KeyUpdate, raw))
-            return Reaction.KEYS_UPDATED
-        if raw[0] == HandshakeType.NEW_SESSION_TICKET and self.is_client:
+        if raw[0] == _NEW_SESSION_TICKET and self.is_client:
             message: NewSessionTicket = read_as(NewSessionTicket, raw)
             check_ticket(message, self._limits.max_extensions)
             if self._keeper is not None:
                 self._keeper.keep(message)
             self._count_without_data()
-            return Reaction.NONE
+            return None
+        if raw[0] == HandshakeType.KEY_UPDATE:
+            self._receive_key_update(read_as(KeyUpdate, raw))
+            return Reaction.KEYS_UPDATED
         if raw[0] == HandshakeType.CERTIFICATE_REQUEST and self.is_client:
             if self._authentication is None:
                 raise ProtocolError(Fault.POST_HANDSHAKE_AUTHENTICATION)
@@ -180,7 +181,7 @@ class PostHandshake13:
         for message in messages:
             if self._trace is not None:
                 self._trace.message("sent", Epoch.APPLICATION.value, message[0], message)
-            self._records.send(Epoch.APPLICATION, message)
+            self._records.send(message)
 
     def _count_without_data(self) -> None:
         self.messages_without_data += 1
@@ -194,7 +195,7 @@ class PostHandshake13:
         raw = write_message(KeyUpdate(request_peer))
         if self._trace is not None:
             self._trace.message("sent", Epoch.APPLICATION.value, raw[0], raw)
-        self._records.send(Epoch.APPLICATION, raw)
+        self._records.send(raw)
         self._send_secret = self._send_secret.next()
         self._records.install_write(Epoch.APPLICATION, self._send_secret)
         self.key_update_pending = False
@@ -220,7 +221,7 @@ class PostHandshake13:
                 self.update_send_keys(request_peer=False)
             if self._trace is not None:
                 self._trace.message("sent", Epoch.APPLICATION.value, message[0], message)
-            records.send(Epoch.APPLICATION, message)
+            records.send(message)
             sent += 1
         return sent
 

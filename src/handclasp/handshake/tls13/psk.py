@@ -17,7 +17,7 @@ from handclasp.faults import Fault
 from handclasp.iana import ExtensionType
 from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.schedule13 import EarlySecret
-from handclasp.keys.transcript import Transcript
+from handclasp.keys.transcript import Transcript, digest_of
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.session import Session
 from handclasp.sessions.tickets import SessionState
@@ -27,7 +27,12 @@ from handclasp.wire.messages import ClientHello, write_client_hello
 from handclasp.wire.structs import write_entries
 from handclasp.wire.writer import uint16s
 
+_PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
 RESUMPTION, EXTERNAL, IMPORTED = "res binder", "ext binder", "imp binder"
+
+
+def _none_yet() -> dict[str, EarlySecret]:
+    return {}
 
 
 @value(frozen=True, slots=True)
@@ -50,12 +55,8 @@ class Psk:
     state: SessionState | None = None
     external: PreSharedKey | None = None
     _stages: dict[str, EarlySecret] = field(
-        default_factory=dict[str, EarlySecret], init=False, repr=False, compare=False
+        default_factory=_none_yet, init=False, repr=False, compare=False
     )
-
-    @property
-    def hash_name(self) -> str:
-        return self.suite.hash_name
 
     def early_secret(
         self, suite: CipherSuite, observer: KeyScheduleObserver | None = None
@@ -76,10 +77,10 @@ class Psk:
         observer: KeyScheduleObserver | None = None,
     ) -> bytes:
         """Return the binder, over the earlier messages and a hello that ends before the binders."""
-        key = self.early_secret(self.suite, observer).binder_key(self.binder_label)
+        stage, hash_name = self.early_secret(self.suite, observer), self.suite.hash_name
         if transcript is None:
-            transcript = Transcript()
-        return key.verify_data(transcript.digest_with(partial_hello, self.hash_name))
+            return stage.binder(self.binder_label, digest_of(hash_name, partial_hello))
+        return stage.binder(self.binder_label, transcript.digest_with(partial_hello, hash_name))
 
 
 def psk_of_session(session: Session, now: int) -> Psk:
@@ -113,29 +114,27 @@ def with_psks(
     Args:
         written: the other extensions as `write_entries` writes them, if that has been done.
     """
-    if not psks and ExtensionType.PRE_SHARED_KEY not in hello.extensions:
+    if not psks and _PRE_SHARED_KEY not in hello.extensions:
         return hello
     kept = dict(hello.extensions)
-    kept.pop(ExtensionType.PRE_SHARED_KEY, None)
+    kept.pop(_PRE_SHARED_KEY, None)
     if not psks:
         return replace(hello, extensions=kept, raw=b"")
     if written is None:
         written = write_entries(kept)
-    identities = tuple([ext.PskIdentity(each.identity, each.obfuscated_age) for each in psks])
-    empty = tuple([bytes(each.suite.hash_size) for each in psks])
-    offered = ext.OfferedPsks(identities, empty)
-    data = ext.write_offered_psks(offered)
-    written += (ExtensionType.PRE_SHARED_KEY << 16 | len(data)).to_bytes(4, "big") + data
+    identities = ext.identity_entries([(each.identity, each.obfuscated_age) for each in psks])
+    # The binders are the end of the hello, and cover all that is before them.
+    size = 2
+    for each in psks:
+        size += 1 + each.suite.hash_size
+    written += (_PRE_SHARED_KEY << 16 | len(identities) + size).to_bytes(4, "big") + identities
     random, session_id, suites = hello.random, hello.legacy_session_id, hello.cipher_suites
-    draft = write_client_hello(random, session_id, uint16s(suites), written)
-    partial = draft[: -offered.binders_size]
-    entries = ext.binder_entries(
-        tuple([each.binder(transcript, partial, observer) for each in psks])
-    )
-    # The binders are the end of the last extension.
-    kept[ExtensionType.PRE_SHARED_KEY] = data[: -len(entries)] + entries
+    draft = write_client_hello(random, session_id, uint16s(suites), written + bytes(size))
+    partial = draft[:-size]
+    binders = ext.binder_entries([each.binder(transcript, partial, observer) for each in psks])
+    kept[_PRE_SHARED_KEY] = identities + binders
     version, methods = hello.legacy_version, hello.legacy_compression_methods
-    return ClientHello(version, random, session_id, suites, methods, kept, partial + entries)
+    return ClientHello(version, random, session_id, suites, methods, kept, partial + binders)
 
 
 @value(frozen=True, slots=True)

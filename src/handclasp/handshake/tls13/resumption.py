@@ -30,6 +30,7 @@ from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello
 
+_PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
 _MOST_TRIED = 8
 """Identities of one hello that are read: each may cost an opened ticket or a question."""
 
@@ -85,7 +86,14 @@ class ResumedClient:
     index: int
     psk: Psk
     client: VerifiedPeer | None
-    replay_token: bytes = field(repr=False)
+
+    @property
+    def replay_token(self) -> bytes:
+        """The name of this first flight for a replay guard.
+
+        One ticket, one first flight with early data: stricter than to tell flights apart.
+        """
+        return hashlib.sha256(self.psk.identity).digest()
 
 
 def read_psks(
@@ -98,8 +106,8 @@ def read_psks(
         before: the transcript up to this hello; None where nothing came before.
     """
     extensions = hello.extensions
-    data = extensions.get(ExtensionType.PRE_SHARED_KEY)
-    if data is not None and next(reversed(list(extensions))) != ExtensionType.PRE_SHARED_KEY:
+    data = extensions.get(_PRE_SHARED_KEY)
+    if data is not None and next(reversed(list(extensions))) != _PRE_SHARED_KEY:
         # RFC 8446 4.2.11: it MUST be the last extension, or illegal_parameter.
         raise ProtocolError(Fault.ILLEGAL_VALUE, "pre_shared_key is not the last extension")
     if modes is None:
@@ -133,9 +141,11 @@ async def find_psks(
     if not may_use_psk(config, offer):
         why = "without a key exchange of its own, which is not allowed here"
         return Found((), dict.fromkeys(range(_noted(hs, offer)), why))
-    external = {key.identity: key for key in config.psks}
+    external = {key.identity: key for key in config.psks} if config.psks else {}
     found: list[Candidate] = []
-    refused = dict.fromkeys(range(_MOST_TRIED, _noted(hs, offer)), "too far behind to be read")
+    refused: dict[int, str] = {}
+    if offer.count > _MOST_TRIED:
+        refused = dict.fromkeys(range(_MOST_TRIED, _noted(hs, offer)), "too far behind to be read")
     for index, named in enumerate(offered.identities):
         key: PreSharedKey | None = external.get(named.identity)
         state = None if key is not None else _open(config, named.identity, server_name)
@@ -173,7 +183,7 @@ async def resume_client(
     client: VerifiedPeer | None = None
     for candidate in found.candidates:
         psk, index = candidate.psk, candidate.index
-        if psk.hash_name != suite.hash_name or offer.offered is None:
+        if psk.suite.hash_name != suite.hash_name or offer.offered is None:
             unfit[index] = f"its hash does not go with {suite.name}"
             continue
         partial_hello, binder = hello.raw[: -offer.binders_size], offer.offered.binders[index]
@@ -185,10 +195,8 @@ async def resume_client(
             if client is None:
                 unfit[index] = "the client's certificate is no longer accepted"
                 break
-        # One ticket, one first flight with early data: stricter than to tell flights apart.
-        token = hashlib.sha256(psk.identity).digest()
-        known = ResumedClient(index, psk, client, token)
-        return known, Found(found.candidates, {**found.refused, **unfit})
+        known = ResumedClient(index, psk, client)
+        return known, Found(found.candidates, {**found.refused, **unfit}) if unfit else found
     return None, Found(found.candidates, {**found.refused, **unfit})
 
 

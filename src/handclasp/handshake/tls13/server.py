@@ -17,7 +17,10 @@ from handclasp.faults import Fault
 from handclasp.handshake.certificate_types import CLIENT_TYPE, SERVER_TYPE, answering_extensions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.finished import check_finished
+from handclasp.handshake.known_info import known_info
 from handclasp.handshake.peer import (
+    NOBODY,
+    NOTHING_SHOWN,
     AuthenticatedPeer,
     PeerCertificate,
     authenticated_by,
@@ -73,6 +76,14 @@ from handclasp.wire.messages import (
     write_server_hello,
 )
 
+_HANDSHAKE = Epoch.HANDSHAKE
+_APPLICATION = Epoch.APPLICATION
+_EARLY_DATA = ExtensionType.EARLY_DATA
+_KEY_SHARE = ExtensionType.KEY_SHARE
+_PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
+_SUPPORTED_VERSIONS = ExtensionType.SUPPORTED_VERSIONS
+_SERVER_NAME = ExtensionType.SERVER_NAME
+_RECORD_SIZE_LIMIT = ExtensionType.RECORD_SIZE_LIMIT
 _AFTER_RETRY = "a HelloRetryRequest was needed, and they are of the first hello (RFC 8446 4.2.10)"
 _SELECTED_TLS13 = ext.write_selected_version(TLS13)
 _LATER = ExtensionType.POST_HANDSHAKE_AUTH
@@ -83,7 +94,7 @@ async def complete_server_handshake(
     hs: HandshakeContext, config: ServerConfig, hello: ClientHello
 ) -> HandshakeResult13:
     """Everything after the first ClientHello, which offers TLS 1.3."""
-    transcript, zero_rtt = hs.transcript, ExtensionType.EARLY_DATA in hello.extensions
+    transcript, zero_rtt = hs.transcript, _EARLY_DATA in hello.extensions
     offer = read_offer(hs, config, hello, None)
     del hello
     found, known = await _find_psks(hs, config, offer), None
@@ -105,8 +116,8 @@ async def complete_server_handshake(
     share, shared_secret = _respond(hs, config, offer, choice)
     _send_server_hello(hs, config, offer, choice, known, share)
     stage, peer, own = _derive_handshake_secrets(hs, choice.suite, known, shared_secret)
-    hs.install_write(Epoch.HANDSHAKE, own)
-    hs.install_read(Epoch.EARLY_DATA if early else Epoch.HANDSHAKE, early or peer)
+    hs.install_write(_HANDSHAKE, own)
+    hs.install_read(Epoch.EARLY_DATA if early else _HANDSHAKE, early or peer)
     asked = _send_encrypted_extensions(hs, config, offer, choice, identity, known, early)
     if identity is not None:
         await _authenticate(hs, config, offer, identity)
@@ -115,26 +126,26 @@ async def complete_server_handshake(
     receive, send, exporter = master.traffic_secrets(finished_hash)
     if hs.tells_secrets:
         note_application_secrets(hs, receive, send, exporter)
-    hs.install_write(Epoch.APPLICATION, send)
+    hs.install_write(_APPLICATION, send)
     can_resume, may_be_asked = may_use_psk(config, offer.psks), _LATER in offer.hello.extensions
     early_data = "accepted" if early is not None else "rejected" if zero_rtt else "none"
+    shown, verified, client = NOTHING_SHOWN, None, NOBODY
     if config.half_rtt_data:
-        info = _info(hs.server_name, choice, identity, known, None, None, early_data, refusal)
+        info = _info(hs, choice, identity, known, shown, client, early_data, refusal)
         await hs.may_send_half_rtt(info)
     del offer, found  # Whatever they hold is not kept while the client takes its time.
     if early is not None:
         await _receive_end_of_early_data(hs, peer)
-    shown, verified, client = None, None, None
     if asked is not None:
         shown, verified, client = await receive_client_authentication(hs, config, asked)
     elif known is not None and known.client is not None:
         verified, client = known.client, authenticated_by(known.client, None)
     expected = peer.verify_data(transcript.digest())
     checked = check_finished(await hs.receive_raw(Finished), expected)
-    hs.install_read(Epoch.APPLICATION, receive)
+    hs.install_read(_APPLICATION, receive)
     if config.confirm_peer is not None:
         await confirm_peer(hs, config, verified, peer_is_server=False, server_name=None)
-    info = _info(hs.server_name, choice, identity, known, shown, client, early_data, refusal)
+    info = _info(hs, choice, identity, known, shown, client, early_data, refusal)
     issuer = _ticket_issuer(hs, config, known, info, master) if can_resume else None
     later = _certificate_requests(hs, config, identity, info) if may_be_asked else None
     return HandshakeResult13(info, checked, finished, send, receive, exporter, None, issuer, later)
@@ -200,40 +211,44 @@ def _derive_handshake_secrets(
 
 
 def _info(
-    server_name: str | None,
+    hs: HandshakeContext,
     choice: Choice,
     identity: Identity | None,
     known: ResumedClient | None,
-    shown: PeerCertificate | None,
-    client: AuthenticatedPeer | None,
+    shown: PeerCertificate,
+    client: AuthenticatedPeer,
     early_data: str,
     early_data_refusal: str,
 ) -> ConnectionInfo:
-    state = known.psk.state if known is not None else None
-    scheme = identity.scheme if identity is not None else state.signature_scheme if state else None
-    external = known.psk.external if known is not None else None
-    return ConnectionInfo(
-        version="TLSv1.3",
-        cipher_suite=choice.suite.name,
-        group=choice.group,
-        signature_scheme=scheme or None,
-        alpn=choice.alpn,
-        server_name=server_name,
-        resumed=state is not None,
-        early_data_status=early_data,
-        hello_retry=choice.retried,
-        peer_chain_der=client.chain if client else (),
-        peer_verified=client.verified if client else False,
-        verified_chain_der=client.path if client else (),
-        local_chain_der=identity.credentials.chain_der if identity else (),
-        client_signature_scheme=client.signature_scheme if client else None,
-        peer_certificate_type=client.certificate_type if client else "X509",
-        local_certificate_type=identity.credentials.certificate_type if identity else "X509",
-        certificate_compression=shown.compression if shown else None,
-        ocsp_response=shown.ocsp_response if shown else None,
-        sct_list=shown.sct_list if shown else None,
-        psk_identity=external.identity if external is not None else None,
-        early_data_refusal=early_data_refusal if early_data == "rejected" else "",
+    state = external = scheme = own = None
+    if known is not None:
+        state, external = known.psk.state, known.psk.external
+        scheme = state.signature_scheme if state is not None else None
+    if identity is not None:
+        own, scheme = identity.credentials, identity.scheme
+    return known_info(  # By position, as names would be part of the key.
+        hs.reading,
+        "TLSv1.3",
+        choice.suite.name,
+        choice.group,
+        scheme or None,
+        choice.alpn,
+        hs.server_name,
+        state is not None,
+        early_data,
+        choice.retried,
+        client.chain,
+        client.verified,
+        own.chain_der if own is not None else (),
+        client.signature_scheme,
+        client.path,
+        client.certificate_type,
+        own.certificate_type if own is not None else "X509",
+        shown.compression,
+        shown.ocsp_response,
+        shown.sct_list,
+        external.identity if external is not None else None,
+        early_data_refusal if early_data == "rejected" else "",
     )
 
 
@@ -266,13 +281,14 @@ def _send_server_hello(
     known: ResumedClient | None,
     share: bytes,
 ) -> None:
-    session_id, extensions = offer.hello.legacy_session_id, dict[int, bytes]()
+    session_id = offer.hello.legacy_session_id
+    extensions: dict[int, bytes] = {}
     if known is not None:
-        extensions[ExtensionType.PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
+        extensions[_PRE_SHARED_KEY] = ext.write_selected_identity(known.index)
     if choice.group is not None:
         code = GROUPS[choice.group].code
-        extensions[ExtensionType.KEY_SHARE] = (code << 16 | len(share)).to_bytes(4, "big") + share
-    extensions[ExtensionType.SUPPORTED_VERSIONS] = _SELECTED_TLS13
+        extensions[_KEY_SHARE] = (code << 16 | len(share)).to_bytes(4, "big") + share
+    extensions[_SUPPORTED_VERSIONS] = _SELECTED_TLS13
     suite, random = choice.suite.code, config.entropy(32)
     hs.send_raw(write_server_hello(random, session_id, suite, extensions))
     # RFC 8446 D.4: once, right after the first ServerHello or HelloRetryRequest.
@@ -293,7 +309,7 @@ def _send_encrypted_extensions(
     resumed = known is not None and known.psk.state is not None
     extensions = _encrypted_extensions(hs, config, offer, choice, resumed=resumed)
     if early is not None:
-        extensions[ExtensionType.EARLY_DATA] = b""
+        extensions[_EARLY_DATA] = b""
     if identity is None:
         # RFC 8446 4.3.2: who proves itself by a pre-shared key is not asked for a certificate.
         hs.send_raw(write_encrypted_extensions(extensions))
@@ -318,17 +334,17 @@ def _encrypted_extensions(
     asked = offer.hello.extensions
     if offer.server_name is not None and not resumed:
         # RFC 6066 3: a server that resumes a session "MUST NOT include a server_name extension".
-        extensions[ExtensionType.SERVER_NAME] = b""
+        extensions[_SERVER_NAME] = b""
     if choice.alpn is not None:
         extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
             [choice.alpn.encode("ascii")]
         )
-    data = asked.get(ExtensionType.RECORD_SIZE_LIMIT)
+    data = asked.get(_RECORD_SIZE_LIMIT)
     if data is not None and hs.records is not None:
         own_limit = config.record_size_limit or MAX_RECORD_SIZE_LIMIT
         hs.records.limit_write(ext.read_record_size_limit(data))
         hs.records.limit_read(own_limit)
-        extensions[ExtensionType.RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
+        extensions[_RECORD_SIZE_LIMIT] = ext.write_record_size_limit(own_limit)
     return extensions
 
 
@@ -345,7 +361,7 @@ async def _authenticate(
 async def _receive_end_of_early_data(hs: HandshakeContext, peer: TrafficSecret) -> None:
     """Receive the end of early data; the handshake key follows (RFC 8446 section 4.5)."""
     await hs.receive(EndOfEarlyData)
-    hs.install_read(Epoch.HANDSHAKE, peer)
+    hs.install_read(_HANDSHAKE, peer)
 
 
 async def _accept_early_data(
@@ -388,13 +404,13 @@ def _ticket_issuer(
     if info.psk_identity is not None:
         return None  # With its own key the client comes back just as fast; NSS cannot do both.
     resumed = known.psk.state if known is not None else None
-    now = milliseconds(config.clock())
+    proved_at = resumed.authenticated_at if resumed is not None else milliseconds(config.clock())
     state = SessionState(
         version=TLS13,
         cipher_suite=CIPHER_SUITES[info.cipher_suite].code,
         secret=Secret(),
-        authenticated_at=resumed.authenticated_at if resumed is not None else now,
-        created_at=now,
+        authenticated_at=proved_at,
+        created_at=proved_at,
         lifetime=config.ticket_lifetime,
         age_add=0,
         max_early_data=config.max_early_data,

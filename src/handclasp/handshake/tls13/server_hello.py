@@ -20,6 +20,8 @@ from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import ServerHello
 from handclasp.wire.rules import check_answer, read_forms
 
+_KEY_SHARE = ExtensionType.KEY_SHARE
+
 
 def read_server_hello(
     config: ClientConfig, offer: ClientOffer, server_hello: ServerHello, *, retried: bool
@@ -55,7 +57,7 @@ def selected_psk(offer: ClientOffer, index: int | None, suite: CipherSuite) -> P
     if index >= len(offer.psks):
         raise ProtocolError(Fault.UNOFFERED_PSK, f"number {index} of {len(offer.psks)}")
     psk = offer.psks[index]
-    if psk.hash_name != suite.hash_name:
+    if psk.suite.hash_name != suite.hash_name:
         raise ProtocolError(Fault.UNOFFERED_PSK, f"it does not go with {suite.name}")
     return psk
 
@@ -75,7 +77,7 @@ def agree(
         if psk is not None
         else EarlySecret.without_psk(suite, observer)
     )
-    entry: ext.KeyShareEntry | None = values.get(ExtensionType.KEY_SHARE)
+    entry: ext.KeyShareEntry | None = values.get(_KEY_SHARE)
     if entry is None and psk is not None and config.allow_psk_ke:
         return None, early.handshake_secret(bytes(suite.hash_size))
     if entry is None:
@@ -98,7 +100,8 @@ def agree(
 
 def _note_group(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer, group: str) -> None:
     """Note the group: a server takes one without a share only by asking for it."""
-    groups, refused = config.groups, list[tuple[str, str]]()
+    groups = config.groups
+    refused: list[tuple[str, str]] = []
     why = "the server asked for it by a HelloRetryRequest"
     if not offer.retried:
         why = "the server chose"

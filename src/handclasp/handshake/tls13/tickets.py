@@ -32,6 +32,8 @@ from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import NewSessionTicket, write_new_session_ticket
 from handclasp.wire.rules import check_extensions, check_forms
 
+_EARLY_DATA = ExtensionType.EARLY_DATA
+
 
 @dataclass(slots=True)
 class TicketIssuer:
@@ -63,7 +65,8 @@ class TicketIssuer:
 
         There are fewer without a key, or where the state is too long or too old.
         """
-        state, messages = self.state, list[bytes]()
+        state = self.state
+        messages: list[bytes] = []
         now = milliseconds(self.clock())
         keys = sealing_keys(self.keys, self.clock)
         lifetime = min(state.lifetime, state.seconds_left(now))
@@ -73,7 +76,7 @@ class TicketIssuer:
         extensions: dict[int, bytes] = {}
         if state.max_early_data:
             size = ext.write_max_early_data_size(state.max_early_data)
-            extensions[ExtensionType.EARLY_DATA] = size
+            extensions[_EARLY_DATA] = size
         sealer = TicketSealer(state, keys, self.entropy)
         for _ in range(count):
             nonce = self._issued.to_bytes(4, "big")
@@ -120,7 +123,7 @@ class TicketKeeper:
         Args:
             message: one that has passed `check_ticket`.
         """
-        data = message.extensions.get(ExtensionType.EARLY_DATA)
+        data = message.extensions.get(_EARLY_DATA)
         early = ext.read_max_early_data_size(data) if data is not None else 0
         if message.ticket_lifetime == 0:
             return  # RFC 8446 4.6.1: "the ticket should be discarded immediately".
@@ -164,7 +167,7 @@ def ticket_keeper(
     external = psk.external if psk is not None else None
     session = maker_of_sessions(
         info,
-        milliseconds(config.clock()),
+        config.clock,
         resumed=psk.session if psk is not None else None,
         question=question,
         psk_fingerprint=external.fingerprint if external is not None else b"",
