@@ -3552,7 +3552,62 @@ THREATS: tuple[Threat, ...] = (
         ),
         (
             "compat/test_fail_closed.py::test_protocols_that_cannot_be_honoured",
-            "compat/test_fail_closed.py::test_pre_shared_keys_cannot_be_honoured",
+            "compat/test_fail_closed.py::test_new_settings_of_ssl_cannot_be_honoured",
+            "compat/test_more.py::test_keys_need_tls13",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A server that does not know the pre-shared key, and shows a certificate to a client that "
+        "verifies none",
+        "A client that offers a key and has CERT_NONE takes no certificate: the key is its only "
+        "proof of the server. With ssl, it would take anybody's. Keys that are short enough to be "
+        "tried out are refused, and another context in sni_callback brings none.",
+        (
+            without(
+                "compat/test_more.py::test_a_client_that_verifies_nobody_relies_on_the_key",
+                "compat.psk.Offer.added_to",
+                "config.verify_peer",
+                "True",
+            ),
+            without(
+                "compat/test_more.py::test_another_context_does_not_bring_keys",
+                "compat.settings.State.after",
+                "first.finder",
+                "self.finder",
+            ),
+        ),
+        ("compat/test_more.py::test_a_short_key_is_refused",),
+    ),
+    Threat(
+        _COMPAT,
+        "Early data that reach a server which is not accepted, or are taken for ordinary data",
+        "They leave only if the program calls send_early_data, and to a server whose certificates "
+        "are verified anew before anything leaves, for the name of this connection. A server takes "
+        "none by default, and never returns them from recv.",
+        (
+            without(
+                "compat/test_more.py::test_no_early_data_to_a_server_that_is_not_accepted_any_more",
+                "compat.sessions.OneConnection.take",
+                "self._is_accepted(found)",
+                "True",
+            ),
+            without(
+                "compat/test_more.py::test_no_early_data_to_a_server_of_another_name",
+                "compat.sessions.OneConnection.take",
+                "self._is_accepted(found)",
+                "True",
+            ),
+            without(
+                "compat/test_more.py::test_a_context_takes_the_fewer_early_data_of_two",
+                "compat.settings.State.after",
+                "min(first.max_early_data, self.max_early_data)",
+                "first.max_early_data",
+            ),
+        ),
+        (
+            "compat/test_more.py::test_a_server_takes_no_early_data_by_default",
+            "compat/test_more.py::test_a_client_sends_no_early_data_unasked",
         ),
     ),
     Threat(

@@ -3,7 +3,7 @@
 How this room sits under `ssl`. The interpreter's `ssl.py` is Python code: `SSLSocket` and
 `SSLObject` implement the behaviour of sockets, and delegate TLS to an object that
 `SSLContext._wrap_socket` or `_wrap_bio` returns. `context.SSLContext` is a subclass that overrides
-these two methods and returns a `Link`. So `SSLSocket` and `SSLObject` stay the real classes, every
+these two methods and returns a `Link`. So `SSLSocket` and `SSLObject` stay those of `ssl`, every
 `isinstance` holds, and `settimeout`, `makefile`, `sendfile` and `suppress_ragged_eofs` are the
 standard library's own. A `Link` has the methods of `_SSLSocket` and nothing else that `ssl.py`
 could see, and drives a `Connection`, which has no socket.
@@ -23,9 +23,11 @@ from __future__ import annotations
 import ssl
 import weakref
 from contextlib import suppress
+from dataclasses import replace
 from threading import RLock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from handclasp.adapters.early import EarlyData
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
 from handclasp.compat.ciphers import known
@@ -33,6 +35,7 @@ from handclasp.compat.facts import Facts
 from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.transport import PIECE, Deadline, Transport
+from handclasp.config import ServerConfig
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import (
     ConfigurationError,
@@ -49,7 +52,9 @@ from handclasp.server import ServerConnection
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from handclasp.compat.psk import Offer
     from handclasp.compat.settings import Made, State
+    from handclasp.config import ClientConfig
     from handclasp.questions import ChooseConfig
     from handclasp.trace.hooks import Trace
 
@@ -79,6 +84,7 @@ class Link(Facts):
         self.server_hostname = server_hostname
         self._connection: ClientConnection | ServerConnection | None = None
         self._trace: Trace | None = None
+        self._kept_trace: Trace | None = None
         self._sessions: OneConnection | None = None
         self._offered: SSLSession | None = None
         self._offered_suites: tuple[str, ...] = ()
@@ -88,6 +94,8 @@ class Link(Facts):
         self._out = _NOTHING
         self._sealed = 0
         self._peer_closed = False
+        self.early = EarlyData()
+        self._sends_early = False
         self._made_with, self._config = self._config_of(context)
         if session is not None:
             self.session = session
@@ -118,23 +126,52 @@ class Link(Facts):
 
     def _begin(self) -> ClientConnection | ServerConnection:
         trace = self._trace = self._make_trace()
-        if not self.server_side:
-            self._sessions = OneConnection(self._context, self._offered, self._context.resume)
-            connection: ClientConnection | ServerConnection = ClientConnection(
-                self._config,  # type: ignore[arg-type]
-                server_name=self.server_hostname,
-                trace=trace,
-                sessions=self._sessions,
-            )
-            self._may_switch = False
-        else:
-            connection = ServerConnection(self._config, trace=trace)  # type: ignore[arg-type]
+        config = self._config
+        if isinstance(config, ServerConfig):
+            self._connection = ServerConnection(config, trace=trace)
+            return self._connection
+        if self._made_with.offer is not None:
+            config = self._with_psk(config, self._made_with.offer)
+        self._sessions = OneConnection(self._context, self._offered, self._context.resume)
+        verify = config.verify
+        if self._sends_early and verify is not None:
+            self._sessions.verify_with(verify, self.server_hostname)
+        connection = ClientConnection(
+            config, server_name=self.server_hostname, trace=trace, sessions=self._sessions
+        )
+        if self._sends_early:
+            self.early.send_on(connection)
+        self._may_switch = False
         self._connection = connection
         return connection
+
+    def _with_psk(self, config: ClientConfig, offer: Offer) -> ClientConfig:
+        try:
+            return offer.added_to(config)
+        except ConfigurationError as error:
+            raise errors.configuration_failed(error) from error
+
+    def send_early_data(self, data: bytes) -> None:
+        """Let data leave with the first flight: see `SSLSocket`. Raises `ConfigurationError`."""
+        config = self._config
+        begun = self._connection is not None or self._sends_early
+        if isinstance(config, ServerConfig) or begun:
+            raise StateError(
+                "Early data leave once, with the first flight of a client: call send_early_data "
+                "one time, before the handshake (do_handshake_on_connect=False)."
+            )
+        asks = config.verify is not None
+        config = replace(config, allow_early_data=True, early_data_before_callbacks=asks)
+        self.early = EarlyData(config, data)
+        self._config, self._sends_early = config, True
 
     def _make_trace(self) -> Trace | None:
         make_trace = self._context.make_trace
         trace: Trace | None = make_trace() if make_trace is not None else None
+        self._kept_trace = trace
+        owner = self.owner
+        if owner is not None and trace is not None:
+            owner.trace = trace
         callback = self._context.message_callback
         if callback is None:
             return trace
@@ -191,13 +228,15 @@ class Link(Facts):
                 question: Any = events[0].question
                 events = self._choose_context(connection, question)
         except TLSError as error:
-            raise self._failed(connection, error) from None
+            self._fail(connection, error)
         arrived: list[bytes] = []
         for event in events:
             if type(event) is DataReceived:
                 arrived.append(event.data)
             elif isinstance(event, PeerClosed):
                 self._peer_closed = True
+            else:
+                self.early.note(event)
         if arrived:
             # A BIO may hold thousands of records, whose data are joined once.
             if self._received:
@@ -206,22 +245,26 @@ class Link(Facts):
         if connection.failure is not None:
             self._is_over = True  # To be raised after what came before it.
 
-    def _failed(
-        self, connection: ClientConnection | ServerConnection, error: TLSError
-    ) -> ssl.SSLError:
-        """Send the alert, and return the exception for the program. The connection is over."""
+    def _fail(self, connection: ClientConnection | ServerConnection, error: TLSError) -> NoReturn:
+        """Send the alert, and raise the exception for the program. The connection is over."""
         self._is_over = True
         # A peer that speaks HTTP would not understand the alert, and would show it.
         if error.fault is not Fault.PLAINTEXT_HTTP and not isinstance(error, PeerAlertError):
             with suppress(OSError):  # The failure itself is what the program has to know.
                 self._flush(connection, self._transport.deadline())
-        return errors.translated(error, self.server_hostname, server_side=self.server_side)
+        made = errors.translated(
+            error,
+            self.server_hostname,
+            server_side=self.server_side,
+            trace=self._kept_trace,
+        )
+        raise made from made.__cause__
 
     def _raise_failure(self) -> None:
         """Raise what ended the connection once more (RFC 9846 section 6.2)."""
         connection = self._connection
         if connection is not None and connection.failure is not None:
-            raise self._failed(connection, connection.failure)
+            self._fail(connection, connection.failure)
 
     def read(self, size: int = 1024, buffer: Any = None) -> Any:
         """Return up to `size` bytes of data, or put them into `buffer` and return their number.
@@ -343,7 +386,7 @@ class Link(Facts):
                 connection.send_data(data)
                 self._out = memoryview(connection.data_to_send())
         except TLSError as error:
-            raise self._failed(connection, error) from None
+            self._fail(connection, error)
         except ConfigurationError as error:
             text, reason = "protocol is shutdown", "PROTOCOL_IS_SHUTDOWN"
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason) from error
@@ -378,7 +421,7 @@ class Link(Facts):
             if not self.server_side and not self._received:
                 raise
         except TLSError as error:
-            raise self._failed(connection, error) from None
+            self._fail(connection, error)
         except OSError:
             if not self.server_side:
                 raise  # A client that is gone already may have got all that it wanted.
@@ -494,7 +537,7 @@ class Link(Facts):
         except ConfigurationError as error:
             raise _failed_request("invalid config") from error
         except TLSError as error:
-            raise self._failed(connection, error) from None
+            self._fail(connection, error)
 
 
 def _failed_request(text: str) -> ssl.SSLError:
