@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import select
 import socket
 import ssl
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -399,3 +403,47 @@ def test_a_context_takes_the_fewer_early_data_of_two(files: Files) -> None:
     server.sni_callback = switch
     for _ in range(2):
         assert meet_early(server, client) == ((b"", b"earlylater"), b"early")
+
+
+# Tickets that nobody reads
+
+
+def over_tcp(files: Files) -> tuple[Any, Any]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs = listener.accept()[0]
+    server, client = server_context("handclasp", files), client_context("handclasp", files)
+    there = server.wrap_socket(theirs, server_side=True, do_handshake_on_connect=False)
+    here = client.wrap_socket(ours, server_hostname="localhost", do_handshake_on_connect=False)
+    thread = threading.Thread(target=there.do_handshake)
+    thread.start()
+    here.do_handshake()
+    thread.join()
+    return there, here
+
+
+def test_unread_tickets_do_not_reset_the_connection(files: Files) -> None:
+    there, here = over_tcp(files)
+    assert select.select([here], [], [], 5)[0]  # The tickets are here.
+    here.sendall(b"hello")
+    here.close()
+    there.setblocking(True)
+    assert there.recv(9) == b"hello"
+    assert there.recv(9) == b""  # And not ConnectionResetError.
+    there.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="forks with threads are warned of")
+def test_what_belongs_to_another_process_is_left_alone(files: Files) -> None:
+    there, here = over_tcp(files)
+    assert select.select([here], [], [], 5)[0]
+    copy = socket.socket(fileno=os.dup(here.fileno()))
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    here.close()
+    assert select.select([copy], [], [], 0)[0]  # Still unread.
+    copy.close()
+    there.close()

@@ -28,6 +28,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from handclasp.adapters.early import EarlyData
+from handclasp.adapters.forks import FORKS
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
 from handclasp.compat.ciphers import known
@@ -96,6 +97,7 @@ class Link(Facts):
         self._peer_closed = False
         self.early = EarlyData()
         self._sends_early = False
+        self._forks = FORKS.count
         self._made_with, self._config = self._config_of(context)
         if session is not None:
             self.session = session
@@ -456,6 +458,19 @@ class Link(Facts):
             except TimeoutError as error:
                 raise TimeoutError("The read operation timed out") from error
             return self._transport.unwrapped()
+
+    def discard_unread(self) -> None:
+        """Take what a server has sent after the handshake, tickets mostly, off a socket.
+
+        The socket is about to be closed. If there were unread bytes, the kernel would reset the
+        connection, and the server might lose what it has not read yet. A server does not do this,
+        and neither does a connection that is older than a fork: it may live on in another process.
+        """
+        connection = self._connection
+        if self.server_side or connection is None or connection.info is None:
+            return
+        if not self._peer_closed and self._forks == FORKS.count:
+            self._transport.discard()
 
     def _refuse_data(self) -> None:
         if self._at < len(self._received):

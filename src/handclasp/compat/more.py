@@ -1,12 +1,14 @@
 """The sockets and objects of `ssl`, with more: the story of the handshake, its facts, and 0-RTT.
 
 They are subclasses of `ssl.SSLSocket` and `ssl.SSLObject`, which a context of handclasp makes
-unless its `sslsocket_class` or `sslobject_class` is set.
+unless its `sslsocket_class` or `sslobject_class` is set. Nothing of `ssl` is overridden but the
+close of a socket.
 """
 
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 from handclasp.compat.link import Link
 from handclasp.compat.stories import story_of
@@ -123,6 +125,12 @@ class SSLSocket(More, ssl.SSLSocket):
     ...     print(tls.explain().splitlines()[0])
     client                                                                    server
     """
+
+    def _real_close(self, *arguments: Any) -> None:
+        link: object = self.__dict__.get("_sslobj")
+        if isinstance(link, Link):
+            link.discard_unread()
+        super()._real_close(*arguments)  # type: ignore[misc]
 
 
 class SSLObject(More, ssl.SSLObject):
