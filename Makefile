@@ -113,7 +113,8 @@ soak: $(READY) ## CONNECTIONS good and bad connections (default 20000), for at m
 	$(BIN)/python -m tests.soak --connections $(or $(CONNECTIONS),20000) --seconds $(or $(TIME),3600)
 
 schedules: $(READY) ## COUNT random schedules (default 10000) of threads that share a socket: none stuck
-	$(BIN)/python -m tests.schedules --count $(or $(COUNT),10000)
+	$(BIN)/python -m tests.schedules --kind native --count $(or $(COUNT),10000)
+	$(BIN)/python -m tests.schedules --kind compat --count $(or $(COUNT),10000)
 
 memory: $(READY) ## STRANGERS of each kind (default 5000), and resident memory within 5 MiB of before
 	$(BIN)/python -m tests.memory --strangers $(or $(STRANGERS),5000)

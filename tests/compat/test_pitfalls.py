@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any
 
@@ -97,6 +97,54 @@ def test_one_thread_reads_while_another_writes(pair: Connected) -> None:
     pair.client.sendall(b"answer")
     reader.join(20)
     assert received == [b"answer"]
+
+
+def test_the_handshake_of_a_reader_is_complete_before_it_has_read(files: Files) -> None:
+    """What else waits for the handshake must not wait for data as well."""
+    server, client = server_context("handclasp", files), client_context("ssl", files)
+    ends = socket.socketpair()
+    for each in ends:
+        each.settimeout(20)
+    sock = server.wrap_socket(ends[0], server_side=True, do_handshake_on_connect=False)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(sock.recv(100)))
+    reader.start()
+    with client.wrap_socket(ends[1], server_hostname="localhost") as peer:
+        others = [
+            threading.Thread(target=call)
+            for call in (sock.do_handshake, lambda: sock.sendall(b"question"))
+        ]
+        for each in others:
+            each.start()
+        for each in others:
+            each.join(10)
+        assert not any(each.is_alive() for each in others)
+        assert peer.recv(100) == b"question"
+        peer.sendall(b"answer")
+        reader.join(20)
+    assert received == [b"answer"]
+    sock.close()
+
+
+def test_unwrap_ends_the_read_of_another_thread(files: Files) -> None:
+    """It must say that it has finished before it waits for its turn to read."""
+    made = Connected(server_context("handclasp", files), client_context("ssl", files))
+    reader = threading.Thread(target=lambda: suppressed(made.server.recv))
+    reader.start()
+    ending = threading.Thread(target=lambda: suppressed(made.server.unwrap))
+    ending.start()
+    assert made.client.recv(100) == b""
+    made.client.unwrap()
+    for each in (reader, ending):
+        each.join(10)
+    assert not reader.is_alive()
+    assert not ending.is_alive()
+    made.close()
+
+
+def suppressed(call: Callable[[], object]) -> None:
+    with suppress(ssl.SSLZeroReturnError):
+        call()
 
 
 @KINDS

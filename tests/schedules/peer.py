@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+from contextlib import suppress
 
 from handclasp import ClientConnection, DataReceived, PeerClosed, ServerConnection, TLSError
 
@@ -47,9 +48,14 @@ class EchoPeer:
                     pass
             except OSError:
                 pass
+        with suppress(OSError):
+            # The other side may still be reading, although it has ended TLS.
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def _step(self, selector: selectors.BaseSelector) -> bool:
         self._unsent += self._connection.data_to_send()
+        if self._connection.closed and self._connection.peer_closed and not self._unsent:
+            return False
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
         selector.modify(self._sock, wanted)
         for key, ready in selector.select():

@@ -8,11 +8,12 @@ these two methods and returns a `Link`. So `SSLSocket` and `SSLObject` stay thos
 standard library's own. A `Link` has the methods of `_SSLSocket` and nothing else that `ssl.py`
 could see, and drives a `Connection`, which has no socket.
 
-Three locks, never held longer than they must be. `_state` guards each call of the engine, and is
-never held while waiting. `_reading` is held by the one thread that reads from the transport, and
-`_writing` by the one that writes to it, so that one thread can wait in `recv` while another one
-sends. A thread that reads and finds that the engine has something to send (an alert, an answer to
-KeyUpdate) sends it only if nobody is writing; otherwise the writer does so when it is done.
+Four locks, never held longer than they must be. `_state` guards each call of the engine, and is
+never held while waiting. `_shaking` is held by the one thread that does the handshake. After it,
+`_reading` is held by the one that reads from the transport, and `_writing` by the one that writes
+to it, so that one thread can wait in `recv` while another one sends. A thread that reads and finds
+that the engine has something to send (an alert, an answer to KeyUpdate) sends it only if nobody is
+writing; otherwise the writer does so when it is done.
 
 From a socket, one record is taken at a time: what stays in the kernel is seen by `select`, and what
 follows close_notify is not TLS any more.
@@ -90,7 +91,9 @@ class Link(Facts):
         self._offered: SSLSession | None = None
         self._offered_suites: tuple[str, ...] = ()
         self._may_switch, self._is_over = True, False
-        self._reading, self._writing, self._state = RLock(), RLock(), RLock()
+        self._is_ready = False
+        self._shaking, self._state = RLock(), RLock()
+        self._reading, self._writing = RLock(), RLock()
         self._received, self._at = b"", 0
         self._out = _NOTHING
         self._sealed = 0
@@ -106,8 +109,7 @@ class Link(Facts):
 
     def do_handshake(self) -> None:
         """Complete the handshake, as far as the transport allows. Raises `OSError`."""
-        with self._reading:
-            self._handshake(self._transport.deadline(), "handshake")
+        self._handshake(self._transport.deadline(), "handshake")
         if self._trace is not None:
             self._raise_of_callback()
 
@@ -115,16 +117,28 @@ class Link(Facts):
         if self._is_over:
             self._raise_failure()
         try:
-            connection = self._connection or self._begin()
-            while connection.info is None:
-                self._flush(connection, deadline)
-                self._feed(connection, self._transport.receive(connection.missing_bytes, deadline))
-                if connection.info is not None:
-                    self._established()
-            self._flush_late(connection, deadline)
+            connection = self._connection
+            if connection is None or not self._is_ready:
+                with self._shaking:
+                    connection = self._connection or self._begin()
+                    self._complete(connection, deadline)
         except TimeoutError as error:
             raise TimeoutError(f"The {what} operation timed out") from error
         return connection
+
+    def _complete(
+        self, connection: ClientConnection | ServerConnection, deadline: Deadline
+    ) -> None:
+        """Complete the handshake, unless another thread has done so meanwhile."""
+        while connection.info is None:
+            if self._is_over:
+                self._raise_failure()
+            self._flush(connection, deadline)
+            self._feed(connection, self._transport.receive(connection.missing_bytes, deadline))
+            if connection.info is not None:
+                self._established()
+        self._flush_late(connection, deadline)
+        self._is_ready = True  # From here on, others read and write.
 
     def _begin(self) -> ClientConnection | ServerConnection:
         trace = self._trace = self._make_trace()
@@ -284,13 +298,15 @@ class Link(Facts):
         return len(data)
 
     def _read(self, size: int) -> bytes:
+        connection, deadline = self._connection, None
+        if connection is None or not self._is_ready:
+            deadline = self._transport.deadline()
+            connection = self._handshake(deadline, "read")
         with self._reading:
             if self._at < len(self._received):
                 return self._take(size)
-            deadline = self._transport.deadline()
-            connection = self._connection
-            if connection is None or connection.info is None:
-                connection = self._handshake(deadline, "read")
+            if deadline is None:
+                deadline = self._transport.deadline()
             try:
                 while self._at >= len(self._received):
                     if self._is_over:
@@ -334,9 +350,8 @@ class Link(Facts):
         connection = self._connection
         if self._is_over:
             self._raise_failure()
-        if connection is None or connection.info is None:
-            with self._reading:
-                connection = self._handshake(self._transport.deadline(), "write")
+        if connection is None or not self._is_ready:
+            connection = self._handshake(self._transport.deadline(), "write")
         content = data if type(data) is bytes else memoryview(data).cast("B")
         with self._writing:
             try:
@@ -442,22 +457,23 @@ class Link(Facts):
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)
         if self._is_over:
             self._raise_failure()
-        with self._reading:
-            deadline = self._transport.deadline()
-            try:
-                with self._state:
-                    connection.close()
-                with self._writing:
-                    self._flush(connection, deadline)
+        deadline = self._transport.deadline()
+        try:
+            with self._state:
+                connection.close()
+            with self._writing:
+                self._flush(connection, deadline)
+            # Only now: somebody else may be waiting for data, and will see the peer's answer.
+            with self._reading:
                 while not self._peer_closed:
                     self._refuse_data()
                     data = self._transport.receive(connection.missing_bytes, deadline)
                     self._feed(connection, data)
                 self._refuse_data()
                 self._transport.give_back(connection.unread_after_close)
-            except TimeoutError as error:
-                raise TimeoutError("The read operation timed out") from error
-            return self._transport.unwrapped()
+        except TimeoutError as error:
+            raise TimeoutError("The read operation timed out") from error
+        return self._transport.unwrapped()
 
     def discard_unread(self) -> None:
         """Take what a server has sent after the handshake, tickets mostly, off a socket.
