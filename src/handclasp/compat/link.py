@@ -138,7 +138,7 @@ class Link(Facts):
             if connection.info is not None:
                 self._established()
         self._flush_late(connection, deadline)
-        self._is_ready = True  # From here on, others read and write.
+        self._is_ready = True  # Others may read and write now.
 
     def _begin(self) -> ClientConnection | ServerConnection:
         trace = self._trace = self._make_trace()
