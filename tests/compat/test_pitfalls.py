@@ -142,6 +142,27 @@ def test_unwrap_ends_the_read_of_another_thread(files: Files) -> None:
     made.close()
 
 
+def test_what_is_sent_while_it_closes_is_not_in_the_clear(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another thread may do it; `ssl` has then forgotten the connection already."""
+    made = Connected(server_context("handclasp", files), client_context("ssl", files))
+    close = socket.socket._real_close  # type: ignore[attr-defined]
+
+    def send_first(sock: Any, *arguments: Any) -> None:
+        if sock.fileno() >= 0:
+            sock.send(b"secret")
+        close(sock, *arguments)
+
+    monkeypatch.setattr(socket.socket, "_real_close", send_first)
+    made.server.close()
+    monkeypatch.undo()
+    assert made.client.recv(100) == b"secret"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        made.server.send(b"secret")
+    made.client.close()
+
+
 def suppressed(call: Callable[[], object]) -> None:
     with suppress(ssl.SSLZeroReturnError):
         call()

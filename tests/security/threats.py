@@ -3581,6 +3581,20 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _COMPAT,
+        "Data in the clear, from a thread that sends while another one closes the socket",
+        "The socket is closed before its connection is forgotten. In ssl it is the other way "
+        "round, and what is sent in between is not encrypted.",
+        (
+            without(
+                "compat/test_pitfalls.py::test_what_is_sent_while_it_closes_is_not_in_the_clear",
+                "compat.more.SSLSocket._real_close",
+                "socket.socket._real_close(self, *arguments)",
+                "pass",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
         "Early data that reach a server which is not accepted, or are taken for ordinary data",
         "They leave only if the program calls send_early_data, and to a server whose certificates "
         "are verified anew before anything leaves, for the name of this connection. A server takes "

@@ -7,6 +7,7 @@ close of a socket.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from typing import Any
 
@@ -130,7 +131,10 @@ class SSLSocket(More, ssl.SSLSocket):
         link: object = self.__dict__.get("_sslobj")
         if isinstance(link, Link):
             link.discard_unread()
-        super()._real_close(*arguments)  # type: ignore[misc]
+            # `ssl` forgets the connection first: what another thread sends before the socket is
+            # closed would leave in the clear, and what it reads would be records.
+            socket.socket._real_close(self, *arguments)  # type: ignore[attr-defined]
+        super()._real_close()  # type: ignore[misc]
 
 
 class SSLObject(More, ssl.SSLObject):
