@@ -163,6 +163,36 @@ def test_what_is_sent_while_it_closes_is_not_in_the_clear(
     made.client.close()
 
 
+@pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR])
+def test_what_is_sent_after_a_shutdown_is_not_in_the_clear(files: Files, how: int) -> None:
+    made = Connected(server_context("handclasp", files), client_context("ssl", files))
+    made.server.shutdown(how)
+    if how == socket.SHUT_RD:
+        made.server.sendall(b"secret")
+        assert made.client.recv(100) == b"secret"
+    else:
+        with pytest.raises(BrokenPipeError):
+            made.server.sendall(b"secret")
+    made.close()
+
+
+def test_what_is_sent_during_a_shutdown_is_not_in_the_clear(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Connected(server_context("handclasp", files), client_context("ssl", files))
+    shut = socket.socket.shutdown
+
+    def send_first(sock: Any, how: int) -> None:
+        sock.send(b"secret")
+        shut(sock, how)
+
+    monkeypatch.setattr(socket.socket, "shutdown", send_first)
+    made.server.shutdown(socket.SHUT_WR)
+    monkeypatch.undo()
+    assert made.client.recv(100) == b"secret"
+    made.close()
+
+
 def suppressed(call: Callable[[], object]) -> None:
     with suppress(ssl.SSLZeroReturnError):
         call()

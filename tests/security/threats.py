@@ -3582,14 +3582,27 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _COMPAT,
         "Data in the clear, from a thread that sends while another one closes the socket",
-        "The socket is closed before its connection is forgotten. In ssl it is the other way "
-        "round, and what is sent in between is not encrypted.",
+        "The socket is closed, or shut down, before its connection is forgotten. In ssl it is the "
+        "other way round, and what is sent in between is not encrypted, or, after SHUT_RD, what is "
+        "sent at any time.",
         (
             without(
                 "compat/test_pitfalls.py::test_what_is_sent_while_it_closes_is_not_in_the_clear",
                 "compat.more.SSLSocket._real_close",
                 "socket.socket._real_close(self, *arguments)",
                 "pass",
+            ),
+            without(
+                "compat/test_pitfalls.py::test_what_is_sent_after_a_shutdown_is_not_in_the_clear",
+                "compat.more.SSLSocket.shutdown",
+                "how != socket.SHUT_RD",
+                "True",
+            ),
+            without(
+                "compat/test_pitfalls.py::test_what_is_sent_during_a_shutdown_is_not_in_the_clear",
+                "compat.more.SSLSocket.shutdown",
+                "socket.socket.shutdown(self, how)",
+                "super().shutdown(how)",
             ),
         ),
     ),

@@ -1,8 +1,8 @@
 """The sockets and objects of `ssl`, with more: the story of the handshake, its facts, and 0-RTT.
 
 They are subclasses of `ssl.SSLSocket` and `ssl.SSLObject`, which a context of handclasp makes
-unless its `sslsocket_class` or `sslobject_class` is set. Nothing of `ssl` is overridden but the
-close of a socket.
+unless its `sslsocket_class` or `sslobject_class` is set. Nothing of `ssl` is overridden but the end
+of a socket.
 """
 
 from __future__ import annotations
@@ -135,6 +135,21 @@ class SSLSocket(More, ssl.SSLSocket):
             # closed would leave in the clear, and what it reads would be records.
             socket.socket._real_close(self, *arguments)  # type: ignore[attr-defined]
         super()._real_close()  # type: ignore[misc]
+
+    def shutdown(self, how: int) -> None:
+        """Shut down one or both directions of the socket, as `ssl.SSLSocket.shutdown` does.
+
+        With `ssl`, everything is in the clear from here on, and even while this is going on. Here,
+        nothing more can be sent if `how` is `SHUT_WR` or `SHUT_RDWR`, and what is sent after
+        `SHUT_RD` is encrypted.
+        """
+        if not isinstance(self.__dict__.get("_sslobj"), Link):
+            super().shutdown(how)
+            return
+        self._checkClosed()  # type: ignore[attr-defined]
+        socket.socket.shutdown(self, how)
+        if how != socket.SHUT_RD:
+            self._sslobj = None
 
 
 class SSLObject(More, ssl.SSLObject):
