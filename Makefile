@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-all lint check format interop programs cpython trio soak-programs browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
+.PHONY: help demo test test-long test-uvloop test-all lint check format interop programs cpython trio soak-programs browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,7 +37,11 @@ test: $(READY) ## run the tests (under five minutes; needs nothing but Python)
 test-long: $(READY) ## run the others: long ones, and with peers, browsers and captures (make peers)
 	$(BIN)/python -m pytest -n $(LONG_JOBS) --dist loadfile -m '($(APART)) and (not interop or fast)' $(ARGS)
 
-test-all: test test-long ## run every test
+test-uvloop: $(READY) ## run the tests of the adapters on uvloop in place of asyncio's own loop
+	HANDCLASP_LOOP=uvloop $(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/adapters \
+		-m 'not ($(APART))' $(ARGS)
+
+test-all: test test-long test-uvloop ## run every test
 
 lint: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -109,7 +113,7 @@ differential: $(READY) ## HELLOS broken hellos (default 10000) to our server, to
 
 scanners: $(READY) ## sslyze, sslscan and testssl.sh on `handclasp serve` (Debian, as root)
 	apt-get install -qq -y --no-install-recommends testssl.sh sslscan >/dev/null
-	test -x .peers/scanners/bin/sslyze || { $(PYTHON) -m venv .peers/judges && \
+	test -x .peers/scanners/bin/sslyze || { $(PYTHON) -m venv .peers/scanners && \
 		.peers/scanners/bin/python -m pip install --quiet sslyze; }
 	$(BIN)/python -m tests.scanners
 

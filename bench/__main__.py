@@ -26,21 +26,26 @@ ROUNDS, ROW_SECONDS, TRACING_ROUNDS = 1000, 5.0, 60
 @click.command("bench")
 @bench_options
 def compared(**options: Any) -> None:
-    """Measure this library beside `ssl` and all other stacks that are installed."""
+    """Measure this library beside `ssl` and all other stacks that are installed.
+
+    After that, what judging a chain and tracing cost; `chains` or `tracing` as the only argument
+    measures one of these alone.
+    """
     run(list(installed_stacks()), **options)
+    if not options["as_json"]:
+        _chains()
+        _tracing()
 
 
 def main() -> None:
     """Measure and print it."""
-    arguments = sys.argv[1:]
-    if arguments not in (["chains"], ["tracing"]):
-        compared.main(arguments, standalone_mode=False)
-    if "--json" in arguments:
-        return
-    if arguments != ["tracing"]:
-        _chains()
-    if arguments != ["chains"]:
-        _tracing()
+    match sys.argv[1:]:
+        case ["chains"]:
+            _chains()
+        case ["tracing"]:
+            _tracing()
+        case arguments:
+            compared(arguments)
 
 
 def _chains() -> None:

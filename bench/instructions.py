@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from handclasp import (
     ClientConfig,
@@ -121,7 +121,11 @@ class Recording:
 
     def __init__(self, directory: Path) -> None:
         self._entropy = Seeded()
-        shared = {"groups": ["X25519"], "entropy": self._entropy, "certificate_compression": ()}
+        shared: dict[str, Any] = {
+            "groups": ["X25519"],
+            "entropy": self._entropy,
+            "certificate_compression": (),
+        }
         self._client_config = ClientConfig(trust=TrustStore.from_pem(directory / CA), **shared)
         credentials = Credentials.load(directory / CHAIN, directory / KEY)
         self._server_config = ServerConfig(credentials=credentials, **shared)
@@ -171,10 +175,15 @@ def play(directory: Path) -> None:
     for _ in range(TIMES + 1):
         client.send_data(MEGABYTE)
         sealed.append(bytes(client.data_to_send()))
+
+    def write() -> None:
+        client.send_data(MEGABYTE)
+        client.data_to_send()
+
     actions: dict[str, Callable[[], object]] = {
         "client_handshake": recording.client,
         "server_handshake": recording.server,
-        "write_1mb": lambda: (client.send_data(MEGABYTE), client.data_to_send()),
+        "write_1mb": write,
         "read_1mb": lambda: server.receive_data(sealed.pop(0)),
     }
     for what in ACTIONS:  # What is imported and built once is no part of it.

@@ -12,6 +12,7 @@ import ast
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,9 @@ def rows(directory: Path) -> Iterator[Row]:
         ours, theirs = here.established(), bare.established()
         yield Row(
             f"{size} bytes, tracing off",
-            lambda p=ours, d=data: here.transfer(p, d),
+            partial(here.transfer, ours, data),
             "no hooks",
-            lambda p=theirs, d=data: bare.transfer(p, d),
+            partial(bare.transfer, theirs, data),
         )
     yield Row("handshake, traced", lambda: here.meet(_recorder), "tracing off", here.meet)
     yield Row(
@@ -51,9 +52,9 @@ def rows(directory: Path) -> Iterator[Row]:
         ours, theirs = here.established(_recorder), here.established()
         yield Row(
             f"{size} bytes, traced",
-            lambda p=ours, d=data: here.transfer(p, d),
+            partial(here.transfer, ours, data),
             "tracing off",
-            lambda p=theirs, d=data: here.transfer(p, d),
+            partial(here.transfer, theirs, data),
         )
 
 

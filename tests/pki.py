@@ -429,7 +429,7 @@ def _subtree(text: str) -> x509.GeneralName:
         return x509.DNSName(text)
 
 
-def pem_of(*certificates: x509.Certificate) -> bytes:
+def pem_of(*certificates: x509.Certificate | x509.CertificateRevocationList) -> bytes:
     return b"".join(c.public_bytes(serialization.Encoding.PEM) for c in certificates)
 
 
@@ -443,9 +443,10 @@ def key_pem(key: Any, password: bytes | None = None) -> bytes:
         if password is None
         else serialization.BestAvailableEncryption(password)
     )
-    return key.private_bytes(
+    pem: bytes = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
     )
+    return pem
 
 
 def pss_credentials(pki: Pki) -> Credentials:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from handclasp import ClientConfig, Fault, PeerAlertError
 from handclasp.alerts import Situation, likely_causes
+from handclasp.alerts.situation import ClientAuthStatus, Stage
 from handclasp.faults import Blame
 from handclasp.iana import AlertDescription
 
@@ -49,9 +51,7 @@ def faults(alert: int, situation: Situation) -> list[str]:
         ),
     ],
 )
-def test_what_is_narrow_is_the_likeliest(
-    narrow: dict[str, tuple[str, ...]], likeliest: str
-) -> None:
+def test_what_is_narrow_is_the_likeliest(narrow: dict[str, Any], likeliest: str) -> None:
     found = faults(HANDSHAKE_FAILURE, replace(WIDE, **narrow))
     assert found[0] == likeliest
     assert {
@@ -72,7 +72,9 @@ def test_without_a_name_that_may_be_the_cause() -> None:
         ("shown", "CERTIFICATE_UNTRUSTED", Blame.UNCLEAR),
     ],
 )
-def test_after_the_hello_it_is_the_certificate(certificate: str, fault: str, blame: Blame) -> None:
+def test_after_the_hello_it_is_the_certificate(
+    certificate: ClientAuthStatus, fault: str, blame: Blame
+) -> None:
     situation = replace(WIDE, stage="handshake", version="TLSv1.2", certificate=certificate)
     (cause,) = likely_causes(HANDSHAKE_FAILURE, situation)
     assert (cause.fault, cause.blame) == (fault, blame)
@@ -180,7 +182,7 @@ OLD = replace(WIDE, stage="established", version="TLSv1.2")
 
 @pytest.mark.parametrize("role", ["client", "server"])
 @pytest.mark.parametrize("certificate", ["shown", "withheld", "unasked"])
-def test_after_a_renegotiation_was_declined(role: str, certificate: str) -> None:
+def test_after_a_renegotiation_was_declined(role: str, certificate: ClientAuthStatus) -> None:
     situation = replace(OLD, role=role, certificate=certificate, declined_renegotiation=True)
     for name in ("HANDSHAKE_FAILURE", "NO_RENEGOTIATION_RESERVED", "UNEXPECTED_MESSAGE"):
         (cause,) = likely_causes(AlertDescription[name], situation)
@@ -195,7 +197,8 @@ def test_after_a_renegotiation_was_declined(role: str, certificate: str) -> None
      "NO_APPLICATION_PROTOCOL", "UNKNOWN_PSK_IDENTITY"],
 )  # fmt: skip
 def test_what_was_agreed_upon_is_no_cause_any_more(alert: str) -> None:
-    for role, certificate in itertools.product(("client", "server"), ("shown", "unasked")):
+    statuses: tuple[ClientAuthStatus, ...] = ("shown", "unasked")
+    for role, certificate in itertools.product(("client", "server"), statuses):
         situation = replace(OLD, role=role, certificate=certificate)
         (cause,) = likely_causes(AlertDescription[alert], situation)
         assert "The handshake was complete" in cause.sentence
@@ -220,7 +223,9 @@ def test_a_server_that_has_answered_speaks_the_version() -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("certificate", ["withheld", "unasked"])
 @pytest.mark.parametrize("stage", ["handshake", "established"])
-def test_a_client_that_showed_no_certificate(alert: str, certificate: str, stage: str) -> None:
+def test_a_client_that_showed_no_certificate(
+    alert: str, certificate: ClientAuthStatus, stage: Stage
+) -> None:
     situation = replace(WIDE, stage=stage, version="TLSv1.3", certificate=certificate)
     for cause in likely_causes(AlertDescription[alert], situation):
         told = f"{cause.sentence} {cause.fix}"
@@ -238,7 +243,8 @@ def test_certificate_required_of_a_client_that_showed_one() -> None:
 @pytest.mark.parametrize("alert", ["BAD_RECORD_MAC", "DECRYPT_ERROR", "ILLEGAL_PARAMETER"])
 def test_two_pre_shared_keys(alert: str) -> None:
     number = AlertDescription[alert]
-    for stage, version in (("hello", None), ("handshake", "TLSv1.2")):
+    stages: tuple[tuple[Stage, str | None], ...] = (("hello", None), ("handshake", "TLSv1.2"))
+    for stage, version in stages:
         situation = replace(WIDE, stage=stage, version=version, external_key=True)
         first = likely_causes(number, situation)[0]
         assert "hold different pre-shared keys" in first.sentence

@@ -28,6 +28,7 @@ from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
 from handclasp.errors import ConfigurationError
 from handclasp.limits import Limits
+from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.store import SessionStore
 from handclasp.sessions.ticket_keys import TicketKeys
@@ -623,6 +624,96 @@ def test_ticket_keys_without_tickets_are_refused() -> None:
     given = server_config(ticket_keys=TicketKeys())
     with pytest.raises(ConfigurationError, match="ticket_keys needs tickets"):
         dataclasses.replace(given, tickets=0)
+
+
+KEYS_ALONE: dict[str, Any] = {"credentials": None, "psks": [PreSharedKey(b"name", b"k" * 32)]}
+TLS12: dict[str, Any] = {"versions": ["TLSv1.2"]}
+TLS13: dict[str, Any] = {"versions": ["TLSv1.3"]}
+
+
+@pytest.mark.parametrize("keys", [KEYS_ALONE, {"credentials": None, "find_psk": lambda _: None}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"tickets": 5},
+        {"ticket_lifetime": 60},
+        {"ticket_keys": TicketKeys()},
+        {"session_context": b"this one"},
+        {"session_memory": 5},
+        {"session_memory_bytes": 2**20},
+        {"max_early_data": 1},
+        {"max_early_data": 1, "replay_guard": ReplayFilter()},
+        {"client_auth": "required", "trust": Pki().trust},
+        {"client_auth": "optional", "trust": Pki().trust},
+    ],
+    ids=" and ".join,
+)
+def test_what_has_no_effect_at_a_server_of_keys_alone(
+    keys: dict[str, Any], setting: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigurationError, match="credentials"):
+        ServerConfig(**keys, **setting)
+    assert ServerConfig(**keys, tickets=0).ticket_keys is None
+    assert ServerConfig(**keys).ticket_keys is None
+    given = keys | {"choose_credentials": lambda _: None} | setting
+    given.pop("credentials")
+    assert ServerConfig(**given).tickets
+
+
+def test_a_server_of_keys_alone_may_ask_for_certificates_afterwards() -> None:
+    asks: dict[str, Any] = {
+        "client_auth": "required",
+        "trust": Pki().trust,
+        "post_handshake_auth": True,
+    }
+    assert ServerConfig(**KEYS_ALONE, **asks).post_handshake_auth
+
+
+@pytest.mark.parametrize(
+    ("others", "setting"),
+    [
+        (TLS12, {"find_psk": lambda _: None}),
+        (TLS12, {"allow_psk_ke": True}),
+        (TLS12, {"certificate_compression": ["zlib"]}),
+        (TLS13, {"require_extended_master_secret": False}),
+        (TLS13, {"session_memory": 5}),
+        (TLS13, {"session_memory_bytes": 2**20}),
+        ({"tickets": 0}, {"allow_psk_ke": True}),
+        ({"tickets": 0}, {"ticket_lifetime": 60}),
+        ({"tickets": 0}, {"session_context": b"this one"}),
+        ({"tickets": 0}, {"session_memory": 5}),
+        ({"session_memory": 0}, {"session_memory_bytes": 2**20}),
+    ],
+    ids=" and ".join,
+)
+def test_a_setting_of_a_server_that_others_leave_without_effect(
+    others: dict[str, Any], setting: dict[str, Any]
+) -> None:
+    if setting.get("certificate_compression") == list(available_algorithms()):
+        pytest.skip("this is the default where nothing else is installed")
+    with pytest.raises(ConfigurationError, match=f"so {next(iter(setting))} would have no effect"):
+        server_config(**others, **setting)
+    assert server_config(**others)
+    assert server_config(**setting)
+    if others != {"session_memory": 0}:
+        copied = dataclasses.replace(server_config(), **others)
+        assert copied.tickets == others.get("tickets", 2)
+
+
+@pytest.mark.parametrize(
+    ("others", "setting"),
+    [
+        (TLS12, {"allow_psk_ke": True, "sessions": SessionStore()}),
+        (TLS13, {"require_extended_master_secret": False}),
+        ({}, {"allow_psk_ke": True}),
+    ],
+    ids=" and ".join,
+)
+def test_a_setting_of_a_client_that_others_leave_without_effect(
+    others: dict[str, Any], setting: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"so {next(iter(setting))} would have no effect"):
+        ClientConfig(**others, **setting)
 
 
 def test_trust_that_asks_nobody_tells_how_to_ask() -> None:

@@ -29,10 +29,12 @@ from handclasp import (
     SessionStore,
     Sign,
     StateError,
+    TLSError,
     TruncationError,
     TrustStore,
 )
 from handclasp.certificates.verify import vouch_for
+from handclasp.keys.schedule13 import ExporterSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.record.protection13 import Protection13
 from handclasp.trace.events import AlertSeen, Failed
@@ -228,7 +230,10 @@ def test_defect_of_ours_is_a_typed_error(pair: Pair, monkeypatch: pytest.MonkeyP
     assert isinstance(pair.server.error.__cause__, ZeroDivisionError)
     assert isinstance(pair.client.error, PeerAlertError)
 
-    other = Pair(pair.client.connection.config, pair.server.connection.config).run()
+    client, server = pair.client.connection.config, pair.server.connection.config
+    assert isinstance(client, ClientConfig)
+    assert isinstance(server, ServerConfig)
+    other = Pair(client, server).run()
     monkeypatch.setattr(Protection13, "open_record", broken)
     other.client.receive(b"\x17\x03\x03\0\1x")
     assert other.client.error is not None
@@ -295,6 +300,45 @@ def test_close_before_anything(pair: Pair) -> None:
     assert pair.client.error.alert == "user_canceled"
 
 
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("rest", [0, 3])
+def test_user_canceled_without_close_notify(pair: Pair, reset: bool, rest: int) -> None:
+    pair.server.connection.close()
+    said = pair.server.take()
+    canceled = 5 + 2  # The alert user_canceled; close_notify, of which `rest` bytes come, follows.
+    pair.client.receive(said[: canceled + rest])
+    assert pair.client.error is None
+    with pytest.raises(PeerAlertError) as caught:
+        pair.client.connection.receive_eof(reset=reset)
+    assert caught.value.alert == "user_canceled"
+    assert pair.client.connection.failure is caught.value
+
+
+@pytest.mark.parametrize("how", ["end", "reset", "timeout", "other bytes"])
+@pytest.mark.parametrize("said", [0, 1])
+def test_another_service_is_suspected_only_before_a_server_hello(
+    pair: Pair, how: str, said: int
+) -> None:
+    pair.server.receive(pair.client.take())
+    flight = pair.server.take()
+    client = pair.client.connection
+    if said:
+        client.receive_data(flight[: 5 + int.from_bytes(flight[3:5], "big")])
+    if how == "timeout":
+        error: TLSError = client.abort(Fault.HANDSHAKE_TIMEOUT)
+    elif how == "other bytes":
+        with pytest.raises(ProtocolError) as caught:
+            client.receive_data(b"SSH-2.0-OpenSSH_10.0 and more of it\r\n")
+        error = caught.value
+    else:
+        with pytest.raises(TLSError) as ended:
+            client.receive_eof(reset=how == "reset")
+        error = ended.value
+    told = f"{error.condition} {error.fix}"
+    words = ("another service", "a TLS service", "TLS on this port", "TLS on that port")
+    assert any(word in told for word in words) is not bool(said)
+
+
 def test_both_close(pair: Pair) -> None:
     pair.run()
     pair.client.connection.close()
@@ -352,7 +396,7 @@ def test_entropy_is_that_of_the_config(pki: Pki, server_config: ServerConfig) ->
 def test_secrets_do_not_show(pair: Pair) -> None:
     pair.run()
     exporter_secret = pair.client.connection._exporter
-    assert exporter_secret is not None
+    assert isinstance(exporter_secret, ExporterSecret)
     secret = exporter_secret.secret
     for text in (repr(exporter_secret), str(secret), f"{secret}", repr(pair.client.info)):
         assert secret.hex() not in text

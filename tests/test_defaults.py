@@ -123,7 +123,8 @@ def test_arguments(kind: Any) -> None:
 
 
 def test_ticket_keys_live_as_long_as_tickets() -> None:
-    TicketKeys(lifetime=ServerConfig.__dataclass_fields__["ticket_lifetime"].default)
+    lifetime: Any = ServerConfig.__dataclass_fields__["ticket_lifetime"].default
+    TicketKeys(lifetime=lifetime)
 
 
 # What the defaults come to on the wire

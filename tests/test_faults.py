@@ -124,3 +124,24 @@ def test_advice_by_role_is_made_of_sentences_too(fault: Fault, role: Role) -> No
 def test_a_silent_client_may_wait_for_a_greeting() -> None:
     silent = Fault.HANDSHAKE_TIMEOUT.verdict("server", nothing_came=True)
     assert "STARTTLS" in silent.condition
+
+
+OF_FIRST_BYTES = {Fault.NOT_TLS, Fault.PLAINTEXT_HTTP}
+"""Faults that only the first bytes of a connection can have."""
+
+
+@members
+def test_another_service_is_suspected_only_where_nothing_came(fault: Fault) -> None:
+    for role in (None, *ROLES):
+        told = f"{fault.verdict(role).condition} {fault.fix_of(role)}"
+        suspects = re.search(r"another service|a TLS service|TLS on (this|that) port", told)
+        assert not suspects or fault in OF_FIRST_BYTES
+
+
+def test_another_service_is_suspected_where_nothing_came() -> None:
+    for fault in (Fault.CLOSED_DURING_HANDSHAKE, Fault.RESET_DURING_HANDSHAKE):
+        told = fault.fix_of("client", nothing_came=True)
+        assert "belong to a TLS service" in told
+        assert "PROXY protocol" in told
+        assert "PROXY protocol" not in fault.fix_of("client")
+    assert "speaks TLS" in Fault.HANDSHAKE_TIMEOUT.fix_of("client", nothing_came=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.capture.test_no_tls import ENDS, told_of
-from tests.capture.test_observe import make_captured
+from tests.capture.test_no_tls import told_of
+from tests.capture.test_observe import ENDS, make_captured
 from tests.pki import Pki
 
 from handclasp import ClientConfig, ClientConnection, Fault, ServerConfig, TLSError

@@ -9,6 +9,7 @@ from tests.test_alerts import WIDE
 
 from handclasp.alerts import Situation, explain_alert, likely_causes, summarize
 from handclasp.alerts.cause import Cause
+from handclasp.alerts.situation import Stage
 from handclasp.faults import Blame
 from handclasp.iana import AlertDescription
 
@@ -108,7 +109,7 @@ def test_a_hello_with_a_ticket() -> None:
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 @pytest.mark.parametrize("stage", ["handshake", "established"])
-def test_decode_error_after_an_empty_certificate(version: str, stage: str) -> None:
+def test_decode_error_after_an_empty_certificate(version: str, stage: Stage) -> None:
     situation = replace(WIDE, stage=stage, version=version, certificate="withheld")
     (cause,) = causes("DECODE_ERROR", situation)
     assert (cause.fault, cause.blame) == ("CLIENT_CERTIFICATE_MISSING", Blame.LOCAL)

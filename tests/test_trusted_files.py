@@ -102,7 +102,7 @@ def test_what_is_no_file_of_its_own(file: Path, change: Callable[[Path], None], 
     with pytest.raises(UntrustedFileError, match=why) as caught:
         read_trusted(file)
     assert caught.value.filename == os.fspath(file)
-    assert caught.value.strerror in str(caught.value)
+    assert str(caught.value.strerror) in str(caught.value)
 
 
 def test_a_hard_link_where_it_may_be(file: Path) -> None:

@@ -59,7 +59,8 @@ def test_all_fields_count_and_the_class_does() -> None:
         != MessageContext(1, 2, name="b")
     )
     assert MessageContext(1, 2) != Point(1, 2)
-    assert Point(1, 2) != (1, 2)
+    pair: object = (1, 2)
+    assert Point(1, 2) != pair
     assert Nothing() == Nothing()
     assert hash(Nothing()) == hash(Nothing())
     assert Own(1) != Own(1)

@@ -13,7 +13,7 @@ class PyOpenSsl:
     """pyOpenSSL, on the OpenSSL that cryptography brings."""
 
     note = "does not check the server's name"
-    target = 1.1
+    target: float | None = 1.1
 
     def __init__(self, name: str, module: Any, version: str) -> None:
         self.name = name

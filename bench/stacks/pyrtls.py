@@ -16,7 +16,7 @@ class Pyrtls:
 
     name = "pyrtls"
     note = ""
-    target = None
+    target: float | None = None
 
     def __init__(self, module: Any, version: str) -> None:
         self.version = version

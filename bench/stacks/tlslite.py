@@ -22,7 +22,7 @@ class TlsliteNg:
 
     name = "tlslite-ng"
     note = "verifies no chain and no name"
-    target = None
+    target: float | None = None
 
     def __init__(self, module: Any, version: str) -> None:
         self.version = version

@@ -184,12 +184,15 @@ class Connection(Lifecycle[Config]):
 
         Raises:
             TruncationError: without a close_notify before, unless the config allows it.
+            PeerAlertError: the peer has said user_canceled in the handshake, and then ended.
         """
         self._raise_failure()
         if self._trace is not None:
             self._trace.transport_ended("received", "reset" if reset else "end")
         if self._peer_closed:
             return []
+        if (canceled := self._canceled()) is not None:
+            raise self._end(canceled)
         if self._info is None:
             fault = Fault.RESET_DURING_HANDSHAKE if reset else Fault.CLOSED_DURING_HANDSHAKE
             raise self._end(TruncationError(fault, self._how_far()))

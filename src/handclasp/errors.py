@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import cast
@@ -52,7 +53,9 @@ def path_errors(what: str) -> Generator[None]:
 def check_path_text(text: str, what: str, hint: str = "") -> None:
     """Raise `ConfigurationError` for the content of a file in place of its path.
 
-    The content is not repeated: it may be a private key, or a secret of another kind.
+    The content is not repeated: it may be a private key, or a secret of another kind. So a name
+    that may be a key in hexadecimal or Base64 is refused if nothing is there; with "./" in front,
+    it is taken for a name.
 
     Args:
         text: the path.
@@ -60,13 +63,39 @@ def check_path_text(text: str, what: str, hint: str = "") -> None:
         hint: the call that takes the content, if there is one.
     """
     if "-----BEGIN" in text:
-        kind = "is PEM text"
+        kind = "is PEM text, not a path"
     elif len(text.splitlines()) > 1:
-        kind = "is a text of several lines"
+        kind = "is a text of several lines, not a path"
+    elif _may_be_key(text) and not _leads_somewhere(text):
+        kind = (
+            "names nothing that exists, and is not repeated here, as it may be a key in "
+            "hexadecimal or Base64 in place of a path"
+        )
     else:
         return
     advice = f": use {hint}" if hint else ""
-    raise ConfigurationError(f"{what} {kind}, not a path{advice}.")
+    raise ConfigurationError(f"{what} {kind}{advice}.")
+
+
+_HEXADECIMAL = re.compile(r"(?:[0-9a-fA-F]{2}[: -]?){16,}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
+_OF_BASE64 = [re.compile(kind) for kind in ("[A-Z]", "[a-z]", "[0-9]")]
+"""Kinds of characters of which any Base64 of a random key has some; few paths have all."""
+
+
+def _may_be_key(text: str) -> bool:
+    """Return whether a text has the form of 128 bits or more in hexadecimal or Base64."""
+    if _HEXADECIMAL.fullmatch(text):
+        return True
+    if not _BASE64.fullmatch(text):
+        return False
+    return text.endswith("=") or all(kind.search(text) for kind in _OF_BASE64)
+
+
+def _leads_somewhere(path: str) -> bool:
+    """Return whether a path names a file, or a place in a directory that exists."""
+    directory = os.path.dirname(path)
+    return os.path.lexists(path) or (len(directory) > 1 and os.path.isdir(directory))
 
 
 def shown(value: object) -> str:
@@ -254,7 +283,7 @@ class ProtocolError(TLSError):
         if self._verdict is None:
             self.blame, self.condition = self.fault.verdict(role, nothing_came=nothing_came)
         if self.fix == self.fault.fix:
-            self.fix = self.fault.fix_of(role)
+            self.fix = self.fault.fix_of(role, nothing_came=nothing_came)
             self.__notes__ = [self.fix] if self.fix else []
         if hello_is_large and nothing_came and role == "client" and self.fault in _ENDS:
             self.explanation = f"{self.explanation} {LARGE_HELLO}"

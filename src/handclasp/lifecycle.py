@@ -194,9 +194,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if self._trace is not None:
             self._trace.alert("received", level, description)
         if description == AlertDescription.CLOSE_NOTIFY:
-            if self._info is None and self._cancellations:
-                number = AlertDescription.USER_CANCELED
-                raise PeerAlertError(number, self._situation(number))
+            if (canceled := self._canceled()) is not None:
+                raise canceled
             if self._info is None:
                 raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)
             self._close_half(peer=True)
@@ -211,6 +210,13 @@ class Lifecycle(RecordLoop, Generic[Config]):
         else:
             # RFC 9846 6: all others are errors, whatever level the peer gives them.
             raise PeerAlertError(description, self._situation(description))
+
+    def _canceled(self) -> PeerAlertError | None:
+        """Return the error of a handshake that ends after user_canceled, whatever the end is."""
+        if self._info is not None or not self._cancellations:
+            return None
+        number = AlertDescription.USER_CANCELED
+        return PeerAlertError(number, self._situation(number))
 
     def _tolerates_warnings(self, description: int) -> bool:
         """Say if a connection goes on after this warning (RFC 5246 section 7.2.2).

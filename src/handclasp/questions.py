@@ -155,6 +155,8 @@ class Decrypt(Question[object]):
 class FindPsk(Question[PreSharedKey | None]):
     """Find the external pre-shared key of this identity (RFC 8446 section 4.2.11), or None.
 
+    The answer's own identity must be the same.
+
     The client has proved nothing yet: anybody can name an identity, or send a recorded hello.
 
     >>> import secrets

@@ -18,8 +18,7 @@ import re
 import stat
 
 _FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
+    getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
     # Without it, opening a pipe would wait for a writer.
     | getattr(os, "O_NONBLOCK", 0)
@@ -68,29 +67,49 @@ def read_trusted(path: str | os.PathLike[str], *, may_be_linked: bool = False) -
         UntrustedFileError: others can read, write or replace it, or it is not a regular file.
         OSError: it does not exist, or cannot be read.
     """
-    descriptor = _open(os.fsdecode(path))
-    state = os.fstat(descriptor)
-    why = _why_not_ours(state, may_be_linked=may_be_linked)
-    if why is not None or not state.st_size:
-        os.close(descriptor)
-        if why is not None:
-            raise UntrustedFileError(why, os.fspath(path))
-        return b""
-    with open(descriptor, "rb") as file:
+    with open(open_trusted(path, os.O_RDONLY, may_be_linked=may_be_linked), "rb") as file:
         return file.read()
 
 
-def _open(path: str) -> int:
+def open_trusted(path: str | os.PathLike[str], flags: int, *, may_be_linked: bool = False) -> int:
+    """Open a file that belongs to this user alone; return its descriptor.
+
+    The mode of an empty file does not matter: with `os.O_RDWR`, it becomes 0600.
+
+    Args:
+        flags: how to open it: `os.O_RDONLY`, or `os.O_RDWR`, also with `os.O_CREAT`.
+        may_be_linked: whether hard links to it are allowed.
+
+    Raises:
+        UntrustedFileError: others can read, write or replace it, or it is not a regular file.
+        OSError: it cannot be opened.
+    """
+    descriptor = _open(os.fsdecode(path), flags)
+    try:
+        state = os.fstat(descriptor)
+        why = _why_not_ours(state, may_be_linked=may_be_linked)
+        if why is not None:
+            raise UntrustedFileError(why, os.fspath(path))
+        if os.name == "posix" and flags & os.O_RDWR and state.st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _open(path: str, flags: int) -> int:
     """Open the file, in a directory in which nobody else can rename anything."""
+    flags |= _FLAGS
     try:
         if os.name != "posix":
             if stat.S_ISLNK(os.lstat(path).st_mode):
                 raise UntrustedFileError("it is a symbolic link", path)
-            return os.open(path, _FLAGS)
+            return os.open(path, flags, 0o600)
         directory, name = os.path.split(path)
         place = _open_directory(directory, path)
         try:
-            return os.open(name or os.curdir, _FLAGS, dir_fd=place)
+            return os.open(name or os.curdir, flags, 0o600, dir_fd=place)
         finally:
             os.close(place)
     except OSError as error:

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.adapters.loops import use_the_chosen_loop
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 from handclasp.config import ClientConfig, ServerConfig
+
+use_the_chosen_loop()
 
 
 @pytest.fixture(scope="session")

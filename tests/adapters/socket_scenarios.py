@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from handclasp import WantRead, WantWrite
@@ -78,7 +79,7 @@ def recv(a: End, b: End) -> object:
 @scenario("socket")
 def recv_types(a: End, b: End) -> object:
     a.settimeout(0.05)
-    return [first_raised(lambda size=size: a.recv(size)) for size in ("1", 1.5, None, -1, True)]
+    return [first_raised(partial(a.recv, size)) for size in ("1", 1.5, None, -1, True)]
 
 
 @scenario("ssl")
@@ -187,7 +188,7 @@ def sendall(a: End, b: End) -> object:
 @scenario("socket")
 def send_types(a: End, b: End) -> object:
     return [
-        first_raised(lambda call=call, data=data: call(data))
+        first_raised(partial(call, data))
         for call in (a.send, a.sendall)
         for data in ("text", 5, None, memoryview(b"abcd")[::2])
     ]
@@ -241,11 +242,15 @@ def sendfile_refuses(a: End, b: End) -> object:
 # Time
 
 
+def waiting_calls(end: End) -> list[Callable[[], object]]:
+    return [lambda: end.recv(1), lambda: end.recv_into(bytearray(1))]
+
+
 @scenario("socket")
 def timeouts(a: End, b: End) -> object:
     a.settimeout(0.05)
     seen = []
-    for call in (lambda: a.recv(1), lambda: a.recv_into(bytearray(1))):
+    for call in waiting_calls(a):
         began = time.monotonic()
         try:
             call()
@@ -290,7 +295,7 @@ def non_blocking(a: End, b: End) -> object:
     """`BlockingIOError`, with the number that the operating system has for it."""
     a.setblocking(False)
     seen = []
-    for call in (lambda: a.recv(1), lambda: a.recv_into(bytearray(1))):
+    for call in waiting_calls(a):
         try:
             call()
         except BlockingIOError as error:
@@ -332,7 +337,8 @@ def non_blocking_echo(a: End, b: End) -> object:
         while len(received) < len(data):
             for key, _ in selector.select(10):
                 try:
-                    if key.fileobj is a:
+                    ready: Any = key.fileobj
+                    if ready is a:
                         if sent < len(data):
                             sent += a.send(data[sent : sent + 100_000])
                         else:
@@ -384,7 +390,7 @@ def close(a: End, b: End) -> object:
     a.close()
     a.close()
     seen = [exactly(b, 10), b.recv(1)]
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: a.recv(1),
         lambda: a.recv_into(bytearray(1)),
         lambda: a.sendall(b"x"),
@@ -394,7 +400,8 @@ def close(a: End, b: End) -> object:
         lambda: a.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
         lambda: a.settimeout(1),
         lambda: a.shutdown(socket.SHUT_WR),
-    ):
+    ]
+    for call in calls:
         try:
             seen.append(call())
         except OSError as error:
@@ -521,7 +528,7 @@ def makefile_modes(a: End, b: End) -> object:
     ):
         try:
             with a.makefile(mode, **options) as file:
-                raw = file if isinstance(file, io.RawIOBase) else None
+                raw: Any = file if isinstance(file, io.RawIOBase) else None
                 seen.append((file.readable(), file.writable(), file.seekable(), raw is not None))
                 if raw is not None:
                     seen.append((raw.name == a.fileno(), raw.mode))
@@ -745,7 +752,7 @@ def inheritable(a: End, b: End) -> object:
 @scenario("socket")
 def copying(a: End, b: End) -> object:
     ways: list[Callable[[End], object]] = [copy.copy, copy.deepcopy, pickle.dumps]
-    return [first_raised(lambda way=way: way(a)) for way in ways]
+    return [first_raised(partial(way, a)) for way in ways]
 
 
 @scenario("ssl")

@@ -14,7 +14,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVarTuple
 
 import pytest
 from tests.adapters.streams import close, descriptors_left, echo, open_local, port_of, run, serving
@@ -31,10 +31,13 @@ if sys.platform != "win32":
     import resource
 
 
+Given = TypeVarTuple("Given")
+
+
 class ProactorLike(asyncio.SelectorEventLoop):
     """A loop that tells nobody when a socket is readable, like that of Windows."""
 
-    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+    def add_reader(self, fd: Any, callback: Callable[[*Given], Any], *args: *Given) -> None:
         raise NotImplementedError
 
 

@@ -512,12 +512,13 @@ def test_connect_tells_of_an_address_in_one_piece(client_config: ClientConfig) -
 )
 def test_words_of_asyncio_are_answered_with_ours(word: str, instead: str) -> None:
     async def main() -> None:
+        wrong: dict[str, Any] = {word: 3}
         calls: list[Any] = [
-            aio.open_connection("localhost", 1, **{word: 3}),  # type: ignore[arg-type]
-            aio.open_unix_connection("/nowhere", server_name="x", **{word: 3}),
-            aio.start_server(answer_nothing, "127.0.0.1", 0, **{word: 3}),  # type: ignore[arg-type]
-            aio.start_unix_server(answer_nothing, "/nowhere", **{word: 3}),
-            aio.create_unix_server(asyncio.Protocol, "/nowhere", **{word: 3}),
+            aio.open_connection("localhost", 1, **wrong),
+            aio.open_unix_connection("/nowhere", server_name="x", **wrong),
+            aio.start_server(answer_nothing, "127.0.0.1", 0, **wrong),
+            aio.start_unix_server(answer_nothing, "/nowhere", **wrong),
+            aio.create_unix_server(asyncio.Protocol, "/nowhere", **wrong),
         ]
         for call in calls:
             with pytest.raises(ConfigurationError) as error:
@@ -544,7 +545,8 @@ def test_a_wrong_config_is_shown(server_config: ServerConfig, client_config: Cli
         left, right = socket.socketpair()
         with right:
             reader, writer = await asyncio.open_connection(sock=left)
-            for wrong in (context, "x"):
+            neither: list[Any] = [context, "x"]
+            for wrong in neither:
                 with pytest.raises(ConfigurationError, match="ClientConfig or a ServerConfig"):
                     await aio.start_tls(reader, writer, wrong, server_name="localhost")
             writer.write(b"still here")

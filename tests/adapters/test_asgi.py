@@ -162,7 +162,8 @@ def test_a_scope_tells_of_tls(
         "tls_version",
         "cipher_suite",
     }
-    assert der(tls["server_cert"]) == mutual.credentials[0].chain_der[0]
+    own: Any = mutual.credentials
+    assert der(tls["server_cert"]) == own[0].chain_der[0]
     assert [der(each) for each in tls["client_cert_chain"]] == list(credentials.chain_der)
     assert tls["client_cert_name"] == r"CN=a client\, of ours"
     assert tls["client_cert_error"] is None

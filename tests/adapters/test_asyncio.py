@@ -498,7 +498,7 @@ def test_there_is_no_protocol_before_the_handshake_is_complete(server_config: Se
 
     def note(error: Exception, transport: asyncio.BaseTransport) -> None:
         try:
-            transport.get_protocol()  # type: ignore[attr-defined]
+            transport.get_protocol()
         except Exception as problem:
             raised.append(problem)
 
@@ -626,9 +626,9 @@ def test_arguments_that_cannot_be_honoured(
     async def main() -> None:
         for wrong in ({"ssl": True}, {"server_hostname": "x"}, {"ssl_handshake_timeout": 3}):
             with pytest.raises(ConfigurationError, match="config="):
-                await aio.open_connection("127.0.0.1", 1, **wrong)  # type: ignore[arg-type]
+                await aio.open_connection("127.0.0.1", 1, **wrong)
             with pytest.raises(ConfigurationError, match="config="):
-                await aio.start_server(echo, "127.0.0.1", 0, config=server_config, **wrong)  # type: ignore[arg-type]
+                await aio.start_server(echo, "127.0.0.1", 0, config=server_config, **wrong)
         with pytest.raises(ConfigurationError, match="ClientConfig"):
             await open_local(1, server_config)  # type: ignore[arg-type]
         with pytest.raises(ConfigurationError, match="ServerConfig"):

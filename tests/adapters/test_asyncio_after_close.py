@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.adapters.loops import needs_sendfile
 from tests.adapters.streams import HandServer, close, open_local, plain_serving, port_of, reset, run
 from tests.adapters.test_asyncio_endings import by_hand
 
@@ -374,6 +375,7 @@ def test_clients_that_are_closed_in_their_handshake_are_gone_soon(
     run(main())
 
 
+@needs_sendfile
 def test_a_file_being_sent_ends_with_the_close(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
@@ -450,6 +452,7 @@ def test_a_paused_protocol_is_resumed_and_told_of_the_end_once(
         await close(writer)
         await lost.wait()
         server.close()
+        await server.wait_closed()
         assert log == ["pause", "resume", "lost None"]
 
     lost = asyncio.Event()

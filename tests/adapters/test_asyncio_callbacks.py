@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from tests.adapters.loops import needs_sendfile
 from tests.adapters.streams import (
     HandServer,
     close,
@@ -227,6 +228,7 @@ def test_what_arrived_with_the_question_whose_answer_fills_the_transport_is_not_
 # A file under way
 
 
+@needs_sendfile
 @pytest.mark.parametrize("end", ["reset", "close"])
 def test_what_came_while_a_file_was_sent_is_not_lost_with_the_connection(
     client_config: ClientConfig, server_config: ServerConfig, end: str
@@ -268,6 +270,7 @@ def test_what_came_while_a_file_was_sent_is_not_lost_with_the_connection(
     run(main())
 
 
+@needs_sendfile
 def test_a_protocol_that_reads_while_a_file_is_sent_gets_what_comes(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
@@ -297,6 +300,7 @@ def test_a_protocol_that_reads_while_a_file_is_sent_gets_what_comes(
     run(main())
 
 
+@needs_sendfile
 def test_pausing_that_a_file_was_told_of_is_not_taken_back_from_the_protocol(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:

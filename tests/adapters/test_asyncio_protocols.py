@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.adapters.loops import needs_sendfile
 from tests.adapters.streams import (
     HandServer,
     close,
@@ -275,6 +276,7 @@ def test_a_protocol_that_fails_with_what_had_come_before_hears_of_the_loss_all_t
     run(main())
 
 
+@needs_sendfile
 def test_a_file_waits_for_a_peer_that_reads_nothing(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:

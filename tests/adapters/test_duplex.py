@@ -281,10 +281,15 @@ def test_close_that_gives_up_says_so_and_closes_all_the_same(
             hand.connection.receive_eof()
 
 
+def shutdown_and_close(tls: TLSSocket) -> None:
+    tls.shutdown(socket.SHUT_RDWR)
+    tls.close()
+
+
 ENDS: dict[str, Callable[[TLSSocket], object]] = {
     "close": TLSSocket.close,
     "with": lambda tls: tls.__exit__(None, None, None),
-    "shutdown, close": lambda tls: (tls.shutdown(socket.SHUT_RDWR), tls.close()),
+    "shutdown, close": shutdown_and_close,
     "makefile": lambda tls: [file.close() for file in (tls.makefile("rb"), tls)],
 }
 

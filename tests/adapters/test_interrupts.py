@@ -218,7 +218,7 @@ WRITES: dict[str, Callable[[TLSSocket], Any]] = {
     "send": lambda tls: tls.send(OUTBOUND),
     "sendall of a view": lambda tls: tls.sendall(memoryview(OUTBOUND)),
 }
-CALLS = [(interrupted_read, name, call) for name, call in READS.items()]
+CALLS: list[tuple[Any, str, Any]] = [(interrupted_read, name, call) for name, call in READS.items()]
 CALLS += [(interrupted_write, name, call) for name, call in WRITES.items()]
 
 

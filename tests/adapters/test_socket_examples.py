@@ -100,15 +100,15 @@ def test_a_server_with_threads_closes_the_socket_of_a_client_that_fails(
 ) -> None:
     serve = example("def serve_in_threads")["serve_in_threads"]
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = listener.getsockname()
+        host, port = listener.getsockname()
         running = Aside(serve, listener, server_config, lambda tls: tls.sendall(tls.recv(10)))
         for _ in range(2):
-            with socket.create_connection(address, 10) as plain:
+            with socket.create_connection((host, port), 10) as plain:
                 plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
                 assert plain.recv(100)  # the alert
                 with suppress(ConnectionResetError):
                     assert plain.recv(100) == b""
-        with connect(*address, client_config, server_name="localhost", timeout=10) as tls:
+        with connect(host, port, client_config, server_name="localhost", timeout=10) as tls:
             tls.sendall(b"hello")
             assert read_exactly(tls, 5) == b"hello"
         listener.shutdown(socket.SHUT_RDWR)

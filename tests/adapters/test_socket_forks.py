@@ -155,6 +155,7 @@ def test_a_call_that_goes_on_over_a_fork_is_ended_by_a_close(
     assert client.recv(1) == b""
 
 
+SIXTEEN = bytes(16 << 20)
 CALLS: dict[str, tuple[Callable[[TLSSocket], Any], Callable[[TLSSocket], Any]]] = {
     # A call that waits, and what the peer does then to end it.
     "recv": (lambda tls: tls.recv(100), lambda peer: peer.sendall(b"QUIT")),
@@ -165,7 +166,6 @@ CALLS: dict[str, tuple[Callable[[TLSSocket], Any], Callable[[TLSSocket], Any]]] 
     "a timeout": (lambda tls: recv_in_vain(tls, 0.3), lambda peer: None),
     "unwrap with data unread": (lambda tls: unwrap_in_vain(tls), lambda peer: peer.sendall(b"x")),
 }
-SIXTEEN = bytes(16 << 20)
 
 
 def recv_in_vain(tls: TLSSocket, timeout: float) -> None:
@@ -255,11 +255,8 @@ def test_a_forking_server_answers(
         thread.start()
         try:
             for number in range(3):
-                address = server.server_address
-                name = "localhost"
-                with connect(
-                    address[0], address[1], client_config, server_name=name, timeout=10
-                ) as tls:
+                port, name = server.server_address[1], "localhost"
+                with connect("127.0.0.1", port, client_config, server_name=name, timeout=10) as tls:
                     tls.sendall(b"line %d\n" % number)
                     assert read_exactly(tls, 7) == b"LINE %d\n" % number
                     tls.shutdown_write()

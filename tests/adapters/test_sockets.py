@@ -89,7 +89,7 @@ def test_connect_takes_an_ip_address_and_another_server_name(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = listener.getsockname()
+        host, port = listener.getsockname()
 
         def serve(count: int) -> None:
             for _ in range(count):
@@ -98,7 +98,7 @@ def test_connect_takes_an_ip_address_and_another_server_name(
 
         server = Aside(serve, 2)
         for name in (None, "localhost"):
-            with connect(*address, client_config, server_name=name, timeout=20) as tls:
+            with connect(host, port, client_config, server_name=name, timeout=20) as tls:
                 assert tls.recv(1) == b""
         server.result()
 
@@ -529,7 +529,7 @@ def test_a_file_over_a_closed_socket_still_sees_truncation(
 def test_makefile_modes(pair: tuple[TLSSocket, TLSSocket]) -> None:
     client, server = pair
     with pytest.raises(ValueError, match="mode"):
-        client.makefile("a")
+        client.makefile("a")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="binary"):
         client.makefile("r", buffering=0)
     with client.makefile("wb", buffering=0) as raw, server.makefile("rb", buffering=4) as file:

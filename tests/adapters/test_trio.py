@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -15,13 +17,13 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from tests.adapters.triostreams import run, shake_hands, socket_pair
+from tests.adapters.triostreams import over, run, shake_hands, socket_pair
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 from tests.test_readme import example
 
 import handclasp
 from handclasp import CertificateError, ClientConfig, Recorder, ServerConfig
-from handclasp.adapters import room
+from handclasp.adapters import progress, room, trio_duplex
 from handclasp.errors import (
     ConfigurationError,
     HandshakeTimeoutError,
@@ -31,6 +33,10 @@ from handclasp.errors import (
 from handclasp.trio import TLSListener, TLSStream, open_tls_stream, serve_tls
 
 MEGABYTE = 1024 * 1024
+
+needs_progress = pytest.mark.skipif(
+    sys.platform not in ("linux", "darwin"), reason="this system does not tell what is unsent"
+)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "trio.md"
 
 
@@ -130,8 +136,9 @@ def test_a_reset_in_the_handshake(client_config: ClientConfig) -> None:
         listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reset, listener)
+            host, port = listener.socket.getsockname()
             with pytest.raises(TruncationError):
-                await open_tls_stream(*listener.socket.getsockname(), client_config)
+                await open_tls_stream(host, port, client_config)
         await listener.aclose()
 
     async def reset(listener: Any) -> None:
@@ -158,7 +165,7 @@ def test_mistakes_show_before_anything_is_connected(
             partial(serve_tls, echo, 0, server_config, make_trace=Recorder()),  # type: ignore[arg-type]
         ):
             with pytest.raises(ConfigurationError):
-                await wrong()  # type: ignore[operator]
+                await wrong()
 
     run(main)
 
@@ -166,8 +173,9 @@ def test_mistakes_show_before_anything_is_connected(
 def test_a_cancelled_client_leaves_nothing_open(client_config: ClientConfig) -> None:
     async def main() -> None:
         listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+        host, port = listener.socket.getsockname()
         with trio.move_on_after(0.1):
-            await open_tls_stream(*listener.socket.getsockname(), client_config)
+            await open_tls_stream(host, port, client_config)
         stream = await listener.accept()
         assert await stream.receive_some()  # the hello
         with pytest.raises(trio.BrokenResourceError):
@@ -264,6 +272,102 @@ def test_a_client_that_does_not_read_is_given_up(
             with pytest.raises(trio.BrokenResourceError):
                 await read_all(stream)
             await stream.aclose()
+
+    run(main)
+
+
+def test_a_close_goes_on_as_long_as_the_reader_does(
+    client_config: ClientConfig, server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 20
+
+    def queued_bytes(sock: Any) -> int:
+        nonlocal left
+        left -= 1
+        return left
+
+    monkeypatch.setattr(trio_duplex, "unsent_in_kernel", lambda sock: left)
+    monkeypatch.setattr(trio_duplex, "queued_bytes", queued_bytes)
+
+    async def say_hello(stream: Any) -> None:
+        await stream.send_all(b"hello")
+
+    async def main() -> None:
+        async with serving(say_hello, server_config, close_timeout=0.3) as port:
+            stream = await open_tls_stream("127.0.0.1", port, client_config)
+            assert await read_all(stream) == b"hello"
+            with trio.fail_after(5):
+                await until(lambda: left == 1)
+            await stream.aclose()
+
+    run(main)
+
+
+@needs_progress
+@pytest.mark.parametrize("is_full", [True, False], ids=["close_notify waits", "data are left"])
+def test_giving_up_on_a_peer_that_takes_nothing_is_an_error(
+    client_config: ClientConfig, server_config: ServerConfig, is_full: bool
+) -> None:
+    outcomes: list[trio.BrokenResourceError] = []
+
+    async def pour(stream: Any) -> None:
+        sock = stream.transport_stream.socket
+        if is_full:
+            while progress.is_writable(sock):
+                await stream.send_all(bytes(16384))
+        else:
+            while not progress.unsent_in_kernel(sock):
+                await stream.send_all(bytes(16384))
+        with pytest.raises(trio.BrokenResourceError) as caught:
+            await stream.aclose()
+        outcomes.append(caught.value)
+
+    async def main() -> None:
+        async with serving(pour, server_config, close_timeout=0.1) as port:
+            stream = await open_tls_stream("127.0.0.1", port, client_config)
+            await until(lambda: bool(outcomes))
+            await trio.aclose_forcefully(stream)
+
+    run(main)
+    (error,) = outcomes
+    assert isinstance(error.__cause__, TimeoutError)
+    assert re.search(r"took nothing for 0.1 seconds, and \d+ encrypted bytes may not", str(error))
+
+
+def test_giving_up_ends_only_the_connection(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def fill(stream: Any) -> None:
+        if not await stream.receive_some():
+            return
+        while progress.is_writable(stream.transport_stream.socket):
+            await stream.send_all(bytes(16384))
+
+    async def main() -> None:
+        async with serving(fill, server_config, close_timeout=0.1) as port:
+            stuck = await open_tls_stream("127.0.0.1", port, client_config)
+            await stuck.send_all(b"pour")
+            await trio.sleep(0.5)
+            async with await open_tls_stream("127.0.0.1", port, client_config) as stream:
+                await stream.send_eof()
+                assert await stream.receive_some() == b""
+            await trio.aclose_forcefully(stuck)
+
+    run(main)
+
+
+def test_a_stream_without_a_socket_is_given_up(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    async def main() -> None:
+        pair = over(trio.testing.memory_stream_pair(), client_config, server_config)
+        client, server = await shake_hands(pair)
+        client._duplex.close_timeout = 0.1
+        left = client.transport_stream.send_stream
+        left.send_all_hook = trio.sleep_forever
+        with pytest.raises(trio.BrokenResourceError, match="what was written may not have"):
+            await client.aclose()
+        await trio.aclose_forcefully(server)
 
     run(main)
 
@@ -397,7 +501,8 @@ def test_a_client_waiting_for_this_side_keeps_its_place(
     client_config: ClientConfig, server_config: ServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "SILENT_SECONDS", 5.0)  # Clients and server share a busy loop.
-    (credentials,) = server_config.credentials
+    given: Any = server_config.credentials
+    (credentials,) = given
 
     async def choose(question: Any) -> Any:
         await trio.sleep(1.2)
@@ -428,7 +533,7 @@ def test_a_callback_that_fails_harms_no_client(
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError
 
-    traces = iter([fail, Recorder])
+    traces: Iterator[Callable[..., Any]] = iter([fail, Recorder])
 
     async def main() -> None:
         settings: dict[str, Any] = {
@@ -546,10 +651,12 @@ async def leave_with_a_reset(port: int, config: ClientConfig) -> None:
 def test_the_example_of_a_callback(
     client_config: ClientConfig, server_config: ServerConfig
 ) -> None:
+    credentials: Any = server_config.credentials
+
     async def find_credentials(name: str) -> Any:
         await trio.sleep(0)
         assert name == "localhost"
-        return server_config.credentials[0]
+        return credentials[0]
 
     names = names_of("find_credentials")
     names["find_credentials"] = find_credentials

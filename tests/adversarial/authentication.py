@@ -23,7 +23,9 @@ from handclasp.wire.messages import (
 )
 
 OFFERS = {ExtensionType.POST_HANDSHAKE_AUTH: b""}
-ASKS = {ExtensionType.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(SCHEMES)}
+ASKS: dict[int, bytes] = {
+    ExtensionType.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(SCHEMES)
+}
 
 
 class Client(ScriptedClient):

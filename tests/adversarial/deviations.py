@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from handclasp.wire.messages import Message, write_message
 from handclasp.wire.structs import write_extensions
 
 Change = Callable[[Any], Any]
+AnyMessage = TypeVar("AnyMessage")
 
 
 def changed(**fields: Any) -> Change:
@@ -17,9 +18,13 @@ def changed(**fields: Any) -> Change:
     return lambda message: replace(message, **fields)
 
 
-def with_extension(kind: int, data: bytes) -> Change:
+def with_extension(kind: int, data: bytes) -> Callable[[AnyMessage], AnyMessage]:
     """One more extension, or another content of one."""
-    return lambda message: replace(message, extensions=dict(message.extensions) | {kind: data})
+
+    def change(message: Any) -> Any:
+        return replace(message, extensions=dict(message.extensions) | {kind: data})
+
+    return change
 
 
 def without_extension(kind: int) -> Change:

@@ -64,7 +64,7 @@ class ScriptedPeer:
         alerts: (level, description) of every alert that came.
         data: application data that came.
         established: whether the other side's Finished came, and is right.
-        client_hello, server_hello: the last ones of this conversation.
+        client_hello: the last one of this conversation.
     """
 
     role: str
@@ -88,7 +88,6 @@ class ScriptedPeer:
         self.established = False
         self.transcript = Transcript()
         self.client_hello: ClientHello
-        self.server_hello: ServerHello
         self.handshake_secret: HandshakeSecret
         self.client_secret: TrafficSecret
         self.server_secret: TrafficSecret
@@ -244,7 +243,7 @@ class ScriptedServer(ScriptedPeer):
     """
 
     role = "server"
-    order = (
+    order: Sequence[str] = (
         "server_hello",
         "encrypted_extensions",
         "certificate_request",
@@ -290,7 +289,7 @@ class ScriptedServer(ScriptedPeer):
         elif not self.established:
             self.transcript.add(raw)
 
-    def hello_retry_request(self) -> Message:
+    def hello_retry_request(self) -> ServerHello:
         assert self.retry is not None
         code = GROUPS[self.retry].code
         return replace(
@@ -298,7 +297,7 @@ class ScriptedServer(ScriptedPeer):
             random=HELLO_RETRY_REQUEST_RANDOM,
         )
 
-    def server_hello(self) -> Message:
+    def server_hello(self) -> ServerHello:
         shares = ext.read_key_share_client_hello(
             self.client_hello.extensions[ExtensionType.KEY_SHARE]
         )
@@ -348,6 +347,9 @@ class ScriptedClient(ScriptedPeer):
     Args:
         groups: the groups to list; a share is sent for each of `shares`.
         extensions: what the hello holds besides what TLS 1.3 demands.
+
+    Attributes:
+        server_hello: the last one of this conversation.
     """
 
     role = "client"
@@ -374,6 +376,7 @@ class ScriptedClient(ScriptedPeer):
         self.extra = extensions or {}
         self.session_id = os.urandom(32)
         self.random = os.urandom(32)
+        self.server_hello: ServerHello
         self.act(["first_hello"])
 
     def first_hello(self) -> Message:

@@ -241,7 +241,7 @@ class ScriptedServer12(ScriptedPeer12):
             if kind == HandshakeType.CLIENT_KEY_EXCHANGE:
                 self._key_exchange_came(read_as(ClientKeyExchange, raw))
 
-    def server_hello(self) -> Any:  # type: ignore[override]
+    def server_hello(self) -> Any:
         extensions: dict[int, bytes] = {
             ExtensionType.RENEGOTIATION_INFO: ext.write_renegotiation_info()
         }

@@ -488,11 +488,23 @@ def extended(count: int, *more: tuple[int, bytes]) -> Callable[[Any], Any]:
 
 
 def request(count: int, **lists: Fill) -> CertificateRequest:
-    extensions = {Ext.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(SCHEMES)}
+    algorithms = ext.write_signature_algorithms(SCHEMES)
+    extensions: dict[int, bytes] = {Ext.SIGNATURE_ALGORITHMS: algorithms}
     for name, fill in lists.items():
         known, write = (LONG_FIELDS | SHORT_FIELDS)[name]
         extensions |= write(fill(count, known or [0x3000]))
     return CertificateRequest(b"", extensions)
+
+
+def asking_for(name: str, fill: Fill, count: int) -> dict[str, Any]:
+    return {"ask_for_certificate": True, "certificate_request": request(count, **{name: fill})}
+
+
+def asking_for12(fill: Fill, count: int) -> dict[str, Any]:
+    types = bytes([1] * min(count // 4, 250) + [64])
+    schemes = (*fill(count, KNOWN_SCHEMES), *SCHEMES)
+    asks = CertificateRequest12(types, schemes, der(count))
+    return {"ask_for_certificate": True, "certificate_request": asks}
 
 
 def oid_filters(count: int) -> bytes:
@@ -541,10 +553,7 @@ FROM_SERVERS: dict[str, tuple[type[Any], Script]] = {
     **{
         f"{how} asked for: {name}": (
             CertificateRequest,
-            lambda n, name=name, fill=fill: {
-                "ask_for_certificate": True,
-                "certificate_request": request(n, **{name: fill}),
-            },
+            partial(asking_for, name, fill),
         )
         for name in ("schemes", "schemes_cert", "authorities", "extensions")
         for how, fill in (("one", ONE), ("many", DIFFERENT))
@@ -602,14 +611,7 @@ FROM_SERVERS12: dict[str, tuple[type[Any], Script]] = {
     **{
         f"{how} asked for": (
             CertificateRequest12,
-            lambda n, fill=fill: {
-                "ask_for_certificate": True,
-                "certificate_request": CertificateRequest12(
-                    bytes([1] * min(n // 4, 250) + [64]),
-                    (*fill(n, KNOWN_SCHEMES), *SCHEMES),
-                    der(n),
-                ),
-            },
+            partial(asking_for12, fill),
         )
         for how, fill in FILLINGS.items()
     },
@@ -672,6 +674,11 @@ def send(peer: ScriptedPeer, raw: bytes) -> None:
         peer.send_record(ContentType.HANDSHAKE, raw[start : start + 2**14])
 
 
+def send_another_hello(fill: Fill, peer: ScriptedPeer, count: int) -> None:
+    lists = dict.fromkeys(("suites", "groups"), fill)
+    send(peer, hello_message("TLSv1.2", lists, count))
+
+
 def send_all(peer: ScriptedPeer, messages: Iterable[Any]) -> None:
     send(peer, b"".join(map(write_message, messages)))
 
@@ -708,9 +715,7 @@ AFTERWARDS: dict[str, tuple[type[Any], Callable[[Any, int], None]]] = {
     **{
         f"another hello, {how}": (
             ClientHello,
-            lambda peer, n, fill=fill: send(
-                peer, hello_message("TLSv1.2", dict.fromkeys(("suites", "groups"), fill), n)
-            ),
+            partial(send_another_hello, fill),
         )
         for how, fill in (("different", DIFFERENT), ("one known", ONE))
     },
@@ -848,20 +853,20 @@ def in_records(content_type: int, raw: bytes, size: int) -> bytes:
 
 
 def server_hello_of(version: str) -> bytes:
-    versions = {Ext.SUPPORTED_VERSIONS: ext.write_selected_version(0x304)}
-    extensions = versions if version == "TLSv1.3" else {}
+    extensions: dict[int, bytes] = {}
+    if version == "TLSv1.3":
+        extensions[Ext.SUPPORTED_VERSIONS] = ext.write_selected_version(0x304)
     suite = 0x1301 if version == "TLSv1.3" else 0xC02B
     return write_message(ServerHello(0x303, bytes(32), b"", suite, 0, extensions))
 
 
+def refused_hello(fill: Fill, version: str, count: int) -> list[tuple[int, bytes]]:
+    hello = hello_of(version, dict.fromkeys(GOOD, fill), count)
+    return [(0, hello), (1, b"\x15\3\3\0\2\2\x28")]
+
+
 CAPTURED: dict[str, Callable[[str, int], list[tuple[int, bytes]]]] = {
-    **{
-        f"a hello, {how}": lambda version, n, fill=fill: [
-            (0, hello_of(version, dict.fromkeys(GOOD, fill), n)),
-            (1, b"\x15\3\3\0\2\2\x28"),
-        ]
-        for how, fill in FILLINGS.items()
-    },
+    **{f"a hello, {how}": partial(refused_hello, fill) for how, fill in FILLINGS.items()},
     "small records": lambda version, n: [
         (0, in_records(22, hello_message(version, {"suites": DIFFERENT}, 8 * n), 16))
     ],

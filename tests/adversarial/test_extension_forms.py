@@ -165,7 +165,7 @@ def malformed(place: MessageContext) -> Iterator[Any]:
             yield pytest.param(kind, data, fault, id=f"{extension_name(kind)}-{data.hex()}")
 
 
-def malformed_in(place: MessageContext) -> Any:
+def malformed_in(place: MessageContext) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("kind", "data", "fault"), list(malformed(place)))
 
 
@@ -215,7 +215,9 @@ def test_client_hello(
     data: bytes,
     fault: Fault,
 ) -> None:
-    extra = {Ext.PSK_KEY_EXCHANGE_MODES: b"\1\1"} if kind == Ext.PRE_SHARED_KEY else {}
+    extra: dict[int, bytes] = {}
+    if kind == Ext.PRE_SHARED_KEY:
+        extra[Ext.PSK_KEY_EXCHANGE_MODES] = b"\1\1"
     extra[kind] = data
     hello_is_refused(meet_client(config=server, shares=shares, extensions=extra), fault)
 
@@ -242,6 +244,7 @@ def test_second_client_hello(
         second_hello=with_extension(kind, data),
     )
     refused(encounter, fault)
+    assert isinstance(encounter.peer, ScriptedClient)
     assert encounter.peer.server_hello.is_hello_retry_request
 
 

@@ -139,9 +139,10 @@ def test_a_ticket_is_no_way_around_a_key(pki: Pki) -> None:
     """Where there is no certificate, "there is no other way in" than a pre-shared key."""
     world = World(pki, "TLSv1.3")
     world.meet()
-    key = PreSharedKey(b"a client", bytes(32))
-    shared = {"credentials": None, "ticket_keys": world.server.ticket_keys}
-    for way in ({"psks": [key]}, {"find_psk": lambda _: None}):
+    key = PreSharedKey(b"a client", b"k" * 32)
+    shared: dict[str, Any] = {"credentials": None, "ticket_keys": world.server.ticket_keys}
+    ways: list[dict[str, Any]] = [{"psks": [key]}, {"find_psk": lambda _: None}]
+    for way in ways:
         pair = Pair(world.client, replace(world.server, **shared, **way)).run()
         assert isinstance(pair.server.error, ProtocolError)
         assert pair.server.error.fault is Fault.UNKNOWN_PSK_IDENTITY
@@ -204,7 +205,8 @@ def test_a_suite_that_is_not_wanted_any_more(pki: Pki, side: str) -> None:
     assert world.store.session.cipher_suite == first
     if side == "client":
         world.store.session = replace(world.store.session, cipher_suite=second)
-    assert not world.meet(**{side: {"cipher_suites": [second]}})
+    change: dict[str, Any] = {side: {"cipher_suites": [second]}}
+    assert not world.meet(**change)
 
 
 # Without the extended master secret (RFC 7627 section 5.3)
@@ -263,7 +265,7 @@ def test_early_data_under_the_second_key(pki: Pki) -> None:
     world.meet()
     offer = client_offer(world.client, "localhost", world.store.session)
     assert offer.early_data
-    unknown = psk_of_external(PreSharedKey(b"nobody knows me", bytes(32)))
+    unknown = psk_of_external(PreSharedKey(b"nobody knows me", b"k" * 32))
     for psks, count in (((unknown, *offer.psks), 0), (offer.psks, 1)):
         raw = write_message(with_psks(offer.hello, psks, Transcript()))
         connection = ServerConnection(world.server)
@@ -333,7 +335,7 @@ def test_accepted_for_another_protocol(pki: Pki) -> None:
 
 @pytest.mark.usefixtures("takes_all")
 def test_accepted_under_the_second_key(pki: Pki) -> None:
-    key = PreSharedKey(b"a client", bytes(32))
+    key = PreSharedKey(b"a client", b"k" * 32)
     world = early_world(pki)
     server = replace(world.server, ticket_keys=TicketKeys(), psks=[key])
     refused_by_client(replace(world.client, psks=[key]), server)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from cryptography import x509
@@ -35,6 +35,7 @@ from handclasp.certificates import explain, revocation_list
 from handclasp.certificates.credentials import LocalSigner
 from handclasp.certificates.dane import TlsaRecord
 from handclasp.certificates.revocation import RevocationLists
+from handclasp.certificates.signature_bounds import signature_problem
 from handclasp.certificates.trust import TrustStore
 
 STRANGER = key_of_type("ecdsa-p256", number=70)
@@ -165,7 +166,7 @@ def test_what_nobody_vouches_for_excuses_nothing(
 
 @pytest.mark.parametrize("rule", ["accept", "refuse"])
 def test_a_cross_signed_authority_that_may_not_sign_lists_in_one_certificate(
-    pki: Pki, rule: str
+    pki: Pki, rule: Literal["accept", "refuse"]
 ) -> None:
     authority = pki.intermediate()
     cross = authority_certificate(
@@ -199,10 +200,12 @@ def test_certificates_around_one_key_cost_one_check_of_the_list(
     pki: Pki, leaf: x509.Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    original = revocation_list.signature_problem
-    monkeypatch.setattr(
-        revocation_list, "signature_problem", lambda crl: [asked.append(crl), original(crl)][1]
-    )
+
+    def noting(crl: x509.CertificateRevocationList) -> object:
+        asked.append(crl)
+        return signature_problem(crl)
+
+    monkeypatch.setattr(revocation_list, "signature_problem", noting)
     (der,) = der_of(leaf)
     crls = lists(pki, rule="accept")
     policy = CertificatePolicy(tlsa=[TlsaRecord(3, 0, 0, der)], crls=crls)

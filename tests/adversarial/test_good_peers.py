@@ -92,6 +92,7 @@ def test_a_request_for_a_staple(pki: Pki, meet_server: Meet, body: bytes) -> Non
         certificate_request=with_extension(Ext.STATUS_REQUEST, body),
     )
     check(encounter)
+    assert isinstance(encounter.peer, Listening)
     seen = encounter.peer.certificate_seen
     assert isinstance(seen, Certificate)
     data = seen.certificate_list[0].extensions[Ext.STATUS_REQUEST]

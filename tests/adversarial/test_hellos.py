@@ -83,33 +83,33 @@ def test_share_of_a_group_that_got_none(client_refuses: ClientRefuses, code: int
 
 
 class GreaseSuite(ScriptedServer):
-    def server_hello(self) -> Message:
+    def server_hello(self) -> ServerHello:
         return replace(super().server_hello(), cipher_suite=self.client_hello.cipher_suites[0])
 
 
 class GreaseVersion(ScriptedServer):
-    def server_hello(self) -> Message:
+    def server_hello(self) -> ServerHello:
         offered = self.client_hello.extensions[Ext.SUPPORTED_VERSIONS]
         version = ext.write_selected_version(ext.read_supported_versions(offered)[0])
         return with_extension(Ext.SUPPORTED_VERSIONS, version)(super().server_hello())
 
 
 class GreaseGroup(ScriptedServer):
-    def server_hello(self) -> Message:
+    def server_hello(self) -> ServerHello:
         offered = self.client_hello.extensions[Ext.KEY_SHARE]
         share = ext.write_key_share_server_hello(ext.read_key_share_client_hello(offered)[0])
         return with_extension(Ext.KEY_SHARE, share)(super().server_hello())
 
 
 class GreaseGroupInRetry(ScriptedServer):
-    def hello_retry_request(self) -> Message:
+    def hello_retry_request(self) -> ServerHello:
         offered = self.client_hello.extensions[Ext.SUPPORTED_GROUPS]
         group = ext.write_key_share_hello_retry_request(ext.read_supported_groups(offered)[0])
         return with_extension(Ext.KEY_SHARE, group)(super().hello_retry_request())
 
 
 class GreaseExtension(ScriptedServer):
-    def server_hello(self) -> Message:
+    def server_hello(self) -> ServerHello:
         return with_extension(self.grease, b"")(super().server_hello())
 
     @property
@@ -120,7 +120,7 @@ class GreaseExtension(ScriptedServer):
 
 
 class GreaseExtensionInEncryptedExtensions(GreaseExtension):
-    def server_hello(self) -> Message:
+    def server_hello(self) -> ServerHello:
         return ScriptedServer.server_hello(self)
 
     def encrypted_extensions(self) -> Message:
@@ -128,13 +128,14 @@ class GreaseExtensionInEncryptedExtensions(GreaseExtension):
 
 
 class GreaseExtensionInCertificate(GreaseExtension):
-    def server_hello(self) -> Message:
+    def server_hello(self) -> ServerHello:
         return ScriptedServer.server_hello(self)
 
     def certificate(self) -> Message:
         message: Any = super().certificate()
         leaf = replace(message.certificate_list[0], extensions={self.grease: b""})
-        return replace(message, certificate_list=(leaf,))
+        changed: Message = replace(message, certificate_list=(leaf,))
+        return changed
 
 
 @pytest.mark.parametrize(

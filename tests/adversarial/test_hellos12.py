@@ -136,7 +136,7 @@ def test_key_transport_is_off(pki: Pki, client_refuses: ClientRefuses, suite: st
 class EchoesSession(ScriptedServer12):
     """Takes the session id that stands there for TLS 1.3 as one to resume."""
 
-    def server_hello(self) -> Any:  # type: ignore[override]
+    def server_hello(self) -> Any:
         session_id = self.client_hello.legacy_session_id
         assert session_id
         return replace(super().server_hello(), legacy_session_id_echo=session_id)
@@ -185,7 +185,7 @@ def test_grease_must_not_be_chosen(client_refuses: ClientRefuses, place: str) ->
     """RFC 8701 section 3.1: as in TLS 1.3."""
 
     class Grease(ScriptedServer12):
-        def server_hello(self) -> Any:  # type: ignore[override]
+        def server_hello(self) -> Any:
             hello = super().server_hello()
             if place == "suite":
                 return replace(hello, cipher_suite=self.client_hello.cipher_suites[0])

@@ -58,7 +58,7 @@ def test_the_smaller_of_both_holds(suite: CipherSuite, setting: int) -> None:
     records.install_write(Epoch.APPLICATION, keys_of(suite))
     assert records.records_left() == min(setting, suite.record_limit) <= most(suite)
     records.install_read(Epoch.APPLICATION, keys_of(suite))
-    records.read_key.sequence = suite.record_limit  # type: ignore[union-attr]
+    records.read_key.sequence = suite.record_limit
     assert records.read_key_exhausted
 
 
@@ -307,6 +307,7 @@ def test_tickets_do_not_wear_a_key_out(large: tuple[ClientConfig, ServerConfig])
     pair = Pair(*large).run()
     server: Any = pair.server.connection
     write, reads = server._records.write_key, pair.client.connection._records.read_key
+    assert reads is not None
     write.sequence = reads.sequence = write.suite.record_limit - RESERVED_RECORDS - 2
     for _ in range(5):
         assert server.send_tickets(1) == 1

@@ -12,7 +12,7 @@ from handclasp import ClientConfig, ClientConnection, Fault, ProtocolError, Serv
 from handclasp.crypto.groups import GROUPS
 from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
-from handclasp.wire.messages import Message
+from handclasp.wire.messages import ServerHello
 
 CURVES = {"secp256r1": 32, "secp384r1": 48, "secp521r1": 66}
 
@@ -127,9 +127,9 @@ def test_of_a_server(pki: Pki, client_refuses: ClientRefuses, group: str, share:
 class WrongCiphertext(ScriptedServer):
     """An ML-KEM ciphertext of the right length decapsulates to a secret that nobody else has."""
 
-    def server_hello(self) -> Message:
+    def server_hello(self) -> ServerHello:
         message = super().server_hello()
-        data = bytearray(message.extensions[Ext.KEY_SHARE])  # type: ignore[union-attr]
+        data = bytearray(message.extensions[Ext.KEY_SHARE])
         data[10] ^= 1
         return with_extension(Ext.KEY_SHARE, bytes(data))(message)
 

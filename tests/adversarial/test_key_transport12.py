@@ -201,7 +201,7 @@ def test_every_bad_one(server: Server, make: Make) -> None:
     encounter = server.meet(make)
     assert reactions(encounter, STEPS) == [b"", b"", ALERT]
     assert encounter.error is not None
-    assert encounter.error.fault is Fault.BAD_RECORD_MAC  # type: ignore[attr-defined]
+    assert encounter.error.fault is Fault.BAD_RECORD_MAC
     assert not encounter.connection.established
     assert str(encounter.error) == str(reference_error(server))
 

@@ -24,6 +24,7 @@ from handclasp.wire.messages import (
     EndOfEarlyData,
     Finished,
     KeyUpdate,
+    Message,
     NewSessionTicket,
     write_message,
 )
@@ -120,8 +121,10 @@ def samples(pki: Pki) -> dict[int, bytes]:
     client = ScriptedClient()
     server.client_hello = client.client_hello
     chain = tuple(CertificateEntry(der, {}) for der in pki.server().chain_der)
-    algorithms = {Ext.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(SCHEMES)}
-    messages = [
+    algorithms: dict[int, bytes] = {
+        Ext.SIGNATURE_ALGORITHMS: ext.write_signature_algorithms(SCHEMES)
+    }
+    messages: list[Message] = [
         client.client_hello,
         server.server_hello(),
         NewSessionTicket(3600, 0, b"", b"ticket", {}),

@@ -26,7 +26,7 @@ from handclasp import (
 from handclasp.errors import ProtocolError
 from handclasp.iana import AlertLevel
 from handclasp.wire.messages import ServerHello
-from handclasp.wire.structs import Struct
+from handclasp.wire.structs import Struct, scan
 
 Meet = Callable[..., Encounter]
 
@@ -39,12 +39,13 @@ def meet(request: pytest.FixtureRequest, meet_client: Meet, meet_server: Meet) -
 def test_a_key_that_has_opened_all_it_can(meet: Meet) -> None:
     """After 2^64 - 1 records there is no nonce any more: KeyUpdates come long before."""
     encounter = meet()
-    records = encounter.connection._records
-    records.read_key.sequence = 2**64 - 1
-    encounter.peer._write.sequence = 2**64 - 1
+    reads, writes = encounter.connection._records.read_key, encounter.peer._write
+    assert reads is not None
+    assert writes is not None
+    reads.sequence = writes.sequence = 2**64 - 1
     with pytest.raises(ProtocolError):  # The peer's own protection would not seal it, either.
         encounter.peer.send_data(b"one too many")
-    encounter.peer._write.sequence = 0
+    writes.sequence = 0
     encounter.peer.send_data(b"one too many")
     refused(encounter.run(), Fault.KEY_EXHAUSTED)
 
@@ -84,12 +85,10 @@ def test_a_defect_of_this_side(
     """Whatever breaks inside, the connection ends as one does, and the peer is told."""
     from handclasp.handshake import context
 
-    real = context.scan
-
     def broken(struct: Struct, *given: Any) -> int:
         if struct.make is ServerHello:
             raise error
-        return real(struct, *given)
+        return scan(struct, *given)
 
     monkeypatch.setattr(context, "scan", broken)
     client_refuses(Fault.INTERNAL_ERROR)

@@ -174,7 +174,7 @@ def test_a_server_that_asks_for_a_key(pki: Pki) -> None:
 
 
 def long_request(which: str) -> CertificateRequest:
-    write = {
+    writes: dict[str, Callable[[int], tuple[Ext, bytes]]] = {
         "schemes": lambda count: (
             Ext.SIGNATURE_ALGORITHMS,
             ext.write_signature_algorithms([*range(0x1400, 0x1400 + count // 2), *SCHEMES]),
@@ -183,10 +183,10 @@ def long_request(which: str) -> CertificateRequest:
             Ext.CERTIFICATE_AUTHORITIES,
             ext.write_certificate_authorities(short_names(count)),
         ),
-    }[which]
+    }
     schemes = ext.write_signature_algorithms(SCHEMES)
     return CertificateRequest(
-        b"", {Ext.SIGNATURE_ALGORITHMS: schemes, **dict([write(LONGEST - 200)])}
+        b"", {Ext.SIGNATURE_ALGORITHMS: schemes, **dict([writes[which](LONGEST - 200)])}
     )
 
 
@@ -314,7 +314,10 @@ def test_an_authority_of_ours_counts_wherever_it_stands(pki: Pki, version: str) 
     if version == "TLSv1.3":
         data = ext.write_certificate_authorities(names)
         schemes = ext.write_signature_algorithms(SCHEMES)
-        lists = {Ext.SIGNATURE_ALGORITHMS: schemes, Ext.CERTIFICATE_AUTHORITIES: data}
+        lists: dict[int, bytes] = {
+            Ext.SIGNATURE_ALGORITHMS: schemes,
+            Ext.CERTIFICATE_AUTHORITIES: data,
+        }
         request: Any = CertificateRequest(b"", lists)
         kind: Any = ScriptedServer
     else:

@@ -221,7 +221,7 @@ def test_a_declined_request_where_one_is_required(
 
 def test_an_extension_that_was_not_asked_for(meet: Meet) -> None:
     encounter = meet()
-    extensions = {ExtensionType.STATUS_REQUEST: b"\x01\0\0\x01\0"}
+    extensions: dict[int, bytes] = {ExtensionType.STATUS_REQUEST: b"\x01\0\0\x01\0"}
     answered(encounter, peer_of(encounter).answer(extensions=extensions))
     refused(encounter, Fault.UNSOLICITED_EXTENSION)
 

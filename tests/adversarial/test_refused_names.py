@@ -156,7 +156,12 @@ def test_early_data_for_such_a_name_reach_nobody(pki: Pki) -> None:
 def test_the_callback_is_asked_once_for_each_connection(pki: Pki, version: str) -> None:
     asked: list[ChooseCredentials] = []
     own = pki.server("localhost")
-    server = ServerConfig(choose_credentials=lambda question: asked.append(question) or own)
+
+    def choose(question: ChooseCredentials) -> Credentials:
+        asked.append(question)
+        return own
+
+    server = ServerConfig(choose_credentials=choose)
     client = client_of(pki, version)
     for count in (1, 2, 3):
         assert met(client, server).server.info.resumed is (count > 1)

@@ -209,6 +209,7 @@ def test_a_peer_that_asks_and_never_reads_costs_no_memory(meet: Meet) -> None:
         ask(encounter)
         peer.send_data(b"x")
         connection.receive_data(peer.take())
+    assert peer._write is not None
     assert len(connection.data_to_send()) == len(peer._write.seal(21, b"\1\x64"))
 
 

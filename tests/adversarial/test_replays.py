@@ -530,7 +530,12 @@ def test_what_is_asked_before_the_proof(pki: Pki) -> None:
     assert "recording" in (VerifyPeer.__doc__ or "")
     named: list[FindPsk] = []
     key = PreSharedKey(b"a client", bytes(range(32)))
-    finds = ServerConfig(find_psk=lambda question: named.append(question) or key)
+
+    def find(question: FindPsk) -> PreSharedKey:
+        named.append(question)
+        return key
+
+    finds = ServerConfig(find_psk=find)
     flight = bytes(ClientConnection(ClientConfig(psks=[key])).data_to_send())
     for _ in range(3):
         ServerConnection(finds).receive_data(flight)

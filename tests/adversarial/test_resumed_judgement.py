@@ -86,7 +86,7 @@ def test_verification_on_again_after_it_was_off(pki: Pki, version: str) -> None:
 
 # A server whose client would be refused by now
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "required": {"client_auth": ClientAuth.REQUIRED},
     "optional": {"client_auth": ClientAuth.OPTIONAL},
 }

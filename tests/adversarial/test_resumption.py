@@ -255,8 +255,9 @@ def choosing(index: int) -> Callable[[ServerHello], ServerHello]:
     """A ServerHello that takes this one of the client's keys."""
 
     def deviation(hello: ServerHello) -> ServerHello:
-        chosen = {ExtensionType.PRE_SHARED_KEY: ext.write_selected_identity(index)}
-        return replace(hello, extensions={**chosen, **hello.extensions})
+        chosen = ext.write_selected_identity(index)
+        extensions = {ExtensionType.PRE_SHARED_KEY: chosen, **hello.extensions}
+        return replace(hello, extensions=extensions)
 
     return deviation
 
@@ -268,7 +269,7 @@ def test_a_key_that_was_not_offered(pki: Pki, client_refuses: ClientRefuses, ind
 
 
 def test_a_key_of_another_hash(pki: Pki, client_refuses: ClientRefuses) -> None:
-    config = ClientConfig(trust=pki.trust, psks=[PreSharedKey(b"x", bytes(32), "sha384")])
+    config = ClientConfig(trust=pki.trust, psks=[PreSharedKey(b"x", b"k" * 32, "sha384")])
     client_refuses(Fault.UNOFFERED_PSK, config=config, server_hello=choosing(0))
 
 

@@ -26,7 +26,15 @@ from tests.adversarial.scripted12 import CLOSING, Record, ScriptedClient12, Scri
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
-from handclasp import ClientAuth, ClientConfig, DataReceived, Fault, ProtocolError, ServerConfig
+from handclasp import (
+    ClientAuth,
+    ClientConfig,
+    Credentials,
+    DataReceived,
+    Fault,
+    ProtocolError,
+    ServerConfig,
+)
 from handclasp.crypto.secret import Secret
 from handclasp.iana import CipherSuiteCode, ContentType, HandshakeType
 from handclasp.iana import ExtensionType as Ext
@@ -109,14 +117,19 @@ class Resuming(ScriptedServer12):
     """A server that goes on with the session, and has `promise` in its hello besides."""
 
     def __init__(
-        self, *args: Any, session: Session, promise: Sequence[int] = (), **script: Any
+        self,
+        credentials: Credentials,
+        *,
+        session: Session,
+        promise: Sequence[int] = (),
+        **script: Any,
     ) -> None:
         self.session = session
         self.promise = promise
         script.setdefault("order", ("server_hello", *CLOSING))
-        super().__init__(*args, suite=session.cipher_suite, closing=(), **script)
+        super().__init__(credentials, suite=session.cipher_suite, closing=(), **script)
 
-    def server_hello(self) -> Any:  # type: ignore[override]
+    def server_hello(self) -> Any:
         hello = super().server_hello()
         session_id = self.client_hello.legacy_session_id
         extensions = hello.extensions | dict.fromkeys(self.promise, b"")
@@ -134,7 +147,7 @@ class Returning(ScriptedClient12):
 
     def __init__(self, *, session: Session, **script: Any) -> None:
         self.session = session
-        extensions = {
+        extensions: dict[int, bytes] = {
             Ext.SESSION_TICKET: session.ticket,
             Ext.SERVER_NAME: ext.write_server_name("localhost"),
         }

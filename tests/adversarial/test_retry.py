@@ -27,8 +27,8 @@ Meet = Callable[..., Encounter]
 class TwiceRetryingServer(ScriptedServer):
     order = ("hello_retry_request",)
 
-    def hello_retry_request(self) -> Message:
-        message: Any = super().hello_retry_request()
+    def hello_retry_request(self) -> ServerHello:
+        message = super().hello_retry_request()
         if self.hellos == 1:
             return message
         code = ext.write_key_share_hello_retry_request(GROUPS["secp384r1"].code)
@@ -183,7 +183,7 @@ def test_share_of_another_group(server_refuses: ServerRefuses) -> None:
 
 class TwoShares(ScriptedClient):
     def second_hello(self) -> Message:
-        hello: Any = super().second_hello()
+        hello = super().second_hello()
         entries = [
             ext.KeyShareEntry(GROUPS[name].code, GROUPS[name].exchange.generate(bytes_of).share)
             for name in ("X25519", "secp256r1")

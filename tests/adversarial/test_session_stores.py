@@ -18,8 +18,9 @@ from handclasp.handshake.offered import MOST_AUTHORITIES
 from handclasp.handshake.tls12 import server as server12
 from handclasp.handshake.tls13 import client_authentication
 from handclasp.iana import ExtensionType
-from handclasp.sessions import store as store_module
+from handclasp.sessions import session_file
 from handclasp.sessions.bounded import LEAST_BYTES
+from handclasp.sessions.session import session_to_text
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages12 import CertificateRequest12
 
@@ -69,7 +70,7 @@ class Noted(SessionStore):
 def met(pki: Pki, store: Any, version: str = "TLSv1.3") -> Pair:
     server = ServerConfig(
         credentials=pki.server("localhost"), client_auth="optional", trust=pki.trust, tickets=1
-    )  # type: ignore[arg-type]
+    )
     client = ClientConfig(trust=pki.trust, sessions=store, versions=[version])
     pair = Pair(client, server).run()
     assert pair.established, (pair.client.error, pair.server.error)
@@ -124,13 +125,12 @@ def test_a_ticket_does_not_cost_what_all_authorities_do(
 ) -> None:
     """Each ticket of 258 bytes would cost a look at all names: tickets times names."""
     written: list[Session] = []
-    text = store_module.session_to_text
 
     def counted(session: Session) -> str:
         written.append(session)
-        return text(session)
+        return session_to_text(session)
 
-    monkeypatch.setattr(store_module, "session_to_text", counted)
+    monkeypatch.setattr(session_file, "session_to_text", counted)
     costs: dict[int, int] = {}
     for count in (1, len(LONG_NAMES)):
         naming(count, LONG_NAMES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from cryptography import x509
@@ -80,11 +81,11 @@ def test_every_way_to_a_yes(parts: int, place: str) -> None:
         "unverified": lambda: accept_unverified(chain),
     }
     for number, policy in enumerate(policies(chain[0])):
-        ways[f"verify {number}"] = lambda policy=policy: verify_server_chain(
-            chain, PKI.trust, "localhost", PKI.now, policy=policy
+        ways[f"verify {number}"] = partial(
+            verify_server_chain, chain, PKI.trust, "localhost", PKI.now, policy=policy
         )
-        ways[f"explain {number}"] = lambda policy=policy: explain(
-            chain, "localhost", PKI.trust, PKI.now, policy=policy
+        ways[f"explain {number}"] = partial(
+            explain, chain, "localhost", PKI.trust, PKI.now, policy=policy
         )
     for name, way in ways.items():
         with pytest.raises(CertificateError) as caught:

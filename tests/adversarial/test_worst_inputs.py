@@ -7,6 +7,7 @@ many bytecodes for each byte at most, and twice as much of it costs twice as muc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from tests.counting import bytecodes_of
@@ -145,7 +146,7 @@ def test_it_costs_so_much_per_byte_and_twice_as_much_for_twice_as_many(name: str
     worst = WORST[name]
     outcome_of(worst.attempt(worst.times).call)  # What is imported late is imported now.
     small, large = worst.attempt(worst.times), worst.attempt(2 * worst.times)
-    cost, twice = (bytecodes_of(lambda each=each: outcome_of(each.call)) for each in (small, large))
+    cost, twice = (bytecodes_of(partial(outcome_of, each.call)) for each in (small, large))
     print(f"{name}: {small.size} {cost} {large.size} {twice} {twice / large.size:.2f}")
     assert twice < 2.3 * cost
     assert twice - cost < worst.bytecodes * max(1, large.size - small.size) + 100

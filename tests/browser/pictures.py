@@ -10,9 +10,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from tests.browser.driven import Driven, driven_chromium
 from tests.browser.driven_firefox import Firefox, driven_firefox
@@ -141,9 +143,8 @@ def _firefox(browser: Firefox, page: str, to: Path) -> None:
 def _store(png: bytes, path: Path) -> None:
     """With a palette, which makes them a quarter as large, where Pillow is installed."""
     if find_spec("PIL") is not None:
-        from PIL import Image
-
-        picture = Image.open(BytesIO(png)).convert("RGB").quantize(96)
+        image: Any = import_module("PIL.Image")
+        picture = image.open(BytesIO(png)).convert("RGB").quantize(96)
         picture.save(path, optimize=True)
     else:
         path.write_bytes(png)

@@ -34,9 +34,10 @@ def stored(document: str, directory: Path) -> str:
 
 
 def lit(browser: Firefox, selector: str) -> list[str]:
-    return browser.value(
+    found: list[str] = browser.value(
         f"[...document.querySelectorAll('{selector}.lit')].map((e) => e.innerText)"
     )
+    return found
 
 
 def row(name: str) -> str:

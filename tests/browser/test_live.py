@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,11 @@ def browser(tmp_path: Path, ca: Path) -> Iterator[Driven]:
 
 def rows(browser: Driven) -> list[list[str]]:
     """The list of connections, cell by cell, the newest first."""
-    return browser.script(
+    found: list[list[str]] = browser.script(
         "return [...document.querySelectorAll('#rows tr')]"
         ".map((row) => [...row.cells].map((cell) => cell.textContent))"
     )
+    return found
 
 
 def outcomes(browser: Driven) -> list[str]:
@@ -112,7 +114,7 @@ def test_several_browsers_at_once_see_their_own(
         for each in (browser, other, browser, other):
             each.open(demo.url)
         for each in (browser, other):
-            each.wait_for(lambda each=each: is_live(each), "both watch at once")
+            each.wait_for(partial(is_live, each), "both watch at once")
         mine, theirs = ({row[0] for row in rows(each)} for each in (browser, other))
         assert mine
         assert theirs

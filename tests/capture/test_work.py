@@ -36,6 +36,7 @@ from handclasp.wire.messages import (
 )
 from handclasp.wire.messages12 import HelloRequest
 from handclasp.wire.records import write_plaintext
+from handclasp.wire.structs import Extensions
 
 ENDS = (Address("192.0.2.1", 50_000), Address("192.0.2.2", 443))
 CLIENT, SERVER = 0, 1
@@ -167,7 +168,7 @@ def record(message: Any, count: int = 1) -> bytes:
 
 def hello(**more: bytes) -> bytes:
     def change(message: ClientHello) -> ClientHello:
-        added = {Ext[name.upper()]: data for name, data in more.items()}
+        added: Extensions = {Ext[name.upper()]: data for name, data in more.items()}
         return replace(message, extensions={**added, **message.extensions})
 
     return ScriptedClient(first_hello=change).take()
@@ -178,7 +179,7 @@ def hello12() -> bytes:
 
 
 def answer(version: int = 0x304, random: bytes = bytes(32)) -> bytes:
-    chosen = {Ext.SUPPORTED_VERSIONS: ext.write_selected_version(version)}
+    chosen: Extensions = {Ext.SUPPORTED_VERSIONS: ext.write_selected_version(version)}
     is_13 = version == 0x304
     suite = 0x1301 if is_13 else 0xC02B
     return record(ServerHello(0x303, random, b"", suite, 0, chosen if is_13 else {}))

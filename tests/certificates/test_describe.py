@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -23,9 +25,15 @@ from tests.pki import (
     self_signed,
 )
 
-from handclasp import ClientConfig, ServerConfig
+from handclasp import ClientConfig, ConfigurationError, ServerConfig
 from handclasp.certificates import describe_certificate
-from handclasp.certificates.describe import chain_in_words, describe
+from handclasp.certificates.describe import (
+    chain_in_words,
+    covers_name,
+    describe,
+    field_in_words,
+    first_names,
+)
 
 SILENT = {
     "path_length": None,
@@ -176,3 +184,30 @@ def test_by_der_as_pages_take_it(pki: Pki) -> None:
     page = pair.client.trace.to_html("a title", describe_certificate)
     assert "purposes" in page
     assert "purposes" not in pair.client.trace.to_html("a title")
+
+
+def test_a_parsed_certificate_is_described_as_its_der() -> None:
+    der = Pki().server().chain_der[0]
+    parsed = x509.load_der_x509_certificate(der)
+    assert describe_certificate(parsed) == describe_certificate(der)
+    assert describe_certificate(parsed) is not None
+    assert field_in_words(parsed, "subjectAltName") == field_in_words(der, "subjectAltName")
+    assert covers_name([parsed], "localhost") is covers_name([der], "localhost") is True
+    assert describe_certificate(b"neither") is None
+    assert covers_name([b"neither"], "localhost") is None
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        describe_certificate,
+        partial(field_in_words, name="subjectAltName"),
+        lambda given: covers_name([given], "localhost"),
+        describe,
+        partial(first_names, most=3),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["text", None, 5, b"-----BEGIN CERTIFICATE-----"])
+def test_what_is_no_certificate_is_not_passed_over(function: Any, wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"[Cc]ertificate"):
+        function(wrong)

@@ -307,6 +307,45 @@ class TestAnyBytes:
 
 
 SELF_SIGNED = der_of(self_signed()[0])[0]
+
+
+def _containers() -> dict[str, bytes]:
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
+    certificate, key = self_signed()
+    as_pkcs12 = pkcs12.serialize_key_and_certificates(
+        b"n", key, certificate, None, BestAvailableEncryption(b"secret")
+    )
+    return {
+        "PKCS #12": as_pkcs12,
+        "PKCS #7": pkcs7.serialize_certificates([certificate], Encoding.DER),
+        "PKCS #7 in PEM": pkcs7.serialize_certificates([certificate], Encoding.PEM),
+        "key store of Java": b"\xfe\xed\xfe\xed\0\0\0\2",
+    }
+
+
+@pytest.mark.parametrize("name", ["PKCS #12", "PKCS #7", "PKCS #7 in PEM", "key store of Java"])
+def test_a_container_is_named_and_how_to_convert_it(name: str) -> None:
+    data = _containers()[name]
+    tool = "openssl pkcs7 -inform" if "7" in name else "openssl pkcs12 -in FILE.p12 -out FILE.pem"
+    with pytest.raises(ConfigurationError) as of_chain:
+        Credentials.from_pem(data, key_pem(P256))
+    with pytest.raises(ConfigurationError) as of_key:
+        Credentials.from_pem(pem_of(self_signed()[0]), data)
+    with pytest.raises(ConfigurationError) as of_authorities:
+        TrustStore.from_pem(data).anchors  # noqa: B018
+    assert name.split(" in ")[0] in str(of_chain.value)
+    assert name.split(" in ")[0] in str(of_authorities.value)
+    assert tool in str(of_chain.value)
+    assert tool in str(of_authorities.value)
+    if "7" in name:
+        assert re.search("holds (certificates and )?no (private )?key", str(of_key.value))
+    else:
+        assert f"{tool} -nodes" in str(of_key.value)
+        assert "-nokeys" in str(of_authorities.value)
+        assert "from_pkcs12" not in str(of_key.value) + str(of_authorities.value)
+
+
 SELF_SIGNED_PKCS12 = pkcs12.serialize_key_and_certificates(
     b"name", P256, self_signed()[0], None, NoEncryption()
 )

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -94,7 +95,7 @@ def run() -> Run:
     """Runs the command in this process."""
     from handclasp.cli.application import application
 
-    def invoke(*arguments: str, **options: object) -> Result:
+    def invoke(*arguments: str, **options: Any) -> Result:
         return CliRunner().invoke(application, list(arguments), prog_name="handclasp", **options)
 
     return invoke

@@ -19,12 +19,15 @@ def test_version(run: Run) -> None:
 def test_help_names_the_commands(run: Run) -> None:
     result = run("--help")
     assert result.exit_code == 0
-    for command in ("demo", "connect", "serve", "cert", "bench"):
+    for command in ("demo", "connect", "serve", "cert", "explain", "redact", "diff", "bench"):
         assert f"  {command} " in result.stdout
 
 
 def test_each_command_has_help(run: Run) -> None:
-    commands = (["demo"], ["connect"], ["serve"], ["redact"], ["diff"], ["cert"], ["cert", "issue"])
+    commands = [
+        [name] for name in ("demo", "connect", "serve", "cert", "explain", "redact", "diff")
+    ]
+    commands.append(["cert", "issue"])
     for command in commands:
         result = run(*command, "--help")
         assert result.exit_code == 0

@@ -16,7 +16,6 @@ from tests.cli.conftest import SOURCE
 from tests.required import need_tool
 
 from handclasp.certificates.authority import LocalAuthority
-from handclasp.cli import install as installing
 from handclasp.cli.install import install
 from handclasp.cli.nss import databases
 
@@ -163,7 +162,8 @@ def test_nor_on_the_terminal(user: Path, file: Path) -> None:
     import termios
 
     locked = new_database(user / FIREFOX, password="a master password")
-    program = [sys.executable, "-c", ADD_WITH_CERTUTIL, need_tool("certutil"), file, locked]
+    certutil = need_tool("certutil")
+    program = [sys.executable, "-c", ADD_WITH_CERTUTIL, certutil, str(file), str(locked)]
     terminal, its_end = os.openpty()
     try:
         done = subprocess.run(
@@ -249,7 +249,7 @@ def test_the_system_is_only_told_about(
     ran: list[object] = []
     monkeypatch.setattr("sys.platform", platform)
     monkeypatch.setattr("subprocess.run", lambda *given, **_: ran.append(given))
-    monkeypatch.setattr(installing.Path, "is_dir", lambda path: False)
+    monkeypatch.setattr(Path, "is_dir", lambda path: False)
     for remove in (False, True):
         result = run_install(remove=remove)
         assert result.exit_code == 0
@@ -264,7 +264,7 @@ def test_only_what_fits_this_system_is_told(
 ) -> None:
     anchors = "/etc/pki/ca-trust/source/anchors"
     monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(installing.Path, "is_dir", lambda path: str(path) == anchors)
+    monkeypatch.setattr(Path, "is_dir", lambda path: str(path) == anchors)
     shown = run_install().stdout
     assert "update-ca-trust" in shown
     assert "update-ca-certificates" not in shown

@@ -32,6 +32,7 @@ from handclasp.cli.benchmarks.stacks import (
     identity,
     own_and_ssl,
 )
+from handclasp.cli.outcome import WrongArguments
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -146,8 +147,8 @@ def test_the_small_picture_has_the_rows_that_it_chooses(setup: Setup) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_quick_run(run: Run, tmp_path: Path) -> None:
-    files = ("--markdown", str(tmp_path / "table.md"), "--plot", str(tmp_path / "plot.svg"))
-    files += ("--summary-plot", str(tmp_path / "small.svg"))
+    files = [f"--markdown={tmp_path / 'table.md'}", f"--plot={tmp_path / 'plot.svg'}"]
+    files.append(f"--summary-plot={tmp_path / 'small.svg'}")
     result = run("bench", "--quick", "--json", *files)
     assert result.exit_code == 0
     told = json.loads(result.stdout)
@@ -168,7 +169,7 @@ def test_a_quick_run(run: Run, tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     from handclasp.cli import bench
 
-    with pytest.raises(bench.WrongArguments, match="Cannot write"):
+    with pytest.raises(WrongArguments, match="Cannot write"):
         bench.write_file(str(tmp_path / "no" / "such" / "file"), "text")
 
 

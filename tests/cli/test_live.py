@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -127,7 +128,7 @@ def events_until(lines: Any, count: int) -> list[dict[str, Any]]:
     """The first list with so many connections of which it is known what they asked for."""
     for line in iter(lines.readline, b""):
         if line.startswith(b"data: "):
-            rows = json.loads(line[6:])
+            rows: list[dict[str, Any]] = json.loads(line[6:])
             if len([row for row in rows if row["paths"] != "-"]) >= count:
                 return rows
     raise AssertionError("the stream ended")
@@ -152,6 +153,6 @@ def test_head_has_no_body(authority: LocalAuthority) -> None:
         for path in ("/", "/events"):
             with handclasp.connect("localhost", process.port, config, timeout=20) as tls:
                 tls.sendall(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-                answer = b"".join(iter(lambda tls=tls: tls.recv(65536), b""))
+                answer = b"".join(iter(partial(tls.recv, 65536), b""))
             assert answer.startswith(b"HTTP/1.1 200")
             assert answer.endswith(b"\r\n\r\n")

@@ -55,6 +55,10 @@ def test_an_odd_path(run: Run, tmp_path: Path, command: str, odd: str) -> None:
         ("connect", "localhost:1", "--cert", "{file}", "--key"),
         ("serve", "--cert", "{file}", "--key"),
         ("serve", "--keylog"),
+        ("serve", "--trace"),
+        ("serve", "--client-ca"),
+        ("serve",),
+        ("explain", "{file}", "--html"),
     ],
     ids=" ".join,
 )
@@ -64,10 +68,16 @@ def test_a_key_in_place_of_its_path_is_not_repeated(
     """As of `--key "$(cat key.pem)"`, in a terminal or a log that others may see."""
     file = tmp_path / "file"
     file.write_text("no certificate, no trace")
-    for text in ("-----BEGIN EC PRIVATE KEY-----\nTOPSECRET\n", "CLIENT_RANDOM TOPSECRET\n" * 2):
+    for text in (
+        "-----BEGIN EC PRIVATE KEY-----\nTOPSECRET\n",
+        "CLIENT_RANDOM TOPSECRET\n" * 2,
+        "TOPSECRETkey0+/x" * 3,
+        "facade" * 8,
+    ):
         result = run(*[each.format(file=file) for each in command], text)
         assert result.exit_code in (1, 2), result.exception
         assert "TOPSECRET" not in result.output
+        assert "facade" not in result.output
 
 
 def test_a_directory_that_may_not_be_looked_into(

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    NoEncryption,
     PrivateFormat,
     load_pem_private_key,
+    pkcs12,
 )
 from tests.cli.conftest import COMMAND, SOURCE, Process, Run, started
+from tests.pki import Leaf, Pki, pem_of
 
 import handclasp
 from handclasp import ClientConfig, Recorder, TLSError
@@ -350,6 +356,46 @@ def test_missing_files(run: Run, pair: tuple[str, str], tmp_path: Path) -> None:
     assert missing in one_sentence(run, "--cert", pair[0], "--key", missing)
     assert missing in one_sentence(run, missing)
     assert missing in one_sentence(run, "--client-ca", missing)
+
+
+def test_a_leaf_in_place_of_its_authority_is_warned_of(tmp_path: Path, ca: str) -> None:
+    pki = Pki()
+    leaf, both = tmp_path / "leaf.pem", tmp_path / "both.pem"
+    leaf.write_bytes(pem_of(x509.load_der_x509_certificate(pki.client("ada").chain_der[0])))
+    both.write_bytes(leaf.read_bytes() + pki.pem)
+    for path, warns in ((str(leaf), True), (str(both), False), (ca, False)):
+        arguments = ("--client-ca", path, "--require-client-cert")
+        with started("serve", "--echo", "--port", "0", *arguments) as process:
+            line = process.line("holds no authority|Ctrl-C ends it")
+            assert ("holds no authority, but CN=ada: a client gets in" in line) is warns
+            assert process.end(signal.SIGTERM) == 0
+
+
+def test_a_certificate_that_must_not_sign_is_told_of(
+    run: Run, pair: tuple[str, str], tmp_path: Path
+) -> None:
+    key: Any = load_pem_private_key(Path(pair[1]).read_bytes(), None)
+    chain = tmp_path / "no-signatures.pem"
+    chain.write_bytes(pem_of(Pki().issue(Leaf(digital_signature=False), key.public_key())))
+    for certificate, expected in ((str(chain), 1), (pair[0], 0)):
+        result = run("connect", "127.0.0.1:1", "--cert", certificate, "--key", pair[1])
+        assert result.stderr.count("key usage without digitalSignature") == expected
+
+
+def test_a_pkcs12_file_is_named_and_how_to_convert_it(
+    run: Run, pair: tuple[str, str], tmp_path: Path
+) -> None:
+    key: Any = load_pem_private_key(Path(pair[1]).read_bytes(), None)
+    file = tmp_path / "id.p12"
+    file.write_bytes(pkcs12.serialize_key_and_certificates(b"n", key, None, None, NoEncryption()))
+    for arguments in (
+        ("--cert", str(file), "--key", pair[1]),
+        ("--cert", pair[0], "--key", str(file)),
+        ("--client-ca", str(file)),
+    ):
+        told = one_sentence(run, *arguments)
+        assert re.search(r"id\.p12.* PKCS #12.* openssl pkcs12 -in FILE.p12 -out FILE.pem", told)
+        assert "Credentials" not in told
 
 
 def test_arguments_that_do_not_fit_together(run: Run, pair: tuple[str, str], ca: str) -> None:

@@ -42,7 +42,7 @@ from handclasp.cli.files import serve_directory
 from handclasp.cli.key_material import key_material_in
 from handclasp.cli.pages import page_for, write_page
 from handclasp.cli.site import NotServedError, Site
-from handclasp.sessions.store import FileSessionStore
+from handclasp.sessions.session_file import FileSessionStore
 
 pytestmark = [
     pytest.mark.long,
@@ -734,7 +734,9 @@ def told() -> Recorder:
     return recorder
 
 
-def _shake_hands(recorder: Recorder, sessions: FileSessionStore | None = None) -> None:
+def _shake_hands(
+    recorder: Recorder, sessions: SessionStore | FileSessionStore | None = None
+) -> None:
     pki = Pki()
     client = ClientConnection(
         ClientConfig(trust=pki.trust, sessions=sessions), server_name="localhost", trace=recorder
@@ -821,7 +823,7 @@ def _later(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_listing_searches_no_file_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     searched: list[str] = []
-    really = site_module.key_material_in
+    really = key_material_in
 
     def noted(file: Any) -> str | None:
         searched.append("")

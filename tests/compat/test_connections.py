@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -62,7 +63,8 @@ def test_memory_bios(files: Files, server: str, client: str) -> None:
         pair.client.unwrap()
     assert pair.server.read() == b""
     pair.server.unwrap()
-    assert pair.client.unwrap() is None
+    unwrap: Callable[[], object] = pair.client.unwrap
+    assert unwrap() is None
     with pytest.raises(ssl.SSLZeroReturnError):
         pair.client.read()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 import pytest
 
@@ -28,12 +29,12 @@ def test_the_class_of_an_exception_makes_another_one_of_a_text(error: TLSError) 
     known = translated(error)
     again = type(known)(str(known))
     assert again.args == (str(known),)
-    joined = type("Joined", (OfLibrary, type(again)), {})("a text of the library")
+    joined: Any = type("Joined", (OfLibrary, type(again)), {})("a text of the library")
+    assert joined.explanation == ""
+    assert joined.fault_name
     assert isinstance(joined, OfLibrary)
     assert isinstance(joined, ssl.SSLError)
     assert "a text of the library" in str(joined)
-    assert joined.explanation == ""
-    assert joined.fault_name
 
 
 def test_advice_names_the_settings_of_ssl() -> None:

@@ -114,11 +114,11 @@ def test_the_handshake_of_a_reader_is_complete_before_it_has_read(files: Files) 
             threading.Thread(target=call)
             for call in (sock.do_handshake, lambda: sock.sendall(b"question"))
         ]
-        for each in others:
-            each.start()
-        for each in others:
-            each.join(10)
-        assert not any(each.is_alive() for each in others)
+        for other in others:
+            other.start()
+        for other in others:
+            other.join(10)
+        assert not any(other.is_alive() for other in others)
         assert peer.recv(100) == b"question"
         peer.sendall(b"answer")
         reader.join(20)
@@ -255,15 +255,16 @@ def test_a_handshake_times_out_as_a_whole(files: Files, kind: str) -> None:
 @pytest.mark.parametrize("suppresses", [True, False])
 def test_an_end_without_close_notify(files: Files, kind: str, suppresses: bool) -> None:
     pair = Connected(server_context("ssl", files), client_context(kind, files))
-    pair.client.suppress_ragged_eofs = suppresses
+    client: Any = pair.client
+    client.suppress_ragged_eofs = suppresses
     pair.server.sendall(b"x")
-    assert pair.client.recv(9) == b"x"
+    assert client.recv(9) == b"x"
     pair.server.close()
     if suppresses:
-        assert pair.client.recv(9) == b""
+        assert client.recv(9) == b""
     else:
         with pytest.raises(ssl.SSLEOFError) as caught:
-            pair.client.recv(9)
+            client.recv(9)
         assert caught.value.args[0] == ssl.SSL_ERROR_EOF
     pair.close()
 

@@ -94,7 +94,7 @@ def test_what_cannot_be_asked_raises_as_in_ssl(files: Files) -> None:
     def wait(sock: ssl.SSLSocket) -> bytes:
         return sock.recv(100)
 
-    cases = [
+    cases: list[tuple[Any, dict[str, Any], dict[str, Any], Any]] = [
         (asking, {}, {"post_handshake_auth": False}, just_ask),
         (asking, {"verify_mode": ssl.CERT_NONE}, {}, just_ask),
         (asking, {"maximum_version": ssl.TLSVersion.TLSv1_2}, {}, just_ask),

@@ -142,6 +142,15 @@ def test_a_security_level_of_the_system_that_cannot_be_honoured(files: Files) ->
         context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
 
 
+def test_more_tickets_than_are_ever_sent(files: Files) -> None:
+    context = server_context("handclasp", files, num_tickets=16)
+    with pytest.raises(ValueError, match="num_tickets 17 cannot be honoured"):
+        context.num_tickets = 17
+    assert context.num_tickets == 16
+    with pytest.raises(ValueError, match="non-negative"):
+        context.num_tickets = -1
+
+
 def test_a_key_log_is_private_from_the_start(files: Files) -> None:
     path = files.directory / "keys.log"
     before = os.umask(0o022)
@@ -155,7 +164,7 @@ def test_a_key_log_is_private_from_the_start(files: Files) -> None:
 def test_a_key_log_that_others_could_read_is_made_private(files: Files) -> None:
     path = files.write("keys.log", b"")
     path.chmod(0o644)
-    context = server_context("handclasp", files, keylog_filename=os.fspath(path))
+    context: Any = server_context("handclasp", files, keylog_filename=os.fspath(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     context.keylog_filename = None
     link = files.directory / "link.log"

@@ -92,7 +92,7 @@ class Door:
         self.asked.append(name)
         return self.answer
 
-    def take(self, data: bytes, piece: int = 2**20) -> bytes:
+    def take(self, data: bytes | bytearray, piece: int = 2**20) -> bytes:
         for at in range(0, len(data), piece):
             self.incoming.write(data[at : at + piece])
             try:

@@ -56,7 +56,7 @@ def test_the_oldest_files_go(files: Files, monkeypatch: pytest.MonkeyPatch) -> N
     directory = files.directory / "traces"
     context: Any = server_context("handclasp", files)
     context.make_trace = traces_in(directory)
-    hello = ClientConnection(ClientConfig(), server_name="a.test").data_to_send()
+    hello = bytes(ClientConnection(ClientConfig(), server_name="a.test").data_to_send())
     for _ in range(6):
         refuse(context, hello)
     names = sorted(path.name for path in directory.iterdir())

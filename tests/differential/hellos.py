@@ -148,7 +148,7 @@ def extension_of_another(chance: random.Random, hello: ClientHello) -> ClientHel
     if len(kinds) < 2:
         return hello
     one, other = chance.sample(kinds, 2)
-    return replace(hello, extensions=hello.extensions | {one: hello.extensions[other]})
+    return replace(hello, extensions={**hello.extensions, one: hello.extensions[other]})
 
 
 def version(chance: random.Random, hello: ClientHello) -> ClientHello:
@@ -173,7 +173,7 @@ def versions(chance: random.Random, hello: ClientHello) -> ClientHello:
     some = chance.sample(_NUMBERS, chance.randrange(1, 5))
     data = bytes([2 * len(some)]) + b"".join(number.to_bytes(2, "big") for number in some)
     return replace(
-        hello, extensions=hello.extensions | {int(ExtensionType.SUPPORTED_VERSIONS): data}
+        hello, extensions={**hello.extensions, int(ExtensionType.SUPPORTED_VERSIONS): data}
     )
 
 
@@ -207,8 +207,8 @@ def _with_one(
     if not hello.extensions:
         return hello
     kind = chance.choice(list(hello.extensions))
-    changed = {kind: change(hello.extensions[kind])}
-    return replace(hello, extensions=hello.extensions | changed)
+    changed = change(hello.extensions[kind])
+    return replace(hello, extensions={**hello.extensions, kind: changed})
 
 
 def _framed(body: bytes) -> bytes:

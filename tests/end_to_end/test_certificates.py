@@ -28,6 +28,7 @@ from handclasp import (
 from handclasp.certificates.verify import VerifiedPeer, verify_server_chain, vouch_for
 from handclasp.handshake.tls13 import certificate as certificate13
 from handclasp.iana import ExtensionType, HandshakeType
+from handclasp.trace.events import MessageSeen
 from handclasp.wire import extensions as ext
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS
 from handclasp.wire.messages import CertificateRequest, ClientHello, read_message
@@ -68,7 +69,8 @@ def request_of(pair: Pair) -> CertificateRequest:
 
 def _messages(pair: Pair, kind: HandshakeType) -> list[bytes]:
     found = [*pair.client.trace.events, *pair.server.trace.events]
-    return [event.raw for event in found if getattr(event, "message_type", None) == kind]
+    messages = [event for event in found if isinstance(event, MessageSeen)]
+    return [event.raw for event in messages if event.message_type == kind]
 
 
 def raw_credentials(key_type: str, number: int = 0) -> tuple[Credentials, bytes]:

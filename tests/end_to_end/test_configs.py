@@ -134,6 +134,7 @@ def test_a_copy_with_other_groups_has_other_key_shares() -> None:
     assert dataclasses.replace(plain, groups=["X25519", "X448"]).key_shares == ("X25519",)
     assert dataclasses.replace(plain, versions=["TLSv1.2"]).key_shares is None
     assert dataclasses.replace(named, alpn=["h2"]).key_shares == named.key_shares
-    for changes in ({"groups": ["X25519"]}, {"versions": ["TLSv1.2"]}):
+    unfit: list[dict[str, Any]] = [{"groups": ["X25519"]}, {"versions": ["TLSv1.2"]}]
+    for changes in unfit:
         with pytest.raises(ConfigurationError, match="key_shares"):
             dataclasses.replace(named, **changes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ from handclasp import (
 )
 from handclasp.iana import HandshakeType
 from handclasp.trace.events import KeysInstalled, KeyStep, MessageSeen, SecretDerived
+
+_FULL = r"The key log keys could not be written \(No space left on device\)"
 
 
 @pytest.fixture
@@ -491,15 +495,51 @@ def test_keylog_file(
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_keylog_that_fails(client_config: ClientConfig, server_config: ServerConfig) -> None:
+@pytest.mark.parametrize(
+    ("raised", "fault", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "keys"), Fault.KEY_LOG_FAILED, _FULL),
+        (
+            OSError("the collector is down"),
+            Fault.KEY_LOG_FAILED,
+            "key log could.*collector is down",
+        ),
+        (OSError(), Fault.KEY_LOG_FAILED, r"written \(OSError\)"),
+        (KeyError("line"), Fault.CALLBACK_FAILED, "keylog failed with KeyError"),
+    ],
+)
+def test_keylog_that_fails(
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    raised: Exception,
+    fault: Fault,
+    words: str,
+) -> None:
     def keylog(line: str) -> None:
-        raise OSError("disk full")
+        raise raised
 
     pair = Pair(replace(client_config, keylog=keylog), server_config).run()
-    assert pair.client.error is not None
-    assert pair.client.error.fault_name == "CALLBACK_FAILED"
+    assert isinstance(pair.client.error, ProtocolError)
+    assert pair.client.error.fault is fault
+    assert re.search(words, str(pair.client.error))
+    assert pair.client.error.__cause__ is raised
     assert pair.server.error is not None
     assert pair.server.error.alert == "internal_error"
+
+
+def test_a_key_log_that_fails_repeats_no_secret(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    lines: list[str] = []
+
+    def keylog(line: str) -> None:
+        lines.append(line)
+        raise OSError(f"cannot write {line}")
+
+    pair = Pair(replace(client_config, keylog=keylog), server_config).run()
+    assert isinstance(pair.client.error, ProtocolError)
+    assert pair.client.error.fault is Fault.KEY_LOG_FAILED
+    assert lines[0].split()[-1] not in str(pair.client.error)
 
 
 def test_nothing_secret_is_recorded_unasked(pair: Pair) -> None:

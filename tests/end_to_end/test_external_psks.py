@@ -60,14 +60,14 @@ def test_the_first_that_both_have() -> None:
 
 @pytest.mark.parametrize("hash_name", ["sha256", "sha384"])
 def test_suites_of_its_hash(hash_name: str) -> None:
-    key = PreSharedKey(b"a client", bytes(32), hash_name)
+    key = PreSharedKey(b"a client", b"k" * 32, hash_name)
     pair = pair_of([key], [key])
     agreed(pair, key)
     assert pair.client.info.cipher_suite.endswith(hash_name.upper())
 
 
 def test_the_wrong_key() -> None:
-    wrong = PreSharedKey(KEY.identity, bytes(32))
+    wrong = PreSharedKey(KEY.identity, b"k" * 32)
     pair = pair_of([wrong], [KEY])
     assert fault_of(pair.server) is Fault.BAD_BINDER
     assert pair.client.error is not None
@@ -123,6 +123,18 @@ def test_found_later() -> None:
 def test_found_something_else(answer: object) -> None:
     pair = pair_of([KEY], find_psk=lambda _: answer)
     assert fault_of(pair.server) is Fault.CALLBACK_FAILED
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_found_the_key_of_another_identity(later: bool) -> None:
+    """The connection would have the name of one client, and the proof of another."""
+    same = PreSharedKey(b"another name", KEY.key)
+    pair = pair_of([KEY], find_psk=lambda _: DEFER if later else same)
+    if later:
+        pair.server.answer(same)
+        pair.run()
+    assert fault_of(pair.server) is Fault.CALLBACK_FAILED
+    assert "find_psk gave the key of another identity" in str(pair.server.error)
 
 
 def test_a_callback_that_fails() -> None:

@@ -124,8 +124,8 @@ def test_refused_early_data(client: ClientConfig, server: ServerConfig) -> None:
 
 
 def test_external_keys(server: ServerConfig) -> None:
-    key = PreSharedKey(b"a client", bytes(32))
-    config = replace(server, psks=[key], credentials=None)
+    key = PreSharedKey(b"a client", b"k" * 32)
+    config = replace(server, psks=[key], credentials=None, max_early_data=0)
     greeted(Greeting(ClientConfig(psks=[key]), config, None).run())
 
 

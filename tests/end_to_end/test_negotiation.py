@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from handclasp import (
     ClientAuth,
     ClientConfig,
     ConfigurationError,
+    Credentials,
     Fault,
     PeerAlertError,
     ProtocolError,
@@ -463,15 +465,15 @@ def test_certificate_that_does_not_convince(
     pki: Pki, client_config: ClientConfig, problem: str, fault: Fault
 ) -> None:
     below = pki.intermediate()
-    credentials = {
+    wrong: dict[str, Callable[[], Credentials]] = {
         "expired": pki.expired,
         "not_yet_valid": pki.not_yet_valid,
         "wrong_name": lambda: pki.server("example.org"),
         "untrusted": lambda: Pki("a stranger").server(),
         "wrong_purpose": lambda: pki.credentials(Leaf(purpose=ExtendedKeyUsageOID.CLIENT_AUTH)),
         "no_intermediate": lambda: replace(below, path=()).server(),
-    }[problem]()
-    server = ServerConfig(credentials=credentials)
+    }
+    server = ServerConfig(credentials=wrong[problem]())
     refused(Pair(client_config, server).run(), fault, by_server=False)
     # The same certificate is taken by whoever asked not to be told.
     talk(Pair(ClientConfig(verify_peer=False), server).run())

@@ -219,11 +219,10 @@ def test_a_server(name: str, path: str, version: str) -> None:
         expected = CONFIG  # RFC 6066 8: only servers staple there.
 
     def build() -> tuple[ClientConfig, ServerConfig]:
-        asked = {} if path == "client_auth is not set" else {"client_auth": "required"}
         judged = settings_on(path, case, leaf)
-        server = ServerConfig(
-            credentials=ROOT.server("localhost"), versions=[version], **asked, **judged
-        )
+        if path != "client_auth is not set":
+            judged["client_auth"] = "required"
+        server = ServerConfig(credentials=ROOT.server("localhost"), versions=[version], **judged)
         shown = credentials_for(leaf, raw=raw)
         return ClientConfig(trust=ROOT.trust, versions=[version], credentials=shown), server
 
@@ -261,7 +260,7 @@ def test_a_client_s_session_is_judged_by_today_s_policy(version: str) -> None:
     first = ServerConfig(
         credentials=ROOT.server("localhost"),
         versions=[version],
-        client_auth="required",  # type: ignore[arg-type]
+        client_auth="required",
         trust=ROOT.trust,
     )
     assert Pair(client, first).run().established

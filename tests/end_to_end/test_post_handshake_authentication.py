@@ -181,7 +181,7 @@ def test_the_messages_of_an_answer_are_never_apart(pki: Pki, own: Credentials) -
     class Signer:
         schemes = own.schemes
 
-        def sign(self, scheme: str, data: bytes) -> object:
+        def sign(self, scheme: str, data: bytes) -> Any:
             signed.append(own.signer.sign(scheme, data))  # type: ignore[arg-type]
             return DEFER
 
@@ -317,7 +317,7 @@ def test_whoever_cannot_be_asked(
 
 
 def test_a_client_with_an_external_key_is_not_asked(pki: Pki) -> None:
-    key = PreSharedKey(b"sensor 7", bytes(32))
+    key = PreSharedKey(b"sensor 7", b"k" * 32)
     pair = Pair(client_of(pki, psks=[key]), server_of(pki, psks=[key])).run()
     assert pair.server.info.psk_identity == b"sensor 7"
     with pytest.raises(StateError, match="external"):

@@ -33,8 +33,8 @@ def _psk_ke_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def world(pki: Pki, **server: Any) -> tuple[ClientConfig, ServerConfig]:
     client = ClientConfig(trust=pki.trust, sessions=SessionStore(), allow_psk_ke=True)
-    settings = {"credentials": pki.server("localhost"), "allow_psk_ke": True} | server
-    return client, ServerConfig(**settings)
+    settings: dict[str, Any] = {"credentials": pki.server("localhost"), "allow_psk_ke": True}
+    return client, ServerConfig(**(settings | server))
 
 
 def test_they_get_tickets_where_the_server_allows_it(pki: Pki) -> None:
@@ -90,7 +90,7 @@ def test_a_ticket_that_is_not_taken_means_a_full_handshake(
 
 
 def test_an_unknown_external_key_is_told_as_such() -> None:
-    known, unknown = PreSharedKey(b"known", bytes(32)), PreSharedKey(b"unknown", bytes(range(32)))
+    known, unknown = PreSharedKey(b"known", b"k" * 32), PreSharedKey(b"unknown", bytes(range(32)))
     client = ClientConfig(psks=[unknown], allow_psk_ke=True)
     pair = Pair(client, ServerConfig(psks=[known], allow_psk_ke=True), None).run()
     assert isinstance(pair.server.error, ProtocolError)
@@ -98,7 +98,7 @@ def test_an_unknown_external_key_is_told_as_such() -> None:
 
 
 def test_external_keys_alone() -> None:
-    key = PreSharedKey(b"known", bytes(32))
+    key = PreSharedKey(b"known", b"k" * 32)
     client = ClientConfig(psks=[key], allow_psk_ke=True)
     pair = Pair(client, ServerConfig(psks=[key], allow_psk_ke=True), None).run()
     assert pair.established

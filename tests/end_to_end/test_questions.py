@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -58,6 +59,10 @@ def remote(credentials: Credentials, change: Any = None) -> Credentials:
     return Credentials.from_signer(credentials.chain_der, RemoteSigner(credentials, change))
 
 
+def _answer_pending(connection: Any, question: Any) -> Any:
+    return connection.answer(question, asyncio.run(_awaited(question.pending)))
+
+
 def answer_all(pair: Pair) -> list[str]:
     """Run, and await the answer to whatever is asked; the kinds of the questions, in order."""
     asked: list[str] = []
@@ -68,11 +73,7 @@ def answer_all(pair: Pair) -> list[str]:
             if question is not None:
                 assert question.pending is not None
                 asked.append(type(question).__name__)
-                end.do(
-                    lambda end=end, question=question: end.connection.answer(
-                        question, asyncio.run(_awaited(question.pending))
-                    )
-                )
+                end.do(partial(_answer_pending, end.connection, question))
                 break
         else:
             return asked
@@ -359,9 +360,11 @@ def test_questions_that_are_not_open(
     deferring = ServerConfig(choose_credentials=lambda question: DEFER)
     one, two = (Pair(client_config, deferring).run() for _ in range(2))
     theirs = two.server.question
-    for call in (one.server.connection.answer, one.server.connection.refuse):
+    ours = one.server.connection
+    calls: list[Callable[..., object]] = [ours.answer, ours.refuse]
+    for call in calls:
         with pytest.raises(ConfigurationError):
-            call(theirs, pki.server())  # type: ignore[operator]
+            call(theirs, pki.server())
     one.server.answer(pki.server())
     assert one.run().established
     with pytest.raises(ConfigurationError):

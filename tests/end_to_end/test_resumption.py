@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -281,7 +282,9 @@ def test_a_proof_of_identity_does_not_last_for_ever(pki: Pki, version: str) -> N
     beginning = datetime.now(UTC)
     for days, resumed in ((0, False), (3, True), (6, True), (6.9, True), (7.1, False)):
         now = beginning + timedelta(days=days)
-        clocks = {side: {"clock": lambda now=now: now} for side in ("client", "server")}
+        clocks: dict[str, Any] = {
+            side: {"clock": lambda now=now: now} for side in ("client", "server")
+        }
         assert world.meet(**clocks).client.info.resumed is resumed, days
 
 
@@ -294,8 +297,8 @@ def test_each_side_sees_to_that_itself(pki: Pki, version: str, side: str) -> Non
     recent = beginning + timedelta(days=3)
     world.meet()
     world.meet(client={"clock": lambda: recent}, server={"clock": lambda: recent})
-    clock = {"clock": lambda: later}
-    changes = {side: clock, "server" if side == "client" else "client": {"clock": lambda: recent}}
+    other = "server" if side == "client" else "client"
+    changes: dict[str, Any] = {side: {"clock": lambda: later}, other: {"clock": lambda: recent}}
     assert not world.meet(**changes).client.info.resumed
 
 
@@ -349,9 +352,9 @@ def test_a_client_that_is_no_longer_trusted(pki: Pki, version: str) -> None:
     credentials = pki.client("somebody")
     world.client = replace(world.client, credentials=credentials)
     world.meet()
-    pin = {"policy": CertificatePolicy(pins=["A" * 43 + "="])}
-    changes = {**pin, "ticket_keys": world.server.ticket_keys}
-    pair = Pair(world.client, replace(world.server, **changes)).run()
+    policy = CertificatePolicy(pins=["A" * 43 + "="])
+    server = replace(world.server, policy=policy, ticket_keys=world.server.ticket_keys)
+    pair = Pair(world.client, server).run()
     # Not resumed, but asked for its certificate, and refused for what it is.
     assert isinstance(pair.server.error, ProtocolError)
     assert pair.server.error.fault is Fault.PIN_MISMATCH
@@ -392,7 +395,7 @@ def test_the_same_callback_is_known_again(pki: Pki) -> None:
     wallet = Wallet()
     for callback, resumed in ((wallet.choose, True), (Unhashable(), False)):
         world = World(pki, client_auth=ClientAuth.REQUIRED, trust=pki.trust)
-        world.client = replace(world.client, choose_credentials=callback)  # type: ignore[arg-type]
+        world.client = replace(world.client, choose_credentials=callback)
         assert world.resumes() is resumed
 
 
@@ -499,6 +502,27 @@ def test_a_key_whose_time_is_over_seals_nothing(pki: Pki, version: str) -> None:
     world = World(pki, version, ticket_keys=Held(key_of(1, -60, -1)), session_memory=0)
     world.meet()
     assert len(world.store) == 0
+
+
+@versions
+@pytest.mark.parametrize(
+    ("make_keys", "longest"),
+    [
+        (lambda: TicketKeys(lifetime=60), 60),
+        (lambda: TicketKeys(lifetime=0.5), 1),
+        (lambda: Held(key_of(1, -60, 100)), 100),
+    ],
+    ids=["TicketKeys", "less than a second", "a source"],
+)
+def test_a_ticket_lives_no_longer_than_its_key(
+    pki: Pki, version: str, make_keys: Callable[[], Any], longest: int
+) -> None:
+    """A client would keep it for days, and its early data would be lost each time."""
+    world = World(pki, version, ticket_keys=make_keys(), ticket_lifetime=MAX_LIFETIME)
+    world.meet()
+    lifetimes = {each.lifetime for held in world.store._sessions.values() for each in held}
+    assert lifetimes
+    assert all(longest - 40 <= lifetime <= longest for lifetime in lifetimes)
 
 
 @versions

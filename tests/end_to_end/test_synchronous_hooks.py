@@ -78,6 +78,13 @@ REFUSED = ["clock", "entropy", "keylog", "record_padding", *METHODS]
 class Hooked:
     """What a store and a source of keys have, each by a function that answers None."""
 
+    put: Any
+    take: Any
+    discard: Any
+    keys: Any
+    is_first: Any
+    current: Any
+
     def __init__(self, **methods: Any) -> None:
         for name in ("put", "take", "discard", "keys", "is_first", "current"):
             setattr(self, name, methods.get(name, lambda *_: None))

@@ -306,7 +306,7 @@ def _result(coroutine: Any) -> object:
 
 
 def all_kinds(kind: type = Question) -> set[str]:
-    below = kind.__subclasses__()
+    below: list[type] = kind.__subclasses__()
     return {each.__name__ for each in below}.union(*[all_kinds(each) for each in below])
 
 

@@ -385,7 +385,7 @@ def test_our_client_and_ssl(pki: Pki, files: dict[str, Path]) -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(files["chain"], files["key"])
     bios = [ssl.MemoryBIO(), ssl.MemoryBIO()]
-    theirs = context.wrap_bio(*bios, server_side=True)
+    theirs = context.wrap_bio(bios[0], bios[1], server_side=True)
     ours = ClientConnection(ClientConfig(trust=pki.trust), server_name="localhost")
     run_with(ours, theirs, bios)
     check_talk(ours, theirs, bios)
@@ -395,7 +395,7 @@ def test_our_server_and_ssl(files: dict[str, Path]) -> None:
     context = ssl.create_default_context(cafile=str(files["ca"]))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     bios = [ssl.MemoryBIO(), ssl.MemoryBIO()]
-    theirs = context.wrap_bio(*bios, server_hostname="localhost")
+    theirs = context.wrap_bio(bios[0], bios[1], server_hostname="localhost")
     ours = ServerConnection(
         ServerConfig(credentials=Credentials.load(files["chain"], files["key"]))
     )

@@ -12,6 +12,7 @@ from tests.fuzz.conversation import setups
 from handclasp.handshake import context
 from handclasp.handshake.context import HandshakeContext
 from handclasp.iana import AlertDescription
+from handclasp.wire.codecs import MESSAGE_TYPES
 
 
 def one_of_each_state() -> dict[str, Pause]:
@@ -67,7 +68,7 @@ def test_a_state_that_takes_too_much_is_noticed(monkeypatch: pytest.MonkeyPatch)
         while True:
             raw = await context.next_message()
             for kind in expected:
-                if raw[0] == context.MESSAGE_TYPES[kind]:
+                if raw[0] == MESSAGE_TYPES[kind]:
                     self.transcript.add(raw)
                     return raw
 

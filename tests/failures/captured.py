@@ -42,7 +42,7 @@ _GAVE_UP = (
 _CLIENT_S_LOG = "On the client: See the client's log"
 _WAITED = "the client gave up after 3.0 s; the server had said nothing more"
 _SLOW = "unless the network is slow"
-_IS_UP = "On the server: Check that the service is up and speaks TLS on this port."
+_WHERE_IT_WAITS = "On the server: See the server's log for the step at which it waits."
 _SAME_KEY = "On the client: Check that both ends have the same key under this identity."
 _KEY_LOG = "let one of the two ends log them while the connection is made"
 _DO_NOT_FIT = "the settings of the two ends do not fit together, and changing one of them is enough"
@@ -107,7 +107,7 @@ CAPTURED = [
         "unclear",
         _GAVE_UP,
         _CLIENT_S_LOG,
-        "The same by another program: what is told hangs on sizes only, not on who sent them.",
+        "The same by another program: the report depends on sizes only, not on who sent them.",
     ),
     Captured(
         "javaref",
@@ -124,7 +124,7 @@ CAPTURED = [
         _WAITED,
         "the server",
         _SLOW,
-        _IS_UP,
+        _WHERE_IT_WAITS,
         "The client closed, and only because it had waited for three seconds: it was the server's "
         "turn.",
     ),
@@ -165,7 +165,7 @@ CAPTURED = [
         _DO_NOT_FIT,
         "On the client: Offer secp256r1 as well.",
         "handshake_failure has many causes; of the usual groups the hello has only one, and so "
-        "this is the likeliest. The others are told after it.",
+        "this is the likeliest. The others follow it.",
     ),
     Captured(
         "no-shared-suite",

@@ -478,7 +478,7 @@ CONNECT = [
         cause_also=("signature_algorithms_cert", "such as Ed25519"),
     ),
     Live(
-        "an Ed25519 authority that is shown all the same",
+        "an Ed25519 authority that is shown anyway",
         "Go crypto/tls",
         "the same chain",
         "UNSUPPORTED_CERTIFICATE",
@@ -566,7 +566,7 @@ CONNECT = [
         "it was not sent: what was sent besides, CN=Last Year's CA, did not issue it",
         "unless CN=Example Issuing CA is a root that the client is meant to trust",
         "Leave out CN=Last Year's CA.",
-        "Both are named: the one that is missing, and the one that is of no use.",
+        "Both are named: the one that is missing, and the one that is useless.",
         openssl_showing(_wrong_intermediate),
         cause_also=("http://ca.example/issuing.crt",),
     ),
@@ -800,7 +800,7 @@ SERVE = [
         "the certificate here has an ECDSA (secp256r1) key; offered: rsa_pss_rsae_sha256",
         DO_NOT_FIT,
         "Add a certificate with an RSA key, which the other end takes (--cert FILE --key FILE).",
-        "Either end can change, and this one is told with which key.",
+        "Either end can change, and this one learns with which key.",
         visit=s_client("-CAfile", "CA", "-sigalgs", "rsa_pss_rsae_sha256", "-tls1_3"),
     ),
     Live(
@@ -866,7 +866,7 @@ SERVE = [
         "so perhaps it does not trust the authority, or expects another name than it asked for",
         "the client, if it is meant to trust the authority of that certificate; else the server",
         "Trust the authority that issued the server's certificate",
-        "The alert is the same as Go's, so the same is told.",
+        "The alert is the same as Go's, so the report is the same.",
         visit=s_client("-CAfile", "CA", "-verify_hostname", "else.test"),
     ),
     Live(
@@ -917,7 +917,7 @@ SERVE = [
         "offered: secp521r1",
         "which offers none of the usual algorithms, unless that is intended",
         "On the other end: Offer one of the groups that this end takes: X25519MLKEM768, X25519",
-        "`serve` has no option for groups, so only the client is told what to change.",
+        "`serve` has no option for groups, so only the client gets advice.",
         visit=curl("--cacert", "CA", "--curves", "P-521"),
         never=("groups=",),
     ),
@@ -939,7 +939,7 @@ SERVE = [
 # The table
 
 _HEAD = """\
-# What is told of failures
+# What is reported of failures
 
 Real failures, each set up with the program itself, and what `handclasp` tells of them. The table is
 made by `python -m tests.failures`, and held by `tests/failures/test_live.py`, which runs every
@@ -952,7 +952,7 @@ one of them: the cause, the blame and the advice below are parts of what is prin
   on the command line, settings in the library (`error.fix`), and neither in a trace or capture,
   where nobody knows which program it was.
 
-A server that never answers is told in the same way (`tests/failures/test_stories.py`), with the
+A server that never answers is reported in the same way (`tests/failures/test_stories.py`), with the
 blame "the server, unless something on the way drops the data, or another service is on that port".
 """
 

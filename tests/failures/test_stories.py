@@ -391,10 +391,8 @@ def test_certificates_that_our_client_refuses(
 ) -> None:
     between = pki.intermediate("a middle authority")
     shown = files(tmp_path, between, case.leaf, with_path=case.complete)
-    config = ClientConfig(
-        trust=(pki if case.trusted else other_pki).trust,
-        **({"clock": lambda: case.clock} if case.clock is not None else {}),
-    )
+    clock: dict[str, Any] = {"clock": lambda: case.clock} if case.clock is not None else {}
+    config = ClientConfig(trust=(pki if case.trusted else other_pki).trust, **clock)
     with openssl_server(tmp_path, *shown.shown) as port:
         story = client_story(port, config)
     assert (story.diagnosis.fault, story.diagnosis.blame) == (case.fault, case.blame)
@@ -442,8 +440,8 @@ class Refused:
         return files(directory, issuer, self.leaf, name="refused", with_path=with_path)
 
 
-EXPIRED = {"not_before": NOW - timedelta(90), "not_after": NOW - timedelta(1)}
-NOT_YET_VALID = {"not_before": NOW + timedelta(1), "not_after": NOW + timedelta(9)}
+EXPIRED: dict[str, Any] = {"not_before": NOW - timedelta(90), "not_after": NOW - timedelta(1)}
+NOT_YET_VALID: dict[str, Any] = {"not_before": NOW + timedelta(1), "not_after": NOW + timedelta(9)}
 
 OURS_REFUSED = [
     Refused(
@@ -529,7 +527,11 @@ def test_a_client_that_has_one_alert_for_every_certificate(
         assert "The certificate is NOT trusted" in said[0]
 
 
-OF_CLIENTS = {"purpose": ExtendedKeyUsageOID.CLIENT_AUTH, "names": (), "common_name": "a client"}
+OF_CLIENTS: dict[str, Any] = {
+    "purpose": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "names": (),
+    "common_name": "a client",
+}
 
 CLIENTS_REFUSED = [
     Refused(

@@ -109,7 +109,7 @@ def staple_seeds() -> Iterable[bytes]:
     issuer = material.intermediate()
     yield material.staple_for(leaf)
     for status in ("revoked", "unknown"):
-        yield issuer.ocsp_response(leaf, status)  # type: ignore[arg-type]
+        yield issuer.ocsp_response(leaf, status)
     yield issuer.ocsp_response(leaf, responder=issuer.ocsp_responder())
 
 

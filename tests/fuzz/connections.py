@@ -18,13 +18,18 @@ from functools import cache
 from tests.fuzz.conversation import Conversation, Setup, Wire, setups
 from tests.fuzz.target import Choices, Target
 
-from handclasp import ClientConnection, Fault, Recorder
+from handclasp import ClientConnection, DataReceived, Fault, Recorder
 from handclasp.errors import ProtocolError
 from handclasp.iana import ContentType, HandshakeType
 
 _SIZES = (0, 0, 1, 3, 17, 64, 500, 20_000)
 _MAX_STEPS = 24
-_OURS = (Fault.INTERNAL_ERROR, Fault.CALLBACK_FAILED, Fault.OWN_SIGNATURE_WRONG)
+_OURS = (
+    Fault.INTERNAL_ERROR,
+    Fault.CALLBACK_FAILED,
+    Fault.KEY_LOG_FAILED,
+    Fault.OWN_SIGNATURE_WRONG,
+)
 _LARGEST_ALERT = 64
 """Bytes of an alert's record, padded as some setups want it."""
 
@@ -149,9 +154,7 @@ def attack(data: bytes, mutant: str) -> None:
         judge(conversation, setup, script)
     conversation.end()
     judge(conversation, setup, script)
-    read = b"".join(
-        event.data for event in conversation.events if type(event).__name__ == "DataReceived"
-    )
+    read = b"".join(event.data for event in conversation.events if isinstance(event, DataReceived))
     if not script.injected_data and not written.startswith(read):
         raise AssertionError("data that nobody wrote")
 
@@ -191,8 +194,7 @@ def after_handshake(conversation: Conversation, choices: Choices, script: Mutant
 def judge(conversation: Conversation, setup: Setup, script: MutantScript) -> None:
     """The side that behaves is as it must be, whatever the other one did."""
     victim, error = conversation.victim, conversation.error
-    local = isinstance(error, ProtocolError) and error.origin == "local"
-    if local and error.fault in _OURS:
+    if isinstance(error, ProtocolError) and error.origin == "local" and error.fault in _OURS:
         raise AssertionError(f"our own failure: {error}") from error
     if error is not None:
         rest = bytes(victim.data_to_send())

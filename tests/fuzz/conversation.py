@@ -31,9 +31,8 @@ from handclasp import (
     SessionStore,
     TLSError,
 )
-from handclasp.handshake.answers import Answers
+from handclasp.handshake.answers import Answerers, Answers
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.defaults import Answerers
 from handclasp.keys.epoch import Epoch
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys
@@ -206,7 +205,7 @@ def setups() -> tuple[Setup, ...]:
     asking = replace(server, client_auth=ClientAuth.REQUIRED, trust=trust)
     shows = replace(client, credentials=material.client())
     key = PreSharedKey(b"a client", bytes(range(32)))
-    only12 = {"versions": ["TLSv1.2"]}
+    only12: dict[str, Any] = {"versions": ["TLSv1.2"]}
     rsa = _rsa_credentials()
     raw_server = Credentials.raw_public_key_from_signer(
         _spki(material.key("server")), material.server().signer

@@ -87,7 +87,8 @@ def _as_seed(stream: Stream, keylog: bytes) -> bytes:
     flags = _IS_CUT * stream.is_cut | _NO_BEGINNING * (not stream.begins)
     out = bytearray([flags | _SAYS_TROUBLE * bool(stream.trouble), 40])
     out += _number(len(keylog)) + keylog
-    for said in sorted((*stream.pieces, *stream.endings), key=lambda each: each.at_ns):
+    spoken: list[Piece | StreamEnd] = [*stream.pieces, *stream.endings]
+    for said in sorted(spoken, key=lambda each: each.at_ns):
         if isinstance(said, StreamEnd):
             out.append(said.sender | _ENDING | _RESET * (said.how == "reset"))
             continue

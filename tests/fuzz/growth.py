@@ -188,7 +188,7 @@ def _nest(chance: random.Random, root: Node, _: Sequence[Node]) -> None:
     nodes = [each for each in root.walk() if each.form in ("der", "array") and each.parts]
     if nodes:
         node = chance.choice(nodes)
-        for _ in range(1 << chance.randrange(7)):
+        for _level in range(1 << chance.randrange(7)):
             node.parts = [Node(node.kind, node.form, node.data, node.parts, node.many)]
 
 

@@ -74,7 +74,8 @@ def _check_packets(text: str, found: list[Found]) -> None:
 
 def _check_stream(stream: Stream) -> None:
     _check_ends(stream.ends)
-    for said in (*stream.pieces, *stream.endings):
+    spoken: list[Piece | StreamEnd] = [*stream.pieces, *stream.endings]
+    for said in spoken:
         if said.sender not in (0, 1) or said.at_ns < 0:
             raise AssertionError("said by nobody, or never")
     stream.starts_of_hello()

@@ -184,7 +184,7 @@ _EXTENSIONS: dict[int, Shape] = {
     Ext.KEY_SHARE: Vec(2, [2, Opaque(2, "key_exchange")]),
     Ext.PRE_SHARED_KEY: [Vec(2, [Opaque(2, "identity"), 4]), Vec(2, Opaque(1, "binder"))],
 }
-_HELLO = [2, 32, Opaque(1, "session_id")]
+_HELLO: list[Shape] = [2, 32, Opaque(1, "session_id")]
 _MESSAGES: dict[int, Shape] = {
     HandshakeType.CLIENT_HELLO: [*_HELLO, Vec(2, 2, "cipher_suites"), Vec(1, 1), Extensions()],
     HandshakeType.SERVER_HELLO: [*_HELLO, 2, 1, Extensions()],

@@ -193,7 +193,7 @@ def _servers() -> tuple[ServerConfig, ...]:
         replace(plain, client_auth=ClientAuth.OPTIONAL, trust=trust),
         replace(plain, alpn=["h2", "http/1.1"], max_early_data=4096, ticket_keys=TicketKeys()),
         replace(plain, groups=["secp384r1"], prefer_client_order=True, strict_server_name=True),
-        replace(plain, psks=[PreSharedKey(b"a client", bytes(32))]),
+        replace(plain, psks=[PreSharedKey(b"a client", b"k" * 32)]),
     )
 
 
@@ -275,7 +275,8 @@ def _answer(root: Node) -> Attempt:
 
 def answer_seeds() -> Iterator[Node]:
     client = ClientConnection(_fresh(_clients(), 0), server_name="localhost")
-    for kind, script in ((ScriptedServer, {"retry": "secp384r1"}), (ScriptedServer12, {})):
+    retries: dict[str, Any] = {"retry": "secp384r1"}
+    for kind, script in ((ScriptedServer, retries), (ScriptedServer12, {})):
         server: Any = kind(material.server(), **script)
         if kind is ScriptedServer12:
             server.order = ("server_hello",)
@@ -471,7 +472,7 @@ def _after(root: Node) -> Attempt:
             conversation.mutant.update_keys(request_peer=node.data == b"ask")
             wire.end_record()
             continue
-        kind, content, padding = node.parts or ()
+        kind, content, padding = node.parts or []
         _seal(conversation.mutant, kind.data[0], render(content)[:MAX_PLAINTEXT], len(padding.data))
     stream = bytes(conversation.mutant.data_to_send())
     return _receiving(conversation.victim, stream, 0)
@@ -614,7 +615,7 @@ def _capture(root: Node) -> Attempt:
     heard = genuine()[which % len(genuine())]
     pieces = []
     for number, node in enumerate(_inside(root)):
-        sender, said = node.parts or ()
+        sender, said = node.parts or []
         pieces.append(Piece(number, sender.data[0] % 2, render(said)))
     stream = Stream(0, _ENDS, tuple(pieces), (StreamEnd(1, 0, "end"),))
     secrets = KeyLog()

@@ -45,7 +45,7 @@ def test_what_is_read_is_written_as_it_was() -> None:
 
 
 def test_a_certificate_is_signed_again() -> None:
-    (leaf,) = der(material.server().chain_der[0]) or ()
+    (leaf,) = der(material.server().chain_der[0]) or []
     first, second = render(leaf), render(leaf)
     assert first != second
     assert first[4:200] == second[4:200]
@@ -80,8 +80,12 @@ def test_nothing_that_grows_raises_what_it_must_not(name: str) -> None:
 def test_what_is_grown_fits() -> None:
     chance = random.Random(1)
     (seed, *others) = list(spendings()["hello"].seeds())
+    ways: list[Callable[[], Node]] = [
+        lambda: grown(chance, seed, others, 5000),
+        lambda: filled(chance, seed, 5000),
+    ]
     for _ in range(200):
-        for grow in (lambda: grown(chance, seed, others, 5000), lambda: filled(chance, seed, 5000)):
+        for grow in ways:
             try:
                 tree = grow()
                 size = len(b"".join(map(render, (tree.parts or [])[3:])))

@@ -20,11 +20,10 @@ from handclasp.capture.conversation import Conversation, Side
 from handclasp.capture.stream import Address, Piece, Stream
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.handshake.finished import CheckedFinished
+from handclasp.handshake.finished import CheckedFinished, check_finished
 from handclasp.handshake.tls13 import client as client13
 from handclasp.server import ServerConnection
-from handclasp.wire import codecs
-from handclasp.wire.messages import ClientHello, ServerHello
+from handclasp.wire.messages import STRUCTS, ClientHello, ServerHello
 
 # A certificate of x509-limbo has a serial number that is negative.
 NEGATIVE = "ignore:Parsed a serial number which wasn.t positive"
@@ -95,7 +94,7 @@ def test_an_exception_is_a_finding(
     def broken(*_: object) -> object:
         raise KeyError("a defect")
 
-    monkeypatch.setitem(codecs.STRUCTS, message, SimpleNamespace(read=broken, fields=(None,)))
+    monkeypatch.setitem(STRUCTS, message, SimpleNamespace(read=broken, fields=(None,)))
     with pytest.raises(AssertionError, match="our own failure"):
         attack(b"\0\0")
 
@@ -107,7 +106,6 @@ def test_a_handshake_without_finished_is_a_finding(monkeypatch: pytest.MonkeyPat
         except ProtocolError:
             return CheckedFinished(bytes(32))
 
-    check_finished = client13.check_finished
     monkeypatch.setattr(client13, "check_finished", no_check)
     # Behind four messages and a change_cipher_spec comes the server's Finished, and is changed.
     changed = b"\0\0" + bytes(5) + b"\x04\0\0\0\0\xff"
@@ -210,7 +208,7 @@ def test_a_message_in_the_clear_told_as_opened_is_a_finding(
 
     def takes_it(talk: Conversation, side: Side, kind: int, body: bytes, size: int) -> None:
         if kind == 22:
-            records.take_content(talk, side, kind, body)
+            messages.take_content(talk, side, kind, body)
         else:
             real(talk, side, kind, body, size)
 

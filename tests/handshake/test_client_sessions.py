@@ -57,7 +57,7 @@ def key_of(pki: Pki, name: str | None = "localhost", port: int = 443, **changes:
     return key
 
 
-KEY = PreSharedKey(b"a client", bytes(32))
+KEY = PreSharedKey(b"a client", bytes(range(32)))
 BOUND: dict[str, Any] = {
     "name": lambda _: {"name": "other.example"},
     "port": lambda _: {"port": 8443},
@@ -89,6 +89,12 @@ def test_what_a_session_is_bound_to(pki: Pki) -> None:
     keys = [key_of(pki, **each) for each in changes]
     assert len(set(keys)) == len(BOUND) + 1
     assert [key_of(pki, **each) for each in changes] == keys
+
+
+def test_what_depends_on_callbacks_is_named_as_of_this_process(pki: Pki) -> None:
+    for name, change in BOUND.items():
+        is_callback = name in ("verify", "confirm_peer", "choose_credentials")
+        assert key_of(pki, **change(pki)).startswith("process:") is is_callback
 
 
 def test_verification_switched_off_is_apart_from_a_trust_of_the_same_name() -> None:
@@ -128,6 +134,9 @@ class Judge:
         return True
 
 
+_confirm: Any = Judge.confirm
+
+
 class Slotted:
     __slots__ = ()
 
@@ -159,7 +168,7 @@ def test_what_is_equal_is_not_the_same(pki: Pki) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize(
     "make",
-    [lambda: lambda _: True, Judge, lambda: partial(Judge.confirm, None), lambda: Judge().confirm],
+    [lambda: lambda _: True, Judge, lambda: partial(_confirm, None), lambda: Judge().confirm],
     ids=["lambda", "object", "partial", "method"],
 )
 def test_what_is_made_again_is_another(pki: Pki, make: Any) -> None:
@@ -169,7 +178,7 @@ def test_what_is_made_again_is_another(pki: Pki, make: Any) -> None:
 
 
 def test_what_is_kept_is_the_same(pki: Pki) -> None:
-    for callback in (lambda _: True, Judge(), partial(Judge.confirm, None)):
+    for callback in (lambda _: True, Judge(), partial(_confirm, None)):
         assert confirming(pki, callback) == confirming(pki, callback)
 
 

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from tests.pki import Pki
 
-from handclasp import ClientConfig, Fault, ProtocolError, ServerConfig, SessionStore, StateError
+from handclasp import (
+    ClientConfig,
+    ConfigurationError,
+    Fault,
+    ProtocolError,
+    ServerConfig,
+    SessionStore,
+)
 from handclasp.certificates.trust import TrustStore
 from handclasp.crypto.suites import Buffer
 from handclasp.handshake.answers import Answers
@@ -193,4 +200,6 @@ def test_tls12_needs_records(pki: Pki) -> None:
     client, server = client_of(config), server_of(server_config)
     with pytest.raises(ProtocolError) as caught:
         run(client, server)
-    assert isinstance(caught.value.__cause__, StateError)
+    cause = caught.value.__cause__
+    assert type(cause) is ConfigurationError
+    assert "versions" in str(cause)

@@ -69,7 +69,7 @@ class Meeting:
     """A client's and a server's config, which have met several times before."""
 
     def __init__(self, scenario: str = "full") -> None:
-        options = {"resumes": False, "groups": ["X25519"], "version": "TLSv1.3"}
+        options: dict[str, Any] = {"resumes": False, "groups": ["X25519"], "version": "TLSv1.3"}
         options |= SCENARIOS[scenario]
         self.resumes, version = options["resumes"], options["version"]
         trust, credentials = _identity()

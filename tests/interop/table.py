@@ -94,7 +94,7 @@ version, suite, group and the number of ClientHellos are asserted from the wire,
 What the columns ask:
 
 - *1.3*: both ends as they come. *Suites* and *groups*: only that one is allowed at {local}'s end
-  (and at the peer's, where it can be told), and it must be the one in the ServerHello.
+  (and at the peer's, where it reports that), and it must be the one in the ServerHello.
 - *HRR*: the client's only share is for a group that the server does not take. There must be one
   HelloRetryRequest and two ClientHellos on the wire, and both ends must agree on that.
 - *external PSK*: both ends hold a key, and neither shows a certificate.

@@ -165,7 +165,7 @@ def odd_names(scene: Scene, version: str, number: int) -> None:
     """An address with a zone of any length is an address, as it is spelled in a hello, too."""
     server = ServerConnection(scene.servers[version])
     client = ClientConnection(scene.clients[version], server_name="x" * 60 + ".test")
-    hello = client.data_to_send()
+    hello = bytes(client.data_to_send())
     other = b"fe80::1%%%x" % number
     hello = hello.replace(b"x" * 60 + b".test", other.ljust(65, b"z")[:65])
     with suppress(TLSError):

@@ -101,7 +101,8 @@ def _result(
     if reason := program.not_possible.get(way):
         return Result(program, way, "not possible", reason)
     needs_daemon = program.daemon is not None and not (way == "both" and program.alone_for_both)
-    if reason := program.missing() or (needs_daemon and missing.get(program.daemon or "")):
+    stopped = missing.get(program.daemon or "") if needs_daemon else None
+    if reason := program.missing() or stopped:
         return Result(program, way, "not installed", reason)
     start = time.monotonic()
     command = [sys.executable, "-m", "tests.programs", "--one", program.name, way, str(home)]

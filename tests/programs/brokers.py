@@ -131,7 +131,7 @@ def with_aiokafka(case: Case) -> None:
     try:
         asyncio.run(ask(wrong))
     except KafkaConnectionError as error:
-        case.explained(ExceptionGroup("logged", [error, *caught]), ExceptionGroup)  # type: ignore[list-item]
+        case.explained(ExceptionGroup("logged", [error, *caught]), ExceptionGroup)
     else:
         raise Unproven("a wrong authority was accepted")
 

@@ -70,11 +70,12 @@ class Case:
         return context
 
     def _count_links(self) -> None:
-        from handclasp.compat import context as room
+        from handclasp.compat import context
+        from handclasp.compat.link import Link
 
-        case, original = self, room.Link
+        case = self
 
-        class Counted(original):
+        class Counted(Link):
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs)
                 case.links.append(self.server_side)
@@ -87,7 +88,8 @@ class Case:
                         case._refused_stranger.set()
                     raise
 
-        room.Link = Counted  # type: ignore[misc]
+        room: Any = context
+        room.Link = Counted
 
     @property
     def is_injected(self) -> bool:
@@ -97,8 +99,9 @@ class Case:
 
     def context(self, ca: str | None = None) -> ssl.SSLContext:
         """Return the context of a client program: given to it, or made by `ssl` after `inject`."""
-        make = ssl if self.is_injected else handclasp.compat
-        return make.create_default_context(cafile=ca or self.ca)  # type: ignore[attr-defined]
+        if self.is_injected:
+            return ssl.create_default_context(cafile=ca or self.ca)
+        return handclasp.compat.create_default_context(cafile=ca or self.ca)
 
     def contexts(self) -> Iterator[ssl.SSLContext]:
         """Yield the right context and the one that must refuse."""

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -302,7 +302,7 @@ _RUNS_AS = {"postgres": "postgres"}
 
 
 @contextmanager
-def running(names: Sequence[str], home: Path):
+def running(names: Sequence[str], home: Path) -> Iterator[tuple[dict[str, int], dict[str, str]]]:
     """Run servers, and yield their ports by name, and why the others do not run."""
     with ExitStack() as stack:
         ports: dict[str, int] = {}

@@ -60,7 +60,7 @@ def with_pymysql(case: Case) -> None:
         )
         with connection.cursor() as cursor:
             cursor.execute("select %s", (_TEXT,))
-            _same(cursor.fetchone()[0])  # type: ignore[index]
+            _same(cursor.fetchone()[0])
         connection.close()
 
     ask(case.ca)
@@ -88,6 +88,7 @@ def with_aiomysql(case: Case) -> None:
 
 
 _REDIS_TAKES_NONE = "it takes no context, and makes its own"
+_REDIS: dict[str, Any] = {"ssl": True, "retry": None}
 
 
 def with_redis(case: Case) -> None:
@@ -96,7 +97,7 @@ def with_redis(case: Case) -> None:
     port = relay(case, "redis")
 
     def ask(ca: str) -> None:
-        with redis.Redis(HOST, port, ssl=True, ssl_ca_certs=ca, retry=None) as client:
+        with redis.Redis(HOST, port, ssl_ca_certs=ca, **_REDIS) as client:
             client.set("key", _TEXT)
             _same(client.get("key"))
 
@@ -110,7 +111,7 @@ def with_redis_asyncio(case: Case) -> None:
     port = relay(case, "redis")
 
     async def ask(ca: str) -> None:
-        client = redis.asyncio.Redis(host=HOST, port=port, ssl=True, ssl_ca_certs=ca, retry=None)
+        client = redis.asyncio.Redis(host=HOST, port=port, ssl_ca_certs=ca, **_REDIS)
         try:
             await client.set("key", _TEXT)
             _same(await client.get("key"))

@@ -42,6 +42,8 @@ def _smtp(context: ssl.SSLContext, *, starttls: bool) -> tuple[int, _Mailbox]:
     from tests.programs.peers import free_port, wait_for
 
     class Given(Controller):
+        smtpd: Any
+
         def factory(self) -> SMTP:
             return SMTP(self.handler, **self.SMTP_kwargs)
 

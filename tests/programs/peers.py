@@ -55,7 +55,8 @@ class HTTPServer(ThreadingHTTPServer):
     def finish_request(self, request: Any, client_address: Any) -> None:
         with suppress(OSError):
             tls = self.context.wrap_socket(request, server_side=True)
-            self.RequestHandlerClass(tls, client_address, self)
+            handle: Any = self.RequestHandlerClass
+            handle(tls, client_address, self)
             with suppress(OSError):
                 tls.unwrap()
             tls.close()

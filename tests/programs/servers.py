@@ -161,7 +161,7 @@ def with_hypercorn(case: Case) -> None:
         await asyncio.Event().wait()
 
     asyncio.run_coroutine_threadsafe(
-        serve(asgi, config, shutdown_trigger=forever),  # type: ignore[arg-type]
+        serve(asgi, config, shutdown_trigger=forever),
         loop.loop,
     )
     _judge(case, port)

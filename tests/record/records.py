@@ -71,7 +71,7 @@ class Records(RecordLoop):
         self.cuts = cuts
         self.seen: list[Any] = []
         self._data = _Into(self.seen)
-        self._post = SimpleNamespace(messages_without_data=0)  # type: ignore[assignment]
+        self._post = SimpleNamespace(messages_without_data=0)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.layer, name)

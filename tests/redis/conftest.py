@@ -24,7 +24,7 @@ def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 
 
 @pytest.fixture
-def redis_server(running_redis: RedisServer) -> Iterator[RedisServer]:
+def redis_server(running_redis: RedisServer) -> RedisServer:
     """It runs and is empty; a test may kill it."""
     running_redis.kill()
     running_redis.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,7 @@ def test_who_comes_after_a_replay_is_served(
         config = client_config(pki, early_data=True)
         visit(server, config)
         other = fleet.members[index - 1]
-        late = visit(server, config, b"GET / once", lambda flight, m=other: replay(m, flight))
+        late = visit(server, config, b"GET / once", partial(replay, other))
         assert (late.resumed, late.early_data) == (True, "rejected")
         assert other.first_flights.count(True) == 1
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis.backoff import NoBackoff
@@ -53,7 +53,12 @@ def make(redis_server: RedisServer, clock: Clock) -> Iterator[Callable[..., Redi
     with ExitStack() as stack:
 
         def make(**changes: Any) -> RedisTicketKeys:
-            options = {"rotation": ROTATION, "lifetime": LIFETIME, "poll": POLL, "clock": clock}
+            options: dict[str, Any] = {
+                "rotation": ROTATION,
+                "lifetime": LIFETIME,
+                "poll": POLL,
+                "clock": clock,
+            }
             url = changes.pop("url", redis_server.url)
             return stack.enter_context(RedisTicketKeys(url, **(options | changes)))
 
@@ -293,7 +298,7 @@ def test_broken_entries_are_ignored(
         b"22" * 8: b"ff" * 200,
     }
     with redis_server.client() as client:
-        client.hset(NAME, mapping=broken)  # type: ignore[arg-type]
+        client.hset(NAME, mapping=broken)
     keys = make(wrapping_key=wrapping_key)
     assert keys.ready()
     assert ids(keys) == [good]
@@ -327,7 +332,7 @@ def test_wrapped_keys_are_for_those_who_can_unwrap_them(
     (key,) = one.keys()
     assert key.key.hex().encode() not in b"".join(entries(redis_server).values())
     # Others go on by themselves, as in the middle of a change of the wrapping key.
-    strangers = [make(), make(wrapping_key=bytes(32))]
+    strangers = [make(), make(wrapping_key=b"k" * 32)]
     for stranger in strangers:
         assert stranger.ready()
         assert not set(ids(stranger)) & set(ids(one))
@@ -433,17 +438,19 @@ def test_a_forked_process_has_a_thread_of_its_own(redis_server: RedisServer) -> 
 
 
 def test_settings_that_cannot_be(redis_server: RedisServer) -> None:
-    url = redis_server.url
+    url, make = redis_server.url, cast(Any, RedisTicketKeys)
     for wrong in (0, -1, float("nan"), float("inf"), "8"):
         for name in ("rotation", "lifetime", "poll"):
             with pytest.raises(ConfigurationError, match=name):
-                RedisTicketKeys(url, **{name: wrong})  # type: ignore[arg-type]
+                make(url, **{name: wrong})
     with pytest.raises(ConfigurationError, match="four times poll"):
         RedisTicketKeys(url, rotation=19.9)
     with pytest.raises(ConfigurationError, match="a thousand times"):
         RedisTicketKeys(url, rotation=20, lifetime=20_001)
     with pytest.raises(ConfigurationError, match="32 random bytes"):
         RedisTicketKeys(url, wrapping_key=b"short")
+    with pytest.raises(ConfigurationError, match="all zeros"):
+        RedisTicketKeys(url, wrapping_key=bytes(32))
     with pytest.raises(ConfigurationError, match="prefix"):
         RedisTicketKeys(url, prefix="")
     for wrong in ("localhost:6379", "redis://user:secret@localhost:port"):
@@ -451,9 +458,9 @@ def test_settings_that_cannot_be(redis_server: RedisServer) -> None:
             RedisTicketKeys(wrong)
         assert "secret" not in str(caught.value)
     with pytest.raises(ConfigurationError, match="not builtins"):
-        RedisTicketKeys(None)  # type: ignore[arg-type]
+        make(None)
     with pytest.raises(ConfigurationError, match="not for asyncio"):
-        RedisTicketKeys(redis.asyncio.Redis())  # type: ignore[arg-type]
+        make(redis.asyncio.Redis())
 
 
 def test_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

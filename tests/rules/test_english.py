@@ -1,6 +1,6 @@
 """The English of the source and of the docs: plain words, sentences with subjects, verbs first.
 
-The rules hold for every module, and for every document but those of `DOCUMENTS_NOT_YET`.
+The rules hold for every module and for every document.
 """
 
 from __future__ import annotations
@@ -51,9 +51,6 @@ NOT_VERBS = OPENERS | {"The", "A", "An", "All", "As", "From", "In", "Of", "Up", 
 """Nor does one of a function with a noun: `Return the ...`."""
 
 DOCUMENTS = sorted({*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md"})
-DOCUMENTS_NOT_YET = {"failures.md", "interop.md", "performance.md", "security.md"}
-"""Documents with older English; those that a program writes follow their programs."""
-
 
 every_room = pytest.mark.parametrize("module", modules().values(), ids=lambda module: module.name)
 
@@ -125,14 +122,8 @@ def test_docstrings_begin_with_no_clause(module: Module) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_no_coinages_in_the_documents(path: Path) -> None:
-    if path.name in DOCUMENTS_NOT_YET:
-        return
     # Code and names of tests are not English.
     text = re.sub(r"```.*?```|`[^`]*`|https?:\S+", "", path.read_text("utf-8"), flags=re.DOTALL)
     text = re.sub(r"\s+", " ", text)
     found = [text[max(0, m.start() - 40) : m.end() + 40] for m in PHRASE.finditer(text)]
     assert found == []
-
-
-def test_the_documents_to_come_exist() -> None:
-    assert {path.name for path in DOCUMENTS} >= DOCUMENTS_NOT_YET

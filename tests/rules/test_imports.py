@@ -238,6 +238,7 @@ PUBLIC_MODULES = (
     "certificates.dane",
     "certificates.describe",
     "certificates.key_files",
+    "certificates.key_usage",
     "certificates.policy",
     "certificates.reading",
     "certificates.revocation",
@@ -299,7 +300,7 @@ EXCEPTIONS = {
     "certificates.reloading": {"time"},
     "certificates.key_files": {"logging"},
     "certificates.staple": {"logging"},
-    "sessions.store": {"logging", "time"},
+    "sessions.session_file": {"logging", "time"},
     "certificates.system_trust": {"ssl"},
     "sessions.replay": {"time"},
     "sessions.ticket_keys": {"time"},
@@ -346,6 +347,7 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "certificates.reloading",
     "process",  # Names itself, and draws nothing for a connection.
     "private_files",  # Names its new files, likewise.
+    "sessions.session_file",  # The same, and waits for other processes.
     "crypto.groups",  # Knows the system's source when it sees it; draws from what it is given.
     # Of keys that are shared by many connections, and no part of a replay.
     "sessions.ticket_keys",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ssl
 import sys
 import unittest
+from importlib import import_module
 from typing import Any
 
 from tests.scanners import contexts
@@ -58,7 +59,7 @@ parameters, sessions of OpenSSL's own, versions below TLS 1.2) or needs no TLS p
 
 
 def main() -> int:
-    from test import test_ssl
+    test_ssl: Any = import_module("test.test_ssl")
 
     contexts.watch_settings()
     test_ssl.ThreadedEchoServer.ConnectionHandler.wrap_conn = _wrapping(
@@ -148,7 +149,7 @@ class _Connection:
         chain = self._tls.info.peer_chain_der
         return chain[0] if chain and binary else {} if chain else None
 
-    def get_channel_binding(self, kind: str) -> bytes | None:
+    def get_channel_binding(self, kind: Any) -> bytes | None:
         # CPython gives OpenSSL's Finished in TLS 1.3, where RFC 9846 C.5 defines no tls-unique.
         return self._tls.channel_binding(kind)
 

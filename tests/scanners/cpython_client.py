@@ -17,6 +17,7 @@ import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 from cryptography import x509
@@ -128,7 +129,7 @@ MADE = 0
 
 
 def main() -> int:
-    from test import test_ssl
+    test_ssl: Any = import_module("test.test_ssl")
 
     contexts.watch_settings()
     put_in_place()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from handclasp import ClientConfig, Limits, SessionStore
-from handclasp.adapters.asyncio import (
+from handclasp.adapters.arguments import (
     DEFAULT_CLOSE_TIMEOUT,
     DEFAULT_HELLO_TIMEOUT,
     DEFAULT_MAX_HANDSHAKES,
@@ -13,7 +13,6 @@ from handclasp.adapters.asyncio import (
 from handclasp.certificates.path import MOST_SIGNED
 from handclasp.sessions.replay import ReplayFilter
 from handclasp.sessions.session_cache12 import DEFAULT_BYTES
-from handclasp.sessions.store import DEFAULT_FILE_BYTES
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "close_timeout",
         f"{DEFAULT_CLOSE_TIMEOUT:.0f} s",
-        "the time without progress after which closing is given up under asyncio",
+        "the time without progress after which closing is given up under asyncio and trio",
         "adapters/test_asyncio_endings.py::test_giving_up_on_a_peer_that_does_not_read_is_an_error",
     ),
     Limit(
@@ -148,7 +147,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "fixed",
         "65,536, or twice max_early_data",
-        "bytes of refused early data that a server passes over",
+        "bytes of refused early data that a server skips",
         "adversarial/test_early_data.py::test_early_data_without_end",
     ),
     Limit(
@@ -159,7 +158,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "SessionStore(max_bytes)",
-        f"{SessionStore()._max_bytes:,}; in a file {DEFAULT_FILE_BYTES:,}",
+        f"{SessionStore()._max_bytes:,}; a file takes twice as many at most",
         "bytes that these sessions take, with the certificates in them",
         "sessions/test_store.py::test_so_many_bytes_and_no_more",
     ),
@@ -197,7 +196,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "fixed",
         "8",
-        "pre-shared identities of a hello that are looked at",
+        "pre-shared identities of a hello that are tried",
         "adversarial/test_costs.py::test_so_many_identities_are_looked_at",
     ),
     Limit(
@@ -209,7 +208,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "set_write_buffer_limits",
         "as asyncio has it",
-        "what waits for a peer that does not read, before the application is told to wait",
+        "what waits for a peer that does not read, before the application has to wait",
         "adapters/test_asyncio.py::test_write_buffer_limits_reach_the_plain_transport",
     ),
     Limit(

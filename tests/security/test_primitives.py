@@ -28,6 +28,7 @@ from handclasp.certificates.verify import (
     vouch_for,
 )
 from handclasp.crypto import signatures
+from handclasp.crypto.secret import Secret
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13
 
@@ -200,11 +201,12 @@ def test_explicit_curves_are_no_keys(parameters: bytes) -> None:
     assert with_key(der, with_parameters(info, NAMED_P256)) == der  # The helpers do their work.
     forged_info = with_parameters(info, parameters)
     forged = with_key(der, forged_info)
-    for judge in (
+    judges: list[Callable[[], object]] = [
         lambda: accept_unverified([forged]),
         lambda: vouch_for([forged]),
         lambda: verify_raw_public_key(forged_info, [forged_info]),
-    ):
+    ]
+    for judge in judges:
         with pytest.raises(CertificateError) as caught:
             judge()
         assert caught.value.fault in (Fault.UNSUPPORTED_CERTIFICATE, Fault.BAD_CERTIFICATE)
@@ -244,10 +246,10 @@ def test_tags_that_are_wrong(suite: str, at: int) -> None:
     """Each bit of the tag counts: truncated comparison is a classic of home-made cryptography."""
     from handclasp.crypto.suites import CIPHER_SUITES
     from handclasp.errors import ProtocolError
-    from handclasp.keys.schedule13 import TrafficKeys
+    from handclasp.keys.traffic import TrafficKeys
 
     chosen = CIPHER_SUITES[suite]
-    keys = TrafficKeys(chosen, bytes(range(chosen.key_size)), bytes(12))
+    keys = TrafficKeys(chosen, Secret(range(chosen.key_size)), Secret(12))
     record = bytearray(Protection13.of(keys).seal(23, b"content"))
     for bit in range(8):
         record[-1 - at] ^= 1 << bit
@@ -262,10 +264,10 @@ def test_tags_that_are_wrong(suite: str, at: int) -> None:
 def test_tags_that_are_short(size: int) -> None:
     from handclasp.crypto.suites import CIPHER_SUITES12
     from handclasp.errors import ProtocolError
-    from handclasp.keys.schedule13 import TrafficKeys
+    from handclasp.keys.traffic import TrafficKeys
 
     suite = CIPHER_SUITES12["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
-    keys = TrafficKeys(suite, bytes(16), bytes(4))  # type: ignore[arg-type]
+    keys = TrafficKeys(suite, Secret(16), Secret(4))
     header = b"\x17\3\3" + size.to_bytes(2, "big")
     with pytest.raises(ProtocolError) as caught:
         Protection12(keys, suite).open_record(header + bytes(size), 0, 5 + size)

@@ -32,6 +32,13 @@ def test_what_is_no_key(arguments: Any) -> None:
         PreSharedKey(*arguments)
 
 
+def test_no_key_of_zeros() -> None:
+    with pytest.raises(ConfigurationError, match="all zeros"):
+        PreSharedKey(b"name", bytes(32))
+    with pytest.raises(ConfigurationError, match="all zeros"):
+        PreSharedKey.imported(b"name", bytes(32))
+
+
 def test_imported_as_rfc_9258_section_4_says() -> None:
     short, long = PreSharedKey.imported(b"id", SECRET, context=b"context")
     assert (short.hash_name, long.hash_name) == ("sha256", "sha384")
@@ -94,7 +101,7 @@ def test_a_text_is_told_from_too_short_a_key() -> None:
 def test_a_list_of_keys() -> None:
     one, two = PreSharedKey(b"1", SECRET), PreSharedKey(b"2", SECRET)
     assert check_keys([one, two]) == (one, two)
-    for wrong in (one, [b"key"], None, [one, PreSharedKey(b"1", bytes(32))]):
+    for wrong in (one, [b"key"], None, [one, PreSharedKey(b"1", b"k" * 32)]):
         with pytest.raises(ConfigurationError):
             check_keys(wrong)
 
@@ -108,13 +115,13 @@ def test_keys_do_not_show() -> None:
 
 def test_a_fingerprint_is_of_the_key_and_not_of_its_name() -> None:
     keys = [
-        PreSharedKey(b"a", bytes(32)),
-        PreSharedKey(b"b", bytes(32)),
+        PreSharedKey(b"a", b"k" * 32),
+        PreSharedKey(b"b", b"k" * 32),
         PreSharedKey(b"a", bytes(31) + b"1"),
-        PreSharedKey(b"a", bytes(33)),
-        PreSharedKey(b"a", bytes(32), "sha384"),
-        PreSharedKey(b"a", bytes(32), is_imported=True),
+        PreSharedKey(b"a", b"k" * 33),
+        PreSharedKey(b"a", b"k" * 32, "sha384"),
+        PreSharedKey(b"a", b"k" * 32, is_imported=True),
     ]
     assert len({key.fingerprint for key in keys}) == len(keys)
     assert {len(key.fingerprint) for key in keys} == {32}
-    assert keys[0].fingerprint == PreSharedKey(b"a", bytes(32)).fingerprint
+    assert keys[0].fingerprint == PreSharedKey(b"a", b"k" * 32).fingerprint

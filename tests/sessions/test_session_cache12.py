@@ -68,7 +68,7 @@ def test_a_forked_child_remembers_none() -> None:
 
 @pytest.mark.parametrize("size", [0, 2**18 - 1, "1", None])
 def test_no_bytes(size: Any) -> None:
-    key = PreSharedKey(b"a client", bytes(32))
+    key = PreSharedKey(b"a client", b"k" * 32)
     with pytest.raises(ConfigurationError, match="session_memory_bytes"):
         ServerConfig(psks=[key], session_memory_bytes=size)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import stat
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -19,8 +22,10 @@ from tests.security.test_forks import told_by_child
 from tests.sessions.test_session import session
 
 from handclasp.errors import ConfigurationError
-from handclasp.sessions.session import RequestedCertificate, Session
-from handclasp.sessions.store import FileSessionStore, SessionStore
+from handclasp.sessions.bounded import LEAST_BYTES
+from handclasp.sessions.session import RequestedCertificate, Session, session_to_text
+from handclasp.sessions.session_file import FileSessionStore
+from handclasp.sessions.store import SessionStore
 
 Make = Callable[..., Any]
 
@@ -101,7 +106,8 @@ def test_a_capacity_of_nothing_in_a_file(make: Make) -> None:
 
 def held_bytes(store: Any) -> int:
     if isinstance(store, FileSessionStore):
-        return store._path.stat().st_size
+        assert store._path.stat().st_size <= 2 * store._max_bytes + 100
+        return store._index.entries.size
     return sum(each.size for held in store._sessions.values() for each in held)
 
 
@@ -196,6 +202,21 @@ def test_many_threads(make: Make) -> None:
 # Files
 
 
+def test_what_only_this_process_can_resume_is_not_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.json"
+    store = SessionStore.file(path)
+    store.put("process:key", numbered(1))
+    old = numbered(2, version="TLSv1.2")
+    store.put("process:old", old)
+    assert not path.exists()
+    assert SessionStore.file(path).take("process:key") is None
+    assert len(store) == 2
+    assert store.take("process:key") == numbered(1)
+    assert store.take("process:key") is None
+    store.discard("process:old", old)
+    assert len(store) == 0
+
+
 def test_a_file_is_for_its_owner_and_for_other_processes(tmp_path: Path) -> None:
     path = tmp_path / "sessions.json"
     SessionStore.file(path).put("key", numbered(1))
@@ -205,14 +226,16 @@ def test_a_file_is_for_its_owner_and_for_other_processes(tmp_path: Path) -> None
     assert SessionStore.file(path).take("key") is None
 
 
-def test_two_processes_never_get_the_same_session(tmp_path: Path) -> None:
+@pytest.mark.parametrize("replaced", [False, True])
+def test_two_processes_never_get_the_same_session(tmp_path: Path, replaced: bool) -> None:
     """Each thread has a store of its own on the file, as each process would."""
     path, taken = tmp_path / "sessions", list[bytes]()
+    full = (bytes(8_000),) if replaced else ()
 
     def work(number: int) -> None:
-        store = SessionStore.file(path)
+        store = SessionStore.file(path, max_bytes=LEAST_BYTES)
         for turn in range(60):
-            store.put("key", session(ticket=b"%d %d" % (number, turn)))
+            store.put("key", session(ticket=b"%d %d" % (number, turn), peer_chain_der=full))
             if (found := store.take("key")) is not None:
                 taken.append(found.ticket)
 
@@ -251,11 +274,24 @@ def test_a_file_that_breaks_is_empty(tmp_path: Path) -> None:
     store = SessionStore.file(path)
     store.put("key", numbered(1))
     whole = path.read_bytes()
-    for content in (b"", b"{", whole[:-9], whole.replace(b"TLSv1.3", b"\xff"), b"[]", b"null"):
+    for content in (b"", b"handclasp", whole[:-9], whole.replace(b"TLSv1.3", b"\xff"), b"\n"):
         path.write_bytes(content)
         assert store.take("key") is None
+        store.put("key", numbered(2))
+        assert store.take("key") == numbered(2)
+
+
+def test_a_file_that_becomes_something_else_is_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "sessions.json"
+    store = SessionStore.file(path)
+    store.put("key", numbered(1))
+    path.write_bytes(b"[]")
+    assert store.take("key") is None
     store.put("key", numbered(2))
-    assert store.take("key") == numbered(2)
+    assert path.read_bytes() == b"[]"
+    assert [each for each in caplog.messages if "it holds something else" in each]
 
 
 def test_a_file_of_an_older_version_is_replaced(tmp_path: Path) -> None:
@@ -265,7 +301,7 @@ def test_a_file_of_an_older_version_is_replaced(tmp_path: Path) -> None:
     store = SessionStore.file(path)
     assert store.take("key") is None
     store.put("key", numbered(1))
-    assert path.read_bytes().startswith(b"handclasp sessions 3\n")
+    assert path.read_bytes().startswith(b"handclasp sessions 4\n")
     assert store.take("key") == numbered(1)
 
 
@@ -291,7 +327,7 @@ def test_only_the_lines_of_the_key_are_understood(
     assert store.take("nothing") is None
     assert read == 0
     assert store.take("7") == numbered(7)
-    assert read == 2  # Once to see whether there is one, and once when nobody else can have it.
+    assert read == 1
 
 
 def test_a_broken_line_is_passed_over(tmp_path: Path) -> None:
@@ -303,6 +339,7 @@ def test_a_broken_line_is_passed_over(tmp_path: Path) -> None:
     lines = path.read_bytes().split(b"\n")
     for broken in (b"{}", b"[" * 100_000, b"\xff", b'{"format": 3}', b""):
         path.write_bytes(b"\n".join([*lines[:2], lines[2][:65] + broken, *lines[3:]]))
+        store = SessionStore.file(path)
         assert store.take("key") == numbered(0)
         assert store.take("key") is None
         assert store.take("other") == numbered(9)
@@ -311,10 +348,11 @@ def test_a_broken_line_is_passed_over(tmp_path: Path) -> None:
 def test_what_is_of_no_use_and_not_there_costs_no_writing(tmp_path: Path) -> None:
     store = SessionStore.file(tmp_path / "sessions")
     store.put("key", numbered(1))
-    before = (tmp_path / "sessions").stat().st_ino
+    before = (tmp_path / "sessions").stat()
     store.discard("key", numbered(2))
     assert store.take("other") is None
-    assert (tmp_path / "sessions").stat().st_ino == before
+    after = (tmp_path / "sessions").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_what_is_no_file_of_sessions_is_left_alone(tmp_path: Path) -> None:
@@ -392,8 +430,8 @@ def test_a_session_that_cannot_be_taken_out_is_not_used(
     def full(*_: object, **__: object) -> None:
         raise OSError("no space left")
 
-    for broken in ("handclasp.sessions.store.open", "tempfile.mkstemp", "os.replace"):
-        monkeypatch.setattr(broken, full, raising=False)
+    for broken in ("handclasp.sessions.session_file.open_trusted", "os.pwrite"):
+        monkeypatch.setattr(broken, full)
         assert store.take("key") is None
         store.put("key", numbered(2))  # Lost, and no harm done.
         monkeypatch.undo()
@@ -453,32 +491,32 @@ def test_nothing_shows(make: Make) -> None:
     assert "ssss" not in repr(store)
 
 
-@pytest.mark.parametrize("at", ["moved", "read", "written", "replaced"])
+# Ends in the middle
+
+
+def wrote(content: bytes, what: str) -> Callable[..., int]:
+    """Return a pwrite that writes none, half or all of what it is given, and is interrupted."""
+    really = os.pwrite
+
+    def interrupted(descriptor: int, data: memoryview, at: int) -> int:
+        really(descriptor, data[: {"none": 0, "half": len(data) // 2, "all": len(data)}[what]], at)
+        raise KeyboardInterrupt
+
+    return interrupted
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="writes with another function there")
+@pytest.mark.parametrize("written", ["none", "half", "all"])
 @pytest.mark.parametrize("act", ["put", "take", "discard"])
 def test_an_interrupt_leaves_the_file_and_nothing_else(
-    tmp_path: Path, at: str, act: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, written: str, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "sessions"
     store = FileSessionStore(path)
+    store.put("other", numbered(9))
     store.put("server", numbered(1))
-    before = path.read_bytes()
-    real_replace = os.replace
-    calls: list[object] = []
-
-    def replaced(source: Any, target: Any) -> None:
-        real_replace(source, target)
-        calls.append(target)
-        if len(calls) == {"moved": 1, "replaced": 2}.get(at):
-            raise KeyboardInterrupt
-
-    def interrupted(*_: object) -> Any:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", replaced)
-        if at in ("read", "written"):
-            what = "_lines_in" if at == "read" else "_move_away"
-            patch.setattr(FileSessionStore, what, interrupted)
+        patch.setattr(os, "pwrite", wrote(path.read_bytes(), written))
         with pytest.raises(KeyboardInterrupt):
             if act == "put":
                 store.put("server", numbered(2))
@@ -487,4 +525,157 @@ def test_an_interrupt_leaves_the_file_and_nothing_else(
             else:
                 store.discard("server", numbered(1))
     assert [each.name for each in tmp_path.iterdir()] == ["sessions"]
-    assert path.read_bytes() == before
+    for each in (store, FileSessionStore(path)):
+        left = each.take("server")
+        if act == "put":
+            assert left in (None, numbered(1))
+        else:
+            assert left == (numbered(1) if written == "none" and each is store else None)
+    store.put("server", numbered(3))
+    assert FileSessionStore(path).take("server") == numbered(3)
+    assert FileSessionStore(path).take("other") == numbered(9)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupt_while_a_file_that_is_full_is_replaced(
+    tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, really = tmp_path / "sessions", os.replace
+    store = FileSessionStore(path, max_bytes=LEAST_BYTES)
+
+    def interrupted(*paths: Any) -> None:
+        if when == "after":
+            really(*paths)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    number = 0
+    with pytest.raises(KeyboardInterrupt):
+        for number in range(100):
+            store.put(f"{number}", numbered(number, peer_chain_der=(bytes(8_000),)))
+    assert 2 * LEAST_BYTES // 11_000 - 5 < number < 90
+    assert [each.name for each in tmp_path.iterdir()] == ["sessions"]
+    for each in (store, FileSessionStore(path)):
+        assert each.take(f"{number}") is None or when == "after"
+        assert each.take(f"{number - 1 - (each is store)}") is not None
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Run `work` in a child until it ends or is killed; return the child's process ID."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+needs_forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+
+
+@needs_forks
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_process_that_is_killed_loses_no_session_of_others(tmp_path: Path) -> None:
+    """Wherever it is: in the middle of a line, or of a new file."""
+    path = tmp_path / "sessions"
+    kept = FileSessionStore(path, max_bytes=LEAST_BYTES)
+    for number in range(8):
+        kept.put("kept", numbered(number, peer_chain_der=(bytes(2_000),)))
+
+    def work() -> None:
+        store = FileSessionStore(path, max_bytes=LEAST_BYTES)
+        for number in count():
+            store.put(f"{number % 3}", numbered(number, peer_chain_der=(bytes(8_000),)))
+
+    for turn in range(30):
+        child = forked(work)
+        time.sleep(0.005 + 0.001 * (turn % 11))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    store = FileSessionStore(path, max_bytes=LEAST_BYTES)
+    assert store.take("0") is not None
+    taken = [store.take("kept") for _ in range(9)]
+    assert [each is not None for each in taken] == [True] * 8 + [False]
+
+
+@needs_forks
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_many_processes_lose_no_session(tmp_path: Path) -> None:
+    path = tmp_path / "sessions"
+
+    def visits(name: str) -> None:
+        store = FileSessionStore(path, max_bytes=LEAST_BYTES)
+        store.put(name, numbered(0, peer_chain_der=(bytes(3_000),)))
+        for number in range(100):
+            if (taken := store.take(name)) is None or int(taken.ticket) != number:
+                (tmp_path / f"lost-{name}-{number}").touch()
+            store.put(name, numbered(number + 1, peer_chain_der=(bytes(3_000),)))
+
+    children = [forked(partial(visits, str(number))) for number in range(8)]
+    for child in children:
+        os.waitpid(child, 0)
+    assert [each.name for each in tmp_path.iterdir()] == ["sessions"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks with another function there")
+def test_another_process_is_not_waited_for_forever(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been stopped, and every handshake would stop with it."""
+    import fcntl
+
+    path = tmp_path / "sessions"
+    store = SessionStore.file(path)
+    store.put("key", numbered(1))
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waits: list[float] = []
+        really = time.sleep
+
+        def noted(seconds: float) -> None:
+            waits.append(seconds)
+            really(seconds)
+
+        monkeypatch.setattr("handclasp.sessions.session_file._PAUSE", 0.01)
+        monkeypatch.setattr(time, "sleep", noted)
+        for _ in range(3):
+            assert store.take("key") is None
+            store.put("key", numbered(2))
+            waits.append(-1)
+    assert waits[-2:] == [-1, -1], "only the first one waits"
+    assert store.take("key") == numbered(1)
+    assert not caplog.messages
+
+
+@needs_forks
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_child_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    store = FileSessionStore(tmp_path / "sessions")
+    store.put("key", numbered(1))
+    with store._opened() as file:
+        assert file is not None
+        child = forked(signal.pause)
+    try:
+        assert FileSessionStore(tmp_path / "sessions").take("key") == numbered(1)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_what_was_taken_is_gone_from_the_file(tmp_path: Path) -> None:
+    """Its secret could open the early data that were sent with it."""
+    path = tmp_path / "sessions"
+    store = SessionStore.file(path)
+    taken, old = numbered(1), numbered(7, version="TLSv1.2")
+    for each in (numbered(0), taken):
+        store.put("key", each)
+    store.put("old", old)
+    size = path.stat().st_size
+    store.take("key")
+    store.discard("old", old)
+    content = path.read_bytes()
+    assert len(content) == size
+    assert session_to_text(numbered(0)).encode() in content
+    for each in (taken, old):
+        assert session_to_text(each)[1:].encode() not in content

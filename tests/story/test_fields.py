@@ -23,7 +23,7 @@ from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import write_message
 from handclasp.wire.messages import Message
 from handclasp.wire.reader import Reader
-from handclasp.wire.structs import read_extensions
+from handclasp.wire.structs import Extensions, read_extensions
 
 EPOCHS = ("plaintext", "early", "handshake", "application")
 
@@ -287,7 +287,7 @@ def test_long_text_is_cut() -> None:
 
 def test_the_reading_of_extensions_notes_the_types() -> None:
     """The tree's names come from the numbers on the wire, not from the order that we expect."""
-    given_extensions = {Ext.KEY_SHARE: b"\x00\x1d", Ext.SUPPORTED_VERSIONS: b"\x03\x04"}
+    given_extensions: Extensions = {Ext.KEY_SHARE: b"\x00\x1d", Ext.SUPPORTED_VERSIONS: b"\x03\x04"}
     hello = messages.ServerHello(0x0303, bytes(32), b"", 0x1301, 0, given_extensions)
     raw = write_message(hello)
     root = fields_of(raw, "plaintext")

@@ -89,7 +89,7 @@ def test_the_parts_say_what_they_stand_for() -> None:
 
 def test_the_order_of_extensions_changes_ja3_alone() -> None:
     hello = chrome()
-    turned = replace(hello, extensions=dict(reversed(hello.extensions.items())))
+    turned = replace(hello, extensions=dict(reversed(list(hello.extensions.items()))))
     assert ja3_of(turned).value != ja3_of(hello).value
     assert ja4_of(turned).value == ja4_of(hello).value
 

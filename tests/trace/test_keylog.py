@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import stat
@@ -61,6 +62,29 @@ def test_the_file_is_closed_with_the_last_reference(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Cannot write the key log"):
         open_keylog(tmp_path / "nowhere" / "keys.log")
+
+
+def test_a_full_disk_leaves_no_half_line_for_the_next_to_continue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys.log"
+    write, room, write_to = open_keylog(path), [12], os.write
+
+    def write_what_fits(descriptor: int, data: memoryview) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = write_to(descriptor, data[: room[0]])
+        room[0] -= written
+        return written
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", write_what_fits)
+        with pytest.raises(OSError, match="No space left") as raised:
+            write("CLIENT_RANDOM 00 11")
+    assert raised.value.filename == str(path)
+    write("CLIENT_RANDOM 22 33")
+    write("CLIENT_RANDOM 44 55")
+    assert path.read_text() == "CLIENT_RANDO\nCLIENT_RANDOM 22 33\nCLIENT_RANDOM 44 55\n"
 
 
 def test_both_sides_of_a_handshake_log_the_same(pki: Pki, tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def blocks_of(capture: bytes) -> Iterator[tuple[int, bytes]]:
 def sums_up(data: bytes) -> bool:
     """Whether the Internet checksum inside is right: then all words add up to ones."""
     words = struct.iter_unpack("!H", data + bytes(len(data) % 2))
-    return sum(word for (word,) in words) % 0xFFFF == 0
+    total: int = sum(word for (word,) in words)
+    return total % 0xFFFF == 0
 
 
 def segment_of(block: bytes) -> Segment:

@@ -9,13 +9,17 @@ import inspect
 import math
 import os
 import socket
-from typing import Any, TypeAlias, cast
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, cast
 
 from handclasp.adapters.hints import refuse_arguments
 from handclasp.adapters.progress import has_peer, is_connected, is_listening
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.server import ServerConnection
+
+WaitsIn: TypeAlias = Literal["thread", "asyncio", "trio"]
+"""The place where a server waits for its replay guard: the connection's thread, or a loop."""
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str]
 
@@ -63,18 +67,56 @@ def client_config(config: ClientConfig | None) -> ClientConfig:
     return config
 
 
-def server_config(config: ServerConfig | None) -> ServerConfig:
-    """Return the config of a server, which it must have."""
+def server_config(config: ServerConfig | None, waits_in: WaitsIn) -> ServerConfig:
+    """Return the config of a server, which it must have.
+
+    Args:
+        config: the config.
+        waits_in: where this server waits: its replay guard must wait in the same way.
+    """
     if not isinstance(config, ServerConfig):
         raise _wrong_config("A server needs a ServerConfig with credentials", config)
+    _check_guard(config.replay_guard, waits_in)
     return config
 
 
-def either_config(config: ClientConfig | ServerConfig | None) -> ClientConfig | ServerConfig:
+def either_config(
+    config: ClientConfig | ServerConfig | None, waits_in: WaitsIn
+) -> ClientConfig | ServerConfig:
     """Return the config of either role, by default the safe one of a client."""
     if config is not None and not isinstance(config, (ClientConfig, ServerConfig)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise _wrong_config("A ClientConfig or a ServerConfig is needed", config)
+    if isinstance(config, ServerConfig):
+        _check_guard(config.replay_guard, waits_in)
     return ClientConfig() if config is None else config
+
+
+def _check_guard(guard: object, here: WaitsIn) -> None:
+    """Refuse a replay guard that cannot wait here, or would block all connections meanwhile."""
+    if guard is None:
+        return
+    there = getattr(guard, "waits_in", None)
+    if there is None and inspect.iscoroutinefunction(getattr(guard, "is_first", None)):
+        there = "asyncio" if here == "thread" else here
+    if there is None or there == here:
+        return
+    name = type(guard).__name__
+    if here == "thread":
+        raise ConfigurationError(
+            f"replay_guard: a blocking socket cannot wait for {name}, whose is_first() is async: "
+            f"use {_GUARDS['thread']}, or a server of handclasp.aio."
+        )
+    problem = "would block the event loop" if there == "thread" else f"needs {there}"
+    raise ConfigurationError(f"replay_guard: {name} {problem}: use {_GUARDS[here]}.")
+
+
+_GUARDS: Mapping[WaitsIn, str] = {
+    "thread": "handclasp.redis.RedisReplayFilter",
+    "asyncio": "handclasp.redis.AsyncRedisReplayFilter",
+    "trio": "an object whose is_first() is an async function of trio, which may call that of a "
+    "RedisReplayFilter by trio.to_thread.run_sync",
+}
+"""The guard of a fleet for each way to wait."""
 
 
 def _wrong_config(needed: str, given: object) -> ConfigurationError:

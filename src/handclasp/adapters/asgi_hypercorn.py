@@ -36,7 +36,7 @@ async def run(
     shutdown_trigger: Callable[[], Awaitable[object]],
 ) -> None:
     """Serve until the trigger returns."""
-    _check(settings, server_config(config))
+    _check(settings, server_config(config, "asyncio"))
     check_tls_arguments(tls, "limit")
     check_limit(tls.get("limit", 1))
     wrapped = ASGIWrapper(app)

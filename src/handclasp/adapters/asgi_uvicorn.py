@@ -44,7 +44,7 @@ class TLSUvicorn(uvicorn.Server):
         tls: dict[str, Any],
         settings: dict[str, Any],
     ) -> None:
-        _check(server_config(config), settings)
+        _check(server_config(config, "asyncio"), settings)
         binds = settings.get("fd") is None and settings.get("uds") is None
         check_tls_arguments(tls, *(OF_BINDING if binds else ()))
         settings = {"ws": "auto", **settings, "http": "h11"}

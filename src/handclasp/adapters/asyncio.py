@@ -485,7 +485,7 @@ async def start_tls(
         ConfigurationError: a setting cannot be honoured.
     """
     check_streams(reader, writer)
-    config = either_config(config)
+    config = either_config(config, "asyncio")
     is_server = isinstance(config, ServerConfig)
     check_upgrade(is_server, server_name, port, go_ahead, received)
     check_trace(trace)
@@ -656,7 +656,7 @@ class _Serving:
     ) -> None:
         check_protocol_factory(protocol_factory)
         self._make_application = protocol_factory
-        self._config = server_config(config)
+        self._config = server_config(config, "asyncio")
         check_server(max_handshakes, backlog, on_handshake_error)
         self._backlog = backlog
         self._make_trace = make_trace

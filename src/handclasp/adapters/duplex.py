@@ -70,6 +70,7 @@ from handclasp.errors import (
 )
 from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
+from handclasp.questions import CheckReplay
 from handclasp.server import ServerConnection
 
 Connection: TypeAlias = ClientConnection | ServerConnection
@@ -678,9 +679,13 @@ class Duplex:
         if inspect.iscoroutine(question.pending):
             question.pending.close()
         what = "DEFER" if question.pending is None else "an awaitable"
+        name = type(question).__name__
+        asked, advice = f"The callback for {name}", "Answer at once"
+        if isinstance(question, CheckReplay):
+            asked, advice = "replay_guard", "Use handclasp.redis.RedisReplayFilter"
         error = ConfigurationError(
-            f"The callback for {type(question).__name__} answered with {what}, but a blocking "
-            "socket cannot wait for that. Answer at once, or use handclasp.aio or the connection."
+            f"{asked} answered with {what}, but a blocking socket cannot wait for that. {advice}, "
+            "or use handclasp.aio or the connection."
         )
         self._read_failure = error
         with self.state_lock, suppress(TLSError):

@@ -9,6 +9,8 @@
 >>> progress.shorten_linger(here, 5)
 >>> progress.linger_seconds(here), progress.queued_bytes(here), progress.unsent_in_kernel(here)
 (5, 0, 0)
+>>> progress.given_up(5, 1).strerror
+'Closing was given up: the peer took nothing for 1 second, and 5 encrypted bytes may not ...'
 >>> there.sendall(b"hello")
 >>> with progress.borrowed(here) as same:
 ...     same.recv(100)
@@ -91,6 +93,22 @@ def queued_bytes(sock: Any) -> int:
         if sys.platform == "darwin":
             return int(sock.getsockopt(SOL_SOCKET, _SO_NWRITE))
     return 0
+
+
+def given_up(unsent: int | None, timeout: float) -> TimeoutError:
+    """Return the error of a close during which nothing has moved for `timeout` seconds.
+
+    Args:
+        unsent: bytes that the peer may not have; 0 where only its close_notify is missing; None
+            where the system does not tell.
+    """
+    seconds = "1 second" if timeout == 1 else f"{timeout:g} seconds"
+    if unsent == 0:
+        what = f"the peer took everything, but did not close within {seconds}."
+    else:
+        lost = "what was written" if unsent is None else f"{unsent} encrypted bytes"
+        what = f"the peer took nothing for {seconds}, and {lost} may not have reached it."
+    return TimeoutError(errno.ETIMEDOUT, f"Closing was given up: {what}")
 
 
 def unsent_in_kernel(sock: socket) -> int:

@@ -25,6 +25,7 @@ from handclasp.adapters.early import EarlyData
 from handclasp.adapters.extra import TLS_NAMES, extra_info
 from handclasp.adapters.progress import (
     borrowed,
+    given_up,
     has_failed,
     is_readable,
     queued_bytes,
@@ -952,7 +953,7 @@ class Pump(asyncio.BufferedProtocol):
                 self._moved_at = now
             self._unsent = unsent
         elif timeout is not None and now >= self._moved_at + timeout:
-            self._error = self._error or _given_up(unsent, timeout)
+            self._error = self._error or given_up(unsent, timeout)
             self.plain.abort()
             return
         self._look_again()
@@ -1089,24 +1090,6 @@ _shared = _ReadBuffer()
 
 def _read_buffer() -> memoryview:
     return _shared.view
-
-
-def _seconds(number: float) -> str:
-    return "1 second" if number == 1 else f"{number:g} seconds"
-
-
-def _given_up(unsent: int, timeout: float) -> TimeoutError:
-    if unsent:
-        return TimeoutError(
-            errno.ETIMEDOUT,
-            f"Closing was given up: the peer took nothing for {_seconds(timeout)}, and {unsent} "
-            "encrypted bytes may not have reached it.",
-        )
-    return TimeoutError(
-        errno.ETIMEDOUT,
-        f"Closing was given up: the peer took everything, but did not close within "
-        f"{_seconds(timeout)}.",
-    )
 
 
 def _reader_of(application: Any) -> Any:

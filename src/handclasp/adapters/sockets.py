@@ -190,7 +190,7 @@ def wrap_server(
     b'hello'
     """
     refuse_arguments(unknown)
-    config = server_config(config)
+    config = server_config(config, "thread")
     _check_socket(sock, handshake)
     connection = ServerConnection(config, trace=trace)
     _note_ends(sock, trace)

@@ -7,7 +7,7 @@ and imports no asyncio.
 
 from __future__ import annotations
 
-import math
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Never, NoReturn, TypeAlias
@@ -45,6 +45,8 @@ from handclasp.trace.hooks import Trace, check_trace
 __all__ = ["open_tls_stream", "serve_tls", "TLSStream", "TLSListener", "HandshakeNeeded"]
 
 Handler: TypeAlias = Callable[[TLSStream[trio.SocketStream]], Awaitable[object]]
+
+_log = logging.getLogger("handclasp")
 
 DEFAULT_DELAY = 0.25
 """Seconds before the next address of a host is tried as well (RFC 8305 section 5), as in trio."""
@@ -144,7 +146,7 @@ async def serve_tls(
         https_compatible: as for `TLSStream`.
         make_trace: a function, such as `Recorder`, that returns the trace of each connection.
         on_handshake_error: is called with the exception and the stream; the default logs failures.
-        close_timeout: seconds that closing may take after the handler has returned; None: no limit.
+        close_timeout: seconds without progress after which closing is given up; None: no limit.
         max_handshakes, hello_timeout: as for `handclasp.aio.start_server`.
         task_status: reports the listeners, once they listen, to `nursery.start`.
 
@@ -156,10 +158,9 @@ async def serve_tls(
     check_make_trace(make_trace, unknown)
     refuse_arguments(unknown)
     check_server(max_handshakes, backlog, on_handshake_error)
-    timeout = close_seconds(close_timeout)
-    hello = seconds_or_none("hello_timeout", hello_timeout)
-    config = server_config(config)
-    settings = Settings(config, https_compatible, make_trace, on_handshake_error, hello)
+    closing, hello = close_seconds(close_timeout), seconds_or_none("hello_timeout", hello_timeout)
+    config = server_config(config, "trio")
+    settings = Settings(config, https_compatible, make_trace, on_handshake_error, hello, closing)
     sockets = await _bind(port, host, backlog)
     async with trio.open_nursery() as nursery:
         handlers = nursery if handler_nursery is None else handler_nursery
@@ -169,7 +170,7 @@ async def serve_tls(
             max_handshakes,
             settings,
             nursery,
-            lambda stream: handlers.start_soon(_serve, handler, timeout, stream),
+            lambda stream: handlers.start_soon(_serve, handler, stream),
         )
         await _accept(acceptor, sockets, task_status)
 
@@ -195,13 +196,13 @@ async def _bind(port: int, host: str | bytes | None, backlog: int) -> list[socke
     return [socket.socket(fileno=each.socket.detach()) for each in listeners]
 
 
-async def _serve(
-    handler: Handler, close_timeout: float | None, stream: TLSStream[trio.SocketStream]
-) -> None:
+async def _serve(handler: Handler, stream: TLSStream[trio.SocketStream]) -> None:
     try:
         await handler(stream)
     except BaseException:
         await trio.aclose_forcefully(stream)
         raise
-    with trio.move_on_after(math.inf if close_timeout is None else close_timeout):
+    try:
         await stream.aclose()
+    except trio.BrokenResourceError as error:
+        _log.debug("%r: %s", stream, error)

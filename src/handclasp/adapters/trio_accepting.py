@@ -40,6 +40,7 @@ class Settings:
     make_trace: Callable[[], Trace | None] | None
     on_handshake_error: HandshakeErrorCallback | None
     hello_timeout: float | None
+    close_timeout: float | None
 
     def report(self, error: BaseException, stream: TLSStream[trio.SocketStream]) -> None:
         """Report why a handshake failed."""
@@ -116,6 +117,7 @@ class AcceptedStream(TLSStream[trio.SocketStream]):
             https_compatible=settings.https_compatible,
             trace=None if make_trace is None else make_trace(),
         )
+        self._duplex.close_timeout = settings.close_timeout
         self.scope = trio.CancelScope()
         self.late: TLSError | None = None
         self.dropped: TLSError | None = None

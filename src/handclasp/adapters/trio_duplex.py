@@ -32,10 +32,12 @@ from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, TypeVarTuple
 
 import trio
 
+from handclasp.adapters.arguments import DEFAULT_CLOSE_TIMEOUT
 from handclasp.adapters.buffers import WRITE_SIZE, Plaintext
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.progress import (
     MAX_DRAINED,
+    given_up,
     is_readable,
     is_writable,
     queued_bytes,
@@ -56,9 +58,6 @@ _READ_SIZE = 64 * 1024
 _ALERT_SECONDS = 1.0
 """Seconds that the alert of a failed connection may take to be sent."""
 
-_CLOSE_SECONDS = 30.0
-"""Seconds without progress after which a close no longer waits for the peer to take data."""
-
 _FIRST_LOOK_SECONDS = 0.001
 _LAST_LOOK_SECONDS = 0.1
 """When to check whether the peer has taken everything: soon at first, then less often."""
@@ -78,6 +77,7 @@ class TrioDuplex(Generic[StreamT]):
         receiving: whether a task waits for the transport.
         answered_at: when this side has first sent something; a server does so after the hello.
         answering: whether an answer of the application is awaited.
+        close_timeout: seconds without progress after which closing is given up; None: no limit.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class TrioDuplex(Generic[StreamT]):
         self.receiving = False
         self.answered_at: float | None = None
         self.answering = False
+        self.close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT
         self._timeout = math.inf if handshake_timeout is None else handshake_timeout
         self._deadline: float | None = None
         self._question: Question[Any] | None = None
@@ -399,6 +400,9 @@ class TrioDuplex(Generic[StreamT]):
 
         A sender at work is not waited for, as the peer may never read: its record would be cut in
         two by anything else.
+
+        Raises:
+            TimeoutError: the peer took nothing for `close_timeout` seconds.
         """
         self._drop_question()
         if self.write_broken or self._send_lock.locked() or self.connection.failure is not None:
@@ -406,25 +410,64 @@ class TrioDuplex(Generic[StreamT]):
         try:
             async with self._send_lock:
                 self.connection.close()
-                await self._transmit()
+                await self._transmit_in_time()
         except (TLSError, trio.BrokenResourceError, trio.BusyResourceError):
             return False  # The peer is gone: there is nobody to tell.
         return True
+
+    async def _transmit_in_time(self) -> None:
+        """Send what is queued, as long as the peer takes something within `close_timeout`.
+
+        Only a socket tells what the peer takes. Elsewhere the time is that of the whole, which is
+        little: close_notify, and what a reader had to send.
+        """
+        sock = socket_of(self.transport)
+        if sock is not None:
+            await self._wait_for_room(sock)
+        timeout = math.inf if self.close_timeout is None else self.close_timeout
+        with trio.move_on_after(timeout) as scope:
+            await self._transmit()
+        if scope.cancelled_caught:
+            raise given_up(queued_bytes(sock) or None, timeout)
+
+    async def _wait_for_room(self, sock: Any) -> None:
+        """Wait until a socket takes data, as long as the peer takes some."""
+        progress = _Progress(self.close_timeout)
+        while not is_writable(sock):
+            progress.check(queued_bytes(sock))
+            with trio.move_on_after(progress.pause()):
+                await trio.lowlevel.wait_writable(sock)
 
     async def linger(self) -> None:
         """Let the peer take what the kernel holds back, for as long as it goes on reading.
 
         The kernel answers what is unread, or comes after the close, with a reset, and forgets what
         it had yet to send. TLS has the peer send by itself: answers to KeyUpdates, tickets.
+
+        Raises:
+            TimeoutError: the peer took nothing for `close_timeout` seconds.
         """
         sock = socket_of(self.transport)
         if sock is None or self.receiving:
             return
-        with suppress(OSError, ValueError, trio.BusyResourceError):
+        try:
             if unsent_in_kernel(sock):
                 sock.shutdown(SHUT_WR)
-                await _wait_until_taken(sock)
+                await self._wait_until_taken(sock)
             await _drain(sock)
+        except TimeoutError:
+            raise
+        except (OSError, ValueError, trio.BusyResourceError):
+            return
+
+    async def _wait_until_taken(self, sock: Any) -> None:
+        progress = _Progress(self.close_timeout)
+        while (size := queued_bytes(sock)) > 1:  # The end counts as a byte.
+            progress.check(size)
+            if not await _drain(sock):
+                return
+            with trio.move_on_after(progress.pause()):
+                await trio.lowlevel.wait_readable(sock)
 
     async def close_copy(self) -> None:
         """Close what a child process has of the transport, and leave the parent's as it is.
@@ -456,17 +499,31 @@ async def _unprotected(pending: Awaitable[Any]) -> Any:
     return await pending
 
 
-async def _wait_until_taken(sock: Any) -> None:
-    pause, left, last = _FIRST_LOOK_SECONDS, -1, trio.current_time()
-    while (size := queued_bytes(sock)) > 1:  # The end counts as a byte.
+class _Progress:
+    """Watches that the peer takes what is sent.
+
+    Args:
+        timeout: seconds that may pass without; None: no limit.
+    """
+
+    def __init__(self, timeout: float | None) -> None:
+        self._timeout = timeout
+        self._left = -1
+        self._moved_at = trio.current_time()
+        self._pause = _FIRST_LOOK_SECONDS
+
+    def check(self, left: int) -> None:
+        """Note how much the peer has not taken; raise `TimeoutError` if that stays for too long."""
         now = trio.current_time()
-        if size != left:
-            left, last = size, now
-        if now >= last + _CLOSE_SECONDS or not await _drain(sock):
-            return
-        with trio.move_on_after(pause):
-            await trio.lowlevel.wait_readable(sock)
-        pause = min(2 * pause, _LAST_LOOK_SECONDS)
+        if left != self._left:
+            self._left, self._moved_at = left, now
+        elif self._timeout is not None and now >= self._moved_at + self._timeout:
+            raise given_up(left or None, self._timeout)
+
+    def pause(self) -> float:
+        """Return the seconds until the next look."""
+        pause, self._pause = self._pause, min(2 * self._pause, _LAST_LOOK_SECONDS)
+        return pause
 
 
 async def _drain(sock: Any) -> bool:

@@ -114,7 +114,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
     ) -> None:
         refuse_arguments(unknown)
         _check_stream(transport_stream)
-        settings = either_config(config)
+        settings = either_config(config, "trio")
         check_trace(trace)
         if https_compatible:
             settings = allowing_truncation(settings)
@@ -381,7 +381,9 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         reading. In a forked process, this closes a copy, and the parent's stream stays open.
 
         Raises:
-            BrokenResourceError: the handshake failed. The transport is closed as well.
+            BrokenResourceError: the handshake failed, or the peer took nothing for 30 seconds
+                (`close_timeout` of `serve_tls`), so that data may be lost; the cause is a
+                `TimeoutError` then. The transport is closed as well.
         """
         duplex = self._duplex
         if duplex.closed:
@@ -407,8 +409,11 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         if not duplex.established and not duplex.in_handshake:
             await duplex.handshake()
         duplex.closed = True
-        if await duplex.say_goodbye():
-            await duplex.linger()
+        try:
+            if await duplex.say_goodbye():
+                await duplex.linger()
+        except TimeoutError as error:
+            raise trio.BrokenResourceError(error.strerror) from error
 
 
 class TLSListener(trio.abc.Listener[TLSStream[StreamT]]):
@@ -451,7 +456,7 @@ class TLSListener(trio.abc.Listener[TLSStream[StreamT]]):
                 f"A listener of trio is needed, not {shown(transport_listener)}."
             )
         self.transport_listener = transport_listener
-        self._config = server_config(config)
+        self._config = server_config(config, "trio")
         self._https_compatible = https_compatible
         self._make_trace = make_trace
 

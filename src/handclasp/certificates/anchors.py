@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handclasp.certificates.loading import capital, read_file
+from handclasp.certificates.loading import capital, other_format, read_file
 from handclasp.certificates.names import printable
 from handclasp.certificates.reading import certificate_of, read_or_value_error
 from handclasp.deferred import DeferredModule
@@ -39,6 +39,7 @@ def every_certificate(data: bytes, source: str) -> tuple[x509.Certificate, ...]:
     """
     found = _parsed(data, source)
     if not found:
+        _check_format(data, source)
         raise ConfigurationError(
             f"{capital(source)} must hold certificates, in PEM "
             '("-----BEGIN CERTIFICATE-----") or DER, and there is none in it.'
@@ -99,11 +100,17 @@ def _parsed(data: bytes, source: str) -> tuple[x509.Certificate, ...]:
             read_or_value_error(partial(getattr, certificate, "subject"))
             found[certificate] = None
         except ValueError as error:
+            _check_format(data, source)
             raise ConfigurationError(
                 f"Certificate {number} of {len(ders)} in {source} cannot be read "
                 f"({printable(str(error), 80)}): mend it or take it out."
             ) from None
     return tuple(found)
+
+
+def _check_format(data: bytes, source: str) -> None:
+    if (other := other_format(data, "authorities")) is not None:
+        raise ConfigurationError(f"Cannot use {source}: {other}")
 
 
 def _ders_in(data: bytes) -> list[bytes]:

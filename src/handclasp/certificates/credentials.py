@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from handclasp.certificates import loading
 from handclasp.certificates.der import key_info_in
-from handclasp.certificates.key_files import warn_if_exposed
+from handclasp.certificates.key_files import warn, warn_if_exposed
+from handclasp.certificates.key_usage import own_key_usage_problem
 from handclasp.certificates.names import certificate_names, covers, normal_name, subject_of
 from handclasp.certificates.raw_keys import declares_pss, key_of, public_key_info
 from handclasp.certificates.reloading import ReloadingCredentials
@@ -185,7 +186,8 @@ class Credentials:
         Both may be the same file. The key is PKCS #8, PKCS #1 or SEC 1, and may be encrypted; it
         and a single certificate may be DER as well. Certificates in the wrong order are reordered
         if there is only one right order. If every user of the machine can read the key file, or
-        others can change it, the logger "handclasp" gets a warning.
+        others can change it, the logger "handclasp" gets a warning; as it does for a certificate
+        whose key usage lacks digitalSignature, which peers refuse (RFC 8446 section 4.4.2.2).
 
         Raises:
             ConfigurationError: a file is missing or unreadable, or has the wrong content, or the
@@ -477,7 +479,6 @@ def _check_can_sign(private_key: Any, key_file: str) -> None:
 
 
 def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials:
-
     leaf = chain[0]
     public_key, owner = loading.public_key_or_none(leaf), f"the certificate of {subject_of(leaf)}"
     schemes = _schemes_of_both(signer, public_key, spki_is_pss(leaf), owner)
@@ -489,7 +490,10 @@ def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials
             f"The certificate for {subject_of(leaf)} has fields that cannot be read: replace it."
         ) from None
     ders = tuple(loading.der_of(certificate) for certificate in chain)
-    return Credentials(ders, signer, names, schemes, subject_of(leaf), issuers)
+    made = Credentials(ders, signer, names, schemes, subject_of(leaf), issuers)
+    if (problem := own_key_usage_problem(ders[0], can_decrypt=made.can_decrypt)) is not None:
+        warn(problem)
+    return made
 
 
 def _bare(info: bytes, signer: Signer) -> Credentials:

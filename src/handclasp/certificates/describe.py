@@ -46,6 +46,7 @@ from handclasp.certificates.names import (
 from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.crypto.signatures import key_kind
 from handclasp.deferred import DeferredModule
+from handclasp.errors import ConfigurationError, shown
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -65,40 +66,82 @@ def describe(certificate: x509.Certificate) -> dict[str, Any]:
     fingerprint_sha256 (hexadecimal), is_authority, key_usage, extended_key_usage, path_length,
     permitted_names and excluded_names (name constraints), policies, ocsp_urls, issuer_urls,
     crl_urls, must_staple, timestamps (those in the certificate, as time and log).
+
+    Raises:
+        ConfigurationError: it is not a parsed certificate.
     """
     return described(certificate, *_FIELDS)
 
 
-def describe_certificate(der: bytes) -> dict[str, Any] | None:
-    """Return the description of a certificate in DER; None for a bare key or unreadable data.
+def describe_certificate(certificate: bytes | x509.Certificate) -> dict[str, Any] | None:
+    """Return the description of a certificate, in DER or parsed, with the keys of `describe`.
 
-    This is what `Recorder.to_html` and `Recorder.save_html` take as `describe`.
+    None for a bare key or unreadable data. This is what `Recorder.to_html` and `Recorder.save_html`
+    take as `describe`.
 
     >>> description = describe_certificate(Credentials.load("chain.pem", "key.pem").chain_der[0])
     >>> description["names"]
     ['example.com']
+
+    Raises:
+        ConfigurationError: it is of another type; PEM text, for example.
     """
-    certificate = read_or_none(lambda: certificate_of(der))
-    return describe(certificate) if certificate is not None else None
+    parsed = _parsed_or_none(certificate)
+    return describe(parsed) if parsed is not None else None
+
+
+def _parsed_or_none(certificate: bytes | x509.Certificate) -> x509.Certificate | None:
+    """Return a certificate in DER or parsed; None for other bytes."""
+    from cryptography import x509
+
+    if isinstance(certificate, x509.Certificate):
+        return certificate
+    if not isinstance(certificate, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            "A certificate must be bytes in DER, or a parsed x509.Certificate, not "
+            f"{shown(certificate)}."
+        )
+    if certificate.startswith(b"-----BEGIN"):
+        raise ConfigurationError(
+            "A certificate must be bytes in DER, and this is PEM: "
+            "x509.load_pem_x509_certificate reads it."
+        )
+    return read_or_none(lambda: certificate_of(certificate))
 
 
 def described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
-    """Return the description with these keys only; nothing else is read."""
+    """Return the description with these keys only; nothing else is read.
+
+    Raises:
+        ConfigurationError: it is not a parsed certificate.
+    """
+    _check_parsed(certificate)
     return {key: _FIELDS[key](certificate) for key in keys}
+
+
+def _check_parsed(certificate: object) -> None:
+    from cryptography import x509
+
+    if not isinstance(certificate, x509.Certificate):
+        raise ConfigurationError(
+            f"This needs a parsed x509.Certificate, not {shown(certificate)}: describe_certificate "
+            "takes DER."
+        )
 
 
 def first_names(certificate: x509.Certificate, most: int) -> tuple[list[str], int]:
     """Return the first few names of a certificate, and the number of all."""
+    _check_parsed(certificate)
     names = read_or_none(lambda: names_of(certificate))
     return ([], 0) if names is None else (names.first(most), len(names))
 
 
-def field_in_words(der: bytes, name: str) -> tuple[str, str]:
+def field_in_words(der: bytes | x509.Certificate, name: str) -> tuple[str, str]:
     """Return the content of a field of a certificate, safe to print, and the RFC that
     defines it.
     """
     keys, section = _DEFINED.get(name, ((), "RFC 5280 section 4.2"))
-    certificate = read_or_none(lambda: certificate_of(der))
+    certificate = _parsed_or_none(der)
     found = described(certificate, *keys) if certificate is not None else {}
     value = found.get(keys[0]) if keys else None
     if name == "subjectPublicKeyInfo" and value and found.get("key_size"):
@@ -229,12 +272,15 @@ def _is_self_signed(certificate: x509.Certificate) -> bool:
     return certificate.issuer == certificate.subject and is_signed_by(certificate, certificate)
 
 
-def covers_name(chain: Sequence[bytes], name: str | None) -> bool | None:
+def covers_name(chain: Sequence[bytes | x509.Certificate], name: str | None) -> bool | None:
     """Return whether the first certificate is for a name; None if that is unknown."""
     if not chain or not name:
         return None
+    leaf = _parsed_or_none(chain[0])
+    if leaf is None:
+        return None
     try:
-        names = certificate_names(certificate_of(chain[0]))
+        names = certificate_names(leaf)
         return any(covers(each, name.lower()) for each in names)
     except Exception:
         return None  # As above.

@@ -6,11 +6,12 @@ too late. So a warning goes to the logger "handclasp", which Python prints on st
 the application says otherwise. A key that a group may read is left alone, as in Debian's
 "ssl-cert". docs/decisions/0024 says how to have such keys refused.
 
->>> from handclasp.certificates.key_files import exposure, warn_if_exposed
+>>> from handclasp.certificates.key_files import exposure, warn, warn_if_exposed
 >>> os.chmod("key.pem", 0o644)
 >>> exposure("key.pem")
 'can be read by every user of this machine (mode 0644): run chmod 600 on it'
 >>> warn_if_exposed("key.pem", "the key file key.pem")
+>>> warn("Something that a person should look at.")
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ def warn_if_exposed(source: str | os.PathLike[str] | bytes, what: str) -> None:
     """Log a warning about a key file that others can read or change; `what` is its name."""
     why = None if isinstance(source, bytes) else exposure(source)
     if why is not None:
-        import logging  # Nothing else in the package needs it.
+        warn(f"{what[:1].upper()}{what[1:]} {why}.")
 
-        logging.getLogger(LOGGER).warning("%s %s.", what[:1].upper() + what[1:], why)
+
+def warn(sentence: str) -> None:
+    """Log a warning to "handclasp"."""
+    import logging  # Hardly anything else in the package needs it.
+
+    logging.getLogger(LOGGER).warning("%s", sentence)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from handclasp.certificates.mldsa_keys import (
     UnreadEncryptionError,
@@ -37,6 +37,9 @@ else:
 _PEM = b"-----BEGIN "
 _CONTENT = "its content as bytes"
 _PKCS12_VERSION = b"\x02\x01\x03"
+_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+"""The type of what a PKCS #7 file holds (RFC 2315 section 9)."""
+_KEY_STORE = b"\xfe\xed\xfe\xed"
 
 
 def path_text(path: object, what: str, hint: str = "") -> str:
@@ -135,6 +138,8 @@ def private_key_in(data: bytes, what: str, password: str | bytes | None) -> Any:
             f"Cannot use {what}: it holds no private key"
             + ("; are the two files swapped?" if b"BEGIN CERTIFICATE" in data else ".")
         )
+    if (other := other_format(data, "key")) is not None:
+        raise ConfigurationError(f"Cannot use {what}: {other}")
     try:
         return load(data, secret)
     except UnsupportedAlgorithm:
@@ -204,7 +209,7 @@ def pkcs12_in(
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import pkcs12
 
-    if data.startswith(b"-----BEGIN "):
+    if _PEM in data:
         raise ConfigurationError(f"{capital(what)} is PEM, not PKCS #12: use Credentials.load.")
     secret = _password_bytes(password)
     try:
@@ -280,14 +285,39 @@ def _check_bytes(data: object, what: str) -> None:
         raise ConfigurationError(f"{capital(what)} must be bytes, not {type(data).__name__}.")
 
 
+def other_format(data: bytes, wanted: Literal["chain", "key", "authorities"]) -> str | None:
+    """Return which container a file is in place of PEM, and how to convert it; None if it is none.
+
+    Args:
+        wanted: what the file should hold: authorities need no key, and PKCS #7 has none.
+    """
+    keys = "-nokeys" if wanted == "authorities" else "-nodes"
+    to_pem = f"openssl pkcs12 -in FILE.p12 -out FILE.pem {keys}"
+    if _PKCS12_VERSION in data[:8]:
+        program = ", or use Credentials.from_pkcs12" if wanted == "chain" else ""
+        return f"it is PKCS #12, and PEM is needed: convert it with {to_pem}{program}."
+    if _SIGNED_DATA in data[:20] or b"-----BEGIN PKCS7-----" in data:
+        if wanted == "key":
+            return "it is PKCS #7, which holds certificates and no key."
+        form = "PEM" if _PEM in data else "DER"
+        return (
+            "it is PKCS #7, and PEM certificates are needed: convert it with "
+            f"openssl pkcs7 -inform {form} -in FILE.p7b -print_certs -out FILE.pem."
+        )
+    if data.startswith(_KEY_STORE):
+        return (
+            "it is a key store of Java, and PEM is needed: convert it with keytool "
+            "-importkeystore -srckeystore FILE.jks -destkeystore FILE.p12 -deststoretype pkcs12, "
+            f"and then {to_pem}."
+        )
+    return None
+
+
 def _no_certificate(data: bytes) -> str:
     if b"PRIVATE KEY-----" in data and b"BEGIN CERTIFICATE" not in data:
         return "it holds a private key; are the two files swapped?"
-    if _PKCS12_VERSION in data[:8] and _PEM not in data:
-        return (
-            "it looks like PKCS #12: use Credentials.from_pkcs12, or convert it (openssl pkcs12 "
-            "-in FILE.p12 -out FILE.pem)."
-        )
+    if (other := other_format(data, "chain")) is not None:
+        return other
     return 'it needs PEM certificates ("-----BEGIN CERTIFICATE-----"), the own one first.'
 
 

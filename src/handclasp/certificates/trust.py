@@ -73,6 +73,10 @@ class TrustStore:
     def system(cls) -> TrustStore:
         """Return the authorities that this machine trusts; the same object each time.
 
+        They are read once, at the first use, and kept for the life of the process: if the system's
+        authorities are updated, restart it. A store that follows the files would change under
+        connections that share it, and forget the chains that it has verified.
+
         The environment variables SSL_CERT_FILE and SSL_CERT_DIR take precedence, as with OpenSSL;
         then the bundle or the directory of the operating system, and the `certifi` package if it is
         installed. In directories, only files with names as made by OpenSSL's rehash are read.
@@ -92,7 +96,9 @@ class TrustStore:
         """Load a file of PEM certificates, or its content as bytes; one certificate in DER also
         works.
 
-        Duplicates count once; an unreadable certificate is an error.
+        Duplicates count once; an unreadable certificate is an error. A certificate that is no
+        authority may be among them: it vouches for itself alone, as a pin does, and not for others
+        of its issuer.
 
         Raises:
             ConfigurationError: the file is missing or unreadable, or holds no certificate or a

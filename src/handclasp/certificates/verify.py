@@ -12,25 +12,20 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from handclasp.certificates import key_usage
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matches_key
-from handclasp.certificates.der import extension_values
 from handclasp.certificates.describe import pin_of_info, spki_pin, tlsa_of_info
 from handclasp.certificates.evidence import Evidence, chain_of, parse, read_all_names
 from handclasp.certificates.key_bounds import MIN_RSA_BITS, raw_key, usable_key
 from handclasp.certificates.names import ANY_NAME, normal_name
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
-from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
     from handclasp.certificates.decision import VerificationResult
-else:
-    x509 = DeferredModule("cryptography.x509")
 
 Purpose = Literal["server", "client"]
 
@@ -43,9 +38,6 @@ _BESIDES = 2**12
 """Bytes that the objects of a remembered chain take besides: the proof, and its key."""
 
 _MADE_HERE = object()
-
-_KEY_USAGE = b"\x06\x03\x55\x1d\x0f"
-_BIT_STRING = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +318,7 @@ def _taken(
         leaf, *_ = certificates = parse(chain)
         read_all_names(certificates, chain)
         public_key, is_pss = usable_key(leaf, chain[0], min_rsa_bits), spki_is_pss(leaf)
-        may_sign = _may_sign(leaf)
+        may_sign = key_usage.may_sign(leaf)
     return VerifiedPeer(
         chain,
         public_key,
@@ -337,26 +329,3 @@ def _taken(
         may_sign=may_sign,
         made_by=_MADE_HERE,
     )
-
-
-def _may_sign(leaf: x509.Certificate) -> bool:
-    """Return whether the leaf's keyUsage, if there is one, allows digital signatures.
-
-    Another extension that cannot be read does not excuse from it.
-    """
-    from cryptography import x509
-
-    try:
-        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    except Exception:
-        return all(map(_says_signatures, extension_values(leaf, _KEY_USAGE)))
-    return bool(usage.digital_signature)
-
-
-def _says_signatures(key_usage: bytes) -> bool:
-    """Return whether a KeyUsage has bit 0 (RFC 5280 section 4.2.1.3); malformed ones allow
-    nothing.
-    """
-    return len(key_usage) >= 4 and key_usage[0] == _BIT_STRING and bool(key_usage[3] & 0x80)

@@ -1,9 +1,9 @@
 """The command line. It uses the public surface only, so what it does, any program can do.
 
-One file per command (`connect`, `serve`, `cert`, `demo`, `redact`, `diff`); `application` finds
-them. Beside them: `outcome` (exit status and failures in words), `report` (what is known of a
-connection, for people and as JSON), `narrative` (a handshake told), `sessions` (coming back), and
-what a command is made of. Start with `application`, then `connect`.
+One file per command (`connect`, `serve`, `cert`, `demo`, `explain`, `redact`, `diff`, `bench`);
+`application` finds them. Beside them: `outcome` (exit status and failures in words), `report` (the
+facts of a connection, for people and as JSON), `narrative` (a handshake in sentences), `sessions`
+(resumption), and the parts of single commands. Start with `application`, then `connect`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from handclasp.cli.inputs import (
     trace_file,
     trust_of,
     unescaped,
-    warn_of_key_file,
+    warn_of_identity,
 )
 from handclasp.cli.narrative import tell_story, verbose_option
 from handclasp.cli.outcome import (
@@ -165,7 +165,7 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     send = unescaped(options["send"]) if options["send"] is not None else None
     if not options["quiet"]:
         warn_of_key_transport(options)
-        warn_of_key_file(options["key"])
+        warn_of_identity(options["cert"], options["key"])
     try:
         failed = _run(attempt, send, as_json=options["as_json"], quiet=options["quiet"])
     finally:

@@ -12,7 +12,7 @@ import click
 
 from handclasp.capture.stream import CaptureError
 from handclasp.cli.identity import printable
-from handclasp.cli.inputs import read_file
+from handclasp.cli.inputs import check_path, read_file
 from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
@@ -65,6 +65,8 @@ def command(
     Exit status: 0 if the handshake was explained, even a failed one; 2 if FILE has no readable
     handshake.
     """
+    if html is not None:
+        check_path(html)
     if html is not None and not html.lower().endswith(PAGE_ENDING):
         raise WrongArguments(f"--html {html}: the name must end in {PAGE_ENDING}.")
     from handclasp.capture.formats import is_capture, unpacked

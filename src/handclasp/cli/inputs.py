@@ -74,12 +74,12 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
 
     password = os.environ.get(KEY_PASSWORD_VARIABLE)
     logger = logging.getLogger(LOGGER)
-    # `warn_of_key_file` says the same when the arguments are known to be right.
+    # `warn_of_identity` says the same when the arguments are known to be right.
     was_disabled, logger.disabled = logger.disabled, True
     try:
         return Credentials.load(certificate, key, password)
     except ConfigurationError as error:
-        sentence = str(error)
+        sentence = str(error).replace(", or use Credentials.from_pkcs12", "")
         if "encrypted: give" in sentence:
             sentence = f"The key file {key} is encrypted: put its password into the environment "
             sentence += f"variable {KEY_PASSWORD_VARIABLE}."
@@ -88,13 +88,38 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
         logger.disabled = was_disabled
 
 
-def warn_of_key_file(path: str | None) -> None:
-    """Say on standard error that others can read or change the file of --key, if they can."""
-    from handclasp.certificates.key_files import exposure
+def warn_of_identity(certificate: str | None, key: str | None) -> None:
+    """Say on standard error what is wrong with the files of --cert and --key, and no error.
 
-    why = exposure(path) if path is not None else None
-    if why is not None:
-        click.echo(f"Warning: the key file {path} {why}.", err=True)
+    Others can read or change the key, or peers will refuse the certificate for its key usage.
+    """
+    from handclasp.certificates.key_files import exposure
+    from handclasp.certificates.key_usage import own_key_usage_problem
+
+    if (credentials := credentials_of(certificate, key)) is None or key is None:
+        return
+    if (why := exposure(key)) is not None:
+        click.echo(f"Warning: the key file {key} {why}.", err=True)
+    leaf, can_decrypt = credentials.chain_der[0], credentials.can_decrypt
+    if (problem := own_key_usage_problem(leaf, can_decrypt=can_decrypt)) is not None:
+        click.echo(f"Warning: {problem}", err=True)
+
+
+def warn_of_leaves(option: str, trust: TrustStore) -> None:
+    """Say on standard error that these are no authorities, so that each stands for itself alone."""
+    from handclasp.certificates.describe import described
+
+    anchors = [described(anchor, "subject", "is_authority") for anchor in trust.anchors]
+    if any(anchor["is_authority"] for anchor in anchors):
+        return
+    more = f" and {len(anchors) - 1} more" if len(anchors) > 1 else ""
+    first = min(str(anchor["subject"] or "a certificate without a name") for anchor in anchors)
+    click.echo(
+        f"Warning: {option} holds no authority, but {first}{more}: a client gets in with that very "
+        "certificate only. To let in those that an authority has issued, name the authority's own "
+        "certificate.",
+        err=True,
+    )
 
 
 def check_path(path: str) -> None:

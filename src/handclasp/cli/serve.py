@@ -15,11 +15,13 @@ import click
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
 from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.inputs import (
+    check_path,
     credentials_of,
     keylog_of,
     names_of,
     trust_of,
-    warn_of_key_file,
+    warn_of_identity,
+    warn_of_leaves,
 )
 from handclasp.cli.narrative import story_text
 from handclasp.cli.outcome import Failure, WrongArguments, configuration_checked, failure_of
@@ -44,7 +46,14 @@ from handclasp.cli.versions import (
 from handclasp.cli.workers import check_workers, serve_in_processes, tell_of_waiting
 
 if TYPE_CHECKING:
-    from handclasp import ConnectionInfo, Credentials, Recorder, ServerConfig, TLSSocket
+    from handclasp import (
+        ConnectionInfo,
+        Credentials,
+        Recorder,
+        ServerConfig,
+        TLSSocket,
+        TrustStore,
+    )
     from handclasp.trace.events import TraceEvent
 
 HANDSHAKE_SECONDS = 15.0
@@ -128,6 +137,7 @@ def command(directory: str, **options: Any) -> None:
     """
     from handclasp import Recorder
 
+    check_path(directory)
     if not options["echo"] and not os.path.isdir(directory):
         raise WrongArguments(f"There is no directory {directory}.")
     workers = options["workers"]
@@ -154,14 +164,14 @@ def command(directory: str, **options: Any) -> None:
     if workers > 1:
         port = int(listener.getsockname()[1])
         more = [listen(options["host"], port, shared=True) for _ in range(1, workers)]
-        _announce(port, directory, options)
+        _announce(port, directory, options, config.trust)
         serve_in_processes([listener, *more], lambda each: Server(each, config, talk, report))
         return
     record = Recorder if traces is not None else None
     server = Server(listener, config, talk, report, record=record, capture=capture)
     try:
         with stopping_on_signals():
-            _announce(server.port, directory, options)
+            _announce(server.port, directory, options, config.trust)
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
@@ -283,6 +293,7 @@ _NAMES_OF_FILES = (".html", ".htm", ".json", ".pcap")
 def _traces(directory: str | None) -> Path | None:
     if directory is None:
         return None
+    check_path(directory)
     if directory.lower().endswith(_NAMES_OF_FILES) and not os.path.isdir(directory):
         raise WrongArguments(
             f"--trace {directory}: many handshakes do not fit into one such file; name a "
@@ -295,7 +306,7 @@ def _traces(directory: str | None) -> Path | None:
     return Path(directory)
 
 
-def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
+def _announce(port: int, directory: str, options: dict[str, Any], trust: TrustStore | None) -> None:
     url = url_of(options["host"], port)
     if options["echo"]:
         where = f"{url.removeprefix('https://').removesuffix('/')} (TLS echo)"
@@ -304,8 +315,10 @@ def _announce(port: int, directory: str, options: dict[str, Any]) -> None:
     # With --json, standard output is for the objects alone.
     on_error = options["as_json"]
     warn_of_key_transport(options)
-    warn_of_key_file(options["key"])
+    warn_of_identity(options["cert"], options["key"])
     click.echo(f"Listening on {where}", err=on_error)
+    if trust is not None:
+        warn_of_leaves(f"--client-ca {options['client_ca']}", trust)
     if not options["cert"]:
         path = authority_directory() / "ca.pem"
         click.echo(f"The certificate is from this machine's own authority, {path}", err=on_error)

@@ -29,6 +29,7 @@ from handclasp.compat.native import Native
 from handclasp.compat.psk import ClientCallback, Finder, Offer, ServerCallback
 from handclasp.compat.settings import (
     DEFAULTS,
+    MOST_TICKETS,
     Made,
     Settings,
     State,
@@ -304,6 +305,19 @@ class SSLContext(ssl.SSLContext):
         if settings_of(self) is not None:
             check_flags(value)
         _original_flags.__set__(self, value)
+
+    @property
+    def num_tickets(self) -> Any:
+        """The tickets that a client of TLS 1.3 gets after a full handshake."""
+        return Native.num_tickets.__get__(self)
+
+    @num_tickets.setter
+    def num_tickets(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        if settings_of(self) is not None and value > MOST_TICKETS:
+            raise ValueError(
+                f"num_tickets {value} cannot be honoured: handclasp sends at most {MOST_TICKETS}."
+            )
+        Native.num_tickets.__set__(self, value)
 
     @property
     def keylog_filename(self) -> Any:

@@ -53,7 +53,9 @@ _OPENSSL_GROUPS = {
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 _OFF = {"TLSv1.2": ssl.OP_NO_TLSv1_2, "TLSv1.3": ssl.OP_NO_TLSv1_3}
 
-_MOST_TICKETS = 16
+MOST_TICKETS = 16
+"""Tickets that a server sends at most after a handshake, as `ServerConfig` allows."""
+
 _HIGHEST_LEVEL = 2
 _MOST_SWITCHED = 16
 """Configs that a context keeps for connections that were switched to it."""
@@ -301,8 +303,9 @@ def _server_config(context: Any, state: State, settings: Settings) -> ServerConf
         values["client_auth"] = ClientAuth.REQUIRED if is_required else ClientAuth.OPTIONAL
         values["verify"] = _verifier(state, settings)
         values["post_handshake_auth"] = _asks_later(state, values)
-    tickets = 0 if state.options & ssl.OP_NO_TICKET else min(state.tickets, _MOST_TICKETS)
-    if tickets:
+    tickets = 0 if state.options & ssl.OP_NO_TICKET else state.tickets
+    if tickets and (settings.credentials or state.finder is None):
+        # A server with pre-shared keys alone issues none.
         values["ticket_keys"] = settings.ticket_keys
     return ServerConfig(
         **values,

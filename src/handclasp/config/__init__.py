@@ -201,7 +201,8 @@ class ClientConfig(SharedConfig):
             choose a certificate (RFC 8446 section 4.2.4). Only useful for a few authorities.
         keylog: a file to which the connection's secrets are appended, or a callable that takes
             each line. Anybody with the file can decrypt the connections: for debugging only. It is
-            never read from the environment.
+            never read from the environment. If a line cannot be written, for example because the
+            disk is full, the handshake fails with `Fault.KEY_LOG_FAILED`, as it does with `ssl`.
         record_padding: pad each record to a multiple of this number of bytes, or by a policy; 0
             disables padding. TLS 1.3 only.
         record_size_limit: the largest record content, in bytes including its type byte, that the
@@ -292,7 +293,8 @@ class ServerConfig(SharedConfig):
             the session (RFC 8446 section 4.6.1); after a resumed one it gets one. 0 disables
             resumption, in TLS 1.2 as well.
         ticket_lifetime: seconds for which a session can be resumed, at most seven days. New tickets
-            renew it, but not beyond seven days after the last full handshake.
+            renew it, but not beyond seven days after the last full handshake. If the key of a
+            ticket opens for a shorter time (`TicketKeys(lifetime=...)`), the ticket says that one.
         ticket_keys: the keys that protect tickets; `handclasp.redis` has keys for a fleet of
             servers. The `keys` method of another source must answer at once and cannot be async.
             None generates random keys for this config, which rotate automatically; processes that
@@ -305,10 +307,12 @@ class ServerConfig(SharedConfig):
             takes more than a sixteenth of it, including the client's certificates, is not
             remembered.
         find_psk: a callback that finds the external pre-shared key of an identity. It gets a
-            `FindPsk` question and returns a `PreSharedKey`, None, an awaitable of either, or DEFER.
+            `FindPsk` question and returns the `PreSharedKey` of this identity, None, an awaitable
+            of either, or DEFER. The key of another identity fails the handshake.
         psks: external pre-shared keys that clients may use. With any, `credentials` may be left
-            out; the server then accepts nobody without one. A client that uses one is not asked
-            for a certificate, whatever the value of client_auth.
+            out; the server then accepts nobody without one, and the settings of tickets and
+            early data are refused. A client that uses one is not asked for a certificate, whatever
+            the value of client_auth, and gets no ticket.
         max_early_data: bytes of 0-RTT data to accept, 0 for none. The application gets them marked
             as early data, and may act upon them only if a repetition does no harm.
         confirm_early_data: ask `confirm_peer` about a client with 0-RTT data before these are

@@ -27,6 +27,7 @@ from handclasp.config.sessions import (
     prepare_sessions,
 )
 from handclasp.config.types import MAX_RECORD_SIZE_LIMIT, MIN_RECORD_SIZE_LIMIT, ClientAuth
+from handclasp.config.unused import refuse_without_effect
 from handclasp.config.values import (
     check_known,
     check_switches,
@@ -123,6 +124,7 @@ def check_client(config: ClientConfig) -> None:
         raise ConfigurationError(
             "fallback signals that newer versions were left out: name the others in versions."
         )
+    refuse_without_effect(config, of_server=False)
     if isinstance(config.key_shares, DefaultKeyShares):
         # Copied from another config by `dataclasses.replace`, which had derived them.
         object.__setattr__(config, "key_shares", None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 from handclasp.config.types import ClientAuth, utc_now
+from handclasp.config.unused import has_psks_only, refuse_without_effect
 from handclasp.config.values import check_methods, is_path, is_whole, kind_of
 from handclasp.errors import ConfigurationError, check_path_text
 from handclasp.sessions.bounded import LEAST_BYTES
@@ -46,12 +47,15 @@ def prepare_sessions(config: ServerConfig) -> None:
         raise ConfigurationError("max_early_data requires TLS 1.3, which versions leaves out.")
     if config.max_early_data and not config.tickets:
         raise ConfigurationError("max_early_data needs tickets: early data come with them.")
-    if config.ticket_keys is not None and not config.tickets:
+    refuse_without_effect(config, of_server=True)
+    issues_tickets = bool(config.tickets) and not has_psks_only(config)
+    if config.ticket_keys is not None and not issues_tickets:
         if config.ticket_keys not in _MADE_HERE:
-            raise ConfigurationError("ticket_keys needs tickets: with 0, none is issued.")
+            needed = "credentials" if config.tickets else "tickets"
+            raise ConfigurationError(f"ticket_keys needs {needed}: without, none is issued.")
         # Copied from another config by `dataclasses.replace`, which had made them.
         object.__setattr__(config, "ticket_keys", None)
-    if config.tickets and config.ticket_keys is None:
+    if issues_tickets and config.ticket_keys is None:
         keys = _new_ticket_keys(config.ticket_lifetime, config.clock)
         object.__setattr__(config, "ticket_keys", keys)
         _MADE_HERE.add(keys)
@@ -62,7 +66,7 @@ def prepare_sessions(config: ServerConfig) -> None:
     if config.max_early_data:
         _choose_replay_guard(config)
     count, size = config.session_memory, config.session_memory_bytes
-    memory = SessionCache12(count, size) if count and config.tickets else None
+    memory = SessionCache12(count, size) if count and issues_tickets else None
     config.derived.session_cache12 = memory
     config.derived.binding = _binding(config)
 
@@ -141,9 +145,6 @@ def _binding(config: ServerConfig) -> bytes:
         _client_auth(config),
         config.trust.fingerprint if config.trust is not None else b"",
         b"callback" if config.verify is not None else b"",
-        # A server with pre-shared keys alone issues no tickets; a ticket of another server, under
-        # the same ticket keys, must not replace the pre-shared key.
-        b"" if config.credentials or config.choose_credentials is not None else b"psks only",
         b"" if config.peer_certificate_types == ("X509",) else _names_of_types(config),
         # A client that resumes does not sign: a scheme that is refused now may have been used then.
         *sorted(

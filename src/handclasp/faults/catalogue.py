@@ -75,6 +75,12 @@ _KEYS_DIFFER = Verdict(
 )
 
 
+_BEHIND_A_PROXY = (
+    "A server behind a proxy may wait for the header of the PROXY protocol (nginx: listen ... "
+    "proxy_protocol), which the proxy sends: connect through the proxy."
+)
+
+
 class Fault(Enum):
     """A fault that this side found (RFC 8446 unless the section says otherwise).
 
@@ -860,12 +866,13 @@ class Fault(Enum):
         section="RFC 9846 6.1",
         sentence="The peer closed the connection before the handshake was complete.",
         fix_peer="See the other end's log: it gave no reason here.",
-        fix_local="Check that host and port belong to a TLS service.",
         verdict=Verdict(Blame.PEER, "which gave no reason"),
         as_client=ForRole(
-            verdict=Verdict(
+            if_silent=Verdict(
                 Blame.PEER, "which gave no reason, unless another service is on that port"
-            )
+            ),
+            silent_fix_peer="See the other end's log: it gave no reason here.",
+            silent_fix_local=f"Check that host and port belong to a TLS service. {_BEHIND_A_PROXY}",
         ),
         as_server=ForRole(
             if_silent=Verdict(
@@ -880,14 +887,16 @@ class Fault(Enum):
         alert=Alert.USER_CANCELED,
         section="RFC 9846 6.1",
         sentence="The handshake did not complete in time.",
-        fix_peer="Check that the service is up and speaks TLS on this port.",
+        fix_peer="See the other end's log for the step at which it waits.",
         fix_local=f"If the network is slow, allow more time ({TIMEOUT}).",
         verdict=Verdict(Blame.PEER, "unless the network is slow"),
         as_client=ForRole(
             if_silent=Verdict(
                 Blame.PEER,
                 "unless something on the way drops the data, or another service is on that port",
-            )
+            ),
+            silent_fix_peer="Check that the service is up and speaks TLS on this port.",
+            silent_fix_local=f"If the network is slow, allow more time ({TIMEOUT}).",
         ),
         as_server=ForRole(
             if_silent=Verdict(
@@ -905,13 +914,17 @@ class Fault(Enum):
         section="RFC 9293 3.10.7",
         sentence="The connection was reset (TCP RST) before the handshake was complete.",
         fix_peer="See the other end's log: it gave no reason here.",
-        fix_local=(
-            "Check that host and port belong to a TLS service, and that no firewall resets the "
-            "connection."
-        ),
+        fix_local="Look for a firewall that resets the connection.",
         verdict=Verdict(
             Blame.UNCLEAR,
             "the other end, or something on the way such as a firewall, and neither said why",
+        ),
+        as_client=ForRole(
+            silent_fix_peer="See the other end's log: it gave no reason here.",
+            silent_fix_local=(
+                "Check that host and port belong to a TLS service, and that no firewall resets the "
+                f"connection. {_BEHIND_A_PROXY}"
+            ),
         ),
         as_server=ForRole(
             fix_peer="See the client's log: it gave no reason here.",
@@ -927,6 +940,16 @@ class Fault(Enum):
         sentence="A callback of this application failed, so the handshake was aborted.",
         fix_local=(
             "Fix the callback; if it raised an exception, that exception is chained to this one."
+        ),
+        verdict=Verdict(Blame.LOCAL),
+    )
+    KEY_LOG_FAILED = Entry(
+        alert=Alert.INTERNAL_ERROR,
+        section="RFC 9850 2",
+        sentence="The key log could not be written, so the handshake was aborted.",
+        fix_local=(
+            "Let the key log be written (if the disk is full, make room on it), or leave keylog "
+            "out; the error is chained to this one."
         ),
         verdict=Verdict(Blame.LOCAL),
     )
@@ -992,15 +1015,18 @@ class Fault(Enum):
             return for_role.if_silent
         return for_role.verdict or self.value.verdict
 
-    def fix_of(self, role: Role | None = None) -> str:
+    def fix_of(self, role: Role | None = None, *, nothing_came: bool = False) -> str:
         """Return the advice for both ends, limited to what they can do in their roles.
 
         Args:
             role: of the end that found the fault; None if that is not known.
+            nothing_came: whether the other end had not sent a single byte.
         """
         entry, for_role = self.value, self._for_role(role)
         peer, local = entry.fix_peer, entry.fix_local
-        if for_role.fix_peer or for_role.fix_local:
+        if nothing_came and (for_role.silent_fix_peer or for_role.silent_fix_local):
+            peer, local = for_role.silent_fix_peer, for_role.silent_fix_local
+        elif for_role.fix_peer or for_role.fix_local:
             peer, local = for_role.fix_peer, for_role.fix_local
         is_network = self.verdict(role).blame is Blame.NETWORK
         return advice(peer, local, this_end_first=is_network)

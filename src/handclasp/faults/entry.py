@@ -49,12 +49,16 @@ class ForRole(NamedTuple):
         verdict: replaces the entry's; None keeps it.
         if_silent: replaces both if the other end had not sent a single byte; None keeps them.
         fix_peer, fix_local: replace the entry's advice, both of it, if either is given.
+        silent_fix_peer, silent_fix_local: the same if the other end had not sent a single byte, as
+            only then it may be no TLS service at all.
     """
 
     verdict: Verdict | None = None
     if_silent: Verdict | None = None
     fix_peer: str = ""
     fix_local: str = ""
+    silent_fix_peer: str = ""
+    silent_fix_local: str = ""
 
 
 class Entry(NamedTuple):

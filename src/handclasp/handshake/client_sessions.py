@@ -28,7 +28,7 @@ from handclasp.info import ConnectionInfo
 from handclasp.process import this_process
 from handclasp.questions import ChooseCredentials, VerifyPeer
 from handclasp.sessions.session import RequestedCertificate, Session, milliseconds
-from handclasp.sessions.store import SessionCache
+from handclasp.sessions.store import KEY_OF_PROCESS, SessionCache
 from handclasp.values import value
 
 _MOST_TRIED = 8
@@ -303,7 +303,8 @@ def _key(
     settings: tuple[object, ...] = config.derived.once(
         "what sessions are bound to", _settings, config
     )
-    return _name_of(server_name, port, fingerprint, chains, settings, callbacks)
+    name = _name_of(server_name, port, fingerprint, chains, settings, callbacks)
+    return KEY_OF_PROCESS + name if callbacks else name
 
 
 def _settings(config: ClientConfig) -> tuple[object, ...]:

@@ -17,9 +17,10 @@ from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 from handclasp.alerts import ClientAuthStatus
 from handclasp.certificates.trust import TrustStore
 from handclasp.config import SharedConfig
-from handclasp.errors import ProtocolError, StateError
+from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.answers import Answers
+from handclasp.handshake.hooks import hook_raised
 from handclasp.handshake.port import Port, RecordPort
 from handclasp.iana import HandshakeType, handshake_type_name
 from handclasp.info import ConnectionInfo
@@ -241,9 +242,12 @@ class HandshakeContext:
             self.records.revert_to_plaintext()
 
     def require_records(self) -> RecordPort:
-        """Return the port of records: TLS 1.2 is not defined over anything else."""
+        """Return the port of records: TLS 1.2 is not defined over anything else.
+
+        Raises `ConfigurationError` where there is none: the config must not allow TLS 1.2 then.
+        """
         if self.records is None:
-            raise StateError("TLS 1.2 needs a port of records.")
+            raise ConfigurationError("versions: TLS 1.2 needs a port of records.")
         return self.records
 
     def work(
@@ -271,7 +275,7 @@ class HandshakeContext:
                 self._keylog(f"{label} {self.client_random.hex()} {secret.hex()}")
             except Exception as error:
                 _drop_frames(error)
-                raise ProtocolError(Fault.CALLBACK_FAILED, "keylog") from error
+                raise _key_log_failed(error, secret) from error
         if self.trace is not None and self.trace.record_secrets:
             self.trace.secret(label, bytes(secret))
 
@@ -320,6 +324,23 @@ class HandshakeContext:
         if self.observer is not None:
             operation = "key transport" if means == "RSA" else "key agreement"
             self.observer(operation, output, ("private_key",), means, b"", secret)
+
+
+def _key_log_failed(error: Exception, secret: bytes) -> ProtocolError:
+    """Return the error for a line that was not written, with the reason but without the line."""
+    kind = type(error).__name__
+    if not isinstance(error, OSError):
+        return hook_raised("keylog", kind, f"keylog: {kind}")
+    reason = str(error.strerror or error)
+    if not reason or secret.hex() in reason:
+        reason = kind
+    where = f" {error.filename}" if isinstance(error.filename, str) else ""
+    return ProtocolError(
+        Fault.KEY_LOG_FAILED,
+        reason,
+        sentence=f"The key log{where} could not be written ({reason}), so the handshake was "
+        "aborted.",
+    )
 
 
 def _drop_frames(error: BaseException) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -168,7 +169,11 @@ def _answer_or(otherwise: object, call: Callable[[], Any], kind: type) -> object
     if answer is DEFER:
         return answer
     if inspect.isawaitable(answer):
-        return _awaited_or(otherwise, answer, kind)
+        awaited = _awaited_or(otherwise, answer, kind)
+        if inspect.iscoroutine(answer):
+            # If the handshake ends before it is awaited, nothing else closes the inner one.
+            weakref.finalize(awaited, answer.close).atexit = False
+        return awaited
     return answer if isinstance(answer, kind) else otherwise
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from math import ceil
 from typing import cast
 
 from handclasp.certificates.credentials import Credentials
@@ -69,6 +70,22 @@ def sealing_keys(source: TicketKeySource, clock: Callable[[], datetime]) -> Sequ
         return ()  # Those of Redis count as none while none of them may seal.
     now = clock().timestamp()
     return [key for key in given if key.seals_from <= now < key.opens_until]
+
+
+def lifetime_under(
+    source: TicketKeySource, keys: Sequence[TicketKey], lifetime: int, now: int
+) -> int:
+    """Return the seconds for which a ticket can be opened that is sealed now: `lifetime`, or less.
+
+    Args:
+        source: the source of the keys.
+        keys: the keys that seal; the first one does.
+        lifetime: seconds.
+        now: milliseconds since 1970.
+    """
+    if type(source) is TicketKeys:
+        return min(lifetime, ceil(source.lifetime))  # They may have a clock of their own.
+    return min(lifetime, int(keys[0].opens_until - now / 1000)) if keys else lifetime
 
 
 def _keys_of(source: TicketKeySource) -> Sequence[TicketKey]:

@@ -93,7 +93,8 @@ class RedisTicketKeys:
         prefix: the prefix of all names in Redis: the same on all servers of a fleet, and different
             for each fleet.
         rotation: seconds for which a key seals.
-        lifetime: seconds for which it opens after that; at least the config's `ticket_lifetime`.
+        lifetime: seconds for which it opens after that: the config's `ticket_lifetime`, or else
+            tickets end with their key.
         poll: seconds between two reads of Redis, the same on all servers; at most a quarter of
             `rotation`.
         wrapping_key: 32 random bytes, the same on all servers, which encrypt the keys in Redis.

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from handclasp.deferred import DeferredModule
 from handclasp.redis.clients import (
@@ -94,6 +94,8 @@ class _Names:
 class RedisReplayFilter:
     """A `replay_guard` for servers on threads that share ticket keys.
 
+    It would block an event loop: servers of asyncio refuse it, and use `AsyncRedisReplayFilter`.
+
     Each first flight with early data costs one exchange with Redis. If that fails, the early data
     are refused and the handshake continues. They are also refused for 30 seconds after Redis has
     begun to remember, since a replay of earlier flights would not be noticed. The memory begins
@@ -119,6 +121,8 @@ class RedisReplayFilter:
     Raises:
         ConfigurationError: redis-py is missing, or an argument is not as it must be.
     """
+
+    waits_in: ClassVar[str] = "thread"
 
     def __init__(
         self,
@@ -169,8 +173,8 @@ class RedisReplayFilter:
 class AsyncRedisReplayFilter:
     """A `replay_guard` for servers on an event loop, which is not blocked meanwhile.
 
-    A filter belongs to the loop in which it is first used. Servers on threads use
-    `RedisReplayFilter` instead.
+    A filter belongs to the loop in which it is first used, and the loop is of asyncio. Servers on
+    threads use `RedisReplayFilter` instead, and so does a guard for trio, in a thread.
 
     >>> from handclasp.redis import AsyncRedisReplayFilter
     >>> async def main():
@@ -192,6 +196,8 @@ class AsyncRedisReplayFilter:
     Raises:
         ConfigurationError: redis-py is missing, or an argument is not as it must be.
     """
+
+    waits_in: ClassVar[str] = "asyncio"
 
     def __init__(
         self,

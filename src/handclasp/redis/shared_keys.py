@@ -61,7 +61,7 @@ class Wrapping:
         key: 32 random bytes that all servers have, and Redis has not.
 
     Raises:
-        ConfigurationError: it has another length.
+        ConfigurationError: it has another length, or is all zeros.
     """
 
     __slots__ = ("_aead",)
@@ -69,6 +69,11 @@ class Wrapping:
     def __init__(self, key: bytes) -> None:
         if not isinstance(key, bytes) or len(key) != KEY_SIZE:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError("wrapping_key must be 32 random bytes, as of os.urandom(32).")
+        if not any(key):
+            # Under a key that everybody knows, nothing is wrapped.
+            raise ConfigurationError(
+                "wrapping_key must be random, and this one is all zeros: os.urandom(32)."
+            )
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._aead: Any = AESGCM(key)

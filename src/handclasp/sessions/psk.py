@@ -35,13 +35,13 @@ class PreSharedKey:
 
     Attributes:
         identity: its name, 1 to 65535 bytes, which goes over the wire in the clear.
-        key: at least 16 bytes.
+        key: at least 16 random bytes.
         hash_name: "sha256" or "sha384": the hash of the suites that it can be used with.
         is_imported: whether `imported` returned it.
 
     Raises:
-        ConfigurationError: an identity or a key of another type or length, or another
-            hash; or `is_imported` is neither True nor False.
+        ConfigurationError: an identity or a key of another type or length, a key of zeros, or
+            another hash; or `is_imported` is neither True nor False.
     """
 
     identity: bytes
@@ -57,6 +57,11 @@ class PreSharedKey:
         if len(self.key) < LEAST_KEY:
             raise ConfigurationError(
                 f"A pre-shared key has at least {LEAST_KEY} random bytes: secrets.token_bytes(32)."
+            )
+        if not any(self.key):
+            # Memory that was never filled: everybody knows this key (CVE-2020-13777).
+            raise ConfigurationError(
+                "A pre-shared key is random, and this one is all zeros: secrets.token_bytes(32)."
             )
         if not isinstance(self.hash_name, str) or self.hash_name not in _TARGET_KDFS:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(

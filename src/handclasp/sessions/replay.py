@@ -23,6 +23,9 @@ _MOST_SPANS = 8
 class ReplayGuard(Protocol):
     """A memory of first flights: `ReplayFilter`, or the filter of a fleet (`handclasp.redis`).
 
+    A guard may have an attribute `waits_in`: "thread", "asyncio" or "trio". The servers of another
+    kind then refuse the config. Servers on blocking sockets also refuse an async `is_first`.
+
     >>> class TakeNone:
     ...     def is_first(self, token, ticket_created_at):
     ...         return False  # A memory of one's own says whether it has seen the token.

@@ -158,6 +158,11 @@ class TicketKeys:
         # No ticket is older than the keys, so the filter knows of every flight that came with one.
         self.replay_filter = ReplayFilter(clock=clock, remembers_from=0.0)
 
+    @property
+    def lifetime(self) -> float:
+        """The longest life of a ticket, in seconds."""
+        return self._lifetime
+
     def keys(self) -> Sequence[TicketKey]:
         """Return all keys that open tickets now, the one that seals first."""
         now = self._clock()
@@ -249,8 +254,8 @@ class TicketKeySource(Protocol):
         tickets.
 
         Keys whose time is over, by the clock of the config, open nothing, and the first one whose
-        time has come seals. No ticket outlives its key, so `opens_until` should be later than the
-        last ticket by the config's `ticket_lifetime`.
+        time has come seals. No ticket outlives its key: its lifetime is the config's
+        `ticket_lifetime`, or the time until `opens_until` if that is shorter.
 
         It is called for each ticket, from any thread, and must not block.
         """

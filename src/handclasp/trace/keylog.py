@@ -33,22 +33,32 @@ def open_keylog(path: str | os.PathLike[str]) -> Callable[[str], None]:
     name = os.fsdecode(path)
     check_path_text(name, "The key log")
     with path_errors(f"write the key log {name}"):
-        return _KeyLogFile(append_private(path))
+        return _KeyLogFile(append_private(path), name)
 
 
 class _KeyLogFile:
-    __slots__ = ("__weakref__", "_descriptor", "_lock")
+    __slots__ = ("__weakref__", "_descriptor", "_is_torn", "_lock", "_name")
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, name: str) -> None:
         self._descriptor = descriptor
+        self._name = name
         self._lock = ProcessLock()
+        self._is_torn = False
         weakref.finalize(self, os.close, descriptor)
 
     def __call__(self, line: str) -> None:
-        """Append one line; raise `OSError` if it cannot be written."""
+        """Append one line; raise `OSError` with the name of the file if it cannot be written."""
         # Each line is one write: with O_APPEND, lines of other processes cannot split it.
-        rest = memoryview((line + "\n").encode("ascii"))
+        rest = memoryview(f"\n{line}\n".encode("ascii"))
         del line  # No traceback must show it: it holds a secret.
         with self._lock:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            if not self._is_torn:
+                rest = rest[1:]
+            try:
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                    # If the disk is full now, the next line must not continue this one.
+                    self._is_torn = bool(rest)
+            except OSError as error:
+                error.filename = self._name
+                raise

@@ -20,7 +20,7 @@ from handclasp.wire.messages import NewSessionTicket, read_message
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = 86_400_000
 SECRET = ResumptionSecret(CIPHER_SUITES["TLS_AES_128_GCM_SHA256"], Secret(bytes(32)))
-KEYS = TicketKeys()
+KEYS = TicketKeys(lifetime=MAX_LIFETIME)
 
 
 def issuer(authenticated_at: int = milliseconds(NOW), lifetime: int = 100) -> TicketIssuer:

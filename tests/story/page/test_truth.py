@@ -42,9 +42,10 @@ from handclasp.trace.events import DecisionTaken, MessageSeen
 CAPTURES = Path(__file__).parents[2] / "capture" / "data"
 RSA_SUITE = "TLS_RSA_WITH_AES_128_GCM_SHA256"
 HYBRID = "X25519MLKEM768"
+_Settings = tuple[dict[str, Any], dict[str, Any]]
 
 
-def _settings(kind: str, pki: Pki) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settings(kind: str, pki: Pki) -> _Settings:
     """What the two are set to, besides the client's trust and the server's certificate."""
     old: dict[str, Any] = {"versions": ("TLSv1.2",)}
     transport = {**old, "cipher_suites": (RSA_SUITE,), "allow_rsa_key_transport": True}
@@ -53,8 +54,8 @@ def _settings(kind: str, pki: Pki) -> tuple[dict[str, Any], dict[str, Any]]:
     raw = Credentials.raw_public_key(key_pem(key))
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     psk = PreSharedKey(b"a client", bytes(range(32)))
-    shared = {"trust": pki.trust, "client_auth": ClientAuth.REQUIRED}
-    return {
+    shared: dict[str, Any] = {"trust": pki.trust, "client_auth": ClientAuth.REQUIRED}
+    kinds: dict[str, _Settings] = {
         "1.3": ({}, {}),
         "1.3 X25519": ({"groups": ("X25519",)}, {}),
         "1.3 P-256": ({"groups": ("secp256r1",)}, {}),
@@ -89,7 +90,8 @@ def _settings(kind: str, pki: Pki) -> tuple[dict[str, Any], dict[str, Any]]:
         "1.2 transport resumed": (
             {**transport, "sessions": SessionStore()}, {**transport, **rsa},
         ),
-    }[kind]  # fmt: skip
+    }  # fmt: skip
+    return kinds[kind]
 
 
 KINDS = (

@@ -13,7 +13,7 @@ from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ServerConfig
 from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, CipherSuite12
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.hooks import opening_keys, sealing_keys
+from handclasp.handshake.hooks import lifetime_under, opening_keys, sealing_keys
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.result import Forget
 from handclasp.handshake.tls13.resumption import refusal_of
@@ -117,14 +117,18 @@ def grant_session(
     if not grant.ticket and not grant.session_id:
         return None
     now = milliseconds(config.clock())
-    left = resumed.seconds_left(now) if resumed is not None else config.ticket_lifetime
+    lifetime, keys = config.ticket_lifetime, _sealing_keys(config) if grant.ticket else ()
+    if resumed is not None:
+        lifetime = min(lifetime, resumed.seconds_left(now))
+    if grant.ticket and config.ticket_keys is not None:
+        lifetime = lifetime_under(config.ticket_keys, keys, lifetime, now)
     state = SessionState(
         version=TLS12,
         cipher_suite=CIPHER_SUITES12[info.cipher_suite].code,
         secret=master_secret.secret,
         authenticated_at=resumed.authenticated_at if resumed is not None else now,
         created_at=now,
-        lifetime=min(config.ticket_lifetime, max(left, 0)),
+        lifetime=max(lifetime, 0),
         age_add=0,
         max_early_data=0,
         server_name=info.server_name or "",
@@ -136,7 +140,7 @@ def grant_session(
     )
     if grant.ticket:
         # RFC 5077 3.3: who promised a ticket and has none sends an empty one.
-        ticket = seal_ticket(state, _sealing_keys(config), config.entropy) or b""
+        ticket = seal_ticket(state, keys, config.entropy) or b""
         hs.send(NewSessionTicket12(state.lifetime, ticket))
     elif (
         config.derived.session_cache12 is not None

@@ -16,7 +16,7 @@ from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE, CipherSuite
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.hooks import opening_keys
+from handclasp.handshake.hooks import opening_keys, wrong_answer
 from handclasp.handshake.peer import verify_client_again
 from handclasp.handshake.tls13.psk import RESUMPTION, Psk, check_binder, psk_of_external
 from handclasp.iana import TLS13, ExtensionType
@@ -141,6 +141,9 @@ async def find_psks(
         state = None if key is not None else _open(config, named.identity, server_name)
         if key is None and not isinstance(state, SessionState) and config.find_psk is not None:
             key = await hs.ask(FindPsk(named.identity))
+            if key is not None and key.identity != named.identity:
+                wanted = "the key of the identity that it was asked for, or None"
+                raise wrong_answer("find_psk", "the key of another identity", wanted)
         if key is not None:
             found.append(Candidate(index, psk_of_external(key)))
         elif isinstance(state, str):

@@ -17,7 +17,7 @@ from handclasp.handshake.client_sessions import (
     shown_to,
 )
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.hooks import call_hook, sealing_keys
+from handclasp.handshake.hooks import call_hook, lifetime_under, sealing_keys
 from handclasp.handshake.tls13.psk import Psk
 from handclasp.iana import ExtensionType
 from handclasp.info import ConnectionInfo
@@ -65,14 +65,16 @@ class TicketIssuer:
         """
         state, messages = self.state, list[bytes]()
         now = milliseconds(self.clock())
+        keys = sealing_keys(self.keys, self.clock)
         lifetime = min(state.lifetime, state.seconds_left(now))
+        lifetime = lifetime_under(self.keys, keys, lifetime, now)
         if lifetime <= 0:
             return messages
         extensions: dict[int, bytes] = {}
         if state.max_early_data:
             size = ext.write_max_early_data_size(state.max_early_data)
             extensions[ExtensionType.EARLY_DATA] = size
-        sealer = TicketSealer(state, sealing_keys(self.keys, self.clock), self.entropy)
+        sealer = TicketSealer(state, keys, self.entropy)
         for _ in range(count):
             nonce = self._issued.to_bytes(4, "big")
             age_add = int.from_bytes(self.entropy(4), "big")

@@ -129,8 +129,8 @@ class NSS:
             self._add_external_psk(tls, flags)
         nss.check("SSL_SignatureSchemePrefSet", tls, _SCHEMES, len(_SCHEMES))
         if flags.suites:
-            for name, number in SUITES.items():
-                nss.check("SSL_CipherPrefSet", tls, number, int(name in flags.suites))
+            for suite, number in SUITES.items():
+                nss.check("SSL_CipherPrefSet", tls, number, int(suite in flags.suites))
         if flags.groups:
             numbers = [GROUPS[group] for group in flags.groups]
             wanted = (ctypes.c_int * len(numbers))(*numbers)

@@ -27,7 +27,9 @@ class PyOpenSSL:
         connection.set_tlsext_host_name(b"localhost")
         connection.set_connect_state()
         if self.last is not None:
-            connection.set_session(self.last.tls.get_session())
+            session = self.last.tls.get_session()
+            if session is not None:
+                connection.set_session(session)
         self.last = PyOpenSSLChannel(connection, sock)
         return self.last
 
