@@ -139,7 +139,7 @@ class SSLSocket(More, ssl.SSLSocket):
     def shutdown(self, how: int) -> None:
         """Shut down one or both directions of the socket, as `ssl.SSLSocket.shutdown` does.
 
-        With `ssl`, everything is in the clear from here on, and even while this is going on. Here,
+        With `ssl`, everything is in the clear afterwards, and even while this is going on. Here,
         nothing more can be sent if `how` is `SHUT_WR` or `SHUT_RDWR`, and what is sent after
         `SHUT_RD` is encrypted.
         """
