@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-uvloop test-all lint check format interop programs cpython soak-programs browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
+.PHONY: help demo test test-long test-uvloop test-all lint check format interop programs cpython trio soak-programs browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,10 @@ peers: $(READY) ## install the independent TLS stacks to test against (Debian, a
 cpython: $(READY) ## run CPython's own tests of ssl, asyncio and others on contexts of handclasp
 	$(BIN)/python -m tests.compat.cpython
 
+trio: $(READY) ## run trio's own tests of TLS on contexts of handclasp
+	$(BIN)/python -m pip install --quiet trustme
+	$(BIN)/python -m tests.compat.trio_suite
+
 interop: peers ## every peer, every feature: prints the table and writes docs/interop.md
 	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m tests.interop.matrix --write docs/interop.md
 
@@ -117,7 +121,8 @@ soak: $(READY) ## CONNECTIONS good and bad connections (default 20000), for at m
 	$(BIN)/python -m tests.soak --connections $(or $(CONNECTIONS),20000) --seconds $(or $(TIME),3600)
 
 schedules: $(READY) ## COUNT random schedules (default 10000) of threads that share a socket: none stuck
-	$(BIN)/python -m tests.schedules --count $(or $(COUNT),10000)
+	$(BIN)/python -m tests.schedules --kind native --count $(or $(COUNT),10000)
+	$(BIN)/python -m tests.schedules --kind compat --count $(or $(COUNT),10000)
 
 memory: $(READY) ## STRANGERS of each kind (default 5000), and resident memory within 5 MiB of before
 	$(BIN)/python -m tests.memory --strangers $(or $(STRANGERS),5000)

@@ -115,7 +115,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
         "check": "--name NAME",
         "ssl": "server_hostname=NAME",
     },
-    PSKS: {},
+    PSKS: {"ssl": "context.set_psk_client_callback, set_psk_server_callback"},
     LIMITS: {},
     TIMEOUT: {"connect": "--timeout SECONDS", "ssl": "sock.settimeout(SECONDS)"},
     ALLOW_TRUNCATION: {"ssl": "suppress_ragged_eofs=True"},

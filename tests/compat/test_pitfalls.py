@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any
 
@@ -97,6 +97,105 @@ def test_one_thread_reads_while_another_writes(pair: Connected) -> None:
     pair.client.sendall(b"answer")
     reader.join(20)
     assert received == [b"answer"]
+
+
+def test_the_handshake_of_a_reader_is_complete_before_it_has_read(files: Files) -> None:
+    """What else waits for the handshake must not wait for data as well."""
+    server, client = server_context("handclasp", files), client_context("ssl", files)
+    ends = socket.socketpair()
+    for each in ends:
+        each.settimeout(20)
+    sock = server.wrap_socket(ends[0], server_side=True, do_handshake_on_connect=False)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(sock.recv(100)))
+    reader.start()
+    with client.wrap_socket(ends[1], server_hostname="localhost") as peer:
+        others = [
+            threading.Thread(target=call)
+            for call in (sock.do_handshake, lambda: sock.sendall(b"question"))
+        ]
+        for other in others:
+            other.start()
+        for other in others:
+            other.join(10)
+        assert not any(other.is_alive() for other in others)
+        assert peer.recv(100) == b"question"
+        peer.sendall(b"answer")
+        reader.join(20)
+    assert received == [b"answer"]
+    sock.close()
+
+
+def test_unwrap_ends_the_read_of_another_thread(files: Files) -> None:
+    """It must say that it has finished before it waits for its turn to read."""
+    made = Connected(server_context("handclasp", files), client_context("ssl", files))
+    reader = threading.Thread(target=lambda: suppressed(made.server.recv))
+    reader.start()
+    ending = threading.Thread(target=lambda: suppressed(made.server.unwrap))
+    ending.start()
+    assert made.client.recv(100) == b""
+    made.client.unwrap()
+    for each in (reader, ending):
+        each.join(10)
+    assert not reader.is_alive()
+    assert not ending.is_alive()
+    made.close()
+
+
+def test_what_is_sent_while_it_closes_is_not_in_the_clear(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another thread may do it; `ssl` has then forgotten the connection already."""
+    made = Connected(server_context("handclasp", files), client_context("ssl", files))
+    close = socket.socket._real_close  # type: ignore[attr-defined]
+
+    def send_first(sock: Any, *arguments: Any) -> None:
+        if sock.fileno() >= 0:
+            sock.send(b"secret")
+        close(sock, *arguments)
+
+    monkeypatch.setattr(socket.socket, "_real_close", send_first)
+    made.server.close()
+    monkeypatch.undo()
+    assert made.client.recv(100) == b"secret"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        made.server.send(b"secret")
+    made.client.close()
+
+
+@pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR])
+def test_what_is_sent_after_a_shutdown_is_not_in_the_clear(files: Files, how: int) -> None:
+    made = Connected(server_context("handclasp", files), client_context("ssl", files))
+    made.server.shutdown(how)
+    if how == socket.SHUT_RD:
+        made.server.sendall(b"secret")
+        assert made.client.recv(100) == b"secret"
+    else:
+        with pytest.raises(BrokenPipeError):
+            made.server.sendall(b"secret")
+    made.close()
+
+
+def test_what_is_sent_during_a_shutdown_is_not_in_the_clear(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Connected(server_context("handclasp", files), client_context("ssl", files))
+    shut = socket.socket.shutdown
+
+    def send_first(sock: Any, how: int) -> None:
+        sock.send(b"secret")
+        shut(sock, how)
+
+    monkeypatch.setattr(socket.socket, "shutdown", send_first)
+    made.server.shutdown(socket.SHUT_WR)
+    monkeypatch.undo()
+    assert made.client.recv(100) == b"secret"
+    made.close()
+
+
+def suppressed(call: Callable[[], object]) -> None:
+    with suppress(ssl.SSLZeroReturnError):
+        call()
 
 
 @KINDS

@@ -37,8 +37,6 @@ HONOURED = {
 }
 REFUSED = {
     "load_dh_params": "there are no finite-field groups",
-    "set_psk_client_callback": "TLS 1.2 pre-shared keys",
-    "set_psk_server_callback": "TLS 1.2 pre-shared keys",
     "set_groups": "new in Python 3.15",
     "set_ciphersuites": "new in Python 3.15",
     "set_client_sigalgs": "new in Python 3.15",
@@ -61,7 +59,18 @@ READ_ONLY = {
     "wrap_bio",
     "wrap_socket",
 }
-OURS = {"ask_about_name", "config_of", "make_trace", "message_callback", "note_handshake", "resume"}
+OURS = {
+    "ask_about_name",
+    "config_of",
+    "make_trace",
+    "max_early_data",
+    "message_callback",
+    "note_handshake",
+    "resume",
+    # `ssl` has them since Python 3.13.
+    "set_psk_client_callback",
+    "set_psk_server_callback",
+}
 
 OPTIONS = {
     "OP_ALL": "works around what is not there",

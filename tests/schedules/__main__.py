@@ -1,4 +1,4 @@
-"""`python -m tests.schedules --count 10000 --seed 7`: status 1 where a thread was stuck."""
+"""`python -m tests.schedules --kind compat --count 10000 --seed 7`: status 1 for a stuck thread."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import sys
 import time
 
 from tests.pki import Pki
-from tests.schedules.schedule import PAIRS, schedule
+from tests.schedules.compat import compat
+from tests.schedules.native import native
 
-from handclasp import ClientConfig, ServerConfig
+KINDS = {"native": native, "compat": compat}
 
 
 def main() -> int:
@@ -19,23 +20,23 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
+    parser.add_argument("--kind", choices=KINDS, default="native")
     options = parser.parse_args()
-    pki = Pki()
-    server = ServerConfig(credentials=pki.server("localhost"))
-    client = ClientConfig(trust=pki.trust)
+    kind = KINDS[options.kind](Pki())
     began = time.monotonic()
     threads = 0
     for number in range(options.first, options.first + options.count):
-        one = schedule(number, options.seed)
-        one.run(client, server)
-        threads += len(one._calls)
+        one = kind.schedule(number, options.seed)
+        one.run()
+        threads += len(one.calls)
         if one.stuck or one.failures:
-            print(f"--first {number} --seed {options.seed}: {', '.join(one._calls)}")
+            which = f"--kind {options.kind} --first {number} --seed {options.seed}"
+            print(f"{which}: {', '.join(one.calls)}")
             print("stuck:", one.stuck, "failures:", one.failures)
             faulthandler.dump_traceback(all_threads=True)
             return 1
     print(
-        f"{options.count} schedules over {len(PAIRS)} pairs of calls, {threads} threads, "
+        f"{options.count} schedules over {len(kind.pairs)} pairs of calls, {threads} threads, "
         f"{time.monotonic() - began:.0f} s: none was stuck. Seed {options.seed}."
     )
     return 0

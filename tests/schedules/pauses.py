@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import Set
 from types import FrameType
 from typing import Any
 
@@ -13,14 +14,16 @@ from handclasp.adapters import duplex, polling
 _MOST = 6
 """Pauses of one thread."""
 
-_FILES = {duplex.__file__, polling.__file__}
+FILES = frozenset({duplex.__file__, polling.__file__})
+"""The modules of the adapter."""
 
 
 class Pauses:
-    """Lets a thread pause at some random lines of the adapter."""
+    """Lets a thread pause at some random lines of these files."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, files: Set[str] = FILES) -> None:
         self._chance = chance
+        self._files = files
         self._left = _MOST
         self._lines = self._until_the_next()
 
@@ -32,7 +35,7 @@ class Pauses:
         return 1 + int(self._chance.expovariate(1 / self._chance.choice((3, 20, 100))))
 
     def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
-        return self._step if self._left and frame.f_code.co_filename in _FILES else None
+        return self._step if self._left and frame.f_code.co_filename in self._files else None
 
     def _step(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "line":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+from contextlib import suppress
 
 from handclasp import ClientConnection, DataReceived, PeerClosed, ServerConnection, TLSError
 
@@ -22,6 +23,7 @@ class EchoPeer:
         self._sock = sock
         self._connection = connection
         self._unsent = bytearray()
+        self._shut = False
         self._wake, self._alarm = socket.socketpair()
         self._thread = threading.Thread(target=self._run, daemon=True)
         sock.setblocking(False)
@@ -47,9 +49,19 @@ class EchoPeer:
                     pass
             except OSError:
                 pass
+        with suppress(OSError):
+            # The other side may still be reading, although it has ended TLS.
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def _step(self, selector: selectors.BaseSelector) -> bool:
         self._unsent += self._connection.data_to_send()
+        if self._connection.closed and not self._unsent:
+            if self._connection.peer_closed:
+                return False
+            if not self._shut:
+                # As programs do: of two readers of a socket, only one sees close_notify.
+                self._sock.shutdown(socket.SHUT_WR)
+                self._shut = True
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
         selector.modify(self._sock, wanted)
         for key, ready in selector.select():

@@ -3608,7 +3608,89 @@ THREATS: tuple[Threat, ...] = (
         ),
         (
             "compat/test_fail_closed.py::test_protocols_that_cannot_be_honoured",
-            "compat/test_fail_closed.py::test_pre_shared_keys_cannot_be_honoured",
+            "compat/test_fail_closed.py::test_new_settings_of_ssl_cannot_be_honoured",
+            "compat/test_more.py::test_keys_need_tls13",
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "A server that does not know the pre-shared key, and shows a certificate to a client that "
+        "verifies none",
+        "A client that offers a key and has CERT_NONE takes no certificate: the key is its only "
+        "proof of the server. With ssl, it would take anybody's. Keys that are short enough to be "
+        "tried out are refused, and another context in sni_callback brings none.",
+        (
+            without(
+                "compat/test_more.py::test_a_client_that_verifies_nobody_relies_on_the_key",
+                "compat.psk.Offer.added_to",
+                "config.verify_peer",
+                "True",
+            ),
+            without(
+                "compat/test_more.py::test_another_context_does_not_bring_keys",
+                "compat.settings.State.after",
+                "first.finder",
+                "self.finder",
+            ),
+        ),
+        ("compat/test_more.py::test_a_short_key_is_refused",),
+    ),
+    Threat(
+        _COMPAT,
+        "Data in the clear, from a thread that sends while another one closes the socket",
+        "The socket is closed, or shut down, before its connection is forgotten. In ssl it is the "
+        "other way round, and what is sent in between is not encrypted, or, after SHUT_RD, what is "
+        "sent at any time.",
+        (
+            without(
+                "compat/test_pitfalls.py::test_what_is_sent_while_it_closes_is_not_in_the_clear",
+                "compat.more.SSLSocket._real_close",
+                "socket.socket._real_close(self, *arguments)",
+                "pass",
+            ),
+            without(
+                "compat/test_pitfalls.py::test_what_is_sent_after_a_shutdown_is_not_in_the_clear",
+                "compat.more.SSLSocket.shutdown",
+                "how != socket.SHUT_RD",
+                "True",
+            ),
+            without(
+                "compat/test_pitfalls.py::test_what_is_sent_during_a_shutdown_is_not_in_the_clear",
+                "compat.more.SSLSocket.shutdown",
+                "socket.socket.shutdown(self, how)",
+                "super().shutdown(how)",
+            ),
+        ),
+    ),
+    Threat(
+        _COMPAT,
+        "Early data that reach a server which is not accepted, or are taken for ordinary data",
+        "They leave only if the program calls send_early_data, and to a server whose certificates "
+        "are verified anew before anything leaves, for the name of this connection. A server takes "
+        "none by default, and never returns them from recv.",
+        (
+            without(
+                "compat/test_more.py::test_no_early_data_to_a_server_that_is_not_accepted_any_more",
+                "compat.sessions.OneConnection.take",
+                "self._is_accepted(found)",
+                "True",
+            ),
+            without(
+                "compat/test_more.py::test_no_early_data_to_a_server_of_another_name",
+                "compat.sessions.OneConnection.take",
+                "self._is_accepted(found)",
+                "True",
+            ),
+            without(
+                "compat/test_more.py::test_a_context_takes_the_fewer_early_data_of_two",
+                "compat.settings.State.after",
+                "min(first.max_early_data, self.max_early_data)",
+                "first.max_early_data",
+            ),
+        ),
+        (
+            "compat/test_more.py::test_a_server_takes_no_early_data_by_default",
+            "compat/test_more.py::test_a_client_sends_no_early_data_unasked",
         ),
     ),
     Threat(
@@ -3653,10 +3735,12 @@ THREATS: tuple[Threat, ...] = (
         "It is over (RFC 9846 section 6.2): each call raises the failure again, and none waits for "
         "the peer.",
         (
-            without(
+            Proof(
                 "compat/test_sni_callback.py::test_who_was_refused_stays_refused",
-                "compat.link.Link._handshake",
-                "self._is_over",
+                (
+                    Edit("compat.link.Link._handshake", "self._is_over", "False"),
+                    Edit("compat.link.Link._complete", "self._is_over", "False"),
+                ),
             ),
             without(
                 "compat/test_sni_callback.py::test_what_has_failed_stays_failed",

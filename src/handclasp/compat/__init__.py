@@ -11,9 +11,12 @@ import ssl
 
 from handclasp.compat.activation import default_context, extract, inject, injected, is_injected
 from handclasp.compat.context import SSLContext
+from handclasp.compat.more import SSLObject, SSLSocket
 
 __all__ = [
     "SSLContext",
+    "SSLObject",
+    "SSLSocket",
     "create_default_context",
     "extract",
     "inject",

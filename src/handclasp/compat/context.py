@@ -17,14 +17,16 @@ import ssl
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handclasp.compat.ciphers import of_version, suites_of
 from handclasp.compat.credentials import Password, PasswordOnce, Path, load_credentials
 from handclasp.compat.errors import configuration_failed, plain
 from handclasp.compat.link import Link
 from handclasp.compat.messages import MessageCallback
+from handclasp.compat.more import SSLObject, SSLSocket
 from handclasp.compat.native import Native
+from handclasp.compat.psk import ClientCallback, Finder, Offer, ServerCallback
 from handclasp.compat.settings import (
     DEFAULTS,
     MOST_TICKETS,
@@ -75,8 +77,19 @@ class SSLContext(ssl.SSLContext):
     Attributes:
         resume: a `SessionStore`, with which client connections resume by themselves. None, as with
             `ssl`, resumes only what is given as `session=`.
-        make_trace: a callable that makes a trace (such as a `Recorder`) for each connection.
+        make_trace: a callable that makes a trace (such as `Recorder`) for each connection. With a
+            `Recorder`, `SSLSocket.explain` tells how each handshake went.
+        max_early_data: the bytes of 0-RTT data that a server accepts from each client, which
+            `SSLSocket.early_data` returns; 0, the default, for none.
     """
+
+    sslsocket_class = SSLSocket
+    sslobject_class = SSLObject
+
+    if TYPE_CHECKING:  # They are the standard library's own.
+
+        def wrap_socket(self, *args: Any, **kwargs: Any) -> SSLSocket: ...
+        def wrap_bio(self, *args: Any, **kwargs: Any) -> SSLObject: ...
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> SSLContext:
         """Make a context. Raises `ValueError` for a protocol older than TLS 1.2."""
@@ -214,7 +227,10 @@ class SSLContext(ssl.SSLContext):
             Native.set_ciphers(self, before)  # OpenSSL has dropped them.
             raise
         chosen = Native.get_ciphers(self)
-        asks_for_tls12 = any(each["name"][:4] != "TLS_" for each in chosen)
+        # A string always keeps the suites of TLS 1.3, which may be all that is spoken.
+        asks_for_tls12 = self.minimum_version != ssl.TLSVersion.TLSv1_3 and any(
+            each["name"][:4] != "TLS_" for each in chosen
+        )
         try:
             check_level(self)
             if asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2"):
@@ -339,6 +355,56 @@ class SSLContext(ssl.SSLContext):
         _own(self).make_trace = make
 
     @property
+    def max_early_data(self) -> int:
+        """The bytes of 0-RTT data that a server accepts from each client."""
+        settings = settings_of(self)
+        return 0 if settings is None else settings.max_early_data
+
+    @max_early_data.setter
+    def max_early_data(self, size: int) -> None:
+        if type(size) is not int or not 0 <= size < 2**32:
+            raise ValueError("max_early_data must be a whole number of bytes, 0 for none.")
+        _own(self).max_early_data = size
+
+    def set_psk_client_callback(self, callback: ClientCallback | None) -> None:
+        """Offer a pre-shared key, which the callback names, with every hello (TLS 1.3).
+
+        As with `ssl`, the callback gets None and returns the identity and the key, of 16 bytes at
+        least. What it raises ends the handshake. If `verify_mode` is `CERT_NONE`, a server that
+        does not take the key is refused: nothing else would say who it is.
+
+        Raises:
+            SSLError: this is a server's context.
+            TypeError: the callback cannot be called.
+        """
+        settings = settings_of(self)
+        if settings is None:
+            _require_keys_of_openssl("set_psk_client_callback")(self, callback)
+            return
+        _check_keys_of_role("client", callback, self.protocol, ssl.PROTOCOL_TLS_SERVER)
+        settings.offer = None if callback is None else Offer(callback)
+
+    def set_psk_server_callback(
+        self, callback: ServerCallback | None, identity_hint: str | None = None
+    ) -> None:
+        """Find the pre-shared keys of clients by a callback (TLS 1.3).
+
+        As with `ssl`, the callback gets the identity that a client names, and returns its key, of
+        16 bytes at least, or `b""` for an identity that it does not know. What it raises ends the
+        handshake. The hint is not sent: TLS 1.3 has none.
+
+        Raises:
+            SSLError: this is a client's context.
+            TypeError: the callback cannot be called.
+        """
+        settings = settings_of(self)
+        if settings is None:
+            _require_keys_of_openssl("set_psk_server_callback")(self, callback, identity_hint)
+            return
+        _check_keys_of_role("server", callback, self.protocol, ssl.PROTOCOL_TLS_CLIENT)
+        settings.finder = None if callback is None else Finder(callback)
+
+    @property
     def message_callback(self) -> MessageCallback | None:
         """Return the value of `_msg_callback`, as the C part of the context keeps it."""
         callback: MessageCallback | None = _read_message_callback(self)
@@ -394,7 +460,7 @@ class SSLContext(ssl.SSLContext):
             return int(ssl.ALERT_DESCRIPTION_INTERNAL_ERROR)
 
 
-def _refusing(name: str) -> Callable[..., Any]:
+def refusing(name: str) -> Callable[..., Any]:
     """Return a method that refuses a setting of the C part that has no equal here."""
     original: Any = getattr(Native, name)
 
@@ -408,10 +474,26 @@ def _refusing(name: str) -> Callable[..., Any]:
     return refuse
 
 
-# Pre-shared keys as of Python 3.13, and whatever later versions add: it would be ignored otherwise.
+# Whatever later versions of Python add: it would be ignored otherwise.
 for _name in dir(Native):
     if _name.startswith("set_") and _name not in vars(SSLContext):
-        setattr(SSLContext, _name, _refusing(_name))
+        setattr(SSLContext, _name, refusing(_name))
+
+
+def _require_keys_of_openssl(name: str) -> Callable[..., None]:
+    """Return a method of the C part, which a context of OpenSSL has as of Python 3.13."""
+    method: Callable[..., None] | None = getattr(Native, name, None)
+    if method is None:
+        raise AttributeError(f"{name}: this context was made by OpenSSL, before Python 3.13")
+    return method
+
+
+def _check_keys_of_role(role: str, callback: object, protocol: int, other_role: int) -> None:
+    if protocol == other_role:
+        name = ssl._SSLMethod(protocol).name  # pyright: ignore[reportPrivateUsage]
+        raise plain(ssl.SSLError, 0, f"Cannot add PSK {role} callback to a {name} context")
+    if callback is not None and not callable(callback):
+        raise TypeError("callback must be callable")
 
 
 def _own(context: object) -> Settings:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import errno
 import ssl
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handclasp.advice import at_fault, worded
+from handclasp.compat.stories import story_of
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -21,6 +22,9 @@ from handclasp.errors import (
 )
 from handclasp.faults import Fault
 from handclasp.iana import AlertDescription as Alert
+
+if TYPE_CHECKING:
+    from handclasp.trace.hooks import Trace
 
 
 class _Reason(NamedTuple):
@@ -144,7 +148,11 @@ _CODES: dict[Fault, int] = {
 
 
 def translated(
-    error: TLSError, server_name: str | None = None, *, server_side: bool = True
+    error: TLSError,
+    server_name: str | None = None,
+    *,
+    server_side: bool = True,
+    trace: Trace | None = None,
 ) -> ssl.SSLError:
     """Return the exception that a program of `ssl` gets for this one.
 
@@ -152,10 +160,12 @@ def translated(
         error: the failure of a connection.
         server_name: the name that the certificate was compared with, for the message.
         server_side: whether it is a server's.
+        trace: of the connection, for `explain`.
     """
     made = _translated(error, server_name, server_side=server_side)
     made.__dict__["fix"] = worded(error.fix, "ssl")
     made.__dict__["__notes__"] = _notes(error, "server" if server_side else "client")
+    made.__dict__["trace"] = trace
     return made
 
 
@@ -285,7 +295,17 @@ def _both(base: type[ssl.SSLError], ours: type[TLSError]) -> type[ssl.SSLError]:
         OSError.__init__(self, *args)
 
     def reduce(self: Any) -> tuple[Any, ...]:
-        return _rebuilt, (base, ours, self.args, self.__dict__)
+        # A trace is of this process: it has clocks and perhaps files.
+        return _rebuilt, (base, ours, self.args, {**self.__dict__, "trace": None})
+
+    def explain(self: Any, *, width: int = 80, detail: int = 0) -> str:
+        """Tell the story of the handshake that failed, as `SSLSocket.explain` does.
+
+        Without a trace, tell the reason alone.
+        """
+        if self.trace is None:
+            return "\n".join(self.__dict__.get("__notes__", [])) + "\n"
+        return story_of(self.trace, width=width, detail=detail)
 
     members: dict[str, Any] = {
         "__init__": initialize,
@@ -294,6 +314,8 @@ def _both(base: type[ssl.SSLError], ours: type[TLSError]) -> type[ssl.SSLError]:
         "_fault": Fault.INTERNAL_ERROR,
         "alert_number": Alert.INTERNAL_ERROR,
         "others": (),
+        "trace": None,
+        "explain": explain,
     }
     made = type(base.__name__, (base, ours), members)
     return _CLASSES.setdefault((base, ours), made)

@@ -3,16 +3,17 @@
 How this room sits under `ssl`. The interpreter's `ssl.py` is Python code: `SSLSocket` and
 `SSLObject` implement the behaviour of sockets, and delegate TLS to an object that
 `SSLContext._wrap_socket` or `_wrap_bio` returns. `context.SSLContext` is a subclass that overrides
-these two methods and returns a `Link`. So `SSLSocket` and `SSLObject` stay the real classes, every
+these two methods and returns a `Link`. So `SSLSocket` and `SSLObject` stay those of `ssl`, every
 `isinstance` holds, and `settimeout`, `makefile`, `sendfile` and `suppress_ragged_eofs` are the
 standard library's own. A `Link` has the methods of `_SSLSocket` and nothing else that `ssl.py`
 could see, and drives a `Connection`, which has no socket.
 
-Three locks, never held longer than they must be. `_state` guards each call of the engine, and is
-never held while waiting. `_reading` is held by the one thread that reads from the transport, and
-`_writing` by the one that writes to it, so that one thread can wait in `recv` while another one
-sends. A thread that reads and finds that the engine has something to send (an alert, an answer to
-KeyUpdate) sends it only if nobody is writing; otherwise the writer does so when it is done.
+Four locks, never held longer than they must be. `_state` guards each call of the engine, and is
+never held while waiting. `_shaking` is held by the one thread that does the handshake. After it,
+`_reading` is held by the one that reads from the transport, and `_writing` by the one that writes
+to it, so that one thread can wait in `recv` while another one sends. A thread that reads and finds
+that the engine has something to send (an alert, an answer to KeyUpdate) sends it only if nobody is
+writing; otherwise the writer does so when it is done.
 
 From a socket, one record is taken at a time: what stays in the kernel is seen by `select`, and what
 follows close_notify is not TLS any more.
@@ -23,9 +24,12 @@ from __future__ import annotations
 import ssl
 import weakref
 from contextlib import suppress
+from dataclasses import replace
 from threading import RLock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from handclasp.adapters.early import EarlyData
+from handclasp.adapters.forks import FORKS
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
 from handclasp.compat.ciphers import known
@@ -33,6 +37,7 @@ from handclasp.compat.facts import Facts
 from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.transport import PIECE, Deadline, Transport
+from handclasp.config import ServerConfig
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import (
     ConfigurationError,
@@ -49,7 +54,9 @@ from handclasp.server import ServerConnection
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from handclasp.compat.psk import Offer
     from handclasp.compat.settings import Made, State
+    from handclasp.config import ClientConfig
     from handclasp.questions import ChooseConfig
     from handclasp.trace.hooks import Trace
 
@@ -79,15 +86,21 @@ class Link(Facts):
         self.server_hostname = server_hostname
         self._connection: ClientConnection | ServerConnection | None = None
         self._trace: Trace | None = None
+        self._kept_trace: Trace | None = None
         self._sessions: OneConnection | None = None
         self._offered: SSLSession | None = None
         self._offered_suites: tuple[str, ...] = ()
         self._may_switch, self._is_over = True, False
-        self._reading, self._writing, self._state = RLock(), RLock(), RLock()
+        self._is_ready = False
+        self._shaking, self._state = RLock(), RLock()
+        self._reading, self._writing = RLock(), RLock()
         self._received, self._at = b"", 0
         self._out = _NOTHING
         self._sealed = 0
         self._peer_closed = False
+        self.early = EarlyData()
+        self._sends_early = False
+        self._forks = FORKS.count
         self._made_with, self._config = self._config_of(context)
         if session is not None:
             self.session = session
@@ -96,8 +109,7 @@ class Link(Facts):
 
     def do_handshake(self) -> None:
         """Complete the handshake, as far as the transport allows. Raises `OSError`."""
-        with self._reading:
-            self._handshake(self._transport.deadline(), "handshake")
+        self._handshake(self._transport.deadline(), "handshake")
         if self._trace is not None:
             self._raise_of_callback()
 
@@ -105,36 +117,77 @@ class Link(Facts):
         if self._is_over:
             self._raise_failure()
         try:
-            connection = self._connection or self._begin()
-            while connection.info is None:
-                self._flush(connection, deadline)
-                self._feed(connection, self._transport.receive(connection.missing_bytes, deadline))
-                if connection.info is not None:
-                    self._established()
-            self._flush_late(connection, deadline)
+            connection = self._connection
+            if connection is None or not self._is_ready:
+                with self._shaking:
+                    connection = self._connection or self._begin()
+                    self._complete(connection, deadline)
         except TimeoutError as error:
             raise TimeoutError(f"The {what} operation timed out") from error
         return connection
 
+    def _complete(
+        self, connection: ClientConnection | ServerConnection, deadline: Deadline
+    ) -> None:
+        """Complete the handshake, unless another thread has done so meanwhile."""
+        while connection.info is None:
+            if self._is_over:
+                self._raise_failure()
+            self._flush(connection, deadline)
+            self._feed(connection, self._transport.receive(connection.missing_bytes, deadline))
+            if connection.info is not None:
+                self._established()
+        self._flush_late(connection, deadline)
+        self._is_ready = True  # Others may read and write now.
+
     def _begin(self) -> ClientConnection | ServerConnection:
         trace = self._trace = self._make_trace()
-        if not self.server_side:
-            self._sessions = OneConnection(self._context, self._offered, self._context.resume)
-            connection: ClientConnection | ServerConnection = ClientConnection(
-                self._config,  # type: ignore[arg-type]
-                server_name=self.server_hostname,
-                trace=trace,
-                sessions=self._sessions,
-            )
-            self._may_switch = False
-        else:
-            connection = ServerConnection(self._config, trace=trace)  # type: ignore[arg-type]
+        config = self._config
+        if isinstance(config, ServerConfig):
+            self._connection = ServerConnection(config, trace=trace)
+            return self._connection
+        if self._made_with.offer is not None:
+            config = self._with_psk(config, self._made_with.offer)
+        self._sessions = OneConnection(self._context, self._offered, self._context.resume)
+        verify = config.verify
+        if self._sends_early and verify is not None:
+            self._sessions.verify_with(verify, self.server_hostname)
+        connection = ClientConnection(
+            config, server_name=self.server_hostname, trace=trace, sessions=self._sessions
+        )
+        if self._sends_early:
+            self.early.send_on(connection)
+        self._may_switch = False
         self._connection = connection
         return connection
+
+    def _with_psk(self, config: ClientConfig, offer: Offer) -> ClientConfig:
+        try:
+            return offer.added_to(config)
+        except ConfigurationError as error:
+            raise errors.configuration_failed(error) from error
+
+    def send_early_data(self, data: bytes) -> None:
+        """Let data leave with the first flight: see `SSLSocket`. Raises `ConfigurationError`."""
+        config = self._config
+        begun = self._connection is not None or self._sends_early
+        if isinstance(config, ServerConfig) or begun:
+            raise StateError(
+                "Early data leave once, with the first flight of a client: call send_early_data "
+                "one time, before the handshake (do_handshake_on_connect=False)."
+            )
+        asks = config.verify is not None
+        config = replace(config, allow_early_data=True, early_data_before_callbacks=asks)
+        self.early = EarlyData(config, data)
+        self._config, self._sends_early = config, True
 
     def _make_trace(self) -> Trace | None:
         make_trace = self._context.make_trace
         trace: Trace | None = make_trace() if make_trace is not None else None
+        self._kept_trace = trace
+        owner = self.owner
+        if owner is not None and trace is not None:
+            owner.trace = trace
         callback = self._context.message_callback
         if callback is None:
             return trace
@@ -191,13 +244,15 @@ class Link(Facts):
                 question: Any = events[0].question
                 events = self._choose_context(connection, question)
         except TLSError as error:
-            raise self._failed(connection, error) from None
+            self._fail(connection, error)
         arrived: list[bytes] = []
         for event in events:
             if type(event) is DataReceived:
                 arrived.append(event.data)
             elif isinstance(event, PeerClosed):
                 self._peer_closed = True
+            else:
+                self.early.note(event)
         if arrived:
             # A BIO may hold thousands of records, whose data are joined once.
             if self._received:
@@ -206,22 +261,26 @@ class Link(Facts):
         if connection.failure is not None:
             self._is_over = True  # To be raised after what came before it.
 
-    def _failed(
-        self, connection: ClientConnection | ServerConnection, error: TLSError
-    ) -> ssl.SSLError:
-        """Send the alert, and return the exception for the program. The connection is over."""
+    def _fail(self, connection: ClientConnection | ServerConnection, error: TLSError) -> NoReturn:
+        """Send the alert, and raise the exception for the program. The connection is over."""
         self._is_over = True
         # A peer that speaks HTTP would not understand the alert, and would show it.
         if error.fault is not Fault.PLAINTEXT_HTTP and not isinstance(error, PeerAlertError):
             with suppress(OSError):  # The failure itself is what the program has to know.
                 self._flush(connection, self._transport.deadline())
-        return errors.translated(error, self.server_hostname, server_side=self.server_side)
+        made = errors.translated(
+            error,
+            self.server_hostname,
+            server_side=self.server_side,
+            trace=self._kept_trace,
+        )
+        raise made from made.__cause__
 
     def _raise_failure(self) -> None:
         """Raise what ended the connection once more (RFC 9846 section 6.2)."""
         connection = self._connection
         if connection is not None and connection.failure is not None:
-            raise self._failed(connection, connection.failure)
+            self._fail(connection, connection.failure)
 
     def read(self, size: int = 1024, buffer: Any = None) -> Any:
         """Return up to `size` bytes of data, or put them into `buffer` and return their number.
@@ -239,13 +298,15 @@ class Link(Facts):
         return len(data)
 
     def _read(self, size: int) -> bytes:
+        connection, deadline = self._connection, None
+        if connection is None or not self._is_ready:
+            deadline = self._transport.deadline()
+            connection = self._handshake(deadline, "read")
         with self._reading:
             if self._at < len(self._received):
                 return self._take(size)
-            deadline = self._transport.deadline()
-            connection = self._connection
-            if connection is None or connection.info is None:
-                connection = self._handshake(deadline, "read")
+            if deadline is None:
+                deadline = self._transport.deadline()
             try:
                 while self._at >= len(self._received):
                     if self._is_over:
@@ -289,9 +350,8 @@ class Link(Facts):
         connection = self._connection
         if self._is_over:
             self._raise_failure()
-        if connection is None or connection.info is None:
-            with self._reading:
-                connection = self._handshake(self._transport.deadline(), "write")
+        if connection is None or not self._is_ready:
+            connection = self._handshake(self._transport.deadline(), "write")
         content = data if type(data) is bytes else memoryview(data).cast("B")
         with self._writing:
             try:
@@ -343,7 +403,7 @@ class Link(Facts):
                 connection.send_data(data)
                 self._out = memoryview(connection.data_to_send())
         except TLSError as error:
-            raise self._failed(connection, error) from None
+            self._fail(connection, error)
         except ConfigurationError as error:
             text, reason = "protocol is shutdown", "PROTOCOL_IS_SHUTDOWN"
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason) from error
@@ -378,7 +438,7 @@ class Link(Facts):
             if not self.server_side and not self._received:
                 raise
         except TLSError as error:
-            raise self._failed(connection, error) from None
+            self._fail(connection, error)
         except OSError:
             if not self.server_side:
                 raise  # A client that is gone already may have got all that it wanted.
@@ -397,22 +457,36 @@ class Link(Facts):
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)
         if self._is_over:
             self._raise_failure()
-        with self._reading:
-            deadline = self._transport.deadline()
-            try:
-                with self._state:
-                    connection.close()
-                with self._writing:
-                    self._flush(connection, deadline)
+        deadline = self._transport.deadline()
+        try:
+            with self._state:
+                connection.close()
+            with self._writing:
+                self._flush(connection, deadline)
+            # Only now: somebody else may be waiting for data, and will see the peer's answer.
+            with self._reading:
                 while not self._peer_closed:
                     self._refuse_data()
                     data = self._transport.receive(connection.missing_bytes, deadline)
                     self._feed(connection, data)
                 self._refuse_data()
                 self._transport.give_back(connection.unread_after_close)
-            except TimeoutError as error:
-                raise TimeoutError("The read operation timed out") from error
-            return self._transport.unwrapped()
+        except TimeoutError as error:
+            raise TimeoutError("The read operation timed out") from error
+        return self._transport.unwrapped()
+
+    def discard_unread(self) -> None:
+        """Take what a server has sent after the handshake, tickets mostly, off a socket.
+
+        The socket is about to be closed. If there were unread bytes, the kernel would reset the
+        connection, and the server might lose what it has not read yet. A server does not do this,
+        and neither does a connection that is older than a fork: it may live on in another process.
+        """
+        connection = self._connection
+        if self.server_side or connection is None or connection.info is None:
+            return
+        if not self._peer_closed and self._forks == FORKS.count:
+            self._transport.discard()
 
     def _refuse_data(self) -> None:
         if self._at < len(self._received):
@@ -494,7 +568,7 @@ class Link(Facts):
         except ConfigurationError as error:
             raise _failed_request("invalid config") from error
         except TLSError as error:
-            raise self._failed(connection, error) from None
+            self._fail(connection, error)
 
 
 def _failed_request(text: str) -> ssl.SSLError:

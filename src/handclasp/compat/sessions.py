@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import weakref
+from collections.abc import Callable
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
+
+from handclasp.errors import TLSError
+from handclasp.questions import VerifyPeer
 
 if TYPE_CHECKING:
     from handclasp.sessions.session import Session
@@ -88,6 +92,15 @@ class OneConnection:
         self._offered = offered
         self._others = others
         self._latest: SSLSession | None = None
+        self._verify: Callable[[VerifyPeer], object] | None = None
+        self._server_name: str | None = None
+
+    def verify_with(self, verify: Callable[[VerifyPeer], object], server_name: str | None) -> None:
+        """Offer only sessions of servers whom `verify` accepts now.
+
+        It is asked in any case once the server has taken a session, but early data have left then.
+        """
+        self._verify, self._server_name = verify, server_name
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session that the server has just offered."""
@@ -102,8 +115,27 @@ class OneConnection:
     def take(self, key: str) -> Session | None:
         """Return the session to resume, once."""
         if self._offered is not None:
-            return self._offered.stored if self._latest is None else None
-        return self._others.take(key) if self._others is not None else None
+            found = self._offered.stored if self._latest is None else None
+        else:
+            found = self._others.take(key) if self._others is not None else None
+        return found if found is not None and self._is_accepted(found) else None
+
+    def _is_accepted(self, session: Session) -> bool:
+        if self._verify is None or not session.peer_chain_der:
+            return True  # Without certificates, the engine compares the pre-shared keys.
+        question = VerifyPeer(
+            session.peer_chain_der,
+            True,
+            self._server_name,
+            session.certificate_type,
+            session.ocsp_response,
+            session.sct_list,
+        )
+        try:
+            self._verify(question)
+        except TLSError:
+            return False
+        return True
 
     def discard(self, key: str, session: Session) -> None:
         """Forget a session that was not resumed."""

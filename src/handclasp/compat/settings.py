@@ -27,6 +27,7 @@ from handclasp.sessions.ticket_keys import TicketKeys
 
 if TYPE_CHECKING:
     from handclasp.certificates.credentials import Credentials
+    from handclasp.compat.psk import Finder, Offer
     from handclasp.questions import ChooseCredentials
     from handclasp.sessions.store import SessionCache
     from handclasp.trace.hooks import Trace
@@ -79,7 +80,7 @@ class State(NamedTuple):
 
     Attributes:
         changes: how often one of `Settings` was set.
-        groups: as in `Settings`.
+        groups, offer, finder, max_early_data: as in `Settings`.
         allowed: the versions that another context leaves, for a connection that it was made with.
     """
 
@@ -95,14 +96,17 @@ class State(NamedTuple):
     post_handshake_auth: bool
     changes: int
     groups: tuple[str, ...] | None
+    offer: Offer | None
+    finder: Finder | None
+    max_early_data: int
     allowed: tuple[str, ...] = tuple(_VERSIONS)
 
     def after(self, first: State) -> State:
         """Return the settings of a connection that was made with `first`, and switched to these.
 
         OpenSSL keeps what the connection was made with: how the peer is verified, the versions, the
-        options and the groups. The rest is the new context's: certificates, authorities, protocols
-        and suites. Where the new context is stricter, that holds as well.
+        options, the groups and the pre-shared keys. The rest is the new context's: certificates,
+        authorities, protocols and suites. Where the new context is stricter, that holds as well.
         """
         flags = first.verify_flags | self.verify_flags
         lenient = PARTIAL_CHAIN & ~(first.verify_flags & self.verify_flags)
@@ -116,6 +120,9 @@ class State(NamedTuple):
             post_handshake_auth=first.post_handshake_auth
             and (self.post_handshake_auth or self.verify_mode == ssl.CERT_NONE),
             groups=first.groups or self.groups,
+            offer=first.offer,
+            finder=first.finder,
+            max_early_data=min(first.max_early_data, self.max_early_data),
             allowed=tuple([each for each in _versions_of(self) if each in _versions_of(first)]),
         )
 
@@ -139,6 +146,9 @@ class Settings:
         ticket_keys: the keys of a server's tickets; they live as long as the context.
         resume: the store of a client's sessions, with which connections resume by themselves.
         make_trace: makes a trace for each connection.
+        offer: names the pre-shared key of a client.
+        finder: finds the pre-shared keys of a server's clients.
+        max_early_data: the bytes of 0-RTT data that a server accepts; 0 for none.
         counts: what `session_stats` counts.
         changes: how often one of these was set.
     """
@@ -150,6 +160,9 @@ class Settings:
     ticket_keys: TicketKeys = field(default_factory=TicketKeys)
     resume: SessionCache | None = None
     make_trace: Callable[[], Trace] | None = None
+    offer: Offer | None = None
+    finder: Finder | None = None
+    max_early_data: int = 0
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(
             (
@@ -254,6 +267,9 @@ def _state_of(context: Any, settings: Settings) -> State:
         _read_post_handshake_auth(context),
         settings.changes,
         settings.groups,
+        settings.offer,
+        settings.finder,
+        settings.max_early_data,
     )
 
 
@@ -264,6 +280,8 @@ def _made(context: Any, state: State, settings: Settings, *, server_side: bool) 
 
 def _client_config(context: Any, state: State, settings: Settings) -> ClientConfig:
     values = _shared(context, state, settings)
+    if state.offer is not None:
+        _require_tls13(values, "set_psk_client_callback")
     if state.verify_mode == ssl.CERT_NONE:
         values["verify_peer"] = False
     else:
@@ -275,7 +293,10 @@ def _client_config(context: Any, state: State, settings: Settings) -> ClientConf
 
 def _server_config(context: Any, state: State, settings: Settings) -> ServerConfig:
     values = _shared(context, state, settings)
-    if not settings.credentials:
+    if state.finder is not None:
+        _require_tls13(values, "set_psk_server_callback")
+        values["find_psk"] = state.finder
+    elif not settings.credentials:
         values["choose_credentials"] = _nothing_to_show
     if state.verify_mode != ssl.CERT_NONE:
         is_required = state.verify_mode == ssl.CERT_REQUIRED
@@ -283,15 +304,23 @@ def _server_config(context: Any, state: State, settings: Settings) -> ServerConf
         values["verify"] = _verifier(state, settings)
         values["post_handshake_auth"] = _asks_later(state, values)
     tickets = 0 if state.options & ssl.OP_NO_TICKET else state.tickets
-    if tickets:
+    if tickets and (settings.credentials or state.finder is None):
+        # A server with pre-shared keys alone issues none.
         values["ticket_keys"] = settings.ticket_keys
     return ServerConfig(
         **values,
         choose_config=_of_link,
         tickets=tickets,
+        max_early_data=state.max_early_data,
         prefer_client_order=not state.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         allow_alpn_mismatch=True,
     )
+
+
+def _require_tls13(values: dict[str, Any], name: str) -> None:
+    """Refuse pre-shared keys that could never be used. Raises `ConfigurationError`."""
+    if "TLSv1.3" not in values["versions"]:
+        raise ConfigurationError(f"{name} needs TLS 1.3, which this context leaves out.")
 
 
 def _asks_later(state: State, values: dict[str, Any]) -> bool:

@@ -29,6 +29,10 @@ PIECE = 2**16
 """Bytes to seal at a time where the transport may not take them at once."""
 
 
+_MOST_DISCARDED = 4
+"""Reads of what nobody wants any more: tickets take one."""
+
+
 class Deadline:
     """Until when a call on a socket may take.
 
@@ -93,6 +97,10 @@ class Transport(Protocol):
 
     def unwrapped(self) -> socket.socket | None:
         """Return what `unwrap` returns."""
+        ...
+
+    def discard(self) -> None:
+        """Take what has come, as far as it can be had at once, and drop it."""
         ...
 
 
@@ -177,6 +185,17 @@ class SocketTransport:
     def unwrapped(self) -> socket.socket | None:
         return self._here()
 
+    def discard(self) -> None:
+        sock = self._sock()
+        if sock is None or sock.fileno() < 0:
+            return
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN)
+        with suppress(OSError):  # The connection may be broken.
+            for _ in range(_MOST_DISCARDED):
+                if not poll.poll(0) or not _receive(sock, PIECE):
+                    return
+
 
 class BioTransport:
     """A pair of `ssl.MemoryBIO`: what has not come yet is asked for by SSLWantReadError.
@@ -234,6 +253,9 @@ class BioTransport:
 
     def unwrapped(self) -> socket.socket | None:
         return None
+
+    def discard(self) -> None:
+        """Leave a BIO as it is: its reader knows what is in it."""
 
 
 def _last_record(data: bytes) -> tuple[int, int]:

@@ -79,6 +79,26 @@ class Recorder(EventRecorder):
                 values["fields"] = fields_of(event.raw, event.epoch, key_exchange).to_json()
         return self._as_json(written)
 
+    def to_text(self, *, width: int = 80, detail: int = 0) -> str:
+        """Return the handshake as a sequence diagram, with one plain sentence for each message.
+
+        It is what `handclasp connect` prints, and ends with the reason for a failure.
+
+        >>> recorder = Recorder()
+        >>> handclasp.connect("example.com", 443, trace=recorder).close()
+        >>> print(recorder.to_text().splitlines()[0])
+        client                                                                    server
+
+        Args:
+            width: the columns to fill, at least 60.
+            detail: 0 for the diagram; 1 also for the fields of each message, and after the diagram
+                all choices, all steps of the key schedule, and the costs; 2 also for the bytes.
+        """
+        # Programs that only record do not import this.
+        from handclasp.story.narrate import narrate
+
+        return narrate(self.events, width, detail)
+
     def to_html(
         self,
         title: str,

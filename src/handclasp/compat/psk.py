@@ -1,0 +1,102 @@
+"""External pre-shared keys as `ssl` has them: a callback for each role (TLS 1.3 only).
+
+`ssl` has these callbacks since Python 3.13; a context of handclasp has them on every Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from handclasp.advice import PSKS
+from handclasp.config import ClientConfig
+from handclasp.errors import ConfigurationError, ProtocolError
+from handclasp.faults import Fault
+from handclasp.faults.entry import advice
+from handclasp.questions import FindPsk, VerifyPeer
+from handclasp.sessions.psk import PreSharedKey
+
+ClientCallback = Callable[[str | None], tuple[str | None, bytes]]
+"""Gets the hint, which is None in TLS 1.3, and returns an identity and its key."""
+
+ServerCallback = Callable[[str], bytes]
+"""Gets the identity, and returns its key; `b""` for an identity that it does not know."""
+
+
+class Offer:
+    """Offer the key of a client: the callback of `set_psk_client_callback`, compared by identity.
+
+    Args:
+        callback: of the application.
+    """
+
+    def __init__(self, callback: ClientCallback) -> None:
+        self._callback = callback
+
+    def added_to(self, config: ClientConfig) -> ClientConfig:
+        """Return the config of one connection, which offers the key that the callback names.
+
+        A client that verifies nobody would take any certificate from a server that does not know
+        the key, so here it takes none: the key is then the only proof.
+
+        Raises:
+            ConfigurationError: the key has fewer than 16 bytes, or its identity is empty.
+            TypeError: the callback has returned something else than a str and bytes.
+        """
+        answer: Any = self._callback(None)
+        try:
+            identity, key = answer
+        except (TypeError, ValueError):
+            problem = "the callback of set_psk_client_callback must return an identity and a key"
+            raise TypeError(problem) from None
+        if not isinstance(identity, str | None):
+            raise TypeError(f"an identity must be a str, not {type(identity).__name__}")
+        named = (identity or "").encode()
+        offered = PreSharedKey(named, bytes(memoryview(key)))
+        if config.verify_peer:
+            return replace(config, psks=(offered,))
+        return replace(config, psks=(offered,), verify_peer=True, verify=_accept_no_certificate)
+
+
+class Finder:
+    """Find the keys of a server's clients: the callback of `set_psk_server_callback`.
+
+    It is the `find_psk` of a config, and compared by identity.
+
+    Args:
+        callback: of the application.
+    """
+
+    def __init__(self, callback: ServerCallback) -> None:
+        self._callback = callback
+
+    def __call__(self, question: FindPsk) -> PreSharedKey | None:
+        """Return the key of an identity; None for one that the callback does not know.
+
+        What it raises, and a key of fewer than 16 bytes, end the handshake.
+        """
+        try:
+            identity = question.identity.decode()
+        except UnicodeDecodeError:
+            return None  # A ticket of another server: the callback knows text only.
+        key = bytes(memoryview(self._callback(identity)))
+        try:
+            return PreSharedKey(question.identity, key) if key else None
+        except ConfigurationError as error:
+            raise ProtocolError(
+                Fault.CALLBACK_FAILED,
+                sentence=f"The callback of set_psk_server_callback gave no usable key: {error}",
+                fix='On this end: Let it return that key, or none (b"") for an unknown identity.',
+            ) from error
+
+
+def _accept_no_certificate(_: VerifyPeer) -> None:
+    raise ProtocolError(
+        Fault.PSK_NOT_TAKEN,
+        fix=advice(
+            "Add this client's pre-shared key.",
+            f"Check the identity and the key ({PSKS}). Or verify certificates as well "
+            "(context.verify_mode = ssl.CERT_REQUIRED).",
+        ),
+    )
