@@ -93,12 +93,27 @@ def _value_from_json(kind: type[Any], values: dict[str, object], where: str) -> 
         if each.name not in values and each.default is not MISSING:
             continue  # The field was added to the format later.
         try:
-            read[each.name] = _FORMS[str(each.type)].read(values[each.name])
+            value = _FORMS[str(each.type)].read(values[each.name])
+            if value not in _WORDS.get(each.name, (value,)):
+                raise ValueError(each.name)
+            read[each.name] = value
         except KeyError:
             raise TraceFormatError(f"The trace's {where} lacks {each.name}.") from None
         except (TypeError, ValueError):
             raise TraceFormatError(f"The trace's {where} has a wrong {each.name}.") from None
     return kind(**read)
+
+
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "role": ("client", "server"),
+    "direction": ("sent", "received"),
+    "epoch": ("plaintext", "early", "handshake", "application"),
+    "how": ("end", "reset"),
+    "origin": ("local", "peer"),
+    "blame": ("", "local", "peer", "network", "unclear"),
+    "outcome": ("complete", "seems_complete", "failed", "unknown"),
+}
+"""The values of the fields by which readers of a trace decide, as its schema lists them."""
 
 
 def _same(value: Any) -> Any:
