@@ -7,9 +7,11 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -454,3 +456,28 @@ def test_a_capture_on_a_full_disk(authority: LocalAuthority, tmp_path: Path) -> 
         process.line("x.pcapng is not whole: File too large")
     while not process.lines.empty():
         assert "Traceback" not in process.lines.get()
+
+
+@pytest.mark.parametrize(("name", "says", "expected"), [
+    ("elsewhere.test", b"", True), ("elsewhere.test", b"hello", False), ("localhost", b"", False),
+])  # fmt: skip
+def test_a_client_that_leaves_after_another_name_is_told_of(
+    ca: str, name: str, says: bytes, expected: bool
+) -> None:
+    """As curl does: it compares the name when the handshake is complete, and sends no alert."""
+    context = ssl.create_default_context(cafile=ca)
+    context.check_hostname = False
+    with started("serve", "--echo", "--port", "0") as process:
+        process.line("Ctrl-C ends it")
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", process.port), 20) as sock:
+                client = context.wrap_socket(sock, server_hostname=name)
+                if says:
+                    client.sendall(says)
+                    assert client.recv(5) == says
+                with suppress(OSError):
+                    client.unwrap().close()
+            assert "TLSv1.3" in process.line(r"127\.0\.0\.1")
+            if expected:
+                assert "which is not for the name that it asked for" in process.line("closed")
+        assert process.end(signal.SIGTERM) == 0

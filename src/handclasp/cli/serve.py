@@ -161,14 +161,17 @@ def command(directory: str, **options: Any) -> None:
         redaction=redaction,
         detail=options["verbose"],
     )
+    on_end = None if options["as_json"] else report.tell_end
     if workers > 1:
         port = int(listener.getsockname()[1])
         more = [listen(options["host"], port, shared=True) for _ in range(1, workers)]
         _announce(port, directory, options, config.trust)
-        serve_in_processes([listener, *more], lambda each: Server(each, config, talk, report))
+        serve_in_processes(
+            [listener, *more], lambda each: Server(each, config, talk, report, on_end=on_end)
+        )
         return
     record = Recorder if traces is not None else None
-    server = Server(listener, config, talk, report, record=record, capture=capture)
+    server = Server(listener, config, talk, report, on_end=on_end, record=record, capture=capture)
     try:
         with stopping_on_signals():
             _announce(server.port, directory, options, config.trust)
@@ -371,6 +374,15 @@ class _Report:
             if self._traces is not None and visit.recorder is not None:
                 self._store(visit, visit.recorder, self._traces)
 
+    def tell_end(self, visit: Visit) -> None:
+        """Say why a client may have left at once: nothing has failed that a line would tell of."""
+        from handclasp.story.narrate import leaving_in_words
+
+        words = leaving_in_words(_events(visit))
+        if words:
+            with self._lock:
+                click.echo(f"{_address(visit)}  {words}")
+
     def _store(self, visit: Visit, recorder: Recorder, directory: Path) -> None:
         who = f"{visit.host.replace(':', '_')}-{visit.port}"
         if self._redaction is not None:
@@ -398,7 +410,7 @@ def _line(visit: Visit) -> str:
     from handclasp.cli.identity import printable, subject_of
     from handclasp.cli.report import MOST_OF_A_MESSAGE
 
-    who = f"[{visit.host}]:{visit.port}" if ":" in visit.host else f"{visit.host}:{visit.port}"
+    who = _address(visit)
     if visit.error is not None:
         failure = _failure(visit, visit.error)
         found = f"the client sent {failure.alert}" if failure.from_ == "peer" else failure.fault
@@ -419,6 +431,10 @@ def _line(visit: Visit) -> str:
     return printable(f"{who}  {'  '.join(parts)}")
 
 
+def _address(visit: Visit) -> str:
+    return f"[{visit.host}]:{visit.port}" if ":" in visit.host else f"{visit.host}:{visit.port}"
+
+
 def _exchange(info: ConnectionInfo) -> str:
     from handclasp.story.facts import key_exchange_of_info
 
@@ -432,7 +448,7 @@ def _failure(visit: Visit, error: OSError) -> Failure:
 
 
 def _advice(visit: Visit) -> str:
-    """Print the end at fault and the advice, each on a line below that of the visit."""
+    """Return the end at fault and the advice, each on a line below that of the visit."""
     if visit.error is None:
         return ""
     from handclasp.cli.identity import printable

@@ -103,6 +103,7 @@ class Server:
         listener: from `listen`; the server then owns it.
         report: a function that is called with each finished handshake, in the connection's thread,
             and once more if the connection fails with an alert later.
+        on_end: a function that is called when a connection has ended without an error.
         record: makes a recorder for each connection.
         capture: where to add each connection when it has ended.
     """
@@ -114,6 +115,7 @@ class Server:
         talk: Talk,
         report: Callable[[Visit], None],
         *,
+        on_end: Callable[[Visit], None] | None = None,
         record: Callable[[], Recorder] | None = None,
         capture: CaptureFile | None = None,
     ) -> None:
@@ -121,6 +123,7 @@ class Server:
         self._config = config
         self._talk = talk
         self._report = report
+        self._on_end = on_end
         self._record = record
         self._capture = capture
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
@@ -280,15 +283,18 @@ class Server:
                 tls.settimeout(STALLED_SECONDS)  # for closing, whatever the talk has set
         except handclasp.PeerAlertError as error:
             self._tell(Visit(*address, info=tls.info, error=error))
+            return
         except OSError:
             pass  # Clients come and go as they like, often without a word.
+        if self._on_end is not None:
+            self._tell(Visit(*address, info=tls.info, recorder=recorder), self._on_end)
 
-    def _tell(self, visit: Visit) -> None:
+    def _tell(self, visit: Visit, report: Callable[[Visit], None] | None = None) -> None:
         if not self._closed:
             # Nobody listens to the report any more, or it cannot be put into words that the output
             # takes (`UnicodeError`); clients still come.
             with suppress(OSError, ValueError):
-                self._report(visit)
+                (report or self._report)(visit)
 
     def _forget(self, sock: socket.socket) -> None:
         with self._lock:

@@ -166,8 +166,7 @@ def _lines(canvas: _Canvas, event: Content, facts: Facts, moment: float) -> Iter
 
 
 def _ending(facts: Facts, events: Sequence[TraceEvent]) -> str:
-    told = _outcome(facts, events)
-    return f"{told} {_LEFT_AT_ONCE}" if _left_at_once(events, facts) else told
+    return " ".join(filter(None, (_outcome(facts, events), leaving_in_words(events, facts))))
 
 
 _LEFT_AT_ONCE = (
@@ -177,14 +176,34 @@ _LEFT_AT_ONCE = (
 )
 
 
-def _left_at_once(events: Sequence[TraceEvent], facts: Facts) -> bool:
-    """Return whether, in a capture, a client that completed the handshake closes without data,
-    after a certificate for another name.
+def leaving_in_words(events: Sequence[TraceEvent], facts: Facts | None = None) -> str:
+    """Return why a client may have left right after its handshake; empty if it did not.
 
-    Some clients compare the name only then, and send no alert.
+    Some clients compare the name only when the handshake is complete, and send no alert. So this is
+    for a client that completes it and closes without data, after a certificate for another name,
+    as its server or a capture sees it.
+
+    >>> from handclasp.story.narrate import leaving_in_words
+    >>> leaving_in_words(Recorder().events)
+    ''
     """
+    if any(_holds_data(event) for event in events):
+        return ""
+    facts = facts_of(events) if facts is None else facts
+    return _LEFT_AT_ONCE if _left_at_once(events, facts) else ""
+
+
+def _holds_data(event: TraceEvent) -> bool:
+    return isinstance(event, RecordSeen) and event.content_type == ContentType.APPLICATION_DATA
+
+
+def _left_at_once(events: Sequence[TraceEvent], facts: Facts) -> bool:
     observed, situation = observed_in(events), situation_of(events)
-    if observed is None or not observed.outcome.endswith("complete") or situation.offers_ech:
+    if observed is None:
+        is_complete = facts.info is not None and facts.role == "server"
+    else:
+        is_complete = observed.outcome.endswith("complete")
+    if not is_complete or situation.offers_ech:
         return False
     chain: tuple[bytes, ...] = ()
     closed_by = ""
@@ -199,10 +218,7 @@ def _left_at_once(events: Sequence[TraceEvent], facts: Facts) -> bool:
         if isinstance(event, MessageSeen):
             if event.message_type in CERTIFICATE_MESSAGES and sender == "server":
                 chain = chain_in(event.raw, event.epoch)
-        elif isinstance(event, RecordSeen) and event.content_type != ContentType.ALERT:
-            if event.content_type == ContentType.APPLICATION_DATA:
-                return False
-        else:
+        elif isinstance(event, AlertSeen) or event.content_type == ContentType.ALERT:
             closed_by = closed_by or sender
     return closed_by == "client" and covers_name(chain, situation.server_name) is False
 
