@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,17 +162,15 @@ def command(directory: str, **options: Any) -> None:
         redaction=redaction,
         detail=options["verbose"],
     )
-    on_end = None if options["as_json"] else report.tell_end
+    server_of = partial(Server, config=config, talk=talk, report=report, on_end=report.tell_end)
     if workers > 1:
         port = int(listener.getsockname()[1])
         more = [listen(options["host"], port, shared=True) for _ in range(1, workers)]
         _announce(port, directory, options, config.trust)
-        serve_in_processes(
-            [listener, *more], lambda each: Server(each, config, talk, report, on_end=on_end)
-        )
+        serve_in_processes([listener, *more], server_of)
         return
     record = Recorder if traces is not None else None
-    server = Server(listener, config, talk, report, on_end=on_end, record=record, capture=capture)
+    server = server_of(listener, record=record, capture=capture)
     try:
         with stopping_on_signals():
             _announce(server.port, directory, options, config.trust)
@@ -376,6 +375,8 @@ class _Report:
 
     def tell_end(self, visit: Visit) -> None:
         """Say why a client may have left at once: nothing has failed that a line would tell of."""
+        if self._say is _json_line:
+            return
         from handclasp.story.narrate import leaving_in_words
 
         words = leaving_in_words(_events(visit))
