@@ -169,8 +169,7 @@ def command(directory: str, **options: Any) -> None:
         _announce(port, directory, options, config.trust)
         serve_in_processes([listener, *more], server_of)
         return
-    record = Recorder if traces is not None else None
-    server = server_of(listener, record=record, capture=capture)
+    server = server_of(listener, record=Recorder if traces else None, capture=capture)
     try:
         with stopping_on_signals():
             _announce(server.port, directory, options, config.trust)
