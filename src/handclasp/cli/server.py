@@ -173,7 +173,7 @@ class Server:
             for sock in self._handshaking:
                 _shut(sock)
         for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            _join(thread, deadline - time.monotonic())
         left = [thread for thread in threads if thread.is_alive()]
         if left:
             tell(len(left))
@@ -190,7 +190,7 @@ class Server:
         if self._capture is not None:
             deadline = time.monotonic() + _LAST_SECONDS
             for thread in threads:
-                thread.join(max(0.0, deadline - time.monotonic()))
+                _join(thread, deadline - time.monotonic())
 
     def _stop(self) -> None:
         self._closed = self.finishing = True
@@ -310,6 +310,12 @@ class _Accepted(socket.socket):
 
     A plain one would belong to the `TLSSocket` alone, and could not be.
     """
+
+
+def _join(thread: threading.Thread, seconds: float) -> None:
+    """Wait for a thread, unless an interrupt came while it was about to start."""
+    with suppress(RuntimeError):
+        thread.join(max(0.0, seconds))
 
 
 def _selector() -> selectors.BaseSelector:
