@@ -13,9 +13,7 @@ from handclasp.cli.server import Server, listen
 
 
 @pytest.mark.parametrize("ending", ["finish", "close"])
-def test_an_interrupt_while_a_thread_starts(
-    pki: Pki, monkeypatch: pytest.MonkeyPatch, ending: str
-) -> None:
+def test_an_interrupt_while_a_thread_starts(monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
     """Ctrl-C in the moment in which a client comes: its thread was never begun, so none waits."""
 
     def interrupted(_: threading.Thread) -> None:
@@ -23,7 +21,7 @@ def test_an_interrupt_while_a_thread_starts(
 
     server = Server(
         listen("127.0.0.1", 0),
-        ServerConfig(credentials=pki.server()),
+        ServerConfig(credentials=Pki().server()),
         lambda tls, address: None,
         lambda visit: None,
     )
