@@ -7,6 +7,7 @@ and one that goes away.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.adversarial.scripted import Encounter, ScriptedClient
 from tests.pki import Pki, key_of_type
 
 from handclasp import (
+    ClientConfig,
     ClientConnection,
     Credentials,
     Fault,
@@ -111,3 +113,12 @@ def test_a_peer_that_resets_the_connection(server_config: ServerConfig) -> None:
         encounter.connection.receive_eof(reset=True)
     assert caught.value.fault is Fault.RESET_DURING_HANDSHAKE
     assert encounter.connection.data_to_send() == b""
+
+
+def test_a_key_log_that_cannot_be_written(
+    client_refuses: ClientRefuses, client_config: ClientConfig
+) -> None:
+    def full(line: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    client_refuses(Fault.KEY_LOG_FAILED, config=replace(client_config, keylog=full))
