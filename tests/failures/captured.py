@@ -78,7 +78,7 @@ CAPTURED = [
         "the end that has the wrong key",
         _SAME_KEY,
         "bad_record_mac on the very first protected record of a PSK suite; a changed byte is the "
-        "other cause, and is told second.",
+        "other cause, and comes second.",
     ),
     Captured(
         "two-psks-tls13",
@@ -261,8 +261,8 @@ CAPTURED = [
         NOBODY,
         "",
         _KEY_LOG,
-        "Both ends sent a protected handshake message, which can be nothing but Finished. It was "
-        "told as a failure once.",
+        "Both ends sent a protected handshake message, which can be nothing but Finished. An earlier "
+        "version called it a failure.",
     ),
     Captured(
         "ends-after-server-hello",

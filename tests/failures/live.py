@@ -472,8 +472,8 @@ CONNECT = [
         "the authority of that certificate",
         NOTHING_MISSING,
         SEE_THE_LOG,
-        "OpenSSL goes by signature_algorithms_cert and gives up; that Ed25519 is not in it is told "
-        "among the causes.",
+        "OpenSSL goes by signature_algorithms_cert and gives up; that Ed25519 is not in it is "
+        "named among the causes.",
         openssl_showing(_ed25519_root),
         cause_also=("signature_algorithms_cert", "such as Ed25519"),
     ),
