@@ -261,8 +261,8 @@ CAPTURED = [
         NOBODY,
         "",
         _KEY_LOG,
-        "Both ends sent a protected handshake message, which can be nothing but Finished. An earlier "
-        "version called it a failure.",
+        "Both ends sent a protected handshake message, which can be nothing but Finished. An "
+        "earlier version called it a failure.",
     ),
     Captured(
         "ends-after-server-hello",
