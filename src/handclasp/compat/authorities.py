@@ -8,6 +8,7 @@ VERIFY_X509_STRICT adds those of RFC 5280 (`strict`).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import ssl
@@ -33,6 +34,7 @@ from handclasp.compat.credentials import Path
 from handclasp.compat.strict import check_strictly
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
+from handclasp.handshake.client_sessions import ComparableCallback
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -206,7 +208,7 @@ class _Evidence(NamedTuple):
     lists_missing: bool
 
 
-class Verifier:
+class Verifier(ComparableCallback):
     """The `verify` callback of the configs that a context makes.
 
     Directories are read again when a file in them has changed, as OpenSSL does: a revocation list
@@ -229,10 +231,21 @@ class Verifier:
     ) -> None:
         self._loaded, self._flags = loaded.copy(), flags
         self._check_hostname = check_hostname
+        self._digest: str | None = None
         self._strict = bool(flags & ssl.VERIFY_X509_STRICT)
         self._clock = clock
         self._defaults = tuple([_defaults_of(*paths) for paths in loaded.defaults])
         self._evidence = self._read(_state_of_directories(loaded.directories))
+
+    def binding(self) -> tuple[object, ...]:
+        """Return the values by which it decides now: certificates, lists, directories and flags."""
+        if self._digest is None:
+            loaded, digest = self._loaded, hashlib.sha256()
+            defaults = [encoded(each) for found in self._defaults for each in found]
+            for data in (*loaded.certificates, b"", *defaults, b"", *loaded.lists):
+                digest.update(len(data).to_bytes(8, "big") + data)
+            self._digest = digest.hexdigest()
+        return self._digest, self._flags, self._check_hostname, self._current().state
 
     def _read(self, state: tuple[_FileState, ...]) -> _Evidence:
         loaded, flags = self._loaded, self._flags

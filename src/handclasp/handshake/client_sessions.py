@@ -34,6 +34,21 @@ from handclasp.values import value
 
 _MOST_TRIED = 8
 
+
+class ComparableCallback:
+    """A callback of this library, which decides by the values that it was made of, and by no other.
+
+    Sessions that depend on it are resumed by every process in which those values are the same, and
+    not by this one alone.
+    """
+
+    __slots__ = ()
+
+    def binding(self) -> tuple[object, ...]:
+        """Return the values by which it decides now."""
+        raise NotImplementedError
+
+
 _OF_ANOTHER_CLIENT = "this side would not show the same certificate any more"
 
 
@@ -291,11 +306,7 @@ def _key(
 
     A session's own word is not taken for what it was authenticated with: see `_why_unfit`.
     """
-    callbacks: tuple[object, ...] = ()
-    if config.verify or config.confirm_peer or config.choose_credentials:
-        given = config.verify, config.confirm_peer, config.choose_credentials
-        numbers = [_number_of(each) for each in given if each is not None]
-        callbacks = this_process(), *numbers
+    callbacks, is_of_process = _callbacks_of(config)
     chains: tuple[tuple[bytes, ...], ...] = ()
     if config.credentials:
         chains = tuple([each.chain_der for each in config.credential_list])
@@ -304,7 +315,19 @@ def _key(
         "what sessions are bound to", _settings, config
     )
     name = _name_of(server_name, port, fingerprint, chains, settings, callbacks)
-    return KEY_OF_PROCESS + name if callbacks else name
+    return KEY_OF_PROCESS + name if is_of_process else name
+
+
+def _callbacks_of(config: ClientConfig) -> tuple[tuple[object, ...], bool]:
+    """Return what tells the callbacks of a config from others, and whether only here."""
+    if not (config.verify or config.confirm_peer or config.choose_credentials):
+        return (), False
+    given = config.verify, config.confirm_peer, config.choose_credentials
+    callbacks: list[object] = [each for each in given if each is not None]
+    comparable = [each.binding() for each in callbacks if isinstance(each, ComparableCallback)]
+    if len(comparable) == len(callbacks):
+        return tuple(comparable), False
+    return (this_process(), *map(_number_of, callbacks)), True
 
 
 def _settings(config: ClientConfig) -> tuple[object, ...]:
