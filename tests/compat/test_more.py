@@ -384,7 +384,7 @@ def test_no_early_data_to_a_server_of_another_name(files: Files) -> None:
     pair.client.send_early_data(b"early")
     with pytest.raises(ssl.SSLWantReadError):
         pair.client.do_handshake()
-    assert pair.client.early_data_rejected == b"early"
+    assert pair.handshake().client.early_data_rejected == b"early"
 
 
 def test_early_data_at_a_wrong_time(files: Files) -> None:
@@ -453,3 +453,18 @@ def test_what_belongs_to_another_process_is_left_alone(files: Files) -> None:
     assert select.select([copy], [], [], 0)[0]  # Still unread.
     copy.close()
     there.close()
+
+
+def test_what_became_of_early_data_is_not_known_before_the_handshake(files: Files) -> None:
+    """A program that sends again what was rejected would send nothing, and lose it."""
+    server, client = early_contexts(files)
+    ours, theirs = socket.socketpair()
+    with (
+        client.wrap_socket(ours, server_hostname="localhost", do_handshake_on_connect=False) as one,
+        server.wrap_socket(theirs, server_side=True, do_handshake_on_connect=False) as other,
+    ):
+        one.send_early_data(b"early")
+        with pytest.raises(StateError, match="do_handshake"):
+            _ = one.early_data_rejected
+        with pytest.raises(StateError, match="do_handshake"):
+            _ = other.early_data

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.compat.pairs import CONTEXTS, Bios, Files, client_context, server_context
+from tests.compat.pairs import CONTEXTS, Bios, Files, client_context, meet, server_context
 from tests.pki import Leaf, Pki
 
 from handclasp import ClientConfig, ClientConnection
@@ -309,3 +309,23 @@ def work_of(files: Files, size: int) -> int:
 
 def test_twice_as_many_records_are_twice_the_work(files: Files) -> None:
     assert work_of(files, 4000) < 2.2 * work_of(files, 1500)
+
+
+@pytest.mark.parametrize("answer", [lambda *_: 1 / 0, lambda *_: "text"], ids=["raises", "text"])
+def test_a_callback_that_fails_is_reported_and_the_client_gets_an_alert(
+    files: Files,
+    answer: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By the interpreter's own hook, which takes no arguments but its own."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    server = server_context("handclasp", files)
+    server.sni_callback = answer
+    met = meet(server, client_context("ssl", files))
+    assert isinstance(met.server, ssl.SSLError)
+    assert met.server.reason == "CALLBACK_FAILED"
+    assert isinstance(met.client, ssl.SSLError)
+    said = capsys.readouterr().err
+    assert f"Exception ignored in: {answer!r}" in said
+    assert ("ZeroDivisionError" in said) or ("TypeError" in said)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, StateError
 from handclasp.events import EarlyDataReceived, EarlyDataRejected, Event
+from handclasp.lifecycle import State
 
 if TYPE_CHECKING:
     from handclasp.client import ClientConnection
     from handclasp.config import ClientConfig
+    from handclasp.connection import Connection
 
 
 class EarlyData:
@@ -36,6 +38,15 @@ class EarlyData:
         self._to_send = to_send or b""
         self._received: list[bytes] = []
         self.undelivered = b""
+
+    @staticmethod
+    def check_known(connection: Connection[Any] | None) -> None:
+        """Raise `StateError` before the handshake has ended: what comes of early data is open.
+
+        A program that asked too early would get nothing, and lose what was not delivered.
+        """
+        if connection is None or connection.state is State.HANDSHAKING:
+            raise StateError("The handshake is not complete: call do_handshake() first.")
 
     @property
     def received(self) -> bytes:

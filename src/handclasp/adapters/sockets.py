@@ -287,7 +287,11 @@ class TLSSocket:
         `recv` does not return it again. It is not forward secret, and an attacker who recorded it
         may have sent it to another server as well: act upon it only if that does no harm. It is
         complete when the handshake is; b"" if there is none, and always for a client.
+
+        Raises:
+            StateError: the handshake is not complete (after `handshake=False` only).
         """
+        self._duplex.early.check_known(self.connection)
         return self._duplex.early.received
 
     @property
@@ -296,8 +300,12 @@ class TLSSocket:
 
         All of it if no session allowed early data, or if the server refused it (see
         `info.early_data_status`); otherwise the bytes beyond the limit of the session. The
-        application must send it again itself. It is known when the handshake is complete.
+        application must send it again itself.
+
+        Raises:
+            StateError: the handshake is not complete (after `handshake=False` only).
         """
+        self._duplex.early.check_known(self.connection)
         return self._duplex.early.undelivered
 
     def do_handshake(self) -> None:

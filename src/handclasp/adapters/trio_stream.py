@@ -33,6 +33,7 @@ from handclasp.client import ClientConnection
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, StateError, TLSError, TruncationError, shown
 from handclasp.info import ConnectionInfo
+from handclasp.lifecycle import State
 from handclasp.server import ServerConnection
 from handclasp.trace.hooks import Trace, check_trace
 
@@ -40,6 +41,9 @@ __all__ = ["TLSStream", "TLSListener", "HandshakeNeeded"]
 
 AnyConfig = TypeVar("AnyConfig", bound=ClientConfig | ServerConfig)
 Data = bytes | bytearray | memoryview
+
+
+_NOT_COMPLETE = "The handshake is not complete: await do_handshake() first."
 
 
 class HandshakeNeeded(StateError, trio.NeedHandshakeError):
@@ -169,7 +173,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         """
         info = self._duplex.connection.info
         if info is None:
-            raise HandshakeNeeded("The handshake is not complete: await do_handshake() first.")
+            raise HandshakeNeeded(_NOT_COMPLETE)
         return info
 
     @property
@@ -188,11 +192,13 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
 
         An attacker who recorded them may have sent them: see `TLSSocket.early_data`.
         """
+        self._need_end_of_handshake()
         return self._duplex.early.received
 
     @property
     def early_data_rejected(self) -> bytes:
         """For a client: the part of its `early_data` that was not delivered; send it again."""
+        self._need_end_of_handshake()
         return self._duplex.early.undelivered
 
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
@@ -204,6 +210,10 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         """Return bytes that tie an application's authentication to this connection (RFC 9266)."""
         self._need_handshake()
         return self._duplex.connection.channel_binding(binding_type)
+
+    def _need_end_of_handshake(self) -> None:
+        if self._duplex.connection.state is State.HANDSHAKING:
+            raise HandshakeNeeded(_NOT_COMPLETE)
 
     def _need_handshake(self) -> ConnectionInfo:
         return self.info

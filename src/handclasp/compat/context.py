@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import os
 import ssl
-import sys
+import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -503,14 +504,28 @@ def _own(context: object) -> Settings:
     return settings
 
 
+class _Reported:
+    """Raises an exception where the interpreter can only report it, with the place's own `repr`.
+
+    `sys.unraisablehook` takes arguments that only the interpreter can make.
+    """
+
+    def __init__(self, error: BaseException, where: object) -> None:
+        self._error, self._where = error, where
+
+    def __call__(self, _: object) -> None:
+        raise self._error
+
+    def __repr__(self) -> str:
+        return repr(self._where)
+
+
 def _report(error: BaseException, where: object) -> None:
     """Report an exception that cannot be raised, as the interpreter does."""
-
-    class Unraisable:
-        exc_type, exc_value, exc_traceback = type(error), error, error.__traceback__
-        err_msg, object = None, where
-
-    sys.unraisablehook(Unraisable)  # type: ignore[arg-type]
+    passing = threading.Event()
+    reference = weakref.ref(passing, _Reported(error, where))
+    del passing
+    del reference
 
 
 def _check_role(context: ssl.SSLContext, *, server_side: bool) -> None:

@@ -167,6 +167,10 @@ class Link(Facts):
         except ConfigurationError as error:
             raise errors.configuration_failed(error) from error
 
+    def check_early_data_known(self) -> None:
+        """Raise `StateError` before the handshake has ended: what comes of early data is open."""
+        self.early.check_known(self._connection)
+
     def send_early_data(self, data: bytes) -> None:
         """Let data leave with the first flight: see `SSLSocket`. Raises `ConfigurationError`."""
         config = self._config

@@ -92,7 +92,11 @@ class More:
         may have sent it to another server as well: act upon it only if that does no harm. It is
         complete when the handshake is; b"" if there is none, which it never is unless the context
         has `max_early_data`, and always for a client.
+
+        Raises:
+            StateError: the handshake is not complete.
         """
+        self._link.check_early_data_known()
         return self._link.early.received
 
     @property
@@ -100,8 +104,12 @@ class More:
         """For a client: the part of its early data that was not delivered.
 
         All of it if no session allowed early data, or if the server refused it. The program must
-        send it again itself. It is known when the handshake is complete.
+        send it again itself.
+
+        Raises:
+            StateError: the handshake is not complete.
         """
+        self._link.check_early_data_known()
         return self._link.early.undelivered
 
     @property
