@@ -301,7 +301,7 @@ def test_a_file_of_an_older_version_is_replaced(tmp_path: Path) -> None:
     store = SessionStore.file(path)
     assert store.take("key") is None
     store.put("key", numbered(1))
-    assert path.read_bytes().startswith(b"handclasp sessions 4\n")
+    assert path.read_bytes().startswith(b"handclasp sessions 4 ")
     assert store.take("key") == numbered(1)
 
 
@@ -465,13 +465,15 @@ def test_what_a_killed_process_left_is_removed(
 ) -> None:
     """A moment old, it may be that of a process that is still writing."""
     left = [tmp_path / name for name in (".sessions-abcdefg1", ".sessions-abcdefg1-old")]
-    others = [tmp_path / name for name in (".sessions-of-mine", "sessions-abcdefg1", ".new-1")]
+    left.append(tmp_path / ".sessions-0123456789abcdef")
+    names = (".sessions-of-mine", "sessions-abcdefg1", ".new-1", ".sessions-database")
+    others = [tmp_path / name for name in (*names, ".sessions-mydata12")]
     for path in left + others:
-        path.write_bytes(b"secrets")
+        path.write_bytes(b"secrets" if path in others else b"handclasp sessions 3\nsecrets")
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + (120 if old else 1))
     SessionStore.file(tmp_path / "file").put("key", numbered(1))
-    assert [path.exists() for path in left] == [not old] * 2
+    assert [path.exists() for path in left] == [not old] * 3
     assert all(path.exists() for path in others)
 
 
@@ -679,3 +681,99 @@ def test_what_was_taken_is_gone_from_the_file(tmp_path: Path) -> None:
     assert session_to_text(numbered(0)).encode() in content
     for each in (taken, old):
         assert session_to_text(each)[1:].encode() not in content
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupt_while_the_file_is_read_releases_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    path = tmp_path / "sessions"
+    FileSessionStore(path).put("key", numbered(1))
+
+    def interrupted(*_: object) -> bytes:
+        raise error
+
+    with monkeypatch.context() as patch:
+        store = FileSessionStore(path)
+        patch.setattr("handclasp.sessions.session_file._read_at", interrupted)
+        with pytest.raises(error):
+            store.take("key")
+    monkeypatch.setattr("handclasp.sessions.session_file._PATIENCE", -1.0)
+    assert FileSessionStore(path).take("key") == numbered(1)
+
+
+def test_a_log_handler_may_use_the_store(tmp_path: Path) -> None:
+    """As one that sends its lines over TLS does."""
+    path = tmp_path / "sessions"
+    store = FileSessionStore(path)
+    store.put("key", numbered(1))
+    path.chmod(0o644)
+    said: list[str] = []
+
+    class Sends(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+            assert store.take("logs.example:443") is None
+            store.put("logs.example:443", numbered(2))
+
+    handler = Sends()
+    logger = logging.getLogger("handclasp")
+    logger.addHandler(handler)
+    try:
+        thread = Thread(target=store.take, args=("key",), daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+    finally:
+        logger.removeHandler(handler)
+    assert len(said) == 1
+
+
+def test_another_file_in_the_inode_of_one_that_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "sessions"
+    first, second = FileSessionStore(path), FileSessionStore(path)
+    first.put("one", numbered(1))
+    size = path.stat().st_size
+    # The same inode and more bytes: as where a file system gives an inode away again at once.
+    content = tmp_path / "content"
+    FileSessionStore(content).put("two", numbered(2))
+    FileSessionStore(content).put("three", numbered(3))
+    path.write_bytes(content.read_bytes())
+    assert path.stat().st_size > size
+    assert first.take("two") == numbered(2)
+    assert second.take("three") == numbered(3)
+
+
+def test_what_others_have_taken_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "sessions"
+    one, other = FileSessionStore(path), FileSessionStore(path)
+    for number in range(8):
+        one.put("key", numbered(number))
+    other.take("key")
+    for number in range(8, 16):
+        other.put("key", numbered(number))
+        assert len(one) == 8
+        assert other.take("key") == numbered(number)
+    assert [one.take("key") for _ in range(8)] == [*map(numbered, range(6, -1, -1)), None]
+
+
+def test_a_file_beyond_all_bounds_is_not_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "sessions"
+    store = FileSessionStore(path)
+    store.put("key", numbered(1))
+    os.truncate(path, 2**32)
+    assert store.take("key") is None
+    assert FileSessionStore(path).take("key") is None
+    assert [each for each in caplog.messages if "it is too large" in each]
+
+
+def test_a_path_is_that_of_the_directory_in_which_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = FileSessionStore("sessions")
+    store.put("key", numbered(1))
+    monkeypatch.chdir("/")
+    assert store.take("key") == numbered(1)

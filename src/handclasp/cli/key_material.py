@@ -68,7 +68,8 @@ _KEY_STARTS = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce", b"PuTTY-User-Key-File-"
 _SESSION_FILE = re.compile(rb"handclasp sessions [0-9]|\{\s{0,99}+\"sessions\":")
 """The beginning of a file of sessions: all of it, but for one of an older version."""
 _SESSIONS = re.compile(
-    rb"^handclasp sessions [0-9]\r?$|" + _HEX + rb"{64}\t\{\"format\":", re.MULTILINE
+    rb"^handclasp sessions [0-9](?: [0-9a-f]{16})?\r?$|" + _HEX + rb"{64}\t\{\"format\":",
+    re.MULTILINE,
 )
 """The first line of such a file, and the line of a session, wherever they are in another file."""
 _TRACE = b"handclasp-trace/"

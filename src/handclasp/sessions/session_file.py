@@ -35,7 +35,7 @@ from handclasp.sessions.store import (
     KEY_OF_PROCESS,
     SessionStore,
 )
-from handclasp.trusted_files import UntrustedFileError, open_trusted, read_trusted
+from handclasp.trusted_files import UntrustedFileError, open_trusted
 
 if sys.platform == "win32":
     from msvcrt import LK_NBLCK, LK_UNLCK, locking
@@ -72,7 +72,10 @@ else:
         flock(descriptor, LOCK_UN)
 
 
-_HEADER = b"handclasp sessions 4\n"
+_HEADER_START = b"handclasp sessions 4 "
+_HEADER = re.compile(re.escape(_HEADER_START) + rb"[0-9a-f]{16}\n")
+_HEADER_SIZE = len(_HEADER_START) + 17
+"""The first line has random digits: another file may have the inode of one that is gone."""
 _OLDER = re.compile(rb"handclasp sessions [0-9]\n|\{\s{0,99}\"sessions\":")
 """The beginnings of files of older versions, which are replaced."""
 
@@ -82,14 +85,19 @@ _LINE = re.compile(rb"^([0-9a-f]{%d})\t(\{.*)\n" % _NAME_SIZE, re.MULTILINE)
 _GONE = b"-"
 
 _PREFIX = ".sessions-"
-_LEFTOVER = re.compile(rf"{re.escape(_PREFIX)}[a-z0-9_]{{8,16}}(?:-old)?")
-"""The names of drafts, also those of older versions."""
+_LEFTOVER = re.compile(rf"{re.escape(_PREFIX)}(?:[0-9a-f]{{16}}|[a-z0-9_]{{8}}(?:-old)?)")
+"""The names of drafts, also those of older versions; others may have such names as well."""
 _LONGEST_CHANGE = 60.0
 """Seconds after which the process that made a draft is taken for dead; a change takes a few ms."""
 
 _PATIENCE = 1.0
 """Seconds to wait for another process, once; without the file, the handshake is a full one."""
 _PAUSE = 0.0005
+
+_MOST_PER_NAME = 8
+"""From so many sessions of one key on, older ones have to go: see `BoundedEntries`."""
+_MOST_BYTES = 2**26
+"""A file that is larger by so much than it may be was not written here, and is not read."""
 
 _Place = tuple[int, int]
 """The offset of a line, and its bytes."""
@@ -141,7 +149,7 @@ class FileSessionStore(SessionStore):
                 "are kept by SessionStore()."
             )
         check_path_text(os.fsdecode(path), "The session file")
-        self._path = Path(os.fsdecode(path))
+        self._path = Path(os.path.abspath(os.fsdecode(path)))  # The process may change directories.
         self._has_warned = self._has_tidied = False
         self._is_patient = True
         self._lock = ProcessLock()
@@ -161,15 +169,22 @@ class FileSessionStore(SessionStore):
     def _why_not_ours(self) -> str | None:
         """Return the reason not to trust the file, by opening it once."""
         try:
-            data = read_trusted(self._path)
+            data = self._beginning()
         except FileNotFoundError:
             return None
         except UntrustedFileError as error:
             return f"{error.strerror}. {_remedy(error, self._path)}"
         except OSError as error:
             return f"{error.strerror or error}."
-        is_ours = not data.strip() or data.startswith(_HEADER) or _OLDER.match(data)
+        is_ours = not data.strip() or _HEADER.match(data) or _OLDER.match(data)
         return None if is_ours else "it holds something else. Name another file."
+
+    def _beginning(self) -> bytes:
+        descriptor = open_trusted(self._path, os.O_RDONLY)
+        try:
+            return _read_at(descriptor, 4096, 0)
+        finally:
+            os.close(descriptor)
 
     def put(self, key: str, session: Session) -> None:
         """Keep a session."""
@@ -181,7 +196,7 @@ class FileSessionStore(SessionStore):
         line = _line_of(_name_of(key), session)
         if len(line) > self._max_bytes // 16:
             return
-        with self._lock, self._opened(os.O_CREAT) as file:
+        with self._opened(os.O_CREAT) as file:
             if file is not None:
                 self._append(file, line)
 
@@ -190,7 +205,7 @@ class FileSessionStore(SessionStore):
         if key.startswith(KEY_OF_PROCESS):
             return super().take(key)
         name = _name_of(key)
-        with self._lock, self._opened() as file:
+        with self._opened() as file:
             return None if file is None else self._newest_in(file, name)
         return None
 
@@ -216,7 +231,7 @@ class FileSessionStore(SessionStore):
             return
         name = _name_of(key)
         line = _line_of(name, session)
-        with self._lock, self._opened() as file:
+        with self._opened() as file:
             for place in list(self._index.entries.held.get(name, ())):
                 if file is not None and _read(file, place) == line:
                     _overwrite(file, place)
@@ -224,7 +239,7 @@ class FileSessionStore(SessionStore):
 
     def __len__(self) -> int:
         count = super().__len__()
-        with self._lock, self._opened() as file:
+        with self._opened() as file:
             if file is not None:
                 count += len(self._lines_left(file))
         return count
@@ -239,46 +254,45 @@ class FileSessionStore(SessionStore):
     def _opened(self, flags: int = 0) -> Generator[int | None]:
         """Open and lock the file; give None if there is none, or it cannot be used.
 
-        An `OSError` inside ends the use of the file, as sessions are worth no failed connection.
+        An `OSError` inside ends the use of the file, as sessions are worth no failed connection. It
+        is reported when nothing is locked any more: what logs may use sessions itself.
         """
-        file: int | None = None
-        try:
-            file = self._open(os.O_RDWR | flags)
-            if file is not None:
-                self._index.follow(file)
-        except UntrustedFileError as error:
-            self._warn(error)
-        except OSError as error:
-            if flags & os.O_CREAT or not isinstance(error, FileNotFoundError):
-                self._warn_unwritten(error)
-            if file is not None:
-                _close(file)
-                file = None
-        try:
-            yield file
-        except OSError as error:
-            self._warn_unwritten(error)
-        finally:
-            if file is not None:
-                _close(file)
+        problem: OSError | None = None
+        with self._lock:
+            held: list[int] = []
+            try:
+                try:
+                    file = self._open(os.O_RDWR | flags, held)
+                    if file is not None:
+                        self._index.follow(file)
+                except OSError as error:
+                    if flags & os.O_CREAT or not isinstance(error, FileNotFoundError):
+                        problem = error
+                    file = None
+                try:
+                    yield file
+                except OSError as error:
+                    problem = error
+            finally:
+                for descriptor in held:
+                    _close(descriptor)
+        if problem is not None:
+            self._warn(problem)
 
-    def _open(self, flags: int) -> int | None:
+    def _open(self, flags: int, held: list[int]) -> int | None:
         """Return the descriptor of the file, locked; None if another process does not release it.
 
-        A process that was stopped may never do so: it is waited for once. Raises `OSError`.
+        A process that was stopped may never do so: it is waited for once. The caller closes what
+        is `held`, whatever interrupts this. Raises `OSError`.
         """
         end = time.monotonic() + _PATIENCE
         while True:
-            descriptor = open_trusted(self._path, flags)
-            try:
-                # The file may have been replaced before it was locked.
-                if _is_locked(descriptor) and self._is_in_place(descriptor):
-                    self._is_patient = True
-                    return descriptor
-            except BaseException:
-                _close(descriptor)
-                raise
-            _close(descriptor)
+            held.append(open_trusted(self._path, flags))
+            # The file may have been replaced before it was locked.
+            if _is_locked(held[-1]) and self._is_in_place(held[-1]):
+                self._is_patient = True
+                return held[-1]
+            _close(held.pop())
             if not self._is_patient or time.monotonic() > end:
                 self._is_patient = False
                 return None
@@ -300,7 +314,7 @@ class FileSessionStore(SessionStore):
             self._replace(file, line)
             return
         try:
-            _write(file, line if index.end else _HEADER + line, index.end)
+            _write(file, line if index.end else _new_header() + line, index.end)
         except BaseException:
             with suppress(OSError):
                 os.ftruncate(file, index.end)
@@ -309,9 +323,11 @@ class FileSessionStore(SessionStore):
 
     def _replace(self, file: int, line: bytes) -> None:
         """Write what is left of the sessions, and this one, into a new file. Raises `OSError`."""
-        # Others may have to go for it.
+        # What other processes have removed does not count, and others may have to go for this one.
+        self._index.clear()
+        self._index.follow(file)
         self._index.entries.put(line[:_NAME_SIZE], (self._index.end, len(line)))
-        content = b"".join([_HEADER, *self._lines_left(file), line])
+        content = b"".join([_new_header(), *self._lines_left(file), line])
         self._index.clear()
         if sys.platform == "win32":  # Files that are open cannot be replaced there.
             os.ftruncate(file, 0)
@@ -329,32 +345,28 @@ class FileSessionStore(SessionStore):
         finally:
             os.close(made)
 
-    def _warn(self, error: UntrustedFileError) -> None:
-        """Say once why every handshake is a full one from now on."""
-        if not self._has_warned:
-            self._has_warned = True
-            import logging  # Few need it; see docs/decisions/0024.
+    def _warn(self, error: OSError) -> None:
+        """Say once why sessions are lost, or every handshake is a full one from now on."""
+        if self._has_warned:
+            return
+        self._has_warned = True
+        import logging  # Few need it; see docs/decisions/0024.
 
-            with suppress(Exception):  # A filter that raises must not end the handshake.
-                logging.getLogger("handclasp").warning(
+        logger, reason = logging.getLogger("handclasp"), error.strerror or error
+        with suppress(Exception):  # A filter that raises must not end the handshake.
+            if isinstance(error, UntrustedFileError):
+                logger.warning(
                     "The session file %s is not used, so every handshake is a full one: %s. %s",
                     self._path,
-                    error.strerror,
+                    reason,
                     _remedy(error, self._path),
                 )
-
-    def _warn_unwritten(self, error: OSError) -> None:
-        """Say once why sessions are lost."""
-        if not self._has_warned:
-            self._has_warned = True
-            import logging
-
-            with suppress(Exception):
-                logging.getLogger("handclasp").warning(
-                    "The session file %s cannot be written, so sessions are lost: %s.",
-                    self._path,
-                    error.strerror or error,
-                )
+                return
+            logger.warning(
+                "The session file %s cannot be written, so sessions are lost: %s.",
+                self._path,
+                reason,
+            )
 
     def _remove_leftovers(self) -> None:
         """Remove the drafts of processes that were killed while they wrote: they hold secrets."""
@@ -362,7 +374,8 @@ class FileSessionStore(SessionStore):
             for entry in entries:
                 if _LEFTOVER.fullmatch(entry.name):
                     with suppress(OSError):
-                        if time.time() - entry.stat().st_mtime > _LONGEST_CHANGE:
+                        is_old = time.time() - entry.stat().st_mtime > _LONGEST_CHANGE
+                        if is_old and _is_draft(entry.path):
                             os.unlink(entry.path)
 
     def __repr__(self) -> str:
@@ -377,7 +390,7 @@ class _Index:
         end: the offset up to which the file was read: that of its last whole line.
     """
 
-    __slots__ = ("_capacity", "_file", "_max_bytes", "end", "entries")
+    __slots__ = ("_capacity", "_header", "_max_bytes", "end", "entries")
 
     def __init__(self, capacity: int, max_bytes: int) -> None:
         self._capacity = capacity
@@ -386,7 +399,7 @@ class _Index:
 
     def clear(self) -> None:
         """Forget the file."""
-        self._file: tuple[int, int] | None = None
+        self._header = b""
         self.end = 0
         self.entries: BoundedEntries[bytes, _Place] = BoundedEntries(
             lambda place: place[1], self._capacity, self._max_bytes
@@ -397,24 +410,50 @@ class _Index:
 
         Half a line at the end is that of a process that was killed, and is cut off.
         """
-        state = os.fstat(file)
-        if self._file != (state.st_dev, state.st_ino) or state.st_size < self.end:
+        size = os.fstat(file).st_size
+        header = _read_at(file, _HEADER_SIZE, 0)
+        if header != self._header or size < self.end:
             self.clear()
-            self._file = (state.st_dev, state.st_ino)
-        if state.st_size == self.end:
+        if size == self.end:
             return
-        data = _read(file, (self.end, state.st_size - self.end))
-        if not self.end and not data.startswith(_HEADER):
-            if data.strip() and not _OLDER.match(data) and not _HEADER.startswith(data):
+        if size - self.end > 2 * self._max_bytes + _MOST_BYTES:
+            raise OSError(errno.EFBIG, "it is too large")
+        data = _read(file, (self.end, size - self.end))
+        if not self.end and not _HEADER.match(data):
+            is_begun = _HEADER_START.startswith(data) or data.startswith(_HEADER_START)
+            if data.strip() and not _OLDER.match(data) and not is_begun:
                 raise OSError(errno.EINVAL, "it holds something else")
             os.ftruncate(file, 0)
             return
         for found in _LINE.finditer(data):
-            self.entries.put(found[1], (self.end + found.start(), len(found[0])))
+            name = found[1]
+            if len(self.entries.held.get(name, ())) >= _MOST_PER_NAME:
+                self._forget_removed(file, name)
+            self.entries.put(name, (self.end + found.start(), len(found[0])))
         whole = data.rfind(b"\n") + 1
         self.end += whole
+        self._header = header
         if whole < len(data):
             os.ftruncate(file, self.end)
+
+    def _forget_removed(self, file: int, name: bytes) -> None:
+        """Forget the lines of a name that other processes have overwritten. Raises `OSError`."""
+        for place in list(self.entries.held.get(name, ())):
+            if not _LINE.fullmatch(_read(file, place)):
+                self.entries.remove(name, place)
+
+
+def _new_header() -> bytes:
+    return _HEADER_START + os.urandom(8).hex().encode("ascii") + b"\n"
+
+
+def _is_draft(path: str) -> bool:
+    """Return whether a file was begun by a store of sessions."""
+    if os.path.islink(path):
+        return False
+    with open(path, "rb") as file:
+        start = file.read(len(b"handclasp sessions "))
+    return not start or start == b"handclasp sessions "
 
 
 def _is_locked(descriptor: int) -> bool:
