@@ -19,6 +19,7 @@ from tests.pki import Pki
 import handclasp
 from handclasp import ConfigurationError, Fault, Recorder, SessionStore, StateError
 from handclasp.compat import SSLContext, injected
+from handclasp.compat.tracing import traces_in
 
 KEY = bytes(range(32))
 HAS_KEYS = hasattr(ssl.SSLContext, "set_psk_client_callback")
@@ -101,6 +102,30 @@ def test_no_story_without_a_trace(files: Files) -> None:
     pair: Any = Bios(server_context("handclasp", files), client_context("handclasp", files))
     with pytest.raises(ConfigurationError, match="make_trace"):
         pair.handshake().client.explain()
+
+
+@pytest.mark.parametrize("is_traced", [True, False])
+def test_no_story_before_the_handshake(files: Files, is_traced: bool) -> None:
+    client: Any = client_context("handclasp", files)
+    client.make_trace = Recorder if is_traced else None
+    pair: Any = Bios(server_context("handclasp", files), client)
+    with pytest.raises(StateError, match=r"has not begun: .*call do_handshake\(\)") as caught:
+        pair.client.explain()
+    assert ("make_trace" in str(caught.value)) is not is_traced
+    with client.wrap_socket(socket.socket(), server_hostname="localhost") as sock:
+        wanted = "not connected" if is_traced else "make_trace"
+        with pytest.raises(ConfigurationError, match=wanted):
+            sock.explain()
+
+
+def test_no_story_of_a_trace_that_has_no_text(files: Files, tmp_path: Path) -> None:
+    client: Any = client_context("handclasp", files)
+    client.make_trace = traces_in(tmp_path / "traces")
+    pair: Any = Bios(server_context("handclasp", files), client).handshake()
+    with pytest.raises(ConfigurationError, match="of type TraceFile, tells no story"):
+        pair.client.explain()
+    met = meet(server_context("handclasp", files), client, server_hostname="other.test")
+    assert met.client.explanation in met.client.explain()
 
 
 def test_the_story_besides_a_message_callback(files: Files) -> None:

@@ -107,6 +107,11 @@ class Link(Facts):
 
     # The handshake
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the handshake has begun, be it over or not."""
+        return self._connection is not None or self._is_over
+
     def do_handshake(self) -> None:
         """Complete the handshake, as far as the transport allows. Raises `OSError`."""
         self._handshake(self._transport.deadline(), "handshake")
