@@ -40,6 +40,53 @@ def greet(sock: Any) -> Any:
     return sock
 
 
+# The settings
+
+
+async def make_later() -> Recorder:
+    return Recorder()
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "value", "told"),
+    [
+        ("client", "make_trace", Recorder(), "make_trace must be a callable, not Recorder"),
+        ("client", "make_trace", True, "make_trace must be a callable, not bool"),
+        ("server", "make_trace", "x", "make_trace must be a callable, not str"),
+        ("server", "make_trace", make_later, "make_trace must answer at once"),
+        ("client", "resume", "x", r"resume must be an object such as SessionStore\.file\('x'\)"),
+        ("client", "resume", True, "resume must be an object such as .* not bool"),
+        ("client", "resume", SessionStore, "resume must be an object, not a class"),
+        ("server", "resume", SessionStore(), "resume is for clients"),
+        ("client", "max_early_data", 1, "max_early_data is for servers"),
+        ("server", "max_early_data", 2**40, "up to 4294967295"),
+        ("server", "max_early_data", -1, "0 for none"),
+        ("server", "max_early_data", True, "whole number"),
+    ],
+)
+def test_a_setting_that_cannot_be_honoured(role: str, name: str, value: Any, told: str) -> None:
+    context = contexts("handclasp", role)
+    before = getattr(context, name)
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        setattr(context, name, value)
+    assert isinstance(caught.value, ssl.SSLError)
+    assert getattr(context, name) == before
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_settings_without_effect_can_be_taken_back(role: str) -> None:
+    context = contexts("handclasp", role)
+    context.make_trace = context.resume = None
+    context.max_early_data = 0
+
+
+def test_a_context_of_both_roles_takes_the_settings_of_both() -> None:
+    with pytest.warns(DeprecationWarning, match="PROTOCOL_TLS"):
+        context: Any = SSLContext(ssl.PROTOCOL_TLS)
+    context.resume, context.max_early_data = SessionStore(), 2**32 - 1
+    assert context.max_early_data == 2**32 - 1
+
+
 # The story
 
 
@@ -420,8 +467,6 @@ def test_early_data_at_a_wrong_time(files: Files) -> None:
             sock.send_early_data(b"early")
     with pytest.raises(ConfigurationError, match="must be bytes"):
         Bios(server, client).client.send_early_data("text")  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="whole number"):
-        server.max_early_data = -1
 
 
 def test_a_context_takes_the_fewer_early_data_of_two(files: Files) -> None:
