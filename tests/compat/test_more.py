@@ -465,8 +465,17 @@ def test_early_data_at_a_wrong_time(files: Files) -> None:
     for sock in (pair.server, pair.handshake().client):
         with pytest.raises(StateError, match="before the handshake"):
             sock.send_early_data(b"early")
+
+
+@pytest.mark.parametrize("data", ["text", None, 3])
+def test_what_is_no_early_data_does_not_use_up_the_call(files: Files, data: Any) -> None:
+    server, client = early_contexts(files)
+    meet_early(server, client)
+    pair: Any = Bios(server, client)
     with pytest.raises(ConfigurationError, match="must be bytes"):
-        Bios(server, client).client.send_early_data("text")  # type: ignore[attr-defined]
+        pair.client.send_early_data(data)
+    pair.client.send_early_data(b"early")
+    assert pair.handshake().server.early_data == b"early"
 
 
 def test_a_context_takes_the_fewer_early_data_of_two(files: Files) -> None:
