@@ -205,6 +205,23 @@ def test_sockets_stay_those_of_ssl(files: Files) -> None:
     assert ssl.SSLContext.sslsocket_class in (None, ssl.SSLSocket)
 
 
+# A server without a certificate
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_without_a_certificate_says_so(files: Files, version: ssl.TLSVersion) -> None:
+    server: Any = contexts("handclasp", "server")
+    server.make_trace = Recorder
+    failure = meet(server, client_context("handclasp", files, maximum_version=version)).server
+    assert failure.reason == "NO_SHARED_CIPHER"
+    assert failure.__notes__ == [
+        "handclasp: This server has no certificate: none was loaded into its context.",
+        "On this end: Load the certificate of this server (context.load_cert_chain(CHAIN, KEY)).",
+        "At fault: the server.",
+    ]
+    assert "cipher suites" not in failure.explain().rpartition("not completed")[2]
+
+
 # Pre-shared keys
 
 
