@@ -320,17 +320,45 @@ def test_what_a_callback_raises_is_told(files: Files) -> None:
     failure = meet(server, client, server_hostname=None).server
     assert isinstance(failure, ssl.SSLError)
     assert isinstance(failure.__cause__, KeyError)
+    assert "callback of set_psk_server_callback failed with KeyError" in str(failure.__notes__)
+    assert "find_psk" not in str(failure.__notes__)
     client.set_psk_client_callback(fail)
     with pytest.raises(KeyError):
         client.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO()).do_handshake()
 
 
-@pytest.mark.parametrize("answer", [None, (1, KEY), ("a", "text")])
+@pytest.mark.parametrize("answer", [None, (1, KEY), ("a", "text"), ("a", None)])
 def test_what_is_no_key_is_told(files: Files, answer: Any) -> None:
     _, client = with_keys("handclasp", files)
     client.set_psk_client_callback(lambda hint: answer)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"an identity|must return a key of bytes"):
         client.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO()).do_handshake()
+
+
+async def find_later(name: str) -> bytes:
+    return KEY
+
+
+@pytest.mark.parametrize(
+    ("find", "told"),
+    [
+        (lambda name: None, 'gave None; it must give the bytes of the key, or b"" for an'),
+        (lambda name: "the key itself", "gave str; it must give the bytes of the key"),
+        (lambda name: 32, "gave int; it must give the bytes of the key"),
+        (find_later, "gave an awaitable; it must give the answer itself"),
+    ],
+    ids=["None", "str", "int", "async"],
+)
+def test_what_a_server_cannot_use_as_a_key_is_told(files: Files, find: Any, told: str) -> None:
+    server, client = with_keys("handclasp", files)
+    client.set_psk_client_callback(lambda hint: ("a", KEY))
+    server.set_psk_server_callback(find)
+    failure = meet(server, client, server_hostname=None).server
+    notes = " ".join(failure.__notes__)
+    assert f"the callback of set_psk_server_callback {told}" in notes
+    assert "On this end: Let the callback of set_psk_server_callback give" in notes
+    assert "find_psk" not in notes
+    assert "the key itself" not in notes
 
 
 def test_keys_of_the_other_role(files: Files) -> None:
