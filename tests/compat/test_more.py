@@ -19,6 +19,7 @@ from tests.pki import Pki
 import handclasp
 from handclasp import ConfigurationError, Fault, Recorder, SessionStore, StateError
 from handclasp.compat import SSLContext, injected
+from handclasp.compat.tracing import traces_in
 
 KEY = bytes(range(32))
 HAS_KEYS = hasattr(ssl.SSLContext, "set_psk_client_callback")
@@ -37,6 +38,53 @@ def reading(sock: Any) -> bytes:
 def greet(sock: Any) -> Any:
     sock.sendall(b"hello")
     return sock
+
+
+# The settings
+
+
+async def make_later() -> Recorder:
+    return Recorder()
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "value", "told"),
+    [
+        ("client", "make_trace", Recorder(), "make_trace must be a callable, not Recorder"),
+        ("client", "make_trace", True, "make_trace must be a callable, not bool"),
+        ("server", "make_trace", "x", "make_trace must be a callable, not str"),
+        ("server", "make_trace", make_later, "make_trace must answer at once"),
+        ("client", "resume", "x", r"resume must be an object such as SessionStore\.file\('x'\)"),
+        ("client", "resume", True, "resume must be an object such as .* not bool"),
+        ("client", "resume", SessionStore, "resume must be an object, not a class"),
+        ("server", "resume", SessionStore(), "resume is for clients"),
+        ("client", "max_early_data", 1, "max_early_data is for servers"),
+        ("server", "max_early_data", 2**40, "up to 4294967295"),
+        ("server", "max_early_data", -1, "0 for none"),
+        ("server", "max_early_data", True, "whole number"),
+    ],
+)
+def test_a_setting_that_cannot_be_honoured(role: str, name: str, value: Any, told: str) -> None:
+    context = contexts("handclasp", role)
+    before = getattr(context, name)
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        setattr(context, name, value)
+    assert isinstance(caught.value, ssl.SSLError)
+    assert getattr(context, name) == before
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_settings_without_effect_can_be_taken_back(role: str) -> None:
+    context = contexts("handclasp", role)
+    context.make_trace = context.resume = None
+    context.max_early_data = 0
+
+
+def test_a_context_of_both_roles_takes_the_settings_of_both() -> None:
+    with pytest.warns(DeprecationWarning, match="PROTOCOL_TLS"):
+        context: Any = SSLContext(ssl.PROTOCOL_TLS)
+    context.resume, context.max_early_data = SessionStore(), 2**32 - 1
+    assert context.max_early_data == 2**32 - 1
 
 
 # The story
@@ -103,6 +151,30 @@ def test_no_story_without_a_trace(files: Files) -> None:
         pair.handshake().client.explain()
 
 
+@pytest.mark.parametrize("is_traced", [True, False])
+def test_no_story_before_the_handshake(files: Files, is_traced: bool) -> None:
+    client: Any = client_context("handclasp", files)
+    client.make_trace = Recorder if is_traced else None
+    pair: Any = Bios(server_context("handclasp", files), client)
+    with pytest.raises(StateError, match=r"has not begun: .*call do_handshake\(\)") as caught:
+        pair.client.explain()
+    assert ("make_trace" in str(caught.value)) is not is_traced
+    with client.wrap_socket(socket.socket(), server_hostname="localhost") as sock:
+        wanted = "not connected" if is_traced else "make_trace"
+        with pytest.raises(ConfigurationError, match=wanted):
+            sock.explain()
+
+
+def test_no_story_of_a_trace_that_has_no_text(files: Files, tmp_path: Path) -> None:
+    client: Any = client_context("handclasp", files)
+    client.make_trace = traces_in(tmp_path / "traces")
+    pair: Any = Bios(server_context("handclasp", files), client).handshake()
+    with pytest.raises(ConfigurationError, match="of type TraceFile, tells no story"):
+        pair.client.explain()
+    met = meet(server_context("handclasp", files), client, server_hostname="other.test")
+    assert met.client.explanation in met.client.explain()
+
+
 def test_the_story_besides_a_message_callback(files: Files) -> None:
     client: Any = client_context("handclasp", files)
     client.make_trace = Recorder
@@ -131,6 +203,23 @@ def test_sockets_stay_those_of_ssl(files: Files) -> None:
         with context.wrap_socket(socket.socket(), server_hostname="a") as sock:
             assert hasattr(sock, "explain")
     assert ssl.SSLContext.sslsocket_class in (None, ssl.SSLSocket)
+
+
+# A server without a certificate
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_without_a_certificate_says_so(files: Files, version: ssl.TLSVersion) -> None:
+    server: Any = contexts("handclasp", "server")
+    server.make_trace = Recorder
+    failure = meet(server, client_context("handclasp", files, maximum_version=version)).server
+    assert failure.reason == "NO_SHARED_CIPHER"
+    assert failure.__notes__ == [
+        "handclasp: This server has no certificate: none was loaded into its context.",
+        "On this end: Load the certificate of this server (context.load_cert_chain(CHAIN, KEY)).",
+        "At fault: the server.",
+    ]
+    assert "cipher suites" not in failure.explain().rpartition("not completed")[2]
 
 
 # Pre-shared keys
@@ -231,17 +320,45 @@ def test_what_a_callback_raises_is_told(files: Files) -> None:
     failure = meet(server, client, server_hostname=None).server
     assert isinstance(failure, ssl.SSLError)
     assert isinstance(failure.__cause__, KeyError)
+    assert "callback of set_psk_server_callback failed with KeyError" in str(failure.__notes__)
+    assert "find_psk" not in str(failure.__notes__)
     client.set_psk_client_callback(fail)
     with pytest.raises(KeyError):
         client.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO()).do_handshake()
 
 
-@pytest.mark.parametrize("answer", [None, (1, KEY), ("a", "text")])
+@pytest.mark.parametrize("answer", [None, (1, KEY), ("a", "text"), ("a", None)])
 def test_what_is_no_key_is_told(files: Files, answer: Any) -> None:
     _, client = with_keys("handclasp", files)
     client.set_psk_client_callback(lambda hint: answer)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"an identity|must return a key of bytes"):
         client.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO()).do_handshake()
+
+
+async def find_later(name: str) -> bytes:
+    return KEY
+
+
+@pytest.mark.parametrize(
+    ("find", "told"),
+    [
+        (lambda name: None, 'gave None; it must give the bytes of the key, or b"" for an'),
+        (lambda name: "the key itself", "gave str; it must give the bytes of the key"),
+        (lambda name: 32, "gave int; it must give the bytes of the key"),
+        (find_later, "gave an awaitable; it must give the answer itself"),
+    ],
+    ids=["None", "str", "int", "async"],
+)
+def test_what_a_server_cannot_use_as_a_key_is_told(files: Files, find: Any, told: str) -> None:
+    server, client = with_keys("handclasp", files)
+    client.set_psk_client_callback(lambda hint: ("a", KEY))
+    server.set_psk_server_callback(find)
+    failure = meet(server, client, server_hostname=None).server
+    notes = " ".join(failure.__notes__)
+    assert f"the callback of set_psk_server_callback {told}" in notes
+    assert "On this end: Let the callback of set_psk_server_callback give" in notes
+    assert "find_psk" not in notes
+    assert "the key itself" not in notes
 
 
 def test_keys_of_the_other_role(files: Files) -> None:
@@ -395,10 +512,17 @@ def test_early_data_at_a_wrong_time(files: Files) -> None:
     for sock in (pair.server, pair.handshake().client):
         with pytest.raises(StateError, match="before the handshake"):
             sock.send_early_data(b"early")
+
+
+@pytest.mark.parametrize("data", ["text", None, 3])
+def test_what_is_no_early_data_does_not_use_up_the_call(files: Files, data: Any) -> None:
+    server, client = early_contexts(files)
+    meet_early(server, client)
+    pair: Any = Bios(server, client)
     with pytest.raises(ConfigurationError, match="must be bytes"):
-        Bios(server, client).client.send_early_data("text")  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="whole number"):
-        server.max_early_data = -1
+        pair.client.send_early_data(data)
+    pair.client.send_early_data(b"early")
+    assert pair.handshake().server.early_data == b"early"
 
 
 def test_a_context_takes_the_fewer_early_data_of_two(files: Files) -> None:

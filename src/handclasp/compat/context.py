@@ -17,9 +17,11 @@ import ssl
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from handclasp.adapters.arguments import check_callback
 from handclasp.compat.ciphers import of_version, suites_of
 from handclasp.compat.credentials import Password, PasswordOnce, Path, load_credentials
 from handclasp.compat.errors import configuration_failed, plain
@@ -40,6 +42,7 @@ from handclasp.compat.settings import (
     level_of,
 )
 from handclasp.compat.transport import BioTransport, SocketTransport
+from handclasp.config.sessions import check_early_size, check_sessions
 from handclasp.errors import ConfigurationError
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import append_private
@@ -77,11 +80,14 @@ class SSLContext(ssl.SSLContext):
 
     Attributes:
         resume: a `SessionStore`, with which client connections resume by themselves. None, as with
-            `ssl`, resumes only what is given as `session=`.
+            `ssl`, resumes only what is given as `session=`. Not for a server's context.
         make_trace: a callable that makes a trace (such as `Recorder`) for each connection. With a
             `Recorder`, `SSLSocket.explain` tells how each handshake went.
         max_early_data: the bytes of 0-RTT data that a server accepts from each client, which
-            `SSLSocket.early_data` returns; 0, the default, for none.
+            `SSLSocket.early_data` returns; 0, the default, for none. Not for a client's context.
+
+    A value of another kind, or for the other role, raises `ConfigurationError`, which is also an
+    `ssl.SSLError`, when it is set.
     """
 
     sslsocket_class = SSLSocket
@@ -342,6 +348,10 @@ class SSLContext(ssl.SSLContext):
     @resume.setter
     def resume(self, store: SessionCache | None) -> None:
         settings = _own(self)
+        with _refusing_as_ssl():
+            check_sessions(store, "resume")
+            if store is not None and self.protocol == ssl.PROTOCOL_TLS_SERVER:
+                raise ConfigurationError("resume is for clients; this context is a server's.")
         settings.resume = store
         settings.changes += 1
 
@@ -353,7 +363,12 @@ class SSLContext(ssl.SSLContext):
 
     @make_trace.setter
     def make_trace(self, make: Callable[[], Trace] | None) -> None:
-        _own(self).make_trace = make
+        settings = _own(self)
+        if make is not None:
+            with _refusing_as_ssl():
+                example = "context.make_trace = Recorder, which is called for each connection"
+                check_callback("make_trace", make, example)
+        settings.make_trace = make
 
     @property
     def max_early_data(self) -> int:
@@ -363,9 +378,15 @@ class SSLContext(ssl.SSLContext):
 
     @max_early_data.setter
     def max_early_data(self, size: int) -> None:
-        if type(size) is not int or not 0 <= size < 2**32:
-            raise ValueError("max_early_data must be a whole number of bytes, 0 for none.")
-        _own(self).max_early_data = size
+        settings = _own(self)
+        with _refusing_as_ssl():
+            check_early_size(size)
+            if size and self.protocol == ssl.PROTOCOL_TLS_CLIENT:
+                raise ConfigurationError(
+                    "max_early_data is for servers; this context is a client's, which sends early "
+                    "data by send_early_data."
+                )
+        settings.max_early_data = size
 
     def set_psk_client_callback(self, callback: ClientCallback | None) -> None:
         """Offer a pre-shared key, which the callback names, with every hello (TLS 1.3).
@@ -479,6 +500,15 @@ def refusing(name: str) -> Callable[..., Any]:
 for _name in dir(Native):
     if _name.startswith("set_") and _name not in vars(SSLContext):
         setattr(SSLContext, _name, refusing(_name))
+
+
+@contextmanager
+def _refusing_as_ssl() -> Generator[None]:
+    """Turn a `ConfigurationError` into one that is an `SSLError` as well."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise configuration_failed(error) from error
 
 
 def _require_keys_of_openssl(name: str) -> Callable[..., None]:

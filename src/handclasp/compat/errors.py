@@ -301,9 +301,9 @@ def _both(base: type[ssl.SSLError], ours: type[TLSError]) -> type[ssl.SSLError]:
     def explain(self: Any, *, width: int = 80, detail: int = 0) -> str:
         """Tell the story of the handshake that failed, as `SSLSocket.explain` does.
 
-        Without a trace, tell the reason alone.
+        Without a trace that has a text, tell the reason alone.
         """
-        if self.trace is None:
+        if not hasattr(self.trace, "to_text"):
             return "\n".join(self.__dict__.get("__notes__", [])) + "\n"
         return story_of(self.trace, width=width, detail=detail)
 

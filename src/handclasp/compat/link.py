@@ -38,6 +38,7 @@ from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.transport import PIECE, Deadline, Transport
 from handclasp.config import ServerConfig
+from handclasp.config.values import kind_of
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import (
     ConfigurationError,
@@ -106,6 +107,11 @@ class Link(Facts):
             self.session = session
 
     # The handshake
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the handshake has begun, be it over or not."""
+        return self._connection is not None or self._is_over
 
     def do_handshake(self) -> None:
         """Complete the handshake, as far as the transport allows. Raises `OSError`."""
@@ -180,6 +186,8 @@ class Link(Facts):
                 "Early data leave once, with the first flight of a client: call send_early_data "
                 "one time, before the handshake (do_handshake_on_connect=False)."
             )
+        if not isinstance(data, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"Early data must be bytes, not {kind_of(data)}.")
         asks = config.verify is not None
         config = replace(config, allow_early_data=True, early_data_before_callbacks=asks)
         self.early = EarlyData(config, data)

@@ -12,7 +12,7 @@ import ssl
 from typing import Any
 
 from handclasp.compat.link import Link
-from handclasp.compat.stories import story_of
+from handclasp.compat.stories import not_begun, story_of
 from handclasp.errors import StateError
 from handclasp.info import ConnectionInfo
 from handclasp.trace.hooks import Trace
@@ -38,8 +38,11 @@ class More:
         has this method as well.
 
         Raises:
+            StateError: the handshake has not begun.
             ConfigurationError: there is no such trace.
         """
+        if self.trace is None:
+            self._check_begun()
         return story_of(self.trace, width=width, detail=detail)
 
     @property
@@ -111,6 +114,15 @@ class More:
         """
         self._link.check_early_data_known()
         return self._link.early.undelivered
+
+    def _check_begun(self) -> None:
+        """Refuse to tell a handshake for which it is too early, rather than not traced."""
+        context: object = getattr(self, "context", None)
+        is_traced = getattr(context, "make_trace", None) is not None
+        link: object = self.__dict__.get("_sslobj")
+        # A socket that is not connected or closed has none, and nothing to tell if it is traced.
+        if (is_traced or link is not None) and not self._link.has_begun:
+            raise not_begun(is_traced=is_traced)
 
     @property
     def _link(self) -> Link:

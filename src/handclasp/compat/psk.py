@@ -14,6 +14,7 @@ from handclasp.config import ClientConfig
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.faults.entry import advice
+from handclasp.handshake.hooks import call_hook, wrong_answer
 from handclasp.questions import FindPsk, VerifyPeer
 from handclasp.sessions.psk import PreSharedKey
 
@@ -22,6 +23,9 @@ ClientCallback = Callable[[str | None], tuple[str | None, bytes]]
 
 ServerCallback = Callable[[str], bytes]
 """Gets the identity, and returns its key; `b""` for an identity that it does not know."""
+
+
+_FINDER = "the callback of set_psk_server_callback"
 
 
 class Offer:
@@ -52,8 +56,14 @@ class Offer:
             raise TypeError(problem) from None
         if not isinstance(identity, str | None):
             raise TypeError(f"an identity must be a str, not {type(identity).__name__}")
-        named = (identity or "").encode()
-        offered = PreSharedKey(named, bytes(memoryview(key)))
+        named, secret = (identity or "").encode(), _bytes_of(key)
+        if secret is None:
+            kind = type(key).__name__
+            problem = (
+                f"the callback of set_psk_client_callback must return a key of bytes, not {kind}"
+            )
+            raise TypeError(problem)
+        offered = PreSharedKey(named, secret)
         if config.verify_peer:
             return replace(config, psks=(offered,))
         return replace(config, psks=(offered,), verify_peer=True, verify=_accept_no_certificate)
@@ -74,13 +84,19 @@ class Finder:
     def __call__(self, question: FindPsk) -> PreSharedKey | None:
         """Return the key of an identity; None for one that the callback does not know.
 
-        What it raises, and a key of fewer than 16 bytes, end the handshake.
+        What it raises, what is not bytes, and a key of fewer than 16 bytes end the handshake.
         """
         try:
             identity = question.identity.decode()
         except UnicodeDecodeError:
             return None  # A ticket of another server: the callback knows text only.
-        key = bytes(memoryview(self._callback(identity)))
+        answer = call_hook(_FINDER, self._callback, identity)
+        key = _bytes_of(answer)
+        if key is None:
+            # Its type alone: a str may be the key.
+            kind = "None" if answer is None else type(answer).__name__
+            wanted = 'the bytes of the key, or b"" for an unknown identity'
+            raise wrong_answer(_FINDER, kind, wanted)
         try:
             return PreSharedKey(question.identity, key) if key else None
         except ConfigurationError as error:
@@ -89,6 +105,14 @@ class Finder:
                 sentence=f"The callback of set_psk_server_callback gave no usable key: {error}",
                 fix='On this end: Let it return that key, or none (b"") for an unknown identity.',
             ) from error
+
+
+def _bytes_of(key: Any) -> bytes | None:
+    """Return a key of any kind that has bytes; None for what has none."""
+    try:
+        return bytes(memoryview(key))
+    except (TypeError, ValueError):
+        return None
 
 
 def _accept_no_certificate(_: VerifyPeer) -> None:

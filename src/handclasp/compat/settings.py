@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from handclasp.advice import CREDENTIALS
 from handclasp.compat.authorities import KNOWN_FLAGS, PARTIAL_CHAIN, Loaded, Verifier
 from handclasp.compat.ciphers import of_version, suites_of
 from handclasp.compat.credentials import complete_chain
@@ -21,6 +22,7 @@ from handclasp.compat.native import Native
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
+from handclasp.faults.entry import Blame, Verdict, advice
 from handclasp.questions import DEFER, ChooseConfig
 from handclasp.sessions.store import SessionStore
 from handclasp.sessions.ticket_keys import TicketKeys
@@ -383,4 +385,9 @@ def _of_link(_: ChooseConfig) -> object:
 
 def _nothing_to_show(_: ChooseCredentials) -> Credentials | None:
     """Refuse the client of a server without a certificate, as OpenSSL does."""
-    raise ProtocolError(Fault.NO_SHARED_CIPHER_SUITE, "no certificate was loaded into the context")
+    raise ProtocolError(
+        Fault.NO_SHARED_CIPHER_SUITE,
+        sentence="This server has no certificate: none was loaded into its context.",
+        fix=advice("", f"Load the certificate of this server ({CREDENTIALS})."),
+        verdict=Verdict(Blame.LOCAL),
+    )

@@ -22,6 +22,12 @@ from handclasp.sessions.ticket_keys import TicketKeys
 _GUARDS = "ReplayFilter() or, for several processes, handclasp.redis.RedisReplayFilter(url)"
 """Values for `replay_guard`, as errors name them."""
 
+_MOST_EARLY_DATA = 2**32 - 1
+"""Bytes: the extension of a ticket has a number of 32 bits for them."""
+_MOST_SESSIONS = 2**24
+_MOST_MEMORY = 2**40
+"""Sessions of TLS 1.2, and their bytes."""
+
 if TYPE_CHECKING:
     # For types alone: config builds on this module.
     from handclasp.config import ClientConfig, ServerConfig
@@ -33,13 +39,16 @@ def prepare_sessions(config: ServerConfig) -> None:
         raise ConfigurationError("tickets must be a whole number from 0 to 16.")
     if not is_whole(config.ticket_lifetime, 1, MAX_LIFETIME):
         raise ConfigurationError("ticket_lifetime must be from 1 to 604800 seconds (seven days).")
-    if not is_whole(config.max_early_data, 0, 2**32 - 1):
-        raise ConfigurationError("max_early_data must be a whole number of bytes, 0 for none.")
-    if not is_whole(config.session_memory, 0, 2**24):
-        raise ConfigurationError("session_memory must be a whole number of sessions, 0 for none.")
-    if not is_whole(config.session_memory_bytes, LEAST_BYTES, 2**40):
+    check_early_size(config.max_early_data)
+    if not is_whole(config.session_memory, 0, _MOST_SESSIONS):
         raise ConfigurationError(
-            f"session_memory_bytes must be a whole number of bytes from {LEAST_BYTES} on."
+            "session_memory must be a whole number of sessions, 0 for none, "
+            f"up to {_MOST_SESSIONS}."
+        )
+    if not is_whole(config.session_memory_bytes, LEAST_BYTES, _MOST_MEMORY):
+        raise ConfigurationError(
+            "session_memory_bytes must be a whole number of bytes from "
+            f"{LEAST_BYTES} to {_MOST_MEMORY}."
         )
     if not isinstance(config.session_context, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("session_context must be bytes.")
@@ -89,13 +98,22 @@ def _new_ticket_keys(lifetime: int, clock: Callable[[], datetime]) -> TicketKeys
     return TicketKeys(lifetime=lifetime, clock=seconds)
 
 
-def check_sessions(sessions: object) -> None:
+def check_early_size(size: object) -> None:
+    """Refuse a `max_early_data` that no ticket can hold."""
+    if not is_whole(size, 0, _MOST_EARLY_DATA):
+        raise ConfigurationError(
+            f"max_early_data must be a whole number of bytes, 0 for none, up to {_MOST_EARLY_DATA}."
+        )
+
+
+def check_sessions(sessions: object, name: str = "sessions") -> None:
+    """Refuse what is no store; `name` is that of the setting."""
     example = "SessionStore()"
     if is_path(sessions):
         path = os.fsdecode(cast(str, sessions))
-        check_path_text(path, "sessions")
+        check_path_text(path, name)
         example = f"SessionStore.file({path!r})"
-    check_methods("sessions", sessions, ("put", "take", "discard"), example)
+    check_methods(name, sessions, ("put", "take", "discard"), example)
 
 
 def _check_guard(config: ServerConfig) -> None:
