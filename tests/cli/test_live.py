@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.cli.conftest import started
 from tests.cli.test_demo import FINGERPRINT, TITLES, get
+from tests.rules.source import PACKAGE
 
 import handclasp
 from handclasp import ClientConfig, SessionStore
@@ -156,3 +157,26 @@ def test_head_has_no_body(authority: LocalAuthority) -> None:
                 answer = b"".join(iter(partial(tls.recv, 65536), b""))
             assert answer.startswith(b"HTTP/1.1 200")
             assert answer.endswith(b"\r\n\r\n")
+
+
+def luminance(color: str) -> float:
+    """The relative luminance of a color (WCAG 2.2)."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_row_that_arrives_can_be_read_at_once() -> None:
+    """For a second it has another background, which a look at the page seldom meets."""
+    style = (PACKAGE / "cli" / "assets" / "live.css").read_text("utf-8")
+    colors = (PACKAGE / "story" / "page" / "assets" / "page.css").read_text("utf-8")
+    (name,) = re.findall(r"@keyframes arrive \{\s*from \{\s*background: var\(--([a-z]+)\)", style)
+    grounds = re.findall(rf"--{name}: (#[0-9a-f]{{6}})", colors)
+    for text in ("ink", "soft", "accent", "bad"):
+        shades = re.findall(rf"--{text}: (#[0-9a-f]{{6}})", colors)
+        assert len(shades) == len(grounds) == 2  # By day and by night.
+        for shade, ground in zip(shades, grounds, strict=True):
+            dark, light = sorted((luminance(shade), luminance(ground)))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, shade, ground)
