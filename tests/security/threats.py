@@ -2064,7 +2064,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "sessions/test_store.py::test_so_many_for_one_server_and_no_more",
                 "sessions.bounded.BoundedEntries._shorten",
-                "len(entries) - first > _MOST_PER_NAME",
+                "len(entries) - first > MOST_PER_NAME",
             ),
             without(
                 "sessions/test_store.py::test_so_many_bytes_and_no_more",

@@ -19,7 +19,7 @@ Entry = TypeVar("Entry")
 LEAST_BYTES = 2**18
 """With fewer, an ordinary chain of certificates would be too large for its share."""
 
-_MOST_PER_NAME = 8
+MOST_PER_NAME = 8
 """Servers usually issue two sessions at a time."""
 
 
@@ -90,7 +90,7 @@ class BoundedEntries(Generic[Name, Entry]):
         entries = self.held[name]
         sizes = [self._size_of(each) for each in entries]
         total, first = sum(sizes), 0
-        while len(entries) - first > _MOST_PER_NAME or total > self._max_bytes // 8:
+        while len(entries) - first > MOST_PER_NAME or total > self._max_bytes // 8:
             total -= sizes[first]
             first += 1
         self.size -= sum(sizes[:first])

@@ -27,7 +27,7 @@ from pathlib import Path
 from handclasp.errors import ConfigurationError, check_path_text, path_errors
 from handclasp.private_files import draft_private
 from handclasp.process import ProcessLock
-from handclasp.sessions.bounded import BoundedEntries
+from handclasp.sessions.bounded import MOST_PER_NAME, BoundedEntries
 from handclasp.sessions.session import Session, session_to_text
 from handclasp.sessions.store import (
     DEFAULT_BYTES,
@@ -94,8 +94,6 @@ _PATIENCE = 1.0
 """Seconds to wait for another process, once; without the file, the handshake is a full one."""
 _PAUSE = 0.0005
 
-_MOST_PER_NAME = 8
-"""From so many sessions of one key on, older ones have to go: see `BoundedEntries`."""
 _MOST_BYTES = 2**26
 """A file that is larger by so much than it may be was not written here, and is not read."""
 
@@ -427,7 +425,7 @@ class _Index:
             return
         for found in _LINE.finditer(data):
             name = found[1]
-            if len(self.entries.held.get(name, ())) >= _MOST_PER_NAME:
+            if len(self.entries.held.get(name, ())) >= MOST_PER_NAME:
                 self._forget_removed(file, name)
             self.entries.put(name, (self.end + found.start(), len(found[0])))
         whole = data.rfind(b"\n") + 1
