@@ -3100,8 +3100,8 @@ THREATS: tuple[Threat, ...] = (
                 "sessions/test_store.py::test_an_interrupt_while_a_file_that_is_full_is_replaced",
                 (
                     Edit(
-                        "sessions.session_file.FileSessionStore._replace",
-                        "os.unlink(draft)",
+                        "private_files.draft_private",
+                        "os.unlink(path)",
                         "pass",
                     ),
                 ),

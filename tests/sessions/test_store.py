@@ -465,7 +465,7 @@ def test_what_a_killed_process_left_is_removed(
 ) -> None:
     """A moment old, it may be that of a process that is still writing."""
     left = [tmp_path / name for name in (".sessions-abcdefg1", ".sessions-abcdefg1-old")]
-    left.append(tmp_path / ".sessions-0123456789abcdef")
+    left += [tmp_path / f"{prefix}0123456789abcdef" for prefix in (".sessions-", ".new-")]
     names = (".sessions-of-mine", "sessions-abcdefg1", ".new-1", ".sessions-database")
     others = [tmp_path / name for name in (*names, ".sessions-mydata12")]
     for path in left + others:
@@ -473,7 +473,7 @@ def test_what_a_killed_process_left_is_removed(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + (120 if old else 1))
     SessionStore.file(tmp_path / "file").put("key", numbered(1))
-    assert [path.exists() for path in left] == [not old] * 3
+    assert [path.exists() for path in left] == [not old] * 4
     assert all(path.exists() for path in others)
 
 

@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from handclasp.errors import ConfigurationError, check_path_text, path_errors
-from handclasp.private_files import draft_private
+from handclasp.private_files import DRAFT_PREFIX, draft_private
 from handclasp.process import ProcessLock
 from handclasp.sessions.bounded import MOST_PER_NAME, BoundedEntries
 from handclasp.sessions.session import Session, session_to_text
@@ -84,8 +84,9 @@ _LINE = re.compile(rb"^([0-9a-f]{%d})\t(\{.*)\n" % _NAME_SIZE, re.MULTILINE)
 """The line of a session; one that is gone has no brace."""
 _GONE = b"-"
 
-_PREFIX = ".sessions-"
-_LEFTOVER = re.compile(rf"{re.escape(_PREFIX)}(?:[0-9a-f]{{16}}|[a-z0-9_]{{8}}(?:-old)?)")
+_LEFTOVER = re.compile(
+    rf"(?:{re.escape(DRAFT_PREFIX)}|\.sessions-)[0-9a-f]{{16}}|\.sessions-[a-z0-9_]{{8}}(?:-old)?"
+)
 """The names of drafts, also those of older versions; others may have such names as well."""
 _LONGEST_CHANGE = 60.0
 """Seconds after which the process that made a draft is taken for dead; a change takes a few ms."""
@@ -331,17 +332,9 @@ class FileSessionStore(SessionStore):
             os.ftruncate(file, 0)
             _write(file, content, 0)
             return
-        draft = self._path.parent / f"{_PREFIX}{os.urandom(8).hex()}"
-        made = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            _write(made, content, 0)
-            os.replace(draft, self._path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(draft)
-            raise
-        finally:
-            os.close(made)
+        with draft_private(self._path.parent) as draft:
+            _write(draft.descriptor, content, 0)
+            draft.rename(self._path)
 
     def _warn(self, error: OSError) -> None:
         """Say once why sessions are lost, or every handshake is a full one from now on."""
@@ -446,12 +439,11 @@ def _new_header() -> bytes:
 
 
 def _is_draft(path: str) -> bool:
-    """Return whether a file was begun by a store of sessions."""
+    """Return whether a file was written by a store of sessions."""
     if os.path.islink(path):
         return False
     with open(path, "rb") as file:
-        start = file.read(len(b"handclasp sessions "))
-    return not start or start == b"handclasp sessions "
+        return file.read(len(b"handclasp sessions ")) == b"handclasp sessions "
 
 
 def _is_locked(descriptor: int) -> bool:
