@@ -335,7 +335,7 @@ class Credentials:
             staple: the response as DER, or the path of a file with it, which may be replaced while
                 the server runs; a callable that returns it; or an `OcspStaple`. Only clients that
                 ask for it get it. One that is outdated is not sent; where it is so already when a
-            `ServerConfig` is built, that is a warning of the logger "handclasp".
+                `ServerConfig` is built, that is a warning of the logger "handclasp".
 
         Raises:
             ConfigurationError: a response that is already available is malformed, is about another
