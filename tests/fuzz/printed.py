@@ -111,10 +111,12 @@ def _comes_out_as_it_went_in(stream: Stream) -> None:
 def _is_acknowledged(stream: Stream, end: int) -> bool:
     """Whether the other end spoke once this one had: each segment acknowledges all before it.
 
-    Of an end that says nothing, nothing can be missing.
+    It is unknown, and counts as that, where either end says nothing at all.
     """
     senders = [piece.sender for piece in stream.pieces]
-    return end not in senders or 1 - end in senders[senders.index(end) :]
+    if not {0, 1} <= set(senders):
+        return True
+    return 1 - end in senders[senders.index(end) :]
 
 
 # As tshark prints it
