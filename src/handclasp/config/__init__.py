@@ -19,6 +19,7 @@ from typing import Any, Literal
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
+from handclasp.config.certificates import warn_of_own_certificates
 from handclasp.config.checks import check_client, check_server, check_shared
 from handclasp.config.types import (
     DEFAULT_VERSIONS,
@@ -241,6 +242,7 @@ class ClientConfig(SharedConfig):
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
         check_client(self)
+        warn_of_own_certificates(self, "client")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -366,6 +368,7 @@ class ServerConfig(SharedConfig):
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
         check_server(self)
+        warn_of_own_certificates(self, "server")
 
 
 _current: Callable[[Credential], Credentials] = attrgetter("current")
