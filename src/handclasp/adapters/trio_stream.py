@@ -25,6 +25,7 @@ from handclasp.adapters.arguments import (
     either_config,
     request_client_certificate,
     server_config,
+    server_connection,
 )
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.hints import no_attribute, refuse_arguments
@@ -127,7 +128,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
             if server_name is not None or port is not None or early_data is not None:
                 raise ConfigurationError("server_name, port and early_data are for clients.")
             early = EarlyData()
-            connection = ServerConnection(settings, trace=trace)
+            connection = server_connection(settings, "trio", trace)
         else:
             early = EarlyData(settings, early_data)
             connection = ClientConnection(settings, server_name=server_name, port=port, trace=trace)

@@ -283,7 +283,8 @@ class ServerConfig(SharedConfig):
             redirects the connection of another protocol to this server.
         choose_config: a callback that chooses another config for this client, by its ClientHello.
             It gets a `ChooseConfig` question and returns a `ServerConfig`, None to keep this one,
-            an awaitable of either, or DEFER.
+            an awaitable of either, or DEFER. One whose replay guard waits otherwise than this
+            server (an async one on threads, for example) fails the handshake.
         choose_credentials: a callback that answers a `ChooseCredentials` question, directly, by an
             awaitable, or later (DEFER). None refuses the client with unrecognized_name. It is also
             asked about clients that resume a session or use a pre-shared key and get no
