@@ -11,6 +11,7 @@ from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.raw_keys import public_key_info
 from handclasp.certificates.staple import OcspStaple
 from handclasp.config.types import ClientAuth, Credential
+from handclasp.config.unused import refuse_settings
 from handclasp.config.values import as_tuple, check_known, freeze_names, kind_of
 from handclasp.errors import ConfigurationError
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS, available_algorithms
@@ -156,12 +157,7 @@ VERIFICATION_FIELDS = ("trust", "policy", "raw_public_keys", "confirm_peer")
 
 def refuse_unused(config: SharedConfig, why: str, *names: str, instead: str = "") -> None:
     """Refuse settings that would have no effect."""
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and value != () and value != CertificatePolicy():
-            raise ConfigurationError(
-                f"{why}, so {name} would have no effect: leave it out{instead}."
-            )
+    refuse_settings(config, [(why, names)], instead=instead)
 
 
 def check_policy_for_clients(config: ServerConfig) -> None:
