@@ -34,7 +34,6 @@ from handclasp.client import ClientConnection
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, StateError, TLSError, TruncationError, shown
 from handclasp.info import ConnectionInfo
-from handclasp.lifecycle import State
 from handclasp.server import ServerConnection
 from handclasp.trace.hooks import Trace, check_trace
 
@@ -213,8 +212,8 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         return self._duplex.connection.channel_binding(binding_type)
 
     def _need_end_of_handshake(self) -> None:
-        if self._duplex.connection.state is State.HANDSHAKING:
-            raise HandshakeNeeded(_NOT_COMPLETE)
+        duplex = self._duplex
+        duplex.early.check_known(duplex.connection, HandshakeNeeded(_NOT_COMPLETE))
 
     def _need_handshake(self) -> ConnectionInfo:
         return self.info
