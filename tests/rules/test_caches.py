@@ -35,6 +35,11 @@ OF_MODULES = {
         "the path of the program", ONE, "The protocols that an installed tshark knows."
     ),
     "certificates.crl._NUMBERS": Cache("none", ONE, "It counts objects of the application's."),
+    "certificates.own_certificate._warn_once": Cache(
+        "a certificate of this side, by its hash, and what is wrong with it",
+        "1024 sentences",
+        "The application loads them; a config may be built for each connection.",
+    ),
     "certificates.path._without_name": Cache("whether it is a server", "2", "Constants."),
     "certificates.public_suffix._rules": Cache(
         "whether companies' suffixes count", "2", "The list of the installed package."

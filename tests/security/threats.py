@@ -1914,6 +1914,11 @@ THREATS: tuple[Threat, ...] = (
                 "True",
             ),
             without(
+                "adversarial/test_refusal_costs.py::test_extensions_that_cannot_be_read_are_tried_once_for_all_fields",
+                "certificates.describe.described",
+                "not _OF_EXTENSIONS.isdisjoint(keys) and not _has_readable_extensions(certificate)",
+            ),
+            without(
                 "adversarial/test_refusal_costs.py::TestLongNames::test_only_what_is_told_is_written_out",
                 "certificates.names.name_text",
                 "len(text) > limit",

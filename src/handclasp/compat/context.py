@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from handclasp.adapters.arguments import check_callback
+from handclasp.certificates.own_certificate import Role, warn_of_own
 from handclasp.compat.ciphers import of_version, suites_of
 from handclasp.compat.credentials import Password, PasswordOnce, Path, load_credentials
 from handclasp.compat.errors import configuration_failed, plain
@@ -43,6 +44,7 @@ from handclasp.compat.settings import (
 )
 from handclasp.compat.transport import BioTransport, SocketTransport
 from handclasp.config.sessions import check_early_size, check_sessions
+from handclasp.config.types import utc_now
 from handclasp.errors import ConfigurationError
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import append_private
@@ -56,6 +58,12 @@ _TOO_OLD = {
     for name, method in ssl._SSLMethod.__members__.items()  # pyright: ignore[reportPrivateUsage]
     if name in ("PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1")
 }
+
+_ROLES: dict[int, Role] = {
+    ssl.PROTOCOL_TLS_SERVER: "server",
+    ssl.PROTOCOL_TLS_CLIENT: "client",
+}
+"""The roles that are known before the first connection is made."""
 
 _BELOW_TLS12 = (ssl.TLSVersion.SSLv3, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
 
@@ -183,6 +191,8 @@ class SSLContext(ssl.SSLContext):
             credentials = load_credentials(certfile, keyfile, once.used)
         except ConfigurationError as error:
             raise configuration_failed(error) from error
+        if role := _ROLES.get(int(self.protocol)):
+            warn_of_own([credentials], role, utc_now())
         settings.credentials.pop(credentials.key_kind, None)
         settings.credentials[credentials.key_kind] = credentials
         settings.changes += 1
