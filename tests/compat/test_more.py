@@ -375,12 +375,28 @@ def test_keys_need_tls13(files: Files) -> None:
     client = contexts("handclasp", "client")
     with pytest.raises(ssl.SSLError):
         client.set_ciphers("PSK")
-    client.set_psk_client_callback(lambda hint: ("a", KEY))
-    client.maximum_version = ssl.TLSVersion.TLSv1_2
-    with pytest.raises(ssl.SSLError, match=r"needs TLS 1\.3"):
-        client.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a")
     client.maximum_version = client.minimum_version = ssl.TLSVersion.TLSv1_3
     client.set_ciphers("PSK")
+
+
+def test_a_key_without_tls13_leaves_the_certificate(files: Files) -> None:
+    """As with `ssl`, which does not even ask the callbacks then."""
+    client, server = client_context("handclasp", files), server_context("handclasp", files)
+    asked: list[object] = []
+    settings: list[Any] = [client, server]
+    settings[0].set_psk_client_callback(asked.append)
+    settings[1].set_psk_server_callback(asked.append)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert meet(server, client, reading).server == b"hello"
+    assert not asked
+
+
+def test_a_server_of_keys_alone_says_that_it_needs_tls13(files: Files) -> None:
+    server = contexts("handclasp", "server")
+    server.set_psk_server_callback(lambda name: KEY)
+    server.maximum_version = ssl.TLSVersion.TLSv1_2
+    failure = meet(server, client_context("handclasp", files)).server
+    assert "On this end: Allow TLS 1.3, which pre-shared keys need, or load" in failure.fix
 
 
 def test_another_context_does_not_bring_keys(files: Files) -> None:
