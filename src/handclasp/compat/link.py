@@ -130,6 +130,9 @@ class Link(Facts):
                     self._complete(connection, deadline)
         except TimeoutError as error:
             raise TimeoutError(f"The {what} operation timed out") from error
+        except TLSError as error:
+            # The way through the engine explains nothing.
+            raise error.with_traceback(None) from error.__cause__
         return connection
 
     def _complete(
