@@ -127,6 +127,7 @@ def test_a_failure_tells_its_handshake(files: Files) -> None:
     met = meet(server_context("handclasp", files), client, server_hostname="other.test")
     assert "ClientHello" not in met.client.explain()
     assert met.client.explanation in met.client.explain()
+    assert "set context.make_trace = handclasp.Recorder before" in met.client.explain()
 
 
 def test_a_socket_whose_handshake_failed_tells_it(files: Files) -> None:
