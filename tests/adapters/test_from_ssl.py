@@ -151,7 +151,7 @@ def test_a_method_of_ssl_is_missing_with_a_hint(
             (hint,) = re.findall(r"here it is info\.(\w+)", str(caught.value))
             assert hasattr(tls.info, hint)
             with pytest.raises(AttributeError, match=r"call recorder\.to_text\(\)") as caught:
-                _ = tls.explain
+                _ = each.explain
             assert "ssl module" not in str(caught.value)
             with pytest.raises(AttributeError) as caught:
                 _ = each.colour

@@ -53,7 +53,7 @@ def refuse_arguments(given: Mapping[str, Any]) -> None:
 
 
 def no_attribute(owner: object, name: str) -> AttributeError:
-    """Return the error for an attribute that is not there, with a hint if `ssl` or compat has it."""
+    """Return the error for an attribute that is not there, with a hint if another socket has it."""
     message = f"{type(owner).__name__!r} object has no attribute {name!r}"
     if name == "explain":  # `handclasp.compat` has it.
         message += (

@@ -36,6 +36,7 @@ from handclasp.compat.ciphers import known
 from handclasp.compat.facts import Facts
 from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
+from handclasp.compat.settings import DEFAULTS
 from handclasp.compat.transport import PIECE, Deadline, Transport
 from handclasp.config import ServerConfig
 from handclasp.config.values import kind_of
@@ -289,7 +290,14 @@ class Link(Facts):
             server_side=self.server_side,
             trace=self._kept_trace,
         )
+        if DEFAULTS.note_failure is not None:
+            DEFAULTS.note_failure(made, self._in_words())
         raise made from made.__cause__
+
+    def _in_words(self) -> str:
+        if self.server_side:
+            return "as a server"
+        return f"to {self.server_hostname}" if self.server_hostname else "as a client"
 
     def _raise_failure(self) -> None:
         """Raise what ended the connection once more (RFC 9846 section 6.2)."""

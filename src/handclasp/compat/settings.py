@@ -69,9 +69,11 @@ class Defaults:
 
     Attributes:
         make_trace: as in `Settings`.
+        note_failure: gets the exception of each connection that fails, and the connection in words.
     """
 
     make_trace: Callable[[], Trace] | None = None
+    note_failure: Callable[[BaseException, str], None] | None = None
 
 
 DEFAULTS = Defaults()
