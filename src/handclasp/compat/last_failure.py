@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 _RECENT = 5.0
 """Seconds. A failure that the program has survived for longer has hardly ended it."""
@@ -83,4 +83,5 @@ def _shown_with(error: BaseException) -> Iterator[BaseException]:
         pending.append(each.__cause__)
         if each.__cause__ is None and not each.__suppress_context__:
             pending.append(each.__context__)
-        pending += getattr(each, "exceptions", ()) if isinstance(each, BaseExceptionGroup) else ()
+        if isinstance(each, BaseExceptionGroup):
+            pending += cast("BaseExceptionGroup[BaseException]", each).exceptions

@@ -65,6 +65,9 @@ if TYPE_CHECKING:
 _AT_ONCE = 2**18
 """Bytes of application data to seal before they are sent, where the transport takes everything."""
 
+_MOST_READ_AT_END = 16
+"""Reads in which to look for an alert, once nothing can be sent any more."""
+
 _NOTHING = memoryview(b"")
 
 
@@ -299,6 +302,31 @@ class Link(Facts):
             return "as a server"
         return f"to {self.server_hostname}" if self.server_hostname else "as a client"
 
+    def _add_what_the_peer_said(
+        self, connection: ClientConnection | ServerConnection, error: ConnectionError
+    ) -> None:
+        """Add the peer's alert, if it has come, to the failure of a socket that cannot send.
+
+        It says why, and a program may never read it. Data before it stay to be read, and the next
+        read raises the alert.
+        """
+        if self._is_over or not self._reading.acquire(blocking=False):
+            return
+        try:
+            for _ in range(_MOST_READ_AT_END):
+                data = self._transport.receive_at_once()
+                if not data:
+                    break
+                self._feed(connection, data)
+                self._raise_failure()
+        except TLSError as told:
+            for note in getattr(told, "__notes__", ()):
+                error.add_note(note)
+        except OSError:
+            pass  # The one that there is says as much.
+        finally:
+            self._reading.release()
+
     def _raise_failure(self) -> None:
         """Raise what ended the connection once more (RFC 9846 section 6.2)."""
         connection = self._connection
@@ -381,6 +409,9 @@ class Link(Facts):
                 written = self._write(connection, content)
             except TimeoutError as error:
                 raise TimeoutError("The write operation timed out") from error
+            except ConnectionError as error:
+                self._add_what_the_peer_said(connection, error)
+                raise
         if connection.wants_to_send:
             self._flush_late(connection, self._transport.deadline())
         return written
