@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import select
@@ -611,3 +612,53 @@ def test_what_became_of_early_data_is_not_known_before_the_handshake(files: File
             _ = one.early_data_rejected
         with pytest.raises(StateError, match="do_handshake"):
             _ = other.early_data
+
+
+def test_early_data_under_asyncio(files: Files) -> None:
+    """A server gets them; a client's handshake begins before it could send any."""
+    server, client = early_contexts(files)
+    got: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(writer.get_extra_info("ssl_object").early_data)
+        await reader.read(100)
+        writer.write(b"done")
+        writer.close()
+
+    def send(port: int) -> bytes:
+        sock = socket.create_connection(("127.0.0.1", port), 20)
+        arguments: Any = {"server_hostname": "localhost", "do_handshake_on_connect": False}
+        with client.wrap_socket(sock, **arguments) as tls:
+            return send_early(tls)
+
+    async def main() -> None:
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server)
+        async with listening:
+            port = listening.sockets[0].getsockname()[1]
+            for rejected in (b"early", b""):
+                assert await asyncio.to_thread(send, port) == rejected
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=client, server_hostname="localhost"
+            )
+            with pytest.raises(StateError, match=r"by handclasp\.aio\.open_connection\(early_data"):
+                writer.get_extra_info("ssl_object").send_early_data(b"early")
+            writer.write(b"x")
+            assert await reader.read() == b"done"
+            writer.close()
+            await writer.wait_closed()
+
+    asyncio.run(main())
+    assert got == [b"", b"early", b""]
+
+
+def test_rejected_early_data_are_part_of_the_story(files: Files) -> None:
+    server, client = early_contexts(files)
+    server.make_trace = client.make_trace = Recorder
+    meet_early(server, client)
+    server.max_early_data = 0
+    pair: Any = Bios(server, client)
+    pair.client.send_early_data(b"early")
+    pair.handshake()
+    for side in (pair.client, pair.server):
+        told = " ".join(side.explain().split())
+        assert f"rejected the early data: {side.info.early_data_refusal}. The client" in told

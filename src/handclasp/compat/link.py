@@ -189,9 +189,15 @@ class Link(Facts):
         config = self._config
         begun = self._connection is not None or self._sends_early
         if isinstance(config, ServerConfig) or begun:
+            way = (
+                "before the handshake (do_handshake_on_connect=False)."
+                if self._transport.is_socket
+                else "before the handshake. asyncio begins that itself: there, send them by "
+                "handclasp.aio.open_connection(early_data=...)."
+            )
             raise StateError(
                 "Early data leave once, with the first flight of a client: call send_early_data "
-                "one time, before the handshake (do_handshake_on_connect=False)."
+                f"one time, {way}"
             )
         if not isinstance(data, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"Early data must be bytes, not {kind_of(data)}.")

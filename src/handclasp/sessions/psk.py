@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
 from handclasp.crypto.secret import Secret
@@ -161,8 +161,8 @@ _EXAMPLE = 'psks=[PreSharedKey(b"sensor 7", key)]'
 
 def _in_words(entry: object) -> str:
     """Return what stands in place of a key, and how to write one. It may hold the key itself."""
-    several: tuple[Any, ...] = tuple(entry) if isinstance(entry, tuple | list) else ()  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if several and all(isinstance(each, PreSharedKey) for each in several):
+    inside: Any = entry if issubclass(type(entry), tuple | list) else ()
+    if inside and all(isinstance(each, PreSharedKey) for each in inside):
         # `imported` returns several.
         return "not of lists of them: psks=PreSharedKey.imported(...), without brackets"
-    return f"not {shown(cast(object, entry))}: {_EXAMPLE}"
+    return f"not {shown(entry)}: {_EXAMPLE}"
