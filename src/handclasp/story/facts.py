@@ -130,7 +130,7 @@ class Facts:
 
     @property
     def early_data_refusal(self) -> str:
-        """Why early data were rejected, in words, as far as the recording side knows."""
+        """The reason why early data were rejected, as far as the recording side knows it."""
         return self.info.early_data_refusal if self.info is not None else ""
 
     @property
