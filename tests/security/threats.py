@@ -3634,9 +3634,16 @@ THREATS: tuple[Threat, ...] = (
         "A server that does not know the pre-shared key, and shows a certificate to a client that "
         "verifies none",
         "A client that offers a key and has CERT_NONE takes no certificate: the key is its only "
-        "proof of the server. With ssl, it would take anybody's. Keys that are short enough to be "
-        "tried out are refused, and another context in sni_callback brings none.",
+        "proof of the server. With ssl, it would take anybody's. Where TLS 1.3 is left out, so "
+        "that the key could not be used, the setting that does so is refused. So are keys that are "
+        "short enough to be tried out, and another context in sni_callback brings none.",
         (
+            without(
+                "compat/test_pairs_of_settings.py"
+                "::test_a_client_that_could_rely_on_nothing_is_refused_when_it_is_set_up",
+                "compat.settings.check_offer",
+                'offer is not None and verify_mode == ssl.CERT_NONE and "TLSv1.3" not in versions',
+            ),
             without(
                 "compat/test_more.py::test_a_client_that_verifies_nobody_relies_on_the_key",
                 "compat.psk.Offer.added_to",
