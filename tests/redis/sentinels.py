@@ -31,18 +31,19 @@ class Guarded:
     Attributes:
         url: of the Sentinel, for clients.
         master, replica: the two servers; clients reach them by proxies.
+        sentinel: the port of the Sentinel.
     """
 
     url: str
     master: RedisServer
     replica: RedisServer
-    _sentinel: int
+    sentinel: int
     _near: dict[int, RedisServer]
 
     @property
     def current(self) -> RedisServer:
         """The server that is the master by the Sentinel's word."""
-        with redis.Redis(port=self._sentinel) as sentinel:
+        with redis.Redis(port=self.sentinel) as sentinel:
             _, port = sentinel.sentinel_get_master_addr_by_name("mymaster")
         return self._near[int(port)]
 

@@ -200,6 +200,49 @@ def test_questions_that_wait_are_few() -> None:
         connections.close()
 
 
+class Full(Silent):
+    """Takes as many clients as are always there, and no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checks = 0
+        self.failures = 0
+
+    def check(self, client: Any) -> None:
+        self.checks += 1
+        if self.checks > KEPT:
+            raise redis.ConnectionError("max number of clients reached")
+
+    def note_failure(self, error: Exception) -> None:
+        self.failures += 1
+
+
+def test_a_redis_that_takes_no_more_clients_is_not_away() -> None:
+    full = Full()
+    connections = Connections(redis.Redis(), full, "handclasp:flights")
+    try:
+        for _ in range(KEPT):
+            assert connections.ask(bytes(32)) is not None
+        eventually("they are busy", lambda: full.busy == KEPT)
+        assert connections.ask(bytes(32)) is not None
+        eventually("one more has tried", lambda: full.checks > KEPT)
+        eventually("and has given up", lambda: len(threads_of_filters()) == KEPT)
+        assert full.failures == 0
+    finally:
+        full.is_over.set()
+        connections.close()
+
+
+@both
+def test_nobody_waits_for_a_redis_that_is_not_there(make: Make) -> None:
+    guard = make("redis://127.0.0.1:1/0", timeout=20.0)
+    with used(guard) as ask:
+        began = time.perf_counter()
+        assert ask(3) == [False] * 3
+        assert time.perf_counter() - began < 10
+        assert "3 first flights, 3 of them without an answer in time" in guard.status
+
+
 # The end of a filter
 
 

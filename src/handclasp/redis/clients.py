@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -53,6 +54,14 @@ def open_client(client_or_url: Any) -> Any:
             f"A URL or a client of redis-py that is not for asyncio, not {_kind(client_or_url)}."
         )
     return client_or_url
+
+
+def close_client(client: Any) -> None:
+    """Close a client that `open_client` made, with its connections to Sentinels; raise nothing."""
+    with suppress(Exception):
+        client.close()
+    with suppress(Exception):  # A client without Sentinels has no manager of them.
+        client.connection_pool.sentinel_manager.close()
 
 
 def check_asyncio_client(client: Any) -> None:

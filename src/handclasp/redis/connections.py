@@ -15,7 +15,7 @@ from queue import Empty, Full, Queue
 from threading import Event, Lock, Thread, current_thread
 from typing import Any, Protocol
 
-from handclasp.redis.clients import open_client
+from handclasp.redis.clients import close_client, open_client
 from handclasp.redis.forks import begin_anew_in_children
 
 KEPT = 2
@@ -137,8 +137,7 @@ class Connections:
         with self._lock:
             threads, clients = list(self._threads), list(self._clients)
         for client in clients:
-            with suppress(Exception):  # It ends an exchange that another thread waits for.
-                client.close()
+            close_client(client)  # It ends an exchange that another thread waits for.
         until = time.monotonic() + _CLOSE_SECONDS
         for thread in threads:
             if thread is not current_thread():
@@ -176,8 +175,7 @@ class Connections:
                 self._threads.remove(current_thread())
             if is_own:
                 self._clients.remove(client)
-                with suppress(Exception):
-                    client.close()
+                close_client(client)
 
     def _serve(self, client: Any, is_spare: bool) -> None:
         pause = _FIRST_PAUSE

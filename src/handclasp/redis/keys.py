@@ -21,6 +21,7 @@ from handclasp.redis.clients import (
     check_on_error,
     check_prefix,
     check_seconds,
+    close_client,
     open_client,
     text_of,
 )
@@ -202,8 +203,7 @@ class RedisTicketKeys:
             # Its longest exchange is ended by time-outs; it is a daemon, should one be without.
             thread.join(10 * STEP_TIMEOUT)
         if isinstance(self._given, str):
-            with suppress(Exception):
-                self._client.close()
+            close_client(self._client)
 
     def __enter__(self) -> Self:
         return self

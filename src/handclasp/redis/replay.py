@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as NoAnswer
 from contextlib import suppress
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from weakref import finalize
@@ -53,7 +54,8 @@ class _Flights:
         self.marks = Marks(prefix, clock)
         self.watch = Watch(clock, on_error)
         self.is_closed = False
-        self.asked = self.unanswered = 0
+        self._counting = Lock()
+        self._asked = self._unanswered = 0
         self._timeout = timeout
         self._clock = clock
         self._late = False
@@ -114,6 +116,7 @@ class _Flights:
 
     def begin_anew(self) -> None:
         """Replace locks, in a forked process."""
+        self._counting = Lock()
         self.watch.begin_anew()
 
     def is_hopeless(self, connected: bool) -> bool:
@@ -122,8 +125,9 @@ class _Flights:
 
     def count(self, *, is_answered: bool) -> None:
         """Count a flight."""
-        self.asked += 1
-        self.unanswered += not is_answered
+        with self._counting:
+            self._asked += 1
+            self._unanswered += not is_answered
 
     def note_eviction(self, info: Any) -> None:
         """Note the policy of evictions in an INFO, and report a dangerous one that is new."""
@@ -148,10 +152,10 @@ class _Flights:
         return f"In touch with Redis{self._counted()}.{self._young()}{warning}{self.watch.history}"
 
     def _counted(self) -> str:
-        if not self.asked:
+        if not self._asked:
             return ""
-        flights = f"{self.asked} first flight{'' if self.asked == 1 else 's'}"
-        return f"; {flights}, {self.unanswered or 'none'} of them without an answer in time"
+        flights = f"{self._asked} first flight{'' if self._asked == 1 else 's'}"
+        return f"; {flights}, {self._unanswered or 'none'} of them without an answer in time"
 
     def _young(self) -> str:
         since = self._remembers_since or 0.0
