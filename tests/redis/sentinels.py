@@ -61,8 +61,8 @@ def guarded(binary: str, directory: Path, round_trip: float) -> Generator[Guarde
             server.options += ("--replica-announce-port", str(far))
             if near:
                 server.options += ("--replicaof", f"127.0.0.1 {next(iter(near))}")
-            server.start()
             stack.callback(server.kill)
+            server.start()
             near[far] = server
         sentinel = free_port()
         master = next(iter(near))

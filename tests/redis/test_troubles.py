@@ -61,8 +61,8 @@ def check(told: Told, sentence: str) -> None:
 @contextmanager
 def redis_with(directory: Path, *options: str) -> Iterator[RedisServer]:
     server = RedisServer(need_tool("redis-server"), directory, *options)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()
