@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: docs examples help demo test test-long test-uvloop test-all lint check format interop programs cpython trio soak-programs browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
+.PHONY: docs examples help demo test test-long test-uvloop test-all lint check format interop programs cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -93,6 +93,9 @@ docs: $(READY) ## build the documentation site into .site: offline, every warnin
 
 examples: $(READY) ## run every program under examples/
 	$(BIN)/python -m pytest tests/test_examples.py -v
+
+fleet: $(READY) ## servers that share one Redis, which dies, is replaced and is far away: the rates
+	$(BIN)/python -m pytest -q -s tests/redis/test_fleet.py
 
 bench: $(READY) ## compare with ssl and others in one run (ARGS="--quick")
 	$(BIN)/python -m bench $(ARGS)

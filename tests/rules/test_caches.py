@@ -112,8 +112,10 @@ OF_MODULES = {
     "keys.schedule13._extract_without_salt": Cache("a hash of this library", "8", "A constant."),
     "keys.schedule13._empty_hash": Cache("a hash of this library", "8", "A constant."),
     "process._this": Cache("none", ONE, "The name of the process, drawn anew after a fork."),
-    "redis.keys._ALL": Cache(
-        "keys that the application made, held weakly", "as many as there are", "For fork."
+    "redis.forks._ALL": Cache(
+        "keys and filters that the application made, held weakly",
+        "as many as there are",
+        "For fork.",
     ),
     "story.page.rendering._environment": Cache(
         "names of packages that hold templates", "as many as there are", "Compiled templates."
