@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
-
 import pytest
 
-from handclasp.values import value
+from handclasp.values import field, replace, value
 
 
 @value(frozen=True, slots=True)

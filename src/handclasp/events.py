@@ -21,10 +21,10 @@ b'hello'
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from handclasp.info import ConnectionInfo
 from handclasp.questions import Question
+from handclasp.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from handclasp.deferred import DeferredModule
+from handclasp.values import dataclass, field
 
 if TYPE_CHECKING:
     from cryptography import x509

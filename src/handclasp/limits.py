@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
 from handclasp.errors import ConfigurationError
+from handclasp.values import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)

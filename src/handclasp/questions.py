@@ -8,12 +8,12 @@ answers later.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.sessions.psk import PreSharedKey
+from handclasp.values import dataclass, field
 
 Answer = TypeVar("Answer", covariant=True)
 

@@ -120,6 +120,9 @@ OF_MODULES = {
     "story.page.rendering._environment": Cache(
         "names of packages that hold templates", "as many as there are", "Compiled templates."
     ),
+    "values._code": Cache(
+        "the kinds of a class's fields", "256", "Of classes of this library, and of no peer's."
+    ),
     "wire.compression.available_algorithms": Cache("none", ONE, "What is installed."),
 }
 

@@ -15,8 +15,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "faults": ("advice", "faults", "iana"),
     "alerts": ("advice", "alerts", "faults", "iana", "values"),
     "errors": ("alerts", "faults", "iana"),
-    "limits": ("errors",),
-    "info": ("certificates.evidence", "deferred", "iana"),
+    "limits": ("errors", "values"),
+    "info": ("certificates.evidence", "deferred", "iana", "values"),
     "private_files": (),
     "values": (),
     "advice": (),
@@ -86,6 +86,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "private_files",
         "process",
         "crypto.secret",
+        "values",
     ),
     "story": (
         "advice",
@@ -102,6 +103,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "trace",
         "iana",
         "wire",
+        "values",
     ),
     "capture": (
         "capture",
@@ -116,9 +118,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "info",
         "errors",
         "faults",
+        "values",
     ),
-    "questions": ("certificates.credentials", "certificates.verify", "sessions.psk"),
-    "events": ("questions", "info"),
+    "questions": ("certificates.credentials", "certificates.verify", "sessions.psk", "values"),
+    "events": ("questions", "info", "values"),
     "sessions": (
         "sessions",
         "crypto",
@@ -145,6 +148,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "sessions",
         "synchronous",
         "trace.keylog",
+        "values",
     ),
     "record_loop": (
         "questions",

@@ -102,6 +102,8 @@ def test_nothing_is_printed(module: Module) -> None:
         return
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if module.name == "values" and node.func.id == "exec":
+                continue  # The one method that is compiled is of names that stand in the module.
             assert node.func.id not in {"print", "input", "breakpoint", "eval", "exec"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from handclasp.advice import (
@@ -18,6 +17,7 @@ from handclasp.advice import (
 from handclasp.alerts.cause import SETTINGS_DIFFER, UNUSUAL_SERVER, Cause, listed_names, make_cause
 from handclasp.alerts.situation import Situation, spelled_version
 from handclasp.faults import Blame, Fault, Verdict
+from handclasp.values import replace
 
 # RFC 9846 section 9.1 demands the first of the suites, secp256r1 and the schemes of every
 # implementation of TLS 1.3, and recommends X25519: nearly every server supports these.

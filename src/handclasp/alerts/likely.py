@@ -7,7 +7,6 @@ other end" is meant for this one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from handclasp.advice import PSKS, VERSIONS
 from handclasp.alerts.cause import SETTINGS_DIFFER, UNUSUAL_SERVER, Cause, make_cause
@@ -37,6 +36,7 @@ from handclasp.alerts.situation import Situation, other_end, spelled_version
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.faults.large_hello import LARGE_HELLO, SMALLER_HELLO
 from handclasp.iana import AlertDescription as Alert
+from handclasp.values import replace
 
 
 def likely_causes(alert: int, situation: Situation) -> tuple[Cause, ...]:

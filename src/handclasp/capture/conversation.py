@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from handclasp.capture.outcome import Seen
 from handclasp.capture.reassembly import HandshakeReassembly
@@ -17,6 +16,7 @@ from handclasp.limits import Limits
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13
 from handclasp.trace.events import TraceEvent
+from handclasp.values import dataclass, field
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
 

@@ -18,10 +18,10 @@ True
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from handclasp.capture.stream import Address
 from handclasp.iana import version_name
+from handclasp.values import dataclass
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from handclasp.capture.conversation import CLIENT, OTHER, SERVER, Conversation
 from handclasp.capture.preamble import is_proxy_header, refusal_of_tls
@@ -12,6 +11,7 @@ from handclasp.faults import Blame, Fault, Role, Verdict, advice
 from handclasp.iana import AlertDescription, alert_name
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import AlertSeen, BytesRefused, Failed, TraceEvent
+from handclasp.values import replace
 from handclasp.wire.records import what_else_it_is
 
 _SOON_GIVEN_UP = Verdict(

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from handclasp.capture.agreed import settle
 from handclasp.capture.conversation import CLIENT, SERVER, Conversation, Side
@@ -59,6 +58,7 @@ from handclasp.trace.events import (
     TransportEnded,
     TransportSeen,
 )
+from handclasp.values import dataclass, replace
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, what_else_it_is
 
 

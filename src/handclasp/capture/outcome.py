@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import gcd
 from typing import Literal
+
+from handclasp.values import dataclass
 
 Outcome = Literal["complete", "seems_complete", "failed", "unknown"]
 

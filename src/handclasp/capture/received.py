@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
 
 from handclasp.capture.segment import NUMBERS, Segment, distance
+from handclasp.values import replace
 
 
 def received_of(segments: Sequence[Segment]) -> list[Segment]:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from handclasp.values import dataclass, field
 
 NUMBERS = 1 << 32
 """Sequence numbers are modulo this."""

@@ -32,7 +32,6 @@ b'helloworld'
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import islice
 from operator import ne
@@ -41,6 +40,7 @@ from typing import NamedTuple
 from handclasp.capture.received import received_of
 from handclasp.capture.segment import NUMBERS, Segment, distance
 from handclasp.capture.stream import Address, Piece, Stream, StreamEnd
+from handclasp.values import dataclass, field, replace
 
 
 def put_together(

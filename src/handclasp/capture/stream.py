@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from handclasp.values import dataclass, field
 
 
 class CaptureError(ValueError):

@@ -28,7 +28,6 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,6 +36,7 @@ from typing import NamedTuple
 from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
 from handclasp.capture.stream import Address, CaptureError, Stream, StreamEnd
+from handclasp.values import dataclass, field, replace
 
 SECONDS = 120.0
 """The seconds that tshark may take for a capture."""

@@ -23,7 +23,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -40,6 +39,7 @@ from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, path_errors
 from handclasp.private_files import draft_private, make_private_directory, write_public
 from handclasp.trusted_files import UntrustedFileError, read_trusted
+from handclasp.values import dataclass, field
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -12,7 +12,6 @@ import os
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -29,6 +28,7 @@ from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.synchronous import check_synchronous
+from handclasp.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.reading import certificate_of, read_or_value_error
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
+from handclasp.values import dataclass, field
 
 if TYPE_CHECKING:
     from cryptography import x509

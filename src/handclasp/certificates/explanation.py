@@ -12,7 +12,6 @@ After a refusal by the verifier, the walk alone runs, to find the reason that he
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,7 @@ from handclasp.certificates.verify import check_verification_inputs
 from handclasp.certificates.walk import PathTried, Walk, broken_among
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
+from handclasp.values import dataclass, replace
 
 if TYPE_CHECKING:
     from handclasp.certificates.decision import VerificationResult

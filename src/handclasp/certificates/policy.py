@@ -6,11 +6,11 @@ import binascii
 import hashlib
 from base64 import b64decode
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
+from handclasp.values import dataclass, field
 
 if TYPE_CHECKING:
     from handclasp.certificates import dane, revocation, transparency

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
@@ -20,6 +19,7 @@ from handclasp.certificates.signature_bounds import signature_problem
 from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.faults import Fault
+from handclasp.values import dataclass, field
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -10,7 +10,6 @@ import inspect
 import os
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -28,6 +27,7 @@ from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.process import ProcessLock
 from handclasp.synchronous import check_synchronous
+from handclasp.values import dataclass
 
 if TYPE_CHECKING:
     from cryptography import x509

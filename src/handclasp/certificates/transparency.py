@@ -23,7 +23,6 @@ import hashlib
 import json
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +33,7 @@ from handclasp.crypto.signatures import key_kind
 from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, ProtocolError
 from handclasp.faults import Fault
+from handclasp.values import dataclass, field
 from handclasp.wire.reader import Reader
 
 if TYPE_CHECKING:

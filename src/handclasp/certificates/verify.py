@@ -7,7 +7,6 @@ it: a missing verification does not type-check, and fails at run time.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,9 +22,14 @@ from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
+from handclasp.values import dataclass, field
 
 if TYPE_CHECKING:
+    from dataclasses import InitVar
+
     from handclasp.certificates.decision import VerificationResult
+else:
+    from handclasp.values import InitVar
 
 Purpose = Literal["server", "client"]
 

@@ -7,7 +7,6 @@ decides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from cryptography import x509
@@ -30,6 +29,7 @@ from handclasp.certificates.rules.rule import (
 )
 from handclasp.certificates.seen import Seen
 from handclasp.faults import Fault
+from handclasp.values import dataclass
 
 MAX_PATHS = 32
 MAX_SIGNATURE_CHECKS = 128

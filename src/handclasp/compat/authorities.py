@@ -14,7 +14,6 @@ import re
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,6 +34,7 @@ from handclasp.compat.strict import check_strictly
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Fault
 from handclasp.handshake.client_sessions import ComparableCallback
+from handclasp.values import dataclass, field
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -19,6 +18,7 @@ from handclasp.certificates.evidence import encoded
 from handclasp.certificates.loading import private_key_in
 from handclasp.certificates.reading import certificate_of, certificates_of
 from handclasp.errors import ConfigurationError
+from handclasp.values import replace
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 

@@ -24,7 +24,6 @@ from __future__ import annotations
 import ssl
 import weakref
 from contextlib import suppress
-from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -52,6 +51,7 @@ from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
 from handclasp.iana import alert_name
 from handclasp.server import ServerConnection
+from handclasp.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from handclasp.advice import PSKS
@@ -18,6 +17,7 @@ from handclasp.faults.entry import advice
 from handclasp.handshake.hooks import call_hook, wrong_answer
 from handclasp.questions import FindPsk, VerifyPeer
 from handclasp.sessions.psk import PreSharedKey
+from handclasp.values import replace
 
 ClientCallback = Callable[[str | None], tuple[str | None, bytes]]
 """Gets the hint, which is None in TLS 1.3, and returns an identity and its key."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handclasp.advice import CREDENTIALS
@@ -26,6 +25,7 @@ from handclasp.faults.entry import Blame, Verdict, advice
 from handclasp.questions import DEFER, ChooseConfig
 from handclasp.sessions.store import SessionStore
 from handclasp.sessions.ticket_keys import TicketKeys
+from handclasp.values import dataclass, field
 
 if TYPE_CHECKING:
     from handclasp.certificates.credentials import Credentials

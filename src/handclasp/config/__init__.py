@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
@@ -46,6 +45,7 @@ from handclasp.sessions.replay import ReplayGuard
 from handclasp.sessions.session_cache12 import DEFAULT_BYTES
 from handclasp.sessions.store import SessionCache
 from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, TicketKeySource
+from handclasp.values import dataclass, field, fields
 
 __all__ = [
     "DEFAULT_VERSIONS",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from handclasp.config.types import ClientAuth
 from handclasp.config.versions import DefaultKeyShares
 from handclasp.errors import ConfigurationError
 from handclasp.sessions.replay import ReplayFilter
+from handclasp.values import MISSING, dataclass, fields
 from handclasp.wire.compression import available_algorithms
 
 if TYPE_CHECKING:

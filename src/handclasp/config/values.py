@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from handclasp.errors import ConfigurationError, check_switch
 from handclasp.synchronous import check_synchronous
+from handclasp.values import fields
 
 if TYPE_CHECKING:
     # For types alone: config builds on this module.

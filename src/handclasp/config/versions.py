@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING
 
 from handclasp.config.types import DEFAULT_VERSIONS
@@ -15,6 +14,7 @@ from handclasp.crypto.suites import (
     SUITES_OF_VERSION,
 )
 from handclasp.errors import ConfigurationError
+from handclasp.values import MISSING, fields
 from handclasp.wire.compression import available_algorithms
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ own way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
 from functools import lru_cache
 
 from handclasp.certificates.names import ip_address
@@ -26,7 +25,7 @@ from handclasp.iana import (
     ExtensionType,
 )
 from handclasp.sessions.session import Session, milliseconds
-from handclasp.values import value
+from handclasp.values import field, replace, value
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello, write_client_hello
 from handclasp.wire.reader import Uint16s

@@ -6,7 +6,6 @@ no way to an established connection around them that would type-check.
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import Final, cast
 
 from handclasp.certificates.evidence import Evidence
@@ -18,7 +17,7 @@ from handclasp.faults import Fault, advice
 from handclasp.handshake.answers import callback_failed
 from handclasp.handshake.context import HandshakeContext
 from handclasp.questions import ConfirmPeer, ReverifyPeer, VerifyPeer
-from handclasp.values import value
+from handclasp.values import field, value
 
 
 @value(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
 from typing import TypeAlias
 
 from handclasp.handshake.finished import CheckedFinished
@@ -17,7 +16,7 @@ from handclasp.handshake.tls13.tickets import TicketIssuer, TicketKeeper
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12
 from handclasp.keys.schedule13 import ExporterSecret, TrafficSecret
-from handclasp.values import value
+from handclasp.values import field, value
 
 Forget = Callable[[], None]
 

@@ -6,7 +6,6 @@ Where there is a trace, they put the reasons for decisions into words.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ServerConfig, SharedConfig
@@ -22,6 +21,7 @@ from handclasp.handshake.tls13.psk import Psk
 from handclasp.questions import ChooseCredentials
 from handclasp.sessions.session import Session
 from handclasp.trace.hooks import Trace
+from handclasp.values import replace
 
 _NOTHING_CAME = "the client came with nothing to resume"
 

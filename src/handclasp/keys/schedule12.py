@@ -10,14 +10,12 @@ cannot do so, to the two randoms alone.
 
 from __future__ import annotations
 
-from dataclasses import field
-
 from handclasp.crypto.prf12 import prf
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CipherSuite12
 from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.traffic import TrafficKeys
-from handclasp.values import value
+from handclasp.values import field, value
 
 _SIZE = 48
 """Bytes of the master secret."""

@@ -16,7 +16,6 @@ on to all that comes out of it, and told of every step.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import field
 from functools import lru_cache
 
 from handclasp.crypto.hkdf import (
@@ -32,7 +31,7 @@ from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES, IV_SIZE, CipherSuite
 from handclasp.keys.observer import KeyScheduleObserver
 from handclasp.keys.traffic import TrafficKeys
-from handclasp.values import value
+from handclasp.values import field, value
 
 _EXTRACT, _EXPAND_LABEL, _DERIVE = "HKDF-Extract", "HKDF-Expand-Label", "Derive-Secret"
 

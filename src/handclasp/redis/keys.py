@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import Event, Lock, Thread, current_thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -42,6 +41,7 @@ from handclasp.redis.shared_keys import (
 from handclasp.redis.troubles import FleetError
 from handclasp.redis.watch import Watch, moment
 from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, KEYS_PER_ROTATION, TicketKey
+from handclasp.values import dataclass
 
 if TYPE_CHECKING:
     import redis

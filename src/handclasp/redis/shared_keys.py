@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from handclasp.errors import ConfigurationError
 from handclasp.sessions.ticket_keys import ID_SIZE, KEY_SIZE, TicketKey, new_key
+from handclasp.values import dataclass, field
 
 _PLAIN, _WRAPPED = 1, 2
 _TIME_SIZE = 8

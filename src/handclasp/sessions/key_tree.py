@@ -12,10 +12,9 @@ steps than there are levels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from handclasp.crypto.hkdf import ExpandKey
 from handclasp.crypto.secret import Secret
+from handclasp.values import dataclass, field
 
 LEVELS = 64
 _HASH = "sha256"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ConfigurationError, check_switch, shown
+from handclasp.values import dataclass, field
 from handclasp.wire.writer import opaque8, opaque16
 
 _TLS13 = 0x0304

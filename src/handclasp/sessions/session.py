@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from datetime import datetime
 from typing import Any, cast
 
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.errors import ConfigurationError, ProtocolError
-from handclasp.values import value
+from handclasp.values import fields, value
 from handclasp.wire.reader import Reader
 from handclasp.wire.writer import opaque16
 

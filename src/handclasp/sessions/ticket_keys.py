@@ -11,7 +11,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from handclasp.crypto.derived_key_aead import DerivedKeyAead
@@ -21,6 +20,7 @@ from handclasp.errors import ConfigurationError, shown
 from handclasp.process import ProcessLock
 from handclasp.sessions.key_tree import KeyTree
 from handclasp.sessions.replay import ReplayFilter
+from handclasp.values import dataclass, field
 
 KEY_SIZE = 32
 ID_SIZE = 8

@@ -11,7 +11,6 @@ error: it is no ticket of ours, and the handshake is a full one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
 from struct import Struct as Packed
 from typing import Any
 
@@ -22,7 +21,7 @@ from handclasp.crypto.secret import Secret
 from handclasp.errors import ProtocolError
 from handclasp.sessions.session import MAX_LIFETIME
 from handclasp.sessions.ticket_keys import ID_SIZE, TicketKey
-from handclasp.values import value
+from handclasp.values import field, value
 from handclasp.wire.structs import Struct, fixed, opaque, uint, vector
 from handclasp.wire.writer import opaque24
 

@@ -17,7 +17,6 @@ CERTIFICATE_NAME_MISMATCH peer
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from handclasp.alerts import Cause
 from handclasp.errors import PeerAlertError
@@ -25,6 +24,7 @@ from handclasp.faults import Blame, Fault, Verdict, fault_named
 from handclasp.story.evidence import Evidence, alert_number, evidence_of
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import Failed, HandshakeResult, TraceEvent
+from handclasp.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any, Literal, TypeAlias
@@ -42,6 +41,7 @@ from handclasp.story.facts import Facts, facts_of, sender_of
 from handclasp.story.recorded import certificates_of, message_of
 from handclasp.story.recorder import Recorder
 from handclasp.trace.events import AlertSeen, Failed, HandshakeResult, MessageSeen, TraceEvent
+from handclasp.values import dataclass
 from handclasp.wire import extensions, messages
 from handclasp.wire.raw_keys import is_raw_public_key
 
@@ -68,6 +68,8 @@ class Difference:
 
     def to_json(self) -> dict[str, str]:
         """Return the difference as JSON values."""
+        from dataclasses import asdict
+
         return asdict(self)
 
 

@@ -19,7 +19,6 @@ application_layer_protocol_negotiation in the client's ClientHello 0010000700050
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from handclasp.alerts import Situation, likely_causes
 from handclasp.certificates.describe import field_in_words
@@ -38,6 +37,7 @@ from handclasp.trace.events import (
     TraceEvent,
     TransportEnded,
 )
+from handclasp.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ True
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby, takewhile
 from typing import Literal, TypeVar
 
@@ -60,6 +59,7 @@ from handclasp.trace.events import (
     RecordSeen,
     TraceEvent,
 )
+from handclasp.values import dataclass
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.raw_keys import is_raw_public_key

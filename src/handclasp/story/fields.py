@@ -10,7 +10,6 @@ cover the whole message.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from handclasp.errors import ProtocolError
@@ -27,6 +26,7 @@ from handclasp.story.meanings import (
 from handclasp.story.recorded import KeyExchange, read_recorded
 from handclasp.story.words import ELEMENTS, ITEMS, UNREAD, field_value, plural
 from handclasp.trace.annotate import Noted, opener_into
+from handclasp.values import dataclass
 from handclasp.wire import messages12
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.extension_table import FORMS, MessageContext

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from handclasp.errors import ProtocolError
 from handclasp.iana import GREASE_VALUES, version_name
 from handclasp.iana import ExtensionType as Ext
 from handclasp.story.recorded import message_of
 from handclasp.trace.events import MessageSeen, TraceEvent
+from handclasp.values import dataclass
 from handclasp.wire import extensions
 from handclasp.wire.messages import ClientHello
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Generic, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
@@ -24,6 +23,7 @@ from handclasp.trace.events import (
     RecordSeen,
     TraceEvent,
 )
+from handclasp.values import dataclass
 
 _MOST_UNFINISHED = 4
 """The number of records that are drawn of one message that is not whole."""

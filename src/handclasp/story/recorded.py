@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from handclasp.errors import ProtocolError
@@ -14,6 +13,7 @@ from handclasp.iana import (
     version_name,
 )
 from handclasp.trace.events import MessageSeen
+from handclasp.values import dataclass
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage, read_message12
 from handclasp.wire.compression import (

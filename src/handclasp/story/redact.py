@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from ipaddress import ip_address
 
 from handclasp.errors import PeerAlertError
@@ -38,6 +37,7 @@ from handclasp.trace.events import (
     TransportSeen,
     WireSeen,
 )
+from handclasp.values import replace
 from handclasp.wire.messages import HEADER_SIZE as MESSAGE_HEADER_SIZE
 from handclasp.wire.records import HEADER_SIZE
 

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from handclasp.alerts import ClientAuthStatus, OwnChain, Situation, Stage
@@ -41,6 +40,7 @@ from handclasp.trace.events import (
     RecordSeen,
     TraceEvent,
 )
+from handclasp.values import dataclass
 from handclasp.wire import extensions, messages
 
 

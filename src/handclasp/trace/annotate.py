@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
+from handclasp.values import dataclass, field
 from handclasp.wire.reader import Opener, Reader, Uint16s
 
 

@@ -25,12 +25,12 @@ transport below (`TransportSeen`, `WireSeen`, `TransportEnded`, `BytesRefused`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from handclasp.crypto.secret import Secret
 from handclasp.errors import CertificateError, TLSError
 from handclasp.info import ConnectionInfo
+from handclasp.values import dataclass, field
 
 
 class TraceFormatError(ValueError):

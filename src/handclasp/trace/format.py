@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
 from typing import Any, NamedTuple, cast
 
 from handclasp.info import ConnectionInfo
@@ -31,6 +30,7 @@ from handclasp.trace.events import (
     WireSeen,
     WorkDone,
 )
+from handclasp.values import MISSING, fields
 
 _KINDS: Mapping[str, type[TraceEvent]] = {
     "began": Began,

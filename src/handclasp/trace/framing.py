@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from handclasp.trace.events import (
@@ -19,6 +18,7 @@ from handclasp.trace.events import (
     TransportSeen,
     WireSeen,
 )
+from handclasp.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

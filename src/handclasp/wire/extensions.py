@@ -8,12 +8,11 @@ the reader, which may record the bytes of each field.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import field
 from struct import Struct as Packed
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
-from handclasp.values import value
+from handclasp.values import field, value
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.structs import Struct, opaque, uint, vector
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s

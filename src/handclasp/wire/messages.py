@@ -11,7 +11,6 @@ Extensions stay bytes here, in their order; `extensions` reads their content.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from functools import partial
 from struct import Struct as Packed
 from typing import Any, TypeAlias
@@ -19,7 +18,7 @@ from typing import Any, TypeAlias
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.iana import HandshakeType, handshake_type_name
-from handclasp.values import value
+from handclasp.values import field, value
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.structs import (
     Extensions,

@@ -7,13 +7,12 @@ ClientHello, ServerHello, CertificateVerify and Finished have the same form in b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
 from typing import Any, TypeAlias
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.iana import HandshakeType
-from handclasp.values import value
+from handclasp.values import field, value
 from handclasp.wire.messages import HEADER_SIZE, Codec
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.writer import opaque8, opaque16, opaque24, uint16s

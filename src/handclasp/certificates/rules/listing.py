@@ -8,7 +8,6 @@ explanation reports it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from handclasp.certificates.rules import form, keys, names, policy, signatures, use
@@ -23,6 +22,7 @@ from handclasp.certificates.rules.rule import (
     StepRule,
     WayRule,
 )
+from handclasp.values import dataclass, field
 
 AnyRule = TypeVar("AnyRule", bound=Rule[Any])
 

@@ -7,7 +7,6 @@ outcome. It decides nothing else: who runs it makes an error or a `Finding` of t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, IntEnum, auto
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -22,6 +21,7 @@ from handclasp.certificates.seen import Seen
 from handclasp.certificates.trust import TrustStore
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault
+from handclasp.values import dataclass, field, replace
 
 Target = TypeVar("Target")
 
@@ -332,7 +332,7 @@ class IssuerRule(CertificateRule):
 
     def finding(self, target: Seen, context: Context, outcome: Outcome) -> Finding:
         """Return the words, which name the authority."""
-        return _of_authority(super(IssuerRule, self).finding(target, context, outcome))
+        return _of_authority(super().finding(target, context, outcome))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -347,7 +347,7 @@ class StepRule(Rule[Step]):
 
     def finding(self, target: Step, context: Context, outcome: Outcome) -> Finding:
         """Return the words, which name the authority."""
-        return _of_authority(super(StepRule, self).finding(target, context, outcome))
+        return _of_authority(super().finding(target, context, outcome))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

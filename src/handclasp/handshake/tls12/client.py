@@ -6,7 +6,6 @@ the groups, the schemes and the decision on certificates.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 from handclasp.certificates.credentials import Credentials
@@ -61,7 +60,7 @@ from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import Exporter12, MasterSecret12
 from handclasp.questions import ChooseCredentials
 from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
-from handclasp.values import value
+from handclasp.values import replace, value
 from handclasp.wire.messages import ServerHello
 from handclasp.wire.messages12 import (
     ECDSA_SIGN,

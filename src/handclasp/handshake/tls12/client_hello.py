@@ -7,7 +7,6 @@ suite comes next, with the group and the scheme that it needs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ServerConfig
@@ -52,7 +51,7 @@ from handclasp.handshake.trace_notes import (
 )
 from handclasp.iana import ExtensionType
 from handclasp.questions import ChooseCredentials
-from handclasp.values import value
+from handclasp.values import field, value
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.writer import uint16s

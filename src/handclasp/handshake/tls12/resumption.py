@@ -6,7 +6,6 @@ Only sessions with the extended master secret are kept, and resumed (RFC 7627 se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
 from functools import partial
 
 from handclasp.certificates.verify import VerifiedPeer
@@ -24,7 +23,7 @@ from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.ticket_keys import TicketKey
 from handclasp.sessions.tickets import MAX_TICKET, SessionState, open_ticket, seal_ticket
-from handclasp.values import value
+from handclasp.values import field, value
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.messages12 import NewSessionTicket12
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
 from handclasp.config import ClientConfig
 from handclasp.crypto.suites import CIPHER_SUITES12_BY_CODE, CipherSuite12
 from handclasp.errors import ProtocolError
@@ -16,7 +14,7 @@ from handclasp.handshake.tls12.authentication import VERSION
 from handclasp.iana import ExtensionType, cipher_suite_name
 from handclasp.keys.schedule12 import Randoms
 from handclasp.sessions.session import Session
-from handclasp.values import value
+from handclasp.values import field, value
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import ServerHello

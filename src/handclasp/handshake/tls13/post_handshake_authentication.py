@@ -13,7 +13,6 @@ sends them only once all are made, and the server takes nothing else until the F
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, ProtocolError, StateError
@@ -46,7 +45,7 @@ from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.questions import ChooseCredentials
-from handclasp.values import value
+from handclasp.values import replace, value
 from handclasp.wire.codecs import read_as
 from handclasp.wire.messages import (
     Certificate,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import field, replace
 
 from handclasp.crypto.suites import CIPHER_SUITES, CipherSuite
 from handclasp.errors import ProtocolError
@@ -21,7 +20,7 @@ from handclasp.keys.transcript import Transcript, digest_of
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.session import Session
 from handclasp.sessions.tickets import SessionState
-from handclasp.values import value
+from handclasp.values import field, replace, value
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello, write_client_hello
 from handclasp.wire.structs import write_entries

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import field
 
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ServerConfig
@@ -26,7 +25,7 @@ from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import FRESHNESS
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState, open_ticket
-from handclasp.values import value
+from handclasp.values import field, value
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello
 

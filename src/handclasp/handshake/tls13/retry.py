@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import field, replace
 
 from handclasp.config import ServerConfig
 from handclasp.crypto.groups import GROUPS
@@ -14,7 +13,7 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.tls13.client_hello import Choice, Offer, read_offer
 from handclasp.iana import TLS12, TLS13, ExtensionType
 from handclasp.keys.transcript import Transcript
-from handclasp.values import value
+from handclasp.values import field, replace, value
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import (

@@ -6,8 +6,6 @@ its whole flight, lets go of the hello, and waits for the client's.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from handclasp.config import MAX_RECORD_SIZE_LIMIT, ServerConfig
 from handclasp.crypto.groups import GROUPS, BadShare
 from handclasp.crypto.secret import Secret
@@ -64,6 +62,7 @@ from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, MasterSecret, TrafficSecret
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState
+from handclasp.values import replace
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import (

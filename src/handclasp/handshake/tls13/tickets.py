@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -27,6 +26,7 @@ from handclasp.sessions.session import MAX_LIFETIME, Session, milliseconds
 from handclasp.sessions.store import SessionCache
 from handclasp.sessions.ticket_keys import TicketKeySource
 from handclasp.sessions.tickets import SessionState, TicketSealer
+from handclasp.values import dataclass, field, replace
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import NewSessionTicket, write_new_session_ticket

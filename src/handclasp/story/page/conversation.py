@@ -7,7 +7,6 @@ page's script highlights the pieces of a field, and finds the field of a piece, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from handclasp.story.flights import Data, Drawn, Shown, shown_or_closed
 from handclasp.story.recorded import KeyExchange, certificate_within_message, message_of
 from handclasp.story.sentences import told
 from handclasp.trace.events import MessageSeen, TraceEvent
+from handclasp.values import dataclass
 
 _STEPS: dict[int, int] = {
     Type.CLIENT_HELLO: 1,

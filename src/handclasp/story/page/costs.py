@@ -6,11 +6,11 @@ The scale is logarithmic, since the two differ by so much. `costs.svg` draws it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import NamedTuple
 
 from handclasp.trace.events import RecordSeen, TraceEvent, WorkDone
+from handclasp.values import dataclass
 
 WIDTH = 380
 """In the units of the plot."""

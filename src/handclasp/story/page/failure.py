@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from handclasp.advice import at_fault, for_reader, worded
 from handclasp.story.diagnosis import Diagnosis, diagnose
 from handclasp.story.evidence import Evidence
 from handclasp.story.facts import role_of
 from handclasp.trace.events import TraceEvent
+from handclasp.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

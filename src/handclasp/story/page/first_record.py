@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from handclasp.iana import ContentType
 from handclasp.story.facts import sender_of
 from handclasp.trace.events import KeysInstalled, KeyStep, RecordSeen, TraceEvent
+from handclasp.values import dataclass
 
 HEADER_SIZE = 5
 TAG_SIZE = 16

@@ -8,11 +8,11 @@ draws it, in its own units, narrow enough for a phone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from handclasp.story.recorded import KeyExchange
 from handclasp.trace.events import KeyStep, SecretDerived, TraceEvent
+from handclasp.values import dataclass
 
 
 class Branch(NamedTuple):

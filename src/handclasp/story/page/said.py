@@ -6,9 +6,8 @@ own sentences, and events that did not happen have none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from handclasp.story.facts import Facts
+from handclasp.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ page.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -29,6 +28,7 @@ from handclasp.trace.events import (
     SecretDerived,
     TraceEvent,
 )
+from handclasp.values import dataclass
 from handclasp.wire import messages, messages12
 from handclasp.wire.raw_keys import is_raw_public_key
 

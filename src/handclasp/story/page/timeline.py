@@ -6,7 +6,6 @@ Python computes the layout; the template `timeline.svg` draws it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from handclasp.trace.events import (
@@ -16,6 +15,7 @@ from handclasp.trace.events import (
     RecordSeen,
     TraceEvent,
 )
+from handclasp.values import dataclass
 
 WIDTH = 380
 """In the units of the picture."""
