@@ -6,87 +6,87 @@ asyncio, and `ClientConnection` or `ServerConnection` to bring your own transpor
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
-from handclasp.alerts import Cause
-from handclasp.certificates.credentials import Credentials, LocalSigner, Signer, StapleSource
-from handclasp.certificates.policy import CertificatePolicy
-from handclasp.certificates.reloading import ReloadingCredentials
-from handclasp.certificates.trust import TrustStore
-from handclasp.certificates.verify import (
-    VerifiedPeer,
-    accept_unverified,
-    verify_client_chain,
-    verify_raw_public_key,
-    verify_server_chain,
-    vouch_for,
-)
-from handclasp.client import ClientConnection
-from handclasp.config import ClientAuth, ClientConfig, ServerConfig
-from handclasp.connection import Connection
-from handclasp.crypto.secret import Secret
-from handclasp.errors import (
-    CertificateError,
-    ConfigurationError,
-    HandshakeTimeoutError,
-    PeerAlertError,
-    ProtocolError,
-    StateError,
-    TLSError,
-    TruncationError,
-    WantRead,
-    WantWrite,
-)
-from handclasp.events import (
-    ClientAuthenticated,
-    DataReceived,
-    EarlyDataReceived,
-    EarlyDataRejected,
-    Event,
-    HalfRttReady,
-    HandshakeCompleted,
-    KeysUpdated,
-    PeerClosed,
-    QuestionAsked,
-)
-from handclasp.faults import Blame, Fault
-from handclasp.info import ConnectionInfo
-from handclasp.lifecycle import State
-from handclasp.limits import Limits
-from handclasp.questions import (
-    DEFER,
-    CheckReplay,
-    ChooseConfig,
-    ChooseCredentials,
-    ConfirmPeer,
-    Decrypt,
-    FindPsk,
-    Question,
-    ReverifyPeer,
-    Sign,
-    VerifyPeer,
-)
-from handclasp.server import ServerConnection
-from handclasp.sessions.psk import PreSharedKey
-from handclasp.sessions.replay import ReplayFilter, ReplayGuard
-from handclasp.sessions.session import RequestedCertificate, Session
-from handclasp.sessions.store import SessionCache, SessionStore
-from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, TicketKeySource
-from handclasp.trace.hooks import Trace
+TYPE_CHECKING = False  # Type checkers know it by its name; `typing` takes long to import.
 
 if TYPE_CHECKING:
     from handclasp import aio
+    from handclasp import asgi as asgi
+    from handclasp import trio as trio
+    from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
+    from handclasp.alerts import Cause
+    from handclasp.certificates.credentials import Credentials, LocalSigner, Signer, StapleSource
     from handclasp.certificates.dane import TlsaRecord
     from handclasp.certificates.describe import describe_certificate
     from handclasp.certificates.explanation import Explanation, explain
+    from handclasp.certificates.policy import CertificatePolicy
+    from handclasp.certificates.reloading import ReloadingCredentials
     from handclasp.certificates.revocation import RevocationLists
     from handclasp.certificates.rules import Finding
     from handclasp.certificates.staple import OcspStaple
     from handclasp.certificates.transparency import CtLog
+    from handclasp.certificates.trust import TrustStore
+    from handclasp.certificates.verify import (
+        VerifiedPeer,
+        accept_unverified,
+        verify_client_chain,
+        verify_raw_public_key,
+        verify_server_chain,
+        vouch_for,
+    )
     from handclasp.certificates.walk import PathTried
+    from handclasp.client import ClientConnection
+    from handclasp.config import ClientAuth, ClientConfig, ServerConfig
+    from handclasp.connection import Connection
+    from handclasp.crypto.secret import Secret
+    from handclasp.errors import (
+        CertificateError,
+        ConfigurationError,
+        HandshakeTimeoutError,
+        PeerAlertError,
+        ProtocolError,
+        StateError,
+        TLSError,
+        TruncationError,
+        WantRead,
+        WantWrite,
+    )
+    from handclasp.events import (
+        ClientAuthenticated,
+        DataReceived,
+        EarlyDataReceived,
+        EarlyDataRejected,
+        Event,
+        HalfRttReady,
+        HandshakeCompleted,
+        KeysUpdated,
+        PeerClosed,
+        QuestionAsked,
+    )
+    from handclasp.faults import Blame, Fault
+    from handclasp.info import ConnectionInfo
+    from handclasp.lifecycle import State
+    from handclasp.limits import Limits
+    from handclasp.questions import (
+        DEFER,
+        CheckReplay,
+        ChooseConfig,
+        ChooseCredentials,
+        ConfirmPeer,
+        Decrypt,
+        FindPsk,
+        Question,
+        ReverifyPeer,
+        Sign,
+        VerifyPeer,
+    )
+    from handclasp.server import ServerConnection
+    from handclasp.sessions.psk import PreSharedKey
+    from handclasp.sessions.replay import ReplayFilter, ReplayGuard
+    from handclasp.sessions.session import RequestedCertificate, Session
+    from handclasp.sessions.store import SessionCache, SessionStore
+    from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, TicketKeySource
     from handclasp.story.recorder import Recorder
+    from handclasp.trace.hooks import Trace
 
 __version__ = "0.1.0.dev0"
 
@@ -176,28 +176,70 @@ __all__ = [
     "Trace",
 ]
 
-
-_IMPORTED_WHEN_NEEDED = {
-    "CtLog": "certificates.transparency",
-    "Explanation": "certificates.explanation",
-    "Finding": "certificates.rules",
-    "OcspStaple": "certificates.staple",
-    "PathTried": "certificates.walk",
-    "Recorder": "story.recorder",
-    "RevocationLists": "certificates.revocation",
-    "TlsaRecord": "certificates.dane",
-    "describe_certificate": "certificates.describe",
-    "explain": "certificates.explanation",
+_NAMES = {
+    "adapters.sockets": "TLSSocket connect wrap_client wrap_server",
+    "alerts": "Cause",
+    "certificates.credentials": "Credentials LocalSigner Signer StapleSource",
+    "certificates.dane": "TlsaRecord",
+    "certificates.describe": "describe_certificate",
+    "certificates.explanation": "Explanation explain",
+    "certificates.policy": "CertificatePolicy",
+    "certificates.reloading": "ReloadingCredentials",
+    "certificates.revocation": "RevocationLists",
+    "certificates.rules": "Finding",
+    "certificates.staple": "OcspStaple",
+    "certificates.transparency": "CtLog",
+    "certificates.trust": "TrustStore",
+    "certificates.verify": (
+        "VerifiedPeer accept_unverified verify_client_chain verify_raw_public_key "
+        "verify_server_chain vouch_for"
+    ),
+    "certificates.walk": "PathTried",
+    "client": "ClientConnection",
+    "config": "ClientAuth ClientConfig ServerConfig",
+    "connection": "Connection",
+    "crypto.secret": "Secret",
+    "errors": (
+        "CertificateError ConfigurationError HandshakeTimeoutError PeerAlertError "
+        "ProtocolError StateError TLSError TruncationError WantRead WantWrite"
+    ),
+    "events": (
+        "ClientAuthenticated DataReceived EarlyDataReceived EarlyDataRejected Event "
+        "HalfRttReady HandshakeCompleted KeysUpdated PeerClosed QuestionAsked"
+    ),
+    "faults": "Blame Fault",
+    "info": "ConnectionInfo",
+    "lifecycle": "State",
+    "limits": "Limits",
+    "questions": (
+        "DEFER CheckReplay ChooseConfig ChooseCredentials ConfirmPeer Decrypt FindPsk "
+        "Question ReverifyPeer Sign VerifyPeer"
+    ),
+    "server": "ServerConnection",
+    "sessions.psk": "PreSharedKey",
+    "sessions.replay": "ReplayFilter ReplayGuard",
+    "sessions.session": "RequestedCertificate Session",
+    "sessions.store": "SessionCache SessionStore",
+    "sessions.ticket_keys": "TicketKey TicketKeys TicketKeySource",
+    "story.recorder": "Recorder",
+    "trace.hooks": "Trace",
 }
-"""Names whose modules take long to import, which few programs need."""
+"""The public names of each module, which is imported when one of them is needed."""
 
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-def __getattr__(name: str) -> Any:
-    if name in ("aio", "asgi", "trio"):
-        return import_module(f"handclasp.{name}")
-    if name in _IMPORTED_WHEN_NEEDED:
-        return getattr(import_module(f"handclasp.{_IMPORTED_WHEN_NEEDED[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        if name in ("aio", "asgi", "trio"):
+            return import_module(f"handclasp.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f"handclasp.{_HOMES[name]}"), name)
+        globals()[name] = found  # So that it is looked for once.
+        return found
 
 
 def __dir__() -> list[str]:

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
 from tests.rules.source import Module, inside_imports, modules, modules_below, outside_imports
@@ -540,20 +541,105 @@ def test_what_is_written_for_an_optional_package_is_not_imported_unasked() -> No
                 assert not names & imported_at_once(module), module.name
 
 
-SELDOM = (
+# What takes long to import, and what may be there once each thing was done: the modules of the
+# standard library and of cryptography, and how many of ours.
+SLOW = {
+    "ast",
     "asyncio",
-    "tempfile",
     "cryptography.x509",
+    "dataclasses",
+    "inspect",
+    "ipaddress",
+    "json",
+    "logging",
+    "multiprocessing",
+    "pathlib",
+    "socket",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "typing",
+}
+NETWORK = {"ipaddress", "pathlib", "socket", "threading", "typing"}
+
+
+class Step(NamedTuple):
+    """A program, and what of `SLOW` and how many modules of the package it loads at most."""
+
+    program: str
+    slow: set[str]
+    ours: int
+
+
+STEPS = {
+    "import": Step("import handclasp", set(), 1),
+    "a name of it": Step("from handclasp import TLSError", {"typing"}, 20),
+    "connect": Step("from handclasp import connect", NETWORK, 140),
+    "a client's hello": Step(
+        "from handclasp import ClientConfig, ClientConnection\n"
+        "ClientConnection(ClientConfig(verify_peer=False), server_name='a.test')",
+        NETWORK - {"socket"},
+        140,
+    ),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_few_need_is_not_imported_at_once(step: str) -> None:
+    program, slow, ours = STEPS[step]
+    loaded = modules_after(program)
+    assert loaded & SLOW <= slow
+    assert len([name for name in loaded if name.partition(".")[0] == "handclasp"]) <= ours
+
+
+SELDOM = {
     "handclasp.story",
     "handclasp.trace.events",
     "handclasp.handshake.server",
     "handclasp.handshake.tls12.client",
     "handclasp.certificates.transparency",
-)
+}
 
 
-def test_what_few_need_is_not_imported_at_once() -> None:
-    program = "import sys, handclasp; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert "handclasp.connection" in done.stdout.split()
-    assert not set(SELDOM) & set(done.stdout.split())
+def test_a_client_needs_nothing_of_servers() -> None:
+    loaded = modules_after(STEPS["a client's hello"].program)
+    assert "handclasp.connection" in loaded
+    assert not SELDOM & loaded
+
+
+def modules_after(program: str) -> set[str]:
+    """The names of the modules that are loaded after a program."""
+    command = [sys.executable, "-c", f"import sys\n{program}\nprint(*sys.modules)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_public_names_are_listed_alike_everywhere() -> None:
+    """The type checkers read one list, the interpreter another, and users a third."""
+    import handclasp
+
+    checked = {
+        (target, name)
+        for target, name in inside_imports(modules()[""])
+        if target not in ("aio", "asgi", "trio")
+    }
+    imported = {
+        (target, name)
+        for target, names in vars(handclasp)["_NAMES"].items()
+        for name in names.split()
+    }
+    assert checked == imported
+    assert {name for _, name in imported} | {"aio"} == set(handclasp.__all__)
+    assert len(set(handclasp.__all__)) == len(handclasp.__all__)
+
+
+def test_names_are_found_once_and_strangers_are_not() -> None:
+    import handclasp
+
+    assert handclasp.connect is vars(handclasp)["connect"]
+    missing = "conect"
+    with pytest.raises(AttributeError, match="'handclasp' has no attribute 'conect'"):
+        getattr(handclasp, missing)
+    with pytest.raises(ImportError, match="cannot import name 'conect'"):
+        exec("from handclasp import conect")
