@@ -5,7 +5,6 @@ What is refused is refused before a socket that came with it is touched.
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 import socket
@@ -18,6 +17,7 @@ from handclasp.adapters.progress import has_peer, is_connected, is_listening
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.server import ServerConnection
+from handclasp.synchronous import is_async_function
 from handclasp.trace.hooks import Trace
 
 WaitsIn: TypeAlias = Literal["thread", "asyncio", "trio"]
@@ -112,7 +112,7 @@ def _check_guard(guard: object, here: WaitsIn) -> None:
     if guard is None:
         return
     there = getattr(guard, "waits_in", None)
-    if there is None and inspect.iscoroutinefunction(getattr(guard, "is_first", None)):
+    if there is None and is_async_function(getattr(guard, "is_first", None)):
         there = "asyncio" if here == "thread" else here
     if there is None or there == here:
         return
@@ -196,7 +196,7 @@ def check_callback(name: str, given: object, example: str) -> None:
     if not callable(given):
         kind = type(given).__name__
         raise ConfigurationError(f"{name} must be a callable, not {kind}: {example}.")
-    if inspect.iscoroutinefunction(given):
+    if is_async_function(given):
         raise ConfigurationError(f"{name} must answer at once, and is an async function.")
 
 

@@ -35,7 +35,6 @@ still talks with the other process.
 from __future__ import annotations
 
 import errno
-import inspect
 import math
 import os
 import socket
@@ -72,6 +71,7 @@ from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
 from handclasp.questions import CheckReplay
 from handclasp.server import ServerConnection
+from handclasp.synchronous import is_coroutine
 
 Connection: TypeAlias = ClientConnection | ServerConnection
 Amount = TypeVar("Amount", int, memoryview)
@@ -680,7 +680,7 @@ class Duplex:
     def _refuse_question(self, event: QuestionAsked) -> NoReturn:
         """Refuse a question that nobody answers directly: a blocking socket cannot wait for it."""
         question = event.question
-        if inspect.iscoroutine(question.pending):
+        if is_coroutine(question.pending):
             question.pending.close()
         what = "DEFER" if question.pending is None else "an awaitable"
         name = type(question).__name__

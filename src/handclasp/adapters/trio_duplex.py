@@ -22,7 +22,6 @@ another process sends nothing: it can only be closed, and the other one goes on.
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 from collections.abc import Awaitable, Callable
@@ -49,6 +48,7 @@ from handclasp.events import DataReceived, Event, PeerClosed, QuestionAsked
 from handclasp.faults import Fault
 from handclasp.questions import Question
 from handclasp.server import ServerConnection
+from handclasp.synchronous import is_coroutine
 
 Connection: TypeAlias = ClientConnection | ServerConnection
 StreamT = TypeVar("StreamT", bound=trio.abc.Stream)
@@ -226,7 +226,7 @@ class TrioDuplex(Generic[StreamT]):
 
     def _drop_question(self) -> None:
         question, self._question = self._question, None
-        if question is not None and inspect.iscoroutine(question.pending):
+        if question is not None and is_coroutine(question.pending):
             question.pending.close()
 
     # Reading

@@ -5,7 +5,6 @@ Running connections keep their credentials; connections that start after a chang
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.process import ProcessLock
-from handclasp.synchronous import check_synchronous
+from handclasp.synchronous import check_synchronous, is_coroutine
 
 if TYPE_CHECKING:
     from handclasp.certificates import credentials
@@ -119,7 +118,7 @@ class ReloadingCredentials:
         loaded = cast(object, self._load())
         if isinstance(loaded, credentials.Credentials):
             return loaded
-        if inspect.iscoroutine(loaded):
+        if is_coroutine(loaded):
             loaded.close()
         raise ConfigurationError(
             f"load must give Credentials at once, not {type(loaded).__name__}."

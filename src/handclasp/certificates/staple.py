@@ -6,7 +6,6 @@ clients refuse an outdated response. `now` is its only clock.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable
 from copy import copy
@@ -26,7 +25,7 @@ from handclasp.certificates.ocsp_answers import (
 from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.process import ProcessLock
-from handclasp.synchronous import check_synchronous
+from handclasp.synchronous import check_synchronous, is_coroutine
 from handclasp.values import dataclass
 
 if TYPE_CHECKING:
@@ -283,7 +282,7 @@ class _Callback:
         der = self.fetch()
         if der is None or isinstance(der, bytes):
             return der
-        if inspect.iscoroutine(der):
+        if is_coroutine(der):
             der.close()
         raise ConfigurationError(
             f"The callback for the OCSP response gave {type(der).__name__}: let it return bytes."

@@ -6,7 +6,6 @@ that is answered later, by an awaitable or by `DEFER`, comes out of the connecti
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +30,7 @@ from handclasp.questions import (
     VerifyPeer,
 )
 from handclasp.sessions.psk import PreSharedKey
+from handclasp.synchronous import is_awaitable
 from handclasp.trace.hooks import Trace
 
 Answerers = Mapping[type[Question[Any]], Answerer]
@@ -100,7 +100,7 @@ class Answers:
         # The common case, and a cheap test.
         if trace is None and type(value) in _ANSWER_TYPES[type(question)]:
             return value
-        if inspect.isawaitable(value):
+        if is_awaitable(value):
             question.pending = value
             return DEFER
         return DEFER if value is DEFER else self.checked(question, value)
@@ -139,7 +139,7 @@ def _timed(trace: Trace, answerer: Answerer, question: Question[Any]) -> object:
         raise
     finally:
         # What is promised is not done yet, and waiting for it is no work.
-        if value is not DEFER and not inspect.isawaitable(value):
+        if value is not DEFER and not is_awaitable(value):
             trace.work(*work, trace.now() - began)
 
 

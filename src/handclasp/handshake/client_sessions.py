@@ -8,7 +8,6 @@ side for is answered anew, with the very certificates that it was shown then.
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache, partial
@@ -30,6 +29,7 @@ from handclasp.process import this_process
 from handclasp.questions import ChooseCredentials, VerifyPeer
 from handclasp.sessions.session import RequestedCertificate, Session, milliseconds
 from handclasp.sessions.store import KEY_OF_PROCESS, SessionCache
+from handclasp.synchronous import is_coroutine
 from handclasp.values import value
 
 _MOST_TRIED = 8
@@ -277,7 +277,7 @@ def _would_show(
         answer = choose(question)
     except Exception:
         return None  # In a full handshake it is asked again, and fails where that can be reported.
-    if inspect.iscoroutine(answer):
+    if is_coroutine(answer):
         answer.close()
     if not isinstance(answer, Credentials | None):
         return None

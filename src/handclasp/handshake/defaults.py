@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -34,6 +33,7 @@ from handclasp.questions import (
     Sign,
     VerifyPeer,
 )
+from handclasp.synchronous import is_awaitable, is_coroutine
 from handclasp.trace.hooks import Trace
 
 
@@ -173,9 +173,9 @@ def _answer_or(otherwise: object, call: Callable[[], Any], kind: type) -> object
         return otherwise
     if answer is DEFER:
         return answer
-    if inspect.isawaitable(answer):
+    if is_awaitable(answer):
         awaited = _awaited_or(otherwise, answer, kind)
-        if inspect.iscoroutine(answer):
+        if is_coroutine(answer):
             # If the handshake ends before it is awaited, nothing else closes the inner one.
             weakref.finalize(awaited, answer.close).atexit = False
         return awaited

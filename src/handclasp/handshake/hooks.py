@@ -6,7 +6,6 @@ while a failed connection ends. All others are questions (`questions`).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from math import ceil
@@ -18,6 +17,7 @@ from handclasp.faults import Fault
 from handclasp.questions import DEFER
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, TicketKeySource
+from handclasp.synchronous import is_awaitable, is_coroutine
 
 
 def call_hook(name: str, hook: Callable[..., object], *given: object) -> object:
@@ -33,8 +33,8 @@ def call_hook(name: str, hook: Callable[..., object], *given: object) -> object:
         raise hook_raised(name, kind, f"{name}: {kind}") from error
     if answer is None or type(answer) is Session:
         return answer  # The common cases, and a cheap test.
-    if answer is DEFER or inspect.isawaitable(answer):
-        if inspect.iscoroutine(answer):
+    if answer is DEFER or is_awaitable(answer):
+        if is_coroutine(answer):
             answer.close()
         later = "DEFER" if answer is DEFER else "an awaitable"
         raise wrong_answer(name, later, "the answer itself, as nothing can wait for it here")

@@ -9,7 +9,6 @@ records over TCP, CRYPTO frames of QUIC.
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Coroutine
 from struct import Struct
@@ -28,6 +27,7 @@ from handclasp.iana import handshake_type_name
 from handclasp.info import ConnectionInfo
 from handclasp.limits import Limits
 from handclasp.questions import Question
+from handclasp.synchronous import is_coroutine
 from handclasp.wire.framing import check_message_size
 from handclasp.wire.messages import HEADER_SIZE
 
@@ -211,7 +211,7 @@ class HandshakeLoop:
         """Give the handshake up, if there is one."""
         handshake, self._handshake, self._context = self._handshake, None, None
         question, self._question = self._question, None
-        if question is not None and inspect.iscoroutine(question.pending):
+        if question is not None and is_coroutine(question.pending):
             question.pending.close()
         if handshake is not None:
             handshake.close()

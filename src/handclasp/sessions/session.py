@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
@@ -252,6 +251,8 @@ def _checked(session: Session) -> Session:
 
 def session_to_text(session: Session) -> str:
     """Return a session as one line of JSON."""
+    import json  # Only stores outside of the process need it.
+
     return json.dumps(session.to_json(), separators=(",", ":"))
 
 
