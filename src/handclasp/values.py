@@ -52,6 +52,9 @@ class _Field:
 
     Attributes:
         stored: False for an `InitVar`, which only `__post_init__` gets.
+        kind: what `__init__` does with it: a key of `_STATEMENTS`, v (passes it to
+            `__post_init__`) or - (nothing).
+        optional: whether its argument may be left out.
     """
 
     __slots__ = (
@@ -59,8 +62,10 @@ class _Field:
         "default",
         "default_factory",
         "init",
+        "kind",
         "kw_only",
         "name",
+        "optional",
         "repr",
         "stored",
         "type",
@@ -79,6 +84,7 @@ class _Field:
         if default is not _MISSING and default_factory is not _MISSING:
             raise ValueError("A field has a default or a default_factory, not both.")
         self.name = self.type = ""
+        self.optional = default is not _MISSING or default_factory is not _MISSING
         self.default = default
         self.default_factory = default_factory
         self.init = init
@@ -86,11 +92,10 @@ class _Field:
         self.compare = compare
         self.kw_only = kw_only
         self.stored = True
-
-    @property
-    def optional(self) -> bool:
-        """Whether its argument may be left out."""
-        return self.default is not _MISSING or self.default_factory is not _MISSING
+        if default_factory is not _MISSING:
+            self.kind = "f" if init else "m"
+        else:
+            self.kind = "a" if init else "-" if default is _MISSING else "d"
 
 
 _OPTIONS = {"init": True, "repr": True, "eq": True, "kw_only": False}
@@ -116,6 +121,7 @@ def _define(cls: type, *, frozen: bool, hashed: bool, options: dict[str, bool]) 
     if "__eq__" in namespace and options["eq"] and namespace["__hash__"] is None:
         del namespace["__hash__"]  # The interpreter's, not the author's.
     namespace["__slots__"] = _new_slots(cls, found)
+    namespace["__qualname__"] = cls.__qualname__
     namespace["__value_fields__"] = every
     namespace["__value_options__"] = {**options, "frozen": frozen}
     namespace["__dataclass_fields__"] = _LATE_FIELDS
@@ -123,7 +129,6 @@ def _define(cls: type, *, frozen: bool, hashed: bool, options: dict[str, bool]) 
     for name, method in _methods(cls, found, frozen, hashed, options).items():
         namespace.setdefault(name, method)
     made = type(cls)(cls.__name__, cls.__bases__, namespace)
-    made.__qualname__ = cls.__qualname__
     _mend_super(namespace, made)
     return made
 
@@ -156,7 +161,8 @@ def _own_fields(cls: type, *, kw_only: bool) -> dict[str, _Field]:
             raise ValueError(f"{cls.__name__}.{name} needs a default_factory: it can change.")
         each.name, each.type = name, kind
         each.kw_only = each.kw_only or kw_only
-        each.stored = not kind.startswith("InitVar")
+        if kind.startswith("InitVar"):
+            each.stored, each.kind = False, "v"
         found[name] = each
     return found
 
@@ -246,23 +252,23 @@ def _init(cls: type, found: Sequence[_Field], frozen: bool) -> FunctionType:
         raise TypeError(f"A field of {cls.__name__} without a default follows one with a default.")
     arguments = positional + [each for each in found if each.init and each.kw_only]
     found = arguments + [each for each in found if not each.init]
-    code = _code("".join(map(_kind, found)), frozen, hasattr(cls, "__post_init__"))
-    names = {f"f{at}": sys.intern(each.name) for at, each in enumerate(found)}
+    code = _code("".join([each.kind for each in found]), frozen, hasattr(cls, "__post_init__"))
+    names = {f"f{at}": each.name for at, each in enumerate(found)}
     renamed = code.replace(
         co_argcount=1 + len(positional),
         co_kwonlyargcount=len(arguments) - len(positional),
-        co_varnames=tuple([names.get(name, name) for name in code.co_varnames]),
+        co_varnames=("self", *[each.name for each in arguments]),
         co_names=tuple([names.get(name, name) for name in code.co_names]),
         co_consts=tuple([names.get(each, each) for each in code.co_consts]),
         co_qualname=f"{cls.__qualname__}.__init__",
     )
-    free = {"new": _FROM_FACTORY, "set_field": object.__setattr__}
+    free: dict[str, Any] = {"new": _FROM_FACTORY, "set_field": object.__setattr__}
     defaults: dict[str, Any] = {}
     for at, each in enumerate(found):
-        made = each.default_factory is not _MISSING
-        free[f"given{at}"] = each.default_factory if made else each.default
+        if each.kind in "fmd":
+            free[f"given{at}"] = each.default if each.kind == "d" else each.default_factory
         if each.init and each.optional:
-            defaults[each.name] = _FROM_FACTORY if made else each.default
+            defaults[each.name] = _FROM_FACTORY if each.kind == "f" else each.default
     closure = tuple([CellType(free[name]) for name in code.co_freevars])
     of_positions = tuple([defaults.pop(each.name) for each in positional if each.optional])
     module = vars(sys.modules[cls.__module__])
@@ -270,17 +276,6 @@ def _init(cls: type, found: Sequence[_Field], frozen: bool) -> FunctionType:
     init.__kwdefaults__ = defaults or None
     init.__annotations__ = {each.name: each.type for each in arguments} | {"return": None}
     return init
-
-
-def _kind(each: _Field) -> str:
-    """Return the letter for what `__init__` does with a field."""
-    if not each.stored:
-        return "v"
-    if each.default_factory is not _MISSING:
-        return "f" if each.init else "m"
-    if each.init:
-        return "a"
-    return "-" if each.default is _MISSING else "d"
 
 
 _STATEMENTS = {
@@ -308,12 +303,13 @@ def _code(kinds: str, frozen: bool, has_post_init: bool) -> CodeType:
         passed = ", ".join([f"f{at}" for at, kind in enumerate(kinds) if kind == "v"])
         body.append(f"self.__post_init__({passed})")
     arguments = ", ".join(["self", *[f"f{at}" for at, kind in enumerate(kinds) if kind in "afv"]])
-    free = ", ".join(["new", "set_field", *[f"given{at}" for at in range(len(kinds))]])
-    source = [f"def outer({free}):", f" def __init__({arguments}):"]
+    free = [f"given{at}" for at, kind in enumerate(kinds) if kind in "fmd"]
+    free += ["set_field"] * frozen + ["new"] * ("f" in kinds)
+    source = [f"def outer({', '.join(free)}):", f" def __init__({arguments}):"]
     source += [f"  {line}" for line in body or ["pass"]]
     scope: dict[str, Any] = {}
     exec("\n".join([*source, " return __init__"]), scope)  # noqa: S102
-    code: CodeType = scope["outer"](*[None] * (2 + len(kinds))).__code__
+    code: CodeType = scope["outer"](*free).__code__
     return code
 
 
