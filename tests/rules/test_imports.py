@@ -445,15 +445,8 @@ def test_only_the_command_line_reads_captures() -> None:
 @pytest.mark.parametrize("layer", ["adapters", "cli"])
 def test_the_outside_builds_on_the_public_surface(layer: str) -> None:
     # What can be imported, the tool that puts an import off, and the one that knows awaitables.
-    public = public_modules() | {
-        "",
-        "aio",
-        "asgi",
-        "trio",
-        "deferred",
-        "synchronous",
-        *PUBLIC_MODULES,
-    }
+    tools = {"deferred", "synchronous"}
+    public = public_modules() | {"", "aio", "asgi", "trio"} | tools | set(PUBLIC_MODULES)
     wrong = [
         str(Import(module.name, f"{target}:{name}"))
         for module in modules().values()
@@ -581,9 +574,23 @@ class Step(NamedTuple):
     ours: int
 
 
+HANDSHAKE = """
+from handclasp import ClientConfig, ClientConnection, PreSharedKey, ServerConfig, ServerConnection
+psks = [PreSharedKey(b"id", bytes(range(32)))]
+client = ClientConnection(ClientConfig(psks=psks), server_name="a.test")
+server = ServerConnection(ServerConfig(psks=psks))
+while not (client.established and server.established):
+    server.receive_data(client.data_to_send())
+    client.receive_data(server.data_to_send())
+"""
+
 STEPS = {
     "import": Step("import handclasp", set(), 1),
     "a name of it": Step("from handclasp import TLSError", {"typing"}, 20),
+    # click needs most of them.
+    "the command line": Step(
+        "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 30
+    ),
     "connect": Step("from handclasp import connect", NETWORK, 170),
     "a client's hello": Step(
         "from handclasp import ClientConfig, ClientConnection\n"
@@ -591,6 +598,7 @@ STEPS = {
         NETWORK - {"socket"},
         157,
     ),
+    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 173),
 }
 
 
@@ -652,3 +660,39 @@ def test_names_are_found_once_and_strangers_are_not() -> None:
         getattr(handclasp, missing)
     with pytest.raises(ImportError, match="cannot import name 'conect'"):
         exec("from handclasp import conect")
+
+
+def test_threads_may_import_names_at_once() -> None:
+    program = """
+import random, sys, threading
+import handclasp
+sys.setswitchinterval(1e-6)
+barrier, failed = threading.Barrier(8), []
+def run(seed):
+    names = list(handclasp.__all__)
+    random.Random(seed).shuffle(names)
+    barrier.wait()
+    for name in names:
+        try:
+            getattr(handclasp, name)
+        except BaseException as error:
+            failed.append(repr(error))
+threads = [threading.Thread(target=run, args=(seed,)) for seed in range(8)]
+[each.start() for each in threads]
+[each.join() for each in threads]
+print(failed)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_help_shows_every_name() -> None:
+    import pydoc
+
+    import handclasp
+
+    text = pydoc.plain(pydoc.render_doc(handclasp))
+    for name in ("connect(", "class ClientConfig", "class TLSSocket", "explain("):
+        assert name in text

@@ -57,7 +57,8 @@ def config_rows() -> Iterator[Row]:
         "start",
         "a fresh interpreter with the import",
         {
-            "handclasp": Action(lambda _: _python("import handclasp")),
+            # Names are imported when they are used: these need all that sockets need.
+            "handclasp": Action(lambda _: _python("from handclasp import connect, wrap_server")),
             "ssl": Action(lambda _: _python("import socket, ssl")),
         },
         floor=Action(lambda _: _python("pass")),
