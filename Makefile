@@ -7,12 +7,12 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: docs examples help demo test test-long test-uvloop test-all lint check format interop programs cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
+.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml hatch_build.py src/handclasp/_speedups.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[tools]' --group dev
@@ -41,7 +41,15 @@ test-uvloop: $(READY) ## run the tests of the adapters on uvloop in place of asy
 	HANDCLASP_LOOP=uvloop $(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/adapters \
 		-m 'not ($(APART))' $(ARGS)
 
-test-all: test test-long test-uvloop ## run every test
+# What the accelerator can make a difference to. The other targets run with it, where it is built.
+test-pure: $(READY) ## run the tests of records and connections without the accelerator
+	HANDCLASP_PURE=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/record tests/end_to_end \
+		tests/adversarial tests/hops -m 'not ($(APART))' $(ARGS)
+
+test-all: test test-long test-uvloop test-pure speedups-check ## run every test
+
+speedups-check: $(READY) ## the accelerator under gcc's sanitizers, compiled without a warning
+	$(BIN)/python -m tests.speedups $(ARGS)
 
 lint: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -1,8 +1,9 @@
-"""Instructions that a handshake and a megabyte of records take, counted by callgrind.
+"""Instructions that a handshake and records take, counted by callgrind.
 
 Unlike times, they hardly depend on the machine or on what else runs there, so that CI can compare
 them: `python -m bench.instructions` fails where one is `BOUND` times what `instructions.json` says,
-and `--record` writes that file anew.
+and `--record` writes that file anew. It counts in pure Python, and with records in C where the
+accelerator is built.
 
 Each side is counted by itself. A handshake is a function of config, seed and input, so the bytes of
 one whole connection are recorded first, and then played to one side again and again. The
@@ -18,6 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -32,12 +34,21 @@ from handclasp import (
     TrustStore,
 )
 from handclasp.certificates.authority import LocalAuthority
+from handclasp.speedups import ACCELERATED, FORM
 
 RECORDED = Path(__file__).with_suffix(".json")
 BOUND = 1.25
 TIMES = 10
 MEGABYTE = bytes(2**20)
-ACTIONS = ("client_handshake", "server_handshake", "write_1mb", "read_1mb")
+SMALL, SMALL_RECORDS = bytes(100), 100
+ACTIONS = (
+    "client_handshake",
+    "server_handshake",
+    "write_1mb",
+    "read_1mb",
+    "write_100_small",
+    "read_100_small",
+)
 CA, CHAIN, KEY = "trusted.pem", "chain.pem", "chain.key"
 
 Connection = TypeVar("Connection", ClientConnection, ServerConnection)
@@ -54,15 +65,19 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as directory:
         _write_identity(Path(directory))
-        counts = count(Path(directory))
+        counts = {"pure Python": count(Path(directory), pure=True)}
+        if ACCELERATED:
+            counts[FORM] = count(Path(directory), pure=False)
     if options.record:
         RECORDED.write_text(json.dumps(counts, indent=2) + "\n")
-    return compare(counts, json.loads(RECORDED.read_text()))
+    recorded = json.loads(RECORDED.read_text())
+    return max(compare(form, counts[form], recorded[form]) for form in counts)
 
 
-def compare(counts: dict[str, int], recorded: dict[str, int]) -> int:
+def compare(form: str, counts: dict[str, int], recorded: dict[str, int]) -> int:
     """Print both; 1 where one is too much."""
     status = 0
+    print(f"{form}:")
     for what, number in counts.items():
         ratio = number / recorded[what]
         verdict = "" if ratio <= BOUND else f"   more than {BOUND} times as many"
@@ -79,12 +94,12 @@ def _write_identity(directory: Path) -> None:
     (directory / KEY).write_bytes(issued.key_pem)
 
 
-def count(directory: Path) -> dict[str, int]:
+def count(directory: Path, *, pure: bool) -> dict[str, int]:
     """Instructions of each action, by itself."""
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory / 'part'}"]
     # `mark` calls this function of the C library and nothing else does: a part ends there.
     command += ["--dump-before=getppid", sys.executable, "-m", "bench.instructions"]
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "HANDCLASP_PURE": "1" if pure else ""}
     command += ["--play", str(directory)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -172,6 +187,8 @@ def play(directory: Path) -> None:
     recording = Recording(directory)
     client, server = recording.client(), recording.server()
     sealed: list[bytes] = []
+    writer, reader = recording.client(), recording.server()
+    small: deque[bytes] = deque()
     for _ in range(TIMES + 1):
         client.send_data(MEGABYTE)
         sealed.append(bytes(client.data_to_send()))
@@ -180,11 +197,23 @@ def play(directory: Path) -> None:
         client.send_data(MEGABYTE)
         client.data_to_send()
 
+    def write_small() -> None:
+        for _ in range(SMALL_RECORDS):
+            writer.send_data(SMALL)
+            small.append(bytes(writer.data_to_send()))
+
+    def read_small() -> None:
+        for _ in range(SMALL_RECORDS):
+            if not reader.receive_data(small.popleft()):
+                raise RuntimeError("data was lost")
+
     actions: dict[str, Callable[[], object]] = {
         "client_handshake": recording.client,
         "server_handshake": recording.server,
         "write_1mb": write,
         "read_1mb": lambda: server.receive_data(sealed.pop(0)),
+        "write_100_small": write_small,
+        "read_100_small": read_small,
     }
     for what in ACTIONS:  # What is imported and built once is no part of it.
         actions[what]()

@@ -47,14 +47,14 @@ class DataReceived:
     data: bytes
 
     def __init__(self, data: bytes) -> None:
-        _set_data(self, data)
+        set_data(self, data)
 
     def __repr__(self) -> str:
         return f"DataReceived({len(self.data)} bytes)"
 
 
-# Where dataclasses look up `object.__setattr__` and the name: there is one for each record.
-_set_data: Callable[[DataReceived, bytes], None] = vars(DataReceived)["data"].__set__
+set_data: Callable[[DataReceived, bytes], None] = vars(DataReceived)["data"].__set__
+"""Set the data of a new event: `object.__setattr__` would look up the name for each record."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

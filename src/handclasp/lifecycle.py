@@ -281,6 +281,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
             self._peer_closed = True
         else:
             self._closed = True
+            self._records.data_key = None
         both = self._closed and self._peer_closed
         self._state = State.CLOSED if both else State.HALF_CLOSED
 
@@ -315,7 +316,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         self._failure = error
         self._state = State.FAILED
         is_large = self._is_client and hello_is_large(self._context, self._config)
-        self._post = self._data_key = None
+        self._post = self._data_key = self._records.data_key = None
         self._drop_handshake()
         if isinstance(error, ProtocolError):
             role: Role = "client" if self._is_client else "server"

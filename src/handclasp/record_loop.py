@@ -133,15 +133,21 @@ class RecordLoop(HandshakeLoop):
         self._data.append(content)
 
     def _choose_data_key(self) -> None:
-        """Let a read that is nothing but data be opened by its key alone, where nothing waits."""
-        key, post = self._records.read_key, self._post
-        waits = self._unread or self._unparsed or post is None or self._peer_closed
-        waits = waits or self._handshake is not None
-        if waits or self._trace is not None or not isinstance(key, Protection13):
-            key = None
-        elif not key.sequence and post is not None and post.is_client:
-            key = None  # Under a server's new key comes a ticket first, which is no data.
-        self._data_key = key
+        """Let a read that is nothing but data be opened by its key alone, where nothing waits.
+
+        Nor may anything have been counted that data would set back to 0.
+        """
+        records, post = self._records, self._post
+        self._data_key, key = None, records.read_key
+        if self._trace is not None or not isinstance(key, Protection13):
+            return
+        if self._unread or self._unparsed or self._peer_closed or self._handshake is not None:
+            return
+        if post is None or post.messages_without_data or records.records_without_progress:
+            return
+        # Under a server's new key comes a ticket first, which is no data.
+        if key.sequence or not post.is_client:
+            self._data_key = key
 
     def _complete_record(self, data: Buffer) -> Buffer:
         """Bring what waits to its end with the first of `data`; gives what is left of it.

@@ -7,13 +7,27 @@ import sys
 
 import pytest
 from tests.cli.conftest import Run, handclasp_process
+from tests.required import need_module
 
 import handclasp
+from handclasp.speedups import FORM
 
 
 def test_version(run: Run) -> None:
     result = run("--version")
-    assert (result.exit_code, result.stdout) == (0, f"handclasp {handclasp.__version__}\n")
+    version = f"handclasp {handclasp.__version__} ({FORM})\n"
+    assert (result.exit_code, result.stdout) == (0, version)
+
+
+@pytest.mark.parametrize("pure", ["", "1"])
+def test_the_version_tells_what_seals_the_records(
+    pure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANDCLASP_PURE", pure)
+    if not pure:
+        need_module("handclasp._speedups")
+    done = handclasp_process("--version")
+    assert done.stdout.endswith(b" (pure Python)\n" if pure else b" (records in C)\n")
 
 
 def test_help_names_the_commands(run: Run) -> None:

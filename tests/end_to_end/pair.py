@@ -94,6 +94,7 @@ class Pair:
 
     Args:
         size: the transport brings this many bytes at a time; None brings all there is.
+        traced: whether both connections have the recorders of their ends.
     """
 
     def __init__(
@@ -103,12 +104,14 @@ class Pair:
         server_name: str | None = "localhost",
         *,
         size: int | None = None,
+        traced: bool = True,
     ) -> None:
-        traces = Recorder(), Recorder()
+        recorders = Recorder(), Recorder()
+        traces = recorders if traced else (None, None)
         self.client = End(
-            ClientConnection(client, server_name=server_name, trace=traces[0]), traces[0]
+            ClientConnection(client, server_name=server_name, trace=traces[0]), recorders[0]
         )
-        self.server = End(ServerConnection(server, trace=traces[1]), traces[1])
+        self.server = End(ServerConnection(server, trace=traces[1]), recorders[1])
         self.size = size
 
     def run(self) -> Pair:

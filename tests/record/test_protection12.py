@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handclasp.crypto.secret import Secret
@@ -107,6 +107,7 @@ def test_too_much_content(name: str) -> None:
 
 
 @suites
+@settings(deadline=None)
 @given(st.binary(max_size=2000), st.integers(1, 300))
 def test_many_are_as_one_by_one(name: str, content: bytes, size: int) -> None:
     many, single = protection(name), protection(name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -207,134 +205,7 @@ def test_a_record_is_opened_where_it_stands() -> None:
         assert found == expected
 
 
-class TestOpenData:
-    """The short way: records of application data, and nothing else."""
-
-    def opened(self, data: bytes | memoryview, limit: int = 2**14 + 1) -> tuple[list[bytes], int]:
-        """What was in the front of `data`, and how much of it was used."""
-        into: list[bytes | bytearray | memoryview] = []
-        protection = Protection13.of(keys_of())
-        protection.limit = limit
-        used = protection.open_data(data, into)
-        assert protection.sequence == len(into)  # Nothing else was used up.
-        return [bytes(each) for each in into], used
-
-    @pytest.mark.parametrize("size", [1, 100, 2**13, 2**14])
-    @pytest.mark.parametrize("count", [1, 3])
-    def test_whole_records_one_after_the_other(self, size: int, count: int) -> None:
-        contents = [bytes([number]) * size for number in range(count)]
-        data = b"".join(sealed(each + b"\x17", number) for number, each in enumerate(contents))
-        assert self.opened(data) == (contents, len(data))
-        assert self.opened(memoryview(data)) == (contents, len(data))
-
-    @pytest.mark.parametrize("size", [1, 2**14])
-    def test_one_record_gives_bytes(self, size: int) -> None:
-        into: list[bytes | bytearray | memoryview] = []
-        Protection13.of(keys_of()).open_data(sealed(bytes(size) + b"\x17"), into)
-        assert into == [bytes(size)]
-        assert type(into[0]) is bytes
-
-    @pytest.mark.parametrize("content", [b"x", b"x\0", b"x\x17"])
-    def test_padding_is_taken_off(self, content: bytes) -> None:
-        record = sealed(content + b"\x17\0\0")
-        assert self.opened(record) == ([content], len(record))
-
-    def test_what_is_not_whole_stays_where_it_is(self) -> None:
-        first, second = sealed(b"a\x17"), sealed(b"b\x17", 1)
-        for cut in range(len(second)):
-            assert self.opened(first + second[:cut]) == ([b"a"], len(first))
-            assert self.opened(first[:cut]) == ([], 0)
-
-    @pytest.mark.parametrize(
-        "header", ["16 0303 0011", "15 0303 0012", "17 0203 0011", "17 0303 4101"]
-    )
-    def test_what_does_not_look_like_data_stays_where_it_is(self, header: str) -> None:
-        first = sealed(b"a\x17")
-        other = bytes.fromhex(header) + bytes(0x4101)
-        assert self.opened(first + other) == ([b"a"], len(first))
-
-    @pytest.mark.parametrize(
-        "inner",
-        [b"\x17", b"", b"abc\x17", b"abc\0", b"\x17\0\0", b"\x01\x00\x15", b"x\0\0", b"\0\0\0"],
-    )
-    def test_what_is_empty_or_too_long_or_no_data_stays_where_it_is(self, inner: bytes) -> None:
-        first = sealed(b"a\x17")
-        assert self.opened(first + sealed(inner, 1), limit=3) == ([b"a"], len(first))
-        assert self.opened(sealed(inner), limit=3) == ([], 0)
-
-    def test_a_damaged_record_after_good_ones(self) -> None:
-        into: list[bytes | bytearray | memoryview] = []
-        data = sealed(b"a\x17") + sealed(b"b\x17", 2)  # Under the wrong sequence number.
-        fault = fault_of(Protection13.of(keys_of()).open_data, data, into)
-        assert fault is Fault.BAD_RECORD_MAC
-        assert into == [b"a"]
-
-    def test_every_byte_is_protected(self) -> None:
-        for at in range(len(sealed(b"some content\x17"))):
-            record = bytearray(sealed(b"some content\x17"))
-            record[at] ^= 1
-            with suppress(ProtocolError):
-                assert self.opened(bytes(record)) == ([], 0)
-
-    def test_an_exhausted_counter_stays_where_it_is(self) -> None:
-        protection = Protection13.of(keys_of())
-        protection.sequence = 2**64 - 1
-        assert protection.open_data(sealed(b"a\x17"), []) == 0
-
-
-class TestOpenOne:
-    """The short way for a read that is one record of application data, and nothing else."""
-
-    def opened(self, data: bytes | memoryview, limit: int = 2**14 + 1) -> bytes | None:
-        protection = Protection13.of(keys_of())
-        protection.limit = limit
-        content = protection.open_one(data)
-        assert protection.sequence == bool(content)  # Nothing else was used up.
-        return content
-
-    @pytest.mark.parametrize("size", [1, 100, 2**13, 2**14])
-    @pytest.mark.parametrize("padding", [0, 1])
-    def test_one_whole_record_gives_bytes(self, size: int, padding: int) -> None:
-        content = bytes(size - 1) + b"a"
-        record = sealed(content + b"\x17" + bytes(padding))
-        for data in (record, memoryview(record)):
-            opened = self.opened(data, limit=size + 1 + padding)
-            assert opened == content
-            assert type(opened) is bytes
-
-    def test_what_is_not_one_record_is_left_alone(self) -> None:
-        record = sealed(b"abc\x17")
-        for cut in range(len(record)):
-            assert self.opened(record[:cut]) is None
-        assert self.opened(record + b"\x17") is None
-        assert self.opened(record + record) is None
-
-    @pytest.mark.parametrize(
-        "header", ["16 0303 0014", "15 0303 0014", "17 0203 0014", "17 0303 0013", "17 0303 0015"]
-    )
-    def test_what_does_not_look_like_data_is_left_alone(self, header: str) -> None:
-        assert self.opened(bytes.fromhex(header) + sealed(b"abc\x17")[5:]) is None
-
-    @pytest.mark.parametrize("inner", [b"\x17", b"", b"abc\x17"])
-    def test_a_size_out_of_bounds_is_left_alone(self, inner: bytes) -> None:
-        assert self.opened(sealed(inner), limit=3) is None
-
-    @pytest.mark.parametrize("inner", [b"ab\0", b"\x17\0\0", b"\x01\0\x15", b"x\0\0", b"\0\0\0"])
-    def test_what_is_empty_or_no_data_gives_nothing(self, inner: bytes) -> None:
-        assert self.opened(sealed(inner), limit=3) == b""
-
-    def test_every_byte_is_protected(self) -> None:
-        record = sealed(b"some content\x17")
-        for at in range(len(record)):
-            damaged = bytearray(record)
-            damaged[at] ^= 1
-            opener = Protection13.of(keys_of())
-            if at in (0, 1, 3, 4):  # Another type, version or length: it is not decrypted at all.
-                assert opener.open_one(bytes(damaged)) is None
-            else:
-                assert fault_of(opener.open_one, bytes(damaged)) is Fault.BAD_RECORD_MAC
-
-    def test_an_exhausted_counter_is_left_alone(self) -> None:
-        protection = Protection13.of(keys_of())
-        protection.sequence = 2**64 - 1
-        assert protection.open_one(sealed(b"abc\x17")) is None
+def test_a_record_that_does_not_open_has_no_number() -> None:
+    reader = Protection13.of(keys_of())
+    assert fault_of(reader.open_record, sealed(b"a\x17", 1), 0, 23) is Fault.BAD_RECORD_MAC
+    assert reader.sequence == 0

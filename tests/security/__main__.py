@@ -90,7 +90,12 @@ def taken_out(proof: Proof) -> str:
                 f"tests/{proof.test}",
             ],
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"},
+            env=os.environ
+            | {
+                "HANDCLASP_PURE": "1",  # What is edited is Python.
+                "PYTHONPATH": str(source),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             capture_output=True,
             text=True,
             check=False,

@@ -7,7 +7,7 @@ from handclasp.errors import ProtocolError
 from handclasp.iana import ContentType
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.record.protection12 import Protection12
-from handclasp.record.protection13 import Protection13, split_inner_plaintext
+from handclasp.record.protection13 import MAX_INNER_PLAINTEXT, Protection13, split_inner_plaintext
 from handclasp.wire.records import HEADER_SIZE
 
 _FIRST_WITH_HEADER = 25
@@ -28,7 +28,7 @@ class Draft13(Protection13):
     __slots__ = ("_draft",)
 
     def __init__(self, keys: TrafficKeys, draft: int) -> None:
-        super().__init__(keys.suite, keys.key, keys.iv)
+        super().__init__(keys.suite.aead(keys.key), keys.iv, MAX_INNER_PLAINTEXT)
         self._draft = draft
 
     def open(self, header: Buffer, ciphertext: Buffer) -> bytes:

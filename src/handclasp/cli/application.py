@@ -13,6 +13,7 @@ import click
 
 import handclasp
 from handclasp.cli.outcome import WrongArguments
+from handclasp.speedups import FORM
 
 _COMMANDS = {
     "demo": "Watch one handshake, step by step, with real values.",
@@ -62,7 +63,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(handclasp.__version__, message="%(prog)s %(version)s")
+@click.version_option(handclasp.__version__, message=f"%(prog)s %(version)s ({FORM})")
 def application() -> None:
     """TLS handshakes: make one, watch it, and learn why it fails.
 

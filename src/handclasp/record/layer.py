@@ -35,6 +35,7 @@ from handclasp.record.dressed import (
 from handclasp.record.plaintext import PLAINTEXT, PLAINTEXT_WRITER, HelloWriter
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import MAX_INNER_PLAINTEXT, Protection13
+from handclasp.speedups import ACCELERATED
 from handclasp.trace.hooks import Trace
 from handclasp.wire.framing import is_whole
 from handclasp.wire.records import MAX_PLAINTEXT, write_plaintext
@@ -50,7 +51,7 @@ _CHANGE_CIPHER_SPEC_RECORD = write_plaintext(_CHANGE_CIPHER_SPEC, b"\x01")
 RESERVED_RECORDS = 4
 """Records of a key's life that are kept back for its KeyUpdate and an alert."""
 
-_SEAL_ONE_BY_ONE = 2
+_SEAL_ONE_BY_ONE = 0 if ACCELERATED else 2
 """Up to this many records, sealing each by itself is faster than preparing a buffer."""
 
 Protection = Protection13 | Protection12
@@ -63,7 +64,8 @@ class RecordLayer:
         reader, writer: what opens the next record of the peer, and what seals this side's.
         read_key, write_key: the keys at work in them, where there are any.
         read_epoch, write_epoch: whose keys they are.
-        read_exhausted_at, write_exhausted_at: how many records of a key should be enough.
+        read_exhausted_at: how many records of a key should be enough.
+        data_key: the write key while the connection is open, if nothing is padded or traced.
         write_limit: bytes of content that fit into one record to this peer.
         out: the records that are queued.
         messages: the handshake messages that are queued behind them.
@@ -88,6 +90,7 @@ class RecordLayer:
         "_write_end",
         "change_cipher_spec_allowed",
         "change_cipher_spec_dropped",
+        "data_key",
         "is_client",
         "is_established",
         "is_tls12",
@@ -102,7 +105,6 @@ class RecordLayer:
         "send",
         "unparsed",
         "write_epoch",
-        "write_exhausted_at",
         "write_key",
         "write_limit",
         "writer",
@@ -125,7 +127,8 @@ class RecordLayer:
         self.read_key: Protection | None = None
         self.write_key: Protection | None = None
         self.read_epoch = self.write_epoch = _PLAINTEXT_EPOCH
-        self.read_exhausted_at = self.write_exhausted_at = self._write_end = 0
+        self.data_key: Protection | None = None
+        self.read_exhausted_at = self._write_end = 0
         self._read_limit = MAX_INNER_PLAINTEXT
         self.write_limit = MAX_PLAINTEXT
         self._early_data: EarlyDataBudget | None = None
@@ -171,12 +174,13 @@ class RecordLayer:
         read: Protection
         if isinstance(secret, TrafficSecret):
             key, iv = secret.key_and_iv()
-            read = Protection13(secret.suite, key, iv, self._read_limit)
+            read = Protection13(secret.suite.aead(key), iv, self._read_limit)
         else:
             read = _protection(secret, self._read_limit)
         self.read_key = self.reader = read
         self.read_epoch = epoch
-        self.read_exhausted_at = min(self._most_records, secret.suite.record_limit)
+        self.read_exhausted_at = most = min(self._most_records, secret.suite.record_limit)
+        read.until = most - 1  # The long way, for the last one, asks for new keys.
         if epoch is _HANDSHAKE_EPOCH and isinstance(read, Protection13):
             read.takes_plain_alert = True
         if self._early_data is not None or self._trace is not None:
@@ -210,6 +214,8 @@ class RecordLayer:
         """Allow only protected records, as the handshake is complete."""
         self.is_established = True
         self.change_cipher_spec_allowed = False
+        if self.writer is self.write_key:
+            self.data_key = self.write_key
         if self._early_data is not None:
             self.skip_early_data(0)
 
@@ -272,15 +278,17 @@ class RecordLayer:
         write: Protection
         if isinstance(secret, TrafficSecret):
             key, iv = secret.key_and_iv()
-            write = Protection13(secret.suite, key, iv, self.write_limit)
+            write = Protection13(secret.suite.aead(key), iv, self.write_limit)
         else:
             write = _protection(secret, self.write_limit)
         if self.messages:
             self.flush()
         self.write_key = self.writer = write
+        if self.data_key is not None:
+            self.data_key = write
         self.write_epoch = epoch
         self._write_end = end = min(self._most_records, secret.suite.record_limit)
-        self.write_exhausted_at = end - RESERVED_RECORDS
+        write.until = end - RESERVED_RECORDS
         if self._padding and isinstance(write, Protection13):
             self.writer = PaddedWriter(write, self._padding)
         if self._trace is not None:

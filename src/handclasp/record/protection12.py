@@ -12,24 +12,31 @@ from cryptography.exceptions import InvalidTag
 from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer, CipherSuite12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.iana import ContentType
 from handclasp.keys.traffic import TrafficKeys
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, MAX_PLAINTEXT
 
+_APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _SEQUENCE_END = 2**64 - 1
 _EXPLICIT_SIZE = 8
 
 
 class Protection12:
-    """One key at work, in one direction; a tag has `tag_size` bytes, a content at most `limit`."""
+    """One key at work, in one direction; a tag has `tag_size` bytes, a content at most `limit`.
+
+    Attributes:
+        sequence, until, limit: as those of `PureRecordKey`.
+    """
 
     tag_size = TAG_SIZE
     longest = MAX_CIPHERTEXT
 
-    __slots__ = ("_aead", "_explicit", "_fixed", "_iv", "limit", "sequence", "suite")
+    __slots__ = ("_aead", "_explicit", "_fixed", "_iv", "limit", "sequence", "suite", "until")
 
     def __init__(self, keys: TrafficKeys, suite: CipherSuite12) -> None:
         self.suite = suite
         self.sequence = 0
+        self.until = _SEQUENCE_END
         self.limit = MAX_PLAINTEXT
         self._aead = suite.aead(keys.key)
         self._explicit = suite.fixed_iv_size < IV_SIZE
@@ -50,6 +57,13 @@ class Protection12:
             )
         sealed = self._aead.encrypt(self._nonce(sequence), content, associated)
         return head + len(sealed).to_bytes(2, "big") + sealed
+
+    def seal_data(self, data: Buffer, into: list[Buffer]) -> bool:
+        """One record of data, or None where it is for the long way, as `RecordKey.seal_data`."""
+        if type(data) is bytes and 0 < len(data) <= self.limit and self.sequence < self.until:
+            into.append(self.seal(_APPLICATION_DATA, data))
+            return True
+        return False
 
     def seal_many(self, content_type: int, content: memoryview, fragment_size: int) -> bytes:
         """`content` as records of `fragment_size` bytes each."""

@@ -26,6 +26,7 @@ from handclasp import (
 )
 from handclasp.certificates.authority import LocalAuthority
 from handclasp.private_files import write_private
+from handclasp.speedups import FORM
 
 NAME = "localhost"
 SUITE13 = "TLS_AES_256_GCM_SHA384"
@@ -158,7 +159,7 @@ class Handclasp:
     """This library."""
 
     name: str = "handclasp"
-    version: str = __version__
+    version: str = f"{__version__} ({FORM})"
     note: str = ""
     target: float | None = None
 

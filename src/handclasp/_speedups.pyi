@@ -1,0 +1,31 @@
+from typing import Any
+
+from handclasp.crypto.suites import Aead, Buffer
+
+class RecordKey:
+    """As `PureRecordKey`; with what is written out in `Connection` where this is not built."""
+
+    @property
+    def aead(self) -> Aead: ...
+    @property
+    def iv(self) -> int: ...
+    limit: int
+    sequence: int
+    takes_plain_alert: bool
+    until: int
+
+    def __init__(self, aead: Aead, iv: bytes, limit: int) -> None: ...
+    def seal_data(self, data: Buffer, into: list[Buffer], /) -> bool:
+        """Append one record of data, or return False: it is for the long way.
+
+        That is where `data` are not bytes, empty or longer than `limit`, or `sequence` is `until`.
+        """
+
+    def seal_many(self, content_type: int, content: Buffer, fragment_size: int, /) -> Buffer: ...
+    def open_data(self, buffer: Buffer, /) -> tuple[bytes, int]: ...
+    def open_event(self, data: Buffer, event_type: type, /) -> list[Any] | None:
+        """Open what is one whole record of data, and nothing else.
+
+        Returns a list with an event that has the content as `data`; None where it is for
+        `open_data`, and nothing has been counted.
+        """

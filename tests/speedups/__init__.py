@@ -1,0 +1,1 @@
+"""The accelerator under the sanitizers of gcc: `python -m tests.speedups`."""

@@ -1,0 +1,67 @@
+"""Wheels: with the accelerator where there is a C compiler, and without it where there is none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.required import need_module, need_tool
+
+ROOT = Path(__file__).parents[1]
+NO_COMPILER = {"CC": "/nowhere/cc", "PATH": "/nowhere"}
+
+pytestmark = pytest.mark.long
+
+
+def built(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Build a wheel into `folder`, by what is installed here."""
+    for name in ("hatchling", "setuptools"):
+        need_module(name)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("HANDCLASP_")}
+    return subprocess.run(
+        [*command, "--wheel-dir", str(folder), str(ROOT)],
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def extensions_in(folder: Path) -> tuple[str, list[str]]:
+    """The name of the wheel, and the compiled files in it."""
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "handclasp/__init__.py" in names
+    assert not [name for name in names if name.endswith(".c")]
+    return wheel.name, [name for name in names if name.endswith((".so", ".pyd"))]
+
+
+def test_with_a_compiler(tmp_path: Path) -> None:
+    need_tool("gcc")
+    done = built(tmp_path, HANDCLASP_REQUIRE_SPEEDUPS="1")
+    assert done.returncode == 0, done.stderr
+    name, (extension,) = extensions_in(tmp_path)
+    assert extension.startswith("handclasp/_speedups.")
+    assert "-none-any" not in name
+
+
+@pytest.mark.parametrize("environment", [NO_COMPILER, {"HANDCLASP_PURE": "1"}])
+def test_without_one(tmp_path: Path, environment: dict[str, str]) -> None:
+    done = built(tmp_path, **environment)
+    assert done.returncode == 0, done.stderr
+    name, extensions = extensions_in(tmp_path)
+    assert extensions == []
+    assert name.endswith("-py3-none-any.whl")
+    assert "error" not in (done.stdout + done.stderr).lower()
+
+
+def test_where_it_must_be_there(tmp_path: Path) -> None:
+    done = built(tmp_path, HANDCLASP_REQUIRE_SPEEDUPS="1", **NO_COMPILER)
+    assert done.returncode != 0
+    assert list(tmp_path.glob("*.whl")) == []
