@@ -30,6 +30,7 @@ from handclasp.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.info import ConnectionInfo
 from handclasp.lifecycle import Config, Lifecycle, State
 from handclasp.questions import CheckReplay, Decrypt, Question, ReverifyPeer
+from handclasp.trace.hooks import Trace
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 
@@ -96,6 +97,11 @@ class Connection(Lifecycle[Config]):
     def state(self) -> State:
         """The stage of this connection's life."""
         return self._state
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace that records the events of this connection, if one was given."""
+        return self._trace
 
     @property
     def info(self) -> ConnectionInfo | None:
