@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from handclasp.errors import ConfigurationError, check_path_text
 if TYPE_CHECKING:
     from handclasp import Credentials, Recorder, TrustStore
     from handclasp.certificates import Explanation
+    from handclasp.certificates.reloading import ReloadingCredentials
 
 KEY_PASSWORD_VARIABLE = "HANDCLASP_KEY_PASSWORD"  # noqa: S105 (the name of it)
 """Holds the password of an encrypted key: arguments are visible to everybody on the machine."""
@@ -67,23 +69,54 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
     if certificate is None or key is None:
         missing = "--cert" if certificate is None else "--key"
         raise WrongArguments(f"--cert and --key belong together: {missing} is missing.")
-    import logging
-
     from handclasp import Credentials
-    from handclasp.certificates.key_files import LOGGER
 
     password = os.environ.get(KEY_PASSWORD_VARIABLE)
-    logger = logging.getLogger(LOGGER)
-    # `warn_of_identity` says the same when the arguments are known to be right.
-    was_disabled, logger.disabled = logger.disabled, True
     try:
-        return Credentials.load(certificate, key, password)
+        with _quiet_about_key_files():
+            return Credentials.load(certificate, key, password)
     except ConfigurationError as error:
         sentence = str(error).replace(", or use Credentials.from_pkcs12", "")
         if "encrypted: give" in sentence:
             sentence = f"The key file {key} is encrypted: put its password into the environment "
             sentence += f"variable {KEY_PASSWORD_VARIABLE}."
         raise WrongArguments(sentence) from None
+
+
+def followed_credentials(
+    certificate: str | None,
+    key: str | None,
+    staple: str | None,
+    on_error: Callable[[ConfigurationError], object],
+) -> ReloadingCredentials | None:
+    """Return the credentials of --cert and --key, which are read again when the files change.
+
+    Args:
+        staple: the file of an OCSP response.
+        on_error: hears why changed files are not used.
+
+    Raises `WrongArguments`.
+    """
+    if credentials_of(certificate, key) is None or certificate is None:
+        return None
+    from handclasp import Credentials
+
+    password = os.environ.get(KEY_PASSWORD_VARIABLE)
+    with configuration_checked(), _quiet_about_key_files():
+        return Credentials.auto_reload(certificate, key, password, staple=staple, on_error=on_error)
+
+
+@contextmanager
+def _quiet_about_key_files() -> Generator[None]:
+    """Leave it to `warn_of_identity`, which says the same when the arguments are right."""
+    import logging
+
+    from handclasp.certificates.key_files import LOGGER
+
+    logger = logging.getLogger(LOGGER)
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
     finally:
         logger.disabled = was_disabled
 

@@ -32,7 +32,7 @@ from functools import cached_property
 from threading import Lock
 from typing import BinaryIO
 
-from handclasp.cli.key_material import key_material_in
+from handclasp.serving.key_material import key_material_in
 
 _HAS_DIR_FD = os.open in os.supports_dir_fd
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -200,8 +200,7 @@ class _Verdicts:
             found = key_material_in(file)
             file.seek(0)
             # Younger times may stay as they are when the file is written once more.
-            whole = all(each % 1_000_000_000 == 0 for each in times)
-            if max(times) < now - (_COARSE_NS if whole else _FINE_NS):
+            if max(times) < now - _tick_ns(times):
                 self._remember(state, found)
         if found is not None:
             raise NotServedError(found)
@@ -211,6 +210,15 @@ class _Verdicts:
             while len(self._known) >= _MOST_VERDICTS:
                 del self._known[next(iter(self._known))]
             self._known[state] = found
+
+
+def seconds_of_a_tick(status: os.stat_result) -> float:
+    """Return the age from which the times of a file distinguish its states."""
+    return _tick_ns((status.st_mtime_ns, status.st_ctime_ns)) / 1e9
+
+
+def _tick_ns(times: Sequence[int]) -> int:
+    return _COARSE_NS if all(each % 1_000_000_000 == 0 for each in times) else _FINE_NS
 
 
 def _walk(root: str, names: Sequence[str]) -> tuple[int | None, list[os.stat_result]]:
