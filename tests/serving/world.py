@@ -104,7 +104,7 @@ class World:
 def parsed(answer: bytes) -> Answer:
     head, _, body = answer.partition(b"\r\n\r\n")
     first, *rest = head.decode("latin-1").split("\r\n")
-    fields = dict(line.lower().split(": ", 1) for line in rest)
+    fields = {name.lower(): value for name, value in (line.split(": ", 1) for line in rest)}
     return Answer(int(first.split()[1]), fields, body)
 
 

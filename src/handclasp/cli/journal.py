@@ -82,6 +82,10 @@ class Journal:
             if summary := throttle.take_summary():
                 self._do(self._tell_summary, summary)
 
+    def announce(self, text: str) -> None:
+        """Say something at the start: standard output is for lines, objects or requests alone."""
+        (self._output if self._form == "text" else self._errors).write(text)
+
     # What is heard
 
     def connected(self, visit: Visit) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from handclasp.cli.inputs import (
     warn_of_identity,
     warn_of_leaves,
 )
-from handclasp.cli.journal import Form, Journal, Output, certificate_in_words
+from handclasp.cli.journal import Form, Journal, certificate_in_words
 from handclasp.cli.listening import listen, url_of
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.redaction import Redaction, redact_option, redaction_of
@@ -547,8 +546,7 @@ def _announce(
         where = f"{url.removeprefix('https://').removesuffix('/')} (TLS echo)"
     else:
         where = f"{url} with the files of {os.path.abspath(directory)}"
-    # Standard output is for the objects alone, or for the requests alone.
-    say = Output(sys.stdout if _form_of(options) == "text" else sys.stderr).write
+    say = site.journal.announce
     warn_of_key_transport(options)
     warn_of_identity(options["cert"], options["key"])
     say(f"Listening on {where}")

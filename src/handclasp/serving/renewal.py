@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from handclasp import Credentials
     from handclasp.certificates.reloading import ReloadingCredentials
 
+_MOST_NAMES = 3
+
 WARNING_DAYS = (30, 7)
 """The days before the end of a certificate at which its operator is warned."""
 
@@ -20,7 +22,7 @@ class CertificateStatus:
     """A certificate, as its operator needs to know it.
 
     Attributes:
-        subject: of the certificate.
+        subject: of the certificate; its first names where it has none.
         not_after: its end.
         days_left: whole days until then; negative once it has expired.
         is_renewed: whether it has replaced another one just now.
@@ -80,7 +82,8 @@ class CertificateWatch:
 
     def _status(self, credentials: Credentials) -> CertificateStatus:
         end = _end_of(credentials)
-        return CertificateStatus(credentials.subject, end, (end - self._now()).days)
+        subject = credentials.subject or ", ".join(credentials.names[:_MOST_NAMES])
+        return CertificateStatus(subject, end, (end - self._now()).days)
 
 
 def _has_end(credentials: Credentials | ReloadingCredentials) -> bool:
