@@ -3265,6 +3265,74 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _FILES,
+        "Clients that take all places of `handclasp serve`, or its log (CWE-400, CWE-770, CWE-779)",
+        "Handshakes are bounded as in every asyncio server of the library. Connections are bounded "
+        "in number: above that, idle ones make room, and an address that holds many yields to one "
+        "that holds few. Silent and dripping clients have a time, and so have those that take "
+        "nothing of their answer. Lines about failures are bounded, and the others are counted; an "
+        "output that hangs costs bounded memory.",
+        (
+            without(
+                "serving/test_limits.py::test_idle_clients_make_room_for_new_ones",
+                "serving.crowd.Crowd._who_leaves",
+                "idle",
+                "False",
+            ),
+            without(
+                "serving/test_limits.py::test_one_address_cannot_take_all_places",
+                "serving.crowd.Crowd._who_leaves",
+                "larger and len(larger[0]) >= own + 2",
+            ),
+            without(
+                "serving/test_limits.py::test_idle_ones_of_smaller_shares_stay",
+                "serving.crowd.Crowd._who_leaves",
+                "len(each) >= max(1, own)",
+                "True",
+            ),
+            without(
+                "serving/test_limits.py::test_a_client_that_takes_nothing_is_cut_off",
+                "serving.http.HTTPProtocol._look",
+                "self._serving.limits.stall_timeout",
+                "3600.0",
+            ),
+            without(
+                "cli/test_journal.py::test_many_failures_are_counted",
+                "serving.throttle.Throttle.allows",
+                "self._left >= 1",
+                "True",
+            ),
+            without(
+                "cli/test_journal.py::test_what_strangers_can_fill_is_bounded",
+                "serving.throttle.Throttle.allows",
+                "len(summary.sources) < _MOST_SOURCES",
+                "True",
+            ),
+            without(
+                "cli/test_journal.py::test_an_output_that_hangs_costs_bounded_memory",
+                "serving.clerk.Clerk.put",
+                "len(self._jobs) >= self._most",
+            ),
+        ),
+        (
+            "serving/test_limits.py::test_silent_clients_do_not_lock_anybody_out",
+            "serving/test_service.py::test_few_descriptors_cost_no_processor",
+        ),
+    ),
+    Threat(
+        _FILES,
+        "An answer that a client takes for a part of another one (CWE-444)",
+        "`handclasp serve` aborts the connection where a file becomes shorter while it is sent, and "
+        "answers one request after the other, each by what was early of it.",
+        (
+            without(
+                "serving/test_files.py::test_a_file_that_becomes_shorter_ends_its_connection",
+                "serving.files.Files.__call__",
+                "client.cut_off()",
+            ),
+        ),
+    ),
+    Threat(
+        _FILES,
         "Much work for one question about a directory (CWE-407)",
         "`handclasp serve` remembers what it found in files that have not changed since, for so "
         "many files and no more, and looks through its own directories once for a listing.",

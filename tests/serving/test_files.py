@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.adapters.pairs import MEGABYTE
@@ -158,6 +160,44 @@ def test_a_pipe_and_a_socket_keep_nobody_waiting(world: World, site: Path) -> No
         assert world.ask("/pipe").status == world.ask("/linked").status == 404
     assert world.ask("/").status == 200
     assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO])
+def test_what_cannot_be_read_now_is_not_said_to_be_missing(
+    site: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    really = os.open
+
+    def failing(path: Any, *arguments: Any, **options: Any) -> int:
+        if path == "file.txt":
+            raise OSError(number, "no luck")
+        return really(path, *arguments, **options)
+
+    kept = list[str]()
+    with running(files_of(site, kept_back=lambda path, reason: kept.append(reason))) as world:
+        monkeypatch.setattr(os, "open", failing)
+        answer = world.ask("/file.txt")
+        monkeypatch.undo()
+        assert (answer.status, answer.fields["retry-after"]) == (503, "5")
+        assert kept == ["no luck"]
+        assert world.ask("/file.txt").body == TEXT
+
+
+def test_traces_that_cannot_be_listed_are_not_sent_under_other_names(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = tmp_path / "traces"
+    traces.mkdir()
+    (traces / "trace.json").write_bytes(TEXT)
+    (site / "other.json").hardlink_to(traces / "trace.json")
+
+    def failing(path: Any) -> Any:
+        raise OSError(errno.EMFILE, "no luck")
+
+    with running(files_of(site, [traces])) as world:
+        assert world.ask("/other.json").status == 404
+        monkeypatch.setattr(os, "scandir", failing)
+        assert world.ask("/other.json").status == 503
 
 
 def test_a_file_that_becomes_shorter_ends_its_connection(site: Path) -> None:

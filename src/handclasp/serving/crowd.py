@@ -22,6 +22,9 @@ from handclasp.adapters.room import share_of
 SETTLING_SECONDS = 0.1
 """A connection that has sent nothing yet is not idle before: its request is on the way."""
 
+MAKE_ROOM_SECONDS = 0.2
+"""The time that an idle client has to close once others need its place."""
+
 REPORT_SECONDS = 60.0
 """The shortest time between two reports that the server is full."""
 

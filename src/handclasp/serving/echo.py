@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from handclasp.adapters.progress import unsent_bytes
+from handclasp.serving.closing import close_soon
+from handclasp.serving.crowd import MAKE_ROOM_SECONDS
 
 if TYPE_CHECKING:
     from handclasp.adapters.pump import TLSTransport
@@ -32,13 +34,9 @@ class EchoProtocol(asyncio.Protocol):
         """Return for how long the client has sent nothing."""
         return self._loop.time() - self._heard_at
 
-    def is_busy(self) -> bool:
-        """Return whether the client has not paused yet."""
-        return not self.transport.is_closing() and self.idle_seconds() < PAUSE_SECONDS
-
     def leave(self) -> None:
         """Make room for another client."""
-        self.transport.close()
+        close_soon(self.transport, MAKE_ROOM_SECONDS)
 
     def shutdown(self) -> None:
         """Close once the client pauses."""
@@ -49,7 +47,7 @@ class EchoProtocol(asyncio.Protocol):
         """Begin, with what the client has sent before the handshake was complete."""
         self.transport = transport
         if not self._serving.joined(self, transport):
-            transport.close()
+            close_soon(transport)
             return
         # Sending it twice does no harm, even if it is a replay.
         if early := transport.get_extra_info("early_data"):
@@ -95,4 +93,4 @@ class EchoProtocol(asyncio.Protocol):
         elif unsent and not self._is_finishing:
             self.transport.abort()
         else:
-            self.transport.close()
+            close_soon(self.transport)

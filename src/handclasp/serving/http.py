@@ -27,6 +27,8 @@ from handclasp.adapters.asgi import OverTLS
 from handclasp.adapters.progress import unsent_bytes
 from handclasp.serving import heads
 from handclasp.serving.application import CONNECTION, Application, Receive, Scope, Send
+from handclasp.serving.closing import close_soon
+from handclasp.serving.crowd import MAKE_ROOM_SECONDS
 from handclasp.serving.visits import Request, address_of
 
 if TYPE_CHECKING:
@@ -115,7 +117,7 @@ class HTTPProtocol(H11Protocol):
         if self._idle_since is None:
             self.transport.abort()
         else:
-            self.transport.close()
+            close_soon(self.transport, MAKE_ROOM_SECONDS)
 
     def is_busy(self) -> bool:
         """Return whether an answer is to come, which a server that ends waits for."""
@@ -209,6 +211,8 @@ class HTTPProtocol(H11Protocol):
         """Wait for the next request, or take the one that has come meanwhile."""
         self._idle_since = self.loop.time()
         super().on_response_complete()
+        if self.transport.is_closing():
+            close_soon(self.transport)
         held, self._held = self._held, []
         for data, early in held:
             self._receive(data, early=early)
@@ -218,7 +222,7 @@ class HTTPProtocol(H11Protocol):
         if self.is_busy():
             self.cycle.keep_alive = False
         else:
-            self.transport.close()
+            close_soon(self.transport)
 
     def closes(self) -> bool:
         """Return whether the current request is the last one of this connection."""
@@ -252,7 +256,7 @@ class HTTPProtocol(H11Protocol):
             answer = h11.Response(status_code=status, headers=fields, reason=reason)
             events = (answer, h11.Data(data=body), h11.EndOfMessage())
             self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
-        self.transport.close()
+        close_soon(self.transport)
         self.report(None, status, len(body), self.loop.time())
 
     def report(self, scope: Scope | None, status: int, size: int, began: float) -> None:
@@ -282,7 +286,11 @@ class HTTPProtocol(H11Protocol):
         if self._head:
             self._refuse(408, "The head of the request did not arrive in time")
         else:
-            self.transport.close()
+            close_soon(self.transport)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle for too long."""
+        close_soon(self.transport)
 
     def pause_writing(self) -> None:
         """Watch whether the client takes anything."""

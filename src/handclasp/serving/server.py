@@ -9,7 +9,6 @@ from socket import socket
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from handclasp.adapters.asyncio import TLSServer, create_server
-from handclasp.adapters.progress import unsent_bytes
 from handclasp.errors import PeerAlertError
 from handclasp.serving.crowd import Crowd, Member
 from handclasp.serving.limits import Limits, connections_possible
@@ -24,9 +23,6 @@ T = TypeVar("T")
 _LOOK_SECONDS = 0.05
 """The seconds between checks whether a server that ends may go."""
 
-_ALL_TAKEN_SECONDS = 0.5
-"""The seconds that a client which has everything may take to close, while the server ends."""
-
 _SOON_SECONDS = 0.3
 """The seconds after which a server that ends says that it waits."""
 
@@ -38,10 +34,6 @@ class Conversation(Member, Protocol):
     """The protocol of a connection."""
 
     transport: TLSTransport
-
-    def is_busy(self) -> bool:
-        """Return whether something goes on that a server which ends waits for."""
-        ...
 
     def shutdown(self) -> None:
         """Close as soon as nothing goes on."""
@@ -169,9 +161,7 @@ class Server:
         loop = asyncio.get_running_loop()
         began = loop.time()
         told = False
-        taken_at: dict[Conversation, float] = {}
         while serving.open and loop.time() < began + self._limits.grace:
-            _close_taken(serving.open, taken_at, loop.time())
             if not told and loop.time() >= began + _SOON_SECONDS:
                 told = True
                 tell(len(serving.open))
@@ -190,18 +180,6 @@ class Server:
             if self._serving is None or not self._serving.open:
                 return
             await asyncio.sleep(0)
-
-
-def _close_taken(
-    members: set[Conversation], taken_at: dict[Conversation, float], now: float
-) -> None:
-    """Close the connections whose clients have everything, and do not close by themselves."""
-    for each in list(members):
-        # The end of the stream counts as a byte.
-        if each.is_busy() or unsent_bytes(each.transport) > 1:
-            taken_at.pop(each, None)
-        elif now >= taken_at.setdefault(each, now) + _ALL_TAKEN_SECONDS:
-            each.transport.abort()
 
 
 def _visit(transport: TLSTransport, error: OSError | None = None) -> Visit:

@@ -22,6 +22,7 @@ its traces;
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -40,6 +41,9 @@ _FLAGS = os.O_RDONLY | _COMMON | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_N
 _ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | _COMMON | getattr(os, "O_DIRECTORY", 0)
 
 _WELL_KNOWN = ".well-known"
+
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+"""Errors that say nothing about whether a file is there."""
 
 _MOST_VERDICTS = 10_000
 """The number of remembered files whose content was checked."""
@@ -108,10 +112,16 @@ class Site:
 
         Raises:
             NotServedError: it is not there, or is kept back.
+            OSError: this machine cannot read it now: it has no descriptor or memory left, or the
+                disk has failed.
         """
         try:
             return self._open(names, with_entries, private or self.private())
-        except (OSError, ValueError):  # ValueError: a name that no file can have.
+        except OSError as error:
+            if error.errno in _PASSING:
+                raise
+            raise NotServedError from None
+        except ValueError:  # A name that no file can have.
             raise NotServedError from None
 
     def _open(self, names: Sequence[str], with_entries: bool, private: Private) -> Opened:
@@ -286,7 +296,8 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 def _identities_in(directory: str | os.PathLike[str]) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
-    with suppress(OSError), os.scandir(directory) as entries:
+    # Where it cannot be read now, nothing is known, and nothing is sent.
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         for entry in entries:
             with suppress(OSError):
                 found.add(_identity(os.stat(entry.path, follow_symlinks=False)))
