@@ -3321,7 +3321,7 @@ THREATS: tuple[Threat, ...] = (
     Threat(
         _FILES,
         "An answer that a client takes for a part of another one (CWE-444)",
-        "`handclasp serve` aborts the connection where a file becomes shorter while it is sent, and "
+        "`handclasp serve` aborts the connection where a file becomes shorter while it is sent. It "
         "answers one request after the other, each by what was early of it.",
         (
             without(

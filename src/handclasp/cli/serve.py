@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -46,7 +47,7 @@ from handclasp.serving.limits import (
     Limits,
     raise_descriptor_limit,
 )
-from handclasp.serving.renewal import CertificateWatch
+from handclasp.serving.renewal import SECONDS_BETWEEN_LOOKS, CertificateWatch
 from handclasp.serving.service import inherited_listeners, notify, notify_reloading
 from handclasp.serving.visits import address_of
 
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from handclasp.serving.server import Server, Talk
 
 HANDSHAKE_SECONDS = 15.0
+
+_BESIDE_SECONDS = 0.1
 
 EARLY_DATA_BYTES = 16384
 """The bytes of early data that a client may send: room for a request, and little more."""
@@ -270,7 +273,7 @@ class _Site:
         hooks = Hooks(
             ready=ready,
             tick=self._tick,
-            reload=self._look if is_worker else self._reload,
+            reload=partial(self._reload, is_worker),
             stopping=_nothing if is_worker else partial(notify, "STOPPING=1"),
             waiting=self._tell_of_waiting,
         )
@@ -299,12 +302,20 @@ class _Site:
     def _look(self) -> None:
         self.watch.look()
 
-    def _reload(self) -> None:
-        notify_reloading()
+    def _reload(self, is_worker: bool) -> None:
+        if not is_worker:
+            notify_reloading()
+        # Files that were checked just now are not checked again before that.
+        seconds = SECONDS_BETWEEN_LOOKS + _BESIDE_SECONDS
+        asyncio.get_running_loop().call_later(seconds, self._end_reload, is_worker)
+
+    def _end_reload(self, is_worker: bool) -> None:
         self._look()
-        for status in self.watch.statuses():
-            self.journal.remarked(certificate_in_words(status))
-        notify("READY=1", self.status())
+        if self.journal.speaks_for_all:
+            for status in self.watch.statuses():
+                self.journal.remarked(certificate_in_words(status))
+        if not is_worker:
+            notify("READY=1", self.status())
 
     def status(self) -> str:
         ends = [each.not_after for each in self.watch.statuses()]

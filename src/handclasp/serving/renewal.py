@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from handclasp.certificates.reloading import SECONDS_BETWEEN_LOOKS
+
 if TYPE_CHECKING:
     from handclasp import Credentials
     from handclasp.certificates.reloading import ReloadingCredentials
 
 _MOST_NAMES = 3
+
+__all__ = ["SECONDS_BETWEEN_LOOKS", "CertificateStatus", "CertificateWatch"]
 
 WARNING_DAYS = (30, 7)
 """The days before the end of a certificate at which its operator is warned."""
