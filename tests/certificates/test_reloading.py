@@ -255,13 +255,13 @@ def test_a_certificate_that_is_not_valid_does_not_replace_one_that_is(
     assert reloading.last_error is None
 
 
-@pytest.mark.parametrize("settings", [{"keep_valid": False}, {}])
+@pytest.mark.parametrize("keep_valid", [True, False])
 def test_a_certificate_that_is_not_valid_replaces_one_that_is_not_either(
-    files: Files, pki: Pki, clock: Clock, settings: dict[str, bool]
+    files: Files, pki: Pki, clock: Clock, keep_valid: bool
 ) -> None:
-    if not settings:
+    if keep_valid:
         _put(files, pki, *EXPIRED)
-    reloading = Credentials.auto_reload(files.chain, files.key, clock=clock, **settings)
+    reloading = Credentials.auto_reload(files.chain, files.key, keep_valid=keep_valid, clock=clock)
     before = reloading.current.chain_der
     _put(files, pki, *NOT_YET)
     clock.pass_by()

@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +118,13 @@ def test_what_strangers_can_fill_is_bounded() -> None:
 def test_an_output_that_hangs_costs_bounded_memory() -> None:
     dropped, done, may_go = list[int](), list[int](), threading.Event()
     clerk = Clerk(dropped.append, most=10)
-    clerk.put(lambda: may_go.wait(WAIT_SECONDS) and None)
+
+    def hang() -> None:
+        may_go.wait(WAIT_SECONDS)
+
+    clerk.put(hang)
     for number in range(1000):
-        clerk.put(lambda number=number: done.append(number))
+        clerk.put(partial(done.append, number))
     clerk.close(0.01)  # It waits no longer than it may.
     may_go.set()
     clerk.close(WAIT_SECONDS)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,8 +72,7 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
 
     password = os.environ.get(KEY_PASSWORD_VARIABLE)
     try:
-        with _quiet_about_key_files():
-            return Credentials.load(certificate, key, password)
+        return Credentials.load(certificate, key, password)
     except ConfigurationError as error:
         sentence = str(error).replace(", or use Credentials.from_pkcs12", "")
         if "encrypted: give" in sentence:
@@ -102,40 +100,8 @@ def followed_credentials(
     from handclasp import Credentials
 
     password = os.environ.get(KEY_PASSWORD_VARIABLE)
-    with configuration_checked(), _quiet_about_key_files():
+    with configuration_checked():
         return Credentials.auto_reload(certificate, key, password, staple=staple, on_error=on_error)
-
-
-@contextmanager
-def _quiet_about_key_files() -> Generator[None]:
-    """Leave it to `warn_of_identity`, which says the same when the arguments are right."""
-    import logging
-
-    from handclasp.certificates.key_files import LOGGER
-
-    logger = logging.getLogger(LOGGER)
-    was_disabled, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = was_disabled
-
-
-def warn_of_identity(certificate: str | None, key: str | None) -> None:
-    """Say on standard error what is wrong with the files of --cert and --key, and no error.
-
-    Others can read or change the key, or peers will refuse the certificate for its key usage.
-    """
-    from handclasp.certificates.key_files import exposure
-    from handclasp.certificates.key_usage import own_key_usage_problem
-
-    if (credentials := credentials_of(certificate, key)) is None or key is None:
-        return
-    if (why := exposure(key)) is not None:
-        click.echo(f"Warning: the key file {key} {why}.", err=True)
-    leaf, can_decrypt = credentials.chain_der[0], credentials.can_decrypt
-    if (problem := own_key_usage_problem(leaf, can_decrypt=can_decrypt)) is not None:
-        click.echo(f"Warning: {problem}", err=True)
 
 
 def warn_of_leaves(option: str, trust: TrustStore) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from handclasp import ConnectionInfo
     from handclasp.cli.traces import Traces
+    from handclasp.cli.warned import Warned
     from handclasp.trace.events import TraceEvent
 
 Form = Literal["text", "json", "clf"]
@@ -59,6 +60,8 @@ class Journal:
         self._failures = Throttle(time.monotonic)
         self._kept_back = Throttle(time.monotonic)
         self._clerk: Clerk | None = None
+        self.warnings: Sequence[Warned] = ()
+        """What is wrong with the settings, which the object of each connection repeats."""
         self.speaks_for_all = True
         """Whether this process tells what concerns all workers."""
         self._output = Output(sys.stdout)
@@ -149,7 +152,7 @@ class Journal:
         if self._traces is not None:  # First: it is there for those who see the line.
             self._traces.store(visit)
         if self._form == "json":
-            self._write(_connection_to_json(visit, at))
+            self._write(_connection_to_json(visit, at, self.warnings))
         else:
             self._say(f"{_stamp(at)}  {line_of(visit)}")
             if visit.error is not None and (advice := _advice(visit)):
@@ -348,7 +351,7 @@ def _events(visit: Visit) -> Sequence[TraceEvent]:
     return list(visit.recorder.events) if visit.recorder is not None else ()
 
 
-def _connection_to_json(visit: Visit, at: datetime) -> dict[str, Any]:
+def _connection_to_json(visit: Visit, at: datetime, warnings: Sequence[Warned]) -> dict[str, Any]:
     from handclasp.cli.report import info_to_json
 
     shown: dict[str, Any] = {
@@ -361,6 +364,8 @@ def _connection_to_json(visit: Visit, at: datetime) -> dict[str, Any]:
         shown |= info_to_json(visit.info)
     if visit.error is not None:
         shown["error"] = _failure(visit, visit.error).to_json()
+    if warnings:
+        shown["warnings"] = [each.to_json() for each in warnings]
     return shown
 
 

@@ -27,7 +27,6 @@ from handclasp.cli.inputs import (
     keylog_of,
     names_of,
     trust_of,
-    warn_of_identity,
     warn_of_leaves,
 )
 from handclasp.cli.journal import Form, Journal, certificate_in_words
@@ -41,6 +40,7 @@ from handclasp.cli.versions import (
     versions_checked,
     warn_of_key_transport,
 )
+from handclasp.cli.warned import collecting_warnings, tell_warnings
 from handclasp.serving.limits import (
     MAX_CONNECTIONS,
     MAX_HANDSHAKES,
@@ -227,7 +227,9 @@ def command(directory: str, **options: Any) -> None:
         capture=capture,
         detail=options["verbose"],
     )
-    config, watch = _config(options, journal)
+    with collecting_warnings() as warnings:
+        config, watch = _config(options, journal)
+    journal.warnings = list(dict.fromkeys(warnings))  # Some files were loaded twice.
     talk = _talk(directory, options, journal)
     listeners = _listeners(options)
     site = _Site(config, talk, journal, watch, _make_trace(traces, capture), _limits(options))
@@ -559,7 +561,7 @@ def _announce(
         where = f"{url} with the files of {os.path.abspath(directory)}"
     say = site.journal.announce
     warn_of_key_transport(options)
-    warn_of_identity(options["cert"], options["key"])
+    tell_warnings(site.journal.warnings)
     say(f"Listening on {where}")
     if site.config.trust is not None:
         warn_of_leaves(f"--client-ca {options['client_ca']}", site.config.trust)

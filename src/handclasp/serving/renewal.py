@@ -60,7 +60,8 @@ class CertificateWatch:
         self._now = now
         self._seen = [each.current.chain_der[0] for each in self._credentials]
         self._statuses = [self._status(each.current) for each in self._credentials]
-        self._warned: list[int | None] = [None] * len(self._seen)
+        # Building a config has warned of the state in the beginning.
+        self._warned = [_threshold(each.days_left) for each in self._statuses]
 
     def statuses(self) -> list[CertificateStatus]:
         """Return the state of each certificate now."""
@@ -75,7 +76,7 @@ class CertificateWatch:
                 self._seen[at], self._warned[at] = current.chain_der[0], None
                 self._statuses[at] = self._status(current)
             days = (self._statuses[at].not_after - self._now()).days
-            threshold = min((each for each in (*WARNING_DAYS, -1) if days <= each), default=None)
+            threshold = _threshold(days)
             warns = threshold is not None and threshold != self._warned[at]
             self._warned[at] = threshold
             if renewed or warns:
@@ -88,6 +89,11 @@ class CertificateWatch:
         end = _end_of(credentials)
         subject = credentials.subject or ", ".join(credentials.names[:_MOST_NAMES])
         return CertificateStatus(subject, end, (end - self._now()).days)
+
+
+def _threshold(days: int) -> int | None:
+    """Return the lowest of the bounds that so many days are within; None: no bound."""
+    return min((each for each in (*WARNING_DAYS, -1) if days <= each), default=None)
 
 
 def _has_end(credentials: Credentials | ReloadingCredentials) -> bool:
