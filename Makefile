@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
+.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory operations coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -144,6 +144,10 @@ schedules: $(READY) ## COUNT random schedules (default 10000) of threads that sh
 
 memory: $(READY) ## STRANGERS of each kind (default 5000), and resident memory within 5 MiB of before
 	$(BIN)/python -m tests.memory --strangers $(or $(STRANGERS),5000)
+
+operations: $(READY) ## crowds, full disks, dead workers and renewals under `handclasp serve`
+	$(BIN)/python -m pytest tests/serving tests/cli/test_journal.py tests/cli/test_workers.py \
+		tests/cli/test_serve_endings.py $(ARGS)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz build dist

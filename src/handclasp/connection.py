@@ -35,6 +35,7 @@ from handclasp.questions import CheckReplay, Decrypt, Question, ReverifyPeer
 from handclasp.record.protection12 import Protection12
 from handclasp.record.record_key import OUTER_HEADER, OVERHEAD, SHORT
 from handclasp.speedups import ACCELERATED
+from handclasp.trace.hooks import Trace
 from handclasp.wire.records import HEADER_SIZE
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
@@ -105,6 +106,11 @@ class Connection(Lifecycle[Config]):
     def state(self) -> State:
         """The stage of this connection's life."""
         return self._state
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace that records the events of this connection, if one was given."""
+        return self._trace
 
     @property
     def info(self) -> ConnectionInfo | None:

@@ -75,6 +75,7 @@ def test_a_conversation(pki: Pki) -> None:
             assert writer.get_extra_info("sockname")[0] == "127.0.0.1"
             assert writer.get_extra_info("socket").fileno() > 0
             assert writer.get_extra_info("connection").established
+            assert writer.get_extra_info("trace") is None
             assert writer.get_extra_info("nothing", 5) == 5
             writer.write(b"hello\n")
             assert await reader.read() == b"HELLO\nbye\n"
@@ -1526,6 +1527,7 @@ def test_each_connection_has_a_trace_of_its_own(
                 mine: Any = CountingTrace()
                 _, writer = await open_local(port, client_config, trace=mine)
                 assert "settled" in mine.noted
+                assert writer.get_extra_info("trace") is mine
                 await close(writer)
         assert ["settled" in trace.noted for trace in made] == [True, True]
 

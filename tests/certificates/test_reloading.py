@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Event, Thread
 
@@ -219,6 +220,53 @@ def test_on_error_is_told_once_for_each_error(files: Files, clock: Clock) -> Non
     clock.pass_by()
     _ = reloading.current
     assert len(told) == 2
+
+
+def _put(files: Files, pki: Pki, begin: timedelta, end: timedelta) -> None:
+    """Replace the pair by one that is valid from then to then."""
+    now, key = datetime.now(UTC), key_of_type("ecdsa-p256", 2)
+    leaf = Leaf(not_before=now + begin, not_after=now + end)
+    files.chain.write_bytes(pem_of(pki.issue(leaf, key.public_key())))
+    files.key.write_bytes(key_pem(key))
+
+
+EXPIRED = (timedelta(days=-9), timedelta(days=-1))
+NOT_YET = (timedelta(days=1), timedelta(days=9))
+
+
+@pytest.mark.parametrize(
+    ("period", "words"), [(EXPIRED, "expired at 2"), (NOT_YET, "is valid from 2")]
+)
+def test_a_certificate_that_is_not_valid_does_not_replace_one_that_is(
+    files: Files, pki: Pki, clock: Clock, period: tuple[timedelta, timedelta], words: str
+) -> None:
+    told: list[ConfigurationError] = []
+    reloading = Credentials.auto_reload(files.chain, files.key, on_error=told.append, clock=clock)
+    for _ in range(2):
+        _put(files, pki, *period)
+        clock.pass_by()
+        assert reloading.current.chain_der == files.ders(0)
+    (error,) = told
+    assert f"The new certificate {words}" in str(error)
+    assert "the old one stays in use, which is valid until" in str(error)
+    files.put(1)
+    clock.pass_by()
+    assert reloading.current.chain_der == files.ders(1)
+    assert reloading.last_error is None
+
+
+@pytest.mark.parametrize("keep_valid", [True, False])
+def test_a_certificate_that_is_not_valid_replaces_one_that_is_not_either(
+    files: Files, pki: Pki, clock: Clock, keep_valid: bool
+) -> None:
+    if keep_valid:
+        _put(files, pki, *EXPIRED)
+    reloading = Credentials.auto_reload(files.chain, files.key, keep_valid=keep_valid, clock=clock)
+    before = reloading.current.chain_der
+    _put(files, pki, *NOT_YET)
+    clock.pass_by()
+    assert reloading.current.chain_der != before
+    assert reloading.last_error is None
 
 
 def test_on_error_cannot_break_anything(files: Files, clock: Clock) -> None:

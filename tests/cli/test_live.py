@@ -54,7 +54,7 @@ def test_the_answers_are_for_this_browser_alone(authority: LocalAuthority) -> No
     with started("demo", "--no-browser", "--port", "0") as process:
         process.line("Ctrl-C ends it")
         head, _ = get(process.port, "/", config)
-        cookie = re.search(r"^Set-Cookie: (__Host-browser=\S+); (.*)$", head, re.MULTILINE)
+        cookie = re.search(r"^set-cookie: (__Host-browser=\S+); (.*)$", head, re.MULTILINE)
         assert cookie is not None
         assert cookie[2].strip() == "Path=/; Secure; HttpOnly; SameSite=Strict"
         mine = {"Cookie": cookie[1]}
@@ -68,10 +68,10 @@ def test_the_answers_are_for_this_browser_alone(authority: LocalAuthority) -> No
     assert len(strangers) == 1, "only the connection that asked"
     assert "__Host-browser=chosen" not in made_up, "a cookie is given, never taken over"
     for line in (
-        "Cache-Control: no-store",
-        "X-Content-Type-Options: nosniff",
-        "Cross-Origin-Resource-Policy: same-origin",
-        "X-Frame-Options: DENY",
+        "cache-control: no-store",
+        "x-content-type-options: nosniff",
+        "cross-origin-resource-policy: same-origin",
+        "x-frame-options: DENY",
     ):
         assert line in head
     assert "default-src 'none'" in head
@@ -120,7 +120,7 @@ def test_the_stream_tells_of_each_change(authority: LocalAuthority) -> None:
             later = events_until(lines, 3)
         assert process.end(signal.SIGTERM) == 0
     assert status.startswith(b"HTTP/1.1 200")
-    assert fields[b"Content-Type"].strip() == b"text/event-stream"
+    assert fields[b"content-type"].strip() == b"text/event-stream"
     assert {row["paths"] for row in first} == {"/", "/events"}
     assert "/connection.json" in {row["paths"] for row in later}
 

@@ -205,6 +205,7 @@ def test_json_has_an_object_per_connection(site: Path, authority: LocalAuthority
     with started("serve", str(site), "--port", "0", "--json") as process:
         request(process, "/hello.txt", authority)
         shown = json.loads(process.line("^{"))
+        assert shown["event"] == "connection"
         assert (shown["ok"], shown["version"], shown["alpn"]) == (True, "TLSv1.3", "http/1.1")
         assert shown["client"]["host"] == "127.0.0.1"
         with pytest.raises(TLSError):
@@ -214,6 +215,10 @@ def test_json_has_an_object_per_connection(site: Path, authority: LocalAuthority
                 ClientConfig(trust=authority.trust, alpn=("h9",)),
                 timeout=20,
             )
+        asked = json.loads(process.line("^{"))
+        assert asked["event"] == "request"
+        assert (asked["method"], asked["target"]) == ("GET", "/hello.txt")
+        assert (asked["status"], asked["bytes"]) == (200, 15)
         failed = json.loads(process.line("^{"))
         assert failed["ok"] is False
         assert failed["error"]["alert"] == "no_application_protocol"

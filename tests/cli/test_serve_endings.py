@@ -7,17 +7,17 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.adapters.pairs import MEGABYTE, Aside, plain_pair, read_exactly, read_slowly
+from tests.adapters.pairs import MEGABYTE, read_exactly, read_slowly
 from tests.cli.conftest import Process, started
+from tests.serving.world import World, files_of, running
 
-from handclasp import ClientConfig, TLSSocket, wrap_client, wrap_server
+from handclasp import ClientConfig, TLSSocket, wrap_client
 from handclasp.certificates.authority import LocalAuthority
-from handclasp.cli.patience import PatientWriter, send_all
-from handclasp.config import ServerConfig
+from handclasp.serving.limits import Limits
 
 pytestmark = pytest.mark.long
 
@@ -176,59 +176,41 @@ def test_whoever_reads_the_last_answer_gets_all_of_it_though_it_ends_the_connect
 # Slow readers
 
 
-@contextmanager
-def wide_pair(
-    client_config: ClientConfig, server_config: ServerConfig
-) -> Iterator[tuple[TLSSocket, TLSSocket]]:
-    """Its server's kernel takes megabytes, and asks for more once much of that is gone."""
-    with plain_pair() as (left, right):
-        left.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
-        right.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MEGABYTE)
-        server = Aside(wrap_server, right, server_config)
-        client = wrap_client(left, client_config, server_name="localhost")
-        with client, server.result() as accepted:
-            yield client, accepted
+def wide(listener: socket.socket) -> None:
+    """Its kernel takes megabytes, and asks for more once much of that is gone."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MEGABYTE)
 
 
 @pytest.fixture
-def pair(authority: LocalAuthority) -> Iterator[tuple[TLSSocket, TLSSocket]]:
-    client = ClientConfig(trust=authority.trust)
-    with wide_pair(client, ServerConfig(credentials=authority.credentials(["localhost"]))) as both:
-        yield both
+def large(tmp_path: Path) -> Path:
+    (tmp_path / "large").write_bytes(bytes(12 * MEGABYTE))
+    return tmp_path
+
+
+@contextmanager
+def asking(world: World) -> Iterator[TLSSocket]:
+    """A client that has asked for the large file, and takes little at once."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", world.port))
+        config = ClientConfig(trust=world.pki.trust)
+        with wrap_client(sock, config, server_name="localhost") as tls:
+            tls.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            yield tls
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/net/tcp"), reason="the system does not tell")
-def test_whoever_reads_is_not_cut_off_however_slowly(pair: tuple[TLSSocket, TLSSocket]) -> None:
-    client, server = pair
-    size = 12 * MEGABYTE
-    writer = PatientWriter(server, 0.3)
-
-    def send() -> None:
-        left = memoryview(bytes(size))
-        while left:
-            left = left[writer.write(left) :]
-        server.close()
-
-    sending = Aside(send)
-    assert read_slowly(client) == size
-    sending.result()
+def test_whoever_reads_is_not_cut_off_however_slowly(large: Path) -> None:
+    limits = Limits(stall_timeout=1.2)
+    with running(files_of(large), limits, prepare=wide) as world, asking(world) as tls:
+        assert read_slowly(tls) > 12 * MEGABYTE
+        world.heard.wait_until(lambda heard: heard.requests)
+        assert world.heard.requests[0].size == 12 * MEGABYTE
 
 
-def test_whoever_takes_nothing_is_let_go(pair: tuple[TLSSocket, TLSSocket]) -> None:
-    _, server = pair
-    writer = PatientWriter(server, 0.3)
-    began = time.monotonic()
-    with pytest.raises(TimeoutError, match="nothing"):
-        while True:
-            writer.write(bytes(MEGABYTE))
-    assert time.monotonic() - began < 10
-    os.close(server.detach())
-
-
-def test_all_is_sent(pair: tuple[TLSSocket, TLSSocket]) -> None:
-    client, server = pair
-    sending = Aside(send_all, server, bytes(SIZE))
-    assert len(read_exactly(client, SIZE)) == SIZE
-    sending.result()
-    with suppress(OSError):
-        server.close()
+def test_whoever_takes_nothing_is_let_go(large: Path) -> None:
+    limits = Limits(stall_timeout=0.3)
+    with running(files_of(large), limits, prepare=wide) as world, asking(world):
+        world.heard.wait_until(lambda heard: heard.endings and heard.requests)
+        assert world.heard.requests[0].size < 12 * MEGABYTE

@@ -13,7 +13,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from tests.cli.conftest import Process, Run, started
 from tests.pki import Pki
+from tests.serving.world import World, files_of, running
 
 import handclasp
 from handclasp import (
@@ -37,11 +38,11 @@ from handclasp import (
     SessionStore,
 )
 from handclasp.certificates.authority import LocalAuthority
-from handclasp.cli import site as site_module
-from handclasp.cli.files import serve_directory
-from handclasp.cli.key_material import key_material_in
 from handclasp.cli.pages import page_for, write_page
-from handclasp.cli.site import NotServedError, Site
+from handclasp.serving import site as site_module
+from handclasp.serving.key_material import key_material_in
+from handclasp.serving.limits import Limits
+from handclasp.serving.site import NotServedError, Site
 from handclasp.sessions.session_file import FileSessionStore
 
 pytestmark = [
@@ -232,7 +233,7 @@ class Visitor:
         )
         head, _, body = answer.partition(b"\r\n\r\n")
         first, *rest = head.decode("latin-1").split("\r\n")
-        named = dict(line.split(": ", 1) for line in rest)
+        named = {name.title(): value for name, value in (line.split(": ", 1) for line in rest)}
         return int(first.split()[1]), named, body
 
     def status(self, path: str | bytes, *headers: str) -> int:
@@ -307,7 +308,6 @@ def test_what_may_be_seen_is_given(visitor: Visitor) -> None:
         "/" + "../" * 10_000 + "outside/secret.txt",
         "/%ff%fe",
         "/%ed%a0%80",  # A surrogate by itself.
-        b"/\xff\xfe\xed\x9f\x80",
         "/%",
         "/%zz",
         "/c:/windows/system.ini",
@@ -364,7 +364,7 @@ def test_a_directory_without_its_slash_is_elsewhere(visitor: Visitor) -> None:
     for path, expected in (
         ("/below", "/below/"),
         ("//below?a=b#c", "/below/?a=b"),
-        ("/%62elow?x=%20\x7f", "/below/?x=%20%7F"),
+        ("/%62elow?x=%20|", "/below/?x=%20%7C"),
         ("///..//below", "/below/"),
     ):
         status, headers, _ = visitor.ask(path)
@@ -380,9 +380,9 @@ def test_heads_ranges_and_conditions(visitor: Visitor) -> None:
         "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT",
         "If-Modified-Since: yesterday",
         "If-Modified-Since: Thu, 99 Jan 99999 00:00:00 GMT",
-        "If-None-Match: *",
-        "Range: bytes=0-1",
+        'If-None-Match: "another"',
         "Range: bytes=5-1,abc",
+        "Range: bytes=5-1",
         "If-Range: x",
     ):
         assert visitor.ask("/page.html", condition)[::2] == (200, OPEN), condition
@@ -440,8 +440,6 @@ INNER = b"GET /below/page.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\
         b"Content-Length: %d\r\nContent-Length: 0",
         b"Content-Length:\r\nX: %d",
         b"Content-Length: %d\r\nTransfer-Encoding: chunked",
-        b"Transfer-Encoding: gzip\r\nX: %d",
-        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\nX: %d",
         b"Host: elsewhere\r\nContent-Length: %d",
         b"Early-Data : 1\r\nX: %d",
     ],
@@ -468,7 +466,8 @@ def test_a_head_that_gateways_may_read_otherwise(visitor: Visitor, lines: bytes)
         b"GET /page.html HTTP/1.01\r\n",
         b"GET /page.html\r\n",  # HTTP/0.9
         b"G@T /page.html HTTP/1.1\r\n",
-        b"\r\nGET /page.html HTTP/1.1\r\n",
+        b"\r\n\nGET /page.html HTTP/1.1\r\n",
+        b"GET /\xff\xfe\xed\x9f\x80 HTTP/1.1\r\n",
     ],
 )
 def test_a_line_that_is_no_request(visitor: Visitor, line: bytes) -> None:
@@ -496,60 +495,34 @@ def test_requests_one_after_the_other(visitor: Visitor) -> None:
     assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"HTTP/1.1 ") == 3
 
 
-class Dripping:
-    """A TLS socket whose client says a byte every eight seconds; the clock is made up."""
-
-    early_data = b""
-
-    def __init__(self, head: bytes) -> None:
-        self.now = 1000.0
-        self.said = 0
-        self._head = head
-        self._timeout: float | None = None
-
-    def settimeout(self, seconds: float | None) -> None:
-        self._timeout = seconds
-
-    def recv_into(self, buffer: Any) -> int:
-        wait = 8.0 if self._timeout is None else min(8.0, self._timeout)
-        self.now += wait
-        if wait < 8.0:
-            raise TimeoutError
-        byte = self._head[self.said : self.said + 1]
-        buffer[: len(byte)] = byte
-        self.said += 1
-        return len(byte)
-
-    def makefile(self, mode: str, *arguments: Any) -> Any:
-        if "w" in mode:
-            return io.BytesIO()
-        outer = self
-
-        class Raw(io.RawIOBase):
-            def readable(self) -> bool:
-                return True
-
-            def readinto(self, buffer: Any, /) -> int:
-                return outer.recv_into(buffer)
-
-        return io.BufferedReader(Raw())
-
-
 @pytest.mark.parametrize("asked", [b"", b"GET / HTTP/1.1\r\nX: "])
-def test_a_client_that_drips_is_let_go(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch, asked: bytes
-) -> None:
+def test_a_client_that_drips_is_let_go(ground: Ground, asked: bytes) -> None:
     """However a client divides its words, its place is free for another one in a while."""
-    tls = Dripping(b"x" * 60)
-    tls.early_data = asked
-    monkeypatch.setattr(time, "monotonic", lambda: tls.now)
-    serve_directory(str(ground.site))(cast(Any, tls), ("192.0.2.1", 1))
-    assert tls.now - 1000 <= 15
-    assert tls.said < 3
+    limits = Limits(header_timeout=1.0)
+    with running(files_of(ground.site), limits) as world, world.connection() as tls:
+        began = time.monotonic()
+        tls.sendall(asked)
+        tls.settimeout(0.2)
+        with suppress(OSError):
+            while time.monotonic() < began + 15:
+                with suppress(TimeoutError):
+                    if not tls.recv(1000):
+                        break
+                if asked:
+                    tls.sendall(b"x")
+        assert 0.9 < time.monotonic() - began < 10
+
+
+def test_a_coding_that_is_not_known(visitor: Visitor) -> None:
+    for line in (b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked\r\n" * 2 + b"X: 1"):
+        head = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\n" + line + b"\r\n\r\n"
+        answer = visitor.say(head + INNER)
+        assert answer.startswith(b"HTTP/1.1 501 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_it_says_why_a_file_is_kept_back(served: Process, visitor: Visitor) -> None:
-    assert visitor.status("/mine.txt?\x1b") == 404
+    assert visitor.status("/mine.txt?%1b") == 404
     line = served.line("Kept back")
     assert "only its owner may read it" in line
     assert "\x1b" not in line
@@ -833,20 +806,20 @@ def test_a_listing_searches_no_file_twice(tmp_path: Path, monkeypatch: pytest.Mo
     for number in range(20):
         (tmp_path / f"{number}.txt").write_bytes(PEM if number == 7 else OPEN)
     _later(monkeypatch)
-    talk = serve_directory(str(tmp_path))
-    assert len(_names_in(talk)) == 19
-    assert len(searched) == 20
-    for _ in range(3):
-        assert len(_names_in(talk)) == 19
-    assert len(searched) == 20
-    # One that changes is searched again, with the same size and time of change, too.
-    status = (tmp_path / "3.txt").stat()
-    key = PEM[: len(OPEN)].ljust(len(OPEN))
-    while (tmp_path / "3.txt").stat().st_ctime_ns == status.st_ctime_ns:
-        (tmp_path / "3.txt").write_bytes(key)
-        os.utime(tmp_path / "3.txt", ns=(status.st_mtime_ns, status.st_mtime_ns))
-    _names_in(talk)
-    assert len(searched) == 21
+    with running(files_of(tmp_path)) as world:
+        assert len(_names_in(world)) == 19
+        assert len(searched) == 20
+        for _ in range(3):
+            assert len(_names_in(world)) == 19
+        assert len(searched) == 20
+        # One that changes is searched again, with the same size and time of change, too.
+        status = (tmp_path / "3.txt").stat()
+        key = PEM[: len(OPEN)].ljust(len(OPEN))
+        while (tmp_path / "3.txt").stat().st_ctime_ns == status.st_ctime_ns:
+            (tmp_path / "3.txt").write_bytes(key)
+            os.utime(tmp_path / "3.txt", ns=(status.st_mtime_ns, status.st_mtime_ns))
+        _names_in(world)
+        assert len(searched) == 21
 
 
 def test_what_is_remembered_of_files_is_bounded(
@@ -907,31 +880,13 @@ def test_traces_are_looked_through_once_for_a_listing(
         (tmp_path / f"{number}.txt").hardlink_to(site / f"{number}.txt")
     (site / "trace.txt").hardlink_to(traces / "3.json")
     monkeypatch.setattr(os, "scandir", noted)
-    listed = _names_in(serve_directory(str(site), [traces]))
+    with running(files_of(site, private=[traces])) as world:
+        listed = _names_in(world)
     assert len(listed) == 20
     assert "trace.txt" not in listed
     assert len(scanned) <= 3  # For the directory, and each of the two indexes that might be there.
 
 
-def _names_in(talk: Any) -> set[str]:
-    """The names in a listing, asked for without TLS."""
-    here, there = socket.socketpair()
-    with here, there:
-        here.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        here.shutdown(socket.SHUT_WR)
-        talk(_Plain(there), ("192.0.2.1", 1))
-        there.close()
-        answer = b"".join(iter(lambda: here.recv(65536), b""))
-    return names_listed(answer.partition(b"\r\n\r\n")[2])
-
-
-class _Plain:
-    """A socket that stands in for a TLS socket."""
-
-    early_data = b""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
+def _names_in(world: World) -> set[str]:
+    """The names in a listing."""
+    return names_listed(world.ask("/").body)

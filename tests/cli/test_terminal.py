@@ -9,26 +9,23 @@ import json
 import os
 import re
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.conftest import COMMAND, SOURCE, Run
 from tests.pki import Pki
+from tests.serving.world import Heard, files_of, running
 
-import handclasp
 from handclasp import (
-    ClientConfig,
     ClientConnection,
     Recorder,
     ServerConfig,
     ServerConnection,
-    TLSSocket,
 )
 from handclasp.certificates.authority import LocalAuthority
-from handclasp.cli.server import Server, Visit, listen
 from handclasp.errors import TLSError
+from handclasp.serving.visits import Request, Visit
 from handclasp.trace.format import _WORDS
 
 EVIL = "\x1b]0;title\x07\r\x9b31m\u202e"
@@ -118,28 +115,20 @@ def test_an_output_that_cannot_show_a_name(tmp_path: Path, act: str, encoding: s
 
 
 @pytest.mark.parametrize("error", [UnicodeEncodeError("ascii", "\u2603", 0, 1, "no"), OSError()])
-def test_a_report_that_fails_does_not_end_the_conversation(error: Exception) -> None:
-    pki = Pki()
+def test_a_report_that_fails_does_not_end_the_conversation(
+    error: Exception, tmp_path: Path
+) -> None:
+    class Mute(Heard):
+        def connected(self, visit: Visit) -> None:
+            raise error
 
-    def report(_: Visit) -> None:
-        raise error
+        def answered(self, request: Request) -> None:
+            raise error
 
-    def talk(tls: TLSSocket, _: tuple[str, int]) -> None:
-        tls.sendall(b"hello")
-
-    config = ServerConfig(credentials=pki.server())
-    server = Server(listen("127.0.0.1", 0), config, talk, report)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        client = ClientConfig(trust=pki.trust)
-        with handclasp.connect(
-            "127.0.0.1", server.port, client, server_name="localhost", timeout=20
-        ) as tls:
-            assert tls.recv(5) == b"hello"
-    finally:
-        server.close()
-        thread.join(20)
+    (tmp_path / "hello.txt").write_bytes(b"hello")
+    with running(files_of(tmp_path), heard=Mute()) as world:
+        for _ in range(2):
+            assert world.ask("/hello.txt").body == b"hello"
 
 
 def test_the_demo_fits(run: Run) -> None:

@@ -14,6 +14,7 @@ from tests.cli.conftest import Run, started
 import handclasp
 from handclasp import ClientConfig, SessionStore
 from handclasp.certificates.authority import LocalAuthority
+from handclasp.serving.supervisor import MOST_QUICK_ENDINGS
 
 pytestmark = pytest.mark.long
 
@@ -71,26 +72,47 @@ def test_each_worker_resumes_the_others_clients(authority: LocalAuthority, versi
         assert resumed == [False] + [True] * 8
 
 
-def test_each_worker_keeps_to_a_core(authority: LocalAuthority) -> None:
-    """The threads of one take turns, which costs more where each turn is on another core."""
-    with started("serve", "--echo", "--port", "0", "--workers", "2") as process:
-        workers, deadline = workers_of(process.popen.pid, 2), time.monotonic() + WAIT_SECONDS
-        kept = [os.sched_getaffinity(each) for each in workers]
-        while [len(cores) for cores in kept] != [1, 1]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-            kept = [os.sched_getaffinity(each) for each in workers]
-        assert len(kept[0] | kept[1]) == min(2, len(os.sched_getaffinity(process.popen.pid)))
-
-
-@pytest.mark.parametrize("who", ["parent", "worker"])
-def test_if_one_dies_none_is_left(authority: LocalAuthority, who: str) -> None:
+def test_the_workers_end_with_the_parent(authority: LocalAuthority) -> None:
     with started("serve", "--echo", "--port", "0", "--workers", "2") as process:
         assert echoed(process.port, authority) == b"hello"
-        victim = process.popen.pid if who == "parent" else workers_of(process.popen.pid, 2)[1]
-        os.kill(victim, signal.SIGKILL)
+        os.kill(process.popen.pid, signal.SIGKILL)
         process.popen.wait(WAIT_SECONDS)
         wait_until_gone(process.port)
+
+
+def test_another_worker_starts_for_one_that_was_killed(authority: LocalAuthority) -> None:
+    with started("serve", "--echo", "--port", "0", "--workers", "2") as process:
+        before = workers_of(process.popen.pid, 2)
+        os.kill(before[1], signal.SIGKILL)
+        line = process.line("Worker 2")
+        assert f"(process {before[1]}) was ended by SIGKILL; another one starts" in line
+        deadline = time.monotonic() + WAIT_SECONDS
+        while before[1] in (now := workers_of(process.popen.pid, 2)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert now[0] == before[0]
+        assert {echoed(process.port, authority) for _ in range(6)} == {b"hello"}
+        assert process.end(signal.SIGTERM) == 0
+
+
+def test_it_gives_up_in_the_end_and_says_so(authority: LocalAuthority) -> None:
+    with started("serve", "--echo", "--port", "0", "--workers", "2") as process:
+        for _ in range(MOST_QUICK_ENDINGS):
+            newest = workers_of(process.popen.pid, 2)[-1]
+            os.kill(newest, signal.SIGKILL)
+            line = process.line("Worker 2 ")
+        assert "giving up" in line
+        assert process.popen.wait(WAIT_SECONDS) == 1
+        wait_until_gone(process.port)
+
+
+def test_a_second_server_on_the_port_is_refused(run: Run, authority: LocalAuthority) -> None:
+    with started("serve", "--echo", "--port", "0", "--workers", "2") as process:
+        for workers in ("1", "2"):
+            result = run("serve", "--echo", "--port", str(process.port), "--workers", workers)
+            assert result.exit_code == 2
+            assert "is in use already" in result.stderr
+        assert echoed(process.port, authority) == b"hello"
 
 
 @pytest.mark.parametrize("option", [("--trace", "traces"), ("--early-data",)])

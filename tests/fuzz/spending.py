@@ -7,13 +7,13 @@ keys of a scripted peer, its encryption, its signatures.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, TypeAlias
@@ -45,6 +45,7 @@ from handclasp import (
     ClientAuth,
     ClientConfig,
     ClientConnection,
+    ConnectionInfo,
     PreSharedKey,
     ProtocolError,
     Recorder,
@@ -53,6 +54,7 @@ from handclasp import (
     SessionStore,
     TLSError,
 )
+from handclasp.asgi import RefuseEarlyData
 from handclasp.capture.observe import observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
@@ -62,11 +64,15 @@ from handclasp.certificates.explanation import Explanation, explain
 from handclasp.certificates.ocsp import describe_staple
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
-from handclasp.cli.files import serve_directory
 from handclasp.errors import ConfigurationError
 from handclasp.iana import ContentType, HandshakeType
 from handclasp.iana import ExtensionType as Ext
 from handclasp.record.protection13 import Protection13
+from handclasp.serving.files import Files
+from handclasp.serving.http import HTTP
+from handclasp.serving.limits import Limits
+from handclasp.serving.server import Serving
+from handclasp.serving.site import Site
 from handclasp.sessions.ticket_keys import TicketKeys
 from handclasp.story.diagnosis import diagnose
 from handclasp.story.diff import differences
@@ -723,45 +729,82 @@ def printed_trees() -> Iterator[Node]:
 # HTTP
 
 
-class _Client:
-    """What a handler of the stdlib wants of a socket: it reads what a client said."""
+_INFO = ConnectionInfo(
+    "TLSv1.3", "TLS_AES_128_GCM_SHA256", "X25519", "ed25519", None, "localhost", False, "none",
+    False, (), False, (),
+)  # fmt: skip
 
-    early_data = b""
 
-    def __init__(self, said: bytes) -> None:
-        self._said = BytesIO(said)
+class _Pipe(asyncio.Transport):
+    """A transport to nobody."""
 
-    def makefile(self, mode: str, *_: object) -> Any:
-        return BytesIO()
+    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "handclasp": _INFO})
+        self._loop = loop
+        self._protocol = protocol
+        self._is_closing = False
+        self.closed = asyncio.Event()
 
-    def recv_into(self, buffer: bytearray) -> int:
-        """Read what was said."""
-        return self._said.readinto(buffer)
-
-    def sendall(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Nobody listens."""
 
-    def settimeout(self, seconds: float | None) -> None:
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def close(self) -> None:
+        if not self._is_closing:
+            self._is_closing = True
+            self._loop.call_soon(self._protocol.connection_lost, None)
+            self._loop.call_soon(self.closed.set)
+
+    abort = close
+
+    def pause_reading(self) -> None:
         """It is all there."""
 
-    def setsockopt(self, *_: object) -> None:
-        """It is none."""
+    resume_reading = pause_reading
 
-    def shutdown(self, how: int) -> None:
-        """It is closed."""
+
+class _Deaf:
+    """An observer that does not listen."""
+
+    def connected(self, visit: object) -> None: ...
+    def failed(self, visit: object) -> None: ...
+    def ended(self, visit: object) -> None: ...
+    def answered(self, request: object) -> None: ...
+    def remarked(self, text: str) -> None: ...
 
 
 @cache
-def _talk() -> Any:
+def _site() -> tuple[asyncio.Runner, Any]:
     directory = Path(mkdtemp(prefix="handclasp-fuzz-"))
     (directory / "index.html").write_text("a page", encoding="utf-8")
-    return serve_directory(os.fspath(directory))
+    runner = asyncio.Runner()
+
+    async def make() -> Any:
+        files = RefuseEarlyData(Files(Site(os.fspath(directory))))
+        return HTTP(files, Serving(Limits(), _Deaf()))
+
+    return runner, runner.run(make())
+
+
+async def _exchange(http: Any, said: bytes) -> None:
+    """Let a client say this, and end."""
+    protocol = http()
+    pipe = _Pipe(asyncio.get_running_loop(), protocol)
+    protocol.connection_made(pipe)
+    if not pipe.is_closing():
+        protocol.data_received(said)
+    while protocol.is_busy() and not pipe.is_closing():
+        await asyncio.sleep(0)
+    pipe.close()
+    await pipe.closed.wait()
 
 
 def _http(root: Node) -> Attempt:
     said = b"".join(map(render, _inside(root)))
-    talk = _talk()
-    return Attempt(len(said), lambda: talk(_Client(said), ("127.0.0.1", 1)))
+    runner, http = _site()
+    return Attempt(len(said), lambda: runner.run(_exchange(http, said)))
 
 
 def http_seeds() -> Iterator[Node]:

@@ -3199,91 +3199,94 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "cli/test_site.py::test_a_file_that_becomes_a_link_meanwhile",
-                "cli.site._COMMON",
+                "serving.site._COMMON",
                 'getattr(os, "O_NOFOLLOW", 0)',
                 "0",
             ),
             Proof(
                 "cli/test_site.py::test_what_may_not_be_seen_is_not_there",
                 (
-                    Edit("cli.site.Site._resolved", "raise NotServedError(...)", "pass"),
-                    Edit("cli.site.Site._open", 'name.startswith(".")', "False"),
+                    Edit("serving.site.Site._resolved", "raise NotServedError(...)", "pass"),
+                    Edit("serving.site.Site._open", 'name.startswith(".")', "False"),
                 ),
             ),
             without(
                 "cli/test_site.py::test_the_servers_own_files_are_kept_back",
-                "cli.site.Private.check",
+                "serving.site.Private.check",
                 "any(each in self._found for each in (identity, *map(_identity, above)))",
             ),
             without(
                 "cli/test_site.py::test_keys_are_kept_back_whatever_they_are_called",
-                "cli.key_material._in_text",
+                "serving.key_material._in_text",
                 "is_likely",
             ),
             without(
                 "cli/test_site.py::test_keys_are_kept_back_whatever_they_are_called",
-                "cli.key_material.key_material_in",
+                "serving.key_material.key_material_in",
                 "(data[::2], data[1::2])",
                 "()",
             ),
             without(
                 "cli/test_site.py::test_keys_are_kept_back_whatever_they_are_called",
-                "cli.key_material._in_text",
+                "serving.key_material._in_text",
                 "any(word in data and line.search(data) for word, line in _KEY_LOGS)",
             ),
             without(
                 "cli/test_site.py::test_keys_are_kept_back_whatever_they_are_called",
-                "cli.key_material._in_text",
+                "serving.key_material._in_text",
                 "any(key in folded for key in _KEY_IN_BASE64)",
             ),
             without(
                 "cli/test_site.py::test_keys_are_kept_back_whatever_they_are_called",
-                "cli.key_material._in_text",
+                "serving.key_material._in_text",
                 'b"kty" in data and _JSON_WEB_KEY.search(data)',
             ),
             without(
                 "cli/test_site.py::test_sessions_are_kept_back_wherever_they_are",
-                "cli.key_material._in_text",
+                "serving.key_material._in_text",
                 "_SESSIONS.search(data)",
             ),
             without(
                 "cli/test_site.py::test_secrets_of_this_program_are_kept_back_whatever_their_modes",
-                "cli.key_material._in_text",
+                "serving.key_material._in_text",
                 "_TRACE in data[:_FIRST_BYTES] and _SECRET_OF_A_TRACE.search(data)",
             ),
             without(
                 "cli/test_site.py::test_secrets_of_this_program_are_kept_back_whatever_their_modes",
-                "cli.key_material._in_text",
+                "serving.key_material._in_text",
                 "_PAGE_SECRET in data and _SECRET_OF_A_PAGE.search(data)",
             ),
             Proof(
                 "cli/test_site.py::test_secrets_of_this_program_are_kept_back_whatever_their_modes",
                 (
-                    Edit("cli.key_material.key_material_in", "_SESSION_FILE.match(data)", "False"),
-                    Edit("cli.key_material._in_text", "_SESSIONS.search(data)", "False"),
+                    Edit(
+                        "serving.key_material.key_material_in", "_SESSION_FILE.match(data)", "False"
+                    ),
+                    Edit("serving.key_material._in_text", "_SESSIONS.search(data)", "False"),
                 ),
             ),
             without(
                 "cli/test_site.py::test_a_file_that_was_just_written_is_searched_again",
-                "cli.site._Verdicts.check",
-                "max(times) < now - (_COARSE_NS if whole else _FINE_NS)",
+                "serving.site._Verdicts.check",
+                "max(times) < now - _tick_ns(times)",
                 "True",
             ),
             without(
                 "cli/test_site.py::test_sockets_and_devices_are_not_opened",
-                "cli.site._walk",
+                "serving.site._walk",
                 "raise NotServedError(...)",
             ),
             without(
                 "cli/test_site.py::test_a_listing_shows_only_what_is_given",
-                "cli.files._FileHandler._listing",
+                "serving.files.Files._listing",
                 "continue",
                 "found = self._site.open(names)",
             ),
             without(
                 "cli/test_site.py::test_a_body_is_not_taken_for_a_request",
-                "cli.files._FileHandler.end_headers",
-                "self._has_body",
+                "serving.http.HTTPProtocol._read_head",
+                "not heads.has_body(head)",
+                "True",
             ),
         ),
     ),
@@ -3297,32 +3300,100 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "cli/test_site.py::test_a_head_that_gateways_may_read_otherwise",
-                "cli.handler.Handler._read_head",
-                "line != _END_OF_HEAD and not _FIELD.fullmatch(line)",
+                "serving.heads.fault_of",
+                "not _FIELDS.fullmatch(rest)",
             ),
             without(
                 "cli/test_site.py::test_a_head_that_gateways_may_read_otherwise",
-                "cli.handler.Handler.parse_request",
-                "fault is not None",
+                "serving.heads._fault_of_framing",
+                "codings and (lengths or not is_http11)",
             ),
             without(
                 "cli/test_site.py::test_a_line_that_is_no_request",
-                "cli.handler.Handler._read_head",
-                "not _REQUEST_LINE.fullmatch(self.raw_requestline)",
+                "serving.heads.fault_of",
+                'not _REQUEST_LINE.fullmatch(line + b"\\r\\n")',
             ),
             without(
                 "cli/test_site.py::test_a_head_without_end",
-                "cli.handler.Handler._read_head",
-                "len(head) > _MOST_HEAD_BYTES",
+                "serving.heads.fault_of_beginning",
+                "len(head) > MAX_HEAD_BYTES",
             ),
             without(
                 "cli/test_site.py::test_a_client_that_drips_is_let_go",
-                "cli.handler._Incoming.readinto",
-                "self.deadline - time.monotonic()",
-                "30.0",
+                "serving.http.HTTPProtocol._expect_head",
+                "self._serving.limits.header_timeout",
+                "3600.0",
             ),
         ),
         ("cli/test_site.py::test_requests_one_after_the_other",),
+    ),
+    Threat(
+        _FILES,
+        "Clients that take all places of `handclasp serve`, or its log (CWE-400, CWE-770, CWE-779)",
+        "Handshakes are bounded as in every asyncio server of the library. Connections are bounded "
+        "in number: above that, idle ones make room, and an address that holds many yields to one "
+        "that holds few. Silent and dripping clients have a time, and so have those that take "
+        "nothing of their answer. Lines about failures are bounded, and the others are counted; an "
+        "output that hangs costs bounded memory.",
+        (
+            without(
+                "serving/test_limits.py::test_idle_clients_make_room_for_new_ones",
+                "serving.crowd.Crowd._who_leaves",
+                "idle",
+                "False",
+            ),
+            without(
+                "serving/test_limits.py::test_one_address_cannot_take_all_places",
+                "serving.crowd.Crowd._who_leaves",
+                "larger and len(larger[0]) >= own + 2",
+            ),
+            without(
+                "serving/test_limits.py::test_idle_ones_of_smaller_shares_stay",
+                "serving.crowd.Crowd._who_leaves",
+                "len(each) >= max(1, own)",
+                "True",
+            ),
+            without(
+                "serving/test_limits.py::test_a_client_that_takes_nothing_is_cut_off",
+                "serving.http.HTTPProtocol._look",
+                "self._serving.limits.stall_timeout",
+                "3600.0",
+            ),
+            without(
+                "cli/test_journal.py::test_many_failures_are_counted",
+                "serving.throttle.Throttle.allows",
+                "self._left >= 1",
+                "True",
+            ),
+            without(
+                "cli/test_journal.py::test_what_strangers_can_fill_is_bounded",
+                "serving.throttle.Throttle.allows",
+                "len(summary.sources) < _MOST_SOURCES",
+                "True",
+            ),
+            without(
+                "cli/test_journal.py::test_an_output_that_hangs_costs_bounded_memory",
+                "serving.clerk.Clerk.put",
+                "len(self._jobs) >= self._most",
+            ),
+        ),
+        (
+            "serving/test_limits.py::test_silent_clients_do_not_lock_anybody_out",
+            "serving/test_service.py::test_few_descriptors_cost_no_processor",
+        ),
+    ),
+    Threat(
+        _FILES,
+        "An answer that a client takes for a part of another one (CWE-444)",
+        "`handclasp serve` aborts the connection where a file becomes shorter while it is sent. It "
+        "answers one request after the other, each by what was early of it.",
+        (
+            without(
+                "serving/test_files.py::test_a_file_that_becomes_shorter_ends_its_connection",
+                "serving.files.Files.__call__",
+                "client.cut_off()",
+            ),
+        ),
     ),
     Threat(
         _FILES,
@@ -3332,23 +3403,23 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "cli/test_site.py::test_a_listing_searches_no_file_twice",
-                "cli.site._Verdicts.check",
+                "serving.site._Verdicts.check",
                 "state in self._known",
             ),
             without(
                 "cli/test_site.py::test_a_listing_searches_no_file_twice",
-                "cli.site._Verdicts.check",
+                "serving.site._Verdicts.check",
                 "(status.st_mtime_ns, status.st_ctime_ns)",
                 "(status.st_mtime_ns,)",
             ),
             without(
                 "cli/test_site.py::test_what_is_remembered_of_files_is_bounded",
-                "cli.site._Verdicts._remember",
+                "serving.site._Verdicts._remember",
                 "len(self._known) >= _MOST_VERDICTS",
             ),
             without(
                 "cli/test_site.py::test_traces_are_looked_through_once_for_a_listing",
-                "cli.files._FileHandler._listing",
+                "serving.files.Files._listing",
                 "private",
                 "None",
             ),
@@ -3497,7 +3568,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "cli/test_terminal.py::test_a_report_that_fails_does_not_end_the_conversation",
-                "cli.server.Server._tell",
+                "serving.server._hear",
                 "suppress(OSError, ValueError)",
                 "suppress(OSError)",
             ),

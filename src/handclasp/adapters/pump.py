@@ -112,12 +112,13 @@ class TLSTransport(_FlowControlMixin):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Tell of the connection and of the plain transport below it.
 
-        "handclasp" is the `ConnectionInfo` (None before the handshake is complete) and
-        "connection" the sans-IO connection; "early_data" is what a server's client sent before
-        the handshake was complete, and "early_data_rejected" what of a client's early data was
-        not delivered. "cipher", "compression" and "peercert" are as with asyncio's own TLS;
-        "ssl_object" has the methods of an `ssl.SSLObject` that only ask, and "sslcontext" is the
-        config: both show that there is TLS. The rest is what the plain transport knows.
+        "handclasp" is the `ConnectionInfo` (None before the handshake is complete),
+        "connection" the sans-IO connection and "trace" its trace, if it has one; "early_data" is
+        what a server's client sent before the handshake was complete, and "early_data_rejected"
+        what of a client's early data was not delivered. "cipher", "compression" and "peercert" are
+        as with asyncio's own TLS; "ssl_object" has the methods of an `ssl.SSLObject` that only ask,
+        and "sslcontext" is the config: both show that there is TLS. The rest is what the plain
+        transport knows.
         """
         pump = self._pump
         connection: Connection | None = getattr(pump, "connection", None)
@@ -127,6 +128,8 @@ class TLSTransport(_FlowControlMixin):
             return None if connection is None else connection.info
         if name == "connection":
             return connection
+        if name == "trace":
+            return None if connection is None else connection.trace
         if name == "early_data":
             return pump.early.received
         if name == "early_data_rejected":

@@ -218,6 +218,7 @@ class Credentials:
         signer: Signer | None = None,
         staple: Staple | None = None,
         on_error: Callable[[ConfigurationError], object] | None = None,
+        keep_valid: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> ReloadingCredentials:
         """Load as `load` does, and again whenever the files change; a config takes either.
@@ -229,7 +230,7 @@ class Credentials:
             signer: as for `from_signer`, for a key that is not in a file: only the chain is read
                 again. A new chain for another key is refused, since the signer has the old one.
             staple: as for `with_staple`, applied again after each load.
-            on_error, clock: see `ReloadingCredentials`.
+            on_error, keep_valid, clock: see `ReloadingCredentials`.
 
         Raises:
             ConfigurationError: as for `load` and `with_staple`, at the first load only; or both a
@@ -250,7 +251,9 @@ class Credentials:
             loaded = read()
             return loaded if staple is None else loaded.with_staple(staple)
 
-        return ReloadingCredentials(files, load, on_error=on_error, clock=clock)
+        return ReloadingCredentials(
+            files, load, on_error=on_error, keep_valid=keep_valid, clock=clock
+        )
 
     @classmethod
     def from_pem(

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from handclasp.deferred import DeferredModule
@@ -17,8 +18,11 @@ from handclasp.process import ProcessLock
 from handclasp.synchronous import check_synchronous, is_coroutine
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from handclasp.certificates import credentials
 else:
+    x509 = DeferredModule("cryptography.x509")
     credentials = DeferredModule("handclasp.certificates.credentials")
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -31,7 +35,8 @@ class ReloadingCredentials:
 
     `Credentials.auto_reload` makes one of a chain and a key. The files are checked when `current`
     is read, at most once a second. Files that do not load are never used: while one file is half
-    written, or is new and the other not yet, the old credentials stay.
+    written, or is new and the other not yet, the old credentials stay. So they do where the new
+    certificate has expired or is not valid yet, as long as the old one is valid.
 
     >>> credentials = Credentials.auto_reload("chain.pem", "key.pem")
     >>> config = ServerConfig(credentials=credentials)
@@ -58,6 +63,7 @@ class ReloadingCredentials:
         "_clock",
         "_current",
         "_files",
+        "_keep_valid",
         "_load",
         "_lock",
         "_next_look",
@@ -72,6 +78,7 @@ class ReloadingCredentials:
         load: Callable[[], credentials.Credentials],
         *,
         on_error: Callable[[ConfigurationError], object] | None = None,
+        keep_valid: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_synchronous("load", load)
@@ -79,6 +86,7 @@ class ReloadingCredentials:
         self._files = tuple(files)
         self._load = load
         self._on_error = on_error
+        self._keep_valid = keep_valid
         self._clock = clock
         self._lock = ProcessLock()
         self.last_error: ConfigurationError | None = None
@@ -107,7 +115,10 @@ class ReloadingCredentials:
         if state == self._seen:
             return
         try:
-            self._current = self._loaded()
+            loaded = self._loaded()
+            if self._keep_valid:
+                _check_period(loaded, self._current)
+            self._current = loaded
         except Exception as error:
             self._seen = None  # The next look tries again: a file may be rewritten in one tick.
             self._note(error)
@@ -138,6 +149,32 @@ class ReloadingCredentials:
 
     def _state(self) -> _State:
         return tuple([_state_of(path) for path in self._files])
+
+
+def _check_period(new: credentials.Credentials, old: credentials.Credentials) -> None:
+    """Raise `ConfigurationError` if a certificate is not valid now, and the old one is."""
+    now, period = datetime.now(UTC), _period_of(new)
+    if period is None or period[0] <= now <= period[1]:
+        return
+    current = _period_of(old)
+    if current is not None and not current[0] <= now <= current[1]:
+        return
+    begin, end = period
+    fault = f"expired at {_in_words(end)}" if end < now else f"is valid from {_in_words(begin)} on"
+    until = "" if current is None else f", which is valid until {_in_words(current[1])}"
+    raise ConfigurationError(f"The new certificate {fault}: the old one stays in use{until}.")
+
+
+def _period_of(given: credentials.Credentials) -> tuple[datetime, datetime] | None:
+    """Return when a certificate is valid; None for a raw public key, which always is."""
+    if given.certificate_type != "X509":
+        return None
+    leaf = x509.load_der_x509_certificate(given.chain_der[0])
+    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
+
+
+def _in_words(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _state_of(path: str | os.PathLike[str]) -> tuple[int, ...] | None:

@@ -8,10 +8,12 @@ is nearly always the one that tried.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from handclasp import ConnectionInfo, Recorder
-    from handclasp.cli.server import Visit
+    from handclasp.serving.visits import Visit
     from handclasp.story.fingerprints import Ja3, Ja4
 
 MOST_REMEMBERED = 200
@@ -74,7 +76,8 @@ class Connections:
     def __init__(self) -> None:
         self._all: deque[Connection] = deque(maxlen=MOST_REMEMBERED)
         self._open: dict[tuple[str, int], Connection] = {}
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._waiting: set[_Waiter] = set()
         self._count = 0
         self._version = 0
         self._is_over = False
@@ -84,7 +87,7 @@ class Connections:
         if visit.recorder is None:
             return
         address = (visit.host, visit.port)
-        with self._changed:
+        with self._lock:
             self._count += 1
             connection = Connection(
                 self._count, at, address, visit.recorder, visit.info, visit.error
@@ -97,12 +100,12 @@ class Connections:
 
     def at(self, address: tuple[str, int]) -> Connection | None:
         """Return the open connection from this address."""
-        with self._changed:
+        with self._lock:
             return self._open.get(address)
 
     def ended(self, address: tuple[str, int]) -> None:
         """It is gone."""
-        with self._changed:
+        with self._lock:
             connection = self._open.pop(address, None)
             if connection is not None:
                 connection.is_open = False
@@ -110,7 +113,7 @@ class Connections:
 
     def asked(self, connection: Connection, path: str, browser: str) -> str:
         """Note what was asked for, and by whom; gives the browser's cookie, maybe a new one."""
-        with self._changed:
+        with self._lock:
             known = any(each.browser == browser for each in self._all) if browser else False
             connection.browser = browser if known else secrets.token_urlsafe(18)
             if len(connection.paths) < _MOST_PATHS:
@@ -122,7 +125,7 @@ class Connections:
         """Return the connections of one browser, newest first, and failed ones of a browser like
         it.
         """
-        with self._changed:
+        with self._lock:
             everything = list(self._all)
         own = [each for each in everything if browser and each.browser == browser]
         suites = {_suites(each) for each in own}
@@ -140,26 +143,51 @@ class Connections:
             None,
         )
 
-    def wait(self, version: int, seconds: float) -> int:
-        """Until something changed since `version`, or the time is up; gives the version now."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._version != version or self._is_over, seconds)
-            return self._version
+    async def wait(self, version: int, seconds: float) -> int:
+        """Wait until something has changed since `version`, or the time is over.
+
+        Return the version now.
+        """
+        waiter = _Waiter(asyncio.get_running_loop())
+        with self._lock:
+            if self._version != version or self._is_over:
+                return self._version
+            self._waiting.add(waiter)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(waiter.woken.wait(), seconds)
+        finally:
+            with self._lock:
+                self._waiting.discard(waiter)
+        return self._version
 
     @property
     def is_over(self) -> bool:
-        """Whether the server is stopping, so that waiting threads should end."""
+        """Whether the server is stopping, so that nobody should wait any more."""
         return self._is_over
 
     def end(self) -> None:
         """Wake all who wait, for good."""
-        with self._changed:
+        with self._lock:
             self._is_over = True
-            self._changed.notify_all()
+            self._wake()
 
     def _note_change(self) -> None:
         self._version += 1
-        self._changed.notify_all()
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiter in self._waiting:
+            with suppress(RuntimeError):  # Its loop has ended.
+                waiter.loop.call_soon_threadsafe(waiter.woken.set)
+
+
+class _Waiter:
+    """Somebody who waits for a change, in an event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.woken = asyncio.Event()
 
 
 def rows_of(connections: Sequence[Connection], shown: Connection | None) -> list[dict[str, object]]:

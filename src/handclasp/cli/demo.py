@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import sys
 import tempfile
 import threading
+import time
 import webbrowser
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from types import FrameType
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -20,16 +25,16 @@ from handclasp.cli.captures import CAPTURE_ENDING
 from handclasp.cli.connections import Connections
 from handclasp.cli.identity import printable
 from handclasp.cli.inputs import save_trace, trace_file
+from handclasp.cli.listening import listen, url_of
 from handclasp.cli.narrative import verbose_option
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.pages import page_for
-from handclasp.cli.server import Server, Visit, listen, stopping_on_signals, url_of
 from handclasp.cli.terminal import columns, wrapped
+from handclasp.serving.background import Background
+from handclasp.serving.visits import Request, Visit
 
 if TYPE_CHECKING:
-    import socket
-
-    from handclasp import ClientConfig, Credentials, Recorder, TLSSocket
+    from handclasp import ClientConfig, ClientConnection, Credentials, Recorder, ServerConnection
     from handclasp.certificates import Explanation
     from handclasp.certificates.authority import LocalAuthority
     from handclasp.cli.story import Handshake, Step
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 USUAL_PORT = 8443
 _WAIT_SECONDS = 20.0
+
+_WAKE_SECONDS = 0.5
 
 _MOST_EVENTS = 2_000
 """Of one connection; hundreds of them are remembered."""
@@ -77,23 +84,25 @@ def command(
         _compare_with_classic(port)
         return
     with ExitStack() as stack:
-        stack.enter_context(stopping_on_signals())
+        stack.enter_context(_stopping_on_signals())
         directory = stack.enter_context(_directory(once=once))
         authority = open_authority(directory)
         with configuration_checked():
             demo = _Demo(authority, authority.credentials(LOCAL_NAMES), verbose)
-        server = stack.enter_context(_running(demo, _listener(port)))
-        url = url_of(HOST, server.port)
+        listener = _listener(port)
+        at = int(listener.getsockname()[1])
+        stack.enter_context(_running(demo, listener))
+        url = url_of(HOST, at)
         _say(f"Listening on {url}\n")
         try:
-            as_told = demo.run(server.port)
+            as_told = demo.run(at)
         except OSError as error:
             raise _failed(error) from None
         if trace_path is not None:
             recorder, before = demo.recorders[-1], demo.recorders[0]
             save_trace(recorder, trace_path, "A handshake", demo.explanation(), before)
         if once:
-            as_told = _fetch_own_page(demo, server.port) and as_told
+            as_told = _fetch_own_page(demo, at) and as_told
         else:
             _show_browser(url, directory / "ca.pem", open_it=not no_browser)
         if not as_told:
@@ -154,33 +163,39 @@ class _Demo:
         self._lock = threading.Condition()
         self._fingerprints: dict[tuple[str, int], str] = {}
 
-    # The server's side: what `live` wants to know of a site
+    # The server's side: what it observes, and what `live` wants to know of a site
 
-    def report(self, visit: Visit) -> None:
-        """Remembers every connection, and tells of those of browsers."""
+    def connected(self, visit: Visit) -> None:
+        """Remember a connection and the fingerprint of this side's keys; tell of browsers."""
+        self._add(visit)
+        if visit.connection is not None:
+            with self._lock:
+                self._fingerprints[visit.host, visit.port] = _fingerprint(visit.connection)
+                self._lock.notify_all()
+
+    def failed(self, visit: Visit) -> None:
+        """Remember a connection that failed."""
+        if self.told.is_set() or visit.info is not None:  # Else the refusal, part of the story.
+            self._add(visit)
+        self.ended(visit)
+
+    def ended(self, visit: Visit) -> None:
+        """Note that a connection is gone."""
+        self.connections.ended((visit.host, visit.port))
+        with self._lock:
+            self._fingerprints.pop((visit.host, visit.port), None)
+
+    def answered(self, request: Request) -> None:
+        """Do nothing: the pages tell of requests."""
+
+    def remarked(self, text: str) -> None:
+        """Tell a sentence of the server."""
+        _say(text)
+
+    def _add(self, visit: Visit) -> None:
+        self.connections.add(visit, datetime.now().astimezone())
         if self.told.is_set():
             _say("\n".join(wrapped(_visit_line(visit), below="  ")))
-        elif visit.error is not None:
-            return  # The refusal that is part of the story.
-        self.connections.add(visit, datetime.now().astimezone())
-
-    def talk(self, tls: TLSSocket, address: tuple[str, int]) -> None:
-        """HTTP with one client, after noting the fingerprint of this side's keys."""
-        from handclasp.cli.live import LiveHandler
-
-        with self._lock:
-            self._fingerprints[address] = self.fingerprint(tls)
-            self._lock.notify_all()
-        try:
-            LiveHandler(cast(Any, tls), address, cast(Any, self))
-        finally:
-            self.connections.ended(address)
-            with self._lock:
-                self._fingerprints.pop(address, None)
-
-    def fingerprint(self, tls: TLSSocket) -> str:
-        """Return the fingerprint of a value that both sides derive from their keys."""
-        return _fingerprint(tls)
 
     def told_page(self) -> str:
         """Return the page of the demo's own handshake, after it has taken place."""
@@ -232,7 +247,7 @@ class _Demo:
             trace=recorder,
         ) as tls:
             server_recorder, theirs = self.seen_by_server(_address(tls.getsockname()))
-            ours = _fingerprint(tls)
+            ours = _fingerprint(tls.connection)
         return Handshake(
             facts_of(recorder.events),
             facts_of(server_recorder.events),
@@ -291,18 +306,46 @@ def _listener(port: int | None) -> socket.socket:
 
 
 @contextmanager
-def _running(demo: _Demo, listener: socket.socket) -> Generator[Server]:
+def _running(demo: _Demo, listener: socket.socket) -> Generator[None]:
     from handclasp import ServerConfig
+    from handclasp.cli.live import LivePages
+    from handclasp.serving.http import HTTP
+    from handclasp.serving.server import Server
 
     config = ServerConfig(credentials=demo.credentials, alpn=("http/1.1",))
-    server = Server(listener, config, demo.talk, demo.report, record=_new_recorder)
-    thread = threading.Thread(target=server.serve_forever, daemon=True, name="demo server")
-    thread.start()
+    pages = LivePages(demo, _fingerprint)
+
+    def make() -> Server:
+        return Server([listener], config, partial(HTTP, pages), demo, make_trace=_new_recorder)
+
+    with Background(make):
+        try:
+            yield
+        finally:
+            demo.connections.end()
+
+
+@contextmanager
+def _stopping_on_signals() -> Generator[None]:
+    """Let SIGTERM, as well as Ctrl-C, raise `KeyboardInterrupt` in the main thread.
+
+    A shell starts background jobs with SIGINT ignored, but a server should still end on it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
-        yield server
+        yield
     finally:
-        demo.connections.end()
-        server.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _new_recorder() -> Recorder:
@@ -345,7 +388,8 @@ def _show_browser(url: str, authority: Path, *, open_it: bool) -> None:
         _say("\nCtrl-C ends it.")
         if open_it:
             _open_browser(url)
-        threading.Event().wait()
+        while True:  # A signal that another thread gets does not wake this one.
+            time.sleep(_WAKE_SECONDS)
     except KeyboardInterrupt:
         _say("")
 
@@ -378,10 +422,11 @@ def _address(given: object) -> tuple[str, int]:
     return host, port
 
 
-def _fingerprint(tls: TLSSocket) -> str:
+def _fingerprint(connection: ClientConnection | ServerConnection) -> str:
+    """Return the fingerprint of a value that both sides derive from their keys."""
     from handclasp.cli.story import EXPORTER_LABEL, fingerprint_of
 
-    return fingerprint_of(tls.connection.export_keying_material(EXPORTER_LABEL, None, 32))
+    return fingerprint_of(connection.export_keying_material(EXPORTER_LABEL, None, 32))
 
 
 def _tell(steps: tuple[Step, ...], diagram: str) -> None:

@@ -17,6 +17,7 @@ from handclasp.errors import ConfigurationError, check_path_text
 if TYPE_CHECKING:
     from handclasp import Credentials, Recorder, TrustStore
     from handclasp.certificates import Explanation
+    from handclasp.certificates.reloading import ReloadingCredentials
 
 KEY_PASSWORD_VARIABLE = "HANDCLASP_KEY_PASSWORD"  # noqa: S105 (the name of it)
 """Holds the password of an encrypted key: arguments are visible to everybody on the machine."""
@@ -78,6 +79,29 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
             sentence = f"The key file {key} is encrypted: put its password into the environment "
             sentence += f"variable {KEY_PASSWORD_VARIABLE}."
         raise WrongArguments(sentence) from None
+
+
+def followed_credentials(
+    certificate: str | None,
+    key: str | None,
+    staple: str | None,
+    on_error: Callable[[ConfigurationError], object],
+) -> ReloadingCredentials | None:
+    """Return the credentials of --cert and --key, which are read again when the files change.
+
+    Args:
+        staple: the file of an OCSP response.
+        on_error: hears why changed files are not used.
+
+    Raises `WrongArguments`.
+    """
+    if credentials_of(certificate, key) is None or certificate is None:
+        return None
+    from handclasp import Credentials
+
+    password = os.environ.get(KEY_PASSWORD_VARIABLE)
+    with configuration_checked():
+        return Credentials.auto_reload(certificate, key, password, staple=staple, on_error=on_error)
 
 
 def warn_of_leaves(option: str, trust: TrustStore) -> None:

@@ -6,20 +6,22 @@ needs a new one: one can watch it resume with its ticket.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
-from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from handclasp.certificates import describe_certificate
 from handclasp.cli.connections import Connection, Connections, rows_of
-from handclasp.cli.handler import Handler
+from handclasp.serving.application import CONNECTION, Receive, Scope, Send
+from handclasp.serving.visits import address_of
 
 if TYPE_CHECKING:
-    from handclasp import ConnectionInfo, TLSSocket
+    from handclasp import ConnectionInfo, ServerConnection
     from handclasp.certificates import Explanation
     from handclasp.certificates.authority import LocalAuthority
     from handclasp.story.facts import Facts
@@ -29,6 +31,8 @@ COOKIE = "__Host-browser"
 
 _BREATH_SECONDS = 15.0
 """The seconds between signs of life of a stream, which also reveal whether the client is gone."""
+
+CLOSE = (b"connection", b"close")
 
 _ASSETS: dict[str, Any] = {
     "scripts": ("page.js", "live.js"),
@@ -48,76 +52,115 @@ class Site(Protocol):
         """Return the page of the demo's own handshake, after it has taken place."""
         ...
 
-    def fingerprint(self, tls: TLSSocket) -> str:
-        """Return the fingerprint of a value that both sides can derive from their keys."""
-        ...
+
+class LivePages:
+    """An ASGI application: the pages.
+
+    Args:
+        site: their content.
+        fingerprint: returns the fingerprint of a value that both sides derive from the keys of a
+            connection.
+    """
+
+    def __init__(self, site: Site, fingerprint: Callable[[ServerConnection], str]) -> None:
+        self._site = site
+        self._fingerprint = fingerprint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await _Question(self._site, self._fingerprint, scope, send).answer()
 
 
-class LiveHandler(Handler, BaseHTTPRequestHandler):
-    """HTTP with one browser over one connection."""
+class _Question:
+    """One request, and the connection that it came over."""
 
-    def do_GET(self) -> None:
-        self._answer(with_body=True)
+    def __init__(
+        self,
+        site: Site,
+        fingerprint: Callable[[ServerConnection], str],
+        scope: Scope,
+        send: Send,
+    ) -> None:
+        self._site = site
+        self._scope = scope
+        self._send = send
+        transport = scope["extensions"][CONNECTION].transport
+        self._tls: ServerConnection = transport.get_extra_info("connection")
+        self._address = address_of(transport.get_extra_info("peername"))
+        self._headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        self._is_gone: Callable[[], bool] = scope["extensions"][CONNECTION].is_gone
+        self._make_fingerprint = fingerprint
 
-    def do_HEAD(self) -> None:
-        self._answer(with_body=False)
-
-    def _answer(self, *, with_body: bool) -> None:
-        self._site = cast(Site, self.server)
-        path = self.path.partition("?")[0]
-        address = self.client_address[:2]
-        connection = self._site.connections.at(address)
+    async def answer(self) -> None:
+        if self._scope["method"] not in ("GET", "HEAD"):
+            await self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, (b"allow", b"GET, HEAD"))
+            return
+        path = str(self._scope["path"])
+        connection = self._site.connections.at(self._address)
         if connection is None or not self._is_asked_as_localhost():
-            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+            await self._refuse(HTTPStatus.MISDIRECTED_REQUEST)
             return
         self._browser = self._site.connections.asked(connection, path, self._cookie())
         self._shown = connection
-        self.close_connection = True
+        self._key_fingerprint = self._make_fingerprint(self._tls)
         if path == "/events":
-            self._stream(with_body=with_body)
+            await self._stream()
             return
-        found = self._document(path)
+        # To make a page takes a moment, in which others are answered.
+        found = await asyncio.to_thread(self._document, path)
         if found is None:
-            self.send_error(HTTPStatus.NOT_FOUND)
+            await self._refuse(HTTPStatus.NOT_FOUND)
             return
         content_type, body = found
-        self._head(content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if with_body:
-            self.wfile.write(body)
+        await self._head(content_type, (b"content-length", b"%d" % len(body)))
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _refuse(self, status: HTTPStatus, *fields: tuple[bytes, bytes]) -> None:
+        body = f"{status.phrase}.\n".encode()
+        headers = [
+            *fields,
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(body)),
+            CLOSE,
+        ]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
 
     def _is_asked_as_localhost(self) -> bool:
         """Another name for this address is somebody else's page that wants to read this one."""
-        host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
-        return host in ("localhost", "127.0.0.1")
+        host = self._headers.get("host", "")
+        return (host.rpartition(":")[0] or host) in ("localhost", "127.0.0.1")
 
     def _cookie(self) -> str:
         try:
-            cookies = SimpleCookie(self.headers.get("Cookie", ""))
+            cookies = SimpleCookie(self._headers.get("cookie", ""))
         except CookieError:
             return ""
         return cookies[COOKIE].value if COOKIE in cookies else ""
 
-    def _head(self, content_type: str) -> None:
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Connection", "close")
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Referrer-Policy", "no-referrer")
-        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
-        self.send_header("X-Frame-Options", "DENY")
-        self.send_header("Content-Security-Policy", policy())
-        self.send_header(
-            "Set-Cookie", f"{COOKIE}={self._browser}; Path=/; Secure; HttpOnly; SameSite=Strict"
-        )
+    async def _head(self, content_type: str, *fields: tuple[bytes, bytes]) -> None:
+        cookie = f"{COOKIE}={self._browser}; Path=/; Secure; HttpOnly; SameSite=Strict"
+        headers = [
+            *fields,
+            (b"content-type", content_type.encode()),
+            CLOSE,
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cross-origin-resource-policy", b"same-origin"),
+            (b"x-frame-options", b"DENY"),
+            (b"content-security-policy", policy().encode()),
+            (b"set-cookie", cookie.encode()),
+        ]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     def _document(self, path: str) -> tuple[str, bytes] | None:
         """Content type and body of what is at `path`; None where there is nothing."""
         match path:
             case "/":
-                page = live_page(self._site, self._shown, self._tls)
+                page = live_page(self._site, self._shown, self._key_fingerprint)
             case "/demo":
                 page = self._site.told_page()
             case "/connections.json":
@@ -130,12 +173,9 @@ class LiveHandler(Handler, BaseHTTPRequestHandler):
                 wanted = self._wanted(path)
                 if wanted is None:
                     return None
-                page = live_page(self._site, wanted, self._tls if wanted is self._shown else None)
+                own = self._key_fingerprint if wanted is self._shown else ""
+                page = live_page(self._site, wanted, own)
         return "text/html; charset=utf-8", page.encode()
-
-    @property
-    def _tls(self) -> TLSSocket:
-        return cast("TLSSocket", self.connection)
 
     def _wanted(self, path: str) -> Connection | None:
         """Return the connection that a path names, if it belongs to this browser."""
@@ -148,25 +188,26 @@ class LiveHandler(Handler, BaseHTTPRequestHandler):
     def _connection(self) -> bytes:
         from handclasp.cli.report import info_to_json
 
-        fingerprint = self._site.fingerprint(self._tls)
-        return json.dumps(
-            {**info_to_json(self._tls.info), "fingerprint": fingerprint}, indent=2
-        ).encode()
+        info = self._shown.info
+        facts = info_to_json(info) if info is not None else {}
+        return json.dumps({**facts, "fingerprint": self._key_fingerprint}, indent=2).encode()
 
     def _rows(self) -> bytes:
         return json.dumps(rows_of(self._site.connections.of(self._browser), self._shown)).encode()
 
-    def _stream(self, *, with_body: bool) -> None:
+    async def _stream(self) -> None:
         """Send the list of connections after each change (server-sent events, HTML section 9.2)."""
-        self._head("text/event-stream")
-        self.end_headers()
+        await self._head("text/event-stream")
         connections = self._site.connections
         version = -1
-        while with_body and not connections.is_over:
-            before, version = version, connections.wait(version, _BREATH_SECONDS)
-            data = b": still here\n\n" if version == before else b"data: " + self._rows() + b"\n\n"
-            self.wfile.write(data)
-            self.wfile.flush()
+        with_body = self._scope["method"] != "HEAD"
+        while with_body and not connections.is_over and not self._is_gone():
+            before, version = version, await connections.wait(version, _BREATH_SECONDS)
+            data = b": still here\n\n"
+            if version != before:
+                data = b"data: " + await asyncio.to_thread(self._rows) + b"\n\n"
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
 
 
 def policy() -> str:
@@ -176,18 +217,22 @@ def policy() -> str:
     return Renderer("handclasp.cli").policy(**_ASSETS)
 
 
-def live_page(site: Site, connection: Connection, tls: TLSSocket | None) -> str:
-    """Return the page of one of a browser's connections; `tls` if the page is sent over it."""
+def live_page(site: Site, connection: Connection, key_fingerprint: str) -> str:
+    """Return the page of one of a browser's connections.
+
+    Args:
+        key_fingerprint: of its keys, if the page is sent over it; else empty.
+    """
     from handclasp.story.facts import facts_of
     from handclasp.story.page import Renderer, contents_of
 
     earlier = site.connections.before(connection)
-    # Its own thread may note more meanwhile.
+    # The server may note more meanwhile.
     events = list(connection.recorder.events)
     facts = facts_of(events)
     info = facts.info
     explanation = _explanation(site, info) if info is not None else None
-    title = "Your browser's handshake" if tls else f"Connection {connection.number}"
+    title = "Your browser's handshake" if key_fingerprint else f"Connection {connection.number}"
     contents = contents_of(
         events,
         title,
@@ -197,11 +242,11 @@ def live_page(site: Site, connection: Connection, tls: TLSSocket | None) -> str:
     )
     own = site.connections.of(connection.browser)
     live = {
-        "is_this": tls is not None,
+        "is_this": bool(key_fingerprint),
         "number": connection.number,
         "rows": rows_of(own, connection),
         "verdict": _verdict(facts) if info is not None else "",
-        "key_fingerprint": site.fingerprint(tls) if tls is not None else "",
+        "key_fingerprint": key_fingerprint,
         "fingerprints": connection.fingerprints,
     }
     return Renderer("handclasp.cli").render("live.html", {**contents, **live}, **_ASSETS)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
-import threading
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,53 +15,50 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
-from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
+from handclasp.cli.captures import (
+    CAPTURE_ENDING,
+    CaptureFile,
+    brief_recorder,
+    capturing_recorder,
+)
 from handclasp.cli.inputs import (
     check_path,
-    credentials_of,
+    followed_credentials,
     keylog_of,
     names_of,
     trust_of,
     warn_of_leaves,
 )
-from handclasp.cli.narrative import story_text
-from handclasp.cli.outcome import Failure, WrongArguments, configuration_checked, failure_of
-from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
-from handclasp.cli.patience import send_all
+from handclasp.cli.journal import Form, Journal, certificate_in_words
+from handclasp.cli.listening import listen, url_of
+from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.redaction import Redaction, redact_option, redaction_of
-from handclasp.cli.server import (
-    IDLE_SECONDS,
-    Server,
-    Visit,
-    listen,
-    receive,
-    stopping_on_signals,
-    url_of,
-)
+from handclasp.cli.traces import Traces
 from handclasp.cli.versions import (
     version_options,
     version_settings,
     versions_checked,
     warn_of_key_transport,
 )
-from handclasp.cli.warned import Warned, collecting_warnings, tell_warnings
-from handclasp.cli.workers import check_workers, serve_in_processes, tell_of_waiting
+from handclasp.cli.warned import collecting_warnings, tell_warnings
+from handclasp.serving.limits import (
+    MAX_CONNECTIONS,
+    MAX_HANDSHAKES,
+    Limits,
+    raise_descriptor_limit,
+)
+from handclasp.serving.renewal import SECONDS_BETWEEN_LOOKS, CertificateWatch
+from handclasp.serving.service import inherited_listeners, notify, notify_reloading
+from handclasp.serving.visits import address_of
 
 if TYPE_CHECKING:
-    from handclasp import (
-        ConnectionInfo,
-        Credentials,
-        Recorder,
-        ServerConfig,
-        TLSSocket,
-        TrustStore,
-    )
-    from handclasp.trace.events import TraceEvent
+    from handclasp import Credentials, Recorder, ServerConfig
+    from handclasp.certificates.reloading import ReloadingCredentials
+    from handclasp.serving.server import Server, Talk
 
 HANDSHAKE_SECONDS = 15.0
 
-_PAUSE_SECONDS = 1.0
-"""After how long a pause of its client an echo is over, where the server finishes."""
+_BESIDE_SECONDS = 0.1
 
 EARLY_DATA_BYTES = 16384
 """The bytes of early data that a client may send: room for a request, and little more."""
@@ -72,6 +70,71 @@ part, a line of a key log, the secrets in a trace, page, capture or session file
 program; and files that begin as a key or key store in DER, PKCS #12, Java's or PuTTY's format.
 Keys in other forms are not recognised, such as in compressed archives.
 """
+
+
+_ALONE = {
+    "trace": "--trace records in one process: leave out --workers.",
+    "early_data": (
+        "--early-data needs one memory of what has come before, or the same request could be sent "
+        "to each worker once: leave out --workers."
+    ),
+}
+
+
+def check_workers(options: dict[str, Any]) -> None:
+    """Refuse what several processes cannot honour. Raises `WrongArguments`."""
+    if not hasattr(os, "fork"):
+        raise WrongArguments("--workers needs a system with fork.")
+    for name, sentence in _ALONE.items():
+        if options[name]:
+            raise WrongArguments(sentence)
+
+
+def limit_options(command: Any) -> Any:
+    """Add the options that bound what clients may cost."""
+    defaults = Limits()
+    seconds = click.FloatRange(0.1, 86_400)
+    for option in reversed(
+        (
+            click.option(
+                "--max-connections",
+                default=MAX_CONNECTIONS,
+                show_default=True,
+                type=click.IntRange(1),
+                help="Open connections of a process; above that, idle ones make room.",
+            ),
+            click.option(
+                "--max-handshakes",
+                default=MAX_HANDSHAKES,
+                show_default=True,
+                type=click.IntRange(1),
+                help="Handshakes of a process at once; above that, clients wait in turn.",
+            ),
+            click.option(
+                "--header-timeout",
+                default=defaults.header_timeout,
+                show_default=True,
+                type=seconds,
+                help="Seconds for the whole head of a request.",
+            ),
+            click.option(
+                "--idle-timeout",
+                default=defaults.idle_timeout,
+                show_default=True,
+                type=seconds,
+                help="Seconds that a connection may be silent between requests.",
+            ),
+            click.option(
+                "--grace",
+                default=defaults.grace,
+                show_default=True,
+                type=click.FloatRange(0, 86_400),
+                help="Seconds for answers that have begun, when the server ends.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 @click.command("serve", epilog=_RECOGNISED)
@@ -114,7 +177,14 @@ Keys in other forms are not recognised, such as in compressed archives.
     help="Processes that share the port, one for each core that they may use. They resume each "
     "other's clients. Excludes --early-data and --trace.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object per connection.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json", "clf"]),
+    help="The form of the lines about connections and requests; clf is the Common Log Format, of "
+    "requests alone.  [default: text]",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --log-format json.")
+@limit_options
 @redact_option
 @click.option(
     "--verbose",
@@ -130,71 +200,233 @@ def command(directory: str, **options: Any) -> None:
     DIR, and what this server itself writes. Under a umask that makes every new file private (077),
     and on Windows, who may read a file makes no difference.
 
-    Tells a line for each connection: what was agreed upon, or why the handshake failed.
+    Tells a line for each connection: what was agreed upon, or why the handshake failed; and a line
+    for each request. Of many failures it tells some, and counts the others.
+
+    The files of --cert and --key are read again when they change.
 
     Ctrl-C (or SIGTERM) ends it: it stops listening, and finishes the answers that have begun, for
-    as long as their clients go on reading (a client that takes nothing for 30 seconds is cut off).
-    A second one ends it at once.
+    --grace seconds and as long as their clients go on reading (a client that takes nothing for 30
+    seconds is cut off). A second one ends it at once. docs/operations.md tells how to run it as a
+    service.
     """
-    from handclasp import Recorder
-
     check_path(directory)
     if not options["echo"] and not os.path.isdir(directory):
         raise WrongArguments(f"There is no directory {directory}.")
     workers = options["workers"]
     if workers > 1:
         check_workers(options)
-    with collecting_warnings() as warnings:
-        config = _config(options)
+    form = _form_of(options)
     redaction = _redaction(options)
     capture = _capture(options["trace"])
     traces = _traces(options["trace"]) if capture is None else None
     _check_traces(traces, directory, options)
-    listener = listen(options["host"], options["port"], shared=workers > 1)
-    talk: Any = _echo
-    if not options["echo"]:
-        from handclasp.cli.files import serve_directory
-
-        talk = serve_directory(directory, _private_files(options), _tell_kept_back)
-    report = _report(options, traces, redaction, warnings)
-    announce = partial(_announce, directory, options, config.trust, warnings)
-    server_of = partial(Server, config=config, talk=talk, report=report, on_end=report.tell_end)
-    if workers > 1:
-        port = int(listener.getsockname()[1])
-        more = [listen(options["host"], port, shared=True) for _ in range(1, workers)]
-        announce(port)
-        serve_in_processes([listener, *more], server_of)
-        return
-    server = server_of(listener, record=Recorder if traces else None, capture=capture)
+    journal = Journal(
+        form,
+        traces=Traces(traces, pages=options["pages"], redaction=redaction) if traces else None,
+        capture=capture,
+        detail=options["verbose"],
+    )
+    with collecting_warnings() as warnings:
+        config, watch = _config(options, journal)
+    journal.warnings = list(dict.fromkeys(warnings))  # Some files were loaded twice.
+    talk = _talk(directory, options, journal)
+    listeners = _listeners(options)
+    site = _Site(config, talk, journal, watch, _make_trace(traces, capture), _limits(options))
+    announce = partial(_announce, listeners[0], directory, options, site)
+    raise_descriptor_limit()
     try:
-        with stopping_on_signals():
-            announce(server.port)
-            try:
-                server.serve_forever()
-            except KeyboardInterrupt:
-                server.finish(tell_of_waiting)
-    except KeyboardInterrupt:
-        pass
+        if workers > 1:
+            _serve_in_processes(site, listeners[0], workers, announce)
+        else:
+            site.serve(listeners, announce)
     finally:
-        server.close()
         if capture is not None:
             _close(capture, options["trace"])
 
 
-def _report(
-    options: dict[str, Any],
-    traces: Path | None,
-    redaction: Redaction | None,
-    warnings: Sequence[Warned],
-) -> _Report:
-    return _Report(
-        as_json=options["as_json"],
-        traces=traces,
-        pages=options["pages"],
-        redaction=redaction,
-        detail=options["verbose"],
-        warnings=warnings,
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Everything that a process needs to serve."""
+
+    config: ServerConfig
+    talk: Talk
+    journal: Journal
+    watch: CertificateWatch
+    make_trace: Callable[[], Recorder]
+    limits: Limits
+
+    def serve(
+        self,
+        listeners: list[socket.socket],
+        announce: Callable[[], None],
+        lifeline: int | None = None,
+    ) -> None:
+        """Serve in this process, until a signal."""
+        from handclasp.serving.running import Hooks, run
+
+        is_worker = lifeline is not None
+
+        def ready() -> None:
+            announce()
+            if not is_worker:
+                notify("READY=1", self.status())
+
+        hooks = Hooks(
+            ready=ready,
+            tick=self._tick,
+            reload=partial(self._reload, is_worker),
+            stopping=_nothing if is_worker else partial(notify, "STOPPING=1"),
+            waiting=self._tell_of_waiting,
+        )
+        self.journal.start()
+        try:
+            run(partial(self._server, listeners), hooks, lifeline=lifeline)
+        finally:
+            self.journal.close()
+
+    def _server(self, listeners: list[socket.socket]) -> Server:
+        from handclasp.serving.server import Server
+
+        return Server(
+            listeners,
+            self.config,
+            self.talk,
+            self.journal,
+            limits=self.limits,
+            make_trace=self.make_trace,
+        )
+
+    def _tick(self) -> None:
+        self._look()
+        self.journal.tick()
+
+    def _look(self) -> None:
+        self.watch.look()
+
+    def _reload(self, is_worker: bool) -> None:
+        if not is_worker:
+            notify_reloading()
+        # Files that were checked just now are not checked again before that.
+        seconds = SECONDS_BETWEEN_LOOKS + _BESIDE_SECONDS
+        asyncio.get_running_loop().call_later(seconds, self._end_reload, is_worker)
+
+    def _end_reload(self, is_worker: bool) -> None:
+        self._look()
+        if self.journal.speaks_for_all:
+            for status in self.watch.statuses():
+                self.journal.remarked(certificate_in_words(status))
+        if not is_worker:
+            notify("READY=1", self.status())
+
+    def status(self) -> str:
+        ends = [each.not_after for each in self.watch.statuses()]
+        until = f", with a certificate that is valid until {min(ends):%Y-%m-%d}" if ends else ""
+        return f"STATUS=Serving{until}."
+
+    def _tell_of_waiting(self, count: int) -> None:
+        what = "a connection" if count == 1 else f"{count} connections"
+        self.journal.remarked(f"Finishing {what}; Ctrl-C again ends at once.")
+
+
+def _nothing() -> None:
+    """Do nothing: the parent does it."""
+
+
+def _serve_in_processes(
+    site: _Site, first: socket.socket, count: int, announce: Callable[[], None]
+) -> None:
+    from handclasp.serving.supervisor import Supervisor, more_listeners
+
+    listeners = [first, *more_listeners(first, count - 1)]
+
+    def work(number: int, lifeline: int) -> None:
+        own = listeners[number % len(listeners)]
+        for each in listeners:
+            if each is not own:
+                each.close()
+        site.journal.speaks_for_all = number == 0
+        site.serve([own], _nothing, lifeline)
+
+    def stop_listening() -> None:
+        for each in listeners:
+            each.close()
+
+    journal = site.journal
+    supervisor = Supervisor(
+        count,
+        work,
+        stopping=stop_listening,
+        remark=journal.remarked,
+        failed=lambda error: journal.remarked(f"A worker has failed: {error!r}"),
+        grace=site.limits.grace,
     )
+
+    def ready() -> None:
+        announce()
+        notify("READY=1", site.status())
+
+    if not supervisor.run(ready):
+        raise click.exceptions.Exit(FAILED)
+
+
+def _form_of(options: dict[str, Any]) -> Form:
+    form: Form = options["log_format"] or ("json" if options["as_json"] else "text")
+    if options["as_json"] and form != "json":
+        raise WrongArguments(f"--json and --log-format {form} exclude each other.")
+    if options["echo"] and form == "clf":
+        raise WrongArguments("--log-format clf is about requests, of which --echo has none.")
+    return form
+
+
+def _limits(options: dict[str, Any]) -> Limits:
+    return Limits(
+        max_connections=options["max_connections"],
+        max_handshakes=options["max_handshakes"],
+        header_timeout=options["header_timeout"],
+        idle_timeout=options["idle_timeout"],
+        grace=options["grace"],
+    )
+
+
+def _listeners(options: dict[str, Any]) -> list[socket.socket]:
+    """Return the sockets that the service manager has passed, or one for --host and --port."""
+    try:
+        found = inherited_listeners()
+    except OSError as error:
+        raise WrongArguments(f"LISTEN_FDS: {error.strerror or error}.") from None
+    if len(found) > 1 and options["workers"] > 1:
+        raise WrongArguments("--workers share one socket, and several were passed.")
+    return found or [listen(options["host"], options["port"])]
+
+
+def _make_trace(traces: Path | None, capture: CaptureFile | None) -> Callable[[], Recorder]:
+    from handclasp import Recorder
+
+    if capture is not None:
+        return capturing_recorder
+    return Recorder if traces is not None else brief_recorder
+
+
+def _talk(directory: str, options: dict[str, Any], journal: Journal) -> Talk:
+    """Return the protocol that clients are answered in."""
+    if options["echo"]:
+        from handclasp.serving.echo import EchoProtocol
+
+        return lambda serving: partial(EchoProtocol, serving)
+    try:
+        from handclasp.serving.http import HTTP
+    except ModuleNotFoundError as error:
+        if error.name not in ("uvicorn", "h11"):
+            raise
+        raise WrongArguments(f"HTTP needs {error.name}: pip install 'handclasp[tools]'.") from None
+    from handclasp.asgi import RefuseEarlyData
+    from handclasp.serving.files import Files
+    from handclasp.serving.site import Site
+
+    site = Site(directory, _private_files(options))
+    files = Files(site, journal.kept_back, journal.shrunk)
+    return lambda serving: HTTP(RefuseEarlyData(files), serving)
 
 
 def _check_traces(traces: Path | None, directory: str, options: dict[str, Any]) -> None:
@@ -209,13 +441,7 @@ def _private_files(options: dict[str, Any]) -> list[str]:
     return [options[name] for name in ("key", "keylog", "trace") if options[name] is not None]
 
 
-def _tell_kept_back(path: str, reason: str) -> None:
-    from handclasp.cli.identity import printable
-
-    click.echo(printable(f"Kept back {path}: {reason}."), err=True)
-
-
-def _config(options: dict[str, Any]) -> ServerConfig:
+def _config(options: dict[str, Any], journal: Journal) -> tuple[ServerConfig, CertificateWatch]:
     from handclasp import ClientAuth, ServerConfig
 
     if options["require_client_cert"] and not options["client_ca"]:
@@ -227,9 +453,10 @@ def _config(options: dict[str, Any]) -> ServerConfig:
         required = options["require_client_cert"]
         client_auth = ClientAuth.REQUIRED if required else ClientAuth.OPTIONAL
     alpn = names_of(options["alpn"]) or (() if options["echo"] else ("http/1.1",))
+    credentials = _credentials(options, journal)
     with versions_checked():
-        return ServerConfig(
-            credentials=_credentials(options),
+        config = ServerConfig(
+            credentials=credentials,
             client_auth=client_auth,
             trust=trust_of(options["client_ca"]) if options["client_ca"] else None,
             alpn=alpn,
@@ -239,6 +466,7 @@ def _config(options: dict[str, Any]) -> ServerConfig:
             groups=_groups(options),
             **version_settings(options),
         )
+    return config, CertificateWatch(credentials, journal.certificate)
 
 
 _GROUPS = ("X25519", "secp256r1", "secp384r1")
@@ -251,18 +479,21 @@ def _groups(options: dict[str, Any]) -> tuple[str, ...]:
     return _GROUPS if only12 else (_HYBRID_GROUPS[0], *_GROUPS, *_HYBRID_GROUPS[1:])
 
 
-def _credentials(options: dict[str, Any]) -> list[Credentials]:
+def _credentials(
+    options: dict[str, Any], journal: Journal
+) -> list[Credentials | ReloadingCredentials]:
     """Return the credentials, best first; RSA key transport requires an RSA key."""
     key_transport = options["allow_rsa_key_transport"]
-    given = credentials_of(options["cert"], options["key"])
+    given = followed_credentials(
+        options["cert"], options["key"], options["ocsp"], journal.not_reloaded
+    )
     if given is not None:
-        if key_transport and not given.can_decrypt:
+        if key_transport and not given.current.can_decrypt:
             raise WrongArguments(
                 f"--allow-rsa-key-transport needs an RSA key that may decrypt, which "
                 f"{options['key']} is not: give another --cert and --key, or leave them out."
             )
-        with configuration_checked():
-            return [given.with_staple(options["ocsp"]) if options["ocsp"] else given]
+        return [given]
     if options["ocsp"]:
         raise WrongArguments("--ocsp needs --cert and --key: the response is about a certificate.")
     host = options["host"]
@@ -270,7 +501,7 @@ def _credentials(options: dict[str, Any]) -> list[Credentials]:
     names = LOCAL_NAMES if wildcard or host in LOCAL_NAMES else (*LOCAL_NAMES, host)
     with configuration_checked():
         authority = open_authority()
-        credentials = [authority.credentials(names)]
+        credentials: list[Credentials | ReloadingCredentials] = [authority.credentials(names)]
         if key_transport:
             credentials.append(authority.credentials(names, key_type="rsa-2048"))
         return credentials
@@ -320,181 +551,25 @@ def _traces(directory: str | None) -> Path | None:
 
 
 def _announce(
-    directory: str,
-    options: dict[str, Any],
-    trust: TrustStore | None,
-    warnings: Sequence[Warned],
-    port: int,
+    listener: socket.socket, directory: str, options: dict[str, Any], site: _Site
 ) -> None:
+    _, port = address_of(listener.getsockname())
     url = url_of(options["host"], port)
     if options["echo"]:
         where = f"{url.removeprefix('https://').removesuffix('/')} (TLS echo)"
     else:
         where = f"{url} with the files of {os.path.abspath(directory)}"
-    # With --json, standard output is for the objects alone.
-    on_error = options["as_json"]
+    say = site.journal.announce
     warn_of_key_transport(options)
-    tell_warnings(warnings)
-    click.echo(f"Listening on {where}", err=on_error)
-    if trust is not None:
-        warn_of_leaves(f"--client-ca {options['client_ca']}", trust)
-    if not options["cert"]:
+    tell_warnings(site.journal.warnings)
+    say(f"Listening on {where}")
+    if site.config.trust is not None:
+        warn_of_leaves(f"--client-ca {options['client_ca']}", site.config.trust)
+    if options["cert"]:
+        for status in site.watch.statuses():
+            say(certificate_in_words(status))
+    else:
         path = authority_directory() / "ca.pem"
-        click.echo(f"The certificate is from this machine's own authority, {path}", err=on_error)
-        click.echo(trust_advice(path, port, https=not options["echo"]), err=on_error)
-    click.echo("Ctrl-C ends it.", err=on_error)
-
-
-def _echo(tls: TLSSocket, address: tuple[str, int]) -> None:
-    # Echoing it twice does no harm, even if it is a replay.
-    send_all(tls, tls.early_data)
-    buffer = bytearray(64 * 1024)
-    while size := receive(tls, buffer, IDLE_SECONDS, _PAUSE_SECONDS):
-        with memoryview(buffer)[:size] as data:
-            send_all(tls, data)
-
-
-class _Report:
-    """Tells a line for each visit, whole even where several threads tell at once."""
-
-    def __init__(
-        self,
-        *,
-        as_json: bool,
-        traces: Path | None,
-        pages: bool,
-        redaction: Redaction | None = None,
-        detail: int = 0,
-        warnings: Sequence[Warned] = (),
-    ) -> None:
-        self._as_json = as_json
-        self._say: Callable[[Visit], str] = partial(_json_line, warnings) if as_json else _line
-        self._traces = traces
-        self._pages = pages
-        self._redaction = redaction
-        self._detail = detail
-        self._lock = threading.Lock()
-        self._count = 0
-        self._last: tuple[str, Recorder] | None = None
-        """Host and trace of the last handshake that went well, to lay the next one beside it."""
-
-    def __call__(self, visit: Visit) -> None:
-        line = self._say(visit)
-        advice = "" if self._as_json else _advice(visit)
-        story = story_text(_events(visit), self._detail - 1) if self._detail else ""
-        with self._lock:
-            self._count += 1
-            click.echo(line)
-            if advice:
-                click.echo(advice)
-            if story:
-                click.echo(story, err=True)
-            if self._traces is not None and visit.recorder is not None:
-                self._store(visit, visit.recorder, self._traces)
-
-    def tell_end(self, visit: Visit) -> None:
-        """Say why a client may have left at once: nothing has failed that a line would tell of."""
-        if self._as_json:
-            return
-        from handclasp.story.narrate import leaving_in_words
-
-        words = leaving_in_words(_events(visit))
-        if words:
-            with self._lock:
-                click.echo(f"{_address(visit)}  {words}")
-
-    def _store(self, visit: Visit, recorder: Recorder, directory: Path) -> None:
-        who = f"{visit.host.replace(':', '_')}-{visit.port}"
-        if self._redaction is not None:
-            recorder = self._redaction.of(recorder)
-            who = "client" if self._redaction.addresses else who
-        name = f"{self._count:04}-{who}"
-        try:
-            recorder.save(directory / f"{name}.json")
-            if self._pages:
-                self._store_page(visit, recorder, directory / f"{name}{PAGE_ENDING}")
-        except OSError as error:
-            click.echo(f"Cannot write {name}: {error.strerror or error}.", err=True)
-
-    def _store_page(self, visit: Visit, recorder: Recorder, path: Path) -> None:
-        host, before = self._last or ("", None)
-        earlier = before if host == visit.host else None
-        hidden = self._redaction is not None and self._redaction.addresses
-        title = f"Connection {self._count}" + ("" if hidden else f", from {visit.host}")
-        write_page(path, page_for(recorder, title, earlier=earlier))
-        if visit.info is not None:
-            self._last = (visit.host, recorder)
-
-
-def _line(visit: Visit) -> str:
-    from handclasp.cli.identity import printable, subject_of
-    from handclasp.cli.report import MOST_OF_A_MESSAGE
-
-    who = _address(visit)
-    if visit.error is not None:
-        failure = _failure(visit, visit.error)
-        found = f"the client sent {failure.alert}" if failure.from_ == "peer" else failure.fault
-        return printable(f"{who}  failed  {found}: {failure.message}", MOST_OF_A_MESSAGE)
-    info = visit.info
-    if info is None:
-        return who
-    parts = [info.version, info.cipher_suite, _exchange(info), info.alpn or "-"]
-    if info.resumed:
-        parts.append("resumed")
-    if info.early_data_status != "none":
-        why = f": {info.early_data_refusal}" if info.early_data_refusal else ""
-        parts.append(f"early data {info.early_data_status}{why}")
-    if info.peer_chain:
-        parts.append(f"client {subject_of(info.peer_chain[0])}")
-    elif info.peer_chain_der:
-        parts.append("client with a raw public key")
-    return printable(f"{who}  {'  '.join(parts)}")
-
-
-def _address(visit: Visit) -> str:
-    return f"[{visit.host}]:{visit.port}" if ":" in visit.host else f"{visit.host}:{visit.port}"
-
-
-def _exchange(info: ConnectionInfo) -> str:
-    from handclasp.story.facts import key_exchange_of_info
-
-    if key_exchange_of_info(info) == "transport":
-        return "RSA key transport"
-    return info.group or "-"
-
-
-def _failure(visit: Visit, error: OSError) -> Failure:
-    return failure_of(error, visit.host, visit.port, _events(visit), "serve")
-
-
-def _advice(visit: Visit) -> str:
-    """Return the end at fault and the advice, each on a line below that of the visit."""
-    if visit.error is None:
-        return ""
-    from handclasp.cli.identity import printable
-    from handclasp.cli.report import brief_lines
-
-    failure = _failure(visit, visit.error)
-    return "\n".join(
-        printable(f"    {label}: {text}", len(text) + 40) for label, text in brief_lines(failure)
-    )
-
-
-def _events(visit: Visit) -> Sequence[TraceEvent]:
-    return visit.recorder.events if visit.recorder is not None else ()
-
-
-def _json_line(warnings: Sequence[Warned], visit: Visit) -> str:
-    from handclasp.cli.report import info_to_json
-
-    shown: dict[str, Any] = {
-        "ok": visit.error is None,
-        "client": {"host": visit.host, "port": visit.port},
-    }
-    if visit.info is not None:
-        shown |= info_to_json(visit.info)
-    if visit.error is not None:
-        shown["error"] = _failure(visit, visit.error).to_json()
-    if warnings:
-        shown["warnings"] = [each.to_json() for each in warnings]
-    return json.dumps(shown)
+        say(f"The certificate is from this machine's own authority, {path}")
+        say(trust_advice(path, port, https=not options["echo"]))
+    say("Ctrl-C ends it.")

@@ -22,6 +22,7 @@ its traces;
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -32,7 +33,7 @@ from functools import cached_property
 from threading import Lock
 from typing import BinaryIO
 
-from handclasp.cli.key_material import key_material_in
+from handclasp.serving.key_material import key_material_in
 
 _HAS_DIR_FD = os.open in os.supports_dir_fd
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -40,6 +41,9 @@ _FLAGS = os.O_RDONLY | _COMMON | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_N
 _ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | _COMMON | getattr(os, "O_DIRECTORY", 0)
 
 _WELL_KNOWN = ".well-known"
+
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+"""Errors that say nothing about whether a file is there."""
 
 _MOST_VERDICTS = 10_000
 """The number of remembered files whose content was checked."""
@@ -108,10 +112,16 @@ class Site:
 
         Raises:
             NotServedError: it is not there, or is kept back.
+            OSError: this machine cannot read it now: it has no descriptor or memory left, or the
+                disk has failed.
         """
         try:
             return self._open(names, with_entries, private or self.private())
-        except (OSError, ValueError):  # ValueError: a name that no file can have.
+        except OSError as error:
+            if error.errno in _PASSING:
+                raise
+            raise NotServedError from None
+        except ValueError:  # A name that no file can have.
             raise NotServedError from None
 
     def _open(self, names: Sequence[str], with_entries: bool, private: Private) -> Opened:
@@ -200,8 +210,7 @@ class _Verdicts:
             found = key_material_in(file)
             file.seek(0)
             # Younger times may stay as they are when the file is written once more.
-            whole = all(each % 1_000_000_000 == 0 for each in times)
-            if max(times) < now - (_COARSE_NS if whole else _FINE_NS):
+            if max(times) < now - _tick_ns(times):
                 self._remember(state, found)
         if found is not None:
             raise NotServedError(found)
@@ -211,6 +220,15 @@ class _Verdicts:
             while len(self._known) >= _MOST_VERDICTS:
                 del self._known[next(iter(self._known))]
             self._known[state] = found
+
+
+def seconds_of_a_tick(status: os.stat_result) -> float:
+    """Return the age from which the times of a file distinguish its states."""
+    return _tick_ns((status.st_mtime_ns, status.st_ctime_ns)) / 1e9
+
+
+def _tick_ns(times: Sequence[int]) -> int:
+    return _COARSE_NS if all(each % 1_000_000_000 == 0 for each in times) else _FINE_NS
 
 
 def _walk(root: str, names: Sequence[str]) -> tuple[int | None, list[os.stat_result]]:
@@ -278,7 +296,8 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 def _identities_in(directory: str | os.PathLike[str]) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
-    with suppress(OSError), os.scandir(directory) as entries:
+    # Where it cannot be read now, nothing is known, and nothing is sent.
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         for entry in entries:
             with suppress(OSError):
                 found.add(_identity(os.stat(entry.path, follow_symlinks=False)))

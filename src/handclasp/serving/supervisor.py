@@ -1,0 +1,262 @@
+"""Several processes that serve one port, and the one that watches over them.
+
+Python runs one thread at a time, so one process cannot use more than one core. The supervisor forks
+the workers when everything is built, so that each resumes the others' clients: all ticket keys,
+later ones too, are derived from what was drawn before the fork. It starts another worker for one
+that has ended, ever later if that happens again and again, and gives up in the end: a fault that
+ends every worker is not hidden.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
+
+from handclasp.serving.service import notify, notify_reloading
+
+QUICK_SECONDS = 10.0
+"""A worker that ends within this time has not worked at all."""
+
+MOST_QUICK_ENDINGS = 5
+"""The number of such endings in a row after which the supervisor gives up."""
+
+_FIRST_DELAY_SECONDS = 0.5
+_LONGEST_DELAY_SECONDS = 30.0
+_GRACE_BESIDE = 5.0
+"""The seconds after the grace of the workers in which they must have ended by themselves."""
+
+Work = Callable[[int, int], object]
+"""Serves as the worker of this number, until SIGTERM, or the end of the lifeline (a descriptor)."""
+
+
+def more_listeners(first: socket.socket, count: int) -> list[socket.socket]:
+    """Return more sockets on the port of a listening one: the system divides the clients.
+
+    Only sockets of this process can share it: `first` was bound alone, so that a second server is
+    refused. Where the system does not support that, there are none, and workers share `first`.
+    """
+    found: list[socket.socket] = []
+    try:
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for _ in range(count):
+            sock = socket.socket(first.family, first.type)
+            found.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind(first.getsockname())
+            sock.listen()
+    except OSError:
+        for sock in found:
+            sock.close()
+        return []
+    return found
+
+
+@dataclass(slots=True)
+class _Worker:
+    number: int
+    quick_endings: int = 0
+    pid: int | None = None
+    began: float = 0.0
+    starts_at: float = 0.0
+
+
+class Supervisor:
+    """Runs workers until a signal.
+
+    SIGHUP is passed on to them.
+
+    Args:
+        count: how many.
+        work: what each does. It runs in a process of its own, which ends with status 0 when it
+            returns, and with 1 when it raises, after `failed` has been called.
+        stopping: is called when the workers are to end, to stop listening here, too.
+        remark: is called with sentences about the workers.
+        failed: is called in a worker with what `work` has raised.
+        grace: the seconds that a worker needs at most to end.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        work: Work,
+        *,
+        stopping: Callable[[], object],
+        remark: Callable[[str], object],
+        failed: Callable[[Exception], object],
+        grace: float,
+    ) -> None:
+        self._work = work
+        self._stopping = stopping
+        self._remark = remark
+        self._failed = failed
+        self._grace = grace
+        self._workers = [_Worker(number) for number in range(count)]
+        self._signals: list[int] = []
+        self._ends_at: float | None = None
+        """When the workers are killed, once they are to end."""
+        self._has_given_up = False
+        # Workers read from it, and come to its end when this process is gone, however it ended.
+        self._lifeline, self._life = os.pipe()
+        self._woken, self._wake = os.pipe()
+
+    def run(self, ready: Callable[[], object]) -> bool:
+        """Run them. Return whether they were to end; False if the supervisor has given up.
+
+        Args:
+            ready: is called once they have been started.
+        """
+        os.set_blocking(self._woken, False)
+        os.set_blocking(self._wake, False)
+        kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+        before = {number: signal.signal(number, self._note_signal) for number in kinds}
+        fd = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        try:
+            self._start_due()
+            ready()
+            while self._ends_at is None or any(each.pid for each in self._workers):
+                self._wait()
+                self._heed_signals()
+                self._reap()
+                self._start_due()
+        finally:
+            signal.set_wakeup_fd(fd)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            for descriptor in (self._woken, self._wake, self._lifeline):
+                os.close(descriptor)
+            self._cut_lifeline()
+        return not self._has_given_up
+
+    # Signals
+
+    def _note_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    def _wait(self) -> None:
+        """Wait for a signal, or the time of what is to be done next."""
+        times = [each.starts_at for each in self._workers if each.pid is None]
+        if self._ends_at is not None:
+            times = [self._ends_at]
+        seconds = max(0.0, min(times) - time.monotonic()) if times else None
+        if not self._signals:
+            select.select([self._woken], [], [], seconds)
+        with suppress(BlockingIOError):
+            os.read(self._woken, 4096)
+
+    def _heed_signals(self) -> None:
+        while self._signals:
+            number = self._signals.pop(0)
+            if number == signal.SIGHUP:
+                notify_reloading()
+                self._send(signal.SIGHUP)
+                notify("READY=1")
+            elif number in (signal.SIGINT, signal.SIGTERM):
+                if self._ends_at is None:
+                    self._end()
+                else:
+                    self._cut_lifeline()
+        if self._ends_at is not None and time.monotonic() >= self._ends_at:
+            self._send(signal.SIGKILL)
+            self._ends_at = time.monotonic() + _GRACE_BESIDE
+
+    def _end(self) -> None:
+        notify("STOPPING=1")
+        self._stopping()
+        self._ends_at = time.monotonic() + self._grace + _GRACE_BESIDE
+        self._send(signal.SIGTERM)
+
+    def _send(self, number: int) -> None:
+        for each in self._workers:
+            if each.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(each.pid, number)
+
+    def _cut_lifeline(self) -> None:
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1
+
+    # Workers
+
+    def _start_due(self) -> None:
+        for each in self._workers:
+            due = each.pid is None and time.monotonic() >= each.starts_at
+            if due and self._ends_at is None:
+                self._start(each)
+
+    def _start(self, worker: _Worker) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._remark(f"Worker {worker.number + 1} cannot start: {error.strerror}.")
+            self._plan(worker)
+            return
+        if not pid:
+            self._become(worker.number)
+        worker.pid, worker.began = pid, time.monotonic()
+
+    def _become(self, number: int) -> NoReturn:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for descriptor in (self._woken, self._wake, self._life):
+                os.close(descriptor)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until the worker heeds it.
+            self._work(number, self._lifeline)
+            status = 0
+        except Exception as error:
+            self._failed(error)
+        finally:
+            os._exit(status)  # Nothing of the parent's is to be cleaned up here.
+
+    def _reap(self) -> None:
+        for each in self._workers:
+            if each.pid is None:
+                continue
+            pid, status = os.waitpid(each.pid, os.WNOHANG)
+            if pid:
+                each.pid = None
+                if self._ends_at is None:
+                    self._note_end(each, pid, os.waitstatus_to_exitcode(status))
+
+    def _note_end(self, worker: _Worker, pid: int, status: int) -> None:
+        is_quick = time.monotonic() < worker.began + QUICK_SECONDS
+        worker.quick_endings = worker.quick_endings + 1 if is_quick else 0
+        how = f"exited with status {status}"
+        if status < 0:
+            how = f"was ended by {_name_of(-status)}"
+        said = f"Worker {worker.number + 1} (process {pid}) {how}"
+        if worker.quick_endings >= MOST_QUICK_ENDINGS:
+            self._has_given_up = True
+            self._remark(f"{said}, the {MOST_QUICK_ENDINGS}th in a row: giving up.")
+            self._end()
+            return
+        seconds = self._plan(worker)
+        self._remark(f"{said}; another one starts{f' in {seconds:g} s' if seconds else ''}.")
+
+    def _plan(self, worker: _Worker) -> float:
+        """Let a worker start later. Return after how many seconds."""
+        delay = 0.0
+        if worker.quick_endings:
+            delay = min(
+                _FIRST_DELAY_SECONDS * 2 ** (worker.quick_endings - 1), _LONGEST_DELAY_SECONDS
+            )
+        worker.starts_at = time.monotonic() + delay
+        return delay
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
