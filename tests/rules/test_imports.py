@@ -103,8 +103,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "iana",
         "wire",
     ),
+    "starttls": ("starttls",),
     "capture": (
         "capture",
+        "starttls",
         "story",
         "trace",
         "record",
@@ -215,8 +217,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
 # The adapters, the look-alike of `ssl` and the command line build on what everybody can import.
 OUTER = ("adapters", "cli", "compat", "ssl", "aio", "asgi", "trio", "redis", "__main__", "")
 
-# What talks to the system: the adapters, and in `capture` the one module that has a program read
-# the files of others. `capture` stands beside the adapters: only the command line imports it.
+# What talks to the system: the adapters, and in `capture` the module that has a program read the
+# files of others, and those that relay and watch. `capture` stands beside the adapters: only the
+# command line imports it. In `starttls`, one module holds a dialogue over a socket.
 ADAPTERS = (
     "adapters",
     "cli",
@@ -227,7 +230,10 @@ ADAPTERS = (
     "asgi",
     "redis",
     "",
+    "capture.relay",
     "capture.tshark",
+    "capture.watching",
+    "starttls.blocking",
 )
 
 # Modules that applications may import besides the package itself: the local authority, what a
@@ -253,12 +259,19 @@ PUBLIC_MODULES = (
     "capture.datagrams",
     "capture.formats",
     "capture.observe",
+    "capture.proxy_head",
+    "capture.relay",
     "capture.secrets",
     "capture.segment",
     "capture.segments",
     "capture.stream",
     "capture.tshark",
+    "capture.watching",
     "private_files",
+    "starttls",
+    "starttls.blocking",
+    "starttls.dialogue",
+    "starttls.proxy",
     "story.diagnosis",
     "story.diff",
     "story.evidence",
