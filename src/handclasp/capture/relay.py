@@ -49,6 +49,7 @@ _CONNECT_SECONDS = 15.0
 _HEAD_SECONDS = 30.0
 _WATCH_SECONDS = 0.5
 _FULL_SECONDS = 0.1
+_POLL_SECONDS = 0.02
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED)
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time, which makes a close a reset."""
@@ -230,33 +231,26 @@ class Relay:
             await asyncio.wait(self._reports)
 
     async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            await self._slots.acquire()
-            try:
-                sock, address = await loop.sock_accept(self._listener)
-            except OSError as error:
-                self._slots.release()
-                if error.errno not in _FULL:
-                    raise
-                await asyncio.sleep(_FULL_SECONDS)
-                continue
-            except asyncio.CancelledError:
-                self._slots.release()
-                raise
-            self._begin(sock, address)
+            await self._accept_those_that_wait()
+            if self._slots.locked():
+                async with self._slots:
+                    continue
+            await _until_readable(self._listener)
 
     async def _accept_those_that_wait(self) -> None:
-        """Accept the connections that were made before the end, perhaps by a program that is gone.
-
-        More than may be open at once stay in the accept queue, which is reset.
-        """
+        """Accept the connections that wait, up to the number that may be open at once."""
         while not self._slots.locked():
             try:
                 sock, address = self._listener.accept()
-            except OSError:  # There is none, or it cannot be had.
+            except BlockingIOError:
                 return
-            await self._slots.acquire()
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                await asyncio.sleep(_FULL_SECONDS)
+                return
+            await self._slots.acquire()  # It is free, so that nothing can come between.
             self._begin(sock, address)
 
     def _begin(self, sock: socket.socket, address: Any) -> None:
@@ -409,6 +403,21 @@ class Relay:
         relayed.end(sender, "end")
         with suppress(OSError):  # It is gone already, which its own direction shows.
             sink.shutdown(socket.SHUT_WR)
+
+
+async def _until_readable(listener: socket.socket) -> None:
+    """Wait for a connection, without accepting it: `sock_accept` loses it if it is cancelled."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    try:
+        loop.add_reader(listener, lambda: ready.done() or ready.set_result(None))
+    except NotImplementedError:  # On Windows.
+        await asyncio.sleep(_POLL_SECONDS)
+        return
+    try:
+        await ready
+    finally:
+        loop.remove_reader(listener)
 
 
 async def _torn_down(relayed: Relayed, sockets: tuple[socket.socket, socket.socket]) -> None:
