@@ -243,6 +243,7 @@ PUBLIC_MODULES = (
     "certificates.authority",
     "certificates.dane",
     "certificates.describe",
+    "certificates.doctor",
     "certificates.key_files",
     "certificates.key_usage",
     "certificates.policy",

@@ -409,8 +409,13 @@ async def _until_readable(listener: socket.socket) -> None:
     """Wait for a connection, without accepting it: `sock_accept` loses it if it is cancelled."""
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
+
+    def note() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
     try:
-        loop.add_reader(listener, lambda: ready.done() or ready.set_result(None))
+        loop.add_reader(listener, note)
     except NotImplementedError:  # On Windows.
         await asyncio.sleep(_POLL_SECONDS)
         return

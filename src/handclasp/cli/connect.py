@@ -454,7 +454,13 @@ def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | No
     if attempt.recorder is not None and info is None:
         tell_story(attempt.recorder.events, attempt.detail)
     what = "The connection broke" if info is not None else "No connection"
-    print_lines(f"{what}: {printable(failure.message, MOST_OF_A_MESSAGE)}", failure_lines(failure))
+    lines = failure_lines(failure)
+    if attempt.refused is not None:
+        from handclasp.cli.chains import findings_of, mended_chain
+
+        found = findings_of(mended_chain(attempt.refused.chain_der, attempt.trust))
+        lines += [("chain", sentence) for sentence in found]
+    print_lines(f"{what}: {printable(failure.message, MOST_OF_A_MESSAGE)}", lines)
 
 
 def _print_json(

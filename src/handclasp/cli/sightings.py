@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from handclasp import TrustStore
     from handclasp.capture.watching import Sighting
     from handclasp.certificates import Explanation
+    from handclasp.certificates.doctor import MendedChain
     from handclasp.story.diagnosis import Diagnosis
     from handclasp.story.facts import Facts
     from handclasp.trace.events import TraceEvent
@@ -61,6 +62,7 @@ class Report:
             lines.append(("failure", for_reader(diagnosis.cause, role)))
             lines += diagnosis_lines(diagnosis, role)
         lines += [("hidden", sentence) for sentence in self.sighting.observation.missing]
+        lines += [("chain", sentence) for sentence in self._chain_findings()]
         return lines
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +94,7 @@ class Report:
             "outcome": outcome,
             "telling": telling,
             "failure": self._failure_json(),
+            "chain": self._chain_findings(),
             "hidden": list(self.sighting.observation.missing),
             "ja4": [ja4.value for _, ja4 in all_fingerprints_of(self.events)],
         }
@@ -111,6 +114,21 @@ class Report:
             return explain(self._chain, name, self._trust, datetime.now(UTC))
         except (CertificateError, ConfigurationError):
             return None  # A certificate or the name cannot be read at all.
+
+    def _chain_findings(self) -> list[str]:
+        """Return what is wrong with the chain, if it was refused by the program or is here."""
+        from handclasp.cli.chains import findings_of
+
+        explanation = self.explanation()
+        is_refused = explanation is not None and not explanation.accepted
+        return findings_of(self._mended) if is_refused or self.sighting.has_failed else []
+
+    @property
+    def _mended(self) -> MendedChain | None:
+        from handclasp.certificates.doctor import mend
+
+        chain = self._chain
+        return mend(chain, self._trust) if chain else None
 
     @property
     def _asked_name(self) -> str:
