@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from handclasp.advice import for_reader, named_blame, worded
 from handclasp.cli.explained import explanation_json
 from handclasp.cli.identity import dates_of, issuer_of, key_of, names_of, printable, subject_of
 from handclasp.cli.report import Line, diagnosis_lines
+from handclasp.faults import Blame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,8 +168,21 @@ class Report:
 
     def _diagnosis(self) -> Diagnosis | None:
         from handclasp.story.diagnosis import diagnose
+        from handclasp.story.facts import role_of
 
-        return diagnose(self.events)
+        found = diagnose(self.events)
+        if found is None or found.fault != "PEER_UNKNOWN_CA" or role_of(self.events) != "server":
+            return found
+        # The alert leaves open which end lacks the issuer; the chain that was sent shows it.
+        explanation, mended = self.explanation(), self._mended
+        if explanation is not None and explanation.accepted:
+            why = "which does not know the authority: by those that are trusted here, the chain is"
+            return replace(found, blame=Blame.PEER, condition=f"{why} complete and valid")
+        if mended is not None and mended.missing is not None:
+            issuer = mended.missing.subject
+            why = f"which does not send the certificate of {issuer}, unless that is a root that the"
+            return replace(found, blame=Blame.LOCAL, condition=f"{why} client is meant to trust")
+        return found
 
     def _failure_json(self) -> dict[str, Any] | None:
         from handclasp.story.facts import role_of
