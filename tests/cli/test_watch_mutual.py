@@ -67,7 +67,7 @@ class Bench:
         self.server.load_verify_locations(self._written("list.pem", crl))
         self.server.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
-    def watched(self) -> Report:
+    def watched(self, request: bytes = b"") -> Report:
         """Let the two talk through the relay."""
 
         def serve(sock: socket.socket) -> None:
@@ -83,6 +83,7 @@ class Bench:
             self.client.wrap_socket(sock, server_hostname="localhost") as tls,
         ):
             tls.recv(100)
+            tls.sendall(request)
         secrets = KeyLog()
         secrets.add(self.keylog.read_bytes())
         [relayed] = relay.ended
@@ -208,3 +209,16 @@ def test_a_server_that_does_not_send_its_intermediate(bench: Bench) -> None:
     assert told["failure"]["blame"] == "server"
     assert "does not send the certificate of CN=lower" in told["failure"]["condition"]
     assert "CN=lower" in told["chain"][0]
+
+
+def test_a_client_that_leaves_after_its_handshake(bench: Bench) -> None:
+    bench.client_certificate()
+    told = bench.watched().to_json()
+    assert "sent no data after its handshake" in told["notes"][0]
+
+
+def test_a_client_that_talks_is_not_noted(bench: Bench) -> None:
+    bench.client_certificate()
+    told = bench.watched(b"a request").to_json()
+    assert told["outcome"] == "complete"
+    assert told["notes"] == []

@@ -12,6 +12,7 @@ from handclasp.cli.explained import explanation_json
 from handclasp.cli.identity import dates_of, issuer_of, key_of, names_of, printable, subject_of
 from handclasp.cli.report import Line, diagnosis_lines
 from handclasp.faults import Blame
+from handclasp.iana import ContentType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,7 @@ class Report:
             return [("no TLS", self.sighting.instead)]
         lines = [*_negotiated(facts_of(self.events)), *self._certificate_lines()]
         lines.append(("outcome", self._outcome()[1]))
+        lines += [("note", sentence) for sentence in self._notes()]
         diagnosis = self._diagnosis()
         if diagnosis is not None:
             role = role_of(self.events)
@@ -95,6 +97,7 @@ class Report:
             "trusted_here": _verdict_json(explanation),
             "outcome": outcome,
             "telling": telling,
+            "notes": self._notes(),
             "failure": self._failure_json(),
             "chain": self._chain_findings(),
             "hidden": list(self.sighting.observation.missing),
@@ -116,6 +119,28 @@ class Report:
             return explain(self._chain, name, self._trust, datetime.now(UTC))
         except (CertificateError, ConfigurationError):
             return None  # A certificate or the name cannot be read at all.
+
+    def _notes(self) -> list[str]:
+        """Return what is remarkable about a handshake that both ends have completed."""
+        from handclasp.story.facts import role_of
+        from handclasp.trace.events import RecordSeen
+
+        sighting = self.sighting
+        if not sighting.is_final or sighting.has_failed or sighting.outcome != "complete":
+            return []
+        by_client = "sent" if role_of(self.events) == "client" else "received"
+        has_asked = any(
+            isinstance(each, RecordSeen)
+            and each.direction == by_client
+            and each.content_type == ContentType.APPLICATION_DATA
+            for each in self.events
+        )
+        if has_asked or sighting.stream.trouble:
+            return []
+        return [
+            "The client sent no data after its handshake. Perhaps it refused the server's "
+            "certificate only then, as programs with GnuTLS do, which say so by no alert."
+        ]
 
     def _chain_findings(self) -> list[str]:
         """Return what is wrong with the chain, if it was refused by the program or is here."""
