@@ -300,8 +300,8 @@ def tables() -> str:
         port = stack.enter_context(https_server(home))
         ports, _ = stack.enter_context(running(["postgres"], home))
         place = Place(home, port, ports.get("postgres"))
-        head = ("program", "by", "version", "suite", "group", "certificate", "outcome")
-        head += ("with an authority that it does not know",)
+        head = ["program", "by", "version", "suite", "group", "certificate", "outcome"]
+        head.append("with an authority that it does not know")
         lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
         for program in PROGRAMS:
             lines.append(row(program, place))

@@ -35,12 +35,14 @@ from handclasp.capture.proxy_head import ProxyRequestError
 from handclasp.capture.relay import SERVER, Relayed
 from handclasp.capture.secrets import KeyLog, Secrets
 from handclasp.capture.stream import CaptureError, Stream
-from handclasp.iana import HandshakeType
+from handclasp.iana import ContentType, HandshakeType
+from handclasp.story.facts import role_of
 from handclasp.trace.events import (
     Began,
     Failed,
     MessageSeen,
     Observed,
+    RecordSeen,
     SecretDerived,
     TraceEvent,
     TransportEnded,
@@ -130,6 +132,18 @@ class Sighting:
         """Whether the connection failed, in the handshake or by an alert after it."""
         events = self.observation.events if self.observation is not None else ()
         return any(isinstance(each, Failed) for each in events)
+
+    @property
+    def client_has_sent_data(self) -> bool:
+        """Whether the client has sent application data, as far as its records can be read."""
+        events = self.observation.events if self.observation is not None else ()
+        by_client = "sent" if role_of(events) == "client" else "received"
+        return any(
+            isinstance(each, RecordSeen)
+            and each.direction == by_client
+            and each.content_type == ContentType.APPLICATION_DATA
+            for each in events
+        )
 
     @property
     def is_known(self) -> bool:

@@ -12,7 +12,6 @@ from handclasp.cli.explained import explanation_json
 from handclasp.cli.identity import dates_of, issuer_of, key_of, names_of, printable, subject_of
 from handclasp.cli.report import Line, diagnosis_lines
 from handclasp.faults import Blame
-from handclasp.iana import ContentType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,20 +121,10 @@ class Report:
 
     def _notes(self) -> list[str]:
         """Return what is remarkable about a handshake that both ends have completed."""
-        from handclasp.story.facts import role_of
-        from handclasp.trace.events import RecordSeen
-
         sighting = self.sighting
         if not sighting.is_final or sighting.has_failed or sighting.outcome != "complete":
             return []
-        by_client = "sent" if role_of(self.events) == "client" else "received"
-        has_asked = any(
-            isinstance(each, RecordSeen)
-            and each.direction == by_client
-            and each.content_type == ContentType.APPLICATION_DATA
-            for each in self.events
-        )
-        if has_asked or sighting.stream.trouble:
+        if sighting.client_has_sent_data or sighting.stream.trouble:
             return []
         return [
             "The client sent no data after its handshake. Perhaps it refused the server's "
