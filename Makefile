@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory operations coverage clean
+.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs watch cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory operations coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ interop: peers ## every peer, every feature: prints the table and writes docs/in
 programs: $(READY) ## programs of ssl on handclasp: writes docs/interop-programs.md (Debian, as root)
 	PYTHON=$(abspath $(BIN))/python bash tests/programs/install_programs.sh
 	PYTHONPATH=src HANDCLASP_REQUIRE_PEERS=1 .peers/programs/bin/python -m tests.programs $(ARGS)
+
+watch: $(READY) ## curl, git, pip and others under `handclasp watch`: writes docs/watch.md
+	$(BIN)/python -m tests.watch --write
 
 soak-programs: $(READY) ## REQUESTS of requests and aiohttp (default 100000) on handclasp, without leaks
 	ONLY=tests PYTHON=$(abspath $(BIN))/python bash tests/programs/install_programs.sh

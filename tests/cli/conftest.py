@@ -129,7 +129,7 @@ def started(*arguments: str) -> Iterator[Process]:
     reader.start()
     try:
         line = process.line(r"^Listening on ")
-        found = re.search(r":(\d+)(?:/| \(TLS echo\)$)", line)
+        found = re.search(r":(\d+)(?:/|;| \(TLS echo\)$)", line)
         assert found, line
         process.port = int(found[1])
         process.announced = line

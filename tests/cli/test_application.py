@@ -33,13 +33,24 @@ def test_the_version_tells_what_seals_the_records(
 def test_help_names_the_commands(run: Run) -> None:
     result = run("--help")
     assert result.exit_code == 0
-    for command in ("demo", "connect", "serve", "cert", "explain", "redact", "diff", "bench"):
+    for command in (
+        "demo",
+        "connect",
+        "serve",
+        "cert",
+        "watch",
+        "explain",
+        "redact",
+        "diff",
+        "bench",
+    ):
         assert f"  {command} " in result.stdout
 
 
 def test_each_command_has_help(run: Run) -> None:
     commands = [
-        [name] for name in ("demo", "connect", "serve", "cert", "explain", "redact", "diff")
+        [name]
+        for name in ("demo", "connect", "serve", "cert", "watch", "explain", "redact", "diff")
     ]
     commands.append(["cert", "issue"])
     for command in commands:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.capture.relaying import RelayThread
 from tests.cli.conftest import COMMAND, SOURCE, Run, handclasp_process, heed_interrupts, started
 from tests.pki import Leaf, Pki
 
@@ -753,3 +754,80 @@ def test_a_name_that_is_unknown_is_told_with_its_option(run: Run) -> None:
     assert result.exit_code == 2
     assert "--group: 'P-256' is not one of" in result.stderr
     assert "Did you mean secp256r1?" in result.stderr
+
+
+def upgraded(credentials: Credentials, *said: bytes) -> Serve:
+    """Speaks POP3, or what else is said, and begins TLS after that."""
+    config = ServerConfig(credentials=credentials)
+
+    def serve(sock: socket.socket) -> None:
+        for line in said:
+            sock.sendall(line)
+            sock.recv(100)
+        if said[-1].startswith(b"+OK"):
+            sock.sendall(b"+OK begin\r\n")
+            with handclasp.wrap_server(sock, config) as tls:
+                tls.sendall(b"hello")
+
+    return serve
+
+
+def test_starttls(run: Run, pair: tuple[str, str], ca: str) -> None:
+    credentials = Credentials.load(*pair)
+    with server(upgraded(credentials, b"+OK ready\r\n")) as port:
+        made = run("connect", f"localhost:{port}", "--ca", ca, "--starttls", "pop3", "--json")
+    told = json.loads(made.output)
+    assert told["ok"]
+    assert "before_tls" in told["timings_us"]
+
+
+def test_starttls_that_is_refused(run: Run, pair: tuple[str, str], ca: str) -> None:
+    credentials = Credentials.load(*pair)
+    with server(upgraded(credentials, b"-ERR busy\r\n")) as port:
+        made = run("connect", f"localhost:{port}", "--ca", ca, "--starttls", "pop3")
+    assert made.exit_code == 1
+    told = " ".join(made.output.split())
+    assert "The server refuses to begin TLS: '-ERR busy'." in told
+    assert "at fault the server" in told
+    assert "before TLS began" in told
+
+
+def upgraded_never(sock: socket.socket) -> None:
+    sock.recv(1)
+
+
+def test_starttls_with_a_silent_server(run: Run, ca: str) -> None:
+    with server(upgraded_never) as port:
+        arguments = ["--starttls", "smtp", "--timeout", "0.2", "--json"]
+        made = run("connect", f"localhost:{port}", "--ca", ca, *arguments)
+    assert json.loads(made.output)["error"]["fault"] == "STARTTLS_TIMEOUT"
+
+
+def test_a_proxy(run: Run, pair: tuple[str, str], ca: str) -> None:
+    credentials = Credentials.load(*pair)
+    with server(tls_server(credentials, b"hello")) as port, RelayThread(None) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        made = run("connect", f"localhost:{port}", "--ca", ca, "--proxy", url, "--send", "")
+        told = " ".join(made.output.split())
+        assert f"by the proxy 127.0.0.1 port {proxy.port}" in told
+        assert "before tls" in told
+    assert [str(each.target) for each in proxy.ended] == [f"localhost:{port}"]
+
+
+def test_a_proxy_that_reaches_no_server(run: Run, ca: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    with RelayThread(None) as proxy:
+        url = f"127.0.0.1:{proxy.port}"
+        made = run("connect", f"localhost:{port}", "--ca", ca, "--proxy", url, "--json")
+    error = json.loads(made.output)["error"]
+    assert error["fault"] == "PROXY_REFUSED"
+    assert "502" in error["message"]
+
+
+@pytest.mark.parametrize("url", ["socks5://user:secret@localhost", "http://user:secret@"])
+def test_a_proxy_of_another_kind(run: Run, url: str) -> None:
+    made = run("connect", "localhost:1", "--proxy", url)
+    assert made.exit_code == 2
+    assert "--proxy: write http://HOST:PORT" in made.output
+    assert "secret" not in made.output

@@ -110,8 +110,10 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "wire",
         "values",
     ),
+    "starttls": ("starttls",),
     "capture": (
         "capture",
+        "starttls",
         "story",
         "trace",
         "record",
@@ -239,8 +241,9 @@ OUTER = (
     "",
 )
 
-# What talks to the system: the adapters, and in `capture` the one module that has a program read
-# the files of others. `capture` stands beside the adapters: only the command line imports it.
+# What talks to the system: the adapters, and in `capture` the module that has a program read the
+# files of others, and those that relay and watch. `capture` stands beside the adapters: only the
+# command line imports it. In `starttls`, one module holds a dialogue over a socket.
 ADAPTERS = (
     "adapters",
     "serving",
@@ -252,7 +255,10 @@ ADAPTERS = (
     "asgi",
     "redis",
     "",
+    "capture.relay",
     "capture.tshark",
+    "capture.watching",
+    "starttls.blocking",
 )
 
 # Modules that applications may import besides the package itself: the local authority, what a
@@ -262,6 +268,7 @@ PUBLIC_MODULES = (
     "certificates.authority",
     "certificates.dane",
     "certificates.describe",
+    "certificates.doctor",
     "certificates.key_files",
     "certificates.key_usage",
     "certificates.policy",
@@ -278,13 +285,20 @@ PUBLIC_MODULES = (
     "capture.datagrams",
     "capture.formats",
     "capture.observe",
+    "capture.proxy_head",
+    "capture.relay",
     "capture.secrets",
     "capture.segment",
     "capture.segments",
     "capture.stream",
     "capture.tshark",
+    "capture.watching",
     "private_files",
     "speedups",
+    "starttls",
+    "starttls.blocking",
+    "starttls.dialogue",
+    "starttls.proxy",
     "story.diagnosis",
     "story.diff",
     "story.evidence",

@@ -3292,6 +3292,97 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _FILES,
+        "Answers inserted before TLS, or the offer of TLS taken out on the way (CVE-2021-23222)",
+        "Bytes after the answer that begins TLS are refused, in each of nine protocols: they came "
+        "in the clear. A server that does not offer TLS, or has logged the client in already "
+        "(PREAUTH), ends in an error, and nothing is said without TLS after that. A dialogue takes "
+        "at most 64 KiB, in lines of at most 8 KiB.",
+        (
+            without(
+                "starttls/test_dialogues.py::test_bytes_after_the_go_ahead_are_refused",
+                "starttls.dialogue.Dialogue._resume",
+                "self._talk.heard",
+            ),
+            without(
+                "starttls/test_dialogues.py::test_a_server_that_does_not",
+                "starttls.mail.smtp",
+                'b"STARTTLS" not in keywords',
+            ),
+            without(
+                "starttls/test_dialogues.py::test_a_server_that_does_not",
+                "starttls.binary.mysql",
+                'not int.from_bytes(rest[13:15], "little") & _MYSQL_SSL',
+            ),
+            without(
+                "starttls/test_dialogues.py::test_endless_bytes_end_at_the_bound",
+                "starttls.dialogue.Talk.hear",
+                "self._total > MOST_BYTES",
+            ),
+        ),
+        ("starttls/test_dialogues.py::test_anything_ends_in_a_typed_error_within_bounds",),
+    ),
+    Threat(
+        _FILES,
+        "Secrets of a program that is watched, and connections that fill the memory (CWE-532, "
+        "CWE-400)",
+        "`handclasp watch` keeps the key log of a program in a directory of mode 0700, and removes "
+        "it in every case, also if signals end it. Of each connection it holds one read in each "
+        "direction, records so many bytes in so many pieces, and forgets it once it has ended; the "
+        "secrets of so many connections are kept. Requests to its proxy are read strictly, up to "
+        "64 KiB.",
+        (
+            without(
+                "cli/test_watch.py::test_the_environment_of_the_program",
+                "cli.program.key_log_place",
+                "shutil.rmtree(directory, ignore_errors=True)",
+                "pass",
+            ),
+            without(
+                "capture/test_relay.py::test_single_bytes_are_recorded_up_to_a_bound",
+                "capture.relay.Relayed.note",
+                "len(self._pieces) < MOST_PIECES",
+                "True",
+            ),
+            without(
+                "capture/test_proxy_head.py::test_a_head_without_an_end_is_refused_at_the_bound",
+                "capture.proxy_head.read_request",
+                "len(data) >= LONGEST_HEAD",
+            ),
+            without(
+                "capture/test_watching.py"
+                "::test_only_so_many_connections_of_a_key_log_are_remembered",
+                "capture.watching.KeyLogFile.read",
+                "self.secrets.forget_all_but(MOST_REMEMBERED)",
+                "pass",
+            ),
+        ),
+        ("capture/test_relay.py::test_a_client_that_does_not_read_stops_the_server",),
+    ),
+    Threat(
+        _FILES,
+        "A certificate that has this machine fetch from anywhere (SSRF, CWE-918)",
+        "`handclasp cert fix` fetches the issuer that a certificate names only if --fetch asks for "
+        "it, from http and https alone, in bounded size and number, and takes it only if its key "
+        "made the signature. Nothing else in handclasp follows a certificate's URLs.",
+        (
+            without(
+                "cli/test_cert_fix.py::test_what_is_missing_is_named_and_not_fetched",
+                "cli.cert.cert_fix",
+                "fetch_missing(given, trust) if fetch else (before, [])",
+                "fetch_missing(given, trust)",
+            ),
+            without(
+                "certificates/test_doctor.py"
+                "::test_a_certificate_of_the_right_name_and_another_key_is_no_issuer",
+                "certificates.doctor._Search._is_issued",
+                "is_signed_by(certificate, issuer)",
+                "True",
+            ),
+        ),
+        ("cli/test_cert_fix.py::test_what_is_fetched_must_be_the_issuer_and_of_bounded_size",),
+    ),
+    Threat(
+        _FILES,
         "Requests smuggled past a gateway; clients that drip (CWE-444, CWE-400)",
         "`handclasp serve` and the demo read the head of a request strictly: a line that RFC 9112 "
         "does not allow, two lengths or hosts, and a coding that is not known are refused with 400 "

@@ -170,6 +170,15 @@ def test_it_opens_as_tcp_does(both: Both) -> None:
     assert all(other.flags & ACK and not other.flags & SYN for other in others)
 
 
+def test_the_client_opens_even_if_the_server_speaks_first() -> None:
+    made = recorder()
+    made.began("client", None)
+    made.transport(CLIENT, SERVER)
+    made.wire("received", b"220 ready\r\n")
+    first = segments_of(made.to_pcapng())[0]
+    assert (first.flags, first.source) == (SYN, CLIENT)
+
+
 def test_what_was_read_is_acknowledged(both: Both) -> None:
     next_of: dict[tuple[str, int], int] = {}
     for segment in segments_of(both.client.to_pcapng()):

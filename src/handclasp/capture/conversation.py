@@ -143,6 +143,15 @@ class Conversation:
             return False
         return role == CLIENT or self.next_to_speak == CLIENT
 
+    def is_left_after_handshake(self, role: str) -> bool:
+        """Return whether the other end has closed after both have completed the handshake.
+
+        Without its close_notify, that is an error to OpenSSL, which sends an alert then.
+        """
+        if self.first_end is None or self.first_end[1:] != (OTHER[role], "end"):
+            return False
+        return all(side.seen.is_done for side in self.sides.values())
+
     @property
     def next_to_speak(self) -> str:
         """The end whose turn it is in an incomplete handshake."""

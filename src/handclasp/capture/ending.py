@@ -65,7 +65,8 @@ def ending_of(talk: Conversation) -> tuple[str, str] | None:
 
 def heed_end(talk: Conversation, ending: tuple[str, str] | None) -> None:
     """Treat an alert as the consequence of an end that came before it, if that is what it is."""
-    if talk.is_at_end and ending is not None and talk.gave_up == OTHER[ending[0]]:
+    is_done = all(side.seen.is_done for side in talk.sides.values())
+    if talk.is_at_end and (is_done or (ending and talk.gave_up == OTHER[ending[0]])):
         talk.gave_up = talk.alert = None
 
 

@@ -71,7 +71,8 @@ def take_alert(
         talk.warned = side.role, content[1], len(talk.said)
     elif talk.gave_up is None:
         talk.gave_up, talk.alert = side.role, content[1]
-        talk.is_at_end = content[1] in _AT_AN_END and talk.is_left_by_other(side.role)
+        is_left = talk.is_left_by_other(side.role) or talk.is_left_after_handshake(side.role)
+        talk.is_at_end = content[1] in _AT_AN_END and is_left
 
 
 def _message(talk: Conversation, side: Side, raw: bytes) -> None:

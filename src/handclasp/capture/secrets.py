@@ -47,6 +47,11 @@ class KeyLog:
                 continue
             self._secrets.setdefault(random, {})[label] = Secret(secret)
 
+    def forget_all_but(self, most: int) -> None:
+        """Forget the secrets that were added first, up to the last `most` connections."""
+        while len(self._secrets) > most:
+            del self._secrets[next(iter(self._secrets))]
+
     def of(self, client_random: bytes) -> Secrets:
         """Return the secrets of one connection; empty if there are none."""
         return self._secrets.get(client_random, {})

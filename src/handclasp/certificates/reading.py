@@ -126,6 +126,28 @@ def certificates_of(data: bytes) -> list[x509.Certificate]:
     return read_or_value_error(lambda: x509.load_pem_x509_certificates(data))
 
 
+def pkcs7_certificates_of(data: bytes) -> list[x509.Certificate]:
+    """Load the certificates of a PKCS #7 message without signers; raise only `ValueError`.
+
+    Authorities publish their certificates in this form, too (RFC 5280 section 4.2.2.1).
+
+    >>> from handclasp.certificates.reading import pkcs7_certificates_of
+    >>> pkcs7_certificates_of(b"anything")
+    Traceback (most recent call last):
+        ...
+    ValueError: Unable to parse PKCS7 data
+    """
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
+    keep_warnings_out()
+    load = (
+        pkcs7.load_pem_pkcs7_certificates
+        if b"-----BEGIN " in data
+        else pkcs7.load_der_pkcs7_certificates
+    )
+    return read_or_value_error(lambda: load(data))
+
+
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
     """Return whether `issuer`'s key signed the certificate, and its subject is named as the issuer.
 

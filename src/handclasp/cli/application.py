@@ -19,6 +19,7 @@ _COMMANDS = {
     "demo": "Watch one handshake, step by step, with real values.",
     "connect": "Connect to a TLS server, tell how it went, and talk.",
     "serve": "Serve files over HTTPS.",
+    "watch": "Tell the handshakes of any program, decrypted, while it runs.",
     "explain": "Tell a recorded handshake, or one in a capture.",
     "redact": "Take secrets, names or addresses out of a saved trace.",
     "diff": "Lay two saved handshakes side by side: what differs, and what of it matters.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,12 +13,14 @@ import click
 
 from handclasp.certificates.authority import KEY_TYPES, MAX_DAYS
 from handclasp.cli.authority import authority_directory, open_authority, trust_advice
+from handclasp.cli.chains import findings_of
 from handclasp.cli.explained import explanation_json, explanation_text
 from handclasp.cli.identity import dates_of
 from handclasp.cli.inputs import check_path, read_file, trust_of
 from handclasp.cli.install import install as install_authority
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.policy import policy_of, policy_options
+from handclasp.cli.terminal import wrapped
 from handclasp.private_files import write_private, write_public
 
 if TYPE_CHECKING:
@@ -157,16 +160,17 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
     """
     from handclasp import CertificateError
     from handclasp.certificates import explain
+    from handclasp.certificates.doctor import mend
 
     if bool(options["names"]) is options["client"]:
         raise WrongArguments("Give the server's --name, or --client for a client's certificate.")
-    chain = _read_certificates(file)
+    chain, trust = _read_certificates(file), trust_of(options["ca"])
     try:
         with configuration_checked():
             explanation = explain(
                 chain,
                 options["names"] or None,
-                trust_of(options["ca"]),
+                trust,
                 _time(options["at"]),
                 policy=policy_of(options),
                 ocsp_response=read_file(options["ocsp"]) if options["ocsp"] else None,
@@ -174,12 +178,74 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
             )
     except CertificateError as error:
         raise WrongArguments(f"{file}: {error}") from None
+    defects = [] if explanation.accepted else findings_of(mend(chain, trust), file)
     if as_json:
-        click.echo(json.dumps({"file": file, **explanation_json(explanation, "check")}, indent=2))
+        values = {"file": file, **explanation_json(explanation, "check"), "chain": defects}
+        click.echo(json.dumps(values, indent=2))
     else:
         click.echo(explanation_text(explanation, "check"))
+        for sentence in defects:
+            click.echo("\n".join(wrapped(sentence)))
     if not explanation.accepted:
         raise click.exceptions.Exit(FAILED)
+
+
+@command.command("fix", short_help="Put the chain in a file in order.")
+@click.argument("file", metavar="FILE")
+@click.option("--out", metavar="FILE", help="Write the chain into FILE, not to standard output.")
+@click.option("--ca", metavar="FILE", help="Trust the authorities in FILE instead of the system's.")
+@click.option("--fetch", is_flag=True, help="Fetch missing issuers from where certificates say.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def cert_fix(file: str, out: str | None, ca: str | None, fetch: bool, as_json: bool) -> None:
+    """Write the chain in FILE (PEM or DER) as it should be sent.
+
+    The server's own certificate comes first, and after each the one that has issued it. Roots,
+    duplicates and certificates that issued none of them are left out. What is missing is named;
+    nothing is fetched without --fetch.
+
+    Exit status: 0 if the chain is complete, 1 if a certificate is missing.
+    """
+    from handclasp.certificates.doctor import mend
+    from handclasp.cli.fetching import fetch_missing
+
+    given, trust = _read_certificates(file), trust_of(ca)
+    before = mend(given, trust)
+    mended, told = fetch_missing(given, trust) if fetch else (before, [])
+    pem = "".join(_pem(each) for each in mended.chain)
+    findings = before.findings()
+    if as_json:
+        values = {
+            "file": file,
+            "complete": mended.missing is None,
+            "findings": findings,
+            "fetched": told,
+            "missing": asdict(mended.missing) if mended.missing is not None else None,
+            "chain_pem": pem,
+        }
+        click.echo(json.dumps(values, indent=2))
+    else:
+        for sentence in [*findings, *told] or ["The chain is complete and in order."]:
+            click.echo("\n".join(wrapped(sentence, below="  ")), err=True)
+    if out is not None:
+        _write_chain(out, pem)
+    elif not as_json:
+        click.echo(pem, nl=False)
+    if mended.missing is not None:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _write_chain(out: str, pem: str) -> None:
+    check_path(out)
+    path = Path(out)
+    if path.is_file() and b"PRIVATE KEY-----" in read_file(out):
+        raise WrongArguments(f"--out {out}: it holds a private key, which would be lost.")
+    _write(write_public, path, pem.encode())
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 def _time(text: str | None) -> datetime:

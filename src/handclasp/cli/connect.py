@@ -40,6 +40,7 @@ from handclasp.cli.outcome import (
 )
 from handclasp.cli.pages import PAGE_ENDING
 from handclasp.cli.policy import policy_of, policy_options, refuse_policy_options
+from handclasp.cli.proxies import proxy_of
 from handclasp.cli.redaction import Redaction, redact_option, redaction_of
 from handclasp.cli.sessions import (
     await_tickets,
@@ -57,12 +58,16 @@ from handclasp.cli.versions import (
 from handclasp.cli.warned import Warned, collecting_warnings, tell_warnings
 from handclasp.errors import CertificateError
 from handclasp.info import ConnectionInfo
+from handclasp.starttls import PROTOCOLS, opening
+from handclasp.starttls.blocking import hold
 
 if TYPE_CHECKING:
     from handclasp import ClientConfig, Recorder, TLSSocket, TrustStore
     from handclasp.certificates import Explanation
     from handclasp.cli.conversation import Received
+    from handclasp.starttls.proxy import Proxy
 
+HTTPS_PORT = 443
 CONNECT_TIMEOUT = 15.0
 """Seconds to wait for one address of the host, and for the handshake, unless --timeout says."""
 
@@ -88,6 +93,8 @@ class _Attempt:
     timeout: float = CONNECT_TIMEOUT
     shows_certificates: bool = False
     warnings: Sequence[Warned] = ()
+    starttls: str | None = None
+    proxy: Proxy | None = None
 
 
 @click.command("connect")
@@ -118,6 +125,12 @@ class _Attempt:
     show_default=True,
     help="How long to wait for an address of HOST, and then for the handshake.",
 )
+@click.option(
+    "--starttls",
+    type=click.Choice(list(PROTOCOLS)),
+    help="Begin in the clear, and turn to TLS as this protocol does; HOST's port is its usual one.",
+)
+@click.option("--proxy", metavar="URL", help="Connect by this HTTP proxy (CONNECT).")
 @click.option("--alpn", metavar="A,B", help="Application protocols to offer, best first.")
 @version_options
 @click.option("--suite", multiple=True, metavar="SUITE", help="Offer only this (may repeat).")
@@ -164,6 +177,8 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     attempt.detail = options["verbose"]
     attempt.timeout = options["timeout"]
     attempt.shows_certificates = options["showcerts"]
+    attempt.starttls = options["starttls"]
+    attempt.proxy = proxy_of(options["proxy"])
     attempt.redaction = redaction_of(options["redact"], trace)
     attempt.recorder = _recorder(options)
     send = unescaped(options["send"]) if options["send"] is not None else None
@@ -182,7 +197,8 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
 def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
     from handclasp import ClientConfig, ClientConnection
 
-    host, port = host_and_port(address)
+    usual = PROTOCOLS[options["starttls"]].port if options["starttls"] else HTTPS_PORT
+    host, port = host_and_port(address, usual)
     trust = _trust(options)
     settings = version_settings(options) | session_settings(options)
     if options["suite"]:
@@ -342,17 +358,8 @@ def _connected(attempt: _Attempt) -> TLSSocket:
 
     if attempt.trust is not None:
         attempt.trust.prepare()  # What is measured is the handshake, and not the loading of code.
-    began = time.perf_counter_ns()
-    try:
-        found = socket.getaddrinfo(attempt.host, attempt.port, type=socket.SOCK_STREAM)
-    except UnicodeError:
-        raise WrongArguments(f"{attempt.host!r} is not a host name.") from None
-    named = time.perf_counter_ns()
-    attempt.timings["dns"] = (named - began) // 1000
-    sock = _first_that_answers(found, attempt.timeout)
-    attempt.address = str(sock.getpeername()[0])
+    sock = _reached(attempt)
     reached = time.perf_counter_ns()
-    attempt.timings["tcp"] = (reached - named) // 1000
     try:
         with configuration_checked():
             tls = handclasp.wrap_client(
@@ -368,6 +375,33 @@ def _connected(attempt: _Attempt) -> TLSSocket:
         raise
     attempt.timings["handshake"] = (time.perf_counter_ns() - reached) // 1000
     return tls
+
+
+def _reached(attempt: _Attempt) -> socket.socket:
+    """Connect to the server, or to the proxy, and come to the first byte of TLS."""
+    proxy = attempt.proxy
+    host, port = (proxy.host, proxy.port) if proxy is not None else (attempt.host, attempt.port)
+    began = time.perf_counter_ns()
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise WrongArguments(f"{host!r} is not a host name.") from None
+    named = time.perf_counter_ns()
+    attempt.timings["dns"] = (named - began) // 1000
+    sock = _first_that_answers(found, attempt.timeout)
+    attempt.address = str(sock.getpeername()[0])
+    reached = time.perf_counter_ns()
+    attempt.timings["tcp"] = (reached - named) // 1000
+    if proxy is None and attempt.starttls is None:
+        return sock
+    try:
+        said = opening(attempt.starttls, attempt.host, attempt.port, proxy=proxy)
+        hold(sock, said, attempt.timeout)
+    except BaseException:
+        sock.close()
+        raise
+    attempt.timings["before_tls"] = (time.perf_counter_ns() - reached) // 1000
+    return sock
 
 
 def _first_that_answers(found: list[Any], timeout: float) -> socket.socket:
@@ -395,7 +429,9 @@ def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
 
     if attempt.recorder is not None:
         tell_story(attempt.recorder.events, attempt.detail)
-    took = ", ".join(f"{name} {value / 1000:.1f} ms" for name, value in attempt.timings.items())
+    took = ", ".join(
+        f"{name.replace('_', ' ')} {value / 1000:.1f} ms" for name, value in attempt.timings.items()
+    )
     lines = [
         *connection_lines(info),
         *peer_lines(info, attempt.trust, attempt.server_name),
@@ -403,7 +439,10 @@ def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
     if not attempt.config.credential_list and _asked_for_certificate(attempt.recorder):
         lines.append(("client cert", "the server asked for one; none was given (--cert, --key)"))
     lines.append(("time", took))
-    print_lines(f"Connected to {attempt.host}, {attempt.address} port {attempt.port}", lines)
+    where = f"{attempt.address} port {attempt.port}"
+    if attempt.proxy is not None:
+        where = f"port {attempt.port}, by the proxy {attempt.address} port {attempt.proxy.port}"
+    print_lines(f"Connected to {attempt.host}, {where}", lines)
 
 
 def _asked_for_certificate(recorder: Recorder | None) -> bool:
@@ -419,7 +458,13 @@ def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | No
     if attempt.recorder is not None and info is None:
         tell_story(attempt.recorder.events, attempt.detail)
     what = "The connection broke" if info is not None else "No connection"
-    print_lines(f"{what}: {printable(failure.message, MOST_OF_A_MESSAGE)}", failure_lines(failure))
+    lines = failure_lines(failure)
+    if attempt.refused is not None:
+        from handclasp.cli.chains import findings_of, mended_chain
+
+        found = findings_of(mended_chain(attempt.refused.chain_der, attempt.trust))
+        lines += [("chain", sentence) for sentence in found]
+    print_lines(f"{what}: {printable(failure.message, MOST_OF_A_MESSAGE)}", lines)
 
 
 def _print_json(

@@ -203,7 +203,8 @@ def trace_file(
     check_path(path)
     if Path(path).suffix.lower() not in endings:
         *others, last = endings
-        raise WrongArguments(f"{option}{path}: the name must end in {', '.join(others)} or {last}.")
+        allowed = f"{', '.join(others)} or {last}" if others else last
+        raise WrongArguments(f"{option}{path}: the name must end in {allowed}.")
     if not Path(path).parent.is_dir():
         raise WrongArguments(f"{option}{path}: there is no directory {Path(path).parent}.")
     return Path(path)

@@ -19,6 +19,7 @@ from handclasp.advice import FrontEnd, named_blame, with_ends_named, worded
 from handclasp.cli.identity import printable
 from handclasp.cli.terminal import terminal_width, wrapped
 from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
+from handclasp.starttls.dialogue import DialogueError
 
 if TYPE_CHECKING:
     from handclasp.alerts import Cause
@@ -127,6 +128,17 @@ def failure_of(
             diagnosis.evidence if diagnosis is not None else (),
             error.others if isinstance(error, PeerAlertError) else (),
             role,
+        )
+    if isinstance(error, DialogueError):
+        return Failure(
+            error.name,
+            None,
+            "local",
+            error.message,
+            error.explanation,
+            error.fix,
+            error.blame,
+            error.condition,
         )
     name, explanation, fix, blame, condition = _network_failure(error)
     reason = error.strerror or str(error) or type(error).__name__

@@ -250,6 +250,20 @@ def secret_in_words(key_exchange: KeyExchange | None, info: ConnectionInfo) -> s
             return info.group or "in an unknown way"
 
 
+def server_chain_of(events: Sequence[TraceEvent]) -> tuple[bytes, ...]:
+    """Return the certificates that the server sent, as DER, leaf first; none if none can be read.
+
+    They are there in a handshake that failed, too, once they came.
+
+    >>> from handclasp.story.facts import server_chain_of
+    >>> recorder = Recorder()
+    >>> handclasp.connect("example.com", 443, trace=recorder).close()
+    >>> server_chain_of(recorder.events) == Credentials.load("chain.pem", "key.pem").chain_der
+    True
+    """
+    return dict(_chains(events, role_of(events))).get("server", ())
+
+
 def certificate_was_requested(events: Sequence[TraceEvent]) -> bool:
     """Return whether the server asked the client for a certificate (RFC 8446 section 4.3.2)."""
     return any(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from handclasp.trace.events import (
+    Began,
     TraceEvent,
     TraceFormatError,
     TransportEnded,
@@ -39,7 +40,10 @@ def frames_of(events: Sequence[TraceEvent]) -> Iterator[Frame]:
     if first is None:
         return
     seen = next((event for event in events if isinstance(event, TransportSeen)), None)
-    ends = _Ends.of(seen, is_client=first.direction == "sent")
+    began = next((event for event in events if isinstance(event, Began)), None)
+    # A server may speak first, as before STARTTLS.
+    is_client = began.role == "client" if began is not None else first.direction == "sent"
+    ends = _Ends.of(seen, is_client=is_client)
     yield from ends.greet(seen.at_ns if seen is not None else first.at_ns)
     for event in events:
         if isinstance(event, WireSeen | TransportEnded) and event.direction not in _OTHER:

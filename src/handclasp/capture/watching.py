@@ -1,0 +1,274 @@
+"""The connections of a relay, as they are seen while they go on, and once they have ended.
+
+>>> import asyncio
+>>> from handclasp.capture.relay import Relay
+>>> from handclasp.capture.stream import Address
+>>> from handclasp.capture.watching import KeyLogFile, Sighting, Watch, sighting_of
+>>> from handclasp.trace.keylog import open_keylog
+>>> seen: list[Sighting] = []
+>>> async def watch_once() -> None:
+...     watch = Watch(KeyLogFile("keys.log"), seen.append)
+...     target = Address("example.com", 443)
+...     async with Relay(target, ended=watch.ended, two_way=watch.two_way) as relay:
+...         await asyncio.to_thread(visit, relay.port)
+>>> def visit(port: int) -> None:
+...     config = ClientConfig(keylog=open_keylog("keys.log"))
+...     handclasp.connect("127.0.0.1", port, config, server_name="example.com").close()
+>>> asyncio.run(watch_once())
+>>> seen[-1].is_final, seen[-1].observation.server_name
+(True, 'example.com')
+
+`sighting_of` is for a connection that is relayed by other means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from handclasp.capture.observe import Observation, observe
+from handclasp.capture.proxy_head import ProxyRequestError
+from handclasp.capture.relay import SERVER, Relayed
+from handclasp.capture.secrets import KeyLog, Secrets
+from handclasp.capture.stream import CaptureError, Stream
+from handclasp.iana import ContentType, HandshakeType
+from handclasp.story.facts import role_of
+from handclasp.trace.events import (
+    Began,
+    Failed,
+    MessageSeen,
+    Observed,
+    RecordSeen,
+    SecretDerived,
+    TraceEvent,
+    TransportEnded,
+    TransportSeen,
+    WireSeen,
+)
+
+MOST_REMEMBERED = 10_000
+"""The connections whose secrets are kept: a program may have others than those of the relay."""
+_MOST_READ = 16 * 1024 * 1024
+_FIRST_LOOK_SECONDS = 0.25
+_LAST_LOOK_SECONDS = 30.0
+
+
+class KeyLogFile:
+    """The secrets in a key log that is still being written.
+
+    See `handclasp.capture.watching` for an example.
+
+    Attributes:
+        secrets: those that were read so far.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.secrets = KeyLog()
+        self._path = path
+        self._at = 0
+        self._rest = b""
+
+    def read(self) -> None:
+        """Read the lines that were added; a file that is not there yet has none.
+
+        Raises `OSError` if it cannot be read.
+        """
+        try:
+            # Without O_NONBLOCK, a pipe would wait for a writer.
+            descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        except FileNotFoundError:
+            return
+        with open(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                return
+            if found.st_size < self._at:
+                self._at, self._rest = 0, b""  # It was begun anew.
+            file.seek(self._at)
+            while added := file.read(_MOST_READ):
+                self._at += len(added)
+                # The last line may not be written to its end.
+                lines, newline, self._rest = (self._rest + added).rpartition(b"\n")
+                self.secrets.add(lines + newline)
+                self.secrets.forget_all_but(MOST_REMEMBERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The state of one connection, as far as it was seen.
+
+    See `handclasp.capture.watching` for an example.
+
+    Attributes:
+        relayed: the connection.
+        stream: its bytes at that time.
+        observation: its handshake; None if there is no TLS on it.
+        instead: what there is in place of TLS, in a sentence or two; empty with an observation.
+        secrets: those that were known.
+        is_final: whether the connection has ended.
+    """
+
+    relayed: Relayed
+    stream: Stream
+    observation: Observation | None
+    instead: str
+    secrets: Secrets
+    is_final: bool
+
+    @property
+    def outcome(self) -> str:
+        """The outcome of the handshake, as `Observed` names it; "none" without TLS."""
+        if self.observation is None:
+            return "none"
+        found = [each for each in self.observation.events if isinstance(each, Observed)]
+        return found[0].outcome if found else "unknown"
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the connection failed, in the handshake or by an alert after it."""
+        events = self.observation.events if self.observation is not None else ()
+        return any(isinstance(each, Failed) for each in events)
+
+    @property
+    def client_has_sent_data(self) -> bool:
+        """Whether the client has sent application data, as far as its records can be read."""
+        events = self.observation.events if self.observation is not None else ()
+        by_client = "sent" if role_of(events) == "client" else "received"
+        return any(
+            isinstance(each, RecordSeen)
+            and each.direction == by_client
+            and each.content_type == ContentType.APPLICATION_DATA
+            for each in events
+        )
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the outcome will not change any more, unless the connection fails later."""
+        return self.is_final or self.outcome == "complete" or self.has_failed
+
+    def wire_events(self) -> list[TraceEvent]:
+        """Return the recorded bytes and the secrets, as `connection_blocks` takes them.
+
+        There are none if nothing was recorded.
+        """
+        if not self.stream.pieces:
+            return []
+        return [*self._opening(), *_on_the_wire(self.stream, self.relayed.began_ns)]
+
+    def _opening(self) -> list[TraceEvent]:
+        client, server = self.stream.ends
+        found = self.observation.events if self.observation is not None else ()
+        hello = [
+            each
+            for each in found
+            if isinstance(each, MessageSeen) and each.message_type == HandshakeType.CLIENT_HELLO
+        ]
+        return [
+            Began(0, "client", None, self.relayed.began_ns),
+            TransportSeen(0, client.host, client.port, server.host, server.port),
+            *hello[:1],
+            *[SecretDerived(0, label, value) for label, value in self.secrets.items()],
+        ]
+
+
+def _on_the_wire(stream: Stream, began_ns: int) -> list[TraceEvent]:
+    events: list[TraceEvent] = [
+        WireSeen(piece.at_ns - began_ns, _direction(piece.sender), piece.data)
+        for piece in stream.pieces
+    ]
+    events += [
+        TransportEnded(each.at_ns - began_ns, _direction(each.sender), each.how)
+        for each in stream.endings
+    ]
+    return sorted(events, key=lambda event: event.at_ns)
+
+
+def _direction(sender: int) -> str:
+    return "received" if sender == SERVER else "sent"
+
+
+def sighting_of(relayed: Relayed, stream: Stream, keylog: KeyLog, *, is_final: bool) -> Sighting:
+    """Return what can be seen of a connection with these secrets.
+
+    See `handclasp.capture.watching` for an example.
+    """
+    if relayed.refusal is not None:
+        return Sighting(relayed, stream, None, _no_connection(relayed), {}, is_final)
+    try:
+        observation = observe(stream, keylog)
+    except CaptureError as error:
+        return Sighting(relayed, stream, None, str(error), {}, is_final)
+    hellos = (
+        each.raw[6:38]
+        for each in observation.events
+        if isinstance(each, MessageSeen) and each.message_type == HandshakeType.CLIENT_HELLO
+    )
+    secrets = keylog.of(next(hellos, b""))
+    return Sighting(relayed, stream, observation, "", secrets, is_final)
+
+
+def _no_connection(relayed: Relayed) -> str:
+    error = relayed.refusal
+    if isinstance(error, ProxyRequestError):
+        return f"What the client asked the proxy for cannot be read: {error}."
+    why = (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
+    return f"There is no connection to {relayed.target}: {why}."
+
+
+class Watch:
+    """Sees each connection of a relay when its outcome is known, and again at its end.
+
+    See `handclasp.capture.watching` for an example. The observation runs in a thread, so that the
+    relay goes on meanwhile.
+
+    Args:
+        keylog: the secrets of either end; None if there are none.
+        seen: called in the event loop with each sighting.
+    """
+
+    def __init__(self, keylog: KeyLogFile | None, seen: Callable[[Sighting], None]) -> None:
+        self._keylog = keylog
+        self._no_secrets = KeyLog()
+        self._seen = seen
+        self._looks: dict[int, asyncio.Task[None]] = {}
+        # The key log is read and searched by one thread at a time.
+        self._is_looking = asyncio.Lock()
+
+    def two_way(self, relayed: Relayed) -> None:
+        """Look at a connection from now on until its outcome is known."""
+        self._looks[relayed.number] = asyncio.create_task(self._look(relayed))
+
+    async def ended(self, relayed: Relayed) -> None:
+        """Look at a connection for the last time."""
+        look = self._looks.pop(relayed.number, None)
+        if look is not None:
+            look.cancel()
+            await asyncio.wait([look])
+        self._seen(await self._sight(relayed, is_final=True))
+
+    async def _look(self, relayed: Relayed) -> None:
+        seconds = _FIRST_LOOK_SECONDS
+        while seconds < _LAST_LOOK_SECONDS:
+            await asyncio.sleep(seconds)
+            seconds *= 2
+            sighting = await self._sight(relayed, is_final=False)
+            if sighting.is_known or sighting.outcome == "seems_complete":
+                self._seen(sighting)
+                return
+
+    async def _sight(self, relayed: Relayed, *, is_final: bool) -> Sighting:
+        async with self._is_looking:
+            # The relay adds to it meanwhile, but not to this.
+            stream = relayed.stream()
+            return await asyncio.to_thread(self._observed, relayed, stream, is_final)
+
+    def _observed(self, relayed: Relayed, stream: Stream, is_final: bool) -> Sighting:
+        if self._keylog is None:
+            return sighting_of(relayed, stream, self._no_secrets, is_final=is_final)
+        with suppress(OSError):  # A key log that cannot be read reveals nothing.
+            self._keylog.read()
+        return sighting_of(relayed, stream, self._keylog.secrets, is_final=is_final)

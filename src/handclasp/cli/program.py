@@ -1,0 +1,161 @@
+"""A program that `watch` starts, in an environment where its TLS is seen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from handclasp.private_files import create_private
+
+_PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+_NO_PROXY_VARIABLES = ("NO_PROXY", "no_proxy")
+_PATIENCE_SECONDS = (3.0, 2.0)
+"""The seconds that a program has to end after the first signal, and after SIGTERM."""
+NOT_FOUND, NOT_RUNNABLE = 127, 126
+"""The exit statuses of a shell for a program that is not there, and for one that cannot be run."""
+
+
+@contextmanager
+def key_log_place() -> Generator[Path]:
+    """Make an empty key log that only this user can read, and remove it at the end."""
+    directory = Path(tempfile.mkdtemp(prefix="handclasp-watch-"))  # Of mode 0700.
+    try:
+        keylog = directory / "keys.log"
+        create_private(keylog).close()
+        yield keylog
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def environment_of(proxy_port: int, keylog: Path) -> dict[str, str]:
+    """Return the environment in which a program uses the proxy, and logs its secrets."""
+    environment = dict(os.environ)
+    for name in _NO_PROXY_VARIABLES:
+        environment.pop(name, None)
+    for name in _PROXY_VARIABLES:
+        environment[name] = f"http://127.0.0.1:{proxy_port}"
+    environment["SSLKEYLOGFILE"] = str(keylog)
+    return environment
+
+
+class Signals:
+    """The signals that ask this process to end: none ends it before it has cleared up.
+
+    They go to the one who has asked for them last; until then they wait.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[int] = []
+        self._take: Callable[[int], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if os.name == "posix":
+            numbers.append(signal.SIGHUP)
+        # Handlers of asyncio would end with the event loop, and files are removed after that.
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in numbers}
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def going_to(self, take: Callable[[int], None]) -> Generator[None]:
+        """Call `take` in the running event loop with each signal, also those that came before."""
+        self._loop, self._take = asyncio.get_running_loop(), take
+        for number in self._waiting:
+            take(number)
+        try:
+            yield
+        finally:
+            self._take = None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._take is None or self._loop is None:
+            self._waiting.append(number)
+        else:
+            self._loop.call_soon_threadsafe(self._take, number)
+
+
+class Program:
+    """The program: it runs until its end, and gets the signals that this process gets.
+
+    Where standard input is a terminal, it stays in the foreground group of processes, to which the
+    terminal sends Ctrl-C; otherwise it gets a group of its own, which is ended as a whole.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._command = command
+        self._environment = environment
+        self._has_own_group = os.name == "posix" and not sys.stdin.isatty()
+        self._signals: asyncio.Queue[int] = asyncio.Queue()
+        self._process: asyncio.subprocess.Process | None = None
+        self._was_signalled = False
+
+    async def run(self, *, output_to_errors: bool = False) -> int:
+        """Run the program, and return its exit status, as a shell has it."""
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                env=self._environment,
+                stdout=sys.stderr if output_to_errors else None,
+                process_group=0 if self._has_own_group else None,
+            )
+        except FileNotFoundError:
+            click.echo(f"handclasp: there is no program {self._command[0]}.", err=True)
+            return NOT_FOUND
+        except OSError as error:
+            why = error.strerror or error
+            click.echo(f"handclasp: cannot run {self._command[0]}: {why}.", err=True)
+            return NOT_RUNNABLE
+        ending = asyncio.create_task(self._end_on_signals())
+        try:
+            status = await self._process.wait()
+        finally:
+            ending.cancel()
+            if self._process.returncode is None:
+                self._send(signal.SIGKILL)
+        if self._has_own_group and self._was_signalled:
+            # What it has started does not outlive it.
+            self._send(signal.SIGKILL)
+        return status if status >= 0 else 128 - status
+
+    def signal(self, number: int) -> None:
+        """End the program by a signal that this process got."""
+        self._signals.put_nowait(number)
+
+    async def _end_on_signals(self) -> None:
+        """Hand on the first signal; end a program that stays, and at once on a second one."""
+        number = await self._signals.get()
+        self._was_signalled = True
+        for then, seconds in zip((number, signal.SIGTERM), _PATIENCE_SECONDS, strict=True):
+            self._send(then)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._signals.get(), seconds)
+                break
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            if self._has_own_group:
+                os.killpg(self._process.pid, number)
+            else:
+                self._process.send_signal(number)

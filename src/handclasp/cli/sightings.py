@@ -1,0 +1,279 @@
+"""The report on a connection that `watch` has seen: lines for people, and values for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from handclasp.advice import for_reader, named_blame, worded
+from handclasp.cli.explained import explanation_json
+from handclasp.cli.identity import dates_of, issuer_of, key_of, names_of, printable, subject_of
+from handclasp.cli.report import Line, diagnosis_lines
+from handclasp.faults import Blame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cryptography import x509
+
+    from handclasp import TrustStore
+    from handclasp.capture.watching import Sighting
+    from handclasp.certificates import Explanation
+    from handclasp.certificates.doctor import MendedChain
+    from handclasp.story.diagnosis import Diagnosis
+    from handclasp.story.facts import Facts
+    from handclasp.trace.events import TraceEvent
+
+
+class Report:
+    """The facts about one connection, read once.
+
+    Attributes:
+        sighting: what was seen.
+        title: the number of the connection, and the server.
+    """
+
+    def __init__(self, sighting: Sighting, trust: TrustStore | None) -> None:
+        self.sighting = sighting
+        self._trust = trust
+        relayed = sighting.relayed
+        target = f"{relayed.target}" if relayed.target is not None else "no server"
+        name = sighting.observation.server_name if sighting.observation is not None else None
+        named = f" (asked for {printable(name)})" if name and name not in target else ""
+        self.title = f"Connection {relayed.number}: {relayed.ends[0]} to {target}{named}"
+
+    @property
+    def events(self) -> Sequence[TraceEvent]:
+        """The events of the observation; none without TLS."""
+        found = self.sighting.observation
+        return found.events if found is not None else ()
+
+    def lines(self) -> list[Line]:
+        """Return a line for each fact."""
+        from handclasp.story.facts import facts_of, role_of
+
+        if self.sighting.observation is None:
+            return [("no TLS", self.sighting.instead)]
+        lines = [*_negotiated(facts_of(self.events)), *self._certificate_lines()]
+        lines.append(("outcome", self._outcome()[1]))
+        lines += [("note", sentence) for sentence in self._notes()]
+        diagnosis = self._diagnosis()
+        if diagnosis is not None:
+            role = role_of(self.events)
+            lines.append(("failure", for_reader(diagnosis.cause, role)))
+            lines += diagnosis_lines(diagnosis, role)
+        lines += [("hidden", sentence) for sentence in self.sighting.observation.missing]
+        lines += [("chain", sentence) for sentence in self._chain_findings()]
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same for programs."""
+        from handclasp.story.facts import facts_of
+        from handclasp.story.fingerprints import all_fingerprints_of
+
+        relayed = self.sighting.relayed
+        values: dict[str, Any] = {
+            "connection": relayed.number,
+            "began_at_ns": relayed.began_ns,
+            "client": str(relayed.ends[0]),
+            "server": str(relayed.ends[1]) if relayed.ends[1].port else None,
+            "target": str(relayed.target) if relayed.target is not None else None,
+            "bytes": {"client": relayed.relayed_bytes[0], "server": relayed.relayed_bytes[1]},
+            "tls": self.sighting.observation is not None,
+            "instead": self.sighting.instead or None,
+        }
+        if self.sighting.observation is None:
+            return values
+        outcome, telling = self._outcome()
+        explanation = self.explanation()
+        return {
+            **values,
+            "server_name": self.sighting.observation.server_name,
+            **_negotiated_json(facts_of(self.events)),
+            "peer": _certificate_json(self._chain),
+            "trusted_here": _verdict_json(explanation),
+            "outcome": outcome,
+            "telling": telling,
+            "notes": self._notes(),
+            "failure": self._failure_json(),
+            "chain": self._chain_findings(),
+            "hidden": list(self.sighting.observation.missing),
+            "ja4": [ja4.value for _, ja4 in all_fingerprints_of(self.events)],
+        }
+
+    def explanation(self) -> Explanation | None:
+        """Return whether this library would trust the server; None if its chain was not seen.
+
+        The program has decided by itself, perhaps by other authorities.
+        """
+        from handclasp.certificates import explain
+        from handclasp.errors import CertificateError, ConfigurationError
+
+        name = self._asked_name
+        if not self._chain or self._trust is None or not name:
+            return None
+        try:
+            return explain(self._chain, name, self._trust, datetime.now(UTC))
+        except (CertificateError, ConfigurationError):
+            return None  # A certificate or the name cannot be read at all.
+
+    def _notes(self) -> list[str]:
+        """Return what is remarkable about a handshake that both ends have completed."""
+        sighting = self.sighting
+        if not sighting.is_final or sighting.has_failed or sighting.outcome != "complete":
+            return []
+        if sighting.client_has_sent_data or sighting.stream.trouble:
+            return []
+        return [
+            "The client sent no data after its handshake. Perhaps it refused the server's "
+            "certificate only then, as programs with GnuTLS do, which say so by no alert."
+        ]
+
+    def _chain_findings(self) -> list[str]:
+        """Return what is wrong with the chain, if it was refused by the program or is here."""
+        from handclasp.cli.chains import findings_of
+
+        explanation = self.explanation()
+        is_refused = explanation is not None and not explanation.accepted
+        return findings_of(self._mended) if is_refused or self.sighting.has_failed else []
+
+    @property
+    def _mended(self) -> MendedChain | None:
+        from handclasp.certificates.doctor import mend
+
+        chain = self._chain
+        return mend(chain, self._trust) if chain else None
+
+    @property
+    def _asked_name(self) -> str:
+        found, target = self.sighting.observation, self.sighting.relayed.target
+        name = found.server_name if found is not None else None
+        return name or (target.host if target is not None else "")
+
+    @property
+    def _chain(self) -> list[x509.Certificate]:
+        from handclasp.certificates.reading import certificate_of
+        from handclasp.story.facts import server_chain_of
+
+        try:
+            return [certificate_of(der) for der in server_chain_of(self.events)]
+        except ValueError:
+            return []  # A raw public key, or a certificate that cannot be read.
+
+    def _certificate_lines(self) -> Iterator[Line]:
+        chain = self._chain
+        if not chain:
+            return
+        yield "certificate", f"{subject_of(chain[0])} ({key_of(chain[0])})"
+        yield "for", names_of(chain[0])
+        yield "valid", dates_of(chain[0], datetime.now(UTC))
+        yield from (("issued by", issuer_of(certificate)) for certificate in chain)
+        explanation = self.explanation()
+        if explanation is not None:
+            yield "trusted here", _verdict(explanation)
+
+    def _outcome(self) -> tuple[str, str]:
+        from handclasp.story.facts import observed_in
+
+        found = observed_in(self.events)
+        return (found.outcome, found.telling) if found is not None else ("unknown", "")
+
+    def _diagnosis(self) -> Diagnosis | None:
+        from handclasp.story.diagnosis import diagnose
+        from handclasp.story.facts import role_of
+
+        found = diagnose(self.events)
+        if found is None or found.fault != "PEER_UNKNOWN_CA" or role_of(self.events) != "server":
+            return found
+        # The alert leaves open which end lacks the issuer; the chain that was sent shows it.
+        explanation, mended = self.explanation(), self._mended
+        if explanation is not None and explanation.accepted:
+            why = "which does not know the authority: by those that are trusted here, the chain is"
+            return replace(found, blame=Blame.PEER, condition=f"{why} complete and valid")
+        if mended is not None and mended.missing is not None:
+            issuer = mended.missing.subject
+            why = f"which does not send the certificate of {issuer}, unless that is a root that the"
+            return replace(found, blame=Blame.LOCAL, condition=f"{why} client is meant to trust")
+        return found
+
+    def _failure_json(self) -> dict[str, Any] | None:
+        from handclasp.story.facts import role_of
+
+        diagnosis = self._diagnosis()
+        if diagnosis is None:
+            return None
+        role = role_of(self.events)
+
+        def told(text: str) -> str:
+            return for_reader(worded(text, "reader"), role)
+
+        return {
+            "seen_from": role,
+            "fault": diagnosis.fault,
+            "alert": diagnosis.alert or None,
+            "from": diagnosis.found_by,
+            "after_handshake": diagnosis.after_handshake,
+            "cause": told(diagnosis.cause),
+            "blame": named_blame(diagnosis.blame, role),
+            "condition": told(diagnosis.condition),
+            "fix": told(diagnosis.fix),
+        }
+
+
+def _negotiated(facts: Facts) -> Iterator[Line]:
+    if facts.version is None:
+        yield "version", "the server has not answered with a ServerHello"
+        return
+    yield "version", f"{facts.version}, {facts.cipher_suite}"
+    share = facts.server_share
+    if share is not None:
+        yield "group", share.group + (" (after a second hello)" if facts.retried else "")
+    elif facts.key_exchange is not None:
+        yield "key exchange", facts.key_exchange
+    if facts.info is not None:
+        yield "protocol", printable(facts.info.alpn) if facts.info.alpn else "none agreed (ALPN)"
+        yield "resumed", "yes" if facts.info.resumed else "no"
+    if facts.client_certificate != "not asked":
+        asked = {"asked": "asked for, and none was sent", "shown": "asked for, and sent"}
+        yield "client cert", asked[facts.client_certificate]
+
+
+def _negotiated_json(facts: Facts) -> dict[str, Any]:
+    info, share = facts.info, facts.server_share
+    return {
+        "version": facts.version,
+        "cipher_suite": facts.cipher_suite,
+        "group": share.group if share is not None else None,
+        "signature_scheme": info.signature_scheme if info is not None else None,
+        "alpn": info.alpn if info is not None else None,
+        "resumed": info.resumed if info is not None else None,
+        "hello_retry": facts.retried,
+        "client_certificate": facts.client_certificate,
+    }
+
+
+def _certificate_json(chain: Sequence[x509.Certificate]) -> dict[str, Any] | None:
+    from handclasp.certificates.describe import describe
+
+    if not chain:
+        return None
+    described = describe(chain[0])
+    fields = ("subject", "issuer", "names", "not_before", "not_after")
+    return {**{name: described[name] for name in fields}, "chain_length": len(chain)}
+
+
+def _verdict_json(explanation: Explanation | None) -> dict[str, Any] | None:
+    if explanation is None:
+        return None
+    values = explanation_json(explanation, "reader")
+    return {name: values[name] for name in ("accepted", "fault", "reasons", "fix")}
+
+
+def _verdict(explanation: Explanation) -> str:
+    if explanation.accepted:
+        return "yes: every rule of this library holds"
+    broken = explanation.broken
+    why = f": {broken[0].evidence}" if broken else ""
+    return f"NO, by the rules of this library{why}"

@@ -1,0 +1,315 @@
+"""`handclasp watch`: the handshakes of any program, by a relay between it and its servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
+from handclasp.cli.inputs import check_path, host_and_port, trace_file, trust_of
+from handclasp.cli.narrative import story_text, verbose_option
+from handclasp.cli.outcome import WrongArguments
+from handclasp.cli.pages import page_for, write_page
+from handclasp.cli.program import Program, Signals, environment_of, key_log_place
+from handclasp.cli.proxies import environment_proxy, is_bypassed, proxy_of
+from handclasp.cli.sightings import Report
+from handclasp.private_files import make_private_directory
+from handclasp.starttls import PROTOCOLS
+
+if TYPE_CHECKING:
+    from handclasp import TrustStore
+    from handclasp.capture.relay import Relay, Route
+    from handclasp.capture.stream import Address
+    from handclasp.capture.watching import Sighting
+    from handclasp.starttls.proxy import Proxy
+
+_DESCRIPTORS_BESIDE = 64
+"""The open files that are not those of connections."""
+_LAST_SECONDS = 1.0
+"""The seconds that connections have to end after their program."""
+
+
+class _Command(click.Command):
+    """Takes what follows `--` as the command to run, with all its options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = args
+        if "--" in args:
+            at = args.index("--")
+            given, ctx.meta[_PROGRAM] = args[:at], args[at + 1 :]
+        return super().parse_args(ctx, given)
+
+
+_PROGRAM = "handclasp.watch.program"
+
+
+@dataclass(slots=True)
+class _Settings:
+    """The settings of one run, and what it has told."""
+
+    target: Address | None
+    program: list[str] | None
+    listen: int
+    keylog: str | None
+    trust: TrustStore | None
+    proxy: Proxy | None
+    usual_proxy: Proxy | None
+    starttls: str | None
+    as_json: bool
+    pages: Path | None
+    capture: CaptureFile | None
+    detail: int
+    limit: int
+    count: int = 0
+    told: dict[int, bool] = field(default_factory=dict[int, bool])
+    """The open connections that were reported, and whether they had failed by then."""
+
+
+@click.command("watch", cls=_Command)
+@click.argument("address", metavar="[HOST:PORT | -- COMMAND...]", required=False)
+@click.option(
+    "--listen",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="The port of the relay, or of the proxy; 0 takes a free one.  [default: 0]",
+)
+@click.option(
+    "--keylog", metavar="FILE", help="The key log (SSLKEYLOGFILE) of either end of HOST:PORT."
+)
+@click.option(
+    "--starttls",
+    type=click.Choice(list(PROTOCOLS)),
+    help="Begin TLS in this protocol with HOST:PORT, for a client that begins with TLS.",
+)
+@click.option(
+    "--proxy",
+    metavar="URL",
+    help="Reach the servers by this HTTP proxy.  [default: that of the environment]",
+)
+@click.option("--ca", metavar="FILE", help="Verify by the authorities in FILE, not the system's.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each connection.")
+@click.option("--page", "pages", metavar="DIR", help="Write a page of each connection into DIR.")
+@click.option(
+    "--pcapng",
+    metavar="FILE",
+    help="Record all connections into FILE, with their secrets. Gives all away.",
+)
+@click.option(
+    "--limit",
+    metavar="KIB",
+    type=click.IntRange(16, 65536),
+    default=128,
+    show_default=True,
+    help="The beginning of each connection that is recorded, in KiB.",
+)
+@verbose_option
+@click.pass_context
+def command(context: click.Context, /, address: str | None, **options: Any) -> None:
+    """Tell the handshakes of any program, decrypted, while it runs.
+
+    COMMAND runs with a proxy and a key log (HTTPS_PROXY, SSLKEYLOGFILE). Its bytes are relayed as
+    they are, end to end: no authority is needed, and pinning and client certificates work as
+    without. HOST:PORT starts a relay to one server instead, until Ctrl-C.
+
+    Exit status: that of COMMAND; 0 after a relay to HOST:PORT.
+    """
+    program: list[str] | None = context.meta.get(_PROGRAM)
+    with ExitStack() as stack:
+        settings = _settings(address, program, options, stack)
+        signals = stack.enter_context(Signals())
+        if program is not None:
+            settings.keylog = str(stack.enter_context(key_log_place()))
+        status = asyncio.run(_run(settings, signals))
+    raise click.exceptions.Exit(status)
+
+
+def _settings(
+    address: str | None, program: list[str] | None, options: dict[str, Any], stack: ExitStack
+) -> _Settings:
+    _check(address, program, options)
+    from handclasp.capture.stream import Address
+
+    default_port = PROTOCOLS[options["starttls"]].port if options["starttls"] else 443
+    target = Address(*host_and_port(address, default_port)) if address is not None else None
+    pages = options["pages"]
+    if pages is not None:
+        check_path(pages)
+        make_private_directory(pages)
+    capture = None
+    if options["pcapng"] is not None:
+        path = trace_file(options["pcapng"], "--pcapng ", (CAPTURE_ENDING,))
+        capture = stack.enter_context(CaptureFile(path))
+    if options["keylog"] is not None:
+        check_path(options["keylog"])
+    return _Settings(
+        target,
+        program,
+        options["listen"],
+        options["keylog"],
+        trust_of(options["ca"]),
+        proxy_of(options["proxy"]),
+        environment_proxy() if options["proxy"] is None else None,
+        options["starttls"],
+        options["as_json"],
+        Path(pages) if pages is not None else None,
+        capture,
+        options["verbose"],
+        options["limit"] * 1024,
+    )
+
+
+def _check(address: str | None, program: list[str] | None, options: dict[str, Any]) -> None:
+    if program is not None and not program:
+        raise WrongArguments("After -- comes the command to run.")
+    if program is None and address is None:
+        raise WrongArguments(
+            "Give a command after --, or the HOST:PORT of a server: "
+            "handclasp watch -- curl https://example.com"
+        )
+    if program is not None and address is not None:
+        raise WrongArguments(
+            f"Give a command or an address, not both: {address!r} stands before --."
+        )
+    for option in ("keylog", "starttls"):
+        if program is not None and options[option] is not None:
+            raise WrongArguments(f"--{option} is for HOST:PORT, and not for a command.")
+
+
+async def _run(settings: _Settings, signals: Signals) -> int:
+    """Relay until the program ends, or until Ctrl-C; return the exit status."""
+    from handclasp.capture.relay import Relay
+    from handclasp.capture.watching import KeyLogFile, Watch
+
+    keylog = KeyLogFile(settings.keylog) if settings.keylog is not None else None
+    watch = Watch(keylog, lambda sighting: _tell(settings, sighting))
+    try:
+        relay = Relay(
+            settings.target,
+            ended=watch.ended,
+            two_way=watch.two_way,
+            limit=settings.limit,
+            port=settings.listen,
+            route=_route(settings),
+            most=_most_connections(),
+        )
+    except OSError as error:
+        why = error.strerror or error
+        raise WrongArguments(f"--listen {settings.listen}: {why}.") from None
+    async with relay:
+        if settings.program is None:
+            return await _until_stopped(settings, relay, signals)
+        return await _program(settings, relay, signals)
+
+
+async def _until_stopped(settings: _Settings, relay: Relay, signals: Signals) -> int:
+    stopped = asyncio.Event()
+    with signals.going_to(lambda number: stopped.set()):
+        click.echo(
+            f"Listening on 127.0.0.1:{relay.port}; what connects there is relayed to "
+            f"{settings.target}. Ctrl-C ends it.",
+            err=True,
+        )
+        await stopped.wait()
+    return 0
+
+
+async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
+    if settings.program is None or settings.keylog is None:
+        return 0
+    environment = environment_of(relay.port, Path(settings.keylog))
+    program = Program(settings.program, environment)
+    with signals.going_to(program.signal):
+        status = await program.run(output_to_errors=settings.as_json)
+        await relay.close(_LAST_SECONDS)
+    if not settings.count and not settings.as_json:
+        click.echo(
+            f"No connection came through the proxy. Either {settings.program[0]} made none, or it "
+            "does not follow HTTPS_PROXY: then `handclasp watch HOST:PORT` relays to its server.",
+            err=True,
+        )
+    return status
+
+
+def _route(settings: _Settings) -> Callable[[Address], Route]:
+    """Return how servers are reached: directly, or by the proxy of the user."""
+    from handclasp.capture.relay import Route
+    from handclasp.capture.stream import Address
+    from handclasp.starttls import opening
+
+    def route(target: Address) -> Route:
+        proxy = settings.proxy
+        if settings.usual_proxy is not None and not is_bypassed(target.host):
+            proxy = settings.usual_proxy
+        address = Address(proxy.host, proxy.port) if proxy is not None else target
+        said = opening(settings.starttls, target.host, target.port, proxy=proxy)
+        return Route(address, None if said.is_over else said)
+
+    return route
+
+
+def _tell(settings: _Settings, sighting: Sighting) -> None:
+    """Tell of a connection when its outcome is known, and of a failure after that."""
+    number = sighting.relayed.number
+    is_news = sighting.has_failed > settings.told.get(number, -1)
+    if is_news and not settings.as_json:
+        settings.told[number] = sighting.has_failed
+        _print(settings, Report(sighting, settings.trust))
+    if not sighting.is_final:
+        return
+    settings.told.pop(number, None)
+    settings.count += 1
+    if settings.as_json:
+        print(json.dumps(Report(sighting, settings.trust).to_json()), flush=True)
+    try:
+        _keep(settings, sighting)
+    except OSError as error:
+        click.echo(f"handclasp: cannot write {error.filename}: {error.strerror}", err=True)
+
+
+def _print(settings: _Settings, report: Report) -> None:
+    from handclasp.cli.report import print_lines
+
+    if settings.detail and (story := story_text(report.events, settings.detail - 1)):
+        click.echo(story, err=True)
+    print_lines(report.title, report.lines())
+    click.echo("", err=True)
+
+
+def _keep(settings: _Settings, sighting: Sighting) -> None:
+    """Write the page of a connection, and its packets. Raises `OSError`."""
+    from handclasp import Recorder
+
+    if settings.capture is not None and (events := sighting.wire_events()):
+        began_ns = sighting.relayed.began_ns
+        settings.capture.add(Recorder.from_events(events, began_ns))
+    observation = sighting.observation
+    if settings.pages is not None and observation is not None:
+        name = observation.server_name or "handshake"
+        number = sighting.relayed.number
+        file = f"{number:04}-{re.sub(r'[^A-Za-z0-9.-]', '_', name)[:80]}.html"
+        recorder = Recorder.from_events(observation.events, observation.began_at_ns)
+        explanation = Report(sighting, settings.trust).explanation()
+        write_page(settings.pages / file, page_for(recorder, name, explanation))
+
+
+def _most_connections() -> int:
+    """Return how many connections this process may have at once, two descriptors for each."""
+    from handclasp.capture.relay import MOST_CONNECTIONS
+
+    try:
+        import resource
+    except ImportError:  # There is no such bound on Windows.
+        return MOST_CONNECTIONS
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if descriptors == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(1, min(MOST_CONNECTIONS, (descriptors - _DESCRIPTORS_BESIDE) // 2))

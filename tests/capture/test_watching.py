@@ -1,0 +1,174 @@
+"""The watch over a relay: a key log that grows, and what is seen of a connection, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from tests.capture.relaying import RelayThread, plain_server
+from tests.pki import Pki
+
+import handclasp
+from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
+from handclasp.capture.observe import observe
+from handclasp.capture.relay import Relay, Relayed
+from handclasp.capture.secrets import KeyLog, secrets_inside
+from handclasp.capture.stream import Address
+from handclasp.capture.watching import MOST_REMEMBERED, KeyLogFile, Sighting, Watch, sighting_of
+from handclasp.trace.keylog import open_keylog
+
+LOCAL = "127.0.0.1"
+GREETING = b"a greeting that is longer than an alert, and by far"
+
+
+def line(number: int, label: str = "CLIENT_RANDOM") -> bytes:
+    return b"%s %064x %096x\n" % (label.encode(), number, number)
+
+
+def known(keylog: KeyLogFile, number: int) -> bool:
+    keylog.read()
+    return bool(keylog.secrets.of(number.to_bytes(32, "big")))
+
+
+def test_a_key_log_is_read_as_it_grows(tmp_path: Path) -> None:
+    path = tmp_path / "keys.log"
+    keylog = KeyLogFile(path)
+    assert not known(keylog, 1)  # It is not there yet.
+    with path.open("ab", buffering=0) as file:
+        file.write(line(1) + line(2)[:50])
+        assert known(keylog, 1)
+        assert not known(keylog, 2)
+        file.write(line(2)[50:])
+        assert known(keylog, 2)
+    path.write_bytes(line(3))  # It was begun anew, and is shorter.
+    assert known(keylog, 3)
+
+
+def test_only_so_many_connections_of_a_key_log_are_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "keys.log"
+    path.write_bytes(b"".join(map(line, range(1, MOST_REMEMBERED + 3))))
+    keylog = KeyLogFile(path)
+    assert not known(keylog, 2)
+    assert known(keylog, 3)
+    assert len(keylog.secrets) == MOST_REMEMBERED
+
+
+def test_a_pipe_and_a_device_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        KeyLogFile(path).read()
+
+
+def conversation(tmp_path: Path, *, trusts: bool = True) -> tuple[Relayed, KeyLog]:
+    """A handshake through the relay, and its secrets."""
+    pki = Pki()
+    config = ServerConfig(credentials=pki.server("localhost"))
+
+    def serve(sock: socket.socket) -> None:
+        try:
+            with handclasp.wrap_server(sock, config) as tls:
+                tls.sendall(GREETING)
+        except TLSError:
+            assert not trusts
+
+    keys = tmp_path / "keys.log"
+    client = ClientConfig(trust=(pki if trusts else Pki()).trust, keylog=open_keylog(str(keys)))
+    with plain_server(serve) as port, RelayThread(Address(LOCAL, port)) as relay:
+        try:
+            with handclasp.connect(LOCAL, relay.port, client, server_name="localhost") as tls:
+                assert tls.recv(100) == GREETING
+        except TLSError:
+            assert not trusts
+    secrets = KeyLog()
+    secrets.add(keys.read_bytes())
+    return relay.ended[0], secrets
+
+
+def seen(relayed: Relayed, keylog: KeyLog) -> Sighting:
+    return sighting_of(relayed, relayed.stream(), keylog, is_final=True)
+
+
+def test_a_handshake_is_seen_with_its_secrets_and_without(tmp_path: Path) -> None:
+    relayed, secrets = conversation(tmp_path)
+    sighting = seen(relayed, secrets)
+    assert (sighting.outcome, sighting.has_failed) == ("complete", False)
+    assert sighting.secrets
+    blind = seen(relayed, KeyLog())
+    assert blind.outcome == "seems_complete"
+    assert blind.observation is not None
+    assert blind.observation.missing
+
+
+def test_a_failure_is_seen_from_the_end_that_needs_the_explanation(tmp_path: Path) -> None:
+    sighting = seen(*conversation(tmp_path, trusts=False))
+    assert (sighting.outcome, sighting.has_failed, sighting.is_known) == ("failed", True, True)
+    # The alert is encrypted: without secrets, it is only seen that the client left.
+    blind = seen(conversation(tmp_path, trusts=False)[0], KeyLog())
+    assert blind.outcome in ("failed", "unknown")
+
+
+def test_the_packets_of_a_sighting_can_be_read_again(tmp_path: Path) -> None:
+    relayed, secrets = conversation(tmp_path)
+    sighting = seen(relayed, secrets)
+    recorder = Recorder.from_events(sighting.wire_events(), relayed.began_ns)
+    [lines] = secrets_inside(recorder.to_pcapng())
+    again = KeyLog()
+    again.add(lines)
+    assert seen(relayed, again).outcome == "complete"
+    assert observe(sighting.stream, again).server_name == "localhost"
+
+
+def test_nothing_recorded_makes_no_packets() -> None:
+    relayed = Relayed(1, 0, 100, None, (Address(LOCAL, 1), Address("", 0)))
+    relayed.refusal = ConnectionRefusedError(111, "Connection refused")
+    sighting = seen(relayed, KeyLog())
+    assert sighting.wire_events() == []
+    assert sighting.outcome == "none"
+    assert "Connection refused" in sighting.instead
+
+
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-x\r\n", bytes(100), b"\x16\x03\x01"])
+def test_what_is_no_tls_is_said(said: bytes) -> None:
+    relayed = Relayed(1, 0, 100, None, (Address(LOCAL, 1), Address(LOCAL, 2)))
+    if said:
+        relayed.note(0, said)
+    relayed.end(0, "end")
+    assert seen(relayed, KeyLog()).instead
+
+
+def test_an_open_connection_is_reported_while_it_goes_on() -> None:
+    """The first sighting comes once the handshake is complete, the last one at the end."""
+    pki = Pki()
+    config = ServerConfig(credentials=pki.server("localhost"))
+    sightings: list[Sighting] = []
+
+    def serve(sock: socket.socket) -> None:
+        with handclasp.wrap_server(sock, config) as tls:
+            while tls.recv(100):
+                pass
+
+    async def watch(port: int) -> None:
+        reported = asyncio.Event()
+
+        def note(sighting: Sighting) -> None:
+            sightings.append(sighting)
+            reported.set()
+
+        eye = Watch(None, note)
+        async with Relay(Address(LOCAL, port), ended=eye.ended, two_way=eye.two_way) as relay:
+            client = ClientConfig(trust=pki.trust)
+            tls = await asyncio.to_thread(
+                handclasp.connect, LOCAL, relay.port, client, server_name="localhost"
+            )
+            tls.sendall(b"a request that is longer than an alert, and by far")
+            await asyncio.wait_for(reported.wait(), 30)
+            assert not sightings[0].is_final
+            await asyncio.to_thread(tls.close)
+            await relay.close(patience=10)
+
+    with plain_server(serve) as port:
+        asyncio.run(watch(port))
+    assert [each.is_final for each in sightings] == [False, True]

@@ -1,0 +1,361 @@
+"""`handclasp watch`: unchanged programs through the relay, what is told of them, and the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import (
+    COMMAND,
+    SOURCE,
+    WAIT_SECONDS,
+    Run,
+    handclasp_process,
+    heed_interrupts,
+    started,
+)
+from tests.cli.test_connect import server, tls_server
+from tests.pki import Pki
+
+import handclasp
+from handclasp import ClientConfig, Credentials, ServerConfig, TrustStore
+from handclasp.trace.keylog import open_keylog
+
+ANSWER = b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+FETCH = """
+import ssl, sys, urllib.request
+context = ssl.create_default_context(cafile=sys.argv[2])
+print(urllib.request.urlopen(sys.argv[1], context=context).read().decode())
+"""
+
+
+def fetch(url: str, ca: str) -> list[str]:
+    """A program that knows nothing of handclasp."""
+    return [sys.executable, "-c", FETCH, url, ca]
+
+
+@pytest.fixture
+def credentials(pair: tuple[str, str]) -> Credentials:
+    return Credentials.load(*pair)
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of key logs, which is empty after each test."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    return place
+
+
+def watch(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return handclasp_process("watch", *arguments)
+
+
+def watched_json(*arguments: str) -> tuple[list[dict[str, Any]], bytes]:
+    made = watch("--json", *arguments)
+    return [json.loads(line) for line in made.stdout.splitlines()], made.stderr
+
+
+def test_an_unchanged_program_is_seen_decrypted(
+    credentials: Credentials, ca: str, temporary: Path
+) -> None:
+    with server(tls_server(credentials, ANSWER)) as port:
+        url = f"https://localhost:{port}/"
+        [told], errors = watched_json("--ca", ca, "--", *fetch(url, ca))
+    assert errors == b"hello\n"  # The output of the program, which is not mixed with the JSON.
+    assert told["tls"]
+    assert told["target"] == f"localhost:{port}"
+    assert told["server_name"] == "localhost"
+    assert told["version"] == "TLSv1.3"
+    assert told["outcome"] == "complete"
+    assert told["peer"]["names"] == ["localhost", "127.0.0.1"]
+    assert told["trusted_here"]["accepted"]
+    assert told["failure"] is None
+    assert told["hidden"] == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_is_told_for_people(credentials: Credentials, ca: str) -> None:
+    with server(tls_server(credentials, ANSWER)) as port:
+        url = f"https://localhost:{port}/"
+        made = watch("--ca", ca, "-v", "--", *fetch(url, ca))
+    assert made.returncode == 0
+    assert made.stdout == b"hello\n"
+    told = " ".join(made.stderr.decode().split())
+    assert f"to localhost:{port}" in told
+    assert "version TLSv1.3, TLS_" in told
+    assert "certificate CN=localhost" in told
+    assert "both ends were seen to finish" in told
+    assert "ClientHello" in told
+
+
+def test_a_program_that_refuses_the_server(credentials: Credentials, tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    other.write_bytes(Pki().ca_pem)
+    with server(tls_server(credentials)) as port:
+        [told], errors = watched_json("--", *fetch(f"https://localhost:{port}/", str(other)))
+    assert b"CERTIFICATE_VERIFY_FAILED" in errors
+    assert told["outcome"] == "failed"
+    failure = told["failure"]
+    assert (failure["seen_from"], failure["alert"]) == ("server", "unknown_ca")
+    assert failure["cause"].startswith("The client")
+
+
+def test_a_program_without_a_key_log_is_told_as_far_as_it_is_seen(
+    credentials: Credentials, ca: str
+) -> None:
+    with server(tls_server(credentials, ANSWER)) as port:
+        command = ["env", "-u", "SSLKEYLOGFILE", *fetch(f"https://localhost:{port}/", ca)]
+        [told], _ = watched_json("--ca", ca, "--", *command)
+    assert told["version"] == "TLSv1.3"
+    assert told["peer"] is None
+    assert told["trusted_here"] is None
+    assert told["outcome"] == "seems_complete"
+    assert told["hidden"]
+
+
+def test_a_server_that_cannot_be_reached(ca: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    [told], errors = watched_json("--", *fetch(f"https://localhost:{port}/", ca))
+    assert b"502" in errors
+    assert told["instead"].startswith(f"There is no connection to localhost:{port}: ")
+    assert not told["tls"]
+
+
+def test_the_exit_status_is_that_of_the_program() -> None:
+    made = watch("--", sys.executable, "-c", "raise SystemExit(7)")
+    assert made.returncode == 7
+    assert b"No connection came through the proxy" in made.stderr
+
+
+def test_a_program_that_is_ended_by_a_signal() -> None:
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    assert watch("--", sys.executable, "-c", code).returncode == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(("command", "status"), [("no-such-program", 127), ("/etc/passwd", 126)])
+def test_a_program_that_cannot_be_run(command: str, status: int) -> None:
+    made = watch("--", command)
+    assert made.returncode == status
+    assert command.encode() in made.stderr
+
+
+def test_the_environment_of_the_program(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("no_proxy", "*")
+    code = (
+        "import json, os, stat; path = os.environ['SSLKEYLOGFILE']; "
+        "mode = lambda path: stat.S_IMODE(os.stat(path).st_mode); "
+        "print(json.dumps([dict(os.environ), mode(path), mode(os.path.dirname(path))]))"
+    )
+    environment, file_mode, directory_mode = json.loads(
+        watch("--", sys.executable, "-c", code).stdout
+    )
+    assert (file_mode, directory_mode) == (0o600, 0o700)
+    assert "NO_PROXY" not in environment
+    assert "no_proxy" not in environment
+    proxies = {environment[name] for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")}
+    assert len(proxies) == 1
+    assert proxies.pop().startswith("http://127.0.0.1:")
+    assert environment["SSLKEYLOGFILE"].startswith(str(temporary))
+    assert list(temporary.iterdir()) == []
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command with a program that says "ready" once it is there."""
+    with subprocess.Popen(
+        [*COMMAND, "watch", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        preexec_fn=heed_interrupts,
+    ) as popen:
+        try:
+            yield popen
+        finally:
+            popen.kill()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while is_alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_program_and_leaves_nothing(number: int, temporary: Path) -> None:
+    code = (
+        "import os, subprocess, sys, time; "
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+        "print(os.getpid(), child.pid, flush=True); time.sleep(600)"
+    )
+    with running("--", sys.executable, "-c", code) as popen:
+        assert popen.stdout is not None
+        pids = list(map(int, popen.stdout.readline().split()))
+        assert len(list(temporary.iterdir())) == 1
+        popen.send_signal(number)
+        status = popen.wait(WAIT_SECONDS)
+    # Python ends by KeyboardInterrupt on the first of them, which is a signal to the shell, too.
+    assert status == 128 + number
+    for pid in pids:
+        wait_until_gone(pid)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_program_that_ignores_signals_is_ended(temporary: Path) -> None:
+    code = (
+        "import os, signal, time; "
+        "[signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)]; "
+        "print(os.getpid(), flush=True); time.sleep(600)"
+    )
+    with running("--", sys.executable, "-c", code) as popen:
+        assert popen.stdout is not None
+        pid = int(popen.stdout.readline())
+        popen.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        popen.send_signal(signal.SIGINT)
+        assert popen.wait(WAIT_SECONDS) == 128 + signal.SIGKILL
+    wait_until_gone(pid)
+    assert list(temporary.iterdir()) == []
+
+
+def test_more_signals_meanwhile_leave_nothing_either(temporary: Path) -> None:
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    with running("--", sys.executable, "-c", code) as popen:
+        assert popen.stdout is not None
+        pid = int(popen.stdout.readline())
+        while popen.poll() is None and list(temporary.iterdir()):
+            popen.send_signal(signal.SIGTERM)
+        popen.wait(WAIT_SECONDS)
+    wait_until_gone(pid)
+    assert list(temporary.iterdir()) == []
+
+
+def test_pages_and_packets_are_private_and_whole(
+    credentials: Credentials, ca: str, tmp_path: Path, run: Run
+) -> None:
+    pages, capture = tmp_path / "pages", tmp_path / "all.pcapng"
+    with server(tls_server(credentials, ANSWER), connections=2) as port:
+        url = f"https://localhost:{port}/"
+        code = f"{FETCH}\n" * 2
+        command = [sys.executable, "-c", code, url, ca]
+        arguments = ["--ca", ca, "--page", str(pages), "--pcapng", str(capture)]
+        made = watch(*arguments, "--", *command)
+    assert made.returncode == 0, made.stderr
+    names = sorted(path.name for path in pages.iterdir())
+    assert names == ["0001-localhost.html", "0002-localhost.html"]
+    for path in (capture, *pages.iterdir()):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "CN=localhost" in (pages / names[0]).read_text()
+    from handclasp.capture.secrets import secrets_inside
+
+    assert len(list(secrets_inside(capture.read_bytes()))) == 2
+
+
+def test_a_relay_to_one_server_until_it_is_ended(
+    credentials: Credentials, ca: str, tmp_path: Path
+) -> None:
+    keylog = tmp_path / "keys.log"
+    with server(tls_server(credentials, b"hello")) as port:
+        arguments = ["--ca", ca, "--keylog", str(keylog), "--json"]
+        with started("watch", f"localhost:{port}", *arguments) as process:
+            config = ClientConfig(trust=TrustStore.from_pem(ca), keylog=open_keylog(str(keylog)))
+            address = ("127.0.0.1", process.port)
+            with handclasp.connect(*address, config, server_name="localhost") as tls:
+                assert tls.recv(100) == b"hello"
+            told = json.loads(process.line(r"^\{"))
+            assert process.end(signal.SIGTERM) == 0
+    assert told["outcome"] == "complete"
+    assert told["peer"]["subject"] == "CN=localhost"
+
+
+def test_a_relay_that_begins_tls_for_its_clients(credentials: Credentials, ca: str) -> None:
+    config = ServerConfig(credentials=credentials)
+
+    def serve(sock: socket.socket) -> None:
+        sock.sendall(b"+OK ready\r\n")
+        assert sock.recv(100) == b"STLS\r\n"
+        sock.sendall(b"+OK begin\r\n")
+        with handclasp.wrap_server(sock, config) as tls:
+            tls.sendall(b"hello")
+
+    with server(serve) as port:
+        arguments = ["--starttls", "pop3", "--json"]
+        with started("watch", f"127.0.0.1:{port}", *arguments) as process:
+            client = ClientConfig(trust=TrustStore.from_pem(ca))
+            address = ("127.0.0.1", process.port)
+            with handclasp.connect(*address, client, server_name="localhost") as tls:
+                assert tls.recv(100) == b"hello"
+            assert json.loads(process.line(r"^\{"))["tls"]
+
+
+def test_the_proxy_of_the_environment_is_used(
+    credentials: Credentials, ca: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server(tls_server(credentials, ANSWER)) as port:
+        url = f"https://localhost:{port}/"
+        outer = ["watch", "--json", "--", *COMMAND, "watch", "--json", "--", *fetch(url, ca)]
+        made = handclasp_process(*outer)
+    told = [
+        json.loads(line) for line in (made.stdout + made.stderr).splitlines() if line[:1] == b"{"
+    ]
+    assert [each["target"] for each in told] == [f"localhost:{port}"] * 2
+    assert [each["outcome"] for each in told] == ["seems_complete", "complete"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Give a command"),
+        (["--"], "After -- comes"),
+        (["localhost:1", "--", "true"], "not both"),
+        (["curl", "https://example.com"], "unexpected extra argument"),
+        (["--keylog", "x", "--", "true"], "--keylog is for HOST:PORT"),
+        (["--starttls", "smtp", "--", "true"], "--starttls is for HOST:PORT"),
+        (["--proxy", "socks5://x", "--", "true"], "kind socks5"),
+        (["--pcapng", "x.txt", "--", "true"], "must end in .pcapng"),
+        (["--limit", "1", "--", "true"], "16<=x<=65536"),
+        (["local host:1"], "not an address"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], words: str, run: Run) -> None:
+    made = run("watch", *arguments)
+    assert made.exit_code == 2
+    assert words in made.output
+
+
+def test_a_port_that_is_in_use(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        made = run("watch", "localhost:1", "--listen", str(port))
+    assert made.exit_code == 2
+    assert "in use" in made.output

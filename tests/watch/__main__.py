@@ -1,0 +1,331 @@
+"""Watches real programs, and writes the tables of docs/watch.md: `python -m tests.watch --write`.
+
+Each program makes one connection to a server of this machine by `handclasp watch`, and a second one
+to a server whose authority it does not know. What is not installed stands in the table as that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.server
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.programs.certificates import write_certificates
+from tests.programs.daemons import running
+from tests.programs.peers import free_port, wait_for
+from tests.rules.source import ROOT
+from tests.watch.figures import figures
+
+PAGE = ROOT / "docs" / "watch.md"
+PYTHON = ROOT / ".peers" / "programs" / "bin" / "python"
+GO = ROOT / ".peers" / "go-peer"
+JAVA = ROOT / ".peers" / "java"
+_SECONDS = 60
+
+_CODE = {
+    "requests": "import sys, requests; print(requests.get(sys.argv[1], verify=sys.argv[2]))",
+    "httpx": "import sys, ssl, httpx; "
+    "context = ssl.create_default_context(cafile=sys.argv[2]); "
+    "print(httpx.get(sys.argv[1], verify=context))",
+    "aiohttp": """
+import asyncio, ssl, sys, aiohttp
+async def main():
+    context = ssl.create_default_context(cafile=sys.argv[2])
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        async with session.get(sys.argv[1], ssl=context) as answer:
+            print(answer.status)
+asyncio.run(main())
+""",
+}
+
+
+@dataclass
+class Place:
+    """The directory of a run, and the servers in it."""
+
+    home: Path
+    port: int
+    postgres: int | None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}/"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One row: a program, its version, and its command for a file of authorities.
+
+    Attributes:
+        server: the server of a relay, for programs that follow no proxy; the command then gets the
+            port of the relay.
+    """
+
+    name: str
+    version: Callable[[], str]
+    command: Callable[[Place, str, int], Sequence[str]]
+    server: Callable[[Place], int | None] | None = None
+
+
+def printed(*command: str) -> str:
+    """The first line that a program prints; empty where it cannot be run."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        made = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if made.returncode == 0:
+            return (made.stdout + made.stderr).strip().splitlines()[0]
+    return ""
+
+
+def library(name: str) -> Callable[[], str]:
+    code = f"import importlib.metadata as m, ssl; print(m.version({name!r}), ssl.OPENSSL_VERSION)"
+    return lambda: " ".join(printed(str(PYTHON), "-c", code).split()[:3])
+
+
+def python(name: str) -> Program:
+    def command(place: Place, ca: str, port: int) -> Sequence[str]:
+        return [str(PYTHON), "-c", _CODE[name], place.url, ca]
+
+    return Program(name, library(name), command)
+
+
+def _pip(place: Place, ca: str, port: int) -> Sequence[str]:
+    options = ["--index-url", f"{place.url}simple/", "--cert", ca, "--retries", "0", "-qq"]
+    options += ["--disable-pip-version-check", "--no-cache-dir", "-d", str(place.home / "got")]
+    return [str(PYTHON), "-m", "pip", "download", "--no-deps", *options, "handclasp-watched"]
+
+
+def _peer(program: Sequence[str]) -> Callable[[Place, str, int], Sequence[str]]:
+    def command(place: Place, ca: str, port: int) -> Sequence[str]:
+        payload = place.home / "payload"
+        payload.write_bytes(b"GET / HTTP/1.0\r\n\r\n")
+        flags = ["--ca", ca, "--payload", str(payload), "--tls", "TLSv1.3", "--style", "http"]
+        flags += ["--connections", "1", "--rounds", "1"]
+        return [*program, "client", *flags, "--port", str(port)]
+
+    return command
+
+
+def _psql(place: Place, ca: str, port: int) -> Sequence[str]:
+    where = f"host=localhost port={port} user=postgres dbname=postgres"
+    return ["psql", f"{where} sslmode=verify-full sslrootcert={ca}", "-c", "select 1"]
+
+
+PROGRAMS = (
+    Program(
+        "curl",
+        lambda: " ".join(printed("curl", "--version").split()[1:5:3]),
+        lambda place, ca, port: ["curl", "-sS", "--cacert", ca, place.url],
+    ),
+    python("requests"),
+    python("httpx"),
+    python("aiohttp"),
+    Program(
+        "git",
+        lambda: printed("git", "--version").removeprefix("git version "),
+        lambda place, ca, port: ["git", "-c", f"http.sslCAInfo={ca}", "ls-remote", place.url],
+    ),
+    Program("pip", library("pip"), _pip),
+    Program(
+        "wget",
+        lambda: " ".join(printed("wget", "--version").split()[2:3]),
+        lambda place, ca, port: ["wget", "-q", "-O-", f"--ca-certificate={ca}", place.url],
+    ),
+    Program(
+        "Go",
+        lambda: printed(str(GO), "version"),
+        _peer([str(GO)]),
+        lambda place: place.port,
+    ),
+    Program(
+        "Java",
+        lambda: printed("java", "-cp", str(JAVA), "Peer", "version"),
+        _peer(["java", "-cp", str(JAVA), "Peer"]),
+        lambda place: place.port,
+    ),
+    Program(
+        "psql",
+        lambda: " ".join(printed("psql", "--version").split()[2:3]),
+        _psql,
+        lambda place: place.postgres,
+    ),
+)
+
+
+@contextmanager
+def https_server(home: Path) -> Iterator[int]:
+    """A server with a page, an index for pip and a repository for git, which are all the root."""
+    files = home / "www"
+    files.mkdir()
+    (files / "index.html").write_text("hello\n")
+    _repository(home, files)
+    _package(files)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(home / "server-chain.pem", home / "server-key.pem")
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(files))
+
+        def setup(self) -> None:
+            self.request = context.wrap_socket(self.request, server_side=True)
+            super().setup()
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *arguments: Any) -> None:
+            pass  # A client that refuses the certificate is what half of the rows are about.
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _repository(home: Path, files: Path) -> None:
+    """Make a repository with a commit, for clients of plain HTTP."""
+    work = home / "work"
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    with suppress(OSError):
+        for arguments in (
+            ["init", "-q", str(work)],
+            ["-C", str(work), *author, "commit", "-q", "--allow-empty", "-m", "x"],
+            ["-C", str(work), "update-server-info"],
+        ):
+            subprocess.run(["git", *arguments], check=False, capture_output=True)
+        for path in (work / ".git").iterdir():
+            path.rename(files / path.name)
+
+
+def _package(files: Path) -> None:
+    name, about = "handclasp_watched-1.0", "Name: handclasp-watched\nVersion: 1.0\n"
+    simple = files / "simple" / "handclasp-watched"
+    simple.mkdir(parents=True)
+    (simple / "index.html").write_text(f'<a href="{name}-py3-none-any.whl">{name}</a>')
+    with zipfile.ZipFile(simple / f"{name}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{name}.dist-info/METADATA", f"Metadata-Version: 2.1\n{about}")
+        wheel.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr(f"{name}.dist-info/RECORD", "")
+
+
+def watched(program: Program, place: Place, ca: str) -> dict[str, Any]:
+    """What `handclasp watch` says of the program's last connection."""
+    command = [sys.executable, "-m", "handclasp", "watch", "--json"]
+    command += ["--ca", str(place.home / "ca.pem")]
+    if program.server is None:
+        made = subprocess.run(
+            [*command, "--", *program.command(place, ca, 0)],
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        lines = made.stdout.splitlines()
+    else:
+        lines = _by_relay(program, place, ca, command)
+    told = [json.loads(line) for line in lines]
+    return next((each for each in reversed(told) if each["tls"]), {})
+
+
+def _by_relay(program: Program, place: Place, ca: str, command: Sequence[str]) -> list[bytes]:
+    server = program.server(place) if program.server is not None else None
+    if server is None:
+        return []
+    port = free_port()
+    relay = subprocess.Popen(
+        [*command, f"localhost:{server}", "--listen", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(port)
+        subprocess.run(
+            program.command(place, ca, port), capture_output=True, timeout=_SECONDS, check=False
+        )
+        time.sleep(0.2)
+    finally:
+        relay.terminate()
+        output, _ = relay.communicate(timeout=_SECONDS)
+    return output.splitlines()
+
+
+def row(program: Program, place: Place) -> str:
+    """One row of the table."""
+    version = program.version()
+    if not version:
+        return f"| {program.name} | not installed | | | | | | |"
+    good = watched(program, place, str(place.home / "ca.pem"))
+    bad = watched(program, place, str(place.home / "wrong-ca.pem"))
+    if not good:
+        return f"| {program.name} | {version} | no connection was seen | | | | | |"
+    peer = good.get("peer")
+    certificate = ", ".join(peer["names"]) if peer else "hidden"
+    failure = bad.get("failure") or {}
+    told = failure.get("cause") or " ".join(bad.get("notes") or ["not seen"])
+    words = " ".join(told.split()).replace("|", "\\|")
+    cause = words.split(":")[0].split(". ")[0].rstrip(".")
+    way = "proxy" if program.server is None else "relay"
+    blame = f" ({failure['blame']})" if failure else ""
+    cells = [f"{program.name} {version}", way, good["version"], good["cipher_suite"]]
+    cells += [good["group"] or "", certificate, good["outcome"], f"{cause}{blame}"]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def tables() -> str:
+    """Both tables, as they stand in the document."""
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        home.chmod(0o755)  # PostgreSQL runs as another user.
+        write_certificates(home)
+        port = stack.enter_context(https_server(home))
+        ports, _ = stack.enter_context(running(["postgres"], home))
+        place = Place(home, port, ports.get("postgres"))
+        head = ["program", "by", "version", "suite", "group", "certificate", "outcome"]
+        head.append("with an authority that it does not know")
+        lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        for program in PROGRAMS:
+            lines.append(row(program, place))
+            print(lines[-1], flush=True)
+    return "\n".join(lines) + "\n\n" + figures()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.watch")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
+    wants = parser.parse_args()
+    for name in list(os.environ):
+        # Programs of requests prefer the authorities of these to those of their arguments.
+        if re.search("SSLKEYLOGFILE|CA_BUNDLE|SSL_CERT|PIP_", name):
+            del os.environ[name]
+    made = tables()
+    if wants.write:
+        start, end = "<!-- tests.watch begins -->\n", "<!-- tests.watch ends -->\n"
+        text = PAGE.read_text()
+        pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
+        PAGE.write_text(pattern.sub(lambda _: start + made + end, text))
+    else:
+        print(made)
+
+
+if __name__ == "__main__":
+    main()
