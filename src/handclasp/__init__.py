@@ -27,6 +27,7 @@ from handclasp.client import ClientConnection
 from handclasp.config import ClientAuth, ClientConfig, ServerConfig
 from handclasp.connection import Connection
 from handclasp.crypto.secret import Secret
+from handclasp.ech import EchConfigList, EchKey, EchRejectedError
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -75,6 +76,7 @@ from handclasp.sessions.session import RequestedCertificate, Session
 from handclasp.sessions.store import SessionCache, SessionStore
 from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, TicketKeySource
 from handclasp.trace.hooks import Trace
+from handclasp.wire.ech import EchConfig
 
 if TYPE_CHECKING:
     from handclasp import aio
@@ -123,6 +125,9 @@ __all__ = [
     "ReplayFilter",
     "ReplayGuard",
     "PreSharedKey",
+    "EchConfig",
+    "EchConfigList",
+    "EchKey",
     "Connection",
     "ClientConnection",
     "ServerConnection",
@@ -164,6 +169,7 @@ __all__ = [
     "CertificateError",
     "TruncationError",
     "HandshakeTimeoutError",
+    "EchRejectedError",
     "PeerAlertError",
     "ConfigurationError",
     "StateError",

@@ -28,7 +28,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "iana": ("iana",),
     "wire": ("wire", "iana", "errors", "faults", "values", "kept"),
     "crypto": ("crypto", "iana", "errors", "values"),
-    "keys": ("keys", "crypto", "wire", "values"),
+    "keys": ("keys", "crypto", "iana", "wire", "values"),
     "record": (
         "record",
         "keys",
@@ -66,6 +66,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "wire",
         "certificates",
         "config",
+        "ech",
         "limits",
         "info",
         "errors",
@@ -133,9 +134,20 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "trusted_files",
     ),
     "derived": ("sessions", "wire"),
+    "ech": (
+        "certificates.key_files",
+        "certificates.loading",
+        "certificates.names",
+        "crypto",
+        "errors",
+        "faults",
+        "iana",
+        "wire.ech",
+    ),
     "config": (
         "config",
         "derived",
+        "ech",
         "wire.compression",
         "certificates",
         "crypto",
@@ -196,6 +208,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "config",
         "connection",
         "crypto.suites",
+        "ech",
         "errors",
         "handshake",
         "keys.epoch",
@@ -348,6 +361,7 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "process",  # Names itself, and draws nothing for a connection.
     "private_files",  # Names its new files, likewise.
     "sessions.session_file",  # The same, and waits for other processes.
+    "ech",  # Gives a key its number, before any connection.
     "crypto.groups",  # Knows the system's source when it sees it; draws from what it is given.
     # Of keys that are shared by many connections, and no part of a replay.
     "sessions.ticket_keys",
