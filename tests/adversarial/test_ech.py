@@ -298,7 +298,7 @@ def test_malformed_retry_configs(
 def request_with(monkeypatch: pytest.MonkeyPatch, confirmation: bytes) -> None:
     """Have the server answer with this confirmation in its HelloRetryRequest."""
 
-    def edited(hs: Any, config: Any, request: ServerHello, hash_name: str) -> ServerHello:
+    def edited(hs: Any, request: ServerHello, hash_name: str) -> ServerHello:
         return replace(request, extensions={**request.extensions, ECH: confirmation})
 
     monkeypatch.setattr("handclasp.handshake.tls13.retry.with_confirmation", edited)
@@ -359,8 +359,9 @@ def test_a_server_that_rejects_and_resumes(
 
 
 def test_random_bytes_in_a_retry_confirm_nothing(
-    client: ClientConfig, server: ServerConfig
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
 ) -> None:
+    request_with(monkeypatch, b"8 random")
     pair = Pair(client, replace(server, ech=[OTHER], **RETRY), SECRET).run()
     assert isinstance(pair.client.error, EchRejectedError)
     assert pair.client.error.retry_configs is not None

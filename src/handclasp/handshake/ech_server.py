@@ -24,7 +24,6 @@ from handclasp.keys.ech import retry_confirmation
 from handclasp.keys.transcript import Transcript
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import (
-    CONFIRMATION_SIZE,
     INNER,
     EchConfig,
     EncryptedHello,
@@ -99,20 +98,17 @@ async def receive_second_hello(hs: HandshakeContext, config: ServerConfig) -> Cl
     return inner
 
 
-def with_confirmation(
-    hs: HandshakeContext, config: ServerConfig, request: ServerHello, hash_name: str
-) -> ServerHello:
-    """Return a HelloRetryRequest that tells whether the inner hello was taken (section 7.2.1).
+def with_confirmation(hs: HandshakeContext, request: ServerHello, hash_name: str) -> ServerHello:
+    """Return a HelloRetryRequest that confirms an inner hello that was taken (section 7.2.1).
 
-    If it was not, random bytes stand there, so that nobody else can tell.
+    If none was, there is no confirmation. RFC 9849 section 7.1 allows random bytes in its place;
+    Go and BoringSSL send none, and OpenSSL 4.0 takes them for an error.
     """
     ech = hs.ech
-    if ech is None:
+    if ech is None or ech.context is None:
         return request
-    confirmation = config.entropy(CONFIRMATION_SIZE)
-    if ech.context is not None:
-        draft = replace(request, extensions={**request.extensions, _ECH: b""})
-        confirmation = retry_confirmation(hs.transcript, hash_name, ech.inner_random, draft)
+    draft = replace(request, extensions={**request.extensions, _ECH: b""})
+    confirmation = retry_confirmation(hs.transcript, hash_name, ech.inner_random, draft)
     return replace(request, extensions={**request.extensions, _ECH: confirmation})
 
 

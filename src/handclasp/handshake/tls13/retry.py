@@ -52,9 +52,11 @@ class Retry:
 def ask_again(hs: HandshakeContext, config: ServerConfig, offer: Offer, choice: Choice) -> Retry:
     """Ask for a share of the chosen group (RFC 8446 section 4.1.4)."""
     hs.port.end_flight()
-    cookie = config.entropy(_COOKIE_SIZE) if config.hello_retry_cookie else None
+    # The clients of OpenSSL 4.0 and Go 1.27 do not return it in both of their hellos (RFC 9849).
+    asks_for_cookie = config.hello_retry_cookie and hs.ech is None
+    cookie = config.entropy(_COOKIE_SIZE) if asks_for_cookie else None
     request = _hello_retry_request(offer, choice, cookie)
-    hs.send(with_confirmation(hs, config, request, choice.suite.hash_name))
+    hs.send(with_confirmation(hs, request, choice.suite.hash_name))
     if offer.hello.legacy_session_id and hs.records is not None:
         hs.records.send_change_cipher_spec()
     if ExtensionType.EARLY_DATA in offer.hello.extensions and hs.records is not None:
