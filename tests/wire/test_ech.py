@@ -153,7 +153,8 @@ def test_an_inner_hello_comes_out_as_it_went_in() -> None:
     encoded = encode_inner_hello(INNER_HELLO, SHARED, 6, 0)
     assert len(encoded) < 200
     assert SESSION_ID not in encoded
-    decoded = decode_inner_hello(encoded, OUTER)
+    decoded, shared = decode_inner_hello(encoded, OUTER)
+    assert shared == SHARED
     assert decoded == INNER_HELLO
     assert decoded.raw == INNER_HELLO.raw
     assert list(decoded.extensions) == list(INNER_HELLO.extensions)
@@ -217,13 +218,13 @@ def test_a_hello_of_many_references_costs_linear_time() -> None:
     kinds = [kind for kind in range(1000, 16000) if kind not in SHARED]
     outer = hello_of(dict.fromkeys(kinds, b""))
     inner = encoded_of(references(*kinds[-127:]))
-    assert len(decode_inner_hello(inner, outer).extensions) == 127
+    assert len(decode_inner_hello(inner, outer)[0].extensions) == 127
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_an_inner_hello_or_an_error(encoded: bytes) -> None:
     with contextlib.suppress(ProtocolError):
-        assert decode_inner_hello(encoded, OUTER).legacy_session_id == SESSION_ID
+        assert decode_inner_hello(encoded, OUTER)[0].legacy_session_id == SESSION_ID
 
 
 def test_what_is_authenticated_is_the_outer_hello_without_the_payload() -> None:

@@ -24,6 +24,7 @@ from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls13 import client as client13
 from handclasp.handshake.tls13.early_data import refuses_early_data, start_early_data
 from handclasp.handshake.tls13.ech_offer import EncryptedOffer, encrypted_offer, outer_config
+from handclasp.handshake.trace_notes import note_hello_that_counts
 from handclasp.iana import TLS13, ExtensionType
 from handclasp.keys.ech import retry_confirmation, server_hello_confirmation
 from handclasp.wire import extensions as ext
@@ -51,12 +52,18 @@ async def encrypted_client_handshake(
         hs.note_secret("ECH_SECRET", ech.encryption.context.shared_secret)
         hs.note_secret("ECH_CONFIG", ech.encryption.config.raw)
     hs.send_raw(outer.hello.raw)
+    if hs.trace is not None:
+        hs.trace.inner_hello("sent", inner.hello.raw, ech.shared)
     if inner.early_data:
         hs.client_random = inner.hello.random
         start_early_data(hs, config, inner)
         hs.client_random = outer.hello.random
     server_hello = await hs.receive(ServerHello)
-    if not _is_accepted(ech, server_hello):
+    is_accepted = _is_accepted(ech, server_hello)
+    if hs.trace is not None:
+        why = "the server confirmed it" if is_accepted else "the server did not confirm the inner"
+        note_hello_that_counts(hs, is_inner=is_accepted, why=why)
+    if not is_accepted:
         if inner.early_data:
             hs.revert_to_plaintext()
         return _reject(hs, config, ech, server_hello)

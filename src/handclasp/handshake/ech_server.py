@@ -19,6 +19,7 @@ from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.ech_state import ReceivedEch
 from handclasp.handshake.tls13.ech_offer import hpke_info
+from handclasp.handshake.trace_notes import note_hello_that_counts
 from handclasp.iana import TLS13, VERSION_NAMES, ExtensionType, version_name
 from handclasp.keys.ech import retry_confirmation
 from handclasp.keys.transcript import Transcript
@@ -61,12 +62,18 @@ def open_client_hello(
             # RFC 9850 section 2: both under the random of the outer hello.
             hs.note_secret("ECH_SECRET", context.shared_secret)
             hs.note_secret("ECH_CONFIG", ech_config.raw)
-        inner = _inner_hello(config, encoded, outer)
+        inner = _inner_hello(hs, config, encoded, outer)
+        if hs.trace is not None:
+            why = f"the key with config_id {ech_config.config_id} opens it"
+            note_hello_that_counts(hs, is_inner=True, why=why)
         hs.ech = ReceivedEch(encrypted, context, ech_config, inner.random)
         hs.client_random = inner.random
         hs.transcript = Transcript()
         hs.transcript.add(inner.raw)
         return inner
+    if hs.trace is not None:
+        why = f"no key opens what it holds (config_id {encrypted.config_id}), which may be GREASE"
+        note_hello_that_counts(hs, is_inner=False, why=why)
     return outer
 
 
@@ -93,7 +100,7 @@ async def receive_second_hello(hs: HandshakeContext, config: ServerConfig) -> Cl
         encoded = ech.context.open(outer_aad(outer, encrypted), encrypted.payload)
     except OpenError:
         raise ProtocolError(Fault.ECH_NOT_DECRYPTED) from None
-    inner = _inner_hello(config, encoded, outer)
+    inner = _inner_hello(hs, config, encoded, outer)
     transcript.add(inner.raw)
     return inner
 
@@ -148,9 +155,13 @@ def _open(
         return None
 
 
-def _inner_hello(config: ServerConfig, encoded: bytes, outer: ClientHello) -> ClientHello:
+def _inner_hello(
+    hs: HandshakeContext, config: ServerConfig, encoded: bytes, outer: ClientHello
+) -> ClientHello:
     """Return the inner hello, decoded and checked (RFC 9849 sections 5.1 and 7.1)."""
-    inner = decode_inner_hello(encoded, outer)
+    inner, shared = decode_inner_hello(encoded, outer)
+    if hs.trace is not None:
+        hs.trace.inner_hello("received", inner.raw, shared)
     extensions = inner.extensions
     check_extensions(extensions, MessageContext.CH, config.limits.max_extensions)
     if extensions.get(_ECH) != INNER:

@@ -273,10 +273,11 @@ def encode_inner_hello(
     return encoded.ljust(size + -size % _PADDED_TO, b"\0")
 
 
-def decode_inner_hello(encoded: bytes, outer: ClientHello) -> ClientHello:
+def decode_inner_hello(encoded: bytes, outer: ClientHello) -> tuple[ClientHello, tuple[int, ...]]:
     """Return the inner hello out of EncodedClientHelloInner (RFC 9849 section 5.1).
 
-    The time is linear in the size of both hellos.
+    The time is linear in the size of both hellos. The second value are the extensions of the outer
+    hello that it refers to.
 
     Raises:
         ProtocolError: it is malformed (decode_error), or breaks a rule of section 5.1
@@ -288,10 +289,12 @@ def decode_inner_hello(encoded: bytes, outer: ClientHello) -> ClientHello:
     if hello.legacy_session_id:
         raise ProtocolError(Fault.BAD_INNER_HELLO, "it is encoded with a legacy_session_id")
     extensions: dict[int, bytes] = {}
+    shared: tuple[int, ...] = ()
     for kind, data in hello.extensions.items():
         entries = {kind: data}
         if kind == _ECH_OUTER_EXTENSIONS:
-            entries = _referenced(read_outer_extensions(data), outer)
+            shared = read_outer_extensions(data)
+            entries = _referenced(shared, outer)
         for each, content in entries.items():
             if each in extensions:
                 name = extension_name(each)
@@ -299,7 +302,7 @@ def decode_inner_hello(encoded: bytes, outer: ClientHello) -> ClientHello:
             extensions[each] = content
     session_id = outer.legacy_session_id
     inner = replace(hello, legacy_session_id=session_id, extensions=extensions, raw=b"")
-    return replace(inner, raw=write_message(inner))
+    return replace(inner, raw=write_message(inner)), shared
 
 
 def _read_encoded(encoded: bytes) -> tuple[ClientHello, int]:

@@ -75,6 +75,8 @@ async def _send_encrypted(
     second = second_encrypted_offer(ech, offer)
     transcript, hs.transcript = hs.transcript, Transcript()
     hs.send_raw(second.outer.hello.raw)  # It enters no transcript.
+    if hs.trace is not None:
+        hs.trace.inner_hello("sent", second.inner.hello.raw, second.shared)
     hs.transcript = transcript
     transcript.add(second.inner.hello.raw)
     before = transcript.fork()
