@@ -47,11 +47,11 @@ async def encrypted_client_handshake(
     ech = encrypted_offer(hs, config, server_name, session)
     inner, outer = ech.inner, ech.outer
     hs.client_random = outer.hello.random
+    hs.send_raw(outer.hello.raw)
     if hs.tells_secrets:
         # RFC 9850 section 2: both under the random of the outer hello.
         hs.note_secret("ECH_SECRET", ech.encryption.context.shared_secret)
         hs.note_secret("ECH_CONFIG", ech.encryption.config.raw)
-    hs.send_raw(outer.hello.raw)
     if hs.trace is not None:
         hs.trace.inner_hello("sent", inner.hello.raw, ech.shared)
     if inner.early_data:

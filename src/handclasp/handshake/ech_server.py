@@ -18,7 +18,6 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.ech_state import ReceivedEch
-from handclasp.handshake.tls13.ech_offer import hpke_info
 from handclasp.handshake.trace_notes import note_hello_that_counts
 from handclasp.iana import TLS13, VERSION_NAMES, ExtensionType, version_name
 from handclasp.keys.ech import retry_confirmation
@@ -29,6 +28,7 @@ from handclasp.wire.ech import (
     EchConfig,
     EncryptedHello,
     decode_inner_hello,
+    hpke_info,
     outer_aad,
     read_encrypted_client_hello,
 )

@@ -241,6 +241,11 @@ def read_outer_extensions(data: bytes, opener: Opener | None = None) -> tuple[in
     return kinds
 
 
+def hpke_info(config: EchConfig) -> bytes:
+    """Return the info of both ends' HPKE contexts (RFC 9849 section 6.1)."""
+    return b"tls ech\0" + config.raw
+
+
 def outer_aad(outer: ClientHello, hello: EncryptedHello) -> bytes:
     """Return ClientHelloOuterAAD: the outer hello with zeros as its payload (section 5.2)."""
     blank = replace(hello, payload=bytes(len(hello.payload)))

@@ -34,6 +34,7 @@ from handclasp.wire.ech import (
     EchConfig,
     EncryptedHello,
     encode_inner_hello,
+    hpke_info,
     outer_aad,
     write_encrypted_client_hello,
 )
@@ -187,11 +188,6 @@ def _encryption(config: ClientConfig) -> Encryption:
     kem, info = KEMS[ech_config.kem], hpke_info(ech_config)
     enc, context = setup_sender(kem, suite, ech_config.public_key, info, config.entropy)
     return Encryption(ech_config, (suite.kdf, suite.aead), enc, context)
-
-
-def hpke_info(config: EchConfig) -> bytes:
-    """Return the info of both ends' HPKE contexts (RFC 9849 section 6.1)."""
-    return b"tls ech\0" + config.raw
 
 
 def _inner_suites(outer: ClientHello) -> tuple[int, ...]:
