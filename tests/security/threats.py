@@ -1483,7 +1483,7 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _IDENTITY,
-        "Names and sessions that the outer hello of ECH gives away (CVE-2026-42505)",
+        "Names and sessions in the outer hello of ECH (CVE-2026-42505)",
         "With Encrypted Client Hello, the outer hello is made of the public name and of what every "
         "hello of the config has. Keys of sessions and external keys stand in the inner one alone, "
         "and random bytes of the same lengths in their place. Padding hides the length of a name.",

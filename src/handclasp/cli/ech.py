@@ -122,7 +122,7 @@ def ech_configs_of(text: str) -> EchConfigList:
         return EchConfigList.from_base64(text)
     except ConfigurationError as error:
         raise WrongArguments(
-            f"There is no file of that name, and as Base64 it is of no use. {error}"
+            f"There is no file of that name, and it is no configuration in Base64 either. {error}"
         ) from None
 
 

@@ -108,8 +108,8 @@ async def receive_second_hello(hs: HandshakeContext, config: ServerConfig) -> Cl
 def with_confirmation(hs: HandshakeContext, request: ServerHello, hash_name: str) -> ServerHello:
     """Return a HelloRetryRequest that confirms an inner hello that was taken (section 7.2.1).
 
-    If none was, there is no confirmation. RFC 9849 section 7.1 allows random bytes in its place;
-    Go and BoringSSL send none, and OpenSSL 4.0 takes them for an error.
+    If none was, there is no confirmation. RFC 9849 section 7.1 allows random bytes in its place,
+    which the client of OpenSSL 4.0 takes for an error.
     """
     ech = hs.ech
     if ech is None or ech.context is None:
