@@ -171,9 +171,8 @@ class EchKey:
     """A server's private key for Encrypted Client Hello, and what it publishes of it.
 
     >>> key = EchKey.generate("public.example")
-    >>> with open("ech.pem", "wb") as file:
-    ...     file.write(key.to_pem()) > 0
-    True
+    >>> from handclasp.private_files import write_private
+    >>> write_private("ech.pem", key.to_pem())
     >>> EchKey.load("ech.pem").configs == key.configs
     True
 

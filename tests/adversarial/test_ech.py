@@ -364,6 +364,7 @@ def test_random_bytes_in_a_retry_confirm_nothing(
     request_with(monkeypatch, b"8 random")
     pair = Pair(client, replace(server, ech=[OTHER], **RETRY), SECRET).run()
     assert isinstance(pair.client.error, EchRejectedError)
+    assert pair.client.error.fault is Fault.ECH_REJECTED
     assert pair.client.error.retry_configs is not None
 
 
