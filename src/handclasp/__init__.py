@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from handclasp.config import ClientAuth, ClientConfig, ServerConfig
     from handclasp.connection import Connection
     from handclasp.crypto.secret import Secret
+    from handclasp.ech import EchConfigList, EchKey, EchRejectedError
     from handclasp.errors import (
         CertificateError,
         ConfigurationError,
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from handclasp.sessions.ticket_keys import TicketKey, TicketKeys, TicketKeySource
     from handclasp.story.recorder import Recorder
     from handclasp.trace.hooks import Trace
+    from handclasp.wire.ech import EchConfig
 
 __version__ = "0.1.0.dev0"
 
@@ -123,6 +125,9 @@ __all__ = [
     "ReplayFilter",
     "ReplayGuard",
     "PreSharedKey",
+    "EchConfig",
+    "EchConfigList",
+    "EchKey",
     "Connection",
     "ClientConnection",
     "ServerConnection",
@@ -164,6 +169,7 @@ __all__ = [
     "CertificateError",
     "TruncationError",
     "HandshakeTimeoutError",
+    "EchRejectedError",
     "PeerAlertError",
     "ConfigurationError",
     "StateError",
@@ -199,6 +205,7 @@ _NAMES = {
     "config": "ClientAuth ClientConfig ServerConfig",
     "connection": "Connection",
     "crypto.secret": "Secret",
+    "ech": "EchConfigList EchKey EchRejectedError",
     "errors": (
         "CertificateError ConfigurationError HandshakeTimeoutError PeerAlertError "
         "ProtocolError StateError TLSError TruncationError WantRead WantWrite"
@@ -223,6 +230,7 @@ _NAMES = {
     "sessions.ticket_keys": "TicketKey TicketKeys TicketKeySource",
     "story.recorder": "Recorder",
     "trace.hooks": "Trace",
+    "wire.ech": "EchConfig",
 }
 """The public names of each module, which is imported when one of them is needed."""
 

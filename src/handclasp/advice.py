@@ -50,6 +50,7 @@ SIGNATURE_SCHEMES = "signature_schemes=[...]"
 ALPN = "alpn=[...]"
 SERVER_NAME = "server_name=NAME"
 PSKS = "psks=[...]"
+ECH = "ech=EchConfigList.load(FILE)"
 LIMITS = "limits=Limits(...)"
 TIMEOUT = "handshake_timeout=SECONDS"
 ALLOW_TRUNCATION = "allow_truncation=True"
@@ -115,6 +116,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
         "check": "--name NAME",
         "ssl": "server_hostname=NAME",
     },
+    ECH: {"connect": "--ech FILE"},
     PSKS: {"ssl": "context.set_psk_client_callback, set_psk_server_callback"},
     LIMITS: {},
     TIMEOUT: {"connect": "--timeout SECONDS", "ssl": "sock.settimeout(SECONDS)"},

@@ -11,6 +11,7 @@ from handclasp.config import ClientConfig
 from handclasp.config.sessions import check_sessions
 from handclasp.connection import Connection
 from handclasp.crypto.suites import Buffer
+from handclasp.ech import EchRejectedError
 from handclasp.errors import ConfigurationError, ProtocolError, StateError, TLSError, shown
 from handclasp.handshake.client import client_handshake
 from handclasp.handshake.client_sessions import find_sessions
@@ -94,7 +95,7 @@ class ClientConnection(Connection[ClientConfig]):
 
     def _end(self, error: TLSError) -> TLSError:
         sessions, self._sessions = self._sessions, None
-        if sessions is not None:
+        if sessions is not None and not isinstance(error, EchRejectedError):
             # RFC 5246 7.2.2: what ended in a failure must not be resumed. A session of TLS 1.2
             # would otherwise be offered again and again to a server that cannot bear it.
             with suppress(ProtocolError):

@@ -71,6 +71,8 @@ class ConnectionInfo(_WithCertificates):
         psk_identity: the name of the external pre-shared key that was used, or None.
         ocsp_response: the DER of the OCSP response that the peer stapled, or None.
         sct_list: the SignedCertificateTimestampList of the peer's extension, or None.
+        ech_accepted: whether the client's hello was encrypted, and the server took it that way
+            (RFC 9849). `server_name` is then the one that others on the way could not read.
     """
 
     version: str
@@ -94,6 +96,7 @@ class ConnectionInfo(_WithCertificates):
     sct_list: bytes | None = field(default=None, repr=False)
     psk_identity: bytes | None = None
     early_data_refusal: str = ""
+    ech_accepted: bool = False
 
     @property
     def cipher_suite_code(self) -> int:

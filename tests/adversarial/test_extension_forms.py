@@ -116,7 +116,12 @@ WELL_FORMED: dict[int, dict[MessageContext, bytes]] = {
         MessageContext.HRR: GROUPS["secp256r1"].code.to_bytes(2, "big"),
     },
     Ext.TICKET_REQUEST: {MessageContext.CH: b"\1\1"},
-    Ext.ENCRYPTED_CLIENT_HELLO: {MessageContext.CH: b"\0\0\1\0\1\7\0\1e\0\1p"},
+    Ext.ENCRYPTED_CLIENT_HELLO: {
+        MessageContext.CH: b"\0\0\1\0\1\7\0\1e\0\1p",
+        MessageContext.HRR: bytes(8),
+        MessageContext.EE: b"\0\4\xfe\x0a\0\0",
+    },
+    Ext.ECH_OUTER_EXTENSIONS: {MessageContext.ECHI: b"\2\0\x0a"},
     Ext.RENEGOTIATION_INFO: dict.fromkeys((MessageContext.CH, MessageContext.SH12), b"\0"),
 }
 
@@ -285,6 +290,7 @@ OFFERED = {
     *(Ext.RECORD_SIZE_LIMIT, Ext.STATUS_REQUEST, Ext.SIGNED_CERTIFICATE_TIMESTAMP),
     *(Ext.SUPPORTED_VERSIONS, Ext.KEY_SHARE, Ext.COOKIE, Ext.EC_POINT_FORMATS),
     *(Ext.EXTENDED_MASTER_SECRET, Ext.SESSION_TICKET, Ext.RENEGOTIATION_INFO),
+    Ext.ENCRYPTED_CLIENT_HELLO,
 }
 
 

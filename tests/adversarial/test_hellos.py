@@ -18,14 +18,21 @@ from tests.adversarial.deviations import (
     without_extension,
 )
 from tests.adversarial.scripted import ScriptedServer
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
-from handclasp import ClientConfig, Fault, Limits, ServerConfig
+from handclasp import ClientConfig, Fault, Limits, ServerConfig, SessionStore
 from handclasp.crypto.groups import GROUPS
 from handclasp.iana import GREASE_VALUES, TLS12, TLS13
 from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
-from handclasp.wire.messages import EncryptedExtensions, Message, ServerHello
+from handclasp.wire.messages import (
+    ClientHello,
+    EncryptedExtensions,
+    Message,
+    ServerHello,
+    read_message,
+)
 
 ALPN = Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION
 
@@ -344,3 +351,22 @@ def test_older_server(
 def test_version_of_no_server(client_refuses: ClientRefuses, version: int) -> None:
     deviation = changed(legacy_version=version, extensions={})
     client_refuses(Fault.UNOFFERED_VERSION, server_hello=deviation)
+
+
+def test_a_server_that_was_not_authenticated_changes_no_later_hello(pki: Pki) -> None:
+    """One that asks for an older group must not make the next hellos weaker (RUSTSEC-2026-0349)."""
+    config = ClientConfig(trust=pki.trust, sessions=SessionStore())
+    stranger = ServerConfig(credentials=Pki().server("localhost"), groups=["secp256r1"])
+
+    seen: list[set[int]] = []
+    for _ in range(2):
+        pair = Pair(config, stranger).run()
+        assert pair.client.error is not None
+        assert pair.client.error.fault is Fault.CERTIFICATE_UNTRUSTED
+        _, body = pair.client.records[0]
+        hello = read_message(body)
+        assert isinstance(hello, ClientHello)
+        shares = ext.client_shares(hello.extensions[Ext.KEY_SHARE])
+        seen.append({group for group, _ in shares if group not in GREASE_VALUES})
+    assert GROUPS["X25519MLKEM768"].code in seen[0]
+    assert seen[0] == seen[1]

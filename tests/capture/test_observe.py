@@ -20,6 +20,8 @@ from handclasp import (
     ClientConfig,
     ClientConnection,
     ConnectionInfo,
+    EchConfigList,
+    EchKey,
     Recorder,
     ServerConfig,
     ServerConnection,
@@ -34,6 +36,7 @@ from handclasp.trace.events import (
     AlertSeen,
     Failed,
     HandshakeResult,
+    InnerHello,
     KeysInstalled,
     MessageSeen,
     RecordSeen,
@@ -178,6 +181,59 @@ def test_a_second_hello(pki: Pki) -> None:
         ServerConfig(credentials=pki.server(), groups=["secp384r1"]),
     )
     assert info_of(check(heard).events).hello_retry
+
+
+@pytest.mark.parametrize("groups", [[], ["secp384r1"]])
+def test_an_inner_hello(groups: list[str], pki: Pki) -> None:
+    key = EchKey.generate("public.test")
+    server = ServerConfig(credentials=pki.server("localhost", "public.test"), ech=[key])
+    client = ClientConfig(trust=pki.trust, ech=EchConfigList(key.configs))
+    heard = conversed(client, replace(server, groups=groups) if groups else server)
+    observation = check(heard)
+
+    def inner(events: Any) -> list[tuple[str, bytes, tuple[str, ...]]]:
+        return [
+            (e.direction, e.raw, e.outer_extensions) for e in events if isinstance(e, InnerHello)
+        ]
+
+    assert inner(observation.events) == inner(heard.notes.events)
+    assert len(inner(observation.events)) == 1 + len(groups)
+    # Without the secret of the encryption, the inner hello and its keys stay hidden.
+    keylog = KeyLog()
+    lines = [line for line in keylog_lines(heard.notes.events) if not line.startswith("ECH_")]
+    keylog.add("\n".join(lines).encode())
+    observation = observe(heard.stream, keylog)
+    assert inner(observation.events) == []
+    assert observation.server_name == "public.test"
+    assert observation.missing
+
+
+def test_an_inner_hello_that_was_rejected(pki: Pki) -> None:
+    key, other = EchKey.generate("public.test"), EchKey.generate("public.test")
+    heard = make_captured(
+        ClientConfig(trust=pki.trust, ech=EchConfigList(key.configs)),
+        ServerConfig(credentials=pki.server("localhost", "public.test"), ech=[other]),
+    )
+    with contextlib.suppress(TLSError):
+        heard.shuttle()
+    observation = observe(heard.stream, heard.keylog)
+    assert observation.server_name == "public.test"
+    assert [e for e in observation.events if isinstance(e, InnerHello)]
+    for direction in ("sent", "received"):
+        assert in_order(observation.events, direction)
+
+
+def test_a_broken_key_log_opens_no_inner_hello(pki: Pki) -> None:
+    key = EchKey.generate("public.test")
+    server = ServerConfig(credentials=pki.server("localhost", "public.test"), ech=[key])
+    heard = conversed(ClientConfig(trust=pki.trust, ech=EchConfigList(key.configs)), server)
+    for label, value in (("ECH_CONFIG", "00"), ("ECH_CONFIG", "fe0d0000"), ("ECH_SECRET", "00")):
+        keylog = KeyLog()
+        for line in keylog_lines(heard.notes.events):
+            name, random, _ = line.split()
+            keylog.add((f"{name} {random} {value}" if name == label else line).encode())
+        observation = observe(heard.stream, keylog)
+        assert [e for e in observation.events if isinstance(e, InnerHello)] == []
 
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])

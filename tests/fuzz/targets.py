@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import captures, certificates, connections, foreign, parsers, printed
+from tests.fuzz import captures, certificates, connections, ech, foreign, parsers, printed
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -10,6 +10,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         *connections.targets(),
         *parsers.targets(),
+        *ech.targets(),
         *certificates.targets(),
         *captures.targets(),
         *foreign.targets(),

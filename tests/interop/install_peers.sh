@@ -14,7 +14,10 @@ python="$venv/bin/python"
 main() {
   install_debian_packages
   install_python_packages
-  install_openssl35
+  install_openssl openssl35 libssl.so.3 trixie
+  # Encrypted Client Hello came with OpenSSL 4.0, which is in no release of Debian yet. What is not
+  # in its mirrors any day is done without.
+  install_openssl openssl4 libssl.so.4 experimental sid || rm -rf "$cache/openssl4"
   build_go_peer
   build_java_peer
   install_web_tools
@@ -79,32 +82,38 @@ install_python_packages() {
 # Raw public keys and certificate compression (zlib and zstd; Debian builds without brotli) came
 # with OpenSSL 3.5, which is in the next release of Debian. Its packages are unpacked here and run
 # on their own C library, so nothing of this machine is replaced: $cache/openssl35/openssl.
-install_openssl35() {
-  local home
-  home="$(mkdir -p "$cache" && cd "$cache" && pwd)/openssl35"
+#
+#   install_openssl NAME LIBRARY SUITE...     the first suite is the one that has it
+install_openssl() {
+  local home name="$1" library="$2"
+  shift 2
+  home="$(mkdir -p "$cache" && cd "$cache" && pwd)/$name"
   [ -x "$home/openssl" ] && return
   rm -rf "$home"
   mkdir -p "$home/apt/lists/partial" "$home/apt/archives/partial" "$home/root"
-  configure_apt_for trixie "$home/apt"
-  APT_CONFIG="$home/apt/apt.conf" apt-get -qq update
+  configure_apt_for "$home/apt" "$@"
+  APT_CONFIG="$home/apt/apt.conf" apt-get -qq update || return
   APT_CONFIG="$home/apt/apt.conf" apt-get -qq -y --no-install-recommends --download-only \
-    install openssl >"$home/apt/log"
+    -t "$1" install openssl >"$home/apt/log" || return
   local package
   for package in "$home"/apt/archives/*.deb; do dpkg-deb -x "$package" "$home/root"; done
   rm -rf "$home/apt"
-  write_openssl35_command "$home"
+  write_openssl_command "$home" "$library"
 }
 
 # An apt of its own, with the mirror of the machine's: it believes that nothing is installed.
 configure_apt_for() {
-  local suite="$1" home="$2" mirror
+  local home="$1" mirror suite
+  shift
   # shellcheck disable=SC2016  # apt fills these in
   mirror="$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
     awk '$2 == "bookworm" { print $1; exit }')"
   [ -n "$mirror" ] || { echo "no mirror of Debian bookworm in apt's sources" >&2; return 1; }
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" \
-    >"$home/sources.list"
+  for suite in "$@"; do
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
+  done >"$home/sources.list"
   cat >"$home/apt.conf" <<END
+Acquire::Check-Valid-Until "false";
 Dir::Etc::SourceList "$home/sources.list";
 Dir::Etc::SourceParts "-";
 Dir::State "$home";
@@ -116,9 +125,9 @@ DPkg::Lock::Timeout "600";
 END
 }
 
-write_openssl35_command() {
+write_openssl_command() {
   local root="$1/root" libraries
-  libraries="$(dirname "$root"/usr/lib/*/libssl.so.3)"
+  libraries="$(dirname "$root"/usr/lib/*/"$2")"
   cat >"$1/openssl" <<END
 #!/bin/sh
 export OPENSSL_CONF="$root/etc/ssl/openssl.cnf" OPENSSL_MODULES="$libraries/ossl-modules"
@@ -154,6 +163,7 @@ install_web_tools() {
 print_versions() {
   (cd "$root" && "$python" -m tests.interop.peers.registry)
   "$cache/openssl35/openssl" version
+  "$cache/openssl4/openssl" version || true
   tshark --version 2>/dev/null | head -n 1 || true
   chromium --version 2>/dev/null || true
   firefox-esr --version 2>/dev/null || true

@@ -91,7 +91,7 @@ OF_MODULES = {
     "client._normal_name": Cache(
         "a name that this side connects to", "256 names", "They are this side's own."
     ),
-    "handshake.offer._server_name": Cache(
+    "handshake.offer.server_name_extension": Cache(
         "a name that this side connects to", "256 names", "They are this side's own."
     ),
     "handshake.client_sessions._COUNTER": Cache("none", ONE, "It counts callbacks."),
@@ -158,6 +158,9 @@ OF_OBJECTS = {
     ),
     "handshake.offered.offered protocols": Cache(
         "none", ONE, "Of a config: a function that knows the config's own protocols."
+    ),
+    "handshake.tls13.ech_offer.outer config": Cache(
+        "none", ONE, "Of a config: the same one without what names the server or the client."
     ),
     "handshake.tls13.client_hello.client hello forms": Cache(
         "none", ONE, "Of a config: the functions that read extensions."

@@ -29,7 +29,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "iana": ("iana",),
     "wire": ("wire", "iana", "errors", "faults", "values", "kept"),
     "crypto": ("crypto", "iana", "errors", "values"),
-    "keys": ("keys", "crypto", "wire", "values"),
+    "keys": ("keys", "crypto", "iana", "wire", "values"),
     "speedups": (),
     "record": (
         "_speedups",
@@ -70,6 +70,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "wire",
         "certificates",
         "config",
+        "ech",
         "limits",
         "info",
         "errors",
@@ -143,9 +144,20 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "trusted_files",
     ),
     "derived": ("sessions", "wire"),
+    "ech": (
+        "certificates.key_files",
+        "certificates.loading",
+        "certificates.names",
+        "crypto",
+        "errors",
+        "faults",
+        "iana",
+        "wire.ech",
+    ),
     "config": (
         "config",
         "derived",
+        "ech",
         "wire.compression",
         "certificates",
         "crypto",
@@ -210,6 +222,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "config",
         "connection",
         "crypto.suites",
+        "ech",
         "errors",
         "handshake",
         "keys.epoch",
@@ -387,6 +400,7 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "process",  # Names itself, and draws nothing for a connection.
     "private_files",  # Names its new files, likewise.
     "sessions.session_file",  # The same, and waits for other processes.
+    "ech",  # Gives a key its number, before any connection.
     "crypto.groups",  # Knows the system's source when it sees it; draws from what it is given.
     # Of keys that are shared by many connections, and no part of a replay.
     "sessions.ticket_keys",

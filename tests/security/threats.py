@@ -1492,16 +1492,131 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _IDENTITY,
-        "Names learned in spite of Encrypted ClientHello (CVE-2026-42505)",
-        "ECH is not spoken here, so nothing is promised: the server's name goes over the wire in "
-        "the clear. Its extension is refused wherever a peer answers with it.",
+        "Names and sessions in the outer hello of ECH (CVE-2026-42505)",
+        "With Encrypted Client Hello, the outer hello is made of the public name and of what every "
+        "hello of the config has. Keys of sessions and external keys stand in the inner one alone, "
+        "and random bytes of the same lengths in their place. Padding hides the length of a name.",
         (
             without(
-                "adversarial/test_hellos.py::test_encrypted_extensions",
-                "wire.rules.check_answer",
-                "raise ProtocolError(Fault.UNSOLICITED_EXTENSION, ...)",
+                "end_to_end/test_ech.py::test_the_outer_hello_names_no_session",
+                "handshake.tls13.ech_offer._grease_psks",
+                "entropy(len(each.identity))",
+                "each.identity",
+            ),
+            without(
+                "end_to_end/test_ech.py::test_accepted",
+                "handshake.tls13.ech_offer.encrypted_offer",
+                "client_offer(outer_config(config), encryption.config.public_name, None, hs)",
+                "client_offer(outer_config(config), server_name, None, hs)",
+            ),
+            without(
+                "wire/test_ech.py::test_padding_hides_the_length_of_the_name",
+                "wire.ech.encode_inner_hello",
+                "encoded.ljust(size + -size % _PADDED_TO, b'\\0')",
+                "encoded",
             ),
         ),
+        ("end_to_end/test_ech.py::test_external_keys_stay_inside",),
+    ),
+    Threat(
+        _IDENTITY,
+        "Data for the hidden server that reach the public one (RUSTSEC-2026-0347)",
+        "A handshake that the server goes on with after it rejected the encrypted hello is never "
+        "established: it ends in an error once the server has proved its name, and what "
+        "the program queued before stays here. The server gets no client certificate either.",
+        (
+            without(
+                "end_to_end/test_ech.py::test_another_key_is_rejected_with_the_current_configs",
+                "handshake.ech_client._reject",
+                "raise EchRejectedError(...)",
+                "return result",
+            ),
+            without(
+                "adapters/test_ech.py::test_what_waits_for_the_handshake_is_not_sent",
+                "handshake.ech_client._reject",
+                "raise EchRejectedError(...)",
+                "return result",
+            ),
+            without(
+                "end_to_end/test_ech.py::test_a_server_that_rejects_gets_no_client_certificate",
+                "handshake.ech_client._reject",
+                "hs.answers = ClientAnswers(config, hs.trust, hs.trace)",
+            ),
+        ),
+        ("end_to_end/test_ech.py::test_early_data_of_a_rejected_hello_go_nowhere",),
+    ),
+    Threat(
+        _DOWNGRADE,
+        "Later hellos that are weaker after somebody's ServerHello (RUSTSEC-2026-0349)",
+        "A client remembers nothing of a handshake that failed: the groups and shares of its next "
+        "hello are those of its config.",
+        tests=(
+            "adversarial/test_hellos.py::test_a_server_that_was_not_authenticated_changes_no_later_"
+            "hello",
+        ),
+    ),
+    Threat(
+        _DOWNGRADE,
+        "Encrypted Client Hello switched off, or another key given, by the network",
+        "The library never connects in the clear after a rejection. The server's configurations "
+        "count only if it proved to be the public name. A confirmation cannot be taken back.",
+        (
+            without(
+                "end_to_end/test_ech.py::test_without_verification_nothing_that_the_server_says_"
+                "counts",
+                "handshake.ech_client._reject",
+                "hs.retry_configs and is_authentic",
+                "hs.retry_configs",
+            ),
+            without(
+                "adversarial/test_ech.py::test_a_server_that_confirms_in_its_retry_alone",
+                "handshake.tls13.client_retry._send_encrypted",
+                "raise ProtocolError(Fault.ECH_NOT_CONFIRMED)",
+            ),
+        ),
+        (
+            "end_to_end/test_ech.py::test_a_server_that_is_not_the_public_name_says_nothing_that_"
+            "counts",
+        ),
+    ),
+    Threat(
+        _IDENTITY,
+        "Inner hellos that are put together to learn what another one says (RFC 9849 10.12)",
+        "The whole outer hello is authenticated with the inner one. A server refuses inner hellos "
+        "that refer to the outer one in any but one order, offer older versions, or come in the "
+        "clear; a second one must continue the first, under the same key.",
+        (
+            without(
+                "wire/test_ech.py::test_encoded_hellos_that_break_a_rule",
+                "wire.ech._referenced",
+                "iter(outer.extensions.items())",
+                "outer.extensions.items()",
+            ),
+            without(
+                "adversarial/test_ech.py::test_an_outer_hello_that_was_changed_on_the_way_is_as_a_"
+                "foreign_one",
+                "wire.ech.outer_aad",
+                "write_message(replace(outer, extensions=extensions))[HEADER_SIZE:]",
+                "b''",
+            ),
+            without(
+                "adversarial/test_ech.py::test_inner_hellos_that_are_none",
+                "handshake.ech_server._inner_hello",
+                "version < TLS13 and version in VERSION_NAMES",
+            ),
+            without(
+                "adversarial/test_ech.py::test_an_inner_hello_in_the_clear",
+                "handshake.ech_server._read",
+                "raise ProtocolError(Fault.INNER_HELLO_IN_PLAINTEXT)",
+                "return EncryptedHello((0, 0), 0, b'', b'')",
+            ),
+            without(
+                "adversarial/test_ech.py::test_second_hellos_that_do_not_continue_the_first",
+                "handshake.ech_server.receive_second_hello",
+                "(encrypted.cipher_suite, encrypted.config_id, encrypted.enc) != before",
+            ),
+        ),
+        ("end_to_end/test_ech.py::test_the_same_id_with_another_key_is_as_an_unknown_id",),
     ),
     Threat(
         _IDENTITY,
@@ -2076,7 +2191,7 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _SERVICE,
-        "Decompression bombs (CVE-2025-66199)",
+        "Decompression bombs (CVE-2025-66199, RUSTSEC-2026-0348)",
         "The announced length is checked before anything is inflated, and no more than that is "
         "ever inflated.",
         (
@@ -2090,6 +2205,12 @@ THREATS: tuple[Threat, ...] = (
                 "wire.compression._decompress_zlib",
                 "decompressor.decompress(data, length + 1)",
                 "decompressor.decompress(data)",
+            ),
+            without(
+                "wire/test_compression.py::test_a_bomb_is_not_inflated",
+                "wire.compression._decompress_brotli",
+                "decompressor.process(data, output_buffer_limit=length + 1)",
+                "decompressor.process(data)",
             ),
         ),
     ),

@@ -8,6 +8,7 @@ from handclasp.capture.outcome import Seen
 from handclasp.capture.reassembly import HandshakeReassembly
 from handclasp.capture.secrets import KeyLog, Secrets
 from handclasp.capture.stream import Piece, Stream, StreamEnd
+from handclasp.crypto.hpke import HpkeContext
 from handclasp.errors import ProtocolError
 from handclasp.faults import Role
 from handclasp.iana import ExtensionType
@@ -73,6 +74,7 @@ class Conversation:
     Attributes:
         stream: the captured bytes.
         keylog: all known secrets; `secrets` are those of this connection.
+        ech: opens the inner hellos of the client, if the key log has its secret (RFC 9849).
         client: the index of the client in the ends of the stream.
         has_hello: whether its ClientHello was captured.
         sides: both ends, by role.
@@ -109,6 +111,7 @@ class Conversation:
         self.events: list[tuple[str, TraceEvent]] = []
         self.missing: list[str] = []
         self.secrets: Secrets = {}
+        self.ech: HpkeContext | None = None
         self.randoms: dict[str, bytes] = {}
         self.version: str | None = None
         self.suite_code = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handclasp.capture.conversation import CLIENT, SERVER, Conversation, Side
+from handclasp.capture.ech import open_inner_hello
 from handclasp.capture.key_changes import change_cipher_spec, install, next_keys
 from handclasp.errors import ProtocolError
 from handclasp.iana import (
@@ -89,6 +90,7 @@ def _message(talk: Conversation, side: Side, raw: bytes) -> None:
             # It may also be one for a renegotiation, whose keys apply from its ChangeCipherSpec on.
             talk.randoms[CLIENT] = message.random
             talk.secrets = talk.keylog.of(message.random)
+            open_inner_hello(talk, message)
         case messages.ServerHello():
             _server_hello(talk, message)
         case messages.EndOfEarlyData():

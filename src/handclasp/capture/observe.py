@@ -50,6 +50,7 @@ from handclasp.trace.events import (
     Began,
     BytesMissing,
     BytesRefused,
+    InnerHello,
     KeysInstalled,
     MessageSeen,
     Observed,
@@ -281,6 +282,7 @@ def _seen_by(talk: Conversation, viewer: str) -> Iterator[TraceEvent]:
             event,
             RecordSeen
             | MessageSeen
+            | InnerHello
             | AlertSeen
             | KeysInstalled
             | TransportEnded

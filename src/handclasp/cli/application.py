@@ -24,6 +24,7 @@ _COMMANDS = {
     "redact": "Take secrets, names or addresses out of a saved trace.",
     "diff": "Lay two saved handshakes side by side: what differs, and what of it matters.",
     "cert": "Make certificates for this machine, and look at others.",
+    "ech": "Make keys for Encrypted Client Hello, and look at configurations.",
     "bench": "Measure how fast it is here, beside ssl.",
 }
 

@@ -7,15 +7,17 @@ import socket
 import textwrap
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from handclasp.cli.captures import CAPTURE_ENDING, brief_recorder, capturing_recorder
+from handclasp.cli.ech import ech_configs_of
 from handclasp.cli.explained import explanation_json, explanation_text
 from handclasp.cli.inputs import (
     credentials_of,
@@ -56,7 +58,9 @@ from handclasp.cli.versions import (
     warn_of_key_transport,
 )
 from handclasp.cli.warned import Warned, collecting_warnings, tell_warnings
+from handclasp.ech import EchRejectedError
 from handclasp.errors import CertificateError
+from handclasp.faults import advice
 from handclasp.info import ConnectionInfo
 from handclasp.starttls import PROTOCOLS, opening
 from handclasp.starttls.blocking import hold
@@ -95,6 +99,9 @@ class _Attempt:
     warnings: Sequence[Warned] = ()
     starttls: str | None = None
     proxy: Proxy | None = None
+    make_recorder: Callable[[], Recorder | None] | None = None
+    quiet: bool = False
+    ech_retried: bool = False
 
 
 @click.command("connect")
@@ -142,6 +149,12 @@ class _Attempt:
 )
 @click.option("--cert", metavar="FILE", help="Certificate chain to show if the server asks.")
 @click.option("--key", metavar="FILE", help="Private key for --cert.")
+@click.option(
+    "--ech",
+    metavar="FILE|BASE64",
+    help="Encrypt the hello (ECH) with the server's configuration, of a PEM file or an HTTPS "
+    "record.",
+)
 @session_options
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option(
@@ -181,6 +194,8 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     attempt.proxy = proxy_of(options["proxy"])
     attempt.redaction = redaction_of(options["redact"], trace)
     attempt.recorder = _recorder(options)
+    attempt.make_recorder = partial(_recorder, options)
+    attempt.quiet = options["quiet"] or options["as_json"]
     send = unescaped(options["send"]) if options["send"] is not None else None
     if not options["quiet"]:
         warn_of_key_transport(options)
@@ -205,6 +220,8 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
         settings["cipher_suites"] = options["suite"]
     if options["group"]:
         settings["groups"] = group_names(options["group"])
+    if options["ech"] is not None:
+        settings["ech"] = ech_configs_of(options["ech"])
     with versions_checked():
         config = ClientConfig(
             trust=trust,
@@ -279,7 +296,7 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
     received: Received | None = None
     failure: Failure | None = None
     try:
-        with _connected(attempt) as tls:
+        with _connected_with_ech(attempt) as tls:
             info = tls.info
             if not quiet and not as_json:
                 _tell(attempt, info)
@@ -350,6 +367,39 @@ def _shown_pem(attempt: _Attempt, info: ConnectionInfo | None) -> list[str]:
 def _pem(label: str, der: bytes) -> str:
     lines = textwrap.wrap(b64encode(der).decode(), 64)
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----"])
+
+
+def _connected_with_ech(attempt: _Attempt) -> TLSSocket:
+    """Connect, and once more if the server sends its current ECH configurations (RFC 9849 6.1.6).
+
+    Never without ECH: what it hides would be in the clear. Raises `OSError`.
+    """
+    try:
+        return _connected(attempt)
+    except EchRejectedError as error:
+        if error.retry_configs is None or attempt.make_recorder is None:
+            raise
+        attempt.config = replace(attempt.config, ech=error.retry_configs)
+    if not attempt.quiet:
+        click.echo(
+            "The server did not accept the encrypted hello, and sent its current ECH "
+            "configurations: connecting once more, with these.",
+            err=True,
+        )
+    attempt.ech_retried, attempt.recorder = True, attempt.make_recorder()
+    try:
+        return _connected(attempt)
+    except EchRejectedError as error:
+        # RFC 9849 section 6.1.6: not a third time.
+        error.fix = _SERVERS_DIFFER if error.retry_configs is not None else error.fix
+        raise
+
+
+_SERVERS_DIFFER = advice(
+    "Give all machines that answer for this name the same ECH keys: one of them refused the "
+    "configuration that another one sent.",
+    "",
+)
 
 
 def _connected(attempt: _Attempt) -> TLSSocket:
@@ -479,6 +529,8 @@ def _print_json(
     shown: dict[str, Any] = {"ok": failure is None, "host": attempt.host, "port": attempt.port}
     if info is not None:
         shown |= info_to_json(info)
+        if attempt.config.ech is not None:
+            shown["ech_retried"] = attempt.ech_retried
         if attempt.early_data is not None:
             shown["early_data_rejected_bytes"] = attempt.early_data_rejected
     if received is not None:

@@ -55,6 +55,7 @@ def info_to_json(info: ConnectionInfo) -> dict[str, Any]:
         "early_data": info.early_data_status,
         "early_data_refusal": info.early_data_refusal,
         "hello_retry": info.hello_retry,
+        "ech_accepted": info.ech_accepted,
         "peer": peer_to_json(info),
         "peer_chain_length": len(info.peer_chain_der),
         "local_chain_length": len(info.local_chain_der),
@@ -85,6 +86,8 @@ def connection_lines(info: ConnectionInfo) -> list[Line]:
         ("protocol", printable(info.alpn) if info.alpn else "none agreed (ALPN)"),
         ("resumed", "yes: the server knew this client again" if info.resumed else "no"),
     ]
+    if info.ech_accepted:
+        lines.append(("hello", "encrypted: others could not read the server's name (ECH)"))
     if info.early_data_status != "none":
         taken = info.early_data_status == "accepted"
         why = info.early_data_refusal or "the server took none"

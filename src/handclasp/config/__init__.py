@@ -39,6 +39,7 @@ from handclasp.crypto.groups import DEFAULT_GROUPS
 from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES
 from handclasp.crypto.suites import DEFAULT_CIPHER_SUITES
 from handclasp.derived import Derived, WithDerived
+from handclasp.ech import EchConfigList, EchKey
 from handclasp.limits import Limits
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import ReplayGuard
@@ -219,6 +220,13 @@ class ClientConfig(SharedConfig):
             a server that supports a newer one refuses.
         middlebox_compatibility: resemble TLS 1.2 on the wire (RFC 8446 section D.4).
         grease: also offer reserved values, so that servers stay tolerant (RFC 8701).
+        ech: the server's configurations for Encrypted Client Hello (RFC 9849), with the first
+            usable of which the hello is encrypted: an `EchConfigList`. The handshake fails with
+            `EchRejectedError` if the server does not accept it, and nothing is sent then; the
+            library never connects in the clear instead. See docs/ech.md.
+        grease_ech: without `ech`, add an encrypted_client_hello of random bytes (RFC 9849 section
+            6.2), so that hellos which really are encrypted do not stand out. It takes some 270
+            bytes of the hello. Part of `grease`, and of TLS 1.3: without these, there is none.
         allow_truncation: treat the end of the transport as close_notify. Unsafe unless the
             application protocol marks the end of its messages.
         post_handshake_auth: let the server request a certificate after the handshake as well (TLS
@@ -238,6 +246,8 @@ class ClientConfig(SharedConfig):
     sessions: SessionCache | None = field(default=None, repr=False)
     allow_early_data: bool = False
     early_data_before_callbacks: bool = False
+    ech: EchConfigList | None = None
+    grease_ech: bool = True
 
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
@@ -291,7 +301,9 @@ class ServerConfig(SharedConfig):
             certificate; for these, the only thing that counts is whether the answer is None.
         prefer_client_order: choose the client's first suite, group and certificate types that this
             side allows, instead of this side's first.
-        hello_retry_cookie: put a cookie into every HelloRetryRequest (RFC 8446 section 4.2.2).
+        hello_retry_cookie: put a cookie into every HelloRetryRequest (RFC 8446 section 4.2.2),
+            except with `ech` for clients that send encrypted_client_hello: several fail to return
+            it.
         tickets: the number of tickets that a client gets after a full TLS 1.3 handshake, to resume
             the session (RFC 8446 section 4.6.1); after a resumed one it gets one. 0 disables
             resumption, in TLS 1.2 as well.
@@ -327,6 +339,12 @@ class ServerConfig(SharedConfig):
             flight, before the client's Finished (TLS 1.3 only, and not if clients are asked for a
             certificate). An attacker who recorded a ClientHello can make the server send such data
             again, so sending them must do no harm (docs/decisions/0026).
+        ech: the keys for Encrypted Client Hello (RFC 9849), of which a hello may be encrypted to
+            any. Clients with another configuration get those of the keys with `send_as_retry`, so
+            the certificates should cover their public names. Connections that `choose_config`
+            gives another config use the keys of this one.
+        ech_trial_decryption: try every key, whatever config_id the client names (RFC 9849 section
+            10.4). Each one costs a key agreement, for everybody's hello.
         replay_guard: prevents 0-RTT data from being accepted twice. None uses the filter that
             belongs to the ticket keys (`TicketKeys.replay_filter`), which suffices for one process
             with its own keys, however many configs share them; it is asked besides any other guard.
@@ -354,6 +372,8 @@ class ServerConfig(SharedConfig):
     max_early_data: int = 0
     confirm_early_data: bool = False
     half_rtt_data: bool = False
+    ech: Sequence[EchKey] = ()
+    ech_trial_decryption: bool = False
     replay_guard: ReplayGuard | None = field(default=None, repr=False, compare=False)
 
     @property

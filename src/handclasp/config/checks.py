@@ -29,6 +29,7 @@ from handclasp.config.sessions import (
 from handclasp.config.types import MAX_RECORD_SIZE_LIMIT, MIN_RECORD_SIZE_LIMIT, ClientAuth
 from handclasp.config.unused import refuse_without_effect
 from handclasp.config.values import (
+    as_tuple,
     check_known,
     check_switches,
     freeze_names,
@@ -46,6 +47,7 @@ from handclasp.config.versions import (
 from handclasp.crypto.groups import GROUPS
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, SUITES_OF_VERSION
+from handclasp.ech import EchConfigList, EchKey
 from handclasp.errors import ConfigurationError, check_path_text, shown
 from handclasp.limits import Limits
 from handclasp.sessions.psk import check_keys
@@ -114,6 +116,7 @@ def check_client(config: ClientConfig) -> None:
             "of them out."
         )
     check_sessions(config.sessions)
+    check_ech_configs(config)
     if config.fallback and "TLSv1.3" in config.versions:
         raise ConfigurationError(
             "fallback signals that newer versions were left out: name the others in versions."
@@ -168,10 +171,45 @@ def check_server(config: ServerConfig) -> None:
     elif config.trust is None and config.verify is None and config.accepts_certificates:
         raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
     check_half_rtt(config)
+    check_ech_keys(config)
     check_policy_for_clients(config)
     check_verification(config)
     check_staples(config)
     prepare_sessions(config)
+
+
+def check_ech_configs(config: ClientConfig) -> None:
+    """Refuse configurations for Encrypted Client Hello that cannot be used (RFC 9849 6.1)."""
+    ech = cast(object, config.ech)
+    if ech is None:
+        return
+    if not isinstance(ech, EchConfigList):
+        raise ConfigurationError(
+            f"ech must be an EchConfigList, not {kind_of(ech)}: EchConfigList.load(FILE), "
+            "EchConfigList.from_base64(TEXT) or EchConfigList.from_bytes(BYTES)."
+        )
+    if "TLSv1.3" not in config.versions:
+        raise ConfigurationError("ech requires TLS 1.3, which versions leaves out.")
+    if ech.usable is None:
+        raise ConfigurationError(f"ech: no configuration can be used: {'; '.join(ech.problems())}.")
+
+
+def check_ech_keys(config: ServerConfig) -> None:
+    """Check the keys for Encrypted Client Hello (RFC 9849 section 7.1)."""
+    keys = as_tuple("ech", config.ech, "EchKey")
+    object.__setattr__(config, "ech", keys)
+    for key in keys:
+        if not isinstance(key, EchKey):
+            raise ConfigurationError(f"ech must be a list of EchKey, and one is {kind_of(key)}.")
+    if config.ech_trial_decryption and not keys:
+        raise ConfigurationError("ech_trial_decryption needs keys to try: ech=[...].")
+    if not keys:
+        return
+    if "TLSv1.3" not in config.versions:
+        raise ConfigurationError("ech requires TLS 1.3, which versions leaves out.")
+    if not any(key.send_as_retry for key in keys):
+        # RFC 9849 7.1: it MUST send retry_configs with up-to-date keys.
+        raise ConfigurationError("ech: one of the keys must have send_as_retry.")
 
 
 def check_half_rtt(config: ServerConfig) -> None:

@@ -5,7 +5,7 @@ share and has the secret, and the client derives it from the server's share. Dif
 that form, and ML-KEM needs it.
 
 A group refuses invalid public values with `BadShare`. Each private key is generated for one
-connection, and used once.
+connection, and used once, except those given to `share_of`.
 """
 
 from __future__ import annotations
@@ -166,6 +166,13 @@ class _EllipticCurve(_DiffieHellman):
             candidate = int.from_bytes(entropy(self._scalar_size), "big") >> excess_bits
             if 0 < candidate < order:
                 return candidate
+
+
+def share_of(key: x25519.X25519PrivateKey | ec.EllipticCurvePrivateKey) -> PrivateShare:
+    """Return the share of a given private key, which outlives a connection; HPKE has such keys."""
+    if isinstance(key, x25519.X25519PrivateKey):
+        return _X25519Share(key)
+    return _EllipticCurveShare(key)
 
 
 class _MlKem:

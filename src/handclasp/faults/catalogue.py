@@ -22,6 +22,7 @@ from handclasp.advice import (
     CREDENTIALS,
     CRLS,
     CT_LOGS,
+    ECH,
     GROUPS,
     LIMITS,
     NO_CRL_NEEDED,
@@ -622,6 +623,59 @@ class Fault(Enum):
         alert=Alert.ILLEGAL_PARAMETER,
         section="RFC 8446 4.2.2",
         sentence=("The second ClientHello does not return the cookie of the HelloRetryRequest."),
+        fix_peer=_REPORT,
+        fix_local=_NETWORK,
+        verdict=_PEER_UNLESS_ALTERED,
+    )
+
+    # Encrypted Client Hello (RFC 9849)
+    ECH_REJECTED = Entry(
+        alert=Alert.ECH_REQUIRED,
+        section="RFC 9849 6.1.6",
+        sentence=(
+            "The server did not accept the encrypted ClientHello, and was sent nothing else."
+        ),
+        fix_peer=(
+            "Publish only ECH configurations whose keys this server has, on every machine that "
+            "answers for the name."
+        ),
+        fix_local=f"Get the server's current ECH configuration, from its DNS record ({ECH}).",
+        verdict=Verdict(
+            Blame.UNCLEAR,
+            "this end has an old configuration, the other end publishes one without having its "
+            "key, or something on the way answers in its place",
+        ),
+    )
+    ECH_NOT_CONFIRMED = Entry(
+        alert=Alert.ILLEGAL_PARAMETER,
+        section="RFC 9849 6.1.5",
+        sentence=(
+            "The server accepted the encrypted ClientHello in its HelloRetryRequest, and not in "
+            "its ServerHello."
+        ),
+        fix_peer=_REPORT,
+    )
+    BAD_INNER_HELLO = Entry(
+        alert=Alert.ILLEGAL_PARAMETER,
+        section="RFC 9849 5.1",
+        sentence="The ClientHello that the client encrypted breaks the rules for its content.",
+        fix_peer=_REPORT,
+    )
+    INNER_HELLO_IN_PLAINTEXT = Entry(
+        alert=Alert.ILLEGAL_PARAMETER,
+        section="RFC 9849 7",
+        sentence="The client sent an inner ClientHello without encrypting it.",
+        fix_peer=_REPORT,
+        verdict=Verdict(
+            Blame.PEER,
+            "unless a proxy forwards it after it decrypted the hello (ECH in split mode), which "
+            "this library does not support",
+        ),
+    )
+    ECH_NOT_DECRYPTED = Entry(
+        alert=Alert.DECRYPT_ERROR,
+        section="RFC 9849 7.1.1",
+        sentence=("The second ClientHello cannot be decrypted, although the first one could."),
         fix_peer=_REPORT,
         fix_local=_NETWORK,
         verdict=_PEER_UNLESS_ALTERED,

@@ -37,9 +37,13 @@ async def client_handshake(
     Args:
         offer: one that was made before; by default it is made here.
     """
-    session = client_sessions.session if client_sessions is not None else None
     if hs.trace is not None:
         note_sessions(hs, client_sessions)
+    if config.ech is not None:
+        from handclasp.handshake.ech_client import encrypted_client_handshake
+
+        return await encrypted_client_handshake(hs, config, server_name, client_sessions)
+    session = client_sessions.session if client_sessions is not None else None
     if offer is None:
         offer = client_offer(config, server_name, session, hs)
     hs.client_random = offer.hello.random
@@ -51,7 +55,7 @@ async def client_handshake(
         # The server cannot read what goes out under the key of early data, be it only the alert
         # that tells why this side gives up (RFC 9846 A.1).
         hs.revert_to_plaintext()
-    if _check_version(hs, config, server_hello) == TLS13:
+    if check_version(hs, config, server_hello) == TLS13:
         return client13.complete_client_handshake(hs, config, offer, server_hello, client_sessions)
     if offer.early_data:
         # RFC 8446 D.3: it "MUST fail a connection if it receives a ServerHello with TLS 1.2".
@@ -61,7 +65,7 @@ async def client_handshake(
     return client12.complete_client_handshake(hs, config, offer, server_hello, client_sessions)
 
 
-def _check_version(hs: HandshakeContext, config: ClientConfig, hello: ServerHello) -> int:
+def check_version(hs: HandshakeContext, config: ClientConfig, hello: ServerHello) -> int:
     """Return the version that the server chose (RFC 8446 sections 4.1.3 and 4.2.1)."""
     selected = hello.extensions.get(_SUPPORTED_VERSIONS)
     if selected == _SELECTED_TLS13 and "TLSv1.3" in config.versions and hs.trace is None:

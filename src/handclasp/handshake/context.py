@@ -20,6 +20,7 @@ from handclasp.config import SharedConfig
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.handshake.answers import Answers
+from handclasp.handshake.ech_state import ReceivedEch
 from handclasp.handshake.hooks import hook_raised
 from handclasp.handshake.port import Port, RecordPort
 from handclasp.iana import HandshakeType, handshake_type_name
@@ -29,6 +30,7 @@ from handclasp.keys.transcript import Transcript
 from handclasp.questions import DEFER, Question
 from handclasp.trace.hooks import Trace
 from handclasp.wire.codecs import MESSAGE_TYPES, AnyMessage, read_as, write_message
+from handclasp.wire.ech import EchConfig
 from handclasp.wire.memoize import Memo, Reading, new_memo
 from handclasp.wire.messages import HEADER_SIZE, STRUCTS, ServerHello
 from handclasp.wire.structs import scan
@@ -86,8 +88,10 @@ class HandshakeContext:
         records: the same port where it is made of records over TCP; None elsewhere.
         answers: gives the answers to questions.
         tells_secrets: whether `note_secret` has a key log or a trace to write to.
+        ech: a client's encrypted_client_hello, for a server with keys (RFC 9849 section 7.1).
         trust: what a client verifies its server by, where it does so itself.
         certificate, shown_chain: whether this side showed certificates, and which.
+        retry_configs: those of a server that did not take an encrypted hello (RFC 9849 section 5).
         install_read, install_write: the port's own.
     """
 
@@ -96,6 +100,7 @@ class HandshakeContext:
         "answers",
         "certificate",
         "client_random",
+        "ech",
         "install_read",
         "install_write",
         "is_stapled",
@@ -103,6 +108,7 @@ class HandshakeContext:
         "port",
         "reading",
         "records",
+        "retry_configs",
         "server_name",
         "shown_chain",
         "tells_secrets",
@@ -128,12 +134,14 @@ class HandshakeContext:
         self.trace = trace
         self.transcript = Transcript()
         self.client_random = b""
+        self.ech: ReceivedEch | None = None
         self.trust: TrustStore | None = None
         self.observer = observer_of(trace) if trace is not None else None
         self.certificate: ClientAuthStatus = "unasked"
         self.server_name: str | None = None
         self.is_stapled = False
         self.shown_chain: tuple[bytes, ...] = ()
+        self.retry_configs: tuple[EchConfig, ...] = ()
         self._keylog = keylog
         self.tells_secrets = keylog is not None or trace is not None
         self.install_read = port.install_read

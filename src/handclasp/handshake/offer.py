@@ -6,7 +6,7 @@ own way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from handclasp.certificates.names import ip_address
@@ -38,12 +38,21 @@ _SUPPORTED_VERSIONS = ExtensionType.SUPPORTED_VERSIONS
 _KEY_SHARE = ExtensionType.KEY_SHARE
 _EARLY_DATA = ExtensionType.EARLY_DATA
 _PSK_KEY_EXCHANGE_MODES = ExtensionType.PSK_KEY_EXCHANGE_MODES
+_GREASE_ENC_SIZE, _AEAD_EXPANSION = 32, 16
+_GREASE_ENC_LENGTH = _GREASE_ENC_SIZE.to_bytes(2, "big")
+_GREASE_NAME_LENGTH = 64
+"""The maximum_name_length that GREASE pretends to know: that of this library's own keys."""
+
 _ALL_SUITES: Mapping[str, CipherSuite] = {**CIPHER_SUITES, **CIPHER_SUITES12}
 _NULL_COMPRESSION = b"\0"
 _NO_DATA = b"\0\0"
 _GROUPS_TYPE = _SUPPORTED_GROUPS.to_bytes(2, "big")
 _GREASE_SHARE = b"\0\1\0"
 """The length of a share of one byte, and the share."""
+
+_ECH = ExtensionType.ENCRYPTED_CLIENT_HELLO
+_GREASE_SUITES = [bytes([0, 0, 1, 0, 1 + byte % 3]) for byte in range(256)]
+"""The type of an outer hello and an HPKE suite, for each byte of entropy (RFC 9849 6.2.1)."""
 
 
 @value(frozen=True, slots=True)
@@ -99,7 +108,7 @@ def client_offer(
         entries = group + _GREASE_SHARE
         extensions[int.from_bytes(kind, "big")] = b""
         written = kind + _NO_DATA
-    named, named_written = _server_name(server_name)
+    named, named_written = server_name_extension(server_name)
     extensions |= named
     extensions[_SUPPORTED_GROUPS] = data = len(groups).to_bytes(2, "big") + groups
     extensions |= static.extensions
@@ -113,6 +122,8 @@ def client_offer(
         after[_SUPPORTED_VERSIONS] = len(versions).to_bytes(1, "big") + versions
         after[_KEY_SHARE] = len(entries).to_bytes(2, "big") + entries
     psks = _add_rare_extensions(config, static, session, after)
+    if static.grease_ech_size:
+        after[_ECH] = _grease_ech(entropy, static.grease_ech_size, server_name, psks)
     extensions |= after
     written += write_entries(after)
     raw = write_client_hello(random, session_id, suites, written) if not psks else b""
@@ -135,16 +146,32 @@ def _add_rare_extensions(
         extensions[ExtensionType.SESSION_TICKET] = session.ticket if is_old and session else b""
     psks: tuple[Psk, ...] = ()
     if session is not None or config.psks:
-        psks = _psks(config, session)
-    if config.allow_early_data and _may_send_early_data(config, session):
+        psks = offered_psks(config, session)
+    if config.allow_early_data and may_send_early_data(config, session):
         extensions[_EARLY_DATA] = b""
     if static.psk_modes is not None and (psks or config.sessions is not None):
         extensions[_PSK_KEY_EXCHANGE_MODES] = static.psk_modes
     return psks
 
 
+def _grease_ech(
+    entropy: Callable[[int], bytes], size: int, server_name: str | None, psks: Sequence[Psk]
+) -> bytes:
+    """Return an encrypted_client_hello of random bytes (RFC 9849 section 6.2.1).
+
+    It is as long as a real one for this server would be. Any 32 bytes are a public value of X25519.
+    """
+    size += max(len(server_name or ""), _GREASE_NAME_LENGTH)
+    if psks:
+        size += 8 + sum([7 + len(each.identity) + each.suite.hash_size for each in psks])
+    size += -size % 32 + _AEAD_EXPANSION
+    random = entropy(_GREASE_ENC_SIZE + 2 + size)
+    head = _GREASE_SUITES[random[0]] + random[1:2] + _GREASE_ENC_LENGTH
+    return head + random[2:34] + size.to_bytes(2, "big") + random[34:]
+
+
 @lru_cache(maxsize=256)
-def _server_name(name: str | None) -> tuple[dict[int, bytes], bytes]:
+def server_name_extension(name: str | None) -> tuple[dict[int, bytes], bytes]:
     """Return the server_name of a hello, and the same as bytes; both are empty without a name."""
     # RFC 6066 section 3: literal addresses are not permitted in server_name.
     if name is None or ip_address(name) is not None:
@@ -162,7 +189,7 @@ def _share(
     return hs.work("key_generation", group, generate, entropy)
 
 
-def _psks(config: ClientConfig, session: Session | None) -> tuple[Psk, ...]:
+def offered_psks(config: ClientConfig, session: Session | None) -> tuple[Psk, ...]:
     """Return the keys to offer, that of the session first: early data go under the first."""
     if "TLSv1.3" not in config.versions:
         return ()
@@ -172,7 +199,7 @@ def _psks(config: ClientConfig, session: Session | None) -> tuple[Psk, ...]:
     return (psk_of_session(session, milliseconds(config.clock())), *external)
 
 
-def _may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
+def may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
     """Return whether this session allows early data, with the parameters agreed upon then.
 
     RFC 8446 section 4.2.10: version, cipher suite and application protocol must be the same.
@@ -235,6 +262,8 @@ class _Static:
             TLS 1.2 (RFC 8446 section D.4).
         takes_tickets12: whether tickets of TLS 1.2 are wanted.
         psk_modes, record_size_limit: those extensions, where they are sent.
+        grease_ech_size: bytes of an inner hello without name and keys (RFC 9849 section 6.2.1), for
+            an encrypted_client_hello of random bytes; 0 where none is sent.
     """
 
     suites: bytes
@@ -247,12 +276,13 @@ class _Static:
     takes_tickets12: bool
     psk_modes: bytes | None
     record_size_limit: bytes | None
+    grease_ech_size: int
 
 
 def _static(config: ClientConfig) -> _Static:
     has_tls13 = "TLSv1.3" in config.versions
     suites = [_ALL_SUITES[name].code for name in config.cipher_suites]
-    extensions = _static_extensions(config)
+    extensions = static_extensions(config)
     modes = bytes([ext.PSK_DHE_KE, ext.PSK_KE] if config.allow_psk_ke else [ext.PSK_DHE_KE])
     limit = config.record_size_limit
     if limit is not None and not has_tls13:
@@ -268,10 +298,36 @@ def _static(config: ClientConfig) -> _Static:
         takes_tickets12="TLSv1.2" in config.versions and config.sessions is not None,
         psk_modes=ext.write_psk_key_exchange_modes(modes) if has_tls13 else None,
         record_size_limit=ext.write_record_size_limit(limit) if limit is not None else None,
+        grease_ech_size=_grease_ech_size(config) if has_tls13 else 0,
     )
 
 
-def _static_extensions(config: ClientConfig) -> dict[int, bytes]:
+def _grease_ech_size(config: ClientConfig) -> int:
+    """Return the size of an inner hello, without name and keys of sessions; 0 for none.
+
+    It is that of `encode_inner_hello`, of a hello which refers to all it can in the outer one.
+    """
+    if not (config.grease and config.grease_ech) or config.ech is not None:
+        return 0
+    suites = [name for name in config.cipher_suites if name in CIPHER_SUITES]
+    shared = static_extensions(config).keys() - _EXTENSIONS_OF_TLS12.keys()
+    references = len(shared) + _ALWAYS_SHARED
+    references += (config.sessions is not None or bool(config.psks)) + (
+        config.record_size_limit is not None
+    )
+    return _INNER_HELLO_SIZE + 2 * len(suites) + 2 * references
+
+
+_ALWAYS_SHARED = 3
+"""GREASE, supported_groups and key_share."""
+
+_INNER_HELLO_SIZE = 43 + 28
+"""The fixed fields of a hello, with GREASE among its suites, and its extensions: those that are
+fixed (encrypted_client_hello, supported_versions) and the others without their content
+(server_name, ech_outer_extensions)."""
+
+
+def static_extensions(config: ClientConfig) -> dict[int, bytes]:
     wants_status = config.verify_peer and config.policy.stapled_ocsp != "ignore"
     extensions = dict(
         asking_extensions(

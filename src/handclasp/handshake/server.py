@@ -10,6 +10,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
+from handclasp.handshake.ech_server import open_client_hello
 from handclasp.handshake.negotiation import first_shared, shown
 from handclasp.handshake.offered import (
     asked_name,
@@ -35,6 +36,7 @@ from handclasp.wire.rules import check_extensions
 from handclasp.wire.writer import uint16s
 
 _SUPPORTED_VERSIONS = ExtensionType.SUPPORTED_VERSIONS
+_ECH = ExtensionType.ENCRYPTED_CLIENT_HELLO
 _SSL3 = 0x0300
 
 
@@ -50,6 +52,8 @@ async def server_handshake(
         hs.records.change_cipher_spec_allowed = True
     hs.client_random = hello.random
     check_extensions(hello.extensions, MessageContext.CH, config.limits.max_extensions)
+    if _ECH in hello.extensions:
+        hello = open_client_hello(hs, config, hello)
     if config.choose_config is not None:
         config = await _choose_config(hs, config, hello)
     version = _choose_version(hs, config, hello)
@@ -72,11 +76,13 @@ _FORMS12: Mapping[int, Form] = {
         ExtensionType.SIGNATURE_ALGORITHMS,
         ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
         ExtensionType.SERVER_NAME,
+        _ECH,
     )
 }
 """The extensions that are read here for their errors alone before TLS 1.2 answers (RFC 9846 6.2).
 
-Left out are those that its `_read_offer` reads in any case. TLS 1.3 reads all of them at once."""
+Left out are those that its `_read_offer` or `open_client_hello` reads in any case. TLS 1.3 reads
+all of them at once."""
 
 
 async def _choose_config(

@@ -41,6 +41,15 @@ def decide_application_protocol(
     return hs.decide("alpn", names, config.alpn, why, choose_application_protocol, offered, spoken)
 
 
+INNER_HELLO, OUTER_HELLO = "inner ClientHello", "outer ClientHello"
+
+
+def note_hello_that_counts(hs: HandshakeContext, *, is_inner: bool, why: str) -> None:
+    """Note which hello a server takes of a client that encrypted one (RFC 9849 section 7)."""
+    both = INNER_HELLO, OUTER_HELLO
+    hs.note_decision("ech", both, both, INNER_HELLO if is_inner else OUTER_HELLO, why)
+
+
 def note_version(hs: HandshakeContext, config: SharedConfig, taken: str) -> None:
     """Note which of its versions a client finds taken; its hello has the newest first."""
     if hs.trace is None:

@@ -194,6 +194,28 @@ class CipherSuiteCode(IntEnum):
     TLS_RSA_WITH_AES_256_GCM_SHA384 = 0x009D
 
 
+class HpkeKem(IntEnum):
+    """The HPKE KEM Identifiers registry, as far as keys for encrypted_client_hello need it."""
+
+    DHKEM_P256_HKDF_SHA256 = 0x0010
+    DHKEM_X25519_HKDF_SHA256 = 0x0020
+
+
+class HpkeKdf(IntEnum):
+    """The HPKE KDF Identifiers registry, likewise."""
+
+    HKDF_SHA256 = 0x0001
+    HKDF_SHA384 = 0x0002
+
+
+class HpkeAead(IntEnum):
+    """The HPKE AEAD Identifiers registry, likewise."""
+
+    AES_128_GCM = 0x0001
+    AES_256_GCM = 0x0002
+    CHACHA20_POLY1305 = 0x0003
+
+
 EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
 """A signal among the cipher suites: the same as an empty renegotiation_info (RFC 5746)."""
 

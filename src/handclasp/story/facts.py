@@ -53,6 +53,7 @@ from handclasp.trace.events import (
     Began,
     BytesMissing,
     HandshakeResult,
+    InnerHello,
     MessageSeen,
     Observed,
     QuestionAnswered,
@@ -280,7 +281,9 @@ def role_of(events: Sequence[TraceEvent]) -> str:
     return "server" if first is not None and first.direction == "received" else "client"
 
 
-def sender_of(event: MessageSeen | RecordSeen | AlertSeen | BytesMissing, role: str) -> str:
+def sender_of(
+    event: MessageSeen | InnerHello | RecordSeen | AlertSeen | BytesMissing, role: str
+) -> str:
     """Return the role of the sender of an event, given the role of the recording side."""
     if event.direction == "sent":
         return role

@@ -17,6 +17,7 @@ from handclasp.trace.events import (
     AlertSeen,
     BytesMissing,
     BytesRefused,
+    InnerHello,
     KeysInstalled,
     MessageSeen,
     Observed,
@@ -31,7 +32,7 @@ _MOST_UNFINISHED = 4
 _MOST_DATA = 6
 """The number of flights of application data that are drawn: the diagram is about the handshake."""
 
-Drawn: TypeAlias = MessageSeen | AlertSeen | RecordSeen | BytesMissing
+Drawn: TypeAlias = MessageSeen | InnerHello | AlertSeen | RecordSeen | BytesMissing
 """The events of the diagram; of records only change_cipher_spec, and only before TLS 1.3, and those
 of a message that is not whole.
 """
@@ -64,6 +65,8 @@ def shown_events(events: Sequence[TraceEvent], facts: Facts) -> Iterator[Shown[D
                 protected = event.direction in keyed and not _is_clear_alert(before, event)
             elif isinstance(event, BytesMissing):
                 protected = event.direction in keyed
+            elif isinstance(event, InnerHello):
+                protected = False  # It is drawn with the outer one, whose arrow brings it.
             else:
                 protected = event.epoch != "plaintext"
             to_server = (event.direction == "sent") == (facts.role == "client")
@@ -109,7 +112,7 @@ def _is_drawn(event: TraceEvent, facts: Facts) -> TypeGuard[Drawn]:
         # In TLS 1.3 it has no meaning: it is sent for middleboxes that expect it.
         is_change = event.content_type == ContentType.CHANGE_CIPHER_SPEC and not is_closed(event)
         return is_change and has_change_cipher_spec(facts.version)
-    return isinstance(event, MessageSeen | AlertSeen | BytesMissing)
+    return isinstance(event, MessageSeen | InnerHello | AlertSeen | BytesMissing)
 
 
 def is_closed(event: TraceEvent) -> bool:

@@ -47,6 +47,7 @@ from handclasp.trace.events import (
     BytesRefused,
     Failed,
     HandshakeResult,
+    InnerHello,
     MessageSeen,
     RecordSeen,
     TraceEvent,
@@ -80,8 +81,9 @@ def narrate(
         for event in flight.events:
             moment = (event.at_ns - began) / 1e6
             lines += _lines(canvas, event, facts, moment)
-            if detail and isinstance(event, MessageSeen):
-                lines += canvas.unfolded(event, facts, with_bytes=detail > 1)
+            hello = event.message if isinstance(event, InnerHello) else event
+            if detail and isinstance(hello, MessageSeen):
+                lines += canvas.unfolded(hello, facts, with_bytes=detail > 1)
         lines += [canvas.arrow(flight), canvas.between("")]
     lines.append(canvas.title("client", "server"))
     lines += ["", *canvas.paragraph(_ending(facts, events)), *canvas.paragraph(more)]
@@ -162,7 +164,7 @@ def _lines(canvas: _Canvas, event: Content, facts: Facts, moment: float) -> Iter
         yield from canvas.sentence(f"The received data are not TLS. They begin with: {start}")
         return
     name, sentence = told(event, facts)
-    size = f"{len(event.raw):,} bytes" if isinstance(event, MessageSeen) else ""
+    size = f"{len(event.raw):,} bytes" if isinstance(event, MessageSeen | InnerHello) else ""
     yield canvas.message(moment, name, size)
     yield from canvas.sentence(sentence)
 

@@ -28,6 +28,7 @@ from handclasp.trace.events import (
     DecisionTaken,
     Failed,
     HandshakeResult,
+    InnerHello,
     KeyStep,
     MessageSeen,
     RecordSeen,
@@ -92,6 +93,8 @@ def _without_names(
             return replace(event, server_name=_masked(event.server_name))
         case MessageSeen():
             return replace(event, raw=_blanked(event, key_exchange))
+        case InnerHello():
+            return replace(event, raw=_blanked(event.message, key_exchange))
         case RecordSeen():
             return replace(event, wire=b"", content=b"")
         case KeyStep():

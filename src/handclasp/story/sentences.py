@@ -28,7 +28,7 @@ from handclasp.story.recorded import (
     server_share_of,
     version_of,
 )
-from handclasp.trace.events import AlertSeen, BytesMissing, MessageSeen, RecordSeen
+from handclasp.trace.events import AlertSeen, BytesMissing, InnerHello, MessageSeen, RecordSeen
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.raw_keys import is_raw_public_key
@@ -50,6 +50,8 @@ def told(event: Drawn, facts: Facts) -> Told:
             f"{event.size:,} byte{plural} missing",
             f"These bytes of the {sender} are not in the capture.",
         )
+    if isinstance(event, InnerHello):
+        return Told("inner ClientHello", _inner_story(event))
     if isinstance(event, AlertSeen):
         return Told(f"Alert: {alert_name(event.description)}", _alert_story(event, sender, facts))
     if isinstance(event, RecordSeen) and event.content_type == ContentType.HANDSHAKE:
@@ -240,6 +242,17 @@ def _client_key_exchange_story(message: messages12.ClientKeyExchange, facts: Fac
     return "The client sends its part of the secret, in an unknown form."
 
 
+def _inner_story(event: InnerHello) -> str:
+    """Return the sentences about a hello that only the server can read."""
+    hello, count = message_of(event.message), len(event.outer_extensions)
+    told = "Inside, for the server alone to read. "
+    if isinstance(hello, messages.ClientHello):
+        told += _hello_story(hello)
+    if count:
+        told += f" It takes {count} extension{'s' if count != 1 else ''} from the outer hello."
+    return told
+
+
 def _hello_story(hello: messages.ClientHello) -> str:
     name = hello.extensions.get(ExtensionType.SERVER_NAME)
     host = extensions.read_server_name(name) if name is not None else None
@@ -303,12 +316,16 @@ def _answer_story(hello: messages.ServerHello, facts: Facts) -> str:
     return f"{answer}.{half}"
 
 
+_TOLD_APART = {ExtensionType.EARLY_DATA, ExtensionType.ENCRYPTED_CLIENT_HELLO}
+"""The extensions of EncryptedExtensions that have words of their own."""
+
+
 def _extensions_story(message: messages.EncryptedExtensions, facts: Facts) -> str:
     data = message.extensions.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     if data is not None:
         protocol = extensions.read_alpn(data)[0].decode("ascii", "backslashreplace")
         told = f"we shall speak {protocol}"
-    elif set(message.extensions) - {ExtensionType.EARLY_DATA}:
+    elif set(message.extensions) - _TOLD_APART:
         told = "the other parameters"
     else:
         told = "there are no other parameters"
@@ -316,6 +333,8 @@ def _extensions_story(message: messages.EncryptedExtensions, facts: Facts) -> st
         told += "; and we take your early data"
     elif facts.early_data == "rejected":
         told += "; and we do not take your early data"
+    if ExtensionType.ENCRYPTED_CLIENT_HELLO in message.extensions:
+        told += "; and the configurations with which the client can encrypt its next hello"
     # With early data, the client's encrypted data came first.
     whose = "The" if facts.early_data == "none" else "The server's"
     return f"{whose} first encrypted words: {told}."

@@ -16,11 +16,11 @@ client example.com
 TLSv1.3
 
 A connection begins with `Began`, and ends its handshake with `HandshakeResult` or `Failed`. Between
-them are its messages (`MessageSeen`), records (`RecordSeen`), alerts (`AlertSeen`) and keys
-(`KeysInstalled`, `KeyStep`, `SecretDerived`); what was decided (`DecisionTaken`, with each offer
-that was `Refused`), asked (`QuestionPut`, `QuestionAnswered`) and computed (`WorkDone`); and the
-transport below (`TransportSeen`, `WireSeen`, `TransportEnded`, `BytesRefused`). Only captures have
-`Observed` and `BytesMissing`. A file that holds no such trace is a `TraceFormatError`.
+them are its messages (`MessageSeen`, `InnerHello`), records (`RecordSeen`), alerts (`AlertSeen`)
+and keys (`KeysInstalled`, `KeyStep`, `SecretDerived`); what was decided (`DecisionTaken`, with each
+offer that was `Refused`), asked (`QuestionPut`, `QuestionAnswered`) and computed (`WorkDone`); and
+the transport below (`TransportSeen`, `WireSeen`, `TransportEnded`, `BytesRefused`). Only captures
+have `Observed` and `BytesMissing`. A file that holds no such trace is a `TraceFormatError`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import NamedTuple, TypeAlias
 
 from handclasp.crypto.secret import Secret
 from handclasp.errors import CertificateError, TLSError
+from handclasp.iana import HandshakeType
 from handclasp.info import ConnectionInfo
 from handclasp.values import dataclass, field
 
@@ -66,6 +67,30 @@ class MessageSeen:
     epoch: str
     message_type: int
     raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InnerHello:
+    """The ClientHello that was encrypted inside of the last one (RFC 9849 section 5.1).
+
+    It is the one that counts if the server takes it, which `DecisionTaken` tells about "ech".
+
+    Attributes:
+        raw: the whole message as it counts: with the extensions of the outer hello that it refers
+            to, and without padding.
+        outer_extensions: the names of those extensions.
+    """
+
+    at_ns: int
+    direction: str
+    raw: bytes = field(repr=False)
+    outer_extensions: tuple[str, ...]
+
+    @property
+    def message(self) -> MessageSeen:
+        """The hello as a message of its own, in the clear."""
+        kind = HandshakeType.CLIENT_HELLO
+        return MessageSeen(self.at_ns, self.direction, "plaintext", kind, self.raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +157,8 @@ class DecisionTaken:
 
     Attributes:
         what: the subject: "version", "cipher_suite", "group", "signature_scheme", "alpn",
-            "credentials", "resumption" or "early_data".
+            "credentials", "session", "resumption", "early_data" or "ech": whether the inner hello
+            was taken, or the outer one.
         offered: the offers in their order, each once; of very many only the first, and those that
             could be chosen (the message that offered them has them all).
         acceptable: the values that the choosing side accepts, in its order, as far as it is known.
@@ -360,6 +386,7 @@ class Observed:
 TraceEvent: TypeAlias = (
     Began
     | MessageSeen
+    | InnerHello
     | RecordSeen
     | BytesRefused
     | KeysInstalled

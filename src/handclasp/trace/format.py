@@ -14,6 +14,7 @@ from handclasp.trace.events import (
     DecisionTaken,
     Failed,
     HandshakeResult,
+    InnerHello,
     KeysInstalled,
     KeyStep,
     MessageSeen,
@@ -35,6 +36,7 @@ from handclasp.values import MISSING, fields
 _KINDS: Mapping[str, type[TraceEvent]] = {
     "began": Began,
     "message": MessageSeen,
+    "inner_hello": InnerHello,
     "record": RecordSeen,
     "bytes_refused": BytesRefused,
     "keys_installed": KeysInstalled,

@@ -52,6 +52,12 @@ class Trace(Protocol):
 
     def began(self, role: str, server_name: str | None) -> None: ...
     def message(self, direction: Direction, epoch: str, message_type: int, raw: bytes) -> None: ...
+    def inner_hello(
+        self, direction: Direction, raw: bytes, outer_extensions: Sequence[int]
+    ) -> None:
+        """Record the ClientHello inside of the last one (RFC 9849)."""
+        ...
+
     def record(
         self,
         direction: Direction,

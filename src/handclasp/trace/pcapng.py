@@ -21,7 +21,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from handclasp.iana import HandshakeType
-from handclasp.trace.events import MessageSeen, SecretDerived, TraceEvent
+from handclasp.trace.events import (
+    DecisionTaken,
+    InnerHello,
+    MessageSeen,
+    SecretDerived,
+    TraceEvent,
+)
 from handclasp.trace.framing import Frame, frames_of
 
 SECRETS_BLOCK = 0x0000000A
@@ -37,6 +43,8 @@ KEYLOG_LABELS = frozenset(
         "CLIENT_TRAFFIC_SECRET_0",
         "SERVER_TRAFFIC_SECRET_0",
         "EXPORTER_SECRET",
+        "ECH_SECRET",
+        "ECH_CONFIG",
     )
 )
 
@@ -70,14 +78,27 @@ def connection_blocks(events: Sequence[TraceEvent], began_at_ns: int) -> bytes:
 
 
 def keylog_lines(events: Iterable[TraceEvent]) -> Iterator[str]:
-    """Yield the secrets as lines of an SSLKEYLOGFILE (RFC 9850 section 2); none without a hello."""
-    client_random: str | None = None
+    """Yield the secrets as lines of an SSLKEYLOGFILE (RFC 9850 section 2); none without a hello.
+
+    Those of Encrypted Client Hello go by the random of the outer hello, and the others by that of
+    the hello that counts. Early data are under a key of the inner one in any case.
+    """
+    outer = inner = counts = ""
     for event in events:
         if isinstance(event, MessageSeen) and event.message_type == HandshakeType.CLIENT_HELLO:
             # After the header and legacy_version; a second hello has the same (RFC 8446 4.1.2).
-            client_random = client_random or event.raw[6:38].hex()
-        elif isinstance(event, SecretDerived) and event.label in KEYLOG_LABELS and client_random:
-            yield f"{event.label} {client_random} {event.value.hex()}"
+            outer = outer or event.raw[6:38].hex()
+        elif isinstance(event, InnerHello):
+            inner = inner or event.raw[6:38].hex()
+        elif isinstance(event, DecisionTaken) and event.what == "ech":
+            counts = inner if event.chosen == "inner ClientHello" else outer
+        elif isinstance(event, SecretDerived) and event.label in KEYLOG_LABELS and outer:
+            random = counts or outer
+            if event.label in ("ECH_SECRET", "ECH_CONFIG"):
+                random = outer
+            elif event.label == "CLIENT_EARLY_TRAFFIC_SECRET":
+                random = inner or outer
+            yield f"{event.label} {random} {event.value.hex()}"
 
 
 _SECTION = 0x0A0D0D0A

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from handclasp.errors import ConfigurationError, TLSError, check_switch
-from handclasp.iana import ContentType
+from handclasp.iana import ContentType, extension_name
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import write_private
 from handclasp.trace.events import (
@@ -21,6 +21,7 @@ from handclasp.trace.events import (
     DecisionTaken,
     Failed,
     HandshakeResult,
+    InnerHello,
     KeysInstalled,
     KeyStep,
     MessageSeen,
@@ -209,6 +210,11 @@ class EventRecorder:
     def message(self, direction: str, epoch: str, message_type: int, raw: bytes) -> None:
         """Record a whole handshake message."""
         self._note(MessageSeen(self._now(), direction, epoch, message_type, bytes(raw)))
+
+    def inner_hello(self, direction: str, raw: bytes, outer_extensions: Sequence[int]) -> None:
+        """Record the ClientHello inside of the last one."""
+        names = tuple(map(extension_name, outer_extensions))
+        self._note(InnerHello(self._now(), direction, bytes(raw), names))
 
     def record(
         self,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from handclasp.iana import ExtensionType as Ext
 from handclasp.iana import extension_name
+from handclasp.wire import ech
 from handclasp.wire import extensions as ext
 from handclasp.wire import foreign_extensions as foreign
 from handclasp.wire.reader import Opener
@@ -26,7 +27,7 @@ class MessageContext(Flag):
     """A message that carries extensions, by the RFC's abbreviations.
 
     The ServerHello of TLS 1.2 is `SH12`: it carries what TLS 1.3 has moved to EncryptedExtensions
-    and Certificate.
+    and Certificate. An inner ClientHello as it is encrypted is `ECHI` (EncodedClientHelloInner).
     """
 
     CH = auto()
@@ -37,11 +38,12 @@ class MessageContext(Flag):
     CR = auto()
     NST = auto()
     SH12 = auto()
+    ECHI = auto()
 
     __hash__ = object.__hash__  # Each is made once, and Enum hashes names in Python.
 
 
-CH, SH, HRR, EE, CT, CR, NST, SH12 = MessageContext
+CH, SH, HRR, EE, CT, CR, NST, SH12, ECHI = MessageContext
 
 
 class KnownExtension(NamedTuple):
@@ -225,7 +227,14 @@ EXTENSIONS = (
     KnownExtension(
         Ext.ENCRYPTED_CLIENT_HELLO,
         "RFC 9849 section 5",
-        {CH: foreign.read_encrypted_client_hello, HRR | EE: None},
+        {
+            CH: ech.read_encrypted_client_hello,
+            HRR: ech.read_ech_confirmation,
+            EE: ech.read_ech_config_list,
+        },
+    ),
+    KnownExtension(
+        Ext.ECH_OUTER_EXTENSIONS, "RFC 9849 section 5.1", {ECHI: ech.read_outer_extensions}
     ),
     KnownExtension(
         Ext.RENEGOTIATION_INFO,

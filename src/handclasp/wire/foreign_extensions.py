@@ -10,7 +10,6 @@ from handclasp.faults import Fault
 from handclasp.wire.reader import Opener, Reader
 
 _OCSP = 1
-_ECH_OUTER, _ECH_INNER = 0, 1
 
 
 def read_requested_status(data: bytes, opener: Opener | None = None) -> None:
@@ -91,22 +90,3 @@ def read_ticket_request(data: bytes, opener: Opener | None = None) -> tuple[int,
     counts = reader.uint8("new_session_count"), reader.uint8("resumption_count")
     reader.end()
     return counts
-
-
-def read_encrypted_client_hello(data: bytes, opener: Opener | None = None) -> int:
-    """Read ECHClientHello, of which the type is given (RFC 9849 section 5): outer 0, inner 1.
-
-    Another type is illegal_parameter (RFC 9849 section 7).
-    """
-    reader = (opener or Reader)(data, "encrypted_client_hello")
-    kind = reader.uint8("type")
-    if kind == _ECH_OUTER:
-        reader.uint16("kdf_id")
-        reader.uint16("aead_id")
-        reader.uint8("config_id")
-        reader.opaque16("enc")
-        reader.opaque16("payload", 1)
-    elif kind != _ECH_INNER:
-        raise ProtocolError(Fault.ILLEGAL_VALUE, f"encrypted_client_hello is of type {kind}")
-    reader.end()
-    return kind

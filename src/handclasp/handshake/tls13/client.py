@@ -50,6 +50,7 @@ from handclasp.handshake.tls13.early_data import (
     end_early_data,
     why_early_data_rejected,
 )
+from handclasp.handshake.tls13.ech_offer import EncryptedOffer, check_retry_configs
 from handclasp.handshake.tls13.post_handshake_authentication import CertificateAnswers
 from handclasp.handshake.tls13.psk import Psk
 from handclasp.handshake.tls13.secrets import note_application_secrets, note_handshake_secrets
@@ -63,6 +64,7 @@ from handclasp.questions import ChooseCredentials
 from handclasp.values import value
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import read_as
+from handclasp.wire.ech import INNER
 from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import (
     Certificate,
@@ -80,6 +82,7 @@ from handclasp.wire.structs import Extensions
 _HANDSHAKE = Epoch.HANDSHAKE
 _APPLICATION = Epoch.APPLICATION
 _EARLY_DATA = ExtensionType.EARLY_DATA
+_ECH = ExtensionType.ENCRYPTED_CLIENT_HELLO
 _PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
 _RECORD_SIZE_LIMIT = ExtensionType.RECORD_SIZE_LIMIT
 _X509_ONLY = "X509", "X509"
@@ -93,14 +96,15 @@ async def complete_client_handshake(
     offer: ClientOffer,
     server_hello: ServerHello,
     client_sessions: ClientSessions | None,
+    ech: EncryptedOffer | None = None,
 ) -> HandshakeResult13:
-    """Everything after the first ServerHello, whose version is TLS 1.3."""
+    """Everything after the first ServerHello of TLS 1.3; `ech` is what hid an inner `offer`."""
     sent_early_data, transcript = offer.early_data, hs.transcript
     retried = server_hello.is_hello_retry_request
     suite, values = read_server_hello(config, offer, server_hello, retried=retried)
     transcript.choose_hash(suite.hash_name, retried=retried)
     if retried:
-        offer, values = await retry_hello(hs, config, offer, server_hello, values)
+        offer, values = await retry_hello(hs, config, offer, server_hello, values, ech)
     elif hs.records is not None and config.middlebox_compatibility and not sent_early_data:
         hs.records.send_change_cipher_spec()
     psk = selected_psk(offer, values.get(_PRE_SHARED_KEY), suite)
@@ -112,7 +116,7 @@ async def complete_client_handshake(
         note_handshake_secrets(hs, own, peer)
     hs.install_read(_HANDSHAKE, peer)
     # Early data are accepted with the first key alone, and only if EncryptedExtensions says so.
-    waits = offer.early_data and psk is offer.psks[0]
+    waits = offer.early_data and psk is not None and psk is offer.psks[0]
     if not waits:
         hs.install_write(_HANDSHAKE, own)
     answers = hs.reading.read(_read_answers, await hs.receive_raw(EncryptedExtensions))
@@ -135,8 +139,7 @@ async def complete_client_handshake(
     send, receive, exporter = master.traffic_secrets(transcript.digest())
     if hs.tells_secrets:
         note_application_secrets(hs, send, receive, exporter)
-    # The client's own flight is still under the handshake keys.
-    hs.install_read(_APPLICATION, receive)
+    hs.install_read(_APPLICATION, receive)  # Its own flight is still under the handshake keys.
     if agreed.early_data:
         end_early_data(hs, own)
     client = _NOTHING_SHOWN if request is None else await _authenticate(hs, config, agreed, request)
@@ -223,6 +226,7 @@ def _info(
         shown.sct_list,
         external.identity if external is not None else None,
         why_early_data_rejected(offer, psk) if early_data == "rejected" else "",
+        offer.hello.extensions.get(_ECH) == INNER,
     )
 
 
@@ -279,6 +283,8 @@ def _read_encrypted_extensions(
         alpn = read_selected_protocol(data, config.alpn)
     if hs.trace is not None:
         hs.note_decision("alpn", config.alpn, config.alpn, alpn, "the server chose")
+    if _ECH in extensions:
+        hs.retry_configs = check_retry_configs(offer, values[_ECH])
     early_data = _EARLY_DATA in extensions
     if early_data:
         check_early_data_accepted(offer, suite, psk, alpn)

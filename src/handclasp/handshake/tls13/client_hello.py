@@ -137,9 +137,11 @@ def _forms(config: ServerConfig) -> dict[int, Form]:
         CLIENT_TYPE: offered_client_types,
     }
     forms = {**FORMS[MessageContext.CH], **named}
-    # The version is chosen by then, and the last two are read below.
+    # The version is chosen by then, encrypted_client_hello was read before, and the others are
+    # read below.
     for kind in (
         ExtensionType.SUPPORTED_VERSIONS,
+        ExtensionType.ENCRYPTED_CLIENT_HELLO,
         _KEY_SHARE,
         ExtensionType.PRE_SHARED_KEY,
     ):

@@ -10,6 +10,7 @@ from handclasp.crypto.groups import GROUPS
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
+from handclasp.handshake.ech_server import receive_second_hello, with_confirmation
 from handclasp.handshake.tls13.client_hello import Choice, Offer, read_offer
 from handclasp.iana import TLS12, TLS13, ExtensionType
 from handclasp.keys.transcript import Transcript
@@ -50,8 +51,11 @@ class Retry:
 def ask_again(hs: HandshakeContext, config: ServerConfig, offer: Offer, choice: Choice) -> Retry:
     """Ask for a share of the chosen group (RFC 8446 section 4.1.4)."""
     hs.port.end_flight()
-    cookie = config.entropy(_COOKIE_SIZE) if config.hello_retry_cookie else None
-    hs.send(_hello_retry_request(offer, choice, cookie))
+    # The clients of OpenSSL 4.0 and Go 1.27 do not return it in both of their hellos (RFC 9849).
+    asks_for_cookie = config.hello_retry_cookie and hs.ech is None
+    cookie = config.entropy(_COOKIE_SIZE) if asks_for_cookie else None
+    request = _hello_retry_request(offer, choice, cookie)
+    hs.send(with_confirmation(hs, request, choice.suite.hash_name))
     if offer.hello.legacy_session_id and hs.records is not None:
         hs.records.send_change_cipher_spec()
     if ExtensionType.EARLY_DATA in offer.hello.extensions and hs.records is not None:
@@ -64,7 +68,7 @@ async def receive_second_offer(
     hs: HandshakeContext, config: ServerConfig, choice: Choice, retry: Retry
 ) -> Offer:
     """Receive the second hello: the first, with a share of the chosen group."""
-    hello = await hs.receive(ClientHello)
+    hello = await receive_second_hello(hs, config)
     if hs.records is not None:
         hs.records.skip_early_data(0)
     check_extensions(hello.extensions, MessageContext.CH, config.limits.max_extensions)

@@ -58,12 +58,14 @@ from handclasp.handshake.tls13.tickets import TicketIssuer
 from handclasp.handshake.trace_notes import note_resumption
 from handclasp.iana import TLS13, ExtensionType
 from handclasp.info import ConnectionInfo
+from handclasp.keys.ech import confirmed_server_hello
 from handclasp.keys.epoch import Epoch
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, MasterSecret, TrafficSecret
 from handclasp.sessions.session import milliseconds
 from handclasp.sessions.tickets import SessionState
 from handclasp.values import replace
 from handclasp.wire import extensions as ext
+from handclasp.wire.ech import write_ech_config_list
 from handclasp.wire.extension_table import MessageContext
 from handclasp.wire.messages import (
     CertificateRequest,
@@ -78,6 +80,7 @@ from handclasp.wire.messages import (
 _HANDSHAKE = Epoch.HANDSHAKE
 _APPLICATION = Epoch.APPLICATION
 _EARLY_DATA = ExtensionType.EARLY_DATA
+_ECH = ExtensionType.ENCRYPTED_CLIENT_HELLO
 _KEY_SHARE = ExtensionType.KEY_SHARE
 _PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
 _SUPPORTED_VERSIONS = ExtensionType.SUPPORTED_VERSIONS
@@ -248,6 +251,7 @@ def _info(
         shown.sct_list,
         external.identity if external is not None else None,
         early_data_refusal if early_data == "rejected" else "",
+        hs.ech is not None and hs.ech.context is not None,
     )
 
 
@@ -289,7 +293,11 @@ def _send_server_hello(
         extensions[_KEY_SHARE] = (code << 16 | len(share)).to_bytes(4, "big") + share
     extensions[_SUPPORTED_VERSIONS] = _SELECTED_TLS13
     suite, random = choice.suite.code, config.entropy(32)
-    hs.send_raw(write_server_hello(random, session_id, suite, extensions))
+    raw = write_server_hello(random, session_id, suite, extensions)
+    if hs.ech is not None and hs.ech.context is not None:
+        hash_name, inner_random = choice.suite.hash_name, hs.ech.inner_random
+        raw = confirmed_server_hello(hs.transcript, hash_name, inner_random, raw)
+    hs.send_raw(raw)
     # RFC 8446 D.4: once, right after the first ServerHello or HelloRetryRequest.
     if hs.records is not None and session_id and not choice.retried:
         hs.records.send_change_cipher_spec()
@@ -338,6 +346,8 @@ def _encrypted_extensions(
         extensions[ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION] = ext.write_alpn(
             [choice.alpn.encode("ascii")]
         )
+    if hs.ech is not None and hs.ech.context is None:
+        extensions[_ECH] = write_ech_config_list(hs.ech.retry_configs)
     data = asked.get(_RECORD_SIZE_LIMIT)
     if data is not None and hs.records is not None:
         own_limit = config.record_size_limit or MAX_RECORD_SIZE_LIMIT

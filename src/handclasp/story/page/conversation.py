@@ -16,7 +16,7 @@ from handclasp.story.fields import Field, fields_of
 from handclasp.story.flights import Data, Drawn, Shown, shown_or_closed
 from handclasp.story.recorded import KeyExchange, certificate_within_message, message_of
 from handclasp.story.sentences import told
-from handclasp.trace.events import MessageSeen, TraceEvent
+from handclasp.trace.events import InnerHello, MessageSeen, TraceEvent
 from handclasp.values import dataclass
 
 _STEPS: dict[int, int] = {
@@ -183,7 +183,8 @@ def _item(
 ) -> Item:
     event = shown.event
     name, sentence = _closed(event) if isinstance(event, Data) else told(event, facts)
-    raw = event.raw if isinstance(event, MessageSeen) else b""
+    message = event.message if isinstance(event, InnerHello) else event
+    raw = message.raw if isinstance(message, MessageSeen) else b""
     if raw and not opens:
         sentence += " Its fields are not shown: this page has very many already."
     return Item(
@@ -193,9 +194,9 @@ def _item(
         size=len(raw) or None,
         at_ns=event.at_ns - began,
         protected=shown.protected,
-        step=_step_of(event),
-        opened=tuple(_opened(event, facts))
-        if isinstance(event, MessageSeen) and raw and opens
+        step=_step_of(message),
+        opened=tuple(_opened(message, facts))
+        if isinstance(message, MessageSeen) and raw and opens
         else (),
     )
 

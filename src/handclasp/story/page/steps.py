@@ -70,9 +70,10 @@ _CHOICES = {
     "credentials": "Certificate to show",
     "resumption": "Resumption",
     "early_data": "Early data",
+    "ech": "Encrypted Client Hello",
 }
 
-HELLO_CHOICES = ("version", "cipher_suite", "alpn", "resumption", "early_data")
+HELLO_CHOICES = ("version", "cipher_suite", "alpn", "resumption", "early_data", "ech")
 IDENTITY_CHOICES = ("credentials", "signature_scheme")
 SECRET_CHOICES = ("group",)
 

@@ -45,6 +45,9 @@ var (
 	staple          = flag.String("staple", "", "OCSP response to send, DER")
 	connections     = flag.Int("connections", 1, "")
 	port            = flag.Int("port", 0, "")
+	echConfigs      = flag.String("ech-configs", "", "ECHConfigList of a client")
+	echConfig       = flag.String("ech-config", "", "ECHConfig of a server")
+	echKey          = flag.String("ech-key", "", "its private key, raw")
 )
 
 var groupIDs = map[string]tls.CurveID{
@@ -64,6 +67,8 @@ type report struct {
 	Exporter    string   `json:"exporter,omitempty"`
 	PeerSubject string   `json:"peer_subject,omitempty"`
 	Staple      string   `json:"staple"`
+	ECH         bool     `json:"ech"`
+	ServerName  string   `json:"server_name"`
 }
 
 func main() {
@@ -180,6 +185,21 @@ func configure(role string) (*tls.Config, error) {
 		config.ClientCAs = pool
 		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
+	if *echConfigs != "" {
+		if config.EncryptedClientHelloConfigList, err = os.ReadFile(*echConfigs); err != nil {
+			return nil, err
+		}
+	}
+	if *echConfig != "" {
+		known := tls.EncryptedClientHelloKey{SendAsRetry: true}
+		if known.Config, err = os.ReadFile(*echConfig); err != nil {
+			return nil, err
+		}
+		if known.PrivateKey, err = os.ReadFile(*echKey); err != nil {
+			return nil, err
+		}
+		config.EncryptedClientHelloKeys = []tls.EncryptedClientHelloKey{known}
+	}
 	if *version == "TLSv1.2" {
 		config.MinVersion, config.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
 		all := append(tls.CipherSuites(), tls.InsecureCipherSuites()...)
@@ -272,6 +292,8 @@ func describe(conn *tls.Conn, received []string) (report, error) {
 		Group:      group(state),
 		HelloRetry: state.HelloRetryRequest,
 		Resumed:    state.DidResume,
+		ECH:        state.ECHAccepted,
+		ServerName: state.ServerName,
 	}
 	if len(state.OCSPResponse) > 0 {
 		found.Staple = digest(state.OCSPResponse)

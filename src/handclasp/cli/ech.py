@@ -1,0 +1,160 @@
+"""`handclasp ech`: keys for Encrypted Client Hello, and what configurations say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from handclasp.cli.identity import printable
+from handclasp.cli.inputs import check_path
+from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
+
+if TYPE_CHECKING:
+    from handclasp import EchConfig, EchConfigList
+
+_MOST_OF_A_NAME = 255
+_DEFAULT_NAME_LENGTH = 64
+
+
+@click.group("ech")
+def command() -> None:
+    """Make keys for Encrypted Client Hello, and look at configurations."""
+
+
+@command.command("generate", short_help="Make a key and its configuration.")
+@click.option(
+    "--public-name",
+    required=True,
+    metavar="NAME",
+    help="The name that everybody can read; the server needs a certificate for it.",
+)
+@click.option(
+    "--out",
+    default="ech.pem",
+    show_default=True,
+    metavar="FILE",
+    help="Where to write the key and the configuration.",
+)
+@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@click.option(
+    "--kem",
+    type=click.Choice(["X25519", "P-256"]),
+    default="X25519",
+    show_default=True,
+    help="The kind of key.",
+)
+@click.option(
+    "--max-name-length",
+    type=click.IntRange(0, 255),
+    default=_DEFAULT_NAME_LENGTH,
+    show_default=True,
+    help="The longest of the server's names, in bytes; clients pad the others to it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def ech_generate(
+    public_name: str, out: str, force: bool, kem: str, max_name_length: int, as_json: bool
+) -> None:
+    """Make a key for Encrypted Client Hello (RFC 9849), and the configuration to publish.
+
+    The file holds both, as `openssl ech` writes them (RFC 9934). The configuration that is printed
+    belongs into the HTTPS records of the server's names, as the parameter "ech" (RFC 9848).
+    """
+    from handclasp import EchConfigList, EchKey
+    from handclasp.private_files import write_private
+
+    check_path(out)
+    if Path(out).exists() and not force:
+        raise WrongArguments(
+            f"{out} is there already: use --out FILE to write elsewhere, or --force to overwrite "
+            "it."
+        )
+    with configuration_checked():
+        key = EchKey.generate(public_name, kem=kem, maximum_name_length=max_name_length)
+    write_private(out, key.to_pem())
+    text = EchConfigList(key.configs).to_base64()
+    [config] = key.configs
+    if as_json:
+        click.echo(json.dumps({"path": out, "ech": text, **_described(config, "")}, indent=2))
+        return
+    click.echo(f"{out} is the private key, with its configuration for {config.public_name}.")
+    click.echo("For the HTTPS records of the server's names, and for clients:")
+    click.echo(f'ech="{text}"')
+
+
+@command.command("show", short_help="What configurations say.")
+@click.argument("configs", metavar="FILE|BASE64")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def ech_show(configs: str, as_json: bool) -> None:
+    """Print what the configurations in a file, or in Base64, say.
+
+    Exit status 1 if a client of this library could use none of them.
+    """
+    found = ech_configs_of(configs)
+    described = [_described(*each) for each in zip(found, found.problems(), strict=True)]
+    if as_json:
+        click.echo(json.dumps({"usable": found.usable is not None, "configs": described}, indent=2))
+    else:
+        for each in described:
+            click.echo("\n".join([f"{name}: {_shown(value)}" for name, value in each.items()]))
+            click.echo()
+    if found.usable is None:
+        raise click.exceptions.Exit(FAILED)
+
+
+def ech_configs_of(text: str) -> EchConfigList:
+    """Return the configurations in a PEM file, or those of a Base64 text; raise `WrongArguments`.
+
+    `text` names the file if one is there.
+    """
+    from handclasp import ConfigurationError, EchConfigList
+
+    try:
+        is_file = Path(text).is_file()
+    except (OSError, ValueError):
+        is_file = False
+    if is_file:
+        with configuration_checked():
+            return EchConfigList.load(text)
+    try:
+        return EchConfigList.from_base64(text)
+    except ConfigurationError as error:
+        raise WrongArguments(
+            f"There is no file of that name, and it is no configuration in Base64 either. {error}"
+        ) from None
+
+
+def _described(config: EchConfig, problem: str) -> dict[str, Any]:
+    described: dict[str, Any] = {"version": f"0x{config.version:04x}"}
+    if config.public_name:
+        described |= {
+            "public_name": printable(config.public_name, _MOST_OF_A_NAME),
+            "config_id": config.config_id,
+            "kem": _named(_KEMS, config.kem),
+            "cipher_suites": [
+                f"{_named(_KDFS, kdf)} with {_named(_AEADS, aead)}"
+                for kdf, aead in config.cipher_suites
+            ],
+            "maximum_name_length": config.maximum_name_length,
+            "extensions": [f"0x{kind:04x}" for kind in config.extensions],
+        }
+    return described | {"problem": problem}
+
+
+def _shown(value: object) -> str:
+    text = (
+        ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
+    )
+    return text or "none"
+
+
+_KEMS = {0x10: "P-256", 0x12: "P-521", 0x20: "X25519", 0x21: "X448"}
+_KDFS = {1: "HKDF-SHA256", 2: "HKDF-SHA384", 3: "HKDF-SHA512"}
+_AEADS = {1: "AES-128-GCM", 2: "AES-256-GCM", 3: "ChaCha20-Poly1305"}
+"""Names of HPKE's registries, with those that this library does not have."""
+
+
+def _named(names: dict[int, str], number: int) -> str:
+    return names.get(number, f"0x{number:04x}")

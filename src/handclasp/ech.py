@@ -1,0 +1,421 @@
+"""Configurations and keys for Encrypted Client Hello (RFC 9849), for both ends.
+
+A server generates an `EchKey`, keeps its private key, and publishes its configurations, mostly in
+the HTTPS records of its names (RFC 9848). A client that has them encrypts its hello.
+
+>>> key = EchKey.generate("public.example")
+>>> server = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"), ech=[key])
+>>> client = ClientConfig(ech=EchConfigList(key.configs))
+
+docs/ech.md tells what this hides, and what it does not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import cast, overload
+
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from handclasp.certificates.key_files import warn_if_exposed
+from handclasp.certificates.loading import read_source
+from handclasp.certificates.names import host_problem, ip_address, normal_name
+from handclasp.crypto.groups import BadShare, PrivateShare, share_of
+from handclasp.crypto.hpke import KEMS, SUITES, SymmetricSuite
+from handclasp.errors import ConfigurationError, ProtocolError, check_switch, shown
+from handclasp.faults import Fault, advice
+from handclasp.iana import HpkeKem
+from handclasp.wire.ech import (
+    ECH_VERSION,
+    EchConfig,
+    make_ech_config,
+    read_ech_config_list,
+    write_ech_config_list,
+)
+
+_CONFIGS_PEM = re.compile(rb"-----BEGIN ECHCONFIG-----(.*?)-----END ECHCONFIG-----", re.DOTALL)
+_KEY_PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----.*?-----END PRIVATE KEY-----", re.DOTALL)
+_KEMS_BY_NAME = {
+    "X25519": HpkeKem.DHKEM_X25519_HKDF_SHA256,
+    "P-256": HpkeKem.DHKEM_P256_HKDF_SHA256,
+}
+_LONGEST_LABEL = 63
+_LONGEST_NAME = 255
+
+DEFAULT_NAME_LENGTH = 64
+"""The maximum_name_length of new keys: clients pad shorter server names to it."""
+
+
+class EchConfigList(Sequence[EchConfig]):
+    """The configurations of a server, best first (ECHConfigList, RFC 9849 section 4).
+
+    >>> key = EchKey.generate("public.example")
+    >>> configs = EchConfigList(key.configs)
+    >>> EchConfigList.from_base64(configs.to_base64()) == configs
+    True
+    """
+
+    __slots__ = ("_configs", "_problems")
+
+    def __init__(self, configs: Iterable[EchConfig]) -> None:
+        self._configs = tuple(configs)
+        if not self._configs:
+            raise ConfigurationError("A list of ECH configurations is empty.")
+        for config in self._configs:
+            if not isinstance(config, EchConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigurationError(f"An ECH configuration is not {shown(config)}.")
+        self._problems = tuple(map(_why_unusable, self._configs))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> EchConfigList:
+        """Read an ECHConfigList as it stands in the `ech` parameter of an HTTPS record (RFC 9848).
+
+        Raises:
+            ConfigurationError: it is malformed.
+        """
+        if not isinstance(data, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"An ECHConfigList is bytes, not {shown(data)}.")
+        try:
+            return cls(read_ech_config_list(data))
+        except ProtocolError as error:
+            raise ConfigurationError(f"This is no ECHConfigList: {error.detail}.") from None
+
+    @classmethod
+    def from_base64(cls, text: str) -> EchConfigList:
+        """Read an ECHConfigList in Base64, as tools print HTTPS records.
+
+        Raises:
+            ConfigurationError: it is malformed.
+        """
+        try:
+            data = base64.b64decode("".join(text.split()), validate=True)
+        except (ValueError, AttributeError, TypeError):
+            raise ConfigurationError("An ECHConfigList in Base64 cannot be decoded.") from None
+        return cls.from_bytes(data)
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str] | bytes) -> EchConfigList:
+        """Read the PEM file of `EchKey.to_pem`, of `to_pem`, or of `openssl ech` (RFC 9934).
+
+        Args:
+            source: a path, or the content of the file as bytes. A private key in it is ignored.
+
+        Raises:
+            ConfigurationError: it cannot be read, or holds no ECHCONFIG.
+        """
+        data, named = read_source(source, "ECH configuration")
+        return _configs_in(data, named)
+
+    @property
+    def usable(self) -> EchConfig | None:
+        """The first configuration that this library can use, or None (RFC 9849 section 6.1)."""
+        usable = (each for each, why in zip(self._configs, self._problems, strict=True) if not why)
+        return next(usable, None)
+
+    def problems(self) -> tuple[str, ...]:
+        """Return why each configuration cannot be used, in their order; empty for those that can.
+
+        RFC 9849 sections 4.2, 6.1 and 6.1.7 have the rules.
+        """
+        return self._problems
+
+    def to_bytes(self) -> bytes:
+        """Return the ECHConfigList as it stands in an HTTPS record."""
+        return write_ech_config_list(self._configs)
+
+    def to_base64(self) -> str:
+        """Return the ECHConfigList in Base64, for the `ech` parameter in a zone file."""
+        return base64.b64encode(self.to_bytes()).decode("ascii")
+
+    def to_pem(self) -> bytes:
+        """Return the configurations in PEM (RFC 9934)."""
+        return _pem("ECHCONFIG", self.to_bytes())
+
+    @overload
+    def __getitem__(self, index: int) -> EchConfig: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[EchConfig, ...]: ...
+    def __getitem__(self, index: int | slice) -> EchConfig | tuple[EchConfig, ...]:
+        return self._configs[index]
+
+    def __len__(self) -> int:
+        return len(self._configs)
+
+    def __iter__(self) -> Iterator[EchConfig]:
+        return iter(self._configs)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, EchConfigList):
+            return self._configs == other._configs
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._configs)
+
+    def __repr__(self) -> str:
+        return f"EchConfigList({list(self._configs)!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class EchKey:
+    """A server's private key for Encrypted Client Hello, and what it publishes of it.
+
+    >>> key = EchKey.generate("public.example")
+    >>> from handclasp.private_files import write_private
+    >>> write_private("ech.pem", key.to_pem())
+    >>> EchKey.load("ech.pem").configs == key.configs
+    True
+
+    Attributes:
+        private_key: for X25519 or P-256. It is never printed.
+        configs: the configurations with its public key.
+        send_as_retry: whether clients that use another configuration get these. Switch it off for
+            old keys, which clients should not get any more.
+
+    Raises:
+        ConfigurationError: the key is of another type, or a configuration is not one of this key
+            that clients can use.
+    """
+
+    private_key: X25519PrivateKey | EllipticCurvePrivateKey = field(repr=False, compare=False)
+    configs: tuple[EchConfig, ...]
+    send_as_retry: bool = True
+    _share: object = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "configs", tuple(self.configs))
+        check_switch("send_as_retry", self.send_as_retry)
+        kem = _kem_of(self.private_key)
+        share = share_of(self.private_key)
+        object.__setattr__(self, "_share", share)
+        if not self.configs:
+            raise ConfigurationError("An ECH key needs a configuration.")
+        for config in self.configs:
+            if config.kem != kem or config.public_key != share.share:
+                raise ConfigurationError("This ECH configuration has another public key.")
+            if why := _why_unusable(config):
+                raise ConfigurationError(f"Clients cannot use this ECH configuration: {why}.")
+
+    @classmethod
+    def generate(
+        cls,
+        public_name: str,
+        *,
+        kem: str = "X25519",
+        maximum_name_length: int = DEFAULT_NAME_LENGTH,
+        avoid: Iterable[EchKey] = (),
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> EchKey:
+        """Make a new key.
+
+        Args:
+            public_name: a DNS name of the server for which it has a certificate. It is the one that
+                everybody can read in the hello, and should be the same for all of the server's
+                names.
+            kem: "X25519", which all clients have, or "P-256".
+            maximum_name_length: the bytes of the longest name that is served, up to 255. Clients
+                pad shorter names to it; the size of the hello may give longer ones away.
+            avoid: keys in use at the same server, whose config_id the new one does not get.
+            entropy: the source of the config_id, and of no key.
+
+        Raises:
+            ConfigurationError: the name is not a proper host name, or another argument is wrong.
+        """
+        number = _KEMS_BY_NAME.get(kem)
+        if number is None:
+            names = ", ".join(_KEMS_BY_NAME)
+            raise ConfigurationError(f"kem must be one of {names}, not {shown(kem)}.")
+        if type(maximum_name_length) is not int or not 0 <= maximum_name_length <= _LONGEST_NAME:
+            raise ConfigurationError(
+                f"maximum_name_length must be from 0 to {_LONGEST_NAME}, not "
+                f"{shown(maximum_name_length)}."
+            )
+        key: X25519PrivateKey | EllipticCurvePrivateKey
+        is_x25519 = number == HpkeKem.DHKEM_X25519_HKDF_SHA256
+        key = X25519PrivateKey.generate() if is_x25519 else generate_private_key(SECP256R1())
+        config = make_ech_config(
+            _fresh_id({config.config_id for each in avoid for config in each.configs}, entropy),
+            int(number),
+            share_of(key).share,
+            [(int(suite.kdf), int(suite.aead)) for suite in SUITES],
+            maximum_name_length,
+            normal_name(public_name),
+        )
+        return cls(key, (config,))
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str] | bytes, *, send_as_retry: bool = True) -> EchKey:
+        """Read a private key and its configurations, as `to_pem` and `openssl ech` write them.
+
+        Args:
+            source: a path, or the content of the file as bytes (RFC 9934).
+            send_as_retry: see `EchKey`.
+
+        Raises:
+            ConfigurationError: it cannot be read, or holds no unencrypted key for X25519 or P-256,
+                or no configuration with its public key.
+        """
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        data, named = read_source(source, "ECH key")
+        found = _KEY_PEM.search(data)
+        if found is None:
+            raise ConfigurationError(f"There is no PRIVATE KEY in {named}.")
+        warn_if_exposed(source, named)
+        try:
+            key = cast(X25519PrivateKey, load_pem_private_key(found[0], None))
+        except Exception:
+            raise ConfigurationError(f"The PRIVATE KEY in {named} cannot be read.") from None
+        kem = _kem_of(key)
+        public = share_of(key).share
+        own = [
+            each
+            for each in _configs_in(data, named)
+            if (each.kem, each.public_key) == (kem, public)
+        ]
+        if not own:
+            raise ConfigurationError(f"No ECHCONFIG in {named} has the public key of its key.")
+        return cls(key, tuple(own), send_as_retry)
+
+    def to_pem(self) -> bytes:
+        """Return the private key and the configurations in PEM (RFC 9934), as `openssl ech` does.
+
+        It is a secret: write it with `handclasp.private_files.write_private`.
+        """
+        from cryptography.hazmat.primitives.serialization import (
+            Encoding,
+            NoEncryption,
+            PrivateFormat,
+        )
+
+        key = self.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return key + EchConfigList(self.configs).to_pem()
+
+
+class EchRejectedError(ProtocolError):
+    """The server did not accept the encrypted hello, and nothing of the application was sent to it.
+
+    It may have an old key, or none. If `retry_configs` are there, connect once more with them. To
+    connect without encryption, with the server's name in the clear, is the program's own decision:
+    the library never does it by itself.
+
+    >>> key = EchKey.generate("example.com")
+    >>> error = EchRejectedError(EchConfigList(key.configs), "example.com", is_authentic=True)
+    >>> retry = ClientConfig(ech=error.retry_configs)
+
+    Attributes:
+        retry_configs: the server's current configurations, for one further attempt; None if it sent
+            none that this library can use, or was not authenticated.
+        public_name: the name in the outer hello.
+        is_authentic: whether the server has proved to be `public_name`. If it has, and there are no
+            retry_configs, it has switched ECH off (RFC 9849 section 6.1.6). With
+            `verify_peer=False` nothing is proved.
+    """
+
+    def __init__(
+        self, retry_configs: EchConfigList | None, public_name: str, *, is_authentic: bool
+    ) -> None:
+        self.retry_configs = retry_configs
+        self.public_name = public_name
+        self.is_authentic = is_authentic
+        if not is_authentic:
+            detail = f"nobody verified that it is {public_name}"
+            fix = advice("", "Verify the server, so that what it says of ECH can be relied on.")
+        elif retry_configs is not None:
+            detail = f"it proved to be {public_name}, and sent its current ECH configurations"
+            fix = advice(
+                "Publish only ECH configurations whose keys every machine of the server has.",
+                "Connect once more with the configurations that came (retry_configs).",
+            )
+        else:
+            detail = f"it proved to be {public_name}, and does not use ECH"
+            fix = advice(
+                "Publish no ECH configuration until every machine of the server has its key.",
+                "If everybody on the way may read the server's name, connect without ECH.",
+            )
+        super().__init__(Fault.ECH_REJECTED, detail, fix=fix)
+
+
+def _kem_of(key: object) -> int:
+    """Return the number of the KEM that a private key is for. Raises `ConfigurationError`."""
+    if isinstance(key, X25519PrivateKey):
+        return HpkeKem.DHKEM_X25519_HKDF_SHA256
+    if isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1):
+        return HpkeKem.DHKEM_P256_HKDF_SHA256
+    raise ConfigurationError("An ECH key is one for X25519 or P-256.")
+
+
+def _fresh_id(taken: set[int], entropy: Callable[[int], bytes]) -> int:
+    """Return a random config_id that is not taken, if there is one (RFC 9849 section 4.1)."""
+    free = [number for number in range(256) if number not in taken] or list(range(256))
+    return free[int.from_bytes(entropy(4), "big") % len(free)]
+
+
+def _configs_in(data: bytes, named: str) -> EchConfigList:
+    found = _CONFIGS_PEM.search(data)
+    if found is None:
+        raise ConfigurationError(f"There is no ECHCONFIG in {named}.")
+    try:
+        decoded = base64.b64decode(b"".join(found[1].split()), validate=True)
+    except binascii.Error:
+        raise ConfigurationError(f"The ECHCONFIG in {named} cannot be decoded.") from None
+    return EchConfigList.from_bytes(decoded)
+
+
+def _pem(label: str, data: bytes) -> bytes:
+    text = base64.b64encode(data).decode("ascii")
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
+
+
+def private_share(key: EchKey) -> PrivateShare:
+    """Return the private half of a key as HPKE takes it, which is made once for each key."""
+    return cast(PrivateShare, key._share)  # pyright: ignore[reportPrivateUsage]
+
+
+def chosen_suite(config: EchConfig) -> SymmetricSuite | None:
+    """Return the first suite of a configuration that this library has."""
+    suites = (SymmetricSuite(*pair) for pair in config.cipher_suites)
+    return next((suite for suite in suites if suite.is_supported), None)
+
+
+def _why_unusable(config: EchConfig) -> str:
+    """Return why a client cannot use a configuration (RFC 9849 sections 4.2, 6.1 and 6.1.7)."""
+    if config.version != ECH_VERSION:
+        return f"its version is 0x{config.version:04x}"
+    if config.mandatory_extensions:
+        return f"it needs the unknown extension 0x{config.mandatory_extensions[0]:04x}"
+    kem = KEMS.get(config.kem)
+    if kem is None:
+        return f"its KEM is 0x{config.kem:04x}"
+    if len(config.public_key) != kem.public_size:
+        return f"its public key has {len(config.public_key)} bytes"
+    if chosen_suite(config) is None:
+        return "none of its cipher suites is known"
+    try:
+        kem.exchange.respond(config.public_key, os.urandom)
+    except BadShare:
+        return "its public key is not valid"
+    return _why_no_public_name(config.public_name)
+
+
+def _why_no_public_name(name: str) -> str:
+    try:
+        is_proper = name.isascii() and normal_name(name) == name.lower()
+    except ConfigurationError:
+        is_proper = False
+    if not is_proper or any(len(label) > _LONGEST_LABEL for label in name.split(".")):
+        return f"its public name {name!r} is not a host name"
+    if ip_address(name) is not None or host_problem(name.lower()):
+        return f"its public name {name!r} is an address, or not a host name"
+    return ""

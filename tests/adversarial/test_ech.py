@@ -1,0 +1,380 @@
+"""Ends that break the rules of Encrypted Client Hello (RFC 9849 sections 5 to 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.end_to_end.pair import Pair
+from tests.pki import Pki
+
+from handclasp import (
+    ClientConfig,
+    EchConfigList,
+    EchKey,
+    EchRejectedError,
+    Fault,
+    PeerAlertError,
+    ServerConfig,
+    SessionStore,
+    TLSError,
+)
+from handclasp.iana import ExtensionType as Ext
+from handclasp.wire import ech
+from handclasp.wire import extensions as ext
+from handclasp.wire.ech import INNER, encode_inner_hello
+from handclasp.wire.messages import ClientHello, ServerHello, write_message
+
+SECRET, PUBLIC = "secret.test", "public.test"
+KEY, OTHER = EchKey.generate(PUBLIC), EchKey.generate(PUBLIC)
+RETRY: dict[str, Any] = {"groups": ["secp384r1"]}
+OFFER = "handclasp.handshake.tls13.ech_offer"
+ECH = Ext.ENCRYPTED_CLIENT_HELLO
+
+Edit = Callable[[dict[int, bytes]], None]
+
+
+@pytest.fixture
+def pki() -> Pki:
+    return Pki()
+
+
+@pytest.fixture
+def client(pki: Pki) -> ClientConfig:
+    return ClientConfig(trust=pki.trust, ech=EchConfigList(KEY.configs))
+
+
+@pytest.fixture
+def server(pki: Pki) -> ServerConfig:
+    return ServerConfig(credentials=pki.server(SECRET, PUBLIC), ech=[KEY])
+
+
+def refused(error: TLSError | None, fault: Fault, alert: str, other: TLSError | None) -> None:
+    """One side found the fault, and the other one got its alert."""
+    assert error is not None
+    assert error.fault is fault, error
+    assert error.alert == alert
+    assert isinstance(other, PeerAlertError)
+    assert other.alert == alert
+
+
+def server_refuses(pair: Pair, fault: Fault, alert: str = "illegal_parameter") -> None:
+    pair.run()
+    refused(pair.server.error, fault, alert, pair.client.error)
+
+
+def client_refuses(pair: Pair, fault: Fault, alert: str = "illegal_parameter") -> None:
+    pair.run()
+    refused(pair.client.error, fault, alert, pair.server.error)
+    assert not isinstance(pair.client.error, EchRejectedError)
+
+
+# Clients
+
+
+def with_inner(monkeypatch: pytest.MonkeyPatch, edit: Edit, *, number: int = 1) -> None:
+    """Edit the extensions of the inner hello with this number before they are encrypted."""
+    count = 0
+
+    def encode(inner: ClientHello, shared: Any, *lengths: int) -> bytes:
+        nonlocal count
+        count += 1
+        if count == number:
+            extensions = dict(inner.extensions)
+            edit(extensions)
+            inner = replace(inner, extensions=extensions)
+            shared = [kind for kind in shared if kind in extensions]
+        return encode_inner_hello(inner, shared, *lengths)
+
+    monkeypatch.setattr(f"{OFFER}.encode_inner_hello", encode)
+
+
+def versions(*numbers: int) -> dict[int, bytes]:
+    return {Ext.SUPPORTED_VERSIONS: ext.write_supported_versions(list(numbers))}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda inner: inner.pop(ECH),
+        lambda inner: inner.update({ECH: b"\0\0\1\0\1\7\0\1e\0\1p"}),
+        lambda inner: inner.update({ECH: b"\1\0"}),
+        lambda inner: inner.update(versions(0x0304, 0x0303)),
+        lambda inner: inner.update(versions(0x0301, 0x0304)),
+        lambda inner: inner.pop(Ext.SUPPORTED_VERSIONS),
+    ],
+)
+def test_inner_hellos_that_are_none(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig, edit: Edit
+) -> None:
+    with_inner(monkeypatch, edit)
+    server_refuses(Pair(client, server, SECRET), Fault.BAD_INNER_HELLO)
+
+
+@pytest.mark.parametrize("retry", [{}, RETRY])
+def test_padding_of_other_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+    client: ClientConfig,
+    server: ServerConfig,
+    retry: dict[str, Any],
+) -> None:
+    count = 0
+
+    def encode(*given: Any) -> bytes:
+        nonlocal count
+        count += 1
+        encoded = encode_inner_hello(*given)
+        return encoded + b"\1" if count > len(retry) else encoded
+
+    monkeypatch.setattr(f"{OFFER}.encode_inner_hello", encode)
+    server_refuses(Pair(client, replace(server, **retry), SECRET), Fault.BAD_INNER_HELLO)
+
+
+def test_an_inner_hello_that_brings_ech_outer_extensions_out_of_the_outer_one(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    kind = Ext.ECH_OUTER_EXTENSIONS
+
+    def expanded(inner: ClientHello, *_: Any) -> bytes:
+        data = b"\2" + kind.to_bytes(2, "big")
+        extensions = {ECH: INNER, **versions(0x0304), kind: data}
+        return encode_inner_hello(replace(inner, extensions=extensions), (), 0, 0)
+
+    draft = f"{OFFER}._outer_draft"
+    made = __import__(OFFER, fromlist=["_outer_draft"])._outer_draft
+
+    def with_reference(*given: Any) -> ClientHello:
+        hello: ClientHello = made(*given)
+        return replace(hello, extensions={kind: b"\2\0\0", **hello.extensions})
+
+    monkeypatch.setattr(f"{OFFER}.encode_inner_hello", expanded)
+    monkeypatch.setattr(draft, with_reference)
+    server_refuses(Pair(client, server, SECRET), Fault.MISPLACED_EXTENSION)
+
+
+@pytest.mark.parametrize("keys", [[KEY], []])
+def test_an_inner_hello_in_the_clear(client: ClientConfig, server: ServerConfig, keys: Any) -> None:
+    pair = Pair(replace(client, ech=None), replace(server, ech=keys), SECRET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handclasp.handshake.offer._grease_ech", lambda *_: INNER)
+        pair = Pair(replace(client, ech=None), replace(server, ech=keys), SECRET)
+    server_refuses(pair, Fault.INNER_HELLO_IN_PLAINTEXT)
+
+
+def second_outer(
+    monkeypatch: pytest.MonkeyPatch, edit: Callable[[ClientHello], ClientHello]
+) -> None:
+    """Edit the second outer hello after its encryption."""
+    sealed = __import__(OFFER, fromlist=["_sealed"])._sealed
+    count = 0
+
+    def edited(*given: Any) -> ClientHello:
+        nonlocal count
+        count += 1
+        hello: ClientHello = sealed(*given)
+        if count < 2:
+            return hello
+        hello = replace(edit(hello), raw=b"")
+        return replace(hello, raw=write_message(hello))
+
+    monkeypatch.setattr(f"{OFFER}._sealed", edited)
+
+
+def with_ech(**changes: Any) -> Callable[[ClientHello], ClientHello]:
+    def edit(hello: ClientHello) -> ClientHello:
+        found = ech.read_encrypted_client_hello(hello.extensions[ECH])
+        assert found is not None
+        changed = replace(found, **changes)
+        data = ech.write_encrypted_client_hello(changed)
+        return replace(hello, extensions={**hello.extensions, ECH: data})
+
+    return edit
+
+
+def without_ech(hello: ClientHello) -> ClientHello:
+    kept = {kind: data for kind, data in hello.extensions.items() if kind != ECH}
+    return replace(hello, extensions=kept)
+
+
+@pytest.mark.parametrize(
+    ("edit", "fault", "alert"),
+    [
+        (without_ech, Fault.MISSING_EXTENSION, "missing_extension"),
+        (
+            with_ech(cipher_suite=(1, 3)),
+            Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST,
+            "illegal_parameter",
+        ),
+        (
+            with_ech(config_id=KEY.configs[0].config_id ^ 1),
+            Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST,
+            "illegal_parameter",
+        ),
+        (with_ech(enc=bytes(32)), Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, "illegal_parameter"),
+        (with_ech(payload=bytes(200)), Fault.ECH_NOT_DECRYPTED, "decrypt_error"),
+        (
+            lambda hello: replace(hello, extensions={**hello.extensions, ECH: INNER}),
+            Fault.INNER_HELLO_IN_PLAINTEXT,
+            "illegal_parameter",
+        ),
+        # The outer hello is authenticated, so nobody on the way can change it.
+        (lambda hello: replace(hello, random=bytes(32)), Fault.ECH_NOT_DECRYPTED, "decrypt_error"),
+    ],
+)
+def test_second_hellos_that_do_not_continue_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+    client: ClientConfig,
+    server: ServerConfig,
+    edit: Callable[[ClientHello], ClientHello],
+    fault: Fault,
+    alert: str,
+) -> None:
+    second_outer(monkeypatch, edit)
+    server_refuses(Pair(client, replace(server, **RETRY), SECRET), fault, alert)
+
+
+def test_a_second_inner_hello_that_asks_for_another_server(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    def edit(inner: dict[int, bytes]) -> None:
+        inner[Ext.SERVER_NAME] = ext.write_server_name("another.test")
+
+    with_inner(monkeypatch, edit, number=2)
+    pair = Pair(client, replace(server, **RETRY), SECRET)
+    server_refuses(pair, Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST)
+
+
+@pytest.mark.parametrize("place", [40, 45, -1])
+def test_an_outer_hello_that_was_changed_on_the_way_is_as_a_foreign_one(
+    client: ClientConfig, server: ServerConfig, place: int
+) -> None:
+    # RFC 9849 section 10.12.3: it must not be possible to learn what the inner hello says.
+    pair = Pair(client, server, SECRET)
+    sent = bytearray(pair.client.take())
+    sent[place] ^= 1
+    pair.server.receive(bytes(sent))
+    context = pair.server.connection._context
+    assert context is not None
+    assert context.ech is not None
+    assert context.ech.context is None
+    assert context.server_name == PUBLIC
+
+
+# Servers
+
+
+def answer_with(monkeypatch: pytest.MonkeyPatch, extensions: dict[int, bytes]) -> None:
+    """Have the server add these to EncryptedExtensions."""
+    name = "handclasp.handshake.tls13.server._encrypted_extensions"
+    made = __import__("handclasp.handshake.tls13.server", fromlist=["x"])._encrypted_extensions
+    monkeypatch.setattr(name, lambda *given, **named: made(*given, **named) | extensions)
+
+
+def test_retry_configs_after_the_inner_hello_was_taken(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    answer_with(monkeypatch, {ECH: EchConfigList(KEY.configs).to_bytes()})
+    pair = Pair(client, server, SECRET)
+    client_refuses(pair, Fault.UNSOLICITED_EXTENSION, "unsupported_extension")
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0", b"\0\4\xfe\x0d\0\0", b"\0\4\xfe\x0a\0\0\0"])
+@pytest.mark.parametrize("is_grease", [True, False])
+def test_malformed_retry_configs(
+    monkeypatch: pytest.MonkeyPatch,
+    client: ClientConfig,
+    server: ServerConfig,
+    data: bytes,
+    is_grease: bool,
+) -> None:
+    client = replace(client, ech=None) if is_grease else client
+    answer_with(monkeypatch, {ECH: data})
+    pair = Pair(client, replace(server, ech=[OTHER]), SECRET)
+    client_refuses(pair, Fault.DECODE_ERROR, "decode_error")
+
+
+def request_with(monkeypatch: pytest.MonkeyPatch, confirmation: bytes) -> None:
+    """Have the server answer with this confirmation in its HelloRetryRequest."""
+
+    def edited(hs: Any, request: ServerHello, hash_name: str) -> ServerHello:
+        return replace(request, extensions={**request.extensions, ECH: confirmation})
+
+    monkeypatch.setattr("handclasp.handshake.tls13.retry.with_confirmation", edited)
+
+
+@pytest.mark.parametrize("size", [0, 7, 9])
+@pytest.mark.parametrize("is_grease", [True, False])
+def test_confirmations_of_another_size(
+    monkeypatch: pytest.MonkeyPatch,
+    client: ClientConfig,
+    server: ServerConfig,
+    size: int,
+    is_grease: bool,
+) -> None:
+    request_with(monkeypatch, bytes(size))
+    client = replace(client, ech=None) if is_grease else client
+    pair = Pair(client, replace(server, **RETRY), SECRET)
+    client_refuses(pair, Fault.DECODE_ERROR, "decode_error")
+
+
+def test_a_server_that_confirms_in_its_retry_alone(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    name = "handclasp.handshake.tls13.server.confirmed_server_hello"
+    monkeypatch.setattr(name, lambda *given: given[-1])
+    pair = Pair(client, replace(server, **RETRY), SECRET)
+    client_refuses(pair, Fault.ECH_NOT_CONFIRMED)
+
+
+def test_a_second_retry_of_a_server_that_took_the_inner_hello(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    from handclasp.wire.messages import HELLO_RETRY_REQUEST_RANDOM
+
+    def again(transcript: Any, hash_name: str, random: bytes, raw: bytes) -> bytes:
+        return raw[:6] + HELLO_RETRY_REQUEST_RANDOM + raw[38:]
+
+    monkeypatch.setattr("handclasp.handshake.tls13.server.confirmed_server_hello", again)
+    pair = Pair(client, replace(server, **RETRY), SECRET)
+    client_refuses(pair, Fault.SECOND_HELLO_RETRY_REQUEST, "unexpected_message")
+
+
+def test_a_server_that_rejects_and_resumes(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    client = replace(client, sessions=SessionStore())
+    Pair(client, server, SECRET).run()
+    made = __import__("handclasp.wire.messages", fromlist=["x"]).write_server_hello
+
+    def resuming(random: bytes, session_id: bytes, suite: int, extensions: Any) -> bytes:
+        extensions = {**extensions, Ext.PRE_SHARED_KEY: ext.write_selected_identity(0)}
+        raw: bytes = made(random, session_id, suite, extensions)
+        return raw
+
+    monkeypatch.setattr("handclasp.handshake.tls13.server.write_server_hello", resuming)
+    pair = Pair(client, replace(server, ech=[OTHER]), SECRET)
+    client_refuses(pair, Fault.UNOFFERED_PSK)
+
+
+def test_random_bytes_in_a_retry_confirm_nothing(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    request_with(monkeypatch, b"8 random")
+    pair = Pair(client, replace(server, ech=[OTHER], **RETRY), SECRET).run()
+    assert isinstance(pair.client.error, EchRejectedError)
+    assert pair.client.error.fault is Fault.ECH_REJECTED
+    assert pair.client.error.retry_configs is not None
+
+
+def test_an_older_version_after_early_data(
+    pki: Pki, client: ClientConfig, server: ServerConfig
+) -> None:
+    client = replace(client, sessions=SessionStore(), allow_early_data=True)
+    server = replace(server, max_early_data=100)
+    Pair(client, server, SECRET).run()
+    pair = Pair(client, replace(server, ech=(), versions=["TLSv1.2"], max_early_data=0), SECRET)
+    pair.run()
+    assert pair.client.error is not None
+    assert pair.client.error.fault is Fault.OLDER_VERSION_AFTER_EARLY_DATA

@@ -1,0 +1,490 @@
+"""Encrypted Client Hello between both ends (RFC 9849)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from tests.end_to_end.pair import Pair
+from tests.pki import Pki
+
+from handclasp import (
+    CertificateError,
+    ClientConfig,
+    ConfirmPeer,
+    EarlyDataReceived,
+    EchConfig,
+    EchConfigList,
+    EchKey,
+    EchRejectedError,
+    Fault,
+    PeerAlertError,
+    PreSharedKey,
+    ProtocolError,
+    ServerConfig,
+    SessionStore,
+    VerifiedPeer,
+    VerifyPeer,
+    vouch_for,
+)
+from handclasp.iana import ExtensionType as Ext
+from handclasp.story.narrate import narrate
+from handclasp.wire import extensions as ext
+from handclasp.wire.ech import make_ech_config, read_encrypted_client_hello
+from handclasp.wire.messages import ClientHello, read_message
+
+SECRET, PUBLIC = "secret.test", "public.test"
+KEY, OTHER = EchKey.generate(PUBLIC), EchKey.generate(PUBLIC)
+CONFIGS = EchConfigList(KEY.configs)
+RETRY: dict[str, Any] = {"groups": ["secp384r1"]}
+
+
+@pytest.fixture
+def client(pki: Pki) -> ClientConfig:
+    return ClientConfig(trust=pki.trust, ech=CONFIGS)
+
+
+@pytest.fixture
+def server(pki: Pki) -> ServerConfig:
+    return ServerConfig(credentials=pki.server(SECRET, PUBLIC), ech=[KEY])
+
+
+def hellos(pair: Pair) -> list[ClientHello]:
+    """The ClientHellos as they went over the wire."""
+    found: list[ClientHello] = []
+    for kind, body in pair.client.records:
+        if kind == 22 and body[0] == 1:
+            hello = read_message(body)
+            assert isinstance(hello, ClientHello)
+            found.append(hello)
+    return found
+
+
+def assert_hidden(pair: Pair) -> None:
+    assert SECRET.encode() not in pair.client.sent
+    for hello in hellos(pair):
+        assert ext.read_server_name(hello.extensions[Ext.SERVER_NAME]) == PUBLIC
+
+
+def exchange(pair: Pair) -> None:
+    """Send data both ways."""
+    pair.say(pair.client, b"hello")
+    pair.say(pair.server, b"welcome")
+    pair.run()
+    assert pair.server.data.endswith(b"hello")
+    assert pair.client.data == b"welcome"
+
+
+def assert_accepted(pair: Pair) -> None:
+    assert pair.client.info.ech_accepted
+    assert pair.server.info.ech_accepted
+    assert pair.client.info.server_name == pair.server.info.server_name == SECRET
+    assert_hidden(pair)
+    exchange(pair)
+
+
+def rejected(pair: Pair) -> EchRejectedError:
+    error = pair.client.error
+    assert isinstance(error, EchRejectedError), error
+    assert error.alert == "ech_required"
+    assert error.public_name == PUBLIC
+    assert_hidden(pair)
+    assert isinstance(pair.server.error, PeerAlertError)
+    assert pair.server.error.alert == "ech_required"
+    assert pair.server.data == b""
+    assert pair.client.connection.info is None
+    return error
+
+
+def test_accepted(client: ClientConfig, server: ServerConfig) -> None:
+    pair = Pair(client, server, SECRET).run()
+    assert_accepted(pair)
+
+
+@pytest.mark.parametrize("kem", ["X25519", "P-256"])
+@pytest.mark.parametrize("suite", [(1, 1), (1, 2), (1, 3), (2, 1), (2, 3)])
+def test_every_kem_and_suite(
+    client: ClientConfig, server: ServerConfig, kem: str, suite: tuple[int, int]
+) -> None:
+    key = EchKey.generate(PUBLIC, kem=kem)
+    [made] = key.configs
+    config = make_ech_config(3, made.kem, made.public_key, [(9, 9), suite], 0, PUBLIC)
+    key = EchKey(key.private_key, (config,))
+    pair = Pair(replace(client, ech=EchConfigList([config])), replace(server, ech=[key]), SECRET)
+    assert_accepted(pair.run())
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_accepted_in_small_parts(client: ClientConfig, server: ServerConfig, size: int) -> None:
+    assert_accepted(Pair(client, server, SECRET, size=size).run())
+
+
+@pytest.mark.parametrize("cookie", [True, False])
+def test_accepted_after_a_retry(client: ClientConfig, server: ServerConfig, cookie: bool) -> None:
+    server = replace(server, hello_retry_cookie=cookie, **RETRY)
+    pair = Pair(client, server, SECRET).run()
+    assert_accepted(pair)
+    assert pair.client.info.hello_retry
+    first, second = [
+        read_encrypted_client_hello(hello.extensions[Ext.ENCRYPTED_CLIENT_HELLO])
+        for hello in hellos(pair)
+    ]
+    assert first is not None
+    assert second is not None
+    assert (second.config_id, second.cipher_suite) == (first.config_id, first.cipher_suite)
+    assert first.enc
+    assert second.enc == b""
+    assert len(second.payload) == pytest.approx(len(first.payload), abs=64)
+
+
+def test_hellos_without_a_name_and_with_grease_switched_off(pki: Pki, client: ClientConfig) -> None:
+    server = ServerConfig(credentials=pki.server("127.0.0.1", PUBLIC), ech=[KEY])
+    pair = Pair(replace(client, grease=False), server, "127.0.0.1").run()
+    assert pair.client.info.ech_accepted
+    assert pair.server.info.server_name is None
+    assert ext.read_server_name(hellos(pair)[0].extensions[Ext.SERVER_NAME]) == PUBLIC
+
+
+def test_names_of_any_length_make_hellos_of_one_size(client: ClientConfig) -> None:
+    sizes = set[int]()
+    for name in ("a.test", "a-longer-name.of-the-same.server.test", "127.0.0.1"):
+        pair = Pair(client, ServerConfig(psks=[PreSharedKey(b"k", b"k" * 31 + b"x")]), name)
+        pair.client.take()
+        sizes.add(len(pair.client.sent))
+    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("retry", [{}, RETRY])
+@pytest.mark.parametrize("versions", [["TLSv1.3"], ["TLSv1.2", "TLSv1.3"]])
+def test_another_key_is_rejected_with_the_current_configs(
+    client: ClientConfig, server: ServerConfig, retry: dict[str, Any], versions: list[str]
+) -> None:
+    old = EchKey.generate(PUBLIC)
+    keys = [OTHER, replace(old, send_as_retry=False)]
+    server = replace(server, ech=keys, **retry)
+    pair = Pair(replace(client, versions=versions), server, SECRET).run()
+    error = rejected(pair)
+    assert error.is_authentic
+    assert error.retry_configs == EchConfigList(OTHER.configs)
+    assert "Connect once more" in error.fix
+    assert_accepted(Pair(replace(client, ech=error.retry_configs), server, SECRET).run())
+
+
+def test_the_same_id_with_another_key_is_as_an_unknown_id(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    def answers(number: int) -> list[int]:
+        [made] = OTHER.configs
+        config = make_ech_config(number, made.kem, made.public_key, made.cipher_suites, 64, PUBLIC)
+        key = EchKey(OTHER.private_key, (config,))
+        pair = Pair(client, replace(server, ech=[key]), SECRET).run()
+        assert rejected(pair).retry_configs == EchConfigList([config])
+        return [len(body) for _, body in pair.server.records]
+
+    [used] = KEY.configs
+    own, other = answers(used.config_id), answers(used.config_id ^ 1)
+    # The signature of ECDSA varies in length.
+    assert own == pytest.approx(other, abs=4)
+
+
+@pytest.mark.parametrize("versions", [["TLSv1.3"], ["TLSv1.2"]])
+def test_a_server_without_ech_says_so_by_its_certificate(
+    client: ClientConfig, server: ServerConfig, versions: list[str]
+) -> None:
+    pair = Pair(client, replace(server, ech=(), versions=versions), SECRET).run()
+    error = rejected(pair)
+    assert error.is_authentic
+    assert error.retry_configs is None
+    assert "does not use ECH" in error.message
+
+
+def test_configs_that_nobody_can_use_are_no_retry_configs(
+    client: ClientConfig, server: ServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = EchConfig(b"\xfe\x0a\0\1x", 0xFE0A)
+    write = "handclasp.handshake.tls13.server.write_ech_config_list"
+    monkeypatch.setattr(write, lambda _: EchConfigList([unknown]).to_bytes())
+    error = rejected(Pair(client, replace(server, ech=[OTHER]), SECRET).run())
+    assert error.retry_configs is None
+
+
+@pytest.mark.parametrize("versions", [["TLSv1.3"], ["TLSv1.2"]])
+def test_a_server_that_is_not_the_public_name_says_nothing_that_counts(
+    pki: Pki, client: ClientConfig, versions: list[str]
+) -> None:
+    keys = [OTHER] if versions == ["TLSv1.3"] else []
+    server = ServerConfig(credentials=pki.server(SECRET), ech=keys, versions=versions)
+    pair = Pair(client, server, SECRET).run()
+    error = pair.client.error
+    assert isinstance(error, CertificateError)
+    assert error.fault is Fault.CERTIFICATE_NAME_MISMATCH
+    assert not hasattr(error, "retry_configs")
+    assert_hidden(pair)
+
+
+def test_without_verification_nothing_that_the_server_says_counts(
+    pki: Pki, server: ServerConfig
+) -> None:
+    client = ClientConfig(verify_peer=False, ech=CONFIGS)
+    error = rejected(Pair(client, replace(server, ech=[OTHER]), SECRET).run())
+    assert not error.is_authentic
+    assert error.retry_configs is None
+    assert "nobody verified" in error.message
+
+
+def test_verify_is_asked_about_the_public_name_of_a_server_that_rejects(
+    server: ServerConfig,
+) -> None:
+    asked: list[str | None] = []
+
+    def verify(question: VerifyPeer) -> VerifiedPeer:
+        asked.append(question.server_name)
+        return vouch_for(question.chain_der)
+
+    client = ClientConfig(verify=verify, ech=CONFIGS)
+    error = rejected(Pair(client, replace(server, ech=[OTHER]), SECRET).run())
+    assert asked == [PUBLIC]
+    assert error.is_authentic
+
+
+def test_confirm_peer_is_not_asked_about_a_server_that_rejects(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    asked: list[object] = []
+
+    def confirm(question: ConfirmPeer) -> bool:
+        asked.append(question.server_name)
+        return True
+
+    client = replace(client, confirm_peer=confirm)
+    rejected(Pair(client, replace(server, ech=[OTHER]), SECRET).run())
+    assert asked == []
+    assert_accepted(Pair(client, server, SECRET).run())
+    assert asked == [SECRET]
+
+
+def test_a_server_that_rejects_gets_no_client_certificate(
+    pki: Pki, client: ClientConfig, server: ServerConfig
+) -> None:
+    server = replace(server, client_auth="optional", trust=pki.trust)
+    client = replace(client, credentials=pki.client("a client"))
+    pair = Pair(client, server, SECRET).run()
+    assert_accepted(pair)
+    assert pair.server.info.peer_chain_der
+    pair = Pair(client, replace(server, ech=[OTHER]), SECRET).run()
+    rejected(pair)
+    assert pair.server.info.peer_chain_der == ()
+
+
+def test_resumption_and_early_data(client: ClientConfig, server: ServerConfig) -> None:
+    sessions = SessionStore()
+    server = replace(server, max_early_data=1000)
+    client = replace(client, sessions=sessions, allow_early_data=True)
+    assert_accepted(Pair(client, server, SECRET).run())
+    pair = Pair(client, server, SECRET)
+    pair.client.connection.send_early_data(b"at once")  # type: ignore[union-attr]
+    pair.run()
+    assert pair.client.info.resumed
+    assert pair.client.info.early_data_status == "accepted"
+    assert pair.server.saw(EarlyDataReceived)
+    [hello] = hellos(pair)
+    assert Ext.EARLY_DATA in hello.extensions
+    assert list(hello.extensions)[-1] == Ext.PRE_SHARED_KEY
+    assert_accepted(pair)
+
+
+@pytest.mark.parametrize("change", [{"ech": [OTHER]}, {"ech": [OTHER], **RETRY}])
+def test_early_data_of_a_rejected_hello_go_nowhere(
+    client: ClientConfig, server: ServerConfig, change: dict[str, Any]
+) -> None:
+    client = replace(client, sessions=SessionStore(), allow_early_data=True)
+    server = replace(server, max_early_data=1000)
+    assert_accepted(Pair(client, server, SECRET).run())
+    pair = Pair(client, replace(server, **change), SECRET)
+    pair.client.connection.send_early_data(b"at once")  # type: ignore[union-attr]
+    error = rejected(pair.run())
+    assert not pair.server.saw(EarlyDataReceived)
+    # The session is still there for the next attempt.
+    pair = Pair(replace(client, ech=error.retry_configs), replace(server, **change), SECRET).run()
+    assert pair.client.info.resumed
+    assert_accepted(pair)
+
+
+def test_the_outer_hello_names_no_session(
+    pki: Pki, client: ClientConfig, server: ServerConfig
+) -> None:
+    client = replace(client, sessions=SessionStore())
+    assert_accepted(Pair(client, server, SECRET).run())
+    pair = Pair(client, server, SECRET)
+    session = pair.client.connection._sessions.session  # type: ignore[union-attr]
+    assert session is not None
+    pair.run()
+    outer = ext.read_offered_psks(hellos(pair)[0].extensions[Ext.PRE_SHARED_KEY])
+    assert session.ticket not in pair.client.sent
+    assert [len(each.identity) for each in outer.identities] == [len(session.ticket)]
+    assert pair.client.info.resumed
+
+
+@pytest.mark.parametrize("change", [{}, RETRY])
+def test_external_keys_stay_inside(
+    pki: Pki, client: ClientConfig, server: ServerConfig, change: dict[str, Any]
+) -> None:
+    key = PreSharedKey(b"an identity that tells", b"k" * 31 + b"x")
+    client, server = replace(client, psks=[key]), replace(server, psks=[key], **change)
+    pair = Pair(client, server, SECRET).run()
+    assert_accepted(pair)
+    assert pair.client.info.psk_identity == key.identity
+    assert key.identity not in pair.client.sent
+    error = rejected(Pair(client, replace(server, ech=[OTHER]), SECRET).run())
+    assert error.retry_configs is not None
+
+
+def test_trial_decryption(client: ClientConfig, server: ServerConfig) -> None:
+    # The configuration itself is part of the encryption: only the number in the hello is another.
+    [made] = KEY.configs
+    client = replace(client, ech=EchConfigList([replace(made, config_id=made.config_id ^ 1)]))
+    server = replace(server, ech=[OTHER, KEY])
+    rejected(Pair(client, server, SECRET).run())
+    assert_accepted(Pair(client, replace(server, ech_trial_decryption=True), SECRET).run())
+
+
+def test_a_config_for_the_inner_name(client: ClientConfig, server: ServerConfig) -> None:
+    names: list[str | None] = []
+    other = replace(server, alpn=["h2"], ech=())
+
+    def choose(question: Any) -> ServerConfig:
+        names.append(question.server_name)
+        return other
+
+    server = replace(server, choose_config=choose)
+    pair = Pair(replace(client, alpn=["h2"]), server, SECRET).run()
+    assert_accepted(pair)
+    assert names == [SECRET]
+    assert pair.client.info.alpn == "h2"
+    # A client with another key gets the configurations of the config that was listening.
+    server = replace(server, ech=[OTHER])
+    error = rejected(Pair(replace(client, alpn=["h2"]), server, SECRET).run())
+    assert error.retry_configs == EchConfigList(OTHER.configs)
+    assert names == [SECRET, PUBLIC]
+
+
+@pytest.mark.parametrize("change", [{}, RETRY, {"versions": ["TLSv1.2"], "ech": ()}])
+def test_grease_is_ignored_by_all(pki: Pki, server: ServerConfig, change: dict[str, Any]) -> None:
+    pair = Pair(ClientConfig(trust=pki.trust), replace(server, **change), SECRET).run()
+    assert not pair.client.info.ech_accepted
+    assert not pair.server.info.ech_accepted
+    datas = [hello.extensions[Ext.ENCRYPTED_CLIENT_HELLO] for hello in hellos(pair)]
+    assert len(set(datas)) == 1
+    exchange(pair)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_sent"),
+    [
+        ({}, True),
+        ({"grease": False}, False),
+        ({"grease_ech": False}, False),
+        ({"versions": ["TLSv1.2"]}, False),
+        ({"versions": ["TLSv1.3"]}, True),
+    ],
+)
+def test_when_grease_is_sent(
+    pki: Pki, server: ServerConfig, change: dict[str, Any], is_sent: bool
+) -> None:
+    pair = Pair(ClientConfig(trust=pki.trust, **change), server, SECRET).run()
+    assert all((Ext.ENCRYPTED_CLIENT_HELLO in each.extensions) == is_sent for each in hellos(pair))
+    exchange(pair)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"versions": ["TLSv1.3"]},
+        {"alpn": ["h2"], "record_size_limit": 1000},
+        {"psks": [PreSharedKey(b"an identity", b"k" * 31 + b"x")]},
+        {"cipher_suites": ["TLS_AES_128_GCM_SHA256"]},
+    ],
+)
+def test_grease_is_as_long_as_the_real_thing(
+    pki: Pki, server: ServerConfig, change: dict[str, Any]
+) -> None:
+    def extension(config: ClientConfig, name: str) -> tuple[int, int, int]:
+        pair = Pair(config, server, name)
+        pair.client.take()
+        data = hellos(pair)[0].extensions[Ext.ENCRYPTED_CLIENT_HELLO]
+        found = read_encrypted_client_hello(data)
+        assert found is not None
+        return len(found.enc), len(found.payload), found.cipher_suite[0]
+
+    grease = ClientConfig(trust=pki.trust, sessions=SessionStore(), **change)
+    for name in ("a.test", "x" * 60 + "." + "y" * 60 + ".test", "127.0.0.1"):
+        assert extension(grease, name) == extension(replace(grease, ech=CONFIGS), name)
+
+
+def test_key_logs_have_the_inner_hello(client: ClientConfig, server: ServerConfig) -> None:
+    lines: dict[str, list[str]] = {"client": [], "server": []}
+    client = replace(client, keylog=lines["client"].append)
+    server = replace(server, keylog=lines["server"].append, **RETRY)
+    pair = Pair(client, server, SECRET).run()
+    assert_accepted(pair)
+    assert sorted(lines["client"]) == sorted(lines["server"])
+    outer = hellos(pair)[0].random.hex()
+    by_label = {label: (random, value) for label, random, value in map(str.split, lines["client"])}
+    assert by_label["ECH_CONFIG"] == (outer, KEY.configs[0].raw.hex())
+    assert by_label["ECH_SECRET"][0] == outer
+    inner = {random for label, (random, _) in by_label.items() if not label.startswith("ECH_")}
+    assert len(inner) == 1
+    assert outer not in inner
+
+
+def test_key_logs_of_a_rejected_hello_go_by_the_outer_one(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    lines: list[str] = []
+    pair = Pair(replace(client, keylog=lines.append), replace(server, ech=[OTHER]), SECRET).run()
+    rejected(pair)
+    assert {line.split()[1] for line in lines} == {hellos(pair)[0].random.hex()}
+
+
+def test_what_is_told_of_a_rejection(client: ClientConfig, server: ServerConfig) -> None:
+    pair = Pair(client, replace(server, ech=[OTHER]), SECRET).run()
+    error = rejected(pair)
+    assert error.fault is Fault.ECH_REJECTED
+    assert isinstance(error, ProtocolError)
+    assert narrate(pair.client.trace.events)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ClientConfig(ech=cast(Any, b"config")), "EchConfigList.from_bytes"),
+        (lambda: ClientConfig(ech=CONFIGS, versions=["TLSv1.2"]), "requires TLS 1.3"),
+        (
+            lambda: ClientConfig(ech=EchConfigList([EchConfig(b"\xfe\x0a\0\0", 0xFE0A)])),
+            "its version is 0xfe0a",
+        ),
+    ],
+)
+def test_configs_of_clients_that_make_no_sense(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ech": KEY}, "ech must be a list"),
+        ({"ech": [CONFIGS]}, "a list of EchKey"),
+        ({"ech": [KEY], "versions": ["TLSv1.2"]}, "requires TLS 1.3"),
+        ({"ech": [replace(KEY, send_as_retry=False)]}, "send_as_retry"),
+        ({"ech_trial_decryption": True, "ech": ()}, "needs keys"),
+    ],
+)
+def test_configs_of_servers_that_make_no_sense(
+    server: ServerConfig, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        replace(server, **change)

@@ -1,0 +1,106 @@
+"""What is told of Encrypted Client Hello: both hellos, which one counts, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.end_to_end.pair import Pair
+from tests.pki import Pki
+
+from handclasp import ClientConfig, EchConfigList, EchKey, Recorder, ServerConfig
+from handclasp.story.narrate import narrate
+from handclasp.story.page import page_of
+from handclasp.story.redact import redacted
+from handclasp.trace.events import DecisionTaken, InnerHello, MessageSeen, TraceEvent
+from handclasp.wire import extensions as ext
+from handclasp.wire.messages import ClientHello, read_message
+
+SECRET, PUBLIC = "secret.test", "public.test"
+KEY, OTHER = EchKey.generate(PUBLIC), EchKey.generate(PUBLIC)
+
+
+def talk(key: EchKey = KEY, **changes: Any) -> Pair:
+    pki = Pki()
+    client = ClientConfig(trust=pki.trust, ech=EchConfigList(KEY.configs))
+    server = ServerConfig(credentials=pki.server(SECRET, PUBLIC), ech=[key])
+    return Pair(client, replace(server, **changes), SECRET).run()
+
+
+def inner_hellos(events: Sequence[TraceEvent]) -> list[InnerHello]:
+    return [event for event in events if isinstance(event, InnerHello)]
+
+
+def choice(events: Sequence[TraceEvent]) -> DecisionTaken:
+    [found] = [each for each in events if isinstance(each, DecisionTaken) and each.what == "ech"]
+    return found
+
+
+@pytest.mark.parametrize("groups", [{}, {"groups": ["secp384r1"]}])
+def test_both_ends_see_the_same_inner_hellos(groups: dict[str, Any]) -> None:
+    pair = talk(**groups)
+    ends = [inner_hellos(end.trace.events) for end in (pair.client, pair.server)]
+    assert [each.raw for each in ends[0]] == [each.raw for each in ends[1]]
+    assert len(ends[0]) == 1 + len(groups)
+    for sent, received in zip(*ends, strict=True):
+        assert (sent.direction, received.direction) == ("sent", "received")
+        assert sent.outer_extensions == received.outer_extensions
+        assert "key_share" in sent.outer_extensions
+        assert "server_name" not in sent.outer_extensions
+        hello = read_message(sent.raw)
+        assert isinstance(hello, ClientHello)
+        assert ext.read_server_name(hello.extensions[0]) == SECRET
+
+
+def test_which_hello_counts_and_why() -> None:
+    pair = talk()
+    assert choice(pair.client.trace.events).chosen == "inner ClientHello"
+    assert "opens it" in choice(pair.server.trace.events).why
+    pair = talk(OTHER)
+    assert choice(pair.client.trace.events).chosen == "outer ClientHello"
+    assert "no key opens" in choice(pair.server.trace.events).why
+    assert inner_hellos(pair.server.trace.events) == []
+
+
+def test_the_story_has_both_hellos() -> None:
+    for end in (talk().client, talk().server):
+        for detail in (0, 2):
+            told = " ".join(narrate(end.trace.events, detail=detail).replace("|", "").split())
+            assert f"I am looking for {PUBLIC}." in told
+            assert (
+                f"Inside, for the server alone to read. Hello, I am looking for {SECRET}." in told
+            )
+            assert "extensions from the outer hello" in told
+        assert "inner ClientHello" in narrate(end.trace.events, detail=1)
+
+
+def test_the_story_of_a_rejection_has_the_current_configurations() -> None:
+    told = " ".join(narrate(talk(OTHER).client.trace.events).replace("|", "").split())
+    assert "configurations with which the client can encrypt its next hello" in told
+    assert "sent its current ECH configurations" in told
+    assert "ech_required" in told
+
+
+def test_the_page_has_both_hellos() -> None:
+    page = page_of(talk().client.trace.events, "a handshake")
+    assert "inner ClientHello" in page
+    assert "Encrypted Client Hello" in page
+    assert SECRET in page
+
+
+def test_a_trace_comes_back_from_its_file() -> None:
+    trace = talk().server.trace
+    assert Recorder.from_json(trace.to_json()).events == trace.events
+
+
+def test_redaction_takes_the_name_out_of_the_inner_hello() -> None:
+    for end in (talk().client, talk(OTHER).client):
+        events = redacted(end.trace.events, names=True)
+        assert inner_hellos(events)
+        text = Recorder.from_events(events).to_json()
+        for name in (SECRET, PUBLIC):
+            assert name not in text
+            assert name.encode().hex() not in text
+        assert any(isinstance(event, MessageSeen) for event in events)
