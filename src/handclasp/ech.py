@@ -17,7 +17,6 @@ import binascii
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import cast, overload
 
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -35,6 +34,7 @@ from handclasp.crypto.hpke import KEMS, SUITES, SymmetricSuite
 from handclasp.errors import ConfigurationError, ProtocolError, check_switch, shown
 from handclasp.faults import Fault, advice
 from handclasp.iana import HpkeKem
+from handclasp.values import dataclass, field
 from handclasp.wire.ech import (
     ECH_VERSION,
     EchConfig,

@@ -111,7 +111,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "wire",
         "values",
     ),
-    "starttls": ("starttls",),
+    "starttls": ("starttls", "values"),
     "capture": (
         "capture",
         "starttls",
@@ -152,6 +152,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "faults",
         "iana",
+        "values",
         "wire.ech",
     ),
     "config": (

@@ -18,7 +18,6 @@ where its certificate is (RFC 5280 section 4.2.2.1).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cryptography import x509
 
@@ -28,6 +27,7 @@ from handclasp.certificates.evidence import encoded
 from handclasp.certificates.names import issuer_of, subject_of
 from handclasp.certificates.path import is_signed_by
 from handclasp.certificates.trust import TrustStore
+from handclasp.values import dataclass
 
 MOST_CERTIFICATES = 64
 """Certificates that are considered; a chain has two to four."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.request import getproxies_environment, proxy_bypass
-
 from handclasp.cli.outcome import WrongArguments
 from handclasp.starttls.proxy import Proxy
 
@@ -27,6 +25,8 @@ def environment_proxy() -> Proxy | None:
 
     `is_bypassed` has the exceptions.
     """
+    from urllib.request import getproxies_environment  # which imports ssl
+
     found = getproxies_environment()
     name = next((each for each in _VARIABLES if found.get(each)), None)
     return proxy_of(found[name], f"{name.upper()}_PROXY") if name is not None else None
@@ -34,4 +34,6 @@ def environment_proxy() -> Proxy | None:
 
 def is_bypassed(host: str) -> bool:
     """Return whether NO_PROXY excludes a host from the proxy of the environment."""
+    from urllib.request import proxy_bypass
+
     return bool(proxy_bypass(host))

@@ -8,7 +8,6 @@ for a key that is gone, and the client gets the current configurations.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from handclasp.config import ServerConfig
 from handclasp.crypto.groups import BadShare
@@ -22,6 +21,7 @@ from handclasp.handshake.trace_notes import note_hello_that_counts
 from handclasp.iana import TLS13, VERSION_NAMES, ExtensionType, version_name
 from handclasp.keys.ech import retry_confirmation
 from handclasp.keys.transcript import Transcript
+from handclasp.values import replace
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import (
     INNER,

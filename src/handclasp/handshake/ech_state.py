@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
 from handclasp.crypto.hpke import HpkeContext
-from handclasp.values import value
+from handclasp.values import field, value
 from handclasp.wire.ech import EchConfig, EncryptedHello
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import new
 
 from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
 from handclasp.iana import ExtensionType
 from handclasp.keys.transcript import Transcript
+from handclasp.values import replace
 from handclasp.wire.ech import CONFIRMATION_SIZE
 from handclasp.wire.messages import HEADER_SIZE, ServerHello, write_message
 

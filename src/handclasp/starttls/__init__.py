@@ -24,13 +24,13 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from handclasp.starttls.binary import ldap, mysql, postgres, rdp
 from handclasp.starttls.dialogue import Dialogue, Script, Talk
 from handclasp.starttls.mail import ftp, imap, pop3, smtp
 from handclasp.starttls.proxy import Proxy, connect
 from handclasp.starttls.xmpp import xmpp
+from handclasp.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from handclasp.starttls.dialogue import DialogueError, Script, Talk, shown
+from handclasp.values import dataclass, field
 
 _USUAL_PORT = 80
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\Z")

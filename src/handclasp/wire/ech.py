@@ -8,14 +8,13 @@ encoded without what it shares with the outer one (section 5.1), and padded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from struct import Struct as Packed
 from typing import Any
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.iana import ExtensionType, extension_name
-from handclasp.values import value
+from handclasp.values import dataclass, field, replace, value
 from handclasp.wire.messages import HEADER_SIZE, STRUCTS, ClientHello, write_message
 from handclasp.wire.reader import Opener, Reader
 from handclasp.wire.structs import read_extensions, scan, write_extensions

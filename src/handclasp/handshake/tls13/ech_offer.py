@@ -7,7 +7,6 @@ carries it, and is that of a client which knows only the public name of the serv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field, replace
 
 from handclasp.config import ClientConfig
 from handclasp.crypto.hpke import EXPANSION, KEMS, HpkeContext, setup_sender
@@ -27,7 +26,7 @@ from handclasp.handshake.tls13.psk import Psk, with_psks
 from handclasp.iana import GREASE_VALUES, TLS12, ExtensionType
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.session import Session
-from handclasp.values import value
+from handclasp.values import field, replace, value
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import (
     INNER,
