@@ -3507,8 +3507,8 @@ THREATS: tuple[Threat, ...] = (
         "Requests smuggled past a gateway; clients that drip (CWE-444, CWE-400)",
         "`handclasp serve` and the demo read the head of a request strictly: a line that RFC 9112 "
         "does not allow, two lengths or hosts, and a coding that is not known are refused with 400 "
-        "and the end of the connection. No body is read, and nothing is after one. The head must "
-        "be there in ten seconds, however it is divided, and in 64 KiB.",
+        "or 501 and the end of the connection. No body is read, and nothing is after one. The head "
+        "must be there in ten seconds, however it is divided, and in 64 KiB.",
         (
             without(
                 "cli/test_site.py::test_a_head_that_gateways_may_read_otherwise",
