@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +24,7 @@ from handclasp.certificates.key_usage import may_sign
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.deferred import DeferredModule
+from handclasp.values import dataclass
 
 if TYPE_CHECKING:
     from cryptography import x509

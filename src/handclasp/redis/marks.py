@@ -8,12 +8,12 @@ has taken over, marks may be missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from handclasp.redis.clients import check_prefix, text_of
 from handclasp.redis.troubles import FleetError
 from handclasp.sessions.replay import FRESHNESS
+from handclasp.values import dataclass
 
 _REMEMBERED = int(1000 * 3 * FRESHNESS)
 """Milliseconds: twice `FRESHNESS`, and as much again as two clocks may differ.
