@@ -565,6 +565,13 @@ def test_the_only_dependency_is_cryptography() -> None:
         assert not wrong, f"{module.name} needs what is optional"
 
 
+def test_no_module_imports_inspect_or_dataclasses() -> None:
+    """Both take long, and `synchronous` and `values` have what is needed of them."""
+    for module in modules_below("cli", *WRITTEN_FOR["trio"]):
+        slow = {"inspect", "dataclasses"} & imported_at_once(module)
+        assert not slow, f"{module.name} imports {slow}"
+
+
 def imported_at_once(module: Module) -> set[str]:
     """The names of the modules and packages that are imported together with a module.
 

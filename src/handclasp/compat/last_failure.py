@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
+
+from handclasp.values import dataclass
 
 _RECENT = 5.0
 """Seconds. A failure that the program has survived for longer has hardly ended it."""
