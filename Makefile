@@ -136,4 +136,4 @@ memory: $(READY) ## STRANGERS of each kind (default 5000), and resident memory w
 	$(BIN)/python -m tests.memory --strangers $(or $(STRANGERS),5000)
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz build dist
+	rm -rf src/handclasp/_speedups.*.so $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz build dist
