@@ -153,4 +153,4 @@ operations: $(READY) ## crowds, full disks, dead workers and renewals under `han
 		tests/cli/test_serve_endings.py $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz build dist
+	rm -rf src/handclasp/_speedups.*.so $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz build dist

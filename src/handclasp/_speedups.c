@@ -131,10 +131,14 @@ take_arguments(RecordKey *key, Arguments *taken)
 static void
 give_back(RecordKey *key, Arguments *arguments)
 {
-    Window *windows[] = {arguments->header, arguments->input, arguments->output};
+    Window **windows[] = {&arguments->header, &arguments->input, &arguments->output};
     for (int i = 0; i < 3; i++) {
-        if (windows[i] != NULL && Py_REFCNT(windows[i]) == 1) {
-            Py_CLEAR(windows[i]->owner);
+        Window *window = *windows[i];
+        if (window != NULL && Py_REFCNT(window) == 1) {
+            Py_CLEAR(window->owner);
+        }
+        else {
+            Py_CLEAR(*windows[i]);
         }
     }
     clear_arguments(&key->state->spare);

@@ -179,6 +179,25 @@ def test_tickets_go_before_the_data(new_pair: NewPair) -> None:
     assert len(first[1]) > len(second[1])
 
 
+def test_nothing_is_sent_before_the_handshake_is_complete(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """Also where this side has the keys already, as a server that waits for Finished."""
+    pair = Pair(client_config, server_config, traced=False)
+    pair.carry(pair.client, pair.server)
+    server = pair.server.connection
+    assert server._records.write_key is not None
+    flight = pair.server.take()
+    for data in (b"too early", bytes(20_000)):
+        with pytest.raises(StateError, match="not complete"):
+            server.send_data(data)
+    assert server.data_to_send() == b""
+    pair.client.receive(flight)
+    pair.run()
+    assert pair.established
+    assert pair.client.data == b""
+
+
 @VERSIONS
 def test_nothing_is_sent_after_close(new_pair: NewPair, version: str) -> None:
     pair = new_pair(version)

@@ -272,25 +272,35 @@ class TestMemory:
             assert key.open_data(sealed(b"abc\x17")) == (b"", 0)
 
     def test_a_buffer_that_changes_meanwhile(self) -> None:
-        small, large = bytes([23, 3, 3, 0, 18]) + bytes(18), bytes([23, 3, 3, 0, 225]) + bytes(225)
+        """What was ten small records is a large one, for which there is no room."""
+        small, large = bytes([23, 3, 3, 0, 18]) + bytes(18), bytes([23, 3, 3, 0, 200]) + bytes(200)
         data = bytearray(small * 10)
 
         def replaced(nonce: Any, body: Any, header: Any, into: Any) -> int:
             size = len(memoryview(into))
             memoryview(into)[:] = b"a" * (size - 1) + b"\x17"
-            data[23:] = (large + small)[: len(data) - 23]
+            data[23 : 23 + len(large)] = large
             return size
 
         key = record_key()(_Aead(replaced), bytes(12), 2**14)
         assert key.open_data(data) == (b"a", 23)
 
     def test_a_buffer_cannot_shrink_meanwhile(self) -> None:
+        """Nor afterwards, as long as the AEAD has a part of it."""
         data = bytearray(sealed(b"abc\x17"))
         aead = _Aead(lambda *_: data.clear())
         key = record_key()(aead, bytes(12), 2**14)
         assert key.open_data(data) == (b"", 0)
-        assert len(data) == 25
+        assert all(memoryview(read).readonly for read in aead.kept[1:3])
+        with pytest.raises(BufferError):
+            data.clear()
         aead.kept.clear()
+        data.clear()
+
+    def test_contents_end_as_bytes_do(self) -> None:
+        # `int` reads up to the NUL behind them, where a content type stood.
+        content, _ = new_key("C").open_data(sealed(b"12\x17"))
+        assert int(content) == 12
 
     def test_an_interrupt_is_not_swallowed(self) -> None:
         def interrupted(*_: Any) -> None:

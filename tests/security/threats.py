@@ -194,6 +194,32 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _STATES,
+        "Data sent before Finished, after close_notify or after a failure",
+        "The most direct way has a key of its own, which is there once the handshake is complete, "
+        "and taken away where this side closes or the connection fails.",
+        (
+            without(
+                "end_to_end/test_short_ways.py::test_nothing_is_sent_before_the_handshake_is_complete",
+                "record.layer.RecordLayer.install_write",
+                "self.data_key is not None",
+                "True",
+            ),
+            without(
+                "end_to_end/test_short_ways.py::test_nothing_is_sent_after_close",
+                "lifecycle.Lifecycle._close_half",
+                "self._records.data_key = None",
+            ),
+            without(
+                "end_to_end/test_short_ways.py::test_nothing_is_sent_after_a_failure",
+                "lifecycle.Lifecycle._end",
+                "self._post = self._data_key = self._records.data_key = None",
+                "self._post = self._data_key = None",
+            ),
+        ),
+        (),
+    ),
+    Threat(
+        _STATES,
         "Tricks with HelloRetryRequest (CVE-2026-3230 and others)",
         "One request at most, for a group that was offered and got no share, or with a cookie; "
         "then the same suite and version, and a share of exactly that group.",
@@ -571,6 +597,12 @@ THREATS: tuple[Threat, ...] = (
                 "max(0, min(wanted, self._protection.limit - size))",
                 "0",
             ),
+            without(
+                "end_to_end/test_data.py::test_padding",
+                "record.layer.RecordLayer.establish",
+                "self.writer is self.write_key",
+                "True",
+            ),
         ),
         ("record/test_layer.py::test_padding_to_a_multiple",),
     ),
@@ -705,6 +737,11 @@ THREATS: tuple[Threat, ...] = (
                 "record.layer.RecordLayer.install_write",
                 "min(self._most_records, secret.suite.record_limit)",
                 "self._most_records",
+            ),
+            without(
+                "end_to_end/test_short_ways.py::test_keys_change_before_their_limit",
+                "record.layer.RecordLayer.install_write",
+                "write.until = end - RESERVED_RECORDS",
             ),
             without(
                 "adversarial/test_key_limits.py::test_no_suite_allows_more_than_its_cipher_bears",
@@ -2511,6 +2548,24 @@ THREATS: tuple[Threat, ...] = (
             "wire/test_messages.py::test_every_truncation_is_refused",
             "differential/test_differential.py::test_mutants",
             "fuzz/test_targets.py::test_mutants_of_the_seeds",
+        ),
+    ),
+    Threat(
+        _PARSER,
+        "Errors of memory in C (Heartbleed)",
+        "The only C reads the headers of records, and what an AEAD of cryptography has "
+        "authenticated. It checks each size against the memory that is there, and leaves the rest "
+        "to Python. Both forms are held to the same results, and `make speedups-check` runs the "
+        "one in C under sanitizers.",
+        (),
+        (
+            "record/test_record_key.py::TestMemory::test_a_buffer_that_changes_meanwhile",
+            "record/test_record_key.py::TestMemory::test_a_buffer_cannot_shrink_meanwhile",
+            "record/test_record_key.py::TestMemory::test_what_is_not_written_is_not_sent",
+            "record/test_record_key.py::TestMemory::test_what_an_aead_keeps_stays_as_it_is",
+            "record/test_record_key.py::TestLeaks::test_of_any_call",
+            "record/test_record_key.py::test_both_forms_open_the_same",
+            "record/test_record_key.py::test_both_forms_seal_the_same",
         ),
     ),
     Threat(

@@ -20,7 +20,8 @@ handclasp.capture.proxy_head.ProxyRequestError: the target '/' is not http://HOS
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from handclasp.values import dataclass, field
 
 LONGEST_HEAD = 64 * 1024
 """The bytes of a request up to its empty line, as long as the longest that clients send."""

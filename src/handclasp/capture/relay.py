@@ -28,13 +28,13 @@ import struct
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from handclasp.capture.proxy_head import ProxyRequest, ProxyRequestError, read_request
 from handclasp.capture.stream import Address, Piece, Stream, StreamEnd
 from handclasp.starttls.dialogue import Dialogue
+from handclasp.values import dataclass, field
 
 RECORDED_BYTES = 128 * 1024
 """The bytes of a connection that are recorded, of both ends together: a handshake and more."""

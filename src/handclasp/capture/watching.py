@@ -28,7 +28,6 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.proxy_head import ProxyRequestError
@@ -49,6 +48,7 @@ from handclasp.trace.events import (
     TransportSeen,
     WireSeen,
 )
+from handclasp.values import dataclass
 
 MOST_REMEMBERED = 10_000
 """The connections whose secrets are kept: a program may have others than those of the relay."""

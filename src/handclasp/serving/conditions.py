@@ -7,11 +7,11 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 
 from handclasp.serving.site import seconds_of_a_tick
+from handclasp.values import dataclass
 
 _RANGE = re.compile(r"bytes=[ \t]*(?:(\d{1,19})-(\d{0,19})|-(\d{1,19}))[ \t]*", re.IGNORECASE)
 """One range. Several at once are ignored, which a server may do (section 14.2)."""

@@ -20,7 +20,6 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 from urllib.parse import quote, unquote_to_bytes
@@ -28,6 +27,7 @@ from urllib.parse import quote, unquote_to_bytes
 from handclasp.serving import conditions
 from handclasp.serving.application import CONNECTION, Client, Receive, Scope, Send
 from handclasp.serving.site import NotServedError, Opened, Site
+from handclasp.values import dataclass
 
 CHUNK_BYTES = 256 * 1024
 """The bytes of a file that are read and sent at once, for each client."""

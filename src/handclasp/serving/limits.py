@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+
+from handclasp.values import dataclass
 
 MAX_CONNECTIONS = 1000
 MAX_HANDSHAKES = 100

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from handclasp.certificates.reloading import SECONDS_BETWEEN_LOOKS
+from handclasp.values import dataclass
 
 if TYPE_CHECKING:
     from handclasp import Credentials

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FrameType
 
 from handclasp.serving.server import Server
+from handclasp.values import dataclass
 
 _TICK_SECONDS = 1.0
 

@@ -28,12 +28,12 @@ import stat
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import BinaryIO
 
 from handclasp.serving.key_material import key_material_in
+from handclasp.values import dataclass
 
 _HAS_DIR_FD = os.open in os.supports_dir_fd
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)

@@ -16,11 +16,11 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
 from handclasp.serving.service import notify, notify_reloading
+from handclasp.values import dataclass
 
 QUICK_SECONDS = 10.0
 """A worker that ends within this time has not worked at all."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from handclasp.values import dataclass, field
 
 PER_SECOND = 5.0
 BURST = 50

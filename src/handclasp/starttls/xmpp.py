@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from xml.sax.saxutils import quoteattr
+from html import escape
 
 from handclasp.starttls.dialogue import DialogueError, Script, Talk, shown
 
@@ -20,7 +20,7 @@ def xmpp(talk: Talk, name: str) -> Script:
     talk.send(
         b"<?xml version='1.0'?><stream:stream to=%s xmlns='jabber:client' "
         b"xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
-        % quoteattr(name).encode("utf-8", "replace")
+        % f'"{escape(name)}"'.encode("utf-8", "replace")
     )
     features = yield from talk.until(b"</stream:features>", b"</stream:stream>", b"features/>")
     if b"<stream:error" in features:
