@@ -648,7 +648,7 @@ STEPS = {
     "a name of it": Step("from handclasp import TLSError", {"typing"}, 20),
     # click needs most of them.
     "the command line": Step(
-        "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 30
+        "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 33
     ),
     "connect": Step("from handclasp import connect", NETWORK, 177),
     "a client's hello": Step(
