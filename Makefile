@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format interop programs cpython trio soak-programs browsers peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
+.PHONY: docs examples help demo test test-long test-uvloop test-pure test-all speedups-check lint check format interop programs cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory coverage clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -94,6 +94,16 @@ soak-programs: $(READY) ## REQUESTS of requests and aiohttp (default 100000) on 
 
 browsers: peers ## Chromium and Firefox against the demo, and captures read by tshark
 	HANDCLASP_REQUIRE_PEERS=1 $(BIN)/python -m pytest -m 'browser or capture'
+
+docs: $(READY) ## build the documentation site into .site: offline, every warning is an error
+	$(BIN)/python -m pip install --quiet --group docs
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=src $(BIN)/mkdocs build --quiet
+
+examples: $(READY) ## run every program under examples/
+	$(BIN)/python -m pytest tests/test_examples.py -v
+
+fleet: $(READY) ## servers that share one Redis, which dies, is replaced and is far away: the rates
+	$(BIN)/python -m pytest -q -s tests/redis/test_fleet.py
 
 bench: $(READY) ## compare with ssl and others in one run (ARGS="--quick")
 	$(BIN)/python -m bench $(ARGS)

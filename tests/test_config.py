@@ -725,6 +725,97 @@ def test_trust_that_asks_nobody_tells_how_to_ask() -> None:
         ServerConfig(credentials=pki.server(), trust=pki.trust)
 
 
+def all_of_a_server() -> ServerConfig:
+    pki = Pki()
+    return ServerConfig(
+        credentials=pki.server(),
+        psks=[PreSharedKey(b"known", b"k" * 32)],
+        find_psk=lambda _: None,
+        allow_psk_ke=True,
+        client_auth="optional",
+        post_handshake_auth=True,
+        trust=pki.trust,
+        policy=CertificatePolicy(profile="private"),
+        confirm_peer=lambda _: True,
+        confirm_early_data=True,
+        max_early_data=99,
+        replay_guard=ReplayFilter(),
+        ticket_lifetime=60,
+        session_context=b"this one",
+        session_memory=5,
+        certificate_compression=(),
+        require_extended_master_secret=False,
+    )
+
+
+def all_of_a_client() -> ClientConfig:
+    pki = Pki()
+    return ClientConfig(
+        trust=pki.trust,
+        policy=CertificatePolicy(max_intermediates=2),
+        raw_public_keys=[raw_public_key],
+        server_certificate_types=["X509", "RawPublicKey"],
+        confirm_peer=lambda _: True,
+        sessions=SessionStore(),
+        allow_early_data=True,
+        early_data_before_callbacks=True,
+        psks=[PreSharedKey(b"known", b"k" * 32)],
+        allow_psk_ke=True,
+        key_shares=["X25519"],
+        post_handshake_auth=True,
+        require_extended_master_secret=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "without_effect"),
+    [
+        (
+            all_of_a_server,
+            TLS12,
+            "psks, find_psk, allow_psk_ke, post_handshake_auth, max_early_data, "
+            "confirm_early_data and replay_guard",
+        ),
+        (all_of_a_server, TLS13, "require_extended_master_secret and session_memory"),
+        (
+            all_of_a_server,
+            {"tickets": 0},
+            "ticket_lifetime, session_context, session_memory, max_early_data, confirm_early_data "
+            "and replay_guard",
+        ),
+        (all_of_a_server, {"client_auth": "none"}, "trust, policy and confirm_peer"),
+        (
+            all_of_a_client,
+            TLS12,
+            "psks, allow_psk_ke, post_handshake_auth, key_shares, allow_early_data and "
+            "early_data_before_callbacks",
+        ),
+        (
+            all_of_a_client,
+            {"verify_peer": False},
+            "trust, policy, raw_public_keys and confirm_peer",
+        ),
+    ],
+)
+def test_a_narrowed_copy_names_all_that_must_be_turned_off_in_the_same_call(
+    make: Callable[[], Any], change: dict[str, Any], without_effect: str
+) -> None:
+    config = make()
+    with pytest.raises(ConfigurationError) as caught:
+        dataclasses.replace(config, **change)
+    told = str(caught.value)
+    assert f"so {without_effect} would have no effect" in told
+    found = re.search(r"\(in dataclasses\.replace: (.*)\)\.$", told)
+    assert found
+    off = eval(f"dict({found[1]})", {"CertificatePolicy": CertificatePolicy})
+    assert list(off) == re.split(", | and ", without_effect)
+    if change == {"client_auth": "none"}:
+        off |= {"post_handshake_auth": False, "confirm_early_data": False}
+    if change == {"verify_peer": False}:
+        off |= {"server_certificate_types": None, "early_data_before_callbacks": False}
+    assert dataclasses.replace(config, **change, **off)
+
+
 @pytest.mark.parametrize(
     ("setting", "given", "meant"),
     [

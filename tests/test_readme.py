@@ -103,7 +103,9 @@ def test_a_page_of_a_failure(port: int, monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_early_data(
     pki: Pki, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is lost on the first visit, nor on the second, where it goes out with the hello."""
+    """Nothing is lost on the first visit, nor on the second, where it goes out with the hello, nor
+    on the third, where only a part does.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
@@ -111,12 +113,12 @@ def test_early_data(
         "ServerConfig": ServerConfig,
         "credentials": pki.server("example.com"),
     }
-    make_config, receive = example("tls.early_data or ").split("tls = ", 1)
+    make_config, receive = example("tls.early_data\n").split("tls = ", 1)
     exec(make_config, settings)
     requests = list[tuple[bytes, bytes]]()
 
     def serve() -> None:
-        for _ in range(2):
+        for _ in range(3):
             names = settings | {"sock": listener.accept()[0], "handclasp": handclasp}
             exec(f"tls = {receive}", names)
             tls: Any = names["tls"]
@@ -132,10 +134,15 @@ def test_early_data(
     exec(first, names)
     for _ in range(2):
         exec(f"with {second}", names)
+    whole = b"GET / HTTP/1.0\r\nHost: example.com\r\n\r\n"
+    part, rest = whole[:10], whole[10:]
+    config = names["config"]
+    with handclasp.connect("example.com", 443, config, early_data=part) as tls:
+        tls.sendall(tls.early_data_rejected + rest)
+        assert tls.recv(5) == b"hello"
     thread.join()
     listener.close()
-    whole = b"GET / HTTP/1.0\r\nHost: example.com\r\n\r\n"
-    assert requests == [(whole, b""), (whole, whole)]
+    assert requests == [(whole, b""), (whole, whole), (whole, part)]
     assert capsys.readouterr().out == "b'hello'\n" * 2
 
 

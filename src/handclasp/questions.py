@@ -190,7 +190,8 @@ class VerifyPeer(Question[VerifiedPeer]):
 
     It is asked before the peer has proved that it holds their key, so the answer is about the
     certificates, not about the peer. A server also asks it about a client that resumes, whose first
-    flight may be a recording.
+    flight may be a recording. To refuse the peer, raise any exception; the detail of
+    `CertificateError(Fault.CERTIFICATE_REFUSED, detail)` becomes part of the error's message.
 
     >>> import hashlib
     >>> known = Credentials.load("chain.pem", "key.pem").chain_der[0]

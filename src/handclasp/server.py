@@ -11,6 +11,7 @@ from handclasp.crypto.suites import Buffer
 from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.defaults import ServerAnswers
+from handclasp.handshake.hooks import unfit_config
 from handclasp.handshake.loop import Handshake
 from handclasp.trace.hooks import Trace
 
@@ -32,15 +33,29 @@ class ServerConnection(Connection[ServerConfig]):
     >>> server.info.server_name
     'example.com'
     >>> sock.close()
+
+    Args:
+        config: the settings.
+        trace: a recorder.
+        check_chosen: a function that gets each config that `choose_config` gives, and raises
+            `ConfigurationError` where this connection's surroundings cannot honour it: the
+            handshake then fails with `Fault.CALLBACK_FAILED`.
     """
 
-    __slots__ = ()
+    __slots__ = ("_check_chosen",)
 
-    def __init__(self, config: ServerConfig, *, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        *,
+        trace: Trace | None = None,
+        check_chosen: Callable[[ServerConfig], object] | None = None,
+    ) -> None:
         if not isinstance(config, ServerConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"A server needs a ServerConfig, not {shown(config)}.")
         super().__init__(config, is_client=False, trace=trace)
         self._max_early_data = config.max_early_data
+        self._check_chosen = check_chosen
         if trace is not None:
             trace.began("server", None)
         context = self._new_context(ServerAnswers(config, trace))
@@ -50,6 +65,11 @@ class ServerConnection(Connection[ServerConfig]):
         context = self._context
         if context is None:
             return
+        if self._check_chosen is not None:
+            try:
+                self._check_chosen(config)
+            except ConfigurationError as error:
+                raise unfit_config(error) from error
         self._config, self._limits = config, config.limits
         self._max_early_data = config.max_early_data
         self._records.follow(config.limits, config.record_padding)

@@ -6,6 +6,7 @@ docs/asyncio.md has the table of them; `python -m tests.adapters.promises` print
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import inspect
 import os
@@ -1124,4 +1125,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.adapters.promises").parse_args()
     print(table(), end="")

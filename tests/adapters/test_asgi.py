@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,12 +18,16 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from tests.adapters.pairs import Aside
 from tests.adapters.streams import run
+from tests.children import child
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 from tests.required import need_module
 from tests.test_readme import example
 
+import handclasp
 from handclasp import (
+    CertificateError,
     ClientAuth,
     ClientConfig,
     ClientConnection,
@@ -542,16 +549,18 @@ def test_protocols_that_uvicorn_does_not_speak(server_config: ServerConfig) -> N
 
 
 def test_what_hypercorn_cannot_honour(server_config: ServerConfig) -> None:
-    certfile, quic = hypercorn.Config(), hypercorn.Config()
-    certfile.certfile = "chain.pem"
-    quic.quic_bind = ["127.0.0.1:1"]
     early = replace(server_config, max_early_data=1)
-    for settings, config in (
-        (certfile, server_config),
-        (quic, server_config),
-        (hypercorn.Config(), early),
+    for name, value, config in (
+        ("certfile", "chain.pem", server_config),
+        ("quic_bind", ["127.0.0.1:1"], server_config),
+        ("workers", 2, server_config),
+        ("worker_class", "trio", server_config),
+        ("use_reloader", True, server_config),
+        ("workers", 1, early),
     ):
-        with pytest.raises(ConfigurationError):
+        settings = hypercorn.Config()
+        setattr(settings, name, value)
+        with pytest.raises(ConfigurationError, match="early" if config is early else name):
             asyncio.run(asgi.serve_hypercorn(App(), settings, config))
 
 
@@ -630,7 +639,7 @@ def test_the_example_of_hypercorn(
     client_config: ClientConfig,
     example_of: Callable[..., tuple[Any, ...]],
 ) -> None:
-    app, settings, config = example_of("serve_hypercorn(", app=App())
+    app, settings, config = example_of('alpn=["h2"', app=App())
     monkeypatch.undo()
     assert settings.bind == ["127.0.0.1:8443"]
 
@@ -639,3 +648,81 @@ def test_the_example_of_hypercorn(
             return (await ask(port, client_config, request("GET")))[0]
 
     assert run(main()).endswith(b"GET /path ")
+
+
+def test_the_example_of_handshakes_that_fail(
+    client_config: ClientConfig, server_config: ServerConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    names: dict[str, Any] = {"app": App(), "config": server_config}
+    exec(example("on_handshake_error(", DOCUMENT), names)
+    assert isinstance(names["server"], uvicorn.Server)
+
+    async def main() -> None:
+        async with by_uvicorn(App(), server_config, tls=names["tls"]) as port:
+            with pytest.raises(CertificateError):
+                await ask(port, ClientConfig())
+
+    with caplog.at_level("INFO", "tls"):
+        run(main())
+    (record,) = caplog.records
+    assert re.fullmatch(r"\('127.0.0.1', \d+\): .*unknown_ca.*", record.getMessage(), re.DOTALL)
+
+
+SEVERAL = """
+import time
+from pathlib import Path
+from handclasp import Credentials, ServerConfig
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise RuntimeError
+    Path(f"{os.getpid()}.asked").touch()
+    # Block this process until the other one has been asked as well.
+    end = time.monotonic() + 20
+    while len(list(Path().glob("*.asked"))) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    body = f"{os.getpid()}".encode()
+    headers = [(b"connection", b"close"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+config = ServerConfig(credentials=[Credentials.load("chain.pem", "key.pem")])
+"""
+
+OVER_UVICORN = """
+server = asgi.make_server(app, "", 0, config, log_level="warning")
+asyncio.run(server.serve([listener]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.parametrize("by", SERVERS)
+def test_the_example_of_several_processes(
+    pki: Pki, client_config: ClientConfig, example_of: Any, tmp_path: Path, by: str
+) -> None:
+    source = example("os.fork()", DOCUMENT).replace("8443", "0")
+    bind, serve = source.split("for _ in")
+    if by == "uvicorn":
+        serve = serve[: serve.index("asyncio.run")] + OVER_UVICORN
+    listener = "socket.socket(fileno=os.dup(int(settings.bind[0].removeprefix('fd://'))))"
+    told = f"listener = {listener}\nprint(listener.getsockname()[1], flush=True)\n"
+    (tmp_path / "several.py").write_text(f"{SEVERAL}{bind}{told}for _ in{serve}")
+    store = SessionStore()
+    config = replace(client_config, sessions=store)
+
+    def get() -> tuple[bytes, bool]:
+        with handclasp.connect("127.0.0.1", port, config, timeout=30) as tls:
+            tls.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = b"".join(iter(lambda: tls.recv(1000), b""))
+            return answer.rpartition(b"\r\n\r\n")[2], tls.info.resumed
+
+    environment = {"PYTHONPATH": str(Path(handclasp.__file__).parents[1])}
+    with child([sys.executable, "several.py"], tmp_path, env=environment) as serving:
+        port = int(serving.wait_for(r"^(\d+)$")[1])
+        first = Aside(get)
+        while not list(tmp_path.glob("*.asked")) or not len(store):
+            assert not first.done(), first.result()
+            time.sleep(0.01)
+        second = get()
+        assert first.result()[0] != second[0]
+        assert second[1]

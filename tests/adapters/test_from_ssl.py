@@ -150,6 +150,9 @@ def test_a_method_of_ssl_is_missing_with_a_hint(
                 getattr(each, name)
             (hint,) = re.findall(r"here it is info\.(\w+)", str(caught.value))
             assert hasattr(tls.info, hint)
+            with pytest.raises(AttributeError, match=r"call recorder\.to_text\(\)") as caught:
+                _ = each.explain
+            assert "ssl module" not in str(caught.value)
             with pytest.raises(AttributeError) as caught:
                 _ = each.colour
             assert "ssl" not in str(caught.value)

@@ -6,6 +6,7 @@ time, and a busy machine shows anything.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import random
 import statistics
@@ -34,6 +35,8 @@ KINDS = {
 
 
 def main() -> None:
+    name = "python -m tests.adversarial.key_transport_timing"
+    argparse.ArgumentParser(prog=name, description=__doc__).parse_args()
     server = Server(Pki())
     taken: dict[str, list[float]] = {name: [] for name in KINDS}
     gc.disable()

@@ -32,8 +32,9 @@ from tests.pki import (
 
 from handclasp import CertificateError, Fault
 from handclasp.certificates import explain, explanation, path, walk
-from handclasp.certificates.describe import describe
+from handclasp.certificates.describe import describe, described
 from handclasp.certificates.names import subject_of
+from handclasp.certificates.reading import read_or_none
 from handclasp.certificates.trust import TrustStore
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
 from handclasp.cli import identity
@@ -493,6 +494,23 @@ def leaf_with(alternatives: bytes, purpose: x509.ObjectIdentifier = SERVER) -> x
         )
     )
     return sign(builder, pki().key)
+
+
+@pytest.mark.parametrize("keys", [(), ("key_usage", "policies", "must_staple")])
+def test_extensions_that_cannot_be_read_are_tried_once_for_all_fields(keys: Sequence[str]) -> None:
+    """120 KB of addresses before one that is none: cryptography reads them anew for each field."""
+    number = 20_000
+    entries = b"".join(MANY["addresses"](index) for index in range(number)) + tlv(0x87, b"?")
+    leaf = leaf_with(sequence(entries))
+    once = work_of(lambda: read_or_none(lambda: leaf.extensions))
+    assert once > number
+
+    def tell() -> None:
+        told = described(leaf, *keys) if keys else describe(leaf)
+        assert all(told[key] is None for key in keys or ("names", "is_authority", "timestamps"))
+
+    tell()
+    assert work_of(tell) < 1.1 * once
 
 
 class TestManyCertificates:

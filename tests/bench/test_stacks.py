@@ -19,6 +19,11 @@ from handclasp.cli.benchmarks.stacks import (
     handshake,
     identity,
 )
+from handclasp.iana import ExtensionType, GroupCode
+from handclasp.wire.codecs import read_as
+from handclasp.wire.extensions import client_shares
+from handclasp.wire.messages import ClientHello
+from handclasp.wire.records import HEADER_SIZE
 
 STACKS = tuple(installed_stacks())
 
@@ -64,6 +69,17 @@ def _agrees_with_this_library(stack: Stack, asked: Setup) -> None:
     first, second = infos
     assert (first.version, first.group, first.hello_retry) == (asked.version, asked.group, False)
     assert second.resumed == asked.resumes
+
+
+def test_ssl_offers_no_share_but_that_of_the_row(setup: Setup) -> None:
+    """From OpenSSL 3.5 on, its client makes a hybrid share as well, unless the group is set."""
+    (library,) = [stack for stack in STACKS if stack.name == "ssl"]
+    for name, group in (("X25519", GroupCode.x25519), ("secp256r1", GroupCode.secp256r1)):
+        asked = Setup(setup.identity, group=name)
+        record = library.factory(asked).client().exchange(b"")
+        hello = read_as(ClientHello, record[HEADER_SIZE:])
+        shares = client_shares(hello.extensions[ExtensionType.KEY_SHARE])
+        assert [each for each, _ in shares] == [group]
 
 
 @pytest.mark.parametrize("stack", STACKS, ids=lambda stack: stack.name)

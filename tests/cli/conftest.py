@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -30,12 +30,13 @@ Run = Callable[..., Result]
 
 @dataclass
 class Process:
-    """A server command that is up, and what it says."""
+    """A server command that is up, and what it says: the lines to come, and all so far."""
 
     popen: subprocess.Popen[str]
     port: int
     lines: Queue[str]
     announced: str = ""
+    said: list[str] = field(default_factory=list[str])
 
     def line(self, pattern: str) -> str:
         """The next line that matches, waited for."""
@@ -144,7 +145,8 @@ def started(*arguments: str) -> Iterator[Process]:
 def _read_lines(process: Process) -> None:
     assert process.popen.stdout is not None
     for line in process.popen.stdout:
-        process.lines.put(line.rstrip("\n"))
+        process.said.append(line.rstrip("\n"))
+        process.lines.put(process.said[-1])
 
 
 def handclasp_process(

@@ -154,6 +154,7 @@ def test_a_quick_run(run: Run, tmp_path: Path) -> None:
     told = json.loads(result.stdout)
     assert told["about"]["versions"]["ssl"].startswith("OpenSSL")
     assert set(told["about"]["versions"]) == {"handclasp", "ssl"}
+    assert "--enable-optimizations" in told["about"]["build"]
     names = [row["name"] for row in told["rows"]]
     assert "v1.3 full, ecdsa-p256, X25519" in names
     assert "v1.2 resumed, X25519" in names

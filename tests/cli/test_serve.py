@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     pkcs12,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.cli.conftest import COMMAND, SOURCE, Process, Run, started
 from tests.pki import Leaf, Pki, pem_of
 
@@ -382,6 +384,32 @@ def test_a_certificate_that_must_not_sign_is_told_of(
     for certificate, expected in ((str(chain), 1), (pair[0], 0)):
         result = run("connect", "127.0.0.1:1", "--cert", certificate, "--key", pair[1])
         assert result.stderr.count("key usage without digitalSignature") == expected
+
+
+def test_what_peers_will_refuse_is_told_of_in_words_and_in_json(
+    run: Run, pair: tuple[str, str], tmp_path: Path
+) -> None:
+    key: Any = load_pem_private_key(Path(pair[1]).read_bytes(), None)
+    os.chmod(pair[1], 0o600)
+    past = datetime.now(UTC) - timedelta(hours=1)
+    purpose = ExtendedKeyUsageOID.CLIENT_AUTH
+    chain = tmp_path / "wrong.pem"
+    leaf = Leaf(purpose=purpose, digital_signature=False, not_after=past)
+    chain.write_bytes(pem_of(Pki().issue(leaf, key.public_key())))
+    arguments = ("--echo", "--port", "0", "--json", "--cert", str(chain), "--key", pair[1])
+    with started("serve", *arguments) as process:
+        told = [line for line in process.said if line.startswith("Warning: The certificate for ")]
+        for line, words in zip(told, ("digitalSignature", "serverAuth", "expired"), strict=True):
+            assert words in line
+        result = run("connect", f"127.0.0.1:{process.port}", "--json", *arguments[4:])
+        visit = json.loads(process.line('"ok"').strip().splitlines()[-1])
+    kinds = [each["kind"] for each in visit["warnings"]]
+    assert kinds == ["key_usage", "extended_key_usage", "expired"]
+    assert "have it issued with serverAuth" in visit["warnings"][1]["message"]
+    told = json.loads(result.stdout)["warnings"]
+    assert [each["kind"] for each in told] == ["key_usage", "expired"]
+    wrong = run("connect", "localhost:0", *arguments[4:])
+    assert "Warning" not in wrong.stderr
 
 
 def test_a_pkcs12_file_is_named_and_how_to_convert_it(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -17,10 +19,12 @@ from urllib.request import urlopen
 
 import pytest
 from tests.compat.pairs import Files, client_context, meet, server_context
+from tests.pki import Pki
 
 import handclasp.ssl
 from handclasp import compat
 from handclasp.compat.context import settings_of
+from handclasp.compat.last_failure import LastFailure
 from handclasp.compat.link import Link
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(compat.__file__).parents[2])}
@@ -165,6 +169,90 @@ def test_an_unchanged_program(files: Files, url: str, way: str) -> None:
         assert trace.name.endswith("-client-localhost.json")
         assert json.loads(trace.read_bytes())["events"]
         assert trace.stat().st_mode & 0o077 == 0
+
+
+DROPPING = """
+import http.client, ssl, sys, threading
+from urllib.parse import urlsplit
+
+def get():
+    address = urlsplit(sys.argv[1])
+    context = ssl.create_default_context(cafile=sys.argv[2])
+    connection = http.client.HTTPSConnection(address.netloc, context=context, timeout=20)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse()
+    except OSError as error:
+        HOW
+        raise ConnectionError("aborted") from None
+
+def run():
+    WHERE
+run()
+"""
+
+
+@pytest.mark.parametrize("where", ["get()", "threading.Thread(target=get).start()"])
+def test_an_explanation_that_a_library_has_dropped(files: Files, url: str, where: str) -> None:
+    source = DROPPING.replace("WHERE", where).replace("HOW", "pass")
+    told = ended(files, source, url, str(files.write("other.pem", Pki().ca_pem)))
+    last = told[told.index("ConnectionError: aborted") + 1 :]
+    assert re.fullmatch(r"The last TLS .* failed, to localhost, \d\.\d s before:", last[0])
+    assert last[1].startswith("handclasp: No path leads from the certificate to a trusted")
+    assert last[-1].startswith("At fault: ")
+
+
+@pytest.mark.parametrize("how", ["raise", "raise ConnectionError('aborted')", "sys.exit(3)"])
+def test_an_explanation_that_is_there_is_not_repeated(files: Files, url: str, how: str) -> None:
+    source = DROPPING.replace("WHERE", "get()").replace("HOW", how)
+    told = ended(files, source, url, str(files.write("other.pem", Pki().ca_pem)))
+    assert len([line for line in told if line.startswith("handclasp: ")]) == ("exit" not in how)
+    assert not [line for line in told if line.startswith("The last TLS")]
+
+
+def test_a_server_that_leaves_without_a_word_is_explained(files: Files) -> None:
+    """`ssl` takes the end without close_notify for an end, and http.client wonders."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        context = server_context("ssl", files)
+
+        def serve() -> None:
+            sock = context.wrap_socket(listener.accept()[0], server_side=True)
+            sock.recv(1000)
+            sock.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        source = DROPPING.replace("WHERE", "get()").replace("HOW", "raise")
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        told = ended(files, source, url, str(files.ca))
+        thread.join()
+    last = [line.startswith("http.client.RemoteDisconnected") for line in told].index(True)
+    assert told[last + 1].startswith("The last TLS connection that failed, to localhost")
+    assert "without close_notify" in told[last + 2]
+
+
+def ended(files: Files, source: str, *arguments: str) -> list[str]:
+    """The lines of the traceback that ends a program."""
+    program = files.write("program.py", source.encode())
+    command = [sys.executable, "-m", "handclasp.compat", str(program), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    return done.stderr.splitlines()
+
+
+def test_old_failures_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ValueError("a failure")
+    error.add_note("handclasp: The certificate has expired.")
+    seconds = [100.0]
+    monkeypatch.setattr("handclasp.compat.last_failure.monotonic", lambda: seconds[0])
+    last = LastFailure()
+    last.note(error, "as a server")
+    for seconds[0], notes in ((104.0, 1), (106.0, 0)):
+        other = KeyError("other")
+        last.add_to(other)
+        assert len(getattr(other, "__notes__", [])) == notes
+        group = ExceptionGroup("several", [error])
+        last.add_to(group)
+        assert not hasattr(group, "__notes__")
 
 
 def test_no_program() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.adapters.pairs import Aside, HandServer, plain_pair
 from tests.compat.pairs import Bios, Files, client_context, meet, server_context
 from tests.pki import Leaf
+
+from handclasp import ServerConfig
+from handclasp.faults import Fault
 
 KINDS = [("handclasp", "ssl"), ("ssl", "handclasp"), ("handclasp", "handclasp")]
 kinds = pytest.mark.parametrize(("server", "client"), KINDS)
@@ -161,3 +166,46 @@ def test_bindings_and_chains(files: Files, server: str, client: str) -> None:
     met = meet(ours, theirs, binding, binding)
     assert met.client == met.server
     assert len(met.client) == 12
+
+
+@pytest.mark.parametrize("answer", [b"", b"an answer"], ids=["alert", "data and alert"])
+def test_a_send_that_fails_tells_the_alert_that_has_come(files: Files, answer: bytes) -> None:
+    """The socket's own error says that the peer is gone, and not why."""
+    config = ServerConfig(credentials=files.pki.server("localhost"))
+    client = client_context("handclasp", files)
+
+    def refuse(sock: socket.socket) -> None:
+        with sock:
+            server = HandServer(sock, config).establish().connection
+            if answer:
+                server.send_data(answer)
+            server.abort(Fault.CLIENT_CERTIFICATE_MISSING)
+            sock.sendall(server.data_to_send())
+
+    with plain_pair() as (left, right):
+        refusing = Aside(refuse, right)
+        with client.wrap_socket(left, server_hostname="localhost") as tls:
+            refusing.result()
+            with pytest.raises(ConnectionError) as caught:
+                while True:
+                    tls.sendall(b"data")
+            told = " ".join(caught.value.__notes__)
+            assert "handclasp: The peer ended the connection with the alert certificate_" in told
+            assert "On this end: " in told
+            if answer:
+                assert tls.recv(100) == answer
+            with pytest.raises(ssl.SSLError, match="ALERT_CERTIFICATE_REQUIRED"):
+                tls.recv(100)
+
+
+def test_a_send_that_fails_without_an_alert_adds_nothing(files: Files) -> None:
+    server = server_context("handclasp", files)
+    with plain_pair() as (left, right):
+        accepting = Aside(lambda: server.wrap_socket(right, server_side=True))
+        client = client_context("handclasp", files)
+        with client.wrap_socket(left, server_hostname="localhost") as tls:
+            socket.socket.close(accepting.result())
+            with pytest.raises(ConnectionError) as caught:
+                while True:
+                    tls.sendall(b"data")
+            assert not hasattr(caught.value, "__notes__")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import select
@@ -127,6 +128,7 @@ def test_a_failure_tells_its_handshake(files: Files) -> None:
     met = meet(server_context("handclasp", files), client, server_hostname="other.test")
     assert "ClientHello" not in met.client.explain()
     assert met.client.explanation in met.client.explain()
+    assert "set context.make_trace = handclasp.Recorder before" in met.client.explain()
 
 
 def test_a_socket_whose_handshake_failed_tells_it(files: Files) -> None:
@@ -375,12 +377,28 @@ def test_keys_need_tls13(files: Files) -> None:
     client = contexts("handclasp", "client")
     with pytest.raises(ssl.SSLError):
         client.set_ciphers("PSK")
-    client.set_psk_client_callback(lambda hint: ("a", KEY))
-    client.maximum_version = ssl.TLSVersion.TLSv1_2
-    with pytest.raises(ssl.SSLError, match=r"needs TLS 1\.3"):
-        client.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a")
     client.maximum_version = client.minimum_version = ssl.TLSVersion.TLSv1_3
     client.set_ciphers("PSK")
+
+
+def test_a_key_without_tls13_leaves_the_certificate(files: Files) -> None:
+    """As with `ssl`, which does not even ask the callbacks then."""
+    client, server = client_context("handclasp", files), server_context("handclasp", files)
+    asked: list[object] = []
+    settings: list[Any] = [client, server]
+    settings[0].set_psk_client_callback(asked.append)
+    settings[1].set_psk_server_callback(asked.append)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert meet(server, client, reading).server == b"hello"
+    assert not asked
+
+
+def test_a_server_of_keys_alone_says_that_it_needs_tls13(files: Files) -> None:
+    server = contexts("handclasp", "server")
+    server.set_psk_server_callback(lambda name: KEY)
+    server.maximum_version = ssl.TLSVersion.TLSv1_2
+    failure = meet(server, client_context("handclasp", files)).server
+    assert "On this end: Allow TLS 1.3, which pre-shared keys need, or load" in failure.fix
 
 
 def test_another_context_does_not_bring_keys(files: Files) -> None:
@@ -594,3 +612,53 @@ def test_what_became_of_early_data_is_not_known_before_the_handshake(files: File
             _ = one.early_data_rejected
         with pytest.raises(StateError, match="do_handshake"):
             _ = other.early_data
+
+
+def test_early_data_under_asyncio(files: Files) -> None:
+    """A server gets them; a client's handshake begins before it could send any."""
+    server, client = early_contexts(files)
+    got: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(writer.get_extra_info("ssl_object").early_data)
+        await reader.read(100)
+        writer.write(b"done")
+        writer.close()
+
+    def send(port: int) -> bytes:
+        sock = socket.create_connection(("127.0.0.1", port), 20)
+        arguments: Any = {"server_hostname": "localhost", "do_handshake_on_connect": False}
+        with client.wrap_socket(sock, **arguments) as tls:
+            return send_early(tls)
+
+    async def main() -> None:
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server)
+        async with listening:
+            port = listening.sockets[0].getsockname()[1]
+            for rejected in (b"early", b""):
+                assert await asyncio.to_thread(send, port) == rejected
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=client, server_hostname="localhost"
+            )
+            with pytest.raises(StateError, match=r"by handclasp\.aio\.open_connection\(early_data"):
+                writer.get_extra_info("ssl_object").send_early_data(b"early")
+            writer.write(b"x")
+            assert await reader.read() == b"done"
+            writer.close()
+            await writer.wait_closed()
+
+    asyncio.run(main())
+    assert got == [b"", b"early", b""]
+
+
+def test_rejected_early_data_are_part_of_the_story(files: Files) -> None:
+    server, client = early_contexts(files)
+    server.make_trace = client.make_trace = Recorder
+    meet_early(server, client)
+    server.max_early_data = 0
+    pair: Any = Bios(server, client)
+    pair.client.send_early_data(b"early")
+    pair.handshake()
+    for side in (pair.client, pair.server):
+        told = " ".join(side.explain().split())
+        assert f"rejected the early data: {side.info.early_data_refusal}. The client" in told

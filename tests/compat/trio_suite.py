@@ -7,6 +7,7 @@ make the exit status 1. trio brings its tests along; they need pyOpenSSL and tru
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -50,12 +51,15 @@ def run(directory: Path) -> dict[str, tuple[str, str]]:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.compat.trio_suite", description=__doc__)
+    parser.add_argument("--verbose", action="store_true", help="print the tracebacks")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         outcomes = run(Path(directory))
     if not outcomes:
         print("pytest has run no test of trio: are trio, pyOpenSSL and trustme installed?")
         return 1
-    bad = report(" ".join(SUITES_OF_TRIO), outcomes, verbose="--verbose" in sys.argv)
+    bad = report(" ".join(SUITES_OF_TRIO), outcomes, verbose=options.verbose)
     return 1 if bad else 0
 
 

@@ -11,6 +11,7 @@ from tests.pki import Pki
 from handclasp import (
     DEFER,
     ClientConfig,
+    ConfigurationError,
     Fault,
     FindPsk,
     PreSharedKey,
@@ -19,7 +20,8 @@ from handclasp import (
     SessionStore,
 )
 
-KEY = PreSharedKey(b"a client", bytes(range(32)))
+SECRET = bytes(range(32))
+KEY = PreSharedKey(b"a client", SECRET)
 OTHER = PreSharedKey(b"another", bytes(range(1, 33)))
 
 
@@ -182,3 +184,23 @@ def test_nothing_shows() -> None:
     for text in (repr(KEY), repr(pair.client.info), repr(ClientConfig(psks=[KEY]))):
         assert KEY.key.hex() not in text
         assert repr(bytes(KEY.key)) not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (PreSharedKey(b"a", SECRET), "a list, also of one key: psks=[key]"),
+        ([("a", SECRET)], 'not a tuple: psks=[PreSharedKey(b"sensor 7", key)]'),
+        (("a", SECRET), "not 'a': psks=[PreSharedKey("),
+        ({"a": SECRET}, "not a dict: psks=[PreSharedKey("),
+        (None, "not None: psks=[PreSharedKey("),
+        ([PreSharedKey.imported(b"a", SECRET)], "psks=PreSharedKey.imported(...), without"),
+        (SECRET, "not a bytes: psks="),
+    ],
+)
+def test_keys_in_a_wrong_form(given: Any, told: str) -> None:
+    for config in (ClientConfig, ServerConfig):
+        with pytest.raises(ConfigurationError) as caught:
+            config(psks=given)
+        assert told in str(caught.value)
+        assert "psks must be a list" in str(caught.value)

@@ -5,6 +5,7 @@ Says what differs from the graphs of the RFCs, and writes docs/states.md where n
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def explore() -> int:
 
 
 def main() -> int:
+    argparse.ArgumentParser(prog="python -m tests.exploration", description=__doc__).parse_args()
     if explore():
         return 1
     PAGE.write_text(page(), encoding="utf-8")

@@ -272,11 +272,14 @@ def _both_ways(read: Callable[..., Any]) -> Any:
 
 
 def _with_extensions(value: object, raw: bytes) -> bytes:
-    """A hello of TLS 1.2 may leave out the empty list of extensions (RFC 5246 section 7.4.1.4)."""
+    """A hello of TLS 1.2 may leave out the empty list of extensions (RFC 5246 section 7.4.1.4).
+
+    It is written without the list, and may have been read with it.
+    """
     given: bytes = getattr(value, "raw", raw)
-    if isinstance(value, ClientHello | ServerHello) and not value.extensions and given:
-        bare = _framed(raw[0], raw[4:].removesuffix(b"\0\0"))
-        return bare if len(given) == len(bare) else raw
+    if isinstance(value, ClientHello | ServerHello) and not value.extensions:
+        with_list = _framed(raw[0], raw[4:] + b"\0\0")
+        return with_list if len(given) == len(with_list) else raw
     return raw
 
 

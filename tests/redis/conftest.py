@@ -16,8 +16,8 @@ def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
     if binary is None:
         lacking("redis-server is not installed")
     server = RedisServer(binary, tmp_path_factory.mktemp("redis"))
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()

@@ -49,6 +49,11 @@ class Member:
         return list(self.report()["keys"])
 
     @property
+    def guard_in_touch(self) -> bool:
+        """Whether its memory of first flights can be used."""
+        return bool(self.report()["guard_in_touch"])
+
+    @property
     def first_flights(self) -> list[bool]:
         """What it heard from Redis of each flight with early data: whether it was the first."""
         return list(self.report()["first_flights"])
@@ -60,6 +65,8 @@ class Fleet:
 
     Attributes:
         rotation, lifetime, poll: of the ticket keys, in seconds.
+        timeout: of the memory of first flights, in seconds.
+        ahead: how far ahead the clock of each server is, in seconds.
     """
 
     redis_url: str
@@ -68,6 +75,8 @@ class Fleet:
     rotation: float = 3600.0
     lifetime: float = 3600.0
     poll: float = 0.1
+    timeout: float = 1.0
+    ahead: Sequence[float] = (0.0,)
     members: list[Member] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -83,18 +92,23 @@ class Fleet:
 
     def start(self, count: int = 3) -> list[Member]:
         """Start servers at the same moment; they listen when this returns. The last has a loop."""
-        started = [self._start_one(loop=index == count - 1) for index in range(count)]
+        started = [
+            self._start_one(self.ahead[index % len(self.ahead)], loop=index == count - 1)
+            for index in range(count)
+        ]
         fresh = [Member(each, int(each.wait_for(r"^port (\d+)\n")[1])) for each in started]
         self.members += fresh
         return fresh
 
-    def _start_one(self, *, loop: bool) -> Child:
+    def _start_one(self, ahead: float, *, loop: bool) -> Child:
         options = {
             "redis": self.redis_url,
             "directory": str(self.directory),
             "rotation": self.rotation,
             "lifetime": self.lifetime,
             "poll": self.poll,
+            "timeout": self.timeout,
+            "ahead": ahead,
             "wrapping_key": bytes(range(32)).hex(),
             "loop": loop,
         }
@@ -181,11 +195,26 @@ class Load:
 
     Attributes:
         visits: when each ended, in seconds of `time.monotonic`, and whether it was resumed.
+        early: when each ended that sent early data, and whether these were accepted.
         failures: of handshakes.
+
+    Args:
+        early_data: what they send as early data.
+        pause: seconds between two visits of a client.
     """
 
-    def __init__(self, members: Sequence[Member], configs: Sequence[ClientConfig]) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        configs: Sequence[ClientConfig],
+        *,
+        early_data: bytes = b"",
+        pause: float = 0.0,
+    ) -> None:
         self.visits: list[tuple[float, bool]] = []
+        self.early: list[tuple[float, bool]] = []
+        self._early_data = early_data
+        self._pause = pause
         self.failures: list[Exception] = []
         self._members = tuple(members)
         self._stop = threading.Event()
@@ -205,12 +234,17 @@ class Load:
         return [resumed for at, resumed in list(self.visits) if at > moment]
 
     def _run(self, number: int, config: ClientConfig) -> None:
-        while not self._stop.is_set():
+        served: Visit | None = None
+        while not self._stop.wait(self._pause):
             member = self._members[number % len(self._members)]
             number += 1
             try:
-                resumed = visit(member, config).resumed
-                self.visits.append((time.monotonic(), resumed))
+                # The first visit has no ticket to send early data under.
+                early_data = self._early_data if served else b""
+                served = visit(member, config, early_data)
+                self.visits.append((time.monotonic(), served.resumed))
+                if early_data:
+                    self.early.append((time.monotonic(), served.early_data == "accepted"))
             except (OSError, TLSError, ValueError) as error:
                 self.failures.append(error)
 

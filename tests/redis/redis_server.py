@@ -7,8 +7,8 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -30,13 +30,15 @@ class RedisServer:
     Args:
         binary: its path.
         directory: an empty one for it to work in.
+        options: further ones of its command line.
     """
 
-    def __init__(self, binary: str, directory: Path) -> None:
+    def __init__(self, binary: str, directory: Path, *options: str) -> None:
         self._binary = binary
+        self.options = options
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -50,9 +52,18 @@ class RedisServer:
         assert self._process is None
         command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--save", "", "--appendonly", "no", "--dir", str(self._directory)]
+        command += ["--repl-diskless-sync-delay", "0"]
+        command += self.options
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         eventually("redis-server answers", self._answers)
+
+    def remember_long(self, seconds: float = 60.0) -> None:
+        """As if this process of Redis had remembered first flights for so long already."""
+        with self.client() as client:
+            info: Any = client.info("server")
+            left = 2**40 - round(1000 * seconds)
+            assert client.set("handclasp:flights", info["run_id"], px=left)
 
     def kill(self) -> None:
         """At once, and with all that it remembered."""
@@ -73,11 +84,16 @@ class RedisServer:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, (self._directory / "log").read_text()
-        with suppress(redis.RedisError), self.client() as client:
-            return bool(client.ping())
-        return False
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.AuthenticationError:
+            return True
+        except redis.RedisError:
+            return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -14,8 +14,10 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Awaitable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from handclasp import ConnectionInfo, Credentials, ServerConfig, aio, wrap_server
@@ -34,6 +36,14 @@ class Watched:
     def __init__(self, guard: RedisReplayFilter | AsyncRedisReplayFilter) -> None:
         self.answers: list[bool] = []
         self._guard = guard
+
+    @property
+    def status(self) -> str:
+        return self._guard.status
+
+    @property
+    def in_touch(self) -> bool:
+        return self._guard.in_touch
 
     def is_first(self, token: bytes, ticket_created_at: float) -> Any:
         answer = self._guard.is_first(token, ticket_created_at)
@@ -61,6 +71,7 @@ def make_config(options: dict[str, Any], keys: RedisTicketKeys, guard: Watched) 
         ticket_lifetime=int(options["lifetime"]),
         replay_guard=guard,
         max_early_data=16384,
+        clock=lambda: datetime.now(UTC) + timedelta(seconds=options["ahead"]),
     )
 
 
@@ -99,6 +110,8 @@ def answer_questions(keys: RedisTicketKeys, errors: list[str], guard: Watched) -
             "keys": [key.key_id.hex() for key in known],
             "errors": errors,
             "first_flights": guard.answers,
+            "guard_status": guard.status,
+            "guard_in_touch": guard.in_touch,
         }
         print(json.dumps(answer), flush=True)
 
@@ -106,17 +119,22 @@ def answer_questions(keys: RedisTicketKeys, errors: list[str], guard: Watched) -
 def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
     errors: list[str] = []
+
+    def clock() -> float:
+        return time.time() + float(options["ahead"])
+
     keys = RedisTicketKeys(
         options["redis"],
         rotation=options["rotation"],
         lifetime=options["lifetime"],
         poll=options["poll"],
         wrapping_key=bytes.fromhex(options["wrapping_key"]),
-        on_error=lambda error: errors.append(type(error).__name__),
+        on_error=lambda error: errors.append(error.kind),
+        clock=clock,
     )
     url, loop = options["redis"], options["loop"]
     kind = AsyncRedisReplayFilter if loop else RedisReplayFilter
-    guard = Watched(kind(url, timeout=1.0))
+    guard = Watched(kind(url, timeout=options["timeout"], clock=clock))
     config = make_config(options, keys, guard)
     keys.ready()
     threading.Thread(target=answer_questions, args=(keys, errors, guard), daemon=True).start()

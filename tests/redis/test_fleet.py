@@ -12,6 +12,8 @@ import pytest
 from tests.pki import Pki
 from tests.redis.fleet import Fleet, Load, client_config, replay, visit
 from tests.redis.redis_server import RedisServer, eventually
+from tests.redis.sentinels import guarded
+from tests.required import need_tool
 
 pytestmark = pytest.mark.long
 
@@ -31,16 +33,15 @@ def fleet(redis_server: RedisServer, pki: Pki, tmp_path: Path) -> Iterator[Fleet
         yield fleet
 
 
-def remember_long(redis_server: RedisServer) -> None:
-    """As if Redis had remembered first flights for a minute already."""
-    with redis_server.client() as client:
-        assert client.set("handclasp:flights", "1", px=2**40 - 60_000)
-
-
 def agree(fleet: Fleet) -> bool:
     """Whether all servers know the same keys, and there are some."""
     known = [set(member.keys) for member in fleet.members]
     return bool(known[0]) and all(each == known[0] for each in known)
+
+
+def guarded_by_all(fleet: Fleet) -> bool:
+    """Whether all servers know the same keys, and can ask Redis for first flights."""
+    return agree(fleet) and all(member.guard_in_touch for member in fleet.members)
 
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
@@ -126,9 +127,9 @@ def first_flights(fleet: Fleet) -> list[bool]:
 
 
 def test_early_data_are_taken_once(fleet: Fleet, pki: Pki, redis_server: RedisServer) -> None:
-    remember_long(redis_server)
+    redis_server.remember_long()
     fleet.start()
-    eventually("all servers have the same keys", lambda: agree(fleet))
+    eventually("all servers are in touch", lambda: guarded_by_all(fleet))
     for server in fleet.members:
         config = client_config(pki, early_data=True)
         assert visit(server, config).early_data == "none"
@@ -147,9 +148,9 @@ def test_who_comes_after_a_replay_is_served(
     fleet: Fleet, pki: Pki, redis_server: RedisServer
 ) -> None:
     """The attacker is faster: the client's own first flight is the second one."""
-    remember_long(redis_server)
+    redis_server.remember_long()
     fleet.start()
-    eventually("all servers have the same keys", lambda: agree(fleet))
+    eventually("all servers are in touch", lambda: guarded_by_all(fleet))
     for index, server in enumerate(fleet.members):
         config = client_config(pki, early_data=True)
         visit(server, config)
@@ -162,9 +163,9 @@ def test_who_comes_after_a_replay_is_served(
 def test_without_redis_no_early_data_are_taken(
     fleet: Fleet, pki: Pki, redis_server: RedisServer
 ) -> None:
-    remember_long(redis_server)
+    redis_server.remember_long()
     fleet.start()
-    eventually("all servers have the same keys", lambda: agree(fleet))
+    eventually("all servers are in touch", lambda: guarded_by_all(fleet))
     configs = [client_config(pki, early_data=True) for _ in fleet.members]
     for server, config in zip(fleet.members, configs, strict=True):
         visit(server, config)
@@ -175,9 +176,72 @@ def test_without_redis_no_early_data_are_taken(
         assert (away.resumed, away.early_data) == (True, "rejected")
     # It is back, but does not know what was here before: a replay would not be noticed.
     redis_server.start()
+    eventually("all servers are in touch", lambda: guarded_by_all(fleet))
     for server, config in zip(fleet.members, configs, strict=True):
         back = visit(server, config, b"GET / too early")
         assert (back.resumed, back.early_data) == (True, "rejected")
-    remember_long(redis_server)
+    redis_server.remember_long()
     for server, config in zip(fleet.members, configs, strict=True):
         assert visit(server, config, b"GET / again").early_data == "accepted"
+
+
+FAR_AWAY = 0.04
+"""Seconds there and back."""
+
+
+def rates(load: Load, since: float, until: float) -> tuple[int, float, float]:
+    """Visits in a span of time, and the shares resumed and with early data accepted."""
+    resumed = [was for at, was in load.visits if since < at <= until]
+    early = [was for at, was in load.early if since < at <= until]
+    return len(resumed), sum(resumed) / len(resumed), sum(early) / len(early)
+
+
+def test_a_master_far_away_dies(pki: Pki, tmp_path: Path) -> None:
+    """Redis is 40 ms away, clocks differ by up to 8 s, and a replica takes over: nobody fails."""
+    clients = 3
+    with (
+        guarded(need_tool("redis-server"), tmp_path, FAR_AWAY) as redis_servers,
+        Fleet(redis_servers.url, pki, tmp_path, timeout=0.2, ahead=(0, 4, -4)) as fleet,
+    ):
+        redis_servers.master.remember_long()
+        fleet.start()
+        eventually("all servers are in touch", lambda: guarded_by_all(fleet))
+        configs = [client_config(pki, early_data=True) for _ in range(clients)]
+        load = Load(fleet.members, configs, early_data=b"GET / once", pause=0.03)
+        with load.running():
+            began = time.monotonic()
+            eventually("every client has a ticket", lambda: len(load.early) > 3 * clients)
+            time.sleep(3)
+            redis_servers.master.kill()
+            killed = time.monotonic()
+            replica = redis_servers.replica
+            eventually("the replica takes over", lambda: redis_servers.current is replica)
+            eventually("all servers are in touch", lambda: guarded_by_all(fleet))
+            back = time.monotonic()
+            # Marks of before may be missing, so it counts as a memory that has just begun.
+            for member in fleet.members:
+                assert "Early data are refused until" in member.report()["guard_status"]
+            time.sleep(1)
+            replica.remember_long()
+            remembers = time.monotonic()
+            time.sleep(3)
+            ended = time.monotonic()
+    spans = {
+        "before": (began, killed),
+        "without a master": (killed, back),
+        "with a new one": (back, remembers),
+        "once that remembers": (remembers, ended),
+    }
+    told = {name: rates(load, *span) for name, span in spans.items()}
+    for name, (count, resumed, early) in told.items():
+        since, until = spans[name]
+        print(
+            f"{name}, {until - since:.1f} s: {count} handshakes, {100 * resumed:.1f} % resumed, "
+            f"{100 * early:.1f} % with early data"
+        )
+    print(f"{len(load.visits)} handshakes, {len(load.failures)} failed")
+    assert load.failures == []
+    assert load.hit_rate == 1.0
+    assert told["before"][2] > 0.8
+    assert told["with a new one"][2] == 0.0
+    assert told["once that remembers"][2] > 0.8

@@ -19,6 +19,11 @@ import pytest
 from handclasp.redis import AsyncRedisReplayFilter, RedisReplayFilter
 
 TOKEN = b"t" * 32
+RUN_ID = b"0123456789abcdef" * 2
+"""The name of a process of Redis."""
+
+INFO = b"# Server\r\nredis_version:7.0.15\r\nrun_id:%s\r\n" % RUN_ID
+
 REMEMBERS = 2**40 - 60_000
 """Milliseconds: what is left to live for a memory that began a minute ago."""
 
@@ -36,17 +41,26 @@ def saying(**replies: bytes | None) -> Reply:
     honest = {
         "HELLO": b"%1\r\n$5\r\nproto\r\n:3\r\n",
         "MULTI": b"+OK\r\n",
+        "GET": b"+QUEUED\r\n",
         "SET": b"+QUEUED\r\n",
         "PTTL": b"+QUEUED\r\n",
-        "EXEC": executed(b"_\r\n", REMEMBERS, b"+OK\r\n"),
+        "INFO": b"+QUEUED\r\n",
+        "EXEC": executed(RUN_ID, REMEMBERS, b"+OK\r\n"),
     }
     said: dict[str, bytes | None] = {**honest, **replies}
     return lambda name: said.get(name.decode().upper(), b"+OK\r\n")
 
 
-def executed(memory: bytes, left: int, token: bytes, token_left: int = MARKED) -> bytes:
-    """The answers of the transaction: SET and PTTL of the memory, SET and PTTL of the token."""
-    return b"*4\r\n" + memory + b":%d\r\n" % left + token + b":%d\r\n" % token_left
+def executed(
+    memory: bytes, left: int, token: bytes, token_left: int = MARKED, info: bytes = INFO
+) -> bytes:
+    """The answers of the transaction: about the memory, the mark, and the process of Redis."""
+    remembers = bulk(memory) + b":%d\r\n" % left
+    return b"*5\r\n" + remembers + token + b":%d\r\n" % token_left + bulk(info)
+
+
+def bulk(text: bytes) -> bytes:
+    return b"$%d\r\n%s\r\n" % (len(text), text)
 
 
 def to_everything(reply: bytes | None) -> Reply:
@@ -117,27 +131,34 @@ FAILURES: dict[str, Reply] = {
         EXEC=b"-EXECABORT Transaction discarded because of previous errors.\r\n",
     ),
     "closes before the answer": saying(EXEC=None),
-    "closes within the answer": saying(EXEC=b"*4\r\n_\r\n"),
+    "closes within the answer": saying(EXEC=b"*5\r\n_\r\n"),
     "discards the transaction": saying(EXEC=b"_\r\n"),
-    "answers too little": saying(EXEC=b"*2\r\n_\r\n:%d\r\n" % REMEMBERS),
+    "answers too little": saying(EXEC=b"*2\r\n" + bulk(RUN_ID) + b":%d\r\n" % REMEMBERS),
     "fails within the transaction": saying(
-        EXEC=executed(b"_\r\n", REMEMBERS, b"-WRONGTYPE Operation against a key\r\n")
+        EXEC=executed(RUN_ID, REMEMBERS, b"-WRONGTYPE Operation against a key\r\n")
     ),
-    "has forgotten": saying(EXEC=executed(b"+OK\r\n", 2**40, b"+OK\r\n")),
-    "has no end to its memory": saying(EXEC=executed(b"_\r\n", -1, b"+OK\r\n")),
-    "has no memory": saying(EXEC=executed(b"_\r\n", -2, b"+OK\r\n")),
+    "has forgotten": saying(EXEC=executed(RUN_ID, 2**40, b"+OK\r\n")),
+    "was started again": saying(EXEC=executed(b"another", REMEMBERS, b"+OK\r\n")),
+    "has just taken over": saying(
+        EXEC=executed(RUN_ID, REMEMBERS, b"+OK\r\n", info=INFO.replace(b"01", b"99"))
+    ),
+    "does not tell its run_id": saying(
+        EXEC=executed(RUN_ID, REMEMBERS, b"+OK\r\n", info=b"# Server\r\n")
+    ),
+    "has no end to its memory": saying(EXEC=executed(RUN_ID, -1, b"+OK\r\n")),
+    "has no memory": saying(EXEC=executed(RUN_ID, -2, b"+OK\r\n")),
     "answers too little of the mark": saying(
-        EXEC=b"*4\r\n_\r\n:%d\r\n$1\r\n1\r\n+OK\r\n" % REMEMBERS
+        EXEC=b"*5\r\n%s:%d\r\n+OK\r\n+OK\r\n%s" % (bulk(RUN_ID), REMEMBERS, bulk(INFO))
     ),
-    "has lost the mark": saying(EXEC=executed(b"_\r\n", REMEMBERS, b"+OK\r\n", -2)),
-    "has no end to the mark": saying(EXEC=executed(b"_\r\n", REMEMBERS, b"+OK\r\n", -1)),
-    "is ten seconds ahead": saying(EXEC=executed(b"_\r\n", REMEMBERS, b"+OK\r\n", 20_000)),
-    "is ten seconds behind": saying(EXEC=executed(b"_\r\n", REMEMBERS, b"+OK\r\n", 40_000)),
+    "has lost the mark": saying(EXEC=executed(RUN_ID, REMEMBERS, b"+OK\r\n", -2)),
+    "has no end to the mark": saying(EXEC=executed(RUN_ID, REMEMBERS, b"+OK\r\n", -1)),
+    "is ten seconds ahead": saying(EXEC=executed(RUN_ID, REMEMBERS, b"+OK\r\n", 20_000)),
+    "is ten seconds behind": saying(EXEC=executed(RUN_ID, REMEMBERS, b"+OK\r\n", 40_000)),
     "is older than 6.2": saying(
         SET=b"-ERR syntax error\r\n",
         EXEC=b"-EXECABORT Transaction discarded because of previous errors.\r\n",
     ),
-    "knows the flight": saying(EXEC=executed(b"_\r\n", REMEMBERS, b"_\r\n")),
+    "knows the flight": saying(EXEC=executed(RUN_ID, REMEMBERS, b"_\r\n")),
 }
 
 

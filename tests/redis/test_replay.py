@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.redis.redis_server import RedisServer
+from tests.redis.fleet import ROOT
+from tests.redis.redis_server import RedisServer, eventually
 
 import redis
 from handclasp.errors import ConfigurationError
-from handclasp.redis import AsyncRedisReplayFilter, RedisReplayFilter
+from handclasp.redis import AsyncRedisReplayFilter, FleetError, RedisReplayFilter
 from handclasp.sessions.replay import FRESHNESS
 
 MEMORY = "handclasp:flights"
@@ -23,8 +26,7 @@ LONG_AGO = 2**40 - 60_000
 
 @pytest.fixture
 def remembering(redis_server: RedisServer) -> RedisServer:
-    with redis_server.client() as client:
-        client.set(MEMORY, "1", px=LONG_AGO)
+    redis_server.remember_long()
     return redis_server
 
 
@@ -210,8 +212,82 @@ def test_it_goes_on_when_redis_is_back(remembering: RedisServer, asking: type) -
 def begin_again(server: RedisServer) -> None:
     server.kill()
     server.start()
-    with server.client() as client:
-        client.set(MEMORY, "1", px=LONG_AGO)
+    server.remember_long()
+
+
+def test_a_redis_that_starts_from_a_snapshot_has_forgotten_the_rest(
+    remembering: RedisServer,
+) -> None:
+    """What it remembers began long ago, but ended before the last flights."""
+    with remembering.client() as client:
+        assert client.save()
+    assert ask(remembering.url, b"a" * 32) == [True]
+    remembering.kill()
+    remembering.start()
+    with remembering.client() as client:
+        assert client.pttl(MEMORY) < 2**40 - 30_000
+    assert ask(remembering.url, b"a" * 32) == [False]
+    with remembering.client() as client:
+        assert client.pttl(MEMORY) > 2**40 - 30_000
+        client.delete(f"{MEMORY}:{b'a'.hex() * 32}")
+    assert ask(remembering.url, b"a" * 32) == [False]
+
+
+FORKED = """
+import os, sys, time
+from handclasp.redis import RedisReplayFilter
+
+guard = RedisReplayFilter(sys.argv[1], timeout=10)
+assert guard.is_first(b"a" * 32, 0.0)
+if pid := os.fork():
+    assert os.waitpid(pid, 0)[1] == 0
+    assert not guard.is_first(b"b" * 32, 0.0)
+    guard.close()
+else:
+    try:
+        assert guard.is_first(b"b" * 32, 0.0)
+        guard.close()
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_forked_process_has_connections_of_its_own(remembering: RedisServer) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, remembering.url]
+    subprocess.run(command, check=True, timeout=30, env={"PYTHONPATH": str(ROOT / "src")})
+
+
+def test_where_clocks_differ_an_operator_reads_it(remembering: RedisServer) -> None:
+    errors: list[FleetError] = []
+    clock = Machine()
+    clock.ahead = 12.0
+    with RedisReplayFilter(
+        remembering.url, timeout=1.0, clock=clock, on_error=errors.append
+    ) as guard:
+        eventually("it is noticed", lambda: not guard.in_touch and errors)
+        assert "its clock and that of this server differ by 12 seconds" in guard.status
+        clock.ahead = 0.0
+
+        def is_over() -> bool:
+            assert not guard.is_first(os.urandom(32), 0.0)
+            return guard.in_touch
+
+        eventually("it is over", is_over)
+        assert "Early data are refused until" in guard.status
+
+
+def test_a_memory_begins_when_a_server_starts(redis_server: RedisServer) -> None:
+    """And not with the first flight, which would have to wait for half a minute after that."""
+    with RedisReplayFilter(redis_server.url) as guard:
+        eventually("it is in touch", lambda: guard.in_touch)
+        assert "Redis remembers first flights only since" in guard.status
+        with redis_server.client() as client:
+            assert client.exists(MEMORY)
+            client.pexpire(MEMORY, LONG_AGO)
+            assert guard.is_first(b"a" * 32, 0.0)
+        assert guard.status.startswith("In touch with Redis; 1 first flight, none of them without")
 
 
 def test_what_is_there_but_of_another_kind_refuses(remembering: RedisServer) -> None:

@@ -35,6 +35,11 @@ OF_MODULES = {
         "the path of the program", ONE, "The protocols that an installed tshark knows."
     ),
     "certificates.crl._NUMBERS": Cache("none", ONE, "It counts objects of the application's."),
+    "certificates.own_certificate._warn_once": Cache(
+        "a certificate of this side, by its hash, and what is wrong with it",
+        "1024 sentences",
+        "The application loads them; a config may be built for each connection.",
+    ),
     "certificates.path._without_name": Cache("whether it is a server", "2", "Constants."),
     "certificates.public_suffix._rules": Cache(
         "whether companies' suffixes count", "2", "The list of the installed package."
@@ -107,8 +112,10 @@ OF_MODULES = {
     "keys.schedule13._extract_without_salt": Cache("a hash of this library", "8", "A constant."),
     "keys.schedule13._empty_hash": Cache("a hash of this library", "8", "A constant."),
     "process._this": Cache("none", ONE, "The name of the process, drawn anew after a fork."),
-    "redis.keys._ALL": Cache(
-        "keys that the application made, held weakly", "as many as there are", "For fork."
+    "redis.forks._ALL": Cache(
+        "keys and filters that the application made, held weakly",
+        "as many as there are",
+        "For fork.",
     ),
     "story.page.rendering._environment": Cache(
         "names of packages that hold templates", "as many as there are", "Compiled templates."

@@ -306,7 +306,6 @@ EXCEPTIONS = {
     "certificates.credentials": {"time"},
     "certificates.reloading": {"time"},
     "certificates.key_files": {"logging"},
-    "certificates.staple": {"logging"},
     "sessions.session_file": {"logging", "time"},
     "certificates.system_trust": {"ssl"},
     "sessions.replay": {"time"},

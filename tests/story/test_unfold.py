@@ -11,8 +11,10 @@ from tests.pki import Pki
 from tests.recorded import Recorded, converse
 
 from handclasp import ClientConfig, Recorder, ServerConfig
+from handclasp.story.facts import facts_of
 from handclasp.story.fields import fields_of
 from handclasp.story.narrate import narrate
+from handclasp.story.page.said import said_of
 from handclasp.story.unfold import cost_lines, decision_lines, field_lines, key_lines
 from handclasp.trace.events import KeyStep, MessageSeen, RecordSeen
 
@@ -159,6 +161,21 @@ def test_early_data_are_told(pki: Pki) -> None:
     assert connection.info is not None
     assert connection.info.early_data_status in ("accepted", "rejected")
     assert narrate(again.client.trace.events, detail=2).isascii()
+
+
+def test_rejected_early_data_are_told_with_the_reason(pki: Pki) -> None:
+    world = World(pki, max_early_data=1000)
+    world.meet()
+    again = world.meet(client={"allow_early_data": True}, server={"max_early_data": 0})
+    reasons = [
+        (again.client, "the server resumed the session and took none"),
+        (again.server, "this server takes none (max_early_data is 0)"),
+    ]
+    for side, reason in reasons:
+        told = " ".join(narrate(side.trace.events).replace("|", " ").split())
+        assert "and we do not take your early data." in told
+        assert f"The server rejected the early data: {reason}" in told
+        assert f"rejected them ({reason}" in said_of(facts_of(side.trace.events)).hello
 
 
 def test_a_long_conversation_is_told_in_short(plain: Recorded) -> None:

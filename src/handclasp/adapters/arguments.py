@@ -10,6 +10,7 @@ import math
 import os
 import socket
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal, TypeAlias, cast
 
 from handclasp.adapters.hints import refuse_arguments
@@ -17,6 +18,7 @@ from handclasp.adapters.progress import has_peer, is_connected, is_listening
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.server import ServerConnection
+from handclasp.trace.hooks import Trace
 
 WaitsIn: TypeAlias = Literal["thread", "asyncio", "trio"]
 """The place where a server waits for its replay guard: the connection's thread, or a loop."""
@@ -89,6 +91,20 @@ def either_config(
     if isinstance(config, ServerConfig):
         _check_guard(config.replay_guard, waits_in)
     return ClientConfig() if config is None else config
+
+
+def server_connection(
+    config: ServerConfig, waits_in: WaitsIn, trace: Trace | None
+) -> ServerConnection:
+    """Return the connection of a server; a config that is chosen for it is checked as its own is.
+
+    Args:
+        config: the config, from `server_config` or `either_config`.
+        waits_in: as for these.
+        trace: a recorder.
+    """
+    check_chosen = partial(server_config, waits_in=waits_in)
+    return ServerConnection(config, trace=trace, check_chosen=check_chosen)
 
 
 def _check_guard(guard: object, here: WaitsIn) -> None:

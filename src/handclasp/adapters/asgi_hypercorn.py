@@ -26,6 +26,7 @@ from handclasp.config import ServerConfig
 from handclasp.errors import ConfigurationError
 
 _OF_SSL = ("ca_certs", "certfile", "ciphers", "keyfile", "keyfile_password")
+_OF_PROCESSES = ("workers", "worker_class", "use_reloader")
 
 
 async def run(
@@ -96,6 +97,12 @@ def _check(settings: hypercorn.Config, config: ServerConfig) -> None:
     for name in _OF_SSL:
         if getattr(settings, name) != getattr(hypercorn.Config, name):
             raise ConfigurationError(f"{name} is for the ssl module; here config= says it.")
+    for name in _OF_PROCESSES:
+        if getattr(settings, name) != getattr(hypercorn.Config, name):
+            raise ConfigurationError(
+                f"{name} is for hypercorn's own command: this serves in one process with asyncio. "
+                "docs/asgi.md has an example with several."
+            )
     if settings.quic_bind or settings.insecure_bind:
         raise ConfigurationError("quic_bind and insecure_bind cannot be served together with bind.")
     if config.max_early_data:

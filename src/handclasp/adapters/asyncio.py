@@ -45,6 +45,7 @@ from handclasp.adapters.arguments import (
     looks_like_tls,
     seconds_or_none,
     server_config,
+    server_connection,
 )
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.hints import refuse_arguments, refuse_ssl_arguments
@@ -733,7 +734,7 @@ def _info_of(sock: socket) -> asyncio.BaseTransport:
 def _server_of(
     config: ServerConfig, trace: Trace | None, plain: asyncio.Transport
 ) -> ServerConnection:
-    connection = ServerConnection(config, trace=trace)
+    connection = server_connection(config, "asyncio", trace)
     _note_ends(plain, trace)
     return connection
 

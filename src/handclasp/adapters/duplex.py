@@ -424,7 +424,11 @@ class Duplex:
         if self._forks != FORKS.count:
             self._claim()
         if not self._established:
-            self._complete_handshake(deadline)
+            try:
+                self._complete_handshake(deadline)
+            except TLSError as error:
+                # The way through the engine explains nothing.
+                raise error.with_traceback(None) from error.__cause__
         self._ready_for = self._forks
         if self.closed:  # Another thread may have closed it just now.
             self._ready_for = _NOT_READY

@@ -40,13 +40,17 @@ class EarlyData:
         self.undelivered = b""
 
     @staticmethod
-    def check_known(connection: Connection[Any] | None) -> None:
+    def check_known(connection: Connection[Any] | None, error: StateError | None = None) -> None:
         """Raise `StateError` before the handshake has ended: what comes of early data is open.
 
         A program that asked too early would get nothing, and lose what was not delivered.
+
+        Args:
+            connection: the connection, if there is one yet.
+            error: what to raise in place of the error of a blocking socket.
         """
         if connection is None or connection.state is State.HANDSHAKING:
-            raise StateError("The handshake is not complete: call do_handshake() first.")
+            raise error or StateError("The handshake is not complete: call do_handshake() first.")
 
     @property
     def received(self) -> bytes:

@@ -53,8 +53,13 @@ def refuse_arguments(given: Mapping[str, Any]) -> None:
 
 
 def no_attribute(owner: object, name: str) -> AttributeError:
-    """Return the error for an attribute that is not there, with a hint if `ssl` has it."""
+    """Return the error for an attribute that is not there, with a hint if another socket has it."""
     message = f"{type(owner).__name__!r} object has no attribute {name!r}"
-    if name in _ATTRIBUTES:
+    if name == "explain":  # `handclasp.compat` has it.
+        message += (
+            ": a trace tells the story of the handshake. Give one before it begins, by "
+            "trace=recorder with recorder = handclasp.Recorder(), and call recorder.to_text()"
+        )
+    elif name in _ATTRIBUTES:
         message += f", which is of the ssl module; here it is {_ATTRIBUTES[name]}"
     return AttributeError(message, name=name, obj=owner)

@@ -344,8 +344,10 @@ class Pump(asyncio.BufferedProtocol):
     async def wait_established(self) -> None:
         """Wait like `wait_decided`, and raise what made the handshake fail."""
         await self.wait_decided()
-        if self.application is None and self._error is not None:
-            raise self._error
+        error = self._error
+        if self.application is None and error is not None:
+            # The way through the engine explains nothing.
+            raise error.with_traceback(None) if isinstance(error, TLSError) else error
 
     def is_idle(self) -> bool:
         """Return whether the peer has not yet sent a whole hello, or has failed; see `Room`."""

@@ -22,6 +22,7 @@ from handclasp.adapters.arguments import (
     client_config,
     request_client_certificate,
     server_config,
+    server_connection,
 )
 from handclasp.adapters.buffers import WRITE_SIZE
 from handclasp.adapters.duplex import Duplex
@@ -192,7 +193,7 @@ def wrap_server(
     refuse_arguments(unknown)
     config = server_config(config, "thread")
     _check_socket(sock, handshake)
-    connection = ServerConnection(config, trace=trace)
+    connection = server_connection(config, "thread", trace)
     _note_ends(sock, trace)
     return _wrap(TLSSocket(sock, connection, config.handshake_timeout, EarlyData()), handshake)
 

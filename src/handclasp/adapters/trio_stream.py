@@ -25,6 +25,7 @@ from handclasp.adapters.arguments import (
     either_config,
     request_client_certificate,
     server_config,
+    server_connection,
 )
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.hints import no_attribute, refuse_arguments
@@ -33,7 +34,6 @@ from handclasp.client import ClientConnection
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, StateError, TLSError, TruncationError, shown
 from handclasp.info import ConnectionInfo
-from handclasp.lifecycle import State
 from handclasp.server import ServerConnection
 from handclasp.trace.hooks import Trace, check_trace
 
@@ -127,7 +127,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
             if server_name is not None or port is not None or early_data is not None:
                 raise ConfigurationError("server_name, port and early_data are for clients.")
             early = EarlyData()
-            connection = ServerConnection(settings, trace=trace)
+            connection = server_connection(settings, "trio", trace)
         else:
             early = EarlyData(settings, early_data)
             connection = ClientConnection(settings, server_name=server_name, port=port, trace=trace)
@@ -212,8 +212,8 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
         return self._duplex.connection.channel_binding(binding_type)
 
     def _need_end_of_handshake(self) -> None:
-        if self._duplex.connection.state is State.HANDSHAKING:
-            raise HandshakeNeeded(_NOT_COMPLETE)
+        duplex = self._duplex
+        duplex.early.check_known(duplex.connection, HandshakeNeeded(_NOT_COMPLETE))
 
     def _need_handshake(self) -> ConnectionInfo:
         return self.info

@@ -1,8 +1,8 @@
 """The credentials of this side: a certificate chain, and a signer that holds the key.
 
 Loading is strict, since a mistake would otherwise appear as a failed handshake at the other end:
-the key must belong to the certificate, and the chain must be one chain. Dates are not checked: a
-test may need an expired certificate, and `handclasp cert check` checks them.
+the key must belong to the certificate, and the chain must be one chain. Dates and purposes depend
+on the time and the role, so that building a config warns of them; see `own_certificate`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from handclasp.certificates import loading
 from handclasp.certificates.der import key_info_in
-from handclasp.certificates.key_files import warn, warn_if_exposed
-from handclasp.certificates.key_usage import own_key_usage_problem
+from handclasp.certificates.key_files import warn_if_exposed
 from handclasp.certificates.names import certificate_names, covers, normal_name, subject_of
+from handclasp.certificates.own_certificate import warn_of_key_usage
 from handclasp.certificates.raw_keys import declares_pss, key_of, public_key_info
 from handclasp.certificates.reloading import ReloadingCredentials
 from handclasp.crypto import signatures
@@ -188,6 +188,9 @@ class Credentials:
         if there is only one right order. If every user of the machine can read the key file, or
         others can change it, the logger "handclasp" gets a warning; as it does for a certificate
         whose key usage lacks digitalSignature, which peers refuse (RFC 8446 section 4.4.2.2).
+        Building a config warns there, once, of a certificate that is for the other role, has
+        expired, is not yet valid, or expires within 30 days with less than a third of its life
+        left.
 
         Raises:
             ConfigurationError: a file is missing or unreadable, or has the wrong content, or the
@@ -335,7 +338,7 @@ class Credentials:
             staple: the response as DER, or the path of a file with it, which may be replaced while
                 the server runs; a callable that returns it; or an `OcspStaple`. Only clients that
                 ask for it get it. One that is outdated is not sent; where it is so already when a
-            `ServerConfig` is built, that is a warning of the logger "handclasp".
+                `ServerConfig` is built, that is a warning of the logger "handclasp".
 
         Raises:
             ConfigurationError: a response that is already available is malformed, is about another
@@ -491,8 +494,7 @@ def _assembled(chain: Sequence[x509.Certificate], signer: Signer) -> Credentials
         ) from None
     ders = tuple(loading.der_of(certificate) for certificate in chain)
     made = Credentials(ders, signer, names, schemes, subject_of(leaf), issuers)
-    if (problem := own_key_usage_problem(ders[0], can_decrypt=made.can_decrypt)) is not None:
-        warn(problem)
+    warn_of_key_usage(made)
     return made
 
 

@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from cryptography import x509
+from cryptography.x509.verification import VerificationError
 
 from handclasp.certificates.advising import advised
 from handclasp.certificates.credentials import spki_is_pss
@@ -122,7 +123,9 @@ def _decide_chain(
     try:
         path = build_path(leaf, others, trust, name, now, policy, chain)
     except Exception as error:
-        raise refusal(certificates, context, evidence, error) from error
+        # The verifier's own words are in it, where no rule says more.
+        cause = None if isinstance(error, VerificationError) else error
+        raise refusal(certificates, context, evidence, error) from cause
     read_all_names(certificates, chain)
     _require(rules.leaf, seen, context, chain)
     ders = {id(other): der for other, der in zip(others, chain[1:], strict=True)}

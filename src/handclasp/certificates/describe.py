@@ -116,7 +116,18 @@ def described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:
         ConfigurationError: it is not a parsed certificate.
     """
     _check_parsed(certificate)
-    return {key: _FIELDS[key](certificate) for key in keys}
+    silent: frozenset[str] = frozenset()
+    if not _OF_EXTENSIONS.isdisjoint(keys) and not _has_readable_extensions(certificate):
+        silent = _OF_EXTENSIONS
+    return {key: None if key in silent else _FIELDS[key](certificate) for key in keys}
+
+
+def _has_readable_extensions(certificate: x509.Certificate) -> bool:
+    """Return whether the extensions can be read.
+
+    cryptography keeps those that it could read, and otherwise reads them anew for each field.
+    """
+    return read_or_none(lambda: certificate.extensions) is not None
 
 
 def _check_parsed(certificate: object) -> None:
@@ -523,6 +534,8 @@ _FIELDS: dict[str, Callable[[x509.Certificate], Any]] = {
     "extended_key_usage": _readable(extended_key_usage_of),
     **{name: _readable(read) for name, read in _OTHERS.items()},
 }
+
+_OF_EXTENSIONS = frozenset({"names", "is_authority", "key_usage", "extended_key_usage", *_OTHERS})
 
 
 def _name_text(name: x509.GeneralName) -> str:

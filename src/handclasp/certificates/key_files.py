@@ -11,7 +11,7 @@ the application says otherwise. A key that a group may read is left alone, as in
 >>> exposure("key.pem")
 'can be read by every user of this machine (mode 0644): run chmod 600 on it'
 >>> warn_if_exposed("key.pem", "the key file key.pem")
->>> warn("Something that a person should look at.")
+>>> warn("Something that a person should look at.", "something")
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def warn_if_exposed(source: str | os.PathLike[str] | bytes, what: str) -> None:
     """Log a warning about a key file that others can read or change; `what` is its name."""
     why = None if isinstance(source, bytes) else exposure(source)
     if why is not None:
-        warn(f"{what[:1].upper()}{what[1:]} {why}.")
+        warn(f"{what[:1].upper()}{what[1:]} {why}.", "exposed_key")
 
 
-def warn(sentence: str) -> None:
-    """Log a warning to "handclasp"."""
+def warn(sentence: str, kind: str) -> None:
+    """Log a warning to "handclasp"; the record's attribute `kind` is for programs."""
     import logging  # Hardly anything else in the package needs it.
 
-    logging.getLogger(LOGGER).warning("%s", sentence)
+    logging.getLogger(LOGGER).warning("%s", sentence, extra={"kind": kind})

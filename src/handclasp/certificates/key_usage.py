@@ -1,10 +1,10 @@
 """The key usage of a leaf: whether its key may sign handshakes (RFC 8446 section 4.4.2.2).
 
->>> from handclasp.certificates.key_usage import may_sign, own_key_usage_problem
+>>> from handclasp.certificates.key_usage import may_sign
 >>> from cryptography import x509
 >>> (der,) = Credentials.load("chain.pem", "key.pem").chain_der
->>> may_sign(x509.load_der_x509_certificate(der)), own_key_usage_problem(der, can_decrypt=False)
-(True, None)
+>>> may_sign(x509.load_der_x509_certificate(der))
+True
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from handclasp.certificates.der import extension_values
-from handclasp.certificates.names import subject_of
-from handclasp.certificates.reading import certificate_of
 from handclasp.deferred import DeferredModule
 
 if TYPE_CHECKING:
@@ -39,24 +37,6 @@ def may_sign(leaf: x509.Certificate) -> bool:
     except Exception:
         return all(map(_says_signatures, extension_values(leaf, _KEY_USAGE)))
     return bool(usage.digital_signature)
-
-
-def own_key_usage_problem(der: bytes, *, can_decrypt: bool) -> str | None:
-    """Return a sentence about an own certificate that must not sign; None if it may.
-
-    Args:
-        der: the certificate.
-        can_decrypt: whether its key also serves for RSA key transport, which needs no signature.
-    """
-    leaf = certificate_of(der)
-    if may_sign(leaf):
-        return None
-    rest = ", unless they use RSA key transport of TLS 1.2" if can_decrypt else ""
-    return (
-        f"The certificate for {subject_of(leaf)} has a key usage without digitalSignature, so "
-        f"that peers refuse it{rest} (RFC 8446 section 4.4.2.2): have it issued with "
-        "digitalSignature."
-    )
 
 
 def _says_signatures(key_usage: bytes) -> bool:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from handclasp.certificates.key_files import warn
 from handclasp.certificates.loading import path_text
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.ocsp_answers import (
@@ -161,9 +162,7 @@ class OcspStaple:
             f"The OCSP response{self._origin.place} is outdated since {held.until:%Y-%m-%d %H:%M} "
             "UTC, so it is not sent to clients: renew it."
         )
-        import logging  # Configs without such a response need not wait for it.
-
-        logging.getLogger("handclasp").warning("%s", self.last_error)
+        warn(str(self.last_error), "outdated_ocsp_response")
 
     def __repr__(self) -> str:
         return f"OcspStaple({self._origin!r})"

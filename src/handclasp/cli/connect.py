@@ -7,6 +7,7 @@ import socket
 import textwrap
 import time
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,6 @@ from handclasp.cli.inputs import (
     trace_file,
     trust_of,
     unescaped,
-    warn_of_identity,
 )
 from handclasp.cli.narrative import tell_story, verbose_option
 from handclasp.cli.outcome import (
@@ -54,6 +54,7 @@ from handclasp.cli.versions import (
     versions_checked,
     warn_of_key_transport,
 )
+from handclasp.cli.warned import Warned, collecting_warnings, tell_warnings
 from handclasp.errors import CertificateError
 from handclasp.info import ConnectionInfo
 
@@ -86,6 +87,7 @@ class _Attempt:
     timings: dict[str, int] = field(default_factory=dict[str, int])
     timeout: float = CONNECT_TIMEOUT
     shows_certificates: bool = False
+    warnings: Sequence[Warned] = ()
 
 
 @click.command("connect")
@@ -156,7 +158,9 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     end of the input closes this side's half. Messages go to standard error.
     """
     trace = trace_file(options["trace"]) if options["trace"] else None
-    attempt = _attempt(one_address(addresses), options)
+    with collecting_warnings() as warnings:
+        attempt = _attempt(one_address(addresses), options)
+    attempt.warnings = warnings
     attempt.detail = options["verbose"]
     attempt.timeout = options["timeout"]
     attempt.shows_certificates = options["showcerts"]
@@ -165,7 +169,7 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     send = unescaped(options["send"]) if options["send"] is not None else None
     if not options["quiet"]:
         warn_of_key_transport(options)
-        warn_of_identity(options["cert"], options["key"])
+        tell_warnings(warnings)
     try:
         failed = _run(attempt, send, as_json=options["as_json"], quiet=options["quiet"])
     finally:
@@ -441,5 +445,7 @@ def _print_json(
         shown["peer_chain_pem"] = _shown_pem(attempt, info)
     if explanation is not None:
         shown["explanation"] = explanation_json(explanation)
+    if attempt.warnings:
+        shown["warnings"] = [each.to_json() for each in attempt.warnings]
     shown["timings_us"] = attempt.timings
     print(json.dumps(shown, indent=2))

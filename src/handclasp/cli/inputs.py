@@ -67,15 +67,9 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
     if certificate is None or key is None:
         missing = "--cert" if certificate is None else "--key"
         raise WrongArguments(f"--cert and --key belong together: {missing} is missing.")
-    import logging
-
     from handclasp import Credentials
-    from handclasp.certificates.key_files import LOGGER
 
     password = os.environ.get(KEY_PASSWORD_VARIABLE)
-    logger = logging.getLogger(LOGGER)
-    # `warn_of_identity` says the same when the arguments are known to be right.
-    was_disabled, logger.disabled = logger.disabled, True
     try:
         return Credentials.load(certificate, key, password)
     except ConfigurationError as error:
@@ -84,25 +78,6 @@ def credentials_of(certificate: str | None, key: str | None) -> Credentials | No
             sentence = f"The key file {key} is encrypted: put its password into the environment "
             sentence += f"variable {KEY_PASSWORD_VARIABLE}."
         raise WrongArguments(sentence) from None
-    finally:
-        logger.disabled = was_disabled
-
-
-def warn_of_identity(certificate: str | None, key: str | None) -> None:
-    """Say on standard error what is wrong with the files of --cert and --key, and no error.
-
-    Others can read or change the key, or peers will refuse the certificate for its key usage.
-    """
-    from handclasp.certificates.key_files import exposure
-    from handclasp.certificates.key_usage import own_key_usage_problem
-
-    if (credentials := credentials_of(certificate, key)) is None or key is None:
-        return
-    if (why := exposure(key)) is not None:
-        click.echo(f"Warning: the key file {key} {why}.", err=True)
-    leaf, can_decrypt = credentials.chain_der[0], credentials.can_decrypt
-    if (problem := own_key_usage_problem(leaf, can_decrypt=can_decrypt)) is not None:
-        click.echo(f"Warning: {problem}", err=True)
 
 
 def warn_of_leaves(option: str, trust: TrustStore) -> None:

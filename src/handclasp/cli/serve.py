@@ -21,7 +21,6 @@ from handclasp.cli.inputs import (
     keylog_of,
     names_of,
     trust_of,
-    warn_of_identity,
     warn_of_leaves,
 )
 from handclasp.cli.narrative import story_text
@@ -44,6 +43,7 @@ from handclasp.cli.versions import (
     versions_checked,
     warn_of_key_transport,
 )
+from handclasp.cli.warned import Warned, collecting_warnings, tell_warnings
 from handclasp.cli.workers import check_workers, serve_in_processes, tell_of_waiting
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def command(directory: str, **options: Any) -> None:
     workers = options["workers"]
     if workers > 1:
         check_workers(options)
-    config = _config(options)
+    with collecting_warnings() as warnings:
+        config = _config(options)
     redaction = _redaction(options)
     capture = _capture(options["trace"])
     traces = _traces(options["trace"]) if capture is None else None
@@ -155,24 +156,19 @@ def command(directory: str, **options: Any) -> None:
         from handclasp.cli.files import serve_directory
 
         talk = serve_directory(directory, _private_files(options), _tell_kept_back)
-    report = _Report(
-        as_json=options["as_json"],
-        traces=traces,
-        pages=options["pages"],
-        redaction=redaction,
-        detail=options["verbose"],
-    )
+    report = _report(options, traces, redaction, warnings)
+    announce = partial(_announce, directory, options, config.trust, warnings)
     server_of = partial(Server, config=config, talk=talk, report=report, on_end=report.tell_end)
     if workers > 1:
         port = int(listener.getsockname()[1])
         more = [listen(options["host"], port, shared=True) for _ in range(1, workers)]
-        _announce(port, directory, options, config.trust)
+        announce(port)
         serve_in_processes([listener, *more], server_of)
         return
     server = server_of(listener, record=Recorder if traces else None, capture=capture)
     try:
         with stopping_on_signals():
-            _announce(server.port, directory, options, config.trust)
+            announce(server.port)
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
@@ -183,6 +179,22 @@ def command(directory: str, **options: Any) -> None:
         server.close()
         if capture is not None:
             _close(capture, options["trace"])
+
+
+def _report(
+    options: dict[str, Any],
+    traces: Path | None,
+    redaction: Redaction | None,
+    warnings: Sequence[Warned],
+) -> _Report:
+    return _Report(
+        as_json=options["as_json"],
+        traces=traces,
+        pages=options["pages"],
+        redaction=redaction,
+        detail=options["verbose"],
+        warnings=warnings,
+    )
 
 
 def _check_traces(traces: Path | None, directory: str, options: dict[str, Any]) -> None:
@@ -307,7 +319,13 @@ def _traces(directory: str | None) -> Path | None:
     return Path(directory)
 
 
-def _announce(port: int, directory: str, options: dict[str, Any], trust: TrustStore | None) -> None:
+def _announce(
+    directory: str,
+    options: dict[str, Any],
+    trust: TrustStore | None,
+    warnings: Sequence[Warned],
+    port: int,
+) -> None:
     url = url_of(options["host"], port)
     if options["echo"]:
         where = f"{url.removeprefix('https://').removesuffix('/')} (TLS echo)"
@@ -316,7 +334,7 @@ def _announce(port: int, directory: str, options: dict[str, Any], trust: TrustSt
     # With --json, standard output is for the objects alone.
     on_error = options["as_json"]
     warn_of_key_transport(options)
-    warn_of_identity(options["cert"], options["key"])
+    tell_warnings(warnings)
     click.echo(f"Listening on {where}", err=on_error)
     if trust is not None:
         warn_of_leaves(f"--client-ca {options['client_ca']}", trust)
@@ -347,8 +365,10 @@ class _Report:
         pages: bool,
         redaction: Redaction | None = None,
         detail: int = 0,
+        warnings: Sequence[Warned] = (),
     ) -> None:
-        self._say: Callable[[Visit], str] = _json_line if as_json else _line
+        self._as_json = as_json
+        self._say: Callable[[Visit], str] = partial(_json_line, warnings) if as_json else _line
         self._traces = traces
         self._pages = pages
         self._redaction = redaction
@@ -360,7 +380,7 @@ class _Report:
 
     def __call__(self, visit: Visit) -> None:
         line = self._say(visit)
-        advice = "" if self._say is _json_line else _advice(visit)
+        advice = "" if self._as_json else _advice(visit)
         story = story_text(_events(visit), self._detail - 1) if self._detail else ""
         with self._lock:
             self._count += 1
@@ -374,7 +394,7 @@ class _Report:
 
     def tell_end(self, visit: Visit) -> None:
         """Say why a client may have left at once: nothing has failed that a line would tell of."""
-        if self._say is _json_line:
+        if self._as_json:
             return
         from handclasp.story.narrate import leaving_in_words
 
@@ -464,7 +484,7 @@ def _events(visit: Visit) -> Sequence[TraceEvent]:
     return visit.recorder.events if visit.recorder is not None else ()
 
 
-def _json_line(visit: Visit) -> str:
+def _json_line(warnings: Sequence[Warned], visit: Visit) -> str:
     from handclasp.cli.report import info_to_json
 
     shown: dict[str, Any] = {
@@ -475,4 +495,6 @@ def _json_line(visit: Visit) -> str:
         shown |= info_to_json(visit.info)
     if visit.error is not None:
         shown["error"] = _failure(visit, visit.error).to_json()
+    if warnings:
+        shown["warnings"] = [each.to_json() for each in warnings]
     return json.dumps(shown)

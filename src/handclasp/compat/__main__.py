@@ -4,6 +4,9 @@
     python -m handclasp.compat -m MODULE ARGUMENTS
     python -m handclasp.compat --trace DIRECTORY -m MODULE ARGUMENTS
 
+Where a connection fails, the explanation is in the traceback of the program, also if a library has
+dropped the exception and raises one of its own.
+
 With `--trace`, each connection writes a trace into the directory, for `handclasp explain`. Traces
 hold no secrets and no application data.
 """
@@ -15,6 +18,7 @@ import runpy
 import sys
 
 from handclasp.compat.activation import inject
+from handclasp.compat.last_failure import LastFailure
 from handclasp.compat.settings import DEFAULTS
 from handclasp.compat.tracing import traces_in
 
@@ -35,14 +39,21 @@ def main(arguments: list[str]) -> None:
         sys.exit(_USAGE)
     if directory is not None:
         DEFAULTS.make_trace = traces_in(directory)
+    last = LastFailure()
+    DEFAULTS.note_failure = last.note
+    last.watch_threads()
     inject()
     program, sys.argv = arguments[0], arguments
-    if is_module:
-        sys.path[0] = os.getcwd()
-        runpy.run_module(program, run_name="__main__", alter_sys=True)
-    else:
-        sys.path[0] = os.path.dirname(os.path.abspath(program))
-        runpy.run_path(program, run_name="__main__")
+    try:
+        if is_module:
+            sys.path[0] = os.getcwd()
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = os.path.dirname(os.path.abspath(program))
+            runpy.run_path(program, run_name="__main__")
+    except Exception as error:
+        last.add_to(error)
+        raise
 
 
 if __name__ == "__main__":

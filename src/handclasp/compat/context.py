@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from handclasp.adapters.arguments import check_callback
+from handclasp.certificates.own_certificate import Role, warn_of_own
 from handclasp.compat.ciphers import of_version, suites_of
 from handclasp.compat.credentials import Password, PasswordOnce, Path, load_credentials
 from handclasp.compat.errors import configuration_failed, plain
@@ -38,11 +39,13 @@ from handclasp.compat.settings import (
     State,
     check_flags,
     check_level,
+    check_offer_of,
     group_of,
     level_of,
 )
 from handclasp.compat.transport import BioTransport, SocketTransport
 from handclasp.config.sessions import check_early_size, check_sessions
+from handclasp.config.types import utc_now
 from handclasp.errors import ConfigurationError
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import append_private
@@ -57,11 +60,19 @@ _TOO_OLD = {
     if name in ("PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1")
 }
 
+_ROLES: dict[int, Role] = {
+    ssl.PROTOCOL_TLS_SERVER: "server",
+    ssl.PROTOCOL_TLS_CLIENT: "client",
+}
+"""The roles that are known before the first connection is made."""
+
 _BELOW_TLS12 = (ssl.TLSVersion.SSLv3, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
 
 _read_message_callback: Any = Native._msg_callback.__get__
 _original_maximum: Any = vars(ssl.SSLContext)["maximum_version"]
 _original_flags: Any = vars(ssl.SSLContext)["verify_flags"]
+_original_mode: Any = vars(ssl.SSLContext)["verify_mode"]
+_original_options: Any = vars(ssl.SSLContext)["options"]
 
 
 def settings_of(context: object) -> Settings | None:
@@ -84,7 +95,8 @@ class SSLContext(ssl.SSLContext):
         make_trace: a callable that makes a trace (such as `Recorder`) for each connection. With a
             `Recorder`, `SSLSocket.explain` tells how each handshake went.
         max_early_data: the bytes of 0-RTT data that a server accepts from each client, which
-            `SSLSocket.early_data` returns; 0, the default, for none. Not for a client's context.
+            `SSLSocket.early_data` returns; 0, the default, for none. It has no effect where TLS 1.3
+            or tickets are turned off. Not for a client's context.
 
     A value of another kind, or for the other role, raises `ConfigurationError`, which is also an
     `ssl.SSLError`, when it is set.
@@ -183,6 +195,8 @@ class SSLContext(ssl.SSLContext):
             credentials = load_credentials(certfile, keyfile, once.used)
         except ConfigurationError as error:
             raise configuration_failed(error) from error
+        if role := _ROLES.get(int(self.protocol)):
+            warn_of_own([credentials], role, utc_now())
         settings.credentials.pop(credentials.key_kind, None)
         settings.credentials[credentials.key_kind] = credentials
         settings.changes += 1
@@ -300,7 +314,30 @@ class SSLContext(ssl.SSLContext):
                 f"maximum_version {ssl.TLSVersion(value).name} cannot be honoured: handclasp "
                 "speaks TLS 1.2 and TLS 1.3."
             )
-        _original_maximum.__set__(self, value)
+        with _taking_back(self, _original_maximum):
+            _original_maximum.__set__(self, value)
+
+    # Both call the C part themselves: its warnings are about the caller of a setter.
+
+    @property
+    def options(self) -> Any:
+        """The options of OpenSSL; docs/compat.md says which have an effect."""
+        return _original_options.__get__(self)
+
+    @options.setter
+    def options(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        with _taking_back(self, Native.options):
+            Native.options.__set__(self, value)
+
+    @property
+    def verify_mode(self) -> Any:
+        """Whether the peer is asked for a certificate, and must have one."""
+        return _original_mode.__get__(self)
+
+    @verify_mode.setter
+    def verify_mode(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        with _taking_back(self, Native.verify_mode):
+            Native.verify_mode.__set__(self, value)
 
     @property
     def verify_flags(self) -> Any:
@@ -396,7 +433,8 @@ class SSLContext(ssl.SSLContext):
         does not take the key is refused: nothing else would say who it is.
 
         Raises:
-            SSLError: this is a server's context.
+            SSLError: this is a server's context, or one that verifies nobody and leaves out TLS
+                1.3, so that the key could not be used.
             TypeError: the callback cannot be called.
         """
         settings = settings_of(self)
@@ -404,7 +442,12 @@ class SSLContext(ssl.SSLContext):
             _require_keys_of_openssl("set_psk_client_callback")(self, callback)
             return
         _check_keys_of_role("client", callback, self.protocol, ssl.PROTOCOL_TLS_SERVER)
-        settings.offer = None if callback is None else Offer(callback)
+        before, settings.offer = settings.offer, None if callback is None else Offer(callback)
+        try:
+            check_offer_of(self, settings)
+        except ConfigurationError as error:
+            settings.offer = before
+            raise configuration_failed(error) from None
 
     def set_psk_server_callback(
         self, callback: ServerCallback | None, identity_hint: str | None = None
@@ -509,6 +552,24 @@ def _refusing_as_ssl() -> Generator[None]:
         yield
     except ConfigurationError as error:
         raise configuration_failed(error) from error
+
+
+@contextmanager
+def _taking_back(context: Any, attribute: Any) -> Generator[None]:
+    """Take back what is set to an attribute if a client would then accept anybody.
+
+    Raises:
+        ConfigurationError: it would; also an `SSLError`.
+    """
+    settings, before = settings_of(context), attribute.__get__(context)
+    yield
+    if settings is None:
+        return
+    try:
+        check_offer_of(context, settings)
+    except ConfigurationError as error:
+        attribute.__set__(context, before)
+        raise configuration_failed(error) from None
 
 
 def _require_keys_of_openssl(name: str) -> Callable[..., None]:

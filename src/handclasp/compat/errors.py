@@ -12,7 +12,7 @@ import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handclasp.advice import at_fault, worded
-from handclasp.compat.stories import story_of
+from handclasp.compat.stories import HOW_TO_TRACE, story_of
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
@@ -301,10 +301,10 @@ def _both(base: type[ssl.SSLError], ours: type[TLSError]) -> type[ssl.SSLError]:
     def explain(self: Any, *, width: int = 80, detail: int = 0) -> str:
         """Tell the story of the handshake that failed, as `SSLSocket.explain` does.
 
-        Without a trace that has a text, tell the reason alone.
+        Without a trace that has a text, tell the reason alone, and how to get the story.
         """
         if not hasattr(self.trace, "to_text"):
-            return "\n".join(self.__dict__.get("__notes__", [])) + "\n"
+            return "\n".join([*self.__dict__.get("__notes__", []), HOW_TO_TRACE]) + "\n"
         return story_of(self.trace, width=width, detail=detail)
 
     members: dict[str, Any] = {

@@ -36,6 +36,7 @@ from handclasp.compat.ciphers import known
 from handclasp.compat.facts import Facts
 from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
+from handclasp.compat.settings import DEFAULTS
 from handclasp.compat.transport import PIECE, Deadline, Transport
 from handclasp.config import ServerConfig
 from handclasp.config.values import kind_of
@@ -63,6 +64,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 2**18
 """Bytes of application data to seal before they are sent, where the transport takes everything."""
+
+_MOST_READ_AT_END = 16
+"""Reads in which to look for an alert, once nothing can be sent any more."""
 
 _NOTHING = memoryview(b"")
 
@@ -130,6 +134,9 @@ class Link(Facts):
                     self._complete(connection, deadline)
         except TimeoutError as error:
             raise TimeoutError(f"The {what} operation timed out") from error
+        except TLSError as error:
+            # The way through the engine explains nothing.
+            raise error.with_traceback(None) from error.__cause__
         return connection
 
     def _complete(
@@ -182,9 +189,15 @@ class Link(Facts):
         config = self._config
         begun = self._connection is not None or self._sends_early
         if isinstance(config, ServerConfig) or begun:
+            way = (
+                "before the handshake (do_handshake_on_connect=False)."
+                if self._transport.is_socket
+                else "before the handshake. asyncio begins that itself: there, send them by "
+                "handclasp.aio.open_connection(early_data=...)."
+            )
             raise StateError(
                 "Early data leave once, with the first flight of a client: call send_early_data "
-                "one time, before the handshake (do_handshake_on_connect=False)."
+                f"one time, {way}"
             )
         if not isinstance(data, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"Early data must be bytes, not {kind_of(data)}.")
@@ -286,7 +299,39 @@ class Link(Facts):
             server_side=self.server_side,
             trace=self._kept_trace,
         )
+        if DEFAULTS.note_failure is not None:
+            DEFAULTS.note_failure(made, self._in_words())
         raise made from made.__cause__
+
+    def _in_words(self) -> str:
+        if self.server_side:
+            return "as a server"
+        return f"to {self.server_hostname}" if self.server_hostname else "as a client"
+
+    def _add_what_the_peer_said(
+        self, connection: ClientConnection | ServerConnection, error: ConnectionError
+    ) -> None:
+        """Add the peer's alert, if it has come, to the failure of a socket that cannot send.
+
+        It says why, and a program may never read it. Data before it stay to be read, and the next
+        read raises the alert.
+        """
+        if self._is_over or not self._reading.acquire(blocking=False):
+            return
+        try:
+            for _ in range(_MOST_READ_AT_END):
+                data = self._transport.receive_at_once()
+                if not data:
+                    break
+                self._feed(connection, data)
+                self._raise_failure()
+        except TLSError as told:
+            for note in getattr(told, "__notes__", ()):
+                error.add_note(note)
+        except OSError:
+            pass  # The one that there is says as much.
+        finally:
+            self._reading.release()
 
     def _raise_failure(self) -> None:
         """Raise what ended the connection once more (RFC 9846 section 6.2)."""
@@ -370,6 +415,9 @@ class Link(Facts):
                 written = self._write(connection, content)
             except TimeoutError as error:
                 raise TimeoutError("The write operation timed out") from error
+            except ConnectionError as error:
+                self._add_what_the_peer_said(connection, error)
+                raise
         if connection.wants_to_send:
             self._flush_late(connection, self._transport.deadline())
         return written

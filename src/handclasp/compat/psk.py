@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from handclasp.advice import PSKS
 from handclasp.config import ClientConfig
+from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.faults.entry import advice
@@ -41,13 +42,19 @@ class Offer:
     def added_to(self, config: ClientConfig) -> ClientConfig:
         """Return the config of one connection, which offers the key that the callback names.
 
+        In TLS 1.2 alone there are no such keys, and the callback is not asked.
+
         A client that verifies nobody would take any certificate from a server that does not know
-        the key, so here it takes none: the key is then the only proof.
+        the key, so here it takes none: the key is then the only proof. So it offers only suites of
+        TLS 1.3 that the key can be used with: given the choice, OpenSSL takes a better suite and a
+        certificate.
 
         Raises:
             ConfigurationError: the key has fewer than 16 bytes, or its identity is empty.
             TypeError: the callback has returned something else than a str and bytes.
         """
+        if "TLSv1.3" not in config.versions:
+            return config
         answer: Any = self._callback(None)
         try:
             identity, key = answer
@@ -66,7 +73,13 @@ class Offer:
         offered = PreSharedKey(named, secret)
         if config.verify_peer:
             return replace(config, psks=(offered,))
-        return replace(config, psks=(offered,), verify_peer=True, verify=_accept_no_certificate)
+        return replace(
+            config,
+            psks=(offered,),
+            cipher_suites=_usable_with(offered, config.cipher_suites),
+            verify_peer=True,
+            verify=_accept_no_certificate,
+        )
 
 
 class Finder:
@@ -113,6 +126,20 @@ def _bytes_of(key: Any) -> bytes | None:
         return bytes(memoryview(key))
     except (TypeError, ValueError):
         return None
+
+
+def _usable_with(key: PreSharedKey, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the suites that a key can be used with, and those of TLS 1.2.
+
+    All of them if the key fits none of TLS 1.3: the handshake then says so.
+    """
+    others = [name for name in names if name not in CIPHER_SUITES]
+    fitting = [
+        name
+        for name in names
+        if name in CIPHER_SUITES and CIPHER_SUITES[name].hash_name == key.hash_name
+    ]
+    return (*fitting, *others) if fitting else tuple(names)
 
 
 def _accept_no_certificate(_: VerifyPeer) -> None:

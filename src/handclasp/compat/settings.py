@@ -69,9 +69,11 @@ class Defaults:
 
     Attributes:
         make_trace: as in `Settings`.
+        note_failure: gets the exception of each connection that fails, and the connection in words.
     """
 
     make_trace: Callable[[], Trace] | None = None
+    note_failure: Callable[[BaseException, str], None] | None = None
 
 
 DEFAULTS = Defaults()
@@ -108,7 +110,8 @@ class State(NamedTuple):
 
         OpenSSL keeps what the connection was made with: how the peer is verified, the versions, the
         options, the groups and the pre-shared keys. The rest is the new context's: certificates,
-        authorities, protocols and suites. Where the new context is stricter, that holds as well.
+        authorities, protocols and suites. Where the new context is stricter, that holds as well:
+        what needs TLS 1.3, or tickets, is then left out.
         """
         flags = first.verify_flags | self.verify_flags
         lenient = PARTIAL_CHAIN & ~(first.verify_flags & self.verify_flags)
@@ -282,8 +285,7 @@ def _made(context: Any, state: State, settings: Settings, *, server_side: bool) 
 
 def _client_config(context: Any, state: State, settings: Settings) -> ClientConfig:
     values = _shared(context, state, settings)
-    if state.offer is not None:
-        _require_tls13(values, "set_psk_client_callback")
+    check_offer(state.offer, state.verify_mode, values["versions"])
     if state.verify_mode == ssl.CERT_NONE:
         values["verify_peer"] = False
     else:
@@ -295,34 +297,57 @@ def _client_config(context: Any, state: State, settings: Settings) -> ClientConf
 
 def _server_config(context: Any, state: State, settings: Settings) -> ServerConfig:
     values = _shared(context, state, settings)
-    if state.finder is not None:
-        _require_tls13(values, "set_psk_server_callback")
-        values["find_psk"] = state.finder
+    has_tls13 = "TLSv1.3" in values["versions"]
+    # Pre-shared keys are of TLS 1.3. Where it is left out, they do nothing, as with `ssl`.
+    finder = state.finder if has_tls13 else None
+    has_psks_only = finder is not None and not settings.credentials
+    if finder is not None:
+        values["find_psk"] = finder
     elif not settings.credentials:
-        values["choose_credentials"] = _nothing_to_show
-    if state.verify_mode != ssl.CERT_NONE:
+        values["choose_credentials"] = _refuse_all if state.finder is None else _refuse_all12
+    asks_later = _asks_later(state, values)
+    # A client with such a key is asked for no certificate in the handshake, as with `ssl`.
+    if state.verify_mode != ssl.CERT_NONE and (asks_later or not has_psks_only):
         is_required = state.verify_mode == ssl.CERT_REQUIRED
         values["client_auth"] = ClientAuth.REQUIRED if is_required else ClientAuth.OPTIONAL
         values["verify"] = _verifier(state, settings)
-        values["post_handshake_auth"] = _asks_later(state, values)
-    tickets = 0 if state.options & ssl.OP_NO_TICKET else state.tickets
-    if tickets and (settings.credentials or state.finder is None):
-        # A server with pre-shared keys alone issues none.
+        values["post_handshake_auth"] = asks_later
+    # A server with pre-shared keys alone issues no tickets.
+    tickets = 0 if state.options & ssl.OP_NO_TICKET or has_psks_only else state.tickets
+    if tickets:
         values["ticket_keys"] = settings.ticket_keys
     return ServerConfig(
         **values,
         choose_config=_of_link,
         tickets=tickets,
-        max_early_data=state.max_early_data,
+        # Early data come with tickets of TLS 1.3.
+        max_early_data=state.max_early_data if tickets and has_tls13 else 0,
         prefer_client_order=not state.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         allow_alpn_mismatch=True,
     )
 
 
-def _require_tls13(values: dict[str, Any], name: str) -> None:
-    """Refuse pre-shared keys that could never be used. Raises `ConfigurationError`."""
-    if "TLSv1.3" not in values["versions"]:
-        raise ConfigurationError(f"{name} needs TLS 1.3, which this context leaves out.")
+def check_offer(offer: Offer | None, verify_mode: int, versions: Sequence[str]) -> None:
+    """Refuse a client that would accept anybody, as its pre-shared key could never be used.
+
+    A client that verifies certificates does without the key in TLS 1.2, as with `ssl`.
+
+    Raises:
+        ConfigurationError: TLS 1.3 is left out, and nothing but the key would be a proof.
+    """
+    if offer is not None and verify_mode == ssl.CERT_NONE and "TLSv1.3" not in versions:
+        raise ConfigurationError(
+            "The key of set_psk_client_callback needs TLS 1.3, which this context leaves out, and "
+            "with CERT_NONE it is all that tells one server from another. Allow TLS 1.3, or "
+            "verify certificates (context.verify_mode = ssl.CERT_REQUIRED)."
+        )
+
+
+def check_offer_of(context: Any, settings: Settings) -> None:
+    """Do what `check_offer` does, with the settings that a context has now."""
+    if settings.offer is not None:
+        state = _state_of(context, settings)
+        check_offer(state.offer, state.verify_mode, _versions_of(state))
 
 
 def _asks_later(state: State, values: dict[str, Any]) -> bool:
@@ -383,11 +408,22 @@ def _of_link(_: ChooseConfig) -> object:
     return DEFER
 
 
-def _nothing_to_show(_: ChooseCredentials) -> Credentials | None:
+def _refuse_all(_: ChooseCredentials) -> Credentials | None:
     """Refuse the client of a server without a certificate, as OpenSSL does."""
-    raise ProtocolError(
+    raise _no_certificate(f"Load the certificate of this server ({CREDENTIALS}).")
+
+
+def _refuse_all12(_: ChooseCredentials) -> Credentials | None:
+    """Refuse the client of a server whose pre-shared keys cannot be used."""
+    raise _no_certificate(
+        f"Allow TLS 1.3, which pre-shared keys need, or load a certificate ({CREDENTIALS})."
+    )
+
+
+def _no_certificate(fix: str) -> ProtocolError:
+    return ProtocolError(
         Fault.NO_SHARED_CIPHER_SUITE,
         sentence="This server has no certificate: none was loaded into its context.",
-        fix=advice("", f"Load the certificate of this server ({CREDENTIALS})."),
+        fix=advice("", fix),
         verdict=Verdict(Blame.LOCAL),
     )

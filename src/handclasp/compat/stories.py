@@ -8,6 +8,8 @@ from handclasp.errors import ConfigurationError, StateError
 
 _ASK = "set context.make_trace = handclasp.Recorder before the handshake begins"
 
+HOW_TO_TRACE = f"For the story of the whole handshake, {_ASK}."
+
 
 def story_of(trace: Any, *, width: int, detail: int) -> str:
     """Return the text of a trace, as `SSLSocket.explain` documents it.

@@ -87,6 +87,10 @@ class Transport(Protocol):
         """Return one record, or whatever there is, or b"" at the end. Raises as `receive`."""
         ...
 
+    def receive_at_once(self) -> bytes:
+        """Return the complete records that have come, or b"" if there is none. Raises `OSError`."""
+        ...
+
     def send(self, data: memoryview, deadline: Deadline) -> int:
         """Send, and return how many bytes left. Raises `SSLWantWriteError`, `OSError`."""
         ...
@@ -170,6 +174,14 @@ class SocketTransport:
                 return part
             part = part + data if part else data
 
+    def receive_at_once(self) -> bytes:
+        sock = self._here()
+        with suppress(BlockingIOError):
+            self._part += _receive(sock, PIECE, socket.MSG_DONTWAIT)
+        _, end = _last_record(self._part)
+        data, self._part = self._part[:end], self._part[end:]
+        return data
+
     def send(self, data: memoryview, deadline: Deadline) -> int:
         sock = self._here()
         if deadline.is_bounded:
@@ -241,6 +253,9 @@ class BioTransport:
                 self._incoming.write(self._part)
                 self._part = b""
         return data[:taken] if taken < len(data) else data
+
+    def receive_at_once(self) -> bytes:
+        return b""  # A BIO takes everything.
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
         return self._outgoing.write(data)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.trust import TrustStore
+from handclasp.config.certificates import warn_of_own_certificates
 from handclasp.config.checks import check_client, check_server, check_shared
 from handclasp.config.types import (
     DEFAULT_VERSIONS,
@@ -241,6 +242,7 @@ class ClientConfig(SharedConfig):
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
         check_client(self)
+        warn_of_own_certificates(self, "client")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -281,7 +283,8 @@ class ServerConfig(SharedConfig):
             redirects the connection of another protocol to this server.
         choose_config: a callback that chooses another config for this client, by its ClientHello.
             It gets a `ChooseConfig` question and returns a `ServerConfig`, None to keep this one,
-            an awaitable of either, or DEFER.
+            an awaitable of either, or DEFER. One whose replay guard waits otherwise than this
+            server (an async one on threads, for example) fails the handshake.
         choose_credentials: a callback that answers a `ChooseCredentials` question, directly, by an
             awaitable, or later (DEFER). None refuses the client with unrecognized_name. It is also
             asked about clients that resume a session or use a pre-shared key and get no
@@ -366,6 +369,7 @@ class ServerConfig(SharedConfig):
     def __post_init__(self) -> None:
         SharedConfig.__post_init__(self)
         check_server(self)
+        warn_of_own_certificates(self, "server")
 
 
 _current: Callable[[Credential], Credentials] = attrgetter("current")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
+from handclasp.certificates.own_certificate import Role, warn_of_own
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.raw_keys import public_key_info
 from handclasp.certificates.staple import OcspStaple
 from handclasp.config.types import ClientAuth, Credential
+from handclasp.config.unused import refuse_settings
 from handclasp.config.values import as_tuple, check_known, freeze_names, kind_of
 from handclasp.errors import ConfigurationError
 from handclasp.wire.compression import COMPRESSION_ALGORITHMS, available_algorithms
@@ -154,12 +157,7 @@ VERIFICATION_FIELDS = ("trust", "policy", "raw_public_keys", "confirm_peer")
 
 def refuse_unused(config: SharedConfig, why: str, *names: str, instead: str = "") -> None:
     """Refuse settings that would have no effect."""
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and value != () and value != CertificatePolicy():
-            raise ConfigurationError(
-                f"{why}, so {name} would have no effect: leave it out{instead}."
-            )
+    refuse_settings(config, [(why, names)], instead=instead)
 
 
 def check_policy_for_clients(config: ServerConfig) -> None:
@@ -176,6 +174,16 @@ def check_policy_for_clients(config: ServerConfig) -> None:
             'policy: stapled_ocsp="require" needs TLS 1.3, as clients of TLS 1.2 staple nothing '
             "(RFC 6066 8)."
         )
+
+
+def warn_of_own_certificates(config: SharedConfig, role: Role) -> None:
+    """Warn of certificates that peers will refuse in this role, now or soon."""
+    credentials = config.credential_list
+    if credentials:
+        now = config.clock()
+        # Another result of the clock is an error, but only once a peer's certificate is verified.
+        is_aware = isinstance(now, datetime) and now.tzinfo is not None  # pyright: ignore[reportUnnecessaryIsInstance]
+        warn_of_own(credentials, role, now if is_aware else None)
 
 
 def check_staples(config: ServerConfig) -> None:

@@ -71,14 +71,10 @@ def check_shared(config: SharedConfig) -> None:
     fit_key_transport(config)
     check_alpn(config.alpn)
     object.__setattr__(config, "psks", check_keys(config.psks))
-    if config.psks and "TLSv1.3" not in config.versions:
-        raise ConfigurationError("psks require TLS 1.3, which versions leaves out.")
     freeze_raw_public_keys(config)
     freeze_compression(config)
     check_record_size_limit(config.record_size_limit)
     check_switches(config)
-    if config.post_handshake_auth and "TLSv1.3" not in config.versions:
-        raise ConfigurationError("post_handshake_auth requires TLS 1.3, which versions leaves out.")
     if config.keylog is not None and not callable(config.keylog):
         # One open file for all connections of this config; a bad path fails here.
         object.__setattr__(config, "keylog", open_keylog(config.keylog))
@@ -111,8 +107,6 @@ def check_client(config: ClientConfig) -> None:
         raise ConfigurationError(
             "allow_early_data needs sessions to resume: sessions=SessionStore()."
         )
-    if config.allow_early_data and "TLSv1.3" not in config.versions:
-        raise ConfigurationError("allow_early_data requires TLS 1.3, which versions leaves out.")
     check_early_data_callbacks(config)
     if config.credentials and config.choose_credentials is not None:
         raise ConfigurationError(
@@ -129,8 +123,6 @@ def check_client(config: ClientConfig) -> None:
         # Copied from another config by `dataclasses.replace`, which had derived them.
         object.__setattr__(config, "key_shares", None)
     if "TLSv1.3" not in config.versions:
-        if config.key_shares is not None:
-            raise ConfigurationError("key_shares require TLS 1.3, which versions leaves out.")
         return
     if config.key_shares is None:
         object.__setattr__(config, "key_shares", default_key_shares(config.groups))
@@ -191,8 +183,6 @@ def check_half_rtt(config: ServerConfig) -> None:
             "half_rtt_data would be sent before the client is authenticated: leave it out, or "
             "client_auth."
         )
-    if "TLSv1.3" not in config.versions:
-        raise ConfigurationError("half_rtt_data requires TLS 1.3, which versions leaves out.")
 
 
 def check_kinds(config: SharedConfig) -> None:

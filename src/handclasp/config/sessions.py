@@ -52,10 +52,6 @@ def prepare_sessions(config: ServerConfig) -> None:
         )
     if not isinstance(config.session_context, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("session_context must be bytes.")
-    if config.max_early_data and "TLSv1.3" not in config.versions:
-        raise ConfigurationError("max_early_data requires TLS 1.3, which versions leaves out.")
-    if config.max_early_data and not config.tickets:
-        raise ConfigurationError("max_early_data needs tickets: early data come with them.")
     refuse_without_effect(config, of_server=True)
     issues_tickets = bool(config.tickets) and not has_psks_only(config)
     if config.ticket_keys is not None and not issues_tickets:

@@ -13,7 +13,7 @@ from math import ceil
 from typing import cast
 
 from handclasp.certificates.credentials import Credentials
-from handclasp.errors import ProtocolError
+from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.questions import DEFER
 from handclasp.sessions.session import Session
@@ -119,6 +119,17 @@ def hook_raised(name: str, kind: str, detail: str) -> ProtocolError:
     """Return the error for a hook, or a callback, that raised an exception of this kind."""
     fix = f"Mend {name}; its own exception is chained to this one."
     return _failed(name, detail, f"failed with {kind}", fix)
+
+
+def unfit_config(error: ConfigurationError) -> ProtocolError:
+    """Return the error for a config from `choose_config` that this server could not have."""
+    name = "choose_config"
+    return ProtocolError(
+        Fault.CALLBACK_FAILED,
+        f"{name}: {type(error).__name__}",
+        sentence=f"{name} gave a config that cannot be used here. {error}",
+        fix=f"On this end: Let {name} give configs that this server could have itself.",
+    )
 
 
 def _failed(name: str, detail: str, words: str, fix: str) -> ProtocolError:

@@ -10,5 +10,6 @@ from __future__ import annotations
 
 from handclasp.redis.keys import RedisTicketKeys
 from handclasp.redis.replay import AsyncRedisReplayFilter, RedisReplayFilter
+from handclasp.redis.troubles import FleetError
 
-__all__ = ["RedisTicketKeys", "RedisReplayFilter", "AsyncRedisReplayFilter"]
+__all__ = ["RedisTicketKeys", "RedisReplayFilter", "AsyncRedisReplayFilter", "FleetError"]

@@ -2,44 +2,75 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from handclasp.errors import ConfigurationError
 
+STEP_TIMEOUT = 2.0
+"""Seconds for each step of an exchange with Redis, for which only a thread in the background waits.
 
-def open_client(client_or_url: Any, timeout: float) -> Any:
+To connect takes five to seven steps, each of a round trip.
+"""
+
+_URL_FORM = (
+    "redis://[user:password@]host[:port][/database], rediss:// for TLS, unix://path, or "
+    "redis+sentinel://host[:port][,host...]/name[/database] for the master that Sentinels know by "
+    "this name; in a user or password, write special characters as %XX"
+)
+
+_NO_CLUSTER = (
+    "A Redis Cluster cannot be used: it spreads names over nodes, and a fleet needs few names that "
+    "change together. Use one Redis, or a master with replicas and Sentinels (redis+sentinel://)."
+)
+
+_SENTINEL_URL = re.compile(
+    r"(?P<scheme>rediss?)\+sentinel://(?:(?P<user>[^@/?]*)@)?(?P<hosts>[^@/?]+)"
+    r"/(?P<name>[^/?]+)(?:/(?P<database>[^/?]*))?(?:\?(?P<query>.*))?"
+)
+
+_SENTINEL_PORT = 26379
+
+
+def open_client(client_or_url: Any) -> Any:
     """Return a Redis client for threads.
 
     Args:
-        client_or_url: a client, which is given back as it is, or where Redis is:
-            "redis://[user:password@]host[:port][/database]", "rediss://" for TLS, "unix://".
-        timeout: seconds for each step of a connection that is made from a URL; it tries once.
+        client_or_url: a client, which is returned unchanged, or the URL of Redis, of which
+            `_URL_FORM` has the forms. A client that is made from a URL tries once.
 
     Raises:
         ConfigurationError: redis-py is not installed, or this is neither a URL nor such a client.
     """
     package = _package()
     if isinstance(client_or_url, str):
-        return _from_url(package.Redis, package.retry, 1, client_or_url, timeout)
-    if isinstance(client_or_url, _asyncio_clients()) or not hasattr(client_or_url, "pipeline"):
+        return _from_url(package, client_or_url)
+    if isinstance(client_or_url, (package.RedisCluster, package.asyncio.RedisCluster)):
+        raise ConfigurationError(_NO_CLUSTER)
+    if isinstance(client_or_url, package.asyncio.Redis) or not hasattr(client_or_url, "pipeline"):
         raise ConfigurationError(
             f"A URL or a client of redis-py that is not for asyncio, not {_kind(client_or_url)}."
         )
     return client_or_url
 
 
-def open_asyncio_client(client_or_url: Any, timeout: float) -> Any:
-    """Return an asyncio client, from a client of `redis.asyncio` or a URL; raise
-    `ConfigurationError`.
-    """
+def close_client(client: Any) -> None:
+    """Close a client that `open_client` made, with its connections to Sentinels; raise nothing."""
+    with suppress(Exception):
+        client.close()
+    with suppress(Exception):  # A client without Sentinels has no manager of them.
+        client.connection_pool.sentinel_manager.close()
+
+
+def check_asyncio_client(client: Any) -> None:
+    """Raise `ConfigurationError` if this is not a client of `redis.asyncio`."""
     package = _package()
-    if isinstance(client_or_url, str):
-        # Of a connection that Redis has closed it hears when it uses it, so it tries twice.
-        retry = package.asyncio.retry
-        return _from_url(package.asyncio.Redis, retry, 2, client_or_url, timeout)
-    if not isinstance(client_or_url, _asyncio_clients()):
-        raise ConfigurationError(f"A URL or a client of redis.asyncio, not {_kind(client_or_url)}.")
-    return client_or_url
+    if isinstance(client, (package.RedisCluster, package.asyncio.RedisCluster)):
+        raise ConfigurationError(_NO_CLUSTER)
+    if not isinstance(client, package.asyncio.Redis):
+        raise ConfigurationError(f"A URL or a client of redis.asyncio, not {_kind(client)}.")
 
 
 def check_prefix(prefix: str) -> str:
@@ -57,6 +88,12 @@ def check_seconds(**durations: float) -> None:
         is_number = isinstance(value, int | float)  # pyright: ignore[reportUnnecessaryIsInstance]
         if not is_number or not 0 < value < float("inf"):
             raise ConfigurationError(f"{name} must be a positive number of seconds.")
+
+
+def check_on_error(on_error: object) -> None:
+    """Raise `ConfigurationError` for anything but None and what can be called."""
+    if on_error is not None and not callable(on_error):
+        raise ConfigurationError("on_error must be a function of one argument, the error.")
 
 
 def text_of(value: Any) -> str | None:
@@ -78,23 +115,90 @@ def _package() -> Any:
     return redis
 
 
-def _asyncio_clients() -> tuple[type, ...]:
-    asyncio_part = _package().asyncio
-    return (asyncio_part.Redis, asyncio_part.RedisCluster)
-
-
-def _from_url(kind: Any, retry: Any, tries: int, url: str, timeout: float) -> Any:
+def _from_url(package: Any, url: str) -> Any:
+    scheme = url.partition("://")[0]
+    if "cluster" in scheme:
+        raise ConfigurationError(_NO_CLUSTER)
     from redis.backoff import NoBackoff
 
+    settings: dict[str, Any] = {
+        "socket_timeout": STEP_TIMEOUT,
+        "socket_connect_timeout": STEP_TIMEOUT,
+        # Its own default is to try again ten times, for seconds.
+        "retry": package.retry.Retry(NoBackoff(), 0),
+    }
     try:
-        # Its own default is to try again ten times, for seconds, while a handshake waits.
-        again = retry.Retry(NoBackoff(), tries - 1)
-        return kind.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=again
+        if "sentinel" in scheme:
+            client = _master(package, url, settings)
+        else:
+            _check_database(url)
+            client = package.Redis.from_url(url, **settings)
+        # A wrong parameter shows only when a connection is made, which this one does not open.
+        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
+    except ConfigurationError:
+        raise
+    # The URL may hold a password, and so may the text of the error.
+    except TypeError:
+        raise ConfigurationError(
+            "This is no URL of a Redis server: behind the ? stands a parameter that redis-py does "
+            "not take with it."
+        ) from None
+    except (ValueError, AttributeError):
+        raise ConfigurationError(
+            f"This is no URL of a Redis server that redis-py can use: {_URL_FORM}."
+        ) from None
+    return client
+
+
+def _check_database(url: str) -> None:
+    """Raise `ConfigurationError` for a database without a number: redis-py would take number 0."""
+    parts = urlsplit(url)
+    if parts.scheme in ("redis", "rediss"):
+        _database(parts.path.strip("/"))
+
+
+def _database(text: str) -> int:
+    if not text:
+        return 0
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ConfigurationError(
+            "This is no URL of a Redis server: the number of a database, such as /0, is what may "
+            "follow the host. In a user or password, write special characters as %XX."
         )
-    except (ValueError, TypeError) as error:
-        # The URL may hold a password, so it is not told.
-        raise ConfigurationError(f"This is no URL of a Redis server: {error}") from None
+    return int(text)
+
+
+def _master(package: Any, url: str, settings: dict[str, Any]) -> Any:
+    """Return a client that asks Sentinels for the master each time that it connects.
+
+    Raises `ValueError` and others for what is no such URL.
+    """
+    parts = _SENTINEL_URL.fullmatch(url)
+    if parts is None:
+        raise ValueError("no URL of Sentinels")
+    user = f"{parts['user']}@" if parts["user"] else ""
+    of_master: dict[str, Any] = package.connection.parse_url(
+        f"redis://{user}host/?{parts['query'] or ''}"
+    )
+    of_master.update(settings, db=_database(parts["database"] or ""))
+    del of_master["host"]
+    of_sentinels = dict(settings)
+    for name in ("username", "password"):
+        if (value := of_master.pop(f"sentinel_{name}", None)) is not None:
+            of_sentinels[name] = value
+    if parts["scheme"] == "rediss":
+        of_sentinels["ssl"] = of_master["ssl"] = True
+        of_sentinels.update({n: v for n, v in of_master.items() if n.startswith("ssl_")})
+    hosts = [_host_and_port(host) for host in parts["hosts"].split(",")]
+    sentinel = package.Sentinel(hosts, sentinel_kwargs=of_sentinels)
+    return sentinel.master_for(unquote(parts["name"]), **of_master)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError("no host")
+    return parts.hostname, parts.port or _SENTINEL_PORT
 
 
 def _kind(value: object) -> str:

@@ -6,21 +6,27 @@ result. docs/decisions/0015 explains the behaviour while Redis is unavailable.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from threading import Event, Lock, Thread, current_thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakSet
 
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
-from handclasp.redis.clients import check_prefix, check_seconds, open_client, text_of
-from handclasp.redis.replay import REMEMBERED, begin_of_memory
+from handclasp.redis.clients import (
+    STEP_TIMEOUT,
+    check_on_error,
+    check_prefix,
+    check_seconds,
+    close_client,
+    open_client,
+    text_of,
+)
+from handclasp.redis.forks import begin_anew_in_children
+from handclasp.redis.marks import REMEMBERED, begin_of_memory
 from handclasp.redis.shared_keys import (
     SharedKey,
     View,
@@ -33,15 +39,14 @@ from handclasp.redis.shared_keys import (
     view_at,
     write_entry,
 )
+from handclasp.redis.troubles import FleetError
+from handclasp.redis.watch import Watch, moment
 from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, KEYS_PER_ROTATION, TicketKey
 
 if TYPE_CHECKING:
     import redis
 else:
     redis = DeferredModule("redis")
-
-_STEP_TIMEOUT = 2.0
-"""Seconds for each step of an exchange with Redis, for which nothing but the thread waits."""
 
 _TIDY_AFTER = 60_000
 """Milliseconds: clocks may differ so much without one server clearing away another's keys."""
@@ -100,7 +105,7 @@ class RedisTicketKeys:
         wrapping_key: 32 random bytes, the same on all servers, which encrypt the keys in Redis.
             Without it, anybody who can read Redis can open tickets, and anybody who can write to it
             can forge them.
-        on_error: a function that the daemon thread calls with the error, once for each outage.
+        on_error: a function that the daemon thread calls with a `FleetError`, once for each outage.
         clock: seconds since 1970.
 
     Raises:
@@ -116,7 +121,7 @@ class RedisTicketKeys:
         lifetime: float = DEFAULT_ROTATION,
         poll: float = 5.0,
         wrapping_key: bytes | None = None,
-        on_error: Callable[[Exception], object] | None = None,
+        on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         check_seconds(rotation=rotation, lifetime=lifetime, poll=poll)
@@ -126,26 +131,25 @@ class RedisTicketKeys:
             )
         if lifetime > KEYS_PER_ROTATION * rotation:
             raise ConfigurationError("lifetime must be at most a thousand times rotation.")
-        if on_error is not None and not callable(on_error):  # pyright: ignore[reportUnnecessaryComparison]
-            raise ConfigurationError("on_error must be a function of one argument, the error.")
+        check_on_error(on_error)
         self._prefix = check_prefix(prefix)
         self._name = f"{self._prefix}:ticket-keys"
         self._remembers_since: float | None = None
         self._wrapping = Wrapping(wrapping_key) if wrapping_key is not None else None
         self._given = client_or_url
-        self._client = open_client(client_or_url, _STEP_TIMEOUT)
+        self._client = open_client(client_or_url)
         self._rotation, self._lifetime, self._poll = [
             max(1, round(1000 * seconds)) for seconds in (rotation, lifetime, poll)
         ]
-        self._on_error = on_error
         self._clock = clock
+        self._watch = Watch(clock, on_error)
+        self._unreadable = 0
         self._known: tuple[SharedKey, ...] = ()
         self._view = View()
-        self._report = _Report()
         self._is_closed = False
         self._prepare_thread()
         self._start()
-        _ALL.add(self)
+        begin_anew_in_children(self)
 
     def keys(self) -> Sequence[TicketKey]:
         """Return all keys that open tickets now, the one that seals first.
@@ -170,14 +174,25 @@ class RedisTicketKeys:
     @property
     def in_touch(self) -> bool:
         """Whether the last look at Redis went well."""
-        return self._report.looked and self._report.outage is None and not self._is_closed
+        return self._watch.in_touch and not self._is_closed
 
     @property
     def status(self) -> str:
         """The state of the keys in one line, for a log or an operator."""
         if self._is_closed:
             return f"Closed, with {self._counted()}."
-        return self._report.text(self._counted(), self._prospects()) + self._early_data()
+        prospects = self._prospects()
+        if not self._watch.looked:
+            return f"{self._watch.outage_text()}; {prospects}."
+        if not self._watch.in_touch:
+            return f"{self._watch.outage_text()}: {self._counted()}; if it stays so, {prospects}."
+        unreadable = ""
+        if self._unreadable:
+            unreadable = (
+                f" {self._unreadable} entries cannot be read: is wrapping_key the same everywhere?"
+            )
+        history = self._watch.history
+        return f"In touch with Redis: {self._counted()}.{unreadable}{history}{self._early_data()}"
 
     def close(self) -> None:
         """End the thread. The keys that are known stay in use for as long as they last."""
@@ -186,10 +201,9 @@ class RedisTicketKeys:
         thread = self._thread
         if thread is not None and thread is not current_thread():
             # Its longest exchange is ended by time-outs; it is a daemon, should one be without.
-            thread.join(10 * _STEP_TIMEOUT)
+            thread.join(10 * STEP_TIMEOUT)
         if isinstance(self._given, str):
-            with suppress(Exception):
-                self._client.close()
+            close_client(self._client)
 
     def __enter__(self) -> Self:
         return self
@@ -227,26 +241,19 @@ class RedisTicketKeys:
         """
         if not self._is_closed:
             self._prepare_thread()
-            self._client = open_client(self._given, _STEP_TIMEOUT)
+            self._watch.begin_anew()
+            self._client = open_client(self._given)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                unreadable = self._look()
+                self._unreadable = self._look()
             except Exception as error:
-                self._note_failure(error)
+                self._watch.note_failure(error)
             else:
-                self._report = self._report.after_success(self._clock(), unreadable)
+                self._watch.note_success()
             self._looked.set()
             self._stop.wait(self._poll / 1000)
-
-    def _note_failure(self, error: Exception) -> None:
-        is_new = self._report.outage is None
-        self._report = self._report.after_failure(self._clock(), error)
-        if is_new and self._on_error is not None:
-            # A fault in telling the error must not end the thread.
-            with suppress(Exception):
-                self._on_error(error)
 
     def _look(self) -> int:
         """Bring together what Redis has and what is known here; gives how much is unreadable.
@@ -334,11 +341,11 @@ class RedisTicketKeys:
         """Return why early data are refused, if the memory of first flights is not long enough."""
         since = self._remembers_since
         until = since + REMEMBERED if since is not None else 0.0
-        if since is None or self._report.outage is not None or self._clock() >= until:
+        if since is None or self._clock() >= until:
             return ""
         return (
-            f" Early data are refused until {_moment(until)}: Redis remembers first flights only "
-            f"since {_moment(since)}, and a replay of an earlier one would not be noticed."
+            f" Early data are refused until {moment(until)}: Redis remembers first flights only "
+            f"since {moment(since)}, and a replay of an earlier one would not be noticed."
         )
 
     def _counted(self) -> str:
@@ -350,72 +357,8 @@ class RedisTicketKeys:
         view, now = self._current(), self._now()
         if not len(view.keys):
             return "no tickets are issued, and every handshake is a full one"
-        opens = _moment(max(key.opens_until for key in view.keys))
+        opens = moment(max(key.opens_until for key in view.keys))
         ends = next_gap(self._known, now)
         if ends == now:
             return f"no tickets are issued, and those of before open until {opens}"
-        return f"tickets are issued until {_moment(ends / 1000)}, and open until {opens}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    """The results of the reads of Redis.
-
-    Attributes:
-        looked: whether there was one at all.
-        outage: what went wrong in the last one, and since when that is so.
-        history: the last outage that is over, in words.
-        unreadable: entries that are no keys to this server.
-    """
-
-    looked: bool = False
-    outage: tuple[float, str] | None = None
-    history: str = ""
-    unreadable: int = 0
-
-    def after_success(self, now: float, unreadable: int) -> _Report:
-        history = self.history
-        if self.outage is not None:
-            history = f" It was away from {_moment(self.outage[0])} to {_moment(now)}."
-        return _Report(True, None, history, unreadable)
-
-    def after_failure(self, now: float, error: Exception) -> _Report:
-        since = now if self.outage is None else self.outage[0]
-        reason = f"{type(error).__name__}: {error}"
-        return replace(self, looked=True, outage=(since, reason))
-
-    def text(self, counted: str, prospects: str) -> str:
-        if not self.looked:
-            return f"Redis has not answered yet; {prospects}."
-        if self.outage is not None:
-            since, reason = self.outage
-            return (
-                f"Redis cannot be used since {_moment(since)} ({reason}): {counted}; "
-                f"if it stays so, {prospects}."
-            )
-        unreadable = ""
-        if self.unreadable:
-            unreadable = (
-                f" {self.unreadable} entries cannot be read: is wrapping_key the same everywhere?"
-            )
-        return f"In touch with Redis: {counted}.{unreadable}{self.history}"
-
-
-def _moment(seconds: float) -> str:
-    """Return a time since 1970 for people, in UTC."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
-    except (OverflowError, ValueError, OSError):
-        return "a time far away"
-
-
-_ALL: WeakSet[RedisTicketKeys] = WeakSet()
-
-
-def _begin_anew_in_child() -> None:
-    for keys in list(_ALL):
-        keys.begin_anew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew_in_child)
+        return f"tickets are issued until {moment(ends / 1000)}, and open until {opens}"

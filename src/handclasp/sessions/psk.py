@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from handclasp.crypto.hkdf import hkdf_expand_label, hkdf_extract
 from handclasp.crypto.secret import Secret
@@ -139,14 +140,29 @@ def _check_bytes(what: str, value: object, example: str) -> None:
 
 def check_keys(keys: object) -> tuple[PreSharedKey, ...]:
     """Return a config's list of keys as a tuple; raise `ConfigurationError` if it is invalid."""
-    if isinstance(keys, PreSharedKey) or not isinstance(keys, Sequence):
-        raise ConfigurationError("psks must be a list of PreSharedKey.")
+    if isinstance(keys, PreSharedKey):
+        raise ConfigurationError("psks must be a list, also of one key: psks=[key].")
+    if isinstance(keys, str | bytes) or not isinstance(keys, Sequence):
+        raise ConfigurationError(f"{_WANTED}, not {shown(keys)}: {_EXAMPLE}.")
     frozen: tuple[object, ...] = tuple(keys)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     found: list[PreSharedKey] = []
     for each in frozen:
         if not isinstance(each, PreSharedKey):
-            raise ConfigurationError(f"psks must be a list of PreSharedKey, not {shown(each)}.")
+            raise ConfigurationError(f"{_WANTED}, {_in_words(each)}.")
         found.append(each)
     if len({each.identity for each in found}) < len(found):
         raise ConfigurationError("psks names an identity twice.")
     return tuple(found)
+
+
+_WANTED = "psks must be a list of PreSharedKey"
+_EXAMPLE = 'psks=[PreSharedKey(b"sensor 7", key)]'
+
+
+def _in_words(entry: object) -> str:
+    """Return what stands in place of a key, and how to write one. It may hold the key itself."""
+    inside: Any = entry if issubclass(type(entry), tuple | list) else ()
+    if inside and all(isinstance(each, PreSharedKey) for each in inside):
+        # `imported` returns several.
+        return "not of lists of them: psks=PreSharedKey.imported(...), without brackets"
+    return f"not {shown(entry)}: {_EXAMPLE}"

@@ -129,6 +129,11 @@ class Facts:
     raw_keys: frozenset[str] = frozenset()
 
     @property
+    def early_data_refusal(self) -> str:
+        """The reason why early data were rejected, as far as the recording side knows it."""
+        return self.info.early_data_refusal if self.info is not None else ""
+
+    @property
     def is_anonymous(self) -> bool:
         """Whether neither side is authenticated (DH_anon and ECDH_anon of TLS 1.2)."""
         return "_anon_" in (self.cipher_suite or "")

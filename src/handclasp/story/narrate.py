@@ -85,6 +85,8 @@ def narrate(
         lines += [canvas.arrow(flight), canvas.between("")]
     lines.append(canvas.title("client", "server"))
     lines += ["", *canvas.paragraph(_ending(facts, events)), *canvas.paragraph(more)]
+    if facts.early_data == "rejected":
+        lines += ["", *canvas.paragraph(_early_data_rejected(facts))]
     lines += _failure(canvas, events) if failure else []
     if detail:
         for title, told in _behind(events, canvas.width):
@@ -242,6 +244,14 @@ def _outcome(facts: Facts, events: Sequence[TraceEvent]) -> str:
         f"Complete{retry} in {facts.handshake_ns / 1e6:.1f} ms: {facts.info.version}, "
         f"{facts.info.cipher_suite}, {group}. On the wire: {facts.handshake_sent:,} "
         f"bytes sent, {facts.handshake_received:,} received by the {facts.role}.{undrawn}"
+    )
+
+
+def _early_data_rejected(facts: Facts) -> str:
+    why = f": {facts.early_data_refusal}" if facts.early_data_refusal else ""
+    return (
+        f"The server rejected the early data{why}. The client has to send them again if they are "
+        "to arrive."
     )
 
 

@@ -314,6 +314,8 @@ def _extensions_story(message: messages.EncryptedExtensions, facts: Facts) -> st
         told = "there are no other parameters"
     if ExtensionType.EARLY_DATA in message.extensions:
         told += "; and we take your early data"
+    elif facts.early_data == "rejected":
+        told += "; and we do not take your early data"
     # With early data, the client's encrypted data came first.
     whose = "The" if facts.early_data == "none" else "The server's"
     return f"{whose} first encrypted words: {told}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -32,6 +33,7 @@ def about(stacks: Sequence[Stack]) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        "build": _build(),
         "versions": {stack.name: stack.version for stack in stacks},
         "notes": {stack.name: stack.note for stack in stacks if stack.note},
         "cryptography": _openssl_of_cryptography(),
@@ -43,7 +45,8 @@ def where(stacks: Sequence[Stack]) -> str:
     """Return the machine, the interpreter and the libraries in a line."""
     told = about(stacks)
     return (
-        f"{told['cpu']}, {told['cores']} cores, Python {told['python']}, {told['versions']['ssl']}"
+        f"{told['cpu']}, {told['cores']} cores, Python {told['python']} ({told['build']}), "
+        f"{told['versions']['ssl']}"
     )
 
 
@@ -125,6 +128,17 @@ def _cpu() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or sys.platform
+
+
+def _build() -> str:
+    """Return the optimizations that the interpreter was configured with.
+
+    A distribution may optimize by other means, of which `sysconfig` says nothing.
+    """
+    given = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
+    options = ("--enable-optimizations", "--with-lto")
+    chosen = [option for option in options if option in given]
+    return " ".join(chosen) or "configured without --enable-optimizations"
 
 
 def _openssl_of_cryptography() -> str:

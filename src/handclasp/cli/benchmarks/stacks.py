@@ -8,6 +8,7 @@ compares different things.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,9 @@ OPENSSL_NAMES = {
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
 }
-OPENSSL_CURVES = {"secp256r1": "prime256v1"}
+OPENSSL_CURVES = {"X25519": "X25519", "secp256r1": "prime256v1"}
+_HYBRID_GROUP = "X25519MLKEM768"
+_FIRST_OPENSSL_WITH_HYBRID_GROUP = (3, 5)
 
 
 @dataclass(frozen=True)
@@ -247,10 +250,18 @@ class OwnEnd:
 
 
 class StandardLibrary:
-    """`ssl`, and what has its surface."""
+    """`ssl`, and what has its surface.
+
+    Both ends are set to the group of the row. Otherwise the client of OpenSSL 3.5 offers the hybrid
+    group of its own accord, and a row of X25519 compares unequal work.
+
+    Attributes:
+        curves: the names of the groups that can be set, as the module calls them.
+    """
 
     note: str = ""
     target: float | None = None
+    curves: Mapping[str, str] = OPENSSL_CURVES
 
     def __init__(self, name: str, module: Any, version: str) -> None:
         self.name = name
@@ -260,14 +271,23 @@ class StandardLibrary:
     def fits(self, setup: Setup) -> bool:
         if setup.version == "TLSv1.3" and setup.suite != SUITE13:
             return False
-        return setup.group == "X25519" or setup.group in OPENSSL_CURVES
+        if setup.group == _HYBRID_GROUP:
+            return setup.version == "TLSv1.3" and self._has_hybrid_group()
+        return setup.group in OPENSSL_CURVES
+
+    def _has_hybrid_group(self) -> bool:
+        """Return whether its two ends take the hybrid group, which is then OpenSSL's default."""
+        version: tuple[int, ...] = getattr(self._module, "OPENSSL_VERSION_INFO", ())
+        return version >= _FIRST_OPENSSL_WITH_HYBRID_GROUP
 
     def factory(self, setup: Setup) -> LibraryFactory:
-        return LibraryFactory(self._module, setup)
+        return LibraryFactory(self._module, setup, self.curves)
 
 
 class LibraryFactory:
-    def __init__(self, module: Any, setup: Setup) -> None:
+    def __init__(
+        self, module: Any, setup: Setup, curves: Mapping[str, str] = OPENSSL_CURVES
+    ) -> None:
         self._module = module
         self._resumes = setup.resumes
         self._session: Any = None
@@ -280,8 +300,9 @@ class LibraryFactory:
             context.minimum_version = context.maximum_version = version
             if setup.version == "TLSv1.2":
                 context.set_ciphers(OPENSSL_NAMES[setup.suite])
-            if setup.group in OPENSSL_CURVES:
-                context.set_ecdh_curve(OPENSSL_CURVES[setup.group])
+            # In TLS 1.2 the list tells the curves of certificates, too, and begins with X25519.
+            if setup.group in curves and (setup.version, setup.group) != ("TLSv1.2", "X25519"):
+                context.set_ecdh_curve(curves[setup.group])
 
     def client(self) -> LibraryEnd:
         return LibraryEnd(self._module, self._client, self._keep if self._resumes else None, self)

@@ -86,7 +86,10 @@ def _early_data(facts: Facts) -> str:
     if facts.early_data == "accepted":
         return f"{told} The server accepted them. {_REPLAY}"
     if facts.early_data == "rejected":
-        return f"{told} The server rejected them; the client decides whether to send them again."
+        why = f" ({facts.early_data_refusal})" if facts.early_data_refusal else ""
+        return (
+            f"{told} The server rejected them{why}; the client decides whether to send them again."
+        )
     return f"{told} {_REPLAY}"
 
 

@@ -1,0 +1,55 @@
+"""Warnings of the library about its settings, printed once all arguments have been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A warning, as `--json` prints it.
+
+    Attributes:
+        kind: a name for programs, such as "expired".
+        message: what is wrong, and how to mend it.
+    """
+
+    kind: str
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as a JSON object."""
+        return asdict(self)
+
+
+@contextmanager
+def collecting_warnings() -> Generator[list[Warned]]:
+    """Collect what the library logs as warnings, which an error in the arguments makes moot."""
+    import logging
+
+    from handclasp.certificates.key_files import LOGGER
+
+    found: list[Warned] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(Warned(getattr(record, "kind", "other"), record.getMessage()))
+
+    logger, handler = logging.getLogger(LOGGER), Collector(logging.WARNING)
+    propagated, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagated
+
+
+def tell_warnings(warnings: Sequence[Warned]) -> None:
+    """Print warnings on standard error."""
+    for each in warnings:
+        click.echo(f"Warning: {each.message}", err=True)

@@ -1,0 +1,69 @@
+"""Every program under examples/ runs by itself and prints what it is there to show."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+
+SHOWN = {
+    "asgi_mutual_tls": ["200 Hello CN=alice", "403 Show a certificate."],
+    "asyncio_echo": ["hello", "TLSv1.3"],
+    "early_data": ["in time: GET /time (none)", "early: GET /time (accepted)"],
+    "exporters": ["welcome", "The exported keys are equal"],
+    "failure_explained": ["Fault:    CERTIFICATE_UNTRUSTED", "At fault: peer", "unknown_ca"],
+    "first_handshake": ["You said: hello", "X25519MLKEM768", "handshake.html in a browser"],
+    "mutual_tls": ["Hello CN=alice", "this side has sent none", "this server requires one"],
+    "pre_shared_key": ["hello, sensor 7", "Certificates: 0"],
+    "raw_public_key": ["The server was known by its RawPublicKey"],
+    "reload_certificates": ["Another certificate after the renewal: True"],
+    "remote_signer": ["hello\nhello\nhello", "Signatures: 3"],
+    "sans_io": ["client: HandshakeCompleted", "server: DataReceived", "HELLO"],
+    "sessions": [
+        "in memory, second visit: resumed",
+        "in a file, first visit: full handshake",
+        "in a file, second visit: resumed",
+    ],
+    "trio_echo": ["hello", "TLSv1.3"],
+    "unchanged_program": ["TLSv1.3", "unable to get local issuer certificate"],
+    "verification_callback": ["hello", "valid for 397 days, and 1 are enough"],
+}
+"""What the output of each must contain, in this order."""
+
+WARNINGS = ("-W", "error::DeprecationWarning", "-W", "default::ResourceWarning")
+NEEDED = {"asgi_mutual_tls": ("starlette", "uvicorn"), "trio_echo": ("trio",)}
+
+
+@pytest.mark.parametrize("name", sorted(SHOWN))
+def test_an_example(name: str, tmp_path: Path) -> None:
+    missing = [each for each in NEEDED.get(name, ()) if find_spec(each) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
+    done = subprocess.run(
+        [sys.executable, *WARNINGS, EXAMPLES / f"{name}.py"],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    at = 0
+    for wanted in SHOWN[name]:
+        at = done.stdout.find(wanted, at)
+        assert at >= 0, done.stdout
+
+
+def test_every_example_is_listed_and_run() -> None:
+    programs = {path.stem for path in EXAMPLES.glob("*.py")}
+    listed = set(re.findall(r"\[(\w+)\.py\]", (EXAMPLES / "README.md").read_text("utf-8")))
+    assert programs == set(SHOWN) == listed
