@@ -61,6 +61,7 @@ TOUCHES = (
     ".exchange(",
     ".decapsulate(",
     ".decrypt(",
+    ".aead.",
     "signer.sign",
     "private_key",
 )
