@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.end_to_end.pair import Pair
 from tests.pki import Leaf, Pki, key_of_type, leaf_builder, named, sign
 
@@ -48,8 +48,13 @@ def odd_name(length: int) -> x509.Name:
         )
 
 
-def leaf_of(subject: x509.Name, issuer: x509.Name) -> x509.CertificateBuilder:
-    leaf = leaf_builder(Leaf(common_name="x"), KEY.public_key(), issuer, PKI.now)
+def leaf_of(
+    subject: x509.Name,
+    issuer: x509.Name,
+    purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+) -> x509.CertificateBuilder:
+    shape = Leaf(common_name="x", purpose=purpose)
+    leaf = leaf_builder(shape, KEY.public_key(), issuer, PKI.now)
     leaf._subject_name = subject  # subject_name() would refuse to set it again.
     return leaf
 
@@ -65,7 +70,8 @@ def good_credentials() -> Credentials:
 
 
 def stranger(length: int) -> Credentials:
-    certificate = sign(leaf_of(odd_name(length), named("nobody")), KEY)
+    leaf = leaf_of(odd_name(length), named("nobody"), ExtendedKeyUsageOID.CLIENT_AUTH)
+    certificate = sign(leaf, KEY)
     return Credentials.from_signer([certificate], LocalSigner(KEY))
 
 

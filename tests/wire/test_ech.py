@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import replace
 
 import pytest
@@ -117,11 +116,11 @@ def test_types_of_the_extension() -> None:
         assert caught.value.fault is fault
 
 
-SESSION_ID = os.urandom(32)
+SESSION_ID = bytes(range(32))
 
 
 def hello_of(extensions: dict[int, bytes], session_id: bytes = SESSION_ID) -> ClientHello:
-    hello = ClientHello(0x0303, os.urandom(32), session_id, (0x1301,), b"\0", extensions)
+    hello = ClientHello(0x0303, bytes(range(32, 64)), session_id, (0x1301,), b"\0", extensions)
     raw = write_message(hello)
     read = read_message(raw)
     assert isinstance(read, ClientHello)
