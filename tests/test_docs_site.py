@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,16 @@ def test_an_example_in_a_docstring_is_shown_as_code() -> None:
     exec((ROOT / "docs" / "docstring_examples.py").read_text("utf-8"), namespace)
     shown = namespace["fenced"]("Do it.\n\n>>> do(\n...     it)\n'done'\n\nArgs:\n    it: this.")
     assert shown == "Do it.\n\n```python\n>>> do(\n...     it)\n'done'\n```\n\nArgs:\n    it: this."
+
+
+def test_a_config_is_shown_with_its_arguments() -> None:
+    griffe: Any = pytest.importorskip("griffe")
+    extensions = griffe.load_extensions(str(ROOT / "docs" / "docstring_examples.py"))
+    package = griffe.load("handclasp", search_paths=[ROOT / "src"], extensions=extensions)
+    shown = package["ServerConfig"].final_target.parameters
+    assert [each.name for each in shown][1:] == [
+        each.name for each in fields(handclasp.ServerConfig)
+    ]
 
 
 def test_the_server_and_the_client_of_the_tutorial(tmp_path: Path) -> None:
