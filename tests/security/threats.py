@@ -476,7 +476,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_hellos12.py::test_sentinel",
-                "handshake.client._check_version",
+                "handshake.client.check_version",
                 "raise ProtocolError(Fault.VERSION_DOWNGRADE, ...)",
             ),
             without(
@@ -632,7 +632,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "adversarial/test_hellos12.py::test_older_server",
-                "handshake.client._check_version",
+                "handshake.client.check_version",
                 "version == TLS12 and name in config.versions",
                 "True",
             ),
@@ -1467,7 +1467,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "end_to_end/test_policy_paths.py::test_timestamps_are_asked_for_where_staples_are_not",
-                "handshake.offer._static_extensions",
+                "handshake.offer.static_extensions",
                 "bool(config.policy.ct_logs)",
             ),
             without(
