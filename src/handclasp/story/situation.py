@@ -30,12 +30,13 @@ from handclasp.iana import (
     version_name,
     version_names,
 )
-from handclasp.story.facts import role_of
+from handclasp.story.facts import observed_in, role_of
 from handclasp.story.recorded import certificate_within_message, chain_in, message_of, version_of
 from handclasp.trace.events import (
     AlertSeen,
     Began,
     HandshakeResult,
+    InnerHello,
     MessageSeen,
     RecordSeen,
     TraceEvent,
@@ -63,7 +64,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         versions=offer.versions,
         offers_psk=None if hello is None else ExtensionType.PRE_SHARED_KEY in hello.extensions,
         hello_is_large=stage == "hello" and is_large_hello(_hello_size(events), offer.groups),
-        offers_ech=hello is not None and ExtensionType.ENCRYPTED_CLIENT_HELLO in hello.extensions,
+        offers_ech=_offers_ech(hello, events),
         lacks_renegotiation_info=_lacks_renegotiation_info(hello, answer),
         offers_up_to=hello is not None and ExtensionType.SUPPORTED_VERSIONS not in hello.extensions,
         cipher_suites=offer.cipher_suites,
@@ -82,6 +83,18 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         server_certificate_types=offer.server_types if hello is not None else (),
         client_certificate_types=offer.client_types if hello is not None else (),
     )
+
+
+def _offers_ech(hello: messages.ClientHello | None, events: Sequence[TraceEvent]) -> bool:
+    """Return whether another hello may be encrypted in this one.
+
+    A client knows whether its own extension is GREASE (RFC 9849 section 6.2); others do not.
+    """
+    if hello is None or ExtensionType.ENCRYPTED_CLIENT_HELLO not in hello.extensions:
+        return False
+    if role_of(events) == "client" and observed_in(events) is None:
+        return any(isinstance(event, InnerHello) for event in events)
+    return True
 
 
 def _time_of_the_end(events: Sequence[TraceEvent]) -> datetime | None:
