@@ -115,6 +115,16 @@ def test_connect_with_ech(run: Run, ca: str, credentials: Credentials) -> None:
     assert "Inside, for the server alone to read" in result.output
 
 
+def test_a_key_log_has_what_was_sent_and_nothing_else(
+    run: Run, ca: str, credentials: Credentials, tmp_path: Path
+) -> None:
+    keylog = tmp_path / "keys.log"
+    with serving(ServerConfig(credentials=credentials, ech=[KEY])) as port:
+        assert connect(run, port, ca, KEY, "--keylog", str(keylog)).exit_code == 0
+    labels = [line.partition(" ")[0] for line in keylog.read_text().splitlines()]
+    assert (labels.count("ECH_SECRET"), labels.count("ECH_CONFIG")) == (1, 1)
+
+
 @pytest.mark.parametrize("options", [(), ("--json",), ("--quiet",)])
 def test_connect_tries_once_more(
     run: Run, ca: str, credentials: Credentials, options: tuple[str, ...]

@@ -156,6 +156,7 @@ def test_a_program_that_cannot_be_run(command: str, status: int) -> None:
     made = watch("--", command)
     assert made.returncode == status
     assert command.encode() in made.stderr
+    assert b"No connection came" not in made.stdout + made.stderr  # It made none, never having run.
 
 
 def test_the_environment_of_the_program(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:

@@ -64,6 +64,12 @@ def test_ranges(
     assert int(answer.fields["content-length"]) == len(answer.body)
 
 
+def test_ranges_are_for_get_alone(world: World) -> None:
+    answer = world.ask("/file.txt", "Range: bytes=0-3", method="HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.fields["content-length"] == str(len(TEXT))
+
+
 def test_a_range_of_what_has_changed_is_all_of_it(world: World, site: Path) -> None:
     fields = world.ask("/file.txt").fields
     part = "Range: bytes=0-3"

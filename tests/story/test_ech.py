@@ -54,6 +54,17 @@ def test_both_ends_see_the_same_inner_hellos(groups: dict[str, Any]) -> None:
         assert ext.read_server_name(hello.extensions[0]) == SECRET
 
 
+def test_configurations_to_try_again_with_are_told_in_the_words_of_hpke() -> None:
+    pki = Pki()
+    client = ClientConfig(trust=pki.trust)  # GREASE, to which a server answers with its own
+    pair = Pair(client, ServerConfig(credentials=pki.server(SECRET), ech=[KEY]), SECRET).run()
+    page = page_of(pair.client.trace.events, SECRET)
+    for shown in ("HKDF-SHA256", "ChaCha20-Poly1305", "DHKEM(X25519, HKDF-SHA256)", "0xfe0d"):
+        assert shown in page
+    assert "_NULL_" not in page
+    assert "_EXPORT_" not in page
+
+
 def test_which_hello_counts_and_why() -> None:
     pair = talk()
     assert choice(pair.client.trace.events).chosen == "inner ClientHello"

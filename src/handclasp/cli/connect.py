@@ -239,7 +239,7 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
             config = replace(config, key_shares=config.groups[:1])
         server_name = options["server_name"] or host
         # A name that cannot be one is better told before anything is sent, or a session used up.
-        alone = replace(config, sessions=None, allow_early_data=False)
+        alone = replace(config, sessions=None, allow_early_data=False, keylog=None)
         ClientConnection(alone, server_name=server_name)
     early_data = early_data_of(options)
     return _Attempt(host, port, server_name, config, trust, options["explain"], early_data)

@@ -222,6 +222,10 @@ async def _until_stopped(settings: _Settings, relay: Relay, signals: Signals) ->
     return 0
 
 
+_NOT_RUN = (126, 127)
+"""The exit statuses of a program that cannot be run, or is not there, as shells have them."""
+
+
 async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
     if settings.program is None or settings.keylog is None:
         return 0
@@ -230,7 +234,8 @@ async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
     with signals.going_to(program.signal):
         status = await program.run(output_to_errors=settings.as_json)
         await relay.close(_LAST_SECONDS)
-    if not settings.count and not settings.as_json:
+    was_run = status not in _NOT_RUN
+    if was_run and not settings.count and not settings.as_json:
         click.echo(
             f"No connection came through the proxy. Either {settings.program[0]} made none, or it "
             "does not follow HTTPS_PROXY: then `handclasp watch HOST:PORT` relays to its server.",

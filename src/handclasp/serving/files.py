@@ -92,6 +92,8 @@ class Files:
             answer = _plain(405, "The files of this server can only be read", _ALLOWED)
         else:
             headers = _headers_of(scope)
+            if method == "HEAD":
+                headers.pop("range", None)  # RFC 9110 section 14.2: ranges are for GET alone.
             query = bytes(scope["query_string"]).partition(b"#")[0]
             find = partial(self._find, path, query, headers)
             answer = await asyncio.get_running_loop().run_in_executor(self._threads, find)

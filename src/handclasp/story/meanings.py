@@ -88,6 +88,9 @@ _MEANINGS = {
     "cipher_suites": "The cipher suites that the client supports, best first; some values "
     "are signals.",
     "cipher_suite": "The cipher suite that the server chose.",
+    "hpke_cipher_suites": "Pairs of KDF and AEAD with which a client may encrypt its hello (RFC "
+    "9849 section 4).",
+    "kem_id": "The way in which the key for an encrypted hello is agreed upon (RFC 9180).",
     "legacy_compression_methods": "Compression is no longer used, since it can reveal secrets.",
     "legacy_compression_method": "Compression is no longer used, since it can reveal secrets.",
     "extensions": "All other parameters to negotiate.",

@@ -100,13 +100,13 @@ def _read_contents(version: int, reader: Reader) -> EchConfig:
     config_id = reader.uint8("config_id")
     kem = reader.uint16("kem_id")
     public_key = reader.opaque16("public_key", 1)
-    suites = reader.uint16s16("cipher_suites")
-    if len(suites) % 2:
-        raise reader.fault("cipher_suites", "half a cipher suite at the end")
+    suites = reader.vector16("hpke_cipher_suites", 4)
+    pairs: tuple[tuple[int, int], ...] = ()
+    while suites.more():
+        pairs += ((suites.uint16("kdf_id"), suites.uint16("aead_id")),)
     length = reader.uint8("maximum_name_length")
     name = reader.opaque8("public_name", 1)
     extensions = read_extensions(reader)
-    pairs = tuple(zip(suites[::2], suites[1::2], strict=True))
     raw = _write_config(config_id, kem, public_key, pairs, length, name, extensions)
     shown = name.decode("ascii", "backslashreplace")
     return EchConfig(
