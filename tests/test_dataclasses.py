@@ -266,3 +266,14 @@ def test_a_config_is_matched_pickled_and_kept() -> None:
     assert pickle.loads(pickle.dumps(PeerClosed())) == PeerClosed()
     assert ConnectionInfo.__match_args__
     assert "made_by" not in {each.name for each in dataclasses.fields(VerifiedPeer)}
+
+
+@pytest.mark.parametrize("maker", [dataclass, dataclasses.dataclass])
+def test_one_field_compares_as_several_do(maker: Define) -> None:
+    @maker(slots=True)
+    class Single:
+        number: float
+
+    nan = float("nan")
+    assert Single(nan) == Single(nan)  # the same object, as in a tuple
+    assert Single(1.0) != Single(2.0)

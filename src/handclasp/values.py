@@ -194,6 +194,9 @@ def _methods(
 
 def _comparing(names: list[str], hashed: bool) -> dict[str, Any]:
     compared: Callable[[Any], Any] = attrgetter(*names) if names else lambda _: ()
+    if len(names) == 1:  # of which attrgetter makes no tuple, and tuples compare otherwise
+        alone = compared
+        compared = lambda self: (alone(self),)  # noqa: E731
 
     def equal(self: object, other: object) -> Any:
         if other.__class__ is not self.__class__:

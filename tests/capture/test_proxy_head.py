@@ -47,6 +47,21 @@ def test_a_request_for_a_page_takes_the_form_that_servers_know() -> None:
     )
 
 
+def test_a_request_that_could_be_read_otherwise_is_made_plain() -> None:
+    """RFC 9112 section 3.2.2 and RFC 9110 section 7.6.1."""
+    request = read_request(
+        b"GET http://a.example/x HTTP/1.1\r\nHost: b.example\r\n"
+        b"Connection: x-secret, Upgrade\r\nX-Secret: 1\r\nUpgrade: h2c\r\n\r\n"
+    )
+    assert request is not None
+    assert request.first == (b"GET /x HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+    with pytest.raises(ProxyRequestError):
+        read_request(
+            b"GET http://a.example/x HTTP/1.1\r\nContent-Length: 0\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+
+
 @pytest.mark.parametrize("target", ["http://example.com?q=1", "HTTP://example.com"])
 def test_a_page_without_a_path_is_asked_for_at_the_root(target: str) -> None:
     request = read_request(f"GET {target} HTTP/1.1\r\n\r\n".encode())

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from tests.capture.relaying import WAIT_SECONDS, RelayThread, plain_server, read_all, reset
 
-from handclasp.capture.proxy_head import ProxyRequestError
+from handclasp.capture import relay as relay_module
+from handclasp.capture.proxy_head import ProxyRequest, ProxyRequestError, read_request
 from handclasp.capture.relay import MOST_PIECES, Relayed, Route
 from handclasp.capture.stream import Address
 from handclasp.starttls import opening
@@ -194,7 +195,29 @@ def test_a_page_through_the_proxy() -> None:
     with plain_server(serve) as port, RelayThread(None) as relay, relay.connect() as sock:
         sock.sendall(f"GET http://{LOCAL}:{port}/x HTTP/1.1\r\n\r\n".encode())
         assert read_all(sock).startswith(b"HTTP/1.1 204")
-    assert heard == [b"GET /x HTTP/1.1\r\nConnection: close\r\n\r\n"]
+    host = f"Host: {LOCAL}:{port}\r\n".encode()
+    assert heard == [b"GET /x HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n"]
+
+
+def test_a_head_in_single_bytes_is_not_searched_over_and_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[int] = []
+
+    def counted(data: bytes) -> ProxyRequest | None:
+        read.append(len(data))
+        return read_request(data)
+
+    monkeypatch.setattr(relay_module, "read_request", counted)
+    with plain_server(lambda sock: sock.sendall(b"x")) as port:
+        head = f"CONNECT {LOCAL}:{port} HTTP/1.1\r\n\r\n".encode()
+        with RelayThread(None) as relay, relay.connect() as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in head:
+                sock.sendall(bytes([byte]))
+                time.sleep(0.002)  # so that each is a read of its own
+            assert sock.recv(100).startswith(b"HTTP/1.1 200")
+    assert len(read) < 10
 
 
 @pytest.mark.parametrize(

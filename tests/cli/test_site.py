@@ -837,6 +837,27 @@ def test_what_is_remembered_of_files_is_bounded(
     assert len(site._verdicts._known) == 5  # pyright: ignore[reportPrivateUsage]
 
 
+def test_a_listing_of_more_files_than_are_remembered_searches_few_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site_module, "_MOST_VERDICTS", 100)
+    for number in range(110):
+        (tmp_path / f"{number}.txt").write_bytes(OPEN)
+    _later(monkeypatch)
+    site, searched = Site(str(tmp_path)), list[int]()
+    search = site_module.key_material_in
+    monkeypatch.setattr(
+        site_module, "key_material_in", lambda file: searched.append(1) or search(file)
+    )
+    for _ in range(2):
+        searched.clear()
+        for number in range(110):
+            opened = site.open((f"{number}.txt",))
+            assert opened.file is not None
+            opened.file.close()
+    assert len(searched) < 60
+
+
 def test_a_file_that_was_just_written_is_searched_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,15 @@ def test_each_worker_serves_and_all_end_on_a_signal(authority: LocalAuthority) -
         wait_until_gone(process.port)
 
 
+def test_a_signal_right_after_the_start_ends_the_workers(authority: LocalAuthority) -> None:
+    """It comes before they heed any: it must not be noted by a handler of the parent's."""
+    with started("serve", "--echo", "--port", "0", "--workers", "4", "--grace", "20") as process:
+        began = time.monotonic()
+        assert process.end(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 15
+        wait_until_gone(process.port)
+
+
 @pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
 def test_each_worker_resumes_the_others_clients(authority: LocalAuthority, version: str) -> None:
     """Which worker a visit comes to is the system's choice: of nine, hardly ever one alone."""

@@ -104,9 +104,26 @@ def _page(method: bytes, target: str, fields: list[bytes], rest: bytes) -> Proxy
         raise ProxyRequestError(f"the target {target[:_MOST_SHOWN]!r} is not http://HOST/...")
     host, port = _authority(found[1], _HTTP_PORT)
     path = found[2] if found[2].startswith("/") else f"/{found[2]}"
-    kept = [line for line in fields if line.partition(b":")[0].lower() not in _OF_THE_PROXY]
+    named = [line.partition(b":") for line in fields]
+    names = {name.lower() for name, _, _ in named}
+    if {b"content-length", b"transfer-encoding"} <= names:
+        # RFC 9112 section 6.1: a server may read another body than was meant.
+        raise ProxyRequestError("it has Content-Length and Transfer-Encoding")
+    # RFC 9110 section 7.6.1: what Connection names is for the proxy alone.
+    dropped = _OF_THE_PROXY | {b"host"}
+    for name, _, given in named:
+        if name.lower() == b"connection":
+            dropped |= {each.strip().lower() for each in given.split(b",")}
+    kept = [
+        line
+        for line, (name, _, _) in zip(fields, named, strict=True)
+        if name.lower() not in dropped
+    ]
     start = method + b" " + path.encode("ascii") + b" HTTP/1.1"
-    head = b"\r\n".join([start, *kept, b"Connection: close", b"", b""])
+    # RFC 9112 section 3.2.2: the host is that of the target, whatever the field says.
+    head = b"\r\n".join(
+        [start, b"Host: " + found[1].encode("ascii"), *kept, b"Connection: close", b"", b""]
+    )
     return ProxyRequest(host, port, False, head + rest)
 
 

@@ -31,7 +31,12 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from handclasp.capture.proxy_head import ProxyRequest, ProxyRequestError, read_request
+from handclasp.capture.proxy_head import (
+    LONGEST_HEAD,
+    ProxyRequest,
+    ProxyRequestError,
+    read_request,
+)
 from handclasp.capture.stream import Address, Piece, Stream, StreamEnd
 from handclasp.starttls.dialogue import Dialogue
 from handclasp.values import dataclass, field
@@ -310,12 +315,17 @@ class Relay:
         data = bytearray()
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
-                while (request := read_request(bytes(data))) is None:
+                while True:
                     more = await loop.sock_recv(client, _CHUNK)
                     if not more:
                         raise ProxyRequestError("the client closed the connection to the proxy")
+                    searched = max(0, len(data) - 3)
                     data += more
-                return request
+                    # What was searched before is not searched again, so that single bytes cost no
+                    # more than one read.
+                    is_whole = data.find(b"\r\n\r\n", searched) >= 0 or len(data) >= LONGEST_HEAD
+                    if (is_whole or not searched) and (request := read_request(bytes(data))):
+                        return request
         except TimeoutError:
             await _answer(client, "408 Request Timeout", "no request came")
             raise ProxyRequestError(f"no request came in {_HEAD_SECONDS:g} s") from None

@@ -32,6 +32,7 @@ _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 30.0
 _GRACE_BESIDE = 5.0
 """The seconds after the grace of the workers in which they must have ended by themselves."""
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 Work = Callable[[int, int], object]
 """Serves as the worker of this number, until SIGTERM, or the end of the lifeline (a descriptor)."""
@@ -194,20 +195,28 @@ class Supervisor:
                 self._start(each)
 
     def _start(self, worker: _Worker) -> None:
+        # A signal for a worker that is just being made waits until the worker heeds it: the
+        # handler that it inherits would only note it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             pid = os.fork()
+            if not pid:
+                self._become(worker.number, before)
         except OSError as error:
             self._remark(f"Worker {worker.number + 1} cannot start: {error.strerror}.")
             self._plan(worker)
             return
-        if not pid:
-            self._become(worker.number)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         worker.pid, worker.began = pid, time.monotonic()
 
-    def _become(self, number: int) -> NoReturn:
+    def _become(self, number: int, mask: set[signal.Signals]) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is left to the parent.
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for descriptor in (self._woken, self._wake, self._life):
                 os.close(descriptor)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
