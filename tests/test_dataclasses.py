@@ -270,10 +270,10 @@ def test_a_config_is_matched_pickled_and_kept() -> None:
 
 @pytest.mark.parametrize("maker", [dataclass, dataclasses.dataclass])
 def test_one_field_compares_as_several_do(maker: Define) -> None:
-    @maker(slots=True)
-    class Single:
+    class Plain:
         number: float
 
+    Single: Any = maker(slots=True)(Plain)  # noqa: N806 (a class)
     nan = float("nan")
     assert Single(nan) == Single(nan)  # the same object, as in a tuple
     assert Single(1.0) != Single(2.0)

@@ -121,7 +121,7 @@ def test_several_browsers_at_once_see_their_own(
         assert not mine & theirs
         foreign = next(iter(theirs))
         browser.open(f"{demo.url}connections/{foreign}")
-        assert "404" in browser.one("body").text
+        assert "Not Found" in browser.one("body").text
 
 
 def test_a_failed_handshake_shows_up_live(browser: Driven, demo: Demo, tmp_path: Path) -> None:
