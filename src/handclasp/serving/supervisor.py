@@ -210,7 +210,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         worker.pid, worker.began = pid, time.monotonic()
 
-    def _become(self, number: int, mask: set[signal.Signals]) -> NoReturn:
+    def _become(self, number: int, mask: set[int | signal.Signals]) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
