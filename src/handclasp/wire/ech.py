@@ -101,9 +101,10 @@ def _read_contents(version: int, reader: Reader) -> EchConfig:
     kem = reader.uint16("kem_id")
     public_key = reader.opaque16("public_key", 1)
     suites = reader.vector16("hpke_cipher_suites", 4)
-    pairs: tuple[tuple[int, int], ...] = ()
+    found: list[tuple[int, int]] = []
     while suites.more():
-        pairs += ((suites.uint16("kdf_id"), suites.uint16("aead_id")),)
+        found.append((suites.uint16("kdf_id"), suites.uint16("aead_id")))
+    pairs = tuple(found)
     length = reader.uint8("maximum_name_length")
     name = reader.opaque8("public_name", 1)
     extensions = read_extensions(reader)
