@@ -33,7 +33,7 @@ from handclasp.crypto.groups import BadShare, PrivateShare, share_of
 from handclasp.crypto.hpke import KEMS, SUITES, SymmetricSuite
 from handclasp.errors import ConfigurationError, ProtocolError, check_switch, shown
 from handclasp.faults import Fault, advice
-from handclasp.iana import HpkeKem
+from handclasp.iana import HPKE_AEAD_NAMES, HPKE_KDF_NAMES, HpkeKem
 from handclasp.values import dataclass, field
 from handclasp.wire.ech import (
     ECH_VERSION,
@@ -381,6 +381,12 @@ def _pem(label: str, data: bytes) -> bytes:
 def private_share(key: EchKey) -> PrivateShare:
     """Return the private half of a key as HPKE takes it, which is made once for each key."""
     return cast(PrivateShare, key._share)  # pyright: ignore[reportPrivateUsage]
+
+
+def suite_name(kdf: int, aead: int) -> str:
+    """Return the names of an HPKE KDF and AEAD, or the numbers of unknown ones."""
+    names = (HPKE_KDF_NAMES.get(kdf, f"0x{kdf:04x}"), HPKE_AEAD_NAMES.get(aead, f"0x{aead:04x}"))
+    return " with ".join(names)
 
 
 def chosen_suite(config: EchConfig) -> SymmetricSuite | None:

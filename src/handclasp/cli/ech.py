@@ -11,6 +11,7 @@ import click
 from handclasp.cli.identity import printable
 from handclasp.cli.inputs import check_path
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
+from handclasp.ech import suite_name
 
 if TYPE_CHECKING:
     from handclasp import EchConfig, EchConfigList
@@ -133,10 +134,7 @@ def _described(config: EchConfig, problem: str) -> dict[str, Any]:
             "public_name": printable(config.public_name, _MOST_OF_A_NAME),
             "config_id": config.config_id,
             "kem": _named(_KEMS, config.kem),
-            "cipher_suites": [
-                f"{_named(_KDFS, kdf)} with {_named(_AEADS, aead)}"
-                for kdf, aead in config.cipher_suites
-            ],
+            "cipher_suites": [suite_name(*each) for each in config.cipher_suites],
             "maximum_name_length": config.maximum_name_length,
             "extensions": [f"0x{kind:04x}" for kind in config.extensions],
         }
@@ -151,9 +149,7 @@ def _shown(value: object) -> str:
 
 
 _KEMS = {0x10: "P-256", 0x12: "P-521", 0x20: "X25519", 0x21: "X448"}
-_KDFS = {1: "HKDF-SHA256", 2: "HKDF-SHA384", 3: "HKDF-SHA512"}
-_AEADS = {1: "AES-128-GCM", 2: "AES-256-GCM", 3: "ChaCha20-Poly1305"}
-"""Names of HPKE's registries, with those that this library does not have."""
+"""Names of HPKE's KEMs, with those that this library does not have."""
 
 
 def _named(names: dict[int, str], number: int) -> str:

@@ -216,6 +216,10 @@ class HpkeAead(IntEnum):
     CHACHA20_POLY1305 = 0x0003
 
 
+HPKE_KDF_NAMES = {1: "HKDF-SHA256", 2: "HKDF-SHA384", 3: "HKDF-SHA512"}
+HPKE_AEAD_NAMES = {1: "AES-128-GCM", 2: "AES-256-GCM", 3: "ChaCha20-Poly1305"}
+"""The names of HPKE's KDFs and AEADs, with those that this library does not have."""
+
 EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
 """A signal among the cipher suites: the same as an empty renegotiation_info (RFC 5746)."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from handclasp.iana import (
+    HPKE_AEAD_NAMES,
+    HPKE_KDF_NAMES,
     certificate_type_name,
     cipher_suite_name,
     extension_name,
@@ -134,8 +136,8 @@ _NUMBERS: dict[str, Callable[[int], str]] = {
     "cipher_suite": cipher_suite_name,
     "version": version_name,
     "kem_id": _one_of({0x0010: "DHKEM(P-256, HKDF-SHA256)", 0x0020: "DHKEM(X25519, HKDF-SHA256)"}),
-    "kdf_id": _one_of({1: "HKDF-SHA256", 2: "HKDF-SHA384", 3: "HKDF-SHA512"}),
-    "aead_id": _one_of({1: "AES-128-GCM", 2: "AES-256-GCM", 3: "ChaCha20-Poly1305"}),
+    "kdf_id": _one_of(HPKE_KDF_NAMES),
+    "aead_id": _one_of(HPKE_AEAD_NAMES),
     "legacy_compression_method": _one_of({0: "none"}),
     "extension_type": extension_name,
     "group": group_name,
