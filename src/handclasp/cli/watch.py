@@ -18,7 +18,14 @@ from handclasp.cli.inputs import check_path, host_and_port, trace_file, trust_of
 from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.pages import page_for, write_page
-from handclasp.cli.program import Program, Signals, environment_of, key_log_place
+from handclasp.cli.program import (
+    NOT_FOUND,
+    NOT_RUNNABLE,
+    Program,
+    Signals,
+    environment_of,
+    key_log_place,
+)
 from handclasp.cli.proxies import environment_proxy, is_bypassed, proxy_of
 from handclasp.cli.sightings import Report
 from handclasp.private_files import make_private_directory
@@ -222,10 +229,6 @@ async def _until_stopped(settings: _Settings, relay: Relay, signals: Signals) ->
     return 0
 
 
-_NOT_RUN = (126, 127)
-"""The exit statuses of a program that cannot be run, or is not there, as shells have them."""
-
-
 async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
     if settings.program is None or settings.keylog is None:
         return 0
@@ -234,7 +237,7 @@ async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
     with signals.going_to(program.signal):
         status = await program.run(output_to_errors=settings.as_json)
         await relay.close(_LAST_SECONDS)
-    was_run = status not in _NOT_RUN
+    was_run = status not in (NOT_FOUND, NOT_RUNNABLE)
     if was_run and not settings.count and not settings.as_json:
         click.echo(
             f"No connection came through the proxy. Either {settings.program[0]} made none, or it "
