@@ -210,7 +210,8 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
 
 
 def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
-    from handclasp import ClientConfig, ClientConnection
+    from handclasp import ClientConfig
+    from handclasp.client import check_server_name
 
     usual = PROTOCOLS[options["starttls"]].port if options["starttls"] else HTTPS_PORT
     host, port = host_and_port(address, usual)
@@ -239,8 +240,7 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
             config = replace(config, key_shares=config.groups[:1])
         server_name = options["server_name"] or host
         # A name that cannot be one is better told before anything is sent, or a session used up.
-        alone = replace(config, sessions=None, allow_early_data=False, keylog=None)
-        ClientConnection(alone, server_name=server_name)
+        check_server_name(config, server_name)
     early_data = early_data_of(options)
     return _Attempt(host, port, server_name, config, trust, options["explain"], early_data)
 
