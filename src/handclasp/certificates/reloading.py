@@ -153,10 +153,10 @@ class ReloadingCredentials:
 
 def _check_period(new: credentials.Credentials, old: credentials.Credentials) -> None:
     """Raise `ConfigurationError` if a certificate is not valid now, and the old one is."""
-    now, period = datetime.now(UTC), _period_of(new)
+    now, period = datetime.now(UTC), _period_or_none(new)
     if period is None or period[0] <= now <= period[1]:
         return
-    current = _period_of(old)
+    current = _period_or_none(old)
     if current is not None and not current[0] <= now <= current[1]:
         return
     begin, end = period
@@ -165,10 +165,13 @@ def _check_period(new: credentials.Credentials, old: credentials.Credentials) ->
     raise ConfigurationError(f"The new certificate {fault}: the old one stays in use{until}.")
 
 
-def _period_of(given: credentials.Credentials) -> tuple[datetime, datetime] | None:
+def _period_or_none(given: credentials.Credentials) -> tuple[datetime, datetime] | None:
     """Return when a certificate is valid; None for a raw public key, which always is."""
-    if given.certificate_type != "X509":
-        return None
+    return period_of(given) if given.certificate_type == "X509" else None
+
+
+def period_of(given: credentials.Credentials) -> tuple[datetime, datetime]:
+    """Return the first and the last moment at which the certificate of credentials is valid."""
     leaf = x509.load_der_x509_certificate(given.chain_der[0])
     return leaf.not_valid_before_utc, leaf.not_valid_after_utc
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from handclasp.certificates.reloading import SECONDS_BETWEEN_LOOKS
 from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_authority, trust_advice
 from handclasp.cli.captures import (
     CAPTURE_ENDING,
@@ -47,7 +48,7 @@ from handclasp.serving.limits import (
     Limits,
     raise_descriptor_limit,
 )
-from handclasp.serving.renewal import SECONDS_BETWEEN_LOOKS, CertificateWatch
+from handclasp.serving.renewal import CertificateWatch
 from handclasp.serving.service import inherited_listeners, notify, notify_reloading
 from handclasp.serving.visits import address_of
 
@@ -298,11 +299,8 @@ class _Site:
         )
 
     def _tick(self) -> None:
-        self._look()
-        self.journal.tick()
-
-    def _look(self) -> None:
         self.watch.look()
+        self.journal.tick()
 
     def _reload(self, is_worker: bool) -> None:
         if not is_worker:
@@ -312,7 +310,7 @@ class _Site:
         asyncio.get_running_loop().call_later(seconds, self._end_reload, is_worker)
 
     def _end_reload(self, is_worker: bool) -> None:
-        self._look()
+        self.watch.look()
         if self.journal.speaks_for_all:
             for status in self.watch.statuses():
                 self.journal.remarked(certificate_in_words(status))

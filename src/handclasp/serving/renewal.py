@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from handclasp.certificates.reloading import SECONDS_BETWEEN_LOOKS
+from handclasp.certificates.reloading import period_of
 from handclasp.values import dataclass
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from handclasp.certificates.reloading import ReloadingCredentials
 
 _MOST_NAMES = 3
-
-__all__ = ["SECONDS_BETWEEN_LOOKS", "CertificateStatus", "CertificateWatch"]
 
 WARNING_DAYS = (30, 7)
 """The days before the end of a certificate at which its operator is warned."""
@@ -86,7 +84,7 @@ class CertificateWatch:
                 )
 
     def _status(self, credentials: Credentials) -> CertificateStatus:
-        end = _end_of(credentials)
+        _, end = period_of(credentials)
         subject = credentials.subject or ", ".join(credentials.names[:_MOST_NAMES])
         return CertificateStatus(subject, end, (end - self._now()).days)
 
@@ -98,11 +96,3 @@ def _threshold(days: int) -> int | None:
 
 def _has_end(credentials: Credentials | ReloadingCredentials) -> bool:
     return credentials.current.certificate_type == "X509"
-
-
-def _end_of(credentials: Credentials) -> datetime:
-    from cryptography import x509
-
-    leaf: Any = x509.load_der_x509_certificate(credentials.chain_der[0])
-    end: datetime = leaf.not_valid_after_utc
-    return end
