@@ -168,7 +168,26 @@ class _Flights:
         )
 
 
-class RedisReplayFilter:
+class _Filter:
+    """The state of a filter, as it tells it."""
+
+    _flights: _Flights
+
+    @property
+    def in_touch(self) -> bool:
+        """Whether the last exchange with Redis went well, and in time."""
+        return self._flights.watch.in_touch and not self._flights.is_closed
+
+    @property
+    def status(self) -> str:
+        """The state of the filter in one line, for a log or an operator."""
+        return self._flights.status()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._flights.marks.memory!r}: {self.status})"
+
+
+class RedisReplayFilter(_Filter):
     """A `replay_guard` for servers on threads that share ticket keys.
 
     It would block an event loop: servers of asyncio refuse it, and use `AsyncRedisReplayFilter`.
@@ -237,16 +256,6 @@ class RedisReplayFilter:
         self._flights.count(is_answered=is_first is not None)
         return bool(is_first)
 
-    @property
-    def in_touch(self) -> bool:
-        """Whether the last exchange with Redis went well, and in time."""
-        return self._flights.watch.in_touch and not self._flights.is_closed
-
-    @property
-    def status(self) -> str:
-        """The state of the filter in one line, for a log or an operator."""
-        return self._flights.status()
-
     def close(self) -> None:
         """End the threads, and close the connections, if they were made from a URL."""
         self._flights.is_closed = True
@@ -263,11 +272,8 @@ class RedisReplayFilter:
     ) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"RedisReplayFilter({self._flights.marks.memory!r}: {self.status})"
 
-
-class AsyncRedisReplayFilter:
+class AsyncRedisReplayFilter(_Filter):
     """A `replay_guard` for servers on an event loop, which is not blocked meanwhile.
 
     With a URL, it has threads in the background as `RedisReplayFilter` has, and may be used in
@@ -334,16 +340,6 @@ class AsyncRedisReplayFilter:
         self._flights.count(is_answered=is_first is not None)
         return bool(is_first)
 
-    @property
-    def in_touch(self) -> bool:
-        """Whether the last exchange with Redis went well, and in time."""
-        return self._flights.watch.in_touch and not self._flights.is_closed
-
-    @property
-    def status(self) -> str:
-        """The state of the filter in one line, for a log or an operator."""
-        return self._flights.status()
-
     async def aclose(self) -> None:
         """End the threads or tasks, and close the connections, if they were made from a URL."""
         self._flights.is_closed = True
@@ -362,9 +358,6 @@ class AsyncRedisReplayFilter:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-    def __repr__(self) -> str:
-        return f"AsyncRedisReplayFilter({self._flights.marks.memory!r}: {self.status})"
 
 
 class _Tasks:
