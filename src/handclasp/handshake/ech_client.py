@@ -24,7 +24,7 @@ from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls13 import client as client13
 from handclasp.handshake.tls13.early_data import refuses_early_data, start_early_data
 from handclasp.handshake.tls13.ech_offer import EncryptedOffer, encrypted_offer, outer_config
-from handclasp.handshake.trace_notes import note_hello_that_counts
+from handclasp.handshake.trace_notes import note_ech_secrets, note_hello_that_counts
 from handclasp.iana import TLS13, ExtensionType
 from handclasp.keys.ech import retry_confirmation, server_hello_confirmation
 from handclasp.wire import extensions as ext
@@ -48,10 +48,7 @@ async def encrypted_client_handshake(
     inner, outer = ech.inner, ech.outer
     hs.client_random = outer.hello.random
     hs.send_raw(outer.hello.raw)
-    if hs.tells_secrets:
-        # RFC 9850 section 2: both under the random of the outer hello.
-        hs.note_secret("ECH_SECRET", ech.encryption.context.shared_secret)
-        hs.note_secret("ECH_CONFIG", ech.encryption.config.raw)
+    note_ech_secrets(hs, ech.encryption.context, ech.encryption.config)
     if hs.trace is not None:
         hs.trace.inner_hello("sent", inner.hello.raw, ech.shared)
     if inner.early_data:

@@ -17,7 +17,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.ech_state import ReceivedEch
-from handclasp.handshake.trace_notes import note_hello_that_counts
+from handclasp.handshake.trace_notes import note_ech_secrets, note_hello_that_counts
 from handclasp.iana import TLS13, VERSION_NAMES, ExtensionType, version_name
 from handclasp.keys.ech import retry_confirmation
 from handclasp.keys.transcript import Transcript
@@ -58,10 +58,7 @@ def open_client_hello(
         if opened is None:
             continue
         context, encoded = opened
-        if hs.tells_secrets:
-            # RFC 9850 section 2: both under the random of the outer hello.
-            hs.note_secret("ECH_SECRET", context.shared_secret)
-            hs.note_secret("ECH_CONFIG", ech_config.raw)
+        note_ech_secrets(hs, context, ech_config)
         inner = _inner_hello(hs, config, encoded, outer)
         if hs.trace is not None:
             why = f"the key with config_id {ech_config.config_id} opens it"

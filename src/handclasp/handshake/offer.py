@@ -279,11 +279,16 @@ class _Static:
     grease_ech_size: int
 
 
+def psk_modes_extension(config: ClientConfig) -> bytes:
+    """Return the data of psk_key_exchange_modes (RFC 8446 section 4.2.9)."""
+    modes = [ext.PSK_DHE_KE, ext.PSK_KE] if config.allow_psk_ke else [ext.PSK_DHE_KE]
+    return ext.write_psk_key_exchange_modes(bytes(modes))
+
+
 def _static(config: ClientConfig) -> _Static:
     has_tls13 = "TLSv1.3" in config.versions
     suites = [_ALL_SUITES[name].code for name in config.cipher_suites]
     extensions = static_extensions(config)
-    modes = bytes([ext.PSK_DHE_KE, ext.PSK_KE] if config.allow_psk_ke else [ext.PSK_DHE_KE])
     limit = config.record_size_limit
     if limit is not None and not has_tls13:
         limit = min(limit, MAX_PLAINTEXT)  # RFC 8449 4: not more than the version allows.
@@ -296,7 +301,7 @@ def _static(config: ClientConfig) -> _Static:
         has_tls13=has_tls13,
         in_disguise=config.middlebox_compatibility and has_tls13,
         takes_tickets12="TLSv1.2" in config.versions and config.sessions is not None,
-        psk_modes=ext.write_psk_key_exchange_modes(modes) if has_tls13 else None,
+        psk_modes=psk_modes_extension(config) if has_tls13 else None,
         record_size_limit=ext.write_record_size_limit(limit) if limit is not None else None,
         grease_ech_size=_grease_ech_size(config) if has_tls13 else 0,
     )

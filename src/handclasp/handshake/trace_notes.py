@@ -6,6 +6,7 @@ Where there is a trace, they put the reasons for decisions into words.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ServerConfig, SharedConfig
@@ -22,6 +23,10 @@ from handclasp.questions import ChooseCredentials
 from handclasp.sessions.session import Session
 from handclasp.trace.hooks import Trace
 from handclasp.values import replace
+
+if TYPE_CHECKING:
+    from handclasp.crypto.hpke import HpkeContext
+    from handclasp.wire.ech import EchConfig
 
 _NOTHING_CAME = "the client came with nothing to resume"
 
@@ -48,6 +53,16 @@ def note_hello_that_counts(hs: HandshakeContext, *, is_inner: bool, why: str) ->
     """Note which hello a server takes of a client that encrypted one (RFC 9849 section 7)."""
     both = INNER_HELLO, OUTER_HELLO
     hs.note_decision("ech", both, both, INNER_HELLO if is_inner else OUTER_HELLO, why)
+
+
+def note_ech_secrets(hs: HandshakeContext, context: HpkeContext, config: EchConfig) -> None:
+    """Hand what opens an encrypted hello to a key log or a trace that asks for secrets.
+
+    RFC 9850 section 2: both stand under the random of the outer hello.
+    """
+    if hs.tells_secrets:
+        hs.note_secret("ECH_SECRET", context.shared_secret)
+        hs.note_secret("ECH_CONFIG", config.raw)
 
 
 def note_version(hs: HandshakeContext, config: SharedConfig, taken: str) -> None:

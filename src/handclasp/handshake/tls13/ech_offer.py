@@ -19,6 +19,7 @@ from handclasp.handshake.offer import (
     client_offer,
     may_send_early_data,
     offered_psks,
+    psk_modes_extension,
     server_name_extension,
     static_extensions,
 )
@@ -217,8 +218,7 @@ def _inner_extensions(
     )
     shared = {kind: data for kind, data in outer.extensions.items() if kind not in _OF_OUTER_HELLO}
     if psks:
-        modes = [ext.PSK_DHE_KE, ext.PSK_KE] if config.allow_psk_ke else [ext.PSK_DHE_KE]
-        shared[_PSK_KEY_EXCHANGE_MODES] = ext.write_psk_key_exchange_modes(bytes(modes))
+        shared[_PSK_KEY_EXCHANGE_MODES] = psk_modes_extension(config)
     for kind, data in static_extensions(config).items():
         if kind not in _OF_OUTER_HELLO and shared.get(kind) != data:
             shared.pop(kind, None)
