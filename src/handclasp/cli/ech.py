@@ -133,7 +133,7 @@ def _described(config: EchConfig, problem: str) -> dict[str, Any]:
         described |= {
             "public_name": printable(config.public_name, _MOST_OF_A_NAME),
             "config_id": config.config_id,
-            "kem": _named(_KEMS, config.kem),
+            "kem": _KEMS.get(config.kem, f"0x{config.kem:04x}"),
             "cipher_suites": [suite_name(*each) for each in config.cipher_suites],
             "maximum_name_length": config.maximum_name_length,
             "extensions": [f"0x{kind:04x}" for kind in config.extensions],
@@ -150,7 +150,3 @@ def _shown(value: object) -> str:
 
 _KEMS = {0x10: "P-256", 0x12: "P-521", 0x20: "X25519", 0x21: "X448"}
 """Names of HPKE's KEMs, with those that this library does not have."""
-
-
-def _named(names: dict[int, str], number: int) -> str:
-    return names.get(number, f"0x{number:04x}")
