@@ -84,26 +84,22 @@ def test_the_server_and_the_client_of_the_tutorial(tmp_path: Path) -> None:
         assert process.stdout is not None
         port = process.stdout.readline().strip()
         try:
-            done = subprocess.run(
-                [sys.executable, "-c", client.replace("8443", port)],
-                cwd=tmp_path,
-                env=ENVIRONMENT,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
+            done = _run(client.replace("8443", port), tmp_path)
             untrusting = client.replace('ClientConfig(trust=TrustStore.from_pem("ca.pem"))', "None")
-            failed = subprocess.run(
-                [sys.executable, "-c", untrusting.replace("8443", port)],
-                cwd=tmp_path,
-                env=ENVIRONMENT,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
+            failed = _run(untrusting.replace("8443", port), tmp_path)
         finally:
             process.send_signal(signal.SIGTERM)
     assert done.stdout == "b'HELLO'\nTLSv1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768\n", done.stderr
     assert "No path leads from the certificate to a trusted authority." in failed.stderr
+
+
+def _run(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=directory,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

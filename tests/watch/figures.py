@@ -9,12 +9,12 @@ import socket
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.capture.relaying import plain_server
 from tests.programs.peers import free_port, wait_for
 
 _MEGABYTES = 512
@@ -42,36 +42,14 @@ asyncio.run(main())
 """A relay of asyncio's streams, which records nothing."""
 
 
-@contextmanager
-def server() -> Iterator[int]:
-    """Sends as many pieces as the first byte says, or sends back what comes after a zero."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-
-    def serve(sock: socket.socket) -> None:
-        with sock:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            count = int.from_bytes(sock.recv(2), "big")
-            for _ in range(count):
-                sock.sendall(_PIECE)
-            while count == 0 and (data := sock.recv(1 << 16)):
-                sock.sendall(data)
-
-    def accept() -> None:
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=serve, args=(sock,), daemon=True).start()
-
-    thread = threading.Thread(target=accept)
-    thread.start()
-    try:
-        yield int(listener.getsockname()[1])
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
+def serve(sock: socket.socket) -> None:
+    """Send as many pieces as the first bytes say, or send back what comes after a zero."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    count = int.from_bytes(sock.recv(2), "big")
+    for _ in range(count):
+        sock.sendall(_PIECE)
+    while count == 0 and (data := sock.recv(1 << 16)):
+        sock.sendall(data)
 
 
 @contextmanager
@@ -148,7 +126,7 @@ def figures() -> str:
     """The second table, with a sentence about what was compared."""
     lines = ["| through | MB/s | one byte there and back |", "|---|---|---|"]
     digests: set[str] = set()
-    with server() as target:
+    with plain_server(serve) as target:
         plain, watch = free_port(), free_port()
         with (
             child("-c", PLAIN_RELAY, str(plain), str(target), port=plain),
