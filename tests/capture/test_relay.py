@@ -165,10 +165,11 @@ def test_a_client_that_does_not_read_stops_the_server() -> None:
 def test_a_server_that_cannot_be_reached_is_reported_and_the_client_reset() -> None:
     with socket.create_server((LOCAL, 0)) as gone:
         port = gone.getsockname()[1]
+    # The reset may come while connect() still waits.
     with (
         RelayThread(Address(LOCAL, port)) as relay,
-        relay.connect() as sock,
         pytest.raises(ConnectionResetError),
+        relay.connect() as sock,
     ):
         sock.recv(1)
     assert isinstance(relay.ended[0].refusal, ConnectionRefusedError)
@@ -263,8 +264,8 @@ def test_a_dialogue_that_fails_is_the_refusal() -> None:
         route = Route(Address(LOCAL, port), opening("pop3", LOCAL))
         with (
             RelayThread(Address("ignored", 1), route=lambda target: route) as relay,
-            relay.connect() as sock,
             pytest.raises(ConnectionResetError),
+            relay.connect() as sock,
         ):
             sock.recv(1)
     assert isinstance(relay.ended[0].refusal, DialogueError)
