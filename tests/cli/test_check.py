@@ -136,7 +136,7 @@ class TestConnecting:
         server = ("serve", "--port", "0", "--cert", files.chain, "--key", files.key)
         with started(*server) as process:
             arguments = ("connect", f"localhost:{process.port}", "--ca", files.ca, "--explain")
-            told = run(*arguments, "--send", "").stderr
+            told = run(*arguments, "--send", r"GET / HTTP/1.0\r\n\r\n").stderr
             explanation = json.loads(run(*arguments, "--json").stdout)["explanation"]
         assert "Trusted: every rule held." in told
         assert explanation["accepted"]

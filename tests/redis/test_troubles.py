@@ -68,6 +68,7 @@ def redis_with(directory: Path, *options: str) -> Iterator[RedisServer]:
         server.kill()
 
 
+@pytest.mark.long  # Connecting is given up after two seconds.
 @both
 def test_passwords(tmp_path: Path, told_by: Tells) -> None:
     with redis_with(tmp_path, "--requirepass", "right") as server:
@@ -88,6 +89,7 @@ def test_a_node_of_a_cluster(tmp_path: Path, told_by: Tells) -> None:
         check(told_by(server.url), "this is a node of a Redis Cluster")
 
 
+@pytest.mark.long  # Connecting is given up after two seconds.
 @both
 def test_tls_on_a_plain_port(redis_server: RedisServer, told_by: Tells) -> None:
     check(told_by(redis_server.url.replace("redis:", "rediss:")), "no TLS was heard from this port")

@@ -59,6 +59,7 @@ def test_silent_clients_do_not_lock_anybody_out(site: Path, stack: ExitStack) ->
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.long  # A new connection is left alone for a while: twenty of them take five seconds.
 def test_idle_clients_make_room_for_new_ones(site: Path, stack: ExitStack) -> None:
     world = stack.enter_context(running(files_of(site), Limits(max_connections=5)))
     clients = list[TLSSocket]()

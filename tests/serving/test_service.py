@@ -123,6 +123,7 @@ def test_a_service_from_start_to_end(place: Place, workers: str) -> None:
         assert rest.count("The certificate was renewed: localhost, valid") == 1
 
 
+@pytest.mark.long  # The files are looked at every two seconds.
 def test_renewals_without_a_signal(place: Place) -> None:
     with place.serving("--json") as (popen, port):
         first = place.end_of_certificate(port)
