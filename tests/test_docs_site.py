@@ -49,6 +49,7 @@ def test_an_example_in_a_docstring_is_shown_as_code() -> None:
     assert shown == "Do it.\n\n```python\n>>> do(\n...     it)\n'done'\n```\n\nArgs:\n    it: this."
 
 
+@pytest.mark.long  # It reads the whole library.
 def test_a_config_is_shown_with_its_arguments() -> None:
     griffe: Any = pytest.importorskip("griffe")
     extensions = griffe.load_extensions(str(ROOT / "docs" / "docstring_examples.py"))

@@ -91,6 +91,7 @@ async def by_hypercorn(app: Any, config: ServerConfig) -> AsyncIterator[int]:
         port = listener.getsockname()[1]
         settings.bind = [f"fd://{listener.detach()}"]
     settings.graceful_timeout = 2
+    settings.keep_alive_timeout = 60  # Nobody may have to wait for this.
     end = asyncio.Event()
     serving = asyncio.ensure_future(
         asgi.serve_hypercorn(app, settings, config, shutdown_trigger=end.wait)

@@ -156,7 +156,7 @@ def test_a_client_of_asyncio(tmp_path: Path) -> None:
     async def run(port: int) -> str:
         once = redis.asyncio.retry.Retry(NoBackoff(), 0)
         async with redis.asyncio.Redis(port=port, retry=once) as client:
-            guard = AsyncRedisReplayFilter(client, timeout=1.0, on_error=errors.append)
+            guard = AsyncRedisReplayFilter(client, timeout=0.2, on_error=errors.append)
             assert not await guard.is_first(bytes(32), 0.0)
             assert not await guard.is_first(bytes(32), 0.0)
             assert not guard.in_touch

@@ -86,6 +86,7 @@ def test_nobody_watches_the_keys_where_nobody_traces() -> None:
     assert observer_of(None) is None
 
 
+@pytest.mark.long  # It reads the whole library a second time.
 def test_the_library_without_hooks_is_the_same(pki: Pki, tmp_path: Path) -> None:
     """What `python -m bench` compares with does the same, and really has no hooks."""
     bare = without_hooks(tmp_path)

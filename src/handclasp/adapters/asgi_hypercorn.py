@@ -57,7 +57,7 @@ async def run(
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         app: Any = OverTLS(wrapped, writer.get_extra_info("handclasp"))
-        await TCPServer(app, loop, settings, context, state, reader, writer)
+        await _Connection(app, loop, settings, context, state, reader, writer)
 
     servers: list[TLSServer] = []
     sockets: list[socket] = []
@@ -76,6 +76,18 @@ async def run(
         living.cancel()
         with suppress(asyncio.CancelledError):
             await living
+
+
+class _Connection(TCPServer):
+    """One whose client will ask for nothing more ends at once.
+
+    hypercorn keeps it for `keep_alive_timeout`. Over `ssl` that goes unnoticed, as asyncio closes
+    the connection by itself when the client's data ends; here the client may still be listening.
+    """
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
 
 
 async def _end(servers: list[TLSServer], tasks: set[asyncio.Task[Any]], seconds: float) -> None:
