@@ -1,0 +1,42 @@
+"""The interpreters of this machine, one for each version that the package supports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
+_SHOW_VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
+
+
+def find_python(version: str) -> str | None:
+    """Return the path of an interpreter of a version such as "3.12", or None.
+
+    Looked for on the path, then among those of pyenv, whose `python3.12` is there but runs only
+    where that version is switched on, then asked of uv and of the launcher of Windows.
+    """
+    return next((path for path in _candidates(version) if _is_version(path, version)), None)
+
+
+def _candidates(version: str) -> Iterator[str]:
+    yield from filter(None, [shutil.which(f"python{version}")])
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    yield from map(str, sorted((root / "versions").glob(f"{version}.*/bin/python"), reverse=True))
+    for command in (
+        ["uv", "python", "find", "--no-python-downloads", version],
+        ["py", f"-{version}", "-c", "import sys; print(sys.executable)"],
+    ):
+        if shutil.which(command[0]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            yield from done.stdout.split("\n")[:1]
+
+
+def _is_version(path: str, version: str) -> bool:
+    try:
+        done = subprocess.run([path, "-c", _SHOW_VERSION], capture_output=True, text=True)
+    except OSError:
+        return False
+    return done.stdout.strip() == version
