@@ -106,3 +106,10 @@ def test_the_readme_of_an_index_has_absolute_links(tmp_path: Path) -> None:
     source = re.search(r"^Project-URL: Source, (.*)$", shown, re.MULTILINE)
     assert source is not None
     assert f"{source[1]}docs/tutorial.md" in links
+
+
+def test_the_man_page_is_installed(tmp_path: Path) -> None:
+    need_module("hatchling")
+    with zipfile.ZipFile(build("wheel", ROOT, tmp_path, PURE)) as wheel:
+        (name,) = [each for each in wheel.namelist() if each.endswith("/man/man1/handclasp.1")]
+        assert re.fullmatch(r"handclasp-[^/]+\.data/data/share/man/man1/handclasp\.1", name)
