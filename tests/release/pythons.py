@@ -1,14 +1,22 @@
-"""The interpreters of this machine, one for each version that the package supports."""
+"""The interpreters of this machine, one for each version that the package supports.
+
+`python -m tests.release.pythons` prints their directories as a path, by which nox finds them.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
+_PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+SUPPORTED = tuple(
+    re.findall(r'"Programming Language :: Python :: (3\.\d+)"', _PYPROJECT.read_text("utf-8"))
+)
 _SHOW_VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
@@ -40,3 +48,13 @@ def _is_version(path: str, version: str) -> bool:
     except OSError:
         return False
     return done.stdout.strip() == version
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m tests.release.pythons").parse_args()
+    found = filter(None, map(find_python, SUPPORTED))
+    print(os.pathsep.join(str(Path(each).parent) for each in found))
+
+
+if __name__ == "__main__":
+    main()

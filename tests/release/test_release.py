@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.release import __main__ as program
 from tests.release.artifacts import Refused, check_contents
-from tests.release.pythons import find_python
+from tests.release.pythons import SUPPORTED, find_python
 
 import handclasp
 
@@ -90,3 +90,8 @@ def test_a_python_is_found_by_its_version() -> None:
         pytest.skip("this interpreter is neither on the path nor one of pyenv")
     assert os.access(found, os.X_OK)
     assert find_python("3.2") is None
+
+
+def test_the_supported_pythons_are_those_of_the_package() -> None:
+    assert SUPPORTED[0] == "3.11"
+    assert list(SUPPORTED) == [f"3.{11 + index}" for index in range(len(SUPPORTED))]
