@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs watch cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory operations coverage clean
+.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs watch cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory operations coverage pythons release clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,7 +15,7 @@ help: ## list the targets
 $(READY): pyproject.toml hatch_build.py src/handclasp/_speedups.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[tools]' --group dev
+	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
 demo: $(READY) ## watch a handshake: our own first, then your browser's (ONCE=1: do not wait)
@@ -152,5 +152,13 @@ operations: $(READY) ## crowds, full disks, dead workers and renewals under `han
 	$(BIN)/python -m pytest tests/serving tests/cli/test_journal.py tests/cli/test_workers.py \
 		tests/cli/test_serve_endings.py $(ARGS)
 
+pythons: $(READY) ## run the tests on each supported Python that is here (ARGS="-p 3.13")
+	$(BIN)/python -m pip install --quiet --group pythons
+	PATH="$$($(BIN)/python -m tests.release.pythons):$$PATH" $(BIN)/nox $(ARGS)
+
+release: $(READY) ## build what would be published into dist/, and try it on each Python that is here
+	$(BIN)/python -m pip install --quiet --group release
+	$(BIN)/python -m tests.release
+
 clean: ## remove what the targets made
-	rm -rf src/handclasp/_speedups.*.so $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz build dist
+	rm -rf src/handclasp/_speedups.*.so $(VENV) .peers .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .nox build dist

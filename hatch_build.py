@@ -1,12 +1,14 @@
-"""Builds `handclasp._speedups` into a wheel, and leaves it out where there is no C compiler.
+"""Builds `handclasp._speedups` into a wheel, and makes the readme that package indexes show.
 
-With HANDCLASP_PURE in the environment it is left out in any case, and the wheel is for every
-platform. With HANDCLASP_REQUIRE_SPEEDUPS a failure of the compiler ends the build.
+Where there is no C compiler, the extension is left out. With HANDCLASP_PURE in the environment it
+is left out in any case, and the wheel is for every platform. With HANDCLASP_REQUIRE_SPEEDUPS a
+failure of the compiler ends the build.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import sysconfig
 import tempfile
@@ -14,10 +16,28 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 from setuptools import Distribution, Extension
 
 _NAME = "handclasp._speedups"
 _SOURCE = "src/handclasp/_speedups.c"
+# A link of Markdown to a file of the repository: no address, and no heading of the same page.
+_RELATIVE_LINK = re.compile(r"\]\((?![a-z]+:|#|/)([^)\s]+)\)")
+
+
+class ReadmeHook(MetadataHookInterface):
+    """Makes the links of the readme absolute: an index shows it without the files around it."""
+
+    PLUGIN_NAME = "custom"
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Set the readme, with the address of the source before each path."""
+        written = Path(self.root, "README.md").read_text("utf-8")
+        source = metadata["urls"]["Source"]
+        metadata["readme"] = {
+            "content-type": "text/markdown",
+            "text": _RELATIVE_LINK.sub(rf"]({source}\1)", written),
+        }
 
 
 class SpeedupsHook(BuildHookInterface[Any]):
@@ -58,7 +78,10 @@ def _fits_this_python() -> bool:
 
 def _compile(source: Path, target: Path, scratch: Path) -> Path:
     """Compile with what setuptools finds, which is what built this Python."""
-    distribution = Distribution({"ext_modules": [Extension(_NAME, [str(source)])]})
+    # What debuggers read would name the directory of the build: the same source, other bytes.
+    flags = [] if sys.platform == "win32" else ["-g0"]
+    extension = Extension(_NAME, [str(source)], extra_compile_args=flags)
+    distribution = Distribution({"ext_modules": [extension]})
     command = distribution.get_command_obj("build_ext")
     command.build_lib, command.build_temp = str(target), str(scratch)
     command.ensure_finalized()

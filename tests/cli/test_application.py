@@ -90,3 +90,13 @@ def test_closed_output_is_no_traceback() -> None:
     result = handclasp_process("connect", "localhost:notaport")
     assert result.returncode == 2
     assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("package", ["click", "rich", "uvicorn"])
+def test_a_missing_package_is_named_in_one_line(package: str) -> None:
+    """As after `pip install --no-deps handclasp`."""
+    code = f"import sys; sys.modules['{package}'] = None; from handclasp.cli import main; main()"
+    command = [sys.executable, "-c", code, "demo", "--once", "--no-browser"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"The command line needs {package}: pip install {package}\n"

@@ -13,6 +13,8 @@ NAMED = (
     "tests.adapters.promises",
     "tests.adversarial.key_transport_timing",
     "tests.compat.trio_suite",
+    "tests.release.man_page",
+    "tests.release.pythons",
 )
 PROGRAMS = sorted({*NAMED, *(f"tests.{each.parent.name}" for each in TESTS.glob("*/__main__.py"))})
 

@@ -6,6 +6,7 @@ answered at once.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import cast
 
@@ -14,6 +15,9 @@ import click
 import handclasp
 from handclasp.cli.outcome import WrongArguments
 from handclasp.speedups import FORM
+
+COMPLETE_VARIABLE = "_HANDCLASP_COMPLETE"
+"""Set by a shell that asks for completions: click then answers, and no command runs."""
 
 _COMMANDS = {
     "demo": "Watch one handshake, step by step, with real values.",
@@ -26,6 +30,7 @@ _COMMANDS = {
     "cert": "Make certificates for this machine, and look at others.",
     "ech": "Make keys for Encrypted Client Hello, and look at configurations.",
     "bench": "Measure how fast it is here, beside ssl.",
+    "completion": "Print what a shell needs to complete commands and options.",
 }
 
 
@@ -37,7 +42,12 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"handclasp.cli.{cmd_name}")
-        return cast(click.Command, module.command)
+        command = cast(click.Command, module.command)
+        if COMPLETE_VARIABLE in os.environ:
+            from handclasp.cli.completion import complete_paths
+
+            complete_paths(command)
+        return command
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command. A file that cannot be used is a sentence and exit status 2, in all."""

@@ -412,14 +412,9 @@ def _talk(directory: str, options: dict[str, Any], journal: Journal) -> Talk:
         from handclasp.serving.echo import EchoProtocol
 
         return lambda serving: partial(EchoProtocol, serving)
-    try:
-        from handclasp.serving.http import HTTP
-    except ModuleNotFoundError as error:
-        if error.name not in ("uvicorn", "h11"):
-            raise
-        raise WrongArguments(f"HTTP needs {error.name}: pip install 'handclasp[tools]'.") from None
     from handclasp.asgi import RefuseEarlyData
     from handclasp.serving.files import Files
+    from handclasp.serving.http import HTTP
     from handclasp.serving.site import Site
 
     site = Site(directory, _private_files(options))

@@ -119,7 +119,7 @@ class Recorder(EventRecorder):
             earlier: another connection between the same two, to compare the secrets.
 
         Raises:
-            ConfigurationError: jinja2 is not installed; `handclasp[tools]` installs it.
+            ConfigurationError: jinja2 is not installed.
         """
         # Programs that only record neither import this nor need jinja2.
         from handclasp.story.page import page_of

@@ -129,9 +129,7 @@ def _environment(packages: tuple[str, ...]) -> Environment:
     try:
         from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     except ModuleNotFoundError:
-        raise ConfigurationError(
-            "A page needs the package jinja2: pip install 'handclasp[tools]'."
-        ) from None
+        raise ConfigurationError("A page needs the package jinja2: pip install jinja2.") from None
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package) for package in packages]),
         autoescape=True,
