@@ -65,7 +65,7 @@ def test_every_entry_is_complete(fault: Fault) -> None:
     assert isinstance(fault.value, Entry)
     assert isinstance(fault.alert, AlertDescription)
     assert "RESERVED" not in fault.alert.name
-    assert re.fullmatch(r"RFC \d{4} [A-E\d](\.\d+)*", fault.section)
+    assert re.fullmatch(r"(RFC \d{4} [A-E\d]|PROXY protocol \d)(\.\d+)*", fault.section)
 
 
 @members

@@ -58,6 +58,7 @@ WITHOUT_EMS = "require_extended_master_secret=False"
 ACCEPTING = "confirm_peer, verify"
 GO_AHEAD = "go_ahead=BYTES"
 RECEIVED = "received=BYTES"
+PROXY = "proxy_protocol=False"
 
 _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     TRUST: {
@@ -125,6 +126,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     ACCEPTING: {},
     GO_AHEAD: {},
     RECEIVED: {},
+    PROXY: {"serve": "leave out --proxy-protocol and --proxy-protocol-from"},
 }
 
 SETTINGS = tuple(_OPTIONS)

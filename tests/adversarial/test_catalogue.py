@@ -9,8 +9,8 @@ import pytest
 
 from handclasp import Fault
 
-BEFORE_TLS = {Fault.PLAINTEXT_BEFORE_TLS}
-"""Faults that have no alert, as TLS has not begun: adapters/test_asyncio.py tests them."""
+BEFORE_TLS = {Fault.PLAINTEXT_BEFORE_TLS, Fault.PROXY_HEADER}
+"""Faults that have no alert, as TLS has not begun: tests/adapters has their tests."""
 
 
 @pytest.mark.parametrize("fault", [each for each in Fault if each not in BEFORE_TLS])

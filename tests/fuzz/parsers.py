@@ -23,6 +23,12 @@ from handclasp.sessions import tickets
 from handclasp.sessions.session import Session
 from handclasp.sessions.ticket_keys import TicketKeys
 from handclasp.sessions.tickets import open_ticket, seal_ticket
+from handclasp.starttls.proxy_protocol import (
+    MAX_HEADER_BYTES,
+    SIGNATURE,
+    HeaderReader,
+    ProxyHeaderError,
+)
 from handclasp.story.fields import fields_of
 from handclasp.story.narrate import narrate
 from handclasp.trace.annotate import Noted, opener_into
@@ -149,6 +155,52 @@ def _read_stream(stream: bytes, sizes: list[int]) -> list[object]:
         early = (Fault.NOT_TLS, Fault.PLAINTEXT_HTTP, Fault.SSLV2_HELLO)
         seen.append("no TLS" if error.fault in early else error.fault)
     return seen
+
+
+# Headers of the PROXY protocol
+
+
+def proxy_header(data: bytes) -> None:
+    """However it is cut, the same header is found, within its bound and not a byte beyond it."""
+    choices = Choices(data)
+    size = choices.byte() or 1
+    stream = choices.rest()
+    if _read_header(stream, size) != _read_header(stream, len(stream) or 1):
+        raise AssertionError("it depends on how the stream was cut")
+
+
+def _read_header(stream: bytes, size: int) -> tuple[object, bytes]:
+    reader, left = HeaderReader(), stream
+    try:
+        while reader.needed and left:
+            piece = left[: min(size, reader.needed)]
+            reader.receive_data(piece)
+            left = left[len(piece) :]
+            if len(stream) - len(left) > MAX_HEADER_BYTES:
+                raise AssertionError("the bound does not hold")
+    except ProxyHeaderError:
+        return "refused", b""
+    if not left and reader.needed:
+        return "incomplete", b""
+    return reader.header, left
+
+
+def proxy_header_seeds() -> Iterable[bytes]:
+    lines = (
+        b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 443",
+        b"PROXY TCP6 2001:db8::7 2001:db8::1 56324 443",
+        b"PROXY UNKNOWN",
+        b"PROXY UNKNOWN and more",
+    )
+    for line in lines:
+        yield b"\xff" + line + b"\r\n\x16\x03\x01"
+    for command, family, size in (
+        (0x20, 0, 0),
+        (0x21, 0x11, 12),
+        (0x21, 0x21, 40),
+        (0x21, 0x31, 216),
+    ):
+        yield b"\xff" + SIGNATURE + bytes([command, family, 0, size]) + bytes(size + 3)
 
 
 # Compressed certificates
@@ -293,6 +345,7 @@ def targets() -> tuple[Target, ...]:
         Target("message", message, message_seeds),
         Target("extension", extension, extension_seeds),
         Target("records", records, record_seeds),
+        Target("proxy_header", proxy_header, proxy_header_seeds),
         Target("compression", compression, compression_seeds),
         Target("ticket", ticket, ticket_seeds),
         Target("session", session, session_seeds),

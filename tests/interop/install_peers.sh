@@ -29,7 +29,7 @@ main() {
 install_debian_packages() {
   local wanted=() package
   for package in openssl gnutls-bin libnss3-tools nginx-light curl tshark \
-    chromium chromium-driver firefox-esr nodejs npm redis-server fish zsh groff-base; do
+    chromium chromium-driver firefox-esr nodejs npm redis-server haproxy fish zsh groff-base; do
     provided "$package" || wanted+=("$package")
   done
   command -v javac >/dev/null || wanted+=(default-jdk-headless)

@@ -313,6 +313,7 @@ PUBLIC_MODULES = (
     "starttls.blocking",
     "starttls.dialogue",
     "starttls.proxy",
+    "starttls.proxy_protocol",
     "story.diagnosis",
     "story.diff",
     "story.evidence",

@@ -3584,6 +3584,46 @@ THREATS: tuple[Threat, ...] = (
         ("cli/test_site.py::test_requests_one_after_the_other",),
     ),
     Threat(
+        _SERVICE,
+        "Clients that name other addresses, or pass by a load balancer (CWE-290, CWE-348)",
+        "A header of the PROXY protocol is read from given addresses alone, if the settings ask "
+        "for one. Then no connection gets to TLS without one, within the time of a hello. It is "
+        "read strictly, up to 107 bytes (version 1) or 4,096 (version 2), and so many at once. The "
+        "client's address then counts for all shares.",
+        (
+            without(
+                "adapters/test_proxied.py::test_only_the_balancers_may_connect",
+                "adapters.proxied.Anteroom.enter",
+                "not self._proxies.include(address)",
+            ),
+            without(
+                "adapters/test_proxied.py::test_connections_that_send_no_header_are_bounded",
+                "adapters.proxied.Anteroom.enter",
+                "self._reading and (is_short or len(self._reading) >= self._size)",
+            ),
+            without(
+                "adapters/test_proxied.py::test_without_a_header_nobody_is_served",
+                "adapters.proxied.Anteroom._read",
+                "self._seconds",
+                "None",
+            ),
+            without(
+                "starttls/test_proxy_protocol.py::test_what_is_refused",
+                "starttls.proxy_protocol._needed_of_line",
+                "len(found) + needed > MAX_LINE_BYTES",
+            ),
+            without(
+                "starttls/test_proxy_protocol.py::test_what_is_refused",
+                "starttls.proxy_protocol._needed_of_binary",
+                "size > MAX_HEADER_BYTES",
+            ),
+        ),
+        (
+            "adapters/test_proxied.py::test_shares_are_those_of_the_clients",
+            "cli/test_serve_proxied.py::test_an_empty_list_of_balancers_is_refused",
+        ),
+    ),
+    Threat(
         _FILES,
         "Clients that take all places of `handclasp serve`, or its log (CWE-400, CWE-770, CWE-779)",
         "Handshakes are bounded as in every asyncio server of the library. Connections are bounded "

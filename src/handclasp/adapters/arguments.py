@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from handclasp.adapters.hints import refuse_arguments
 from handclasp.adapters.progress import has_peer, is_connected, is_listening
+from handclasp.adapters.proxies import proxies_of
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.server import ServerConnection
@@ -46,6 +47,7 @@ _OF_SERVING = (
     "make_trace",
     "max_handshakes",
     "on_handshake_error",
+    "proxy_protocol",
 )
 """Arguments of every server of asyncio, apart from its config and its socket."""
 
@@ -229,6 +231,7 @@ def check_tls_arguments(tls: dict[str, Any], *others: str) -> None:
     check_server(most, DEFAULT_BACKLOG, tls.get("on_handshake_error"))
     close_seconds(tls.get("close_timeout"))
     seconds_or_none("hello_timeout", tls.get("hello_timeout"))
+    proxies_of(tls.get("proxy_protocol", False))
 
 
 def close_seconds(timeout: float | None) -> float | None:

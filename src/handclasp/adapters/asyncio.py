@@ -52,6 +52,7 @@ from handclasp.adapters.hints import refuse_arguments, refuse_ssl_arguments
 from handclasp.adapters.loop_accepting import LoopAcceptor
 from handclasp.adapters.plaintext import refused_plaintext
 from handclasp.adapters.progress import peek
+from handclasp.adapters.proxies import ProxyProtocol, proxies_of
 from handclasp.adapters.pump import (
     Connection,
     ConnectionRegistry,
@@ -256,35 +257,34 @@ async def start_server(
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
     hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
+    proxy_protocol: ProxyProtocol = False,
     start_serving: bool = True,
     **kwds: Any,
 ) -> TLSServer:
     """Serve TLS; `client_connected_cb(reader, writer)` runs after each complete handshake.
 
-    The callback is not called after a failed handshake, which ends only its own connection. Early
-    data are in `writer.get_extra_info("early_data")`, and the reader does not return them again.
-    See `TLSServer` for an example.
+    A failed handshake ends only its own connection. Early data are in
+    `writer.get_extra_info("early_data")`, and the reader does not return them again. See
+    `TLSServer` for an example.
 
     Args:
         client_connected_cb: a function or coroutine function, as for `asyncio.start_server`.
         host, port: the address to listen on, unless a bound `sock` is given.
-        config: the settings, which a server must have. Its callbacks may be coroutines: a signing
-            key may be remote.
+        config: the settings, which a server must have. Its callbacks may be coroutines.
         limit: bytes that a reader buffers before its client has to wait.
         sock, backlog: a bound stream socket; the length of the accept queue.
         make_trace: a function, such as `Recorder`, that returns the trace of each connection.
-        on_handshake_error: a function that is called with the exception and the transport, whose
-            "peername" is the client's address. By default, asyncio's debug mode logs failures.
+        on_handshake_error: is called with the exception and the transport, whose "peername" is the
+            client's address. By default, asyncio's debug mode logs failures.
         close_timeout: as for `open_connection`.
-        max_handshakes: the largest number of concurrent handshakes. If more clients connect, idle
-            ones are closed to free a slot: see docs/asyncio.md.
-        hello_timeout: seconds within which a client must send its hello; None: no such limit.
+        max_handshakes: the largest number of concurrent handshakes: see docs/asyncio.md.
+        hello_timeout: seconds for the client's hello; None: no such limit.
+        proxy_protocol: True, or the networks of load balancers such as "10.0.0.0/8", if each
+            connection begins with a PROXY header: see "Behind a load balancer" in docs/asyncio.md.
         start_serving: False waits for `TLSServer.start_serving` or `serve_forever`.
         kwds: for `loop.create_server`, such as `reuse_port`.
 
-    Raises:
-        OSError: the address cannot be listened on.
-        ConfigurationError: a setting that cannot be honoured.
+    Raises `OSError`: the address cannot be listened on; `ConfigurationError`: a wrong setting.
     """
     check_streams_server(limit, client_connected_cb)
     return await create_server(
@@ -299,6 +299,7 @@ async def start_server(
         close_timeout=close_timeout,
         max_handshakes=max_handshakes,
         hello_timeout=hello_timeout,
+        proxy_protocol=proxy_protocol,
         start_serving=start_serving,
         **kwds,
     )
@@ -352,6 +353,7 @@ async def create_server(
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
     hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
+    proxy_protocol: ProxyProtocol = False,
     start_serving: bool = True,
     **kwds: Any,
 ) -> TLSServer:
@@ -380,6 +382,7 @@ async def create_server(
         max_handshakes,
         hello_timeout,
         backlog,
+        proxy_protocol,
     )
     loop = asyncio.get_running_loop()
     if sock is None:
@@ -402,6 +405,7 @@ async def create_unix_server(
     close_timeout: float | None = DEFAULT_CLOSE_TIMEOUT,
     max_handshakes: int = DEFAULT_MAX_HANDSHAKES,
     hello_timeout: float | None = DEFAULT_HELLO_TIMEOUT,
+    proxy_protocol: ProxyProtocol = False,
     start_serving: bool = True,
     cleanup_socket: bool = True,
     **unknown: Any,
@@ -434,6 +438,7 @@ async def create_unix_server(
         max_handshakes,
         hello_timeout,
         backlog,
+        proxy_protocol,
     )
     where = _unix_path_or_sock(path, sock)
     if sock is not None:
@@ -654,6 +659,7 @@ class _Serving:
         max_handshakes: int,
         hello_timeout: float | None,
         backlog: int,
+        proxy_protocol: ProxyProtocol,
     ) -> None:
         check_protocol_factory(protocol_factory)
         self._make_application = protocol_factory
@@ -665,6 +671,7 @@ class _Serving:
         self._close_timeout = close_seconds(close_timeout)
         self._max_handshakes = max_handshakes
         self._hello_timeout = seconds_or_none("hello_timeout", hello_timeout)
+        self._proxies = proxies_of(proxy_protocol)
 
     def serve(
         self,
@@ -679,7 +686,7 @@ class _Serving:
         def make_pump() -> Pump:
             pump = Pump(
                 loop,
-                lambda: self._connection(pump.plain),
+                lambda: self._connection(pump.transport),
                 self._make_application,
                 handshake_timeout=self._config.handshake_timeout,
                 hello_timeout=self._hello_timeout,
@@ -688,12 +695,21 @@ class _Serving:
             )
             return pump
 
-        acceptor = LoopAcceptor(listeners, self._backlog, self._max_handshakes, make_pump, loop)
+        limits = (self._config.handshake_timeout, self._hello_timeout)
+        acceptor = LoopAcceptor(
+            listeners,
+            self._backlog,
+            self._max_handshakes,
+            make_pump,
+            loop,
+            self._proxies,
+            min((each for each in limits if each is not None), default=None),
+        )
         return TLSServer(acceptor, clients, loop, start=start, cleanup=cleanup)
 
-    def _connection(self, plain: asyncio.Transport) -> ServerConnection:
+    def _connection(self, transport: asyncio.BaseTransport) -> ServerConnection:
         trace = None if self._make_trace is None else self._make_trace()
-        return _server_of(self._config, trace, plain)
+        return _server_of(self._config, trace, transport)
 
 
 async def _bind(loop: asyncio.AbstractEventLoop, **where: Any) -> list[socket]:
@@ -732,10 +748,10 @@ def _info_of(sock: socket) -> asyncio.BaseTransport:
 
 
 def _server_of(
-    config: ServerConfig, trace: Trace | None, plain: asyncio.Transport
+    config: ServerConfig, trace: Trace | None, transport: asyncio.BaseTransport
 ) -> ServerConnection:
     connection = server_connection(config, "asyncio", trace)
-    _note_ends(plain, trace)
+    _note_ends(transport, trace)
     return connection
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from socket import socket
 from typing import Any
 
 from handclasp.adapters.accepting import Acceptor
+from handclasp.adapters.proxied import Anteroom
+from handclasp.adapters.proxies import Proxies
 from handclasp.adapters.pump import Pump
+from handclasp.errors import ProtocolError
 
 
 class LoopAcceptor(Acceptor):
@@ -22,6 +25,8 @@ class LoopAcceptor(Acceptor):
         listeners, backlog, max_handshakes: as for `Acceptor`.
         make_pump: makes the protocol of a connection.
         loop: the event loop.
+        proxies: who passes connections on by the PROXY protocol; None: nobody.
+        header_seconds: the time for its header; None: no limit.
     """
 
     def __init__(
@@ -31,6 +36,8 @@ class LoopAcceptor(Acceptor):
         max_handshakes: int,
         make_pump: Callable[[], Pump],
         loop: asyncio.AbstractEventLoop,
+        proxies: Proxies | None = None,
+        header_seconds: float | None = None,
     ) -> None:
         super().__init__(listeners, backlog, max_handshakes, loop)
         self._loop = loop
@@ -40,6 +47,11 @@ class LoopAcceptor(Acceptor):
         self._asking: list[asyncio.Task[None]] = []
         self._handshakes: set[asyncio.Task[None]] = set()
         self._closed_event = asyncio.Event()
+        self._anteroom: Anteroom | None = None
+        if proxies is not None:
+            self._anteroom = Anteroom(
+                proxies, header_seconds, max_handshakes, loop, super()._offer, self._refuse
+            )
 
     def close(self) -> None:
         """Take no more. Handshakes that have begun go on."""
@@ -48,11 +60,13 @@ class LoopAcceptor(Acceptor):
         if not self.is_forked:
             for task in self._asking:
                 task.cancel()
+            if self._anteroom is not None:
+                self._anteroom.close()
 
     async def wait_closed(self) -> None:
         """Wait until it is closed and no handshake goes on."""
         await self._closed_event.wait()
-        while tasks := [*self._asking, *self._handshakes]:
+        while tasks := [*self._asking, *self._handshakes, *self._reading()]:
             await asyncio.wait(tasks)
             self._asking.clear()
 
@@ -77,6 +91,24 @@ class LoopAcceptor(Acceptor):
                     await asyncio.sleep(self._retry_seconds)
             else:
                 self._offer(sock, address)
+
+    # Headers of the PROXY protocol
+
+    def _offer(self, sock: socket, address: Any) -> None:
+        """Let a connection begin or wait, once its header is read if it is to have one."""
+        if self._anteroom is None:
+            super()._offer(sock, address)
+        else:
+            self._anteroom.enter(sock, address, is_short=self._regaining is not None)
+
+    def _reading(self) -> Iterable[asyncio.Task[Any]]:
+        return () if self._anteroom is None else self._anteroom.tasks
+
+    def _refuse(self, error: ProtocolError, address: Any) -> None:
+        """Report a connection that did not get to TLS, as those are that did."""
+        pump = self._make_pump()
+        pump.peername = address
+        pump.refuse(error)
 
     # Handshakes
 

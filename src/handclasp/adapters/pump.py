@@ -136,7 +136,8 @@ class TLSTransport(_FlowControlMixin):
             return pump.early.undelivered
         if name == "peername" and pump.peername:
             return pump.peername
-        return pump.plain.get_extra_info(name, default)
+        plain: asyncio.Transport | None = getattr(pump, "plain", None)
+        return default if plain is None else plain.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Pass received data to another protocol."""
@@ -380,6 +381,12 @@ class Pump(asyncio.BufferedProtocol):
         if self._clients is not None:
             self._clients.in_handshake.discard(self)
         self.plain.abort()
+
+    def refuse(self, error: Exception) -> None:
+        """Report that a server has refused the connection before there was a transport."""
+        self._error = error
+        self._closing = True
+        self._report(error)
 
     def abort(self) -> None:
         """Close at once, in whatever state."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +163,17 @@ def limit_options(command: Any) -> Any:
     help="Let clients that come back ask with the first flight (0-RTT, RFC 8470). Excludes "
     "--workers.",
 )
+@click.option(
+    "--proxy-protocol",
+    is_flag=True,
+    help="Each connection begins with a PROXY header (version 1 or 2) of a load balancer. Only "
+    "balancers must reach the port then: the header may name any client.",
+)
+@click.option(
+    "--proxy-protocol-from",
+    metavar="A,B",
+    help="The same, and refuse connections from elsewhere than these addresses and networks.",
+)
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option(
     "--trace",
@@ -232,8 +244,17 @@ def command(directory: str, **options: Any) -> None:
         config, watch = _config(options, journal)
     journal.warnings = list(dict.fromkeys(warnings))  # Some files were loaded twice.
     talk = _talk(directory, options, journal)
+    proxy_protocol = _proxy_protocol(options)
     listeners = _listeners(options)
-    site = _Site(config, talk, journal, watch, _make_trace(traces, capture), _limits(options))
+    site = _Site(
+        config,
+        talk,
+        journal,
+        watch,
+        _make_trace(traces, capture),
+        _limits(options),
+        proxy_protocol,
+    )
     announce = partial(_announce, listeners[0], directory, options, site)
     raise_descriptor_limit()
     try:
@@ -256,6 +277,7 @@ class _Site:
     watch: CertificateWatch
     make_trace: Callable[[], Recorder]
     limits: Limits
+    proxy_protocol: bool | list[str]
 
     def serve(
         self,
@@ -296,6 +318,7 @@ class _Site:
             self.journal,
             limits=self.limits,
             make_trace=self.make_trace,
+            proxy_protocol=self.proxy_protocol,
         )
 
     def _tick(self) -> None:
@@ -385,6 +408,21 @@ def _limits(options: dict[str, Any]) -> Limits:
         idle_timeout=options["idle_timeout"],
         grace=options["grace"],
     )
+
+
+def _proxy_protocol(options: dict[str, Any]) -> bool | list[str]:
+    """Return whether connections begin with a PROXY header, or whence those do that may come."""
+    if options["proxy_protocol_from"] is None:
+        return bool(options["proxy_protocol"])
+    networks = names_of(options["proxy_protocol_from"])
+    if not networks:  # It must not come to mean that anybody may.
+        raise WrongArguments("--proxy-protocol-from needs an address or a network.")
+    for each in networks:
+        try:
+            ip_network(each)
+        except ValueError as error:
+            raise WrongArguments(f"--proxy-protocol-from: {error}.") from None
+    return list(networks)
 
 
 def _listeners(options: dict[str, Any]) -> list[socket.socket]:

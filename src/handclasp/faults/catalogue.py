@@ -28,6 +28,7 @@ from handclasp.advice import (
     NO_CRL_NEEDED,
     OPTIONAL_CLIENTS,
     PINS,
+    PROXY,
     PSKS,
     RAW_PUBLIC_KEYS,
     TIMEOUT,
@@ -983,6 +984,23 @@ class Fault(Enum):
         as_server=ForRole(
             fix_peer="See the client's log: it gave no reason here.",
             fix_local="Look for a firewall that resets the connection.",
+        ),
+        sends_alert=False,
+    )
+
+    PROXY_HEADER = Entry(
+        alert=Alert.UNEXPECTED_MESSAGE,
+        section="PROXY protocol 2",
+        sentence="The connection does not begin with a header of the PROXY protocol.",
+        fix_peer=(
+            "Let the load balancer send the header, as haproxy does with send-proxy-v2, and "
+            "connect through it."
+        ),
+        fix_local=f"If clients connect without a balancer, do not ask for the header ({PROXY}).",
+        verdict=Verdict(
+            Blame.UNCLEAR,
+            "the load balancer, if it is to send the header; this end, if it is not; and if the "
+            "connection did not come through the balancer, the program that made it",
         ),
         sends_alert=False,
     )

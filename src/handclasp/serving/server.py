@@ -9,6 +9,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from handclasp.adapters.asyncio import TLSServer, create_server
+from handclasp.adapters.proxies import ProxyProtocol
 from handclasp.errors import PeerAlertError
 from handclasp.serving.crowd import Crowd, Member
 from handclasp.serving.limits import Limits, connections_possible
@@ -105,6 +106,7 @@ class Server:
         talk: the protocol that it speaks.
         limits, observer: as for `Serving`.
         make_trace: returns the recorder of each connection.
+        proxy_protocol: as for `handclasp.aio.start_server`.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Server:
         *,
         limits: Limits | None = None,
         make_trace: Callable[[], Recorder],
+        proxy_protocol: ProxyProtocol = False,
     ) -> None:
         self._listeners = listeners
         self._config = config
@@ -123,6 +126,7 @@ class Server:
         self._observer = observer
         self._limits = limits or Limits()
         self._make_trace = make_trace
+        self._proxy_protocol = proxy_protocol
         self._servers: list[TLSServer] = []
         self._serving: Serving | None = None
 
@@ -139,6 +143,7 @@ class Server:
                 on_handshake_error=serving.handshake_failed,
                 max_handshakes=self._limits.max_handshakes,
                 close_timeout=self._limits.stall_timeout,
+                proxy_protocol=self._proxy_protocol,
             )
             self._servers.append(server)
 
