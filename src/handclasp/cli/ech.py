@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +17,9 @@ from handclasp.ech import suite_name
 if TYPE_CHECKING:
     from handclasp import EchConfig, EchConfigList
 
+_HTTPS_PORT = 443
 _MOST_OF_A_NAME = 255
+_PARAMETER = re.compile(r"""(?:^|\s)ech=["']?([A-Za-z0-9+/=]*)["']?(?:\s|$)""")
 _DEFAULT_NAME_LENGTH = 64
 
 
@@ -87,28 +90,57 @@ def ech_generate(
 
 @command.command("show", short_help="What configurations say.")
 @click.argument("configs", metavar="FILE|BASE64")
+@click.option(
+    "--name",
+    default="@",
+    metavar="NAME",
+    help="The name of a server behind it, for the record; else that of the zone (@).",
+)
+@click.option(
+    "--port",
+    default=_HTTPS_PORT,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="The port of that server, for the record.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def ech_show(configs: str, as_json: bool) -> None:
-    """Print what the configurations in a file, or in Base64, say.
+def ech_show(configs: str, name: str, port: int, as_json: bool) -> None:
+    """Print what the configurations in a file, or in Base64, say, and the record to publish.
 
-    Exit status 1 if a client of this library could use none of them.
+    The last line is an HTTPS record for a zone file (RFC 9848). Exit status 1 if a client of this
+    library could use none of them.
     """
     found = ech_configs_of(configs)
+    record = _record(found, name, port)
     described = [_described(*each) for each in zip(found, found.problems(), strict=True)]
     if as_json:
-        click.echo(json.dumps({"usable": found.usable is not None, "configs": described}, indent=2))
+        shown = {"usable": found.usable is not None, "record": record, "configs": described}
+        click.echo(json.dumps(shown, indent=2))
     else:
         for each in described:
             click.echo("\n".join([f"{name}: {_shown(value)}" for name, value in each.items()]))
             click.echo()
+        click.echo(record)
     if found.usable is None:
         raise click.exceptions.Exit(FAILED)
+
+
+def _record(configs: EchConfigList, name: str, port: int) -> str:
+    """Return an HTTPS record for a zone file (RFC 9460 sections 2.3 and 9.1; RFC 9848)."""
+    owner = name if name == "@" or name.endswith(".") else f"{name}."
+    parameter = f'ech="{configs.to_base64()}"'
+    if port == _HTTPS_PORT:
+        return f"{owner} IN HTTPS 1 . {parameter}"
+    prefix = f"_{port}._https"
+    prefixed = prefix if name == "@" else f"{prefix}.{owner}"
+    return f"{prefixed} IN HTTPS 1 {owner} port={port} {parameter}"
 
 
 def ech_configs_of(text: str) -> EchConfigList:
     """Return the configurations in a PEM file, or those of a Base64 text; raise `WrongArguments`.
 
-    `text` names the file if one is there.
+    `text` names the file if one is there. In place of the Base64 it may be the parameter that
+    holds it, ech="...", or the whole HTTPS record.
     """
     from handclasp import ConfigurationError, EchConfigList
 
@@ -120,7 +152,8 @@ def ech_configs_of(text: str) -> EchConfigList:
         with configuration_checked():
             return EchConfigList.load(text)
     try:
-        return EchConfigList.from_base64(text)
+        parameter = _PARAMETER.search(text)
+        return EchConfigList.from_base64(parameter[1] if parameter else text)
     except ConfigurationError as error:
         raise WrongArguments(
             f"There is no file of that name, and it is no configuration in Base64 either. {error}"
