@@ -252,6 +252,7 @@ OUTER = (
     "aio",
     "asgi",
     "trio",
+    "dns",
     "redis",
     "__main__",
     "",
@@ -269,6 +270,7 @@ ADAPTERS = (
     "aio",
     "trio",
     "asgi",
+    "dns",
     "redis",
     "",
     "capture.relay",
@@ -309,6 +311,7 @@ PUBLIC_MODULES = (
     "capture.stream",
     "capture.tshark",
     "capture.watching",
+    "dns",
     "private_files",
     "speedups",
     "starttls",
@@ -367,6 +370,7 @@ EXCEPTIONS = {
 OPTIONAL = {
     "brotli",
     "certifi",
+    "dns",  # dnspython
     "h11",
     "hypercorn",
     "idna",

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from handclasp.cli.identity import printable
-from handclasp.cli.inputs import check_path
+from handclasp.cli.inputs import check_path, trust_of
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.ech import suite_name
 
 if TYPE_CHECKING:
-    from handclasp import EchConfig, EchConfigList
+    from collections.abc import Callable
 
+    from handclasp import ClientConfig, EchConfig, EchConfigList
+    from handclasp.dns import HttpsEndpoint
+
+_FROM_DNS = "dns"
 _HTTPS_PORT = 443
 _MOST_OF_A_NAME = 255
 _PARAMETER = re.compile(r"""(?:^|\s)ech=["']?([A-Za-z0-9+/=]*)["']?(?:\s|$)""")
@@ -123,6 +128,68 @@ def ech_show(configs: str, name: str, port: int, as_json: bool) -> None:
         click.echo(record)
     if found.usable is None:
         raise click.exceptions.Exit(FAILED)
+
+
+def ech_options(command: Any) -> Any:
+    """Add the options that encrypt the hello of a client."""
+    for option in reversed(
+        (
+            click.option(
+                "--ech",
+                metavar="FILE|BASE64|dns",
+                help="Encrypt the hello (ECH) with the server's configuration, of a PEM file or "
+                "an HTTPS record; `dns` looks that up.",
+            ),
+            click.option(
+                "--doh",
+                metavar="URL",
+                help="With --ech dns: ask this DNS server over HTTPS, instead of the system's "
+                "resolver, which may ask in the clear.",
+            ),
+            click.option(
+                "--doh-ca",
+                metavar="FILE",
+                help="With --doh: trust the authorities in FILE instead of the system's.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def ech_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a `ClientConfig` for --ech; raise `WrongArguments`."""
+    if options["doh"] is not None and options["ech"] != _FROM_DNS:
+        raise WrongArguments("--doh needs --ech dns.")
+    if options["doh_ca"] is not None and options["doh"] is None:
+        raise WrongArguments("--doh-ca needs --doh.")
+    if options["ech"] is None or options["ech"] == _FROM_DNS:
+        return {}
+    return {"ech": ech_configs_of(options["ech"])}
+
+
+def ech_lookup_of(
+    options: dict[str, Any], name: str, port: int, config: ClientConfig
+) -> Callable[[], HttpsEndpoint] | None:
+    """Return what looks up the HTTPS record for --ech dns, or None; raise `WrongArguments`.
+
+    What is wrong with the arguments is found before anything is asked for.
+    """
+    if options["ech"] != _FROM_DNS:
+        return None
+    from handclasp import ClientConfig
+    from handclasp.dns import check_lookup, lookup_ech
+
+    if options["starttls"]:
+        raise WrongArguments("--ech dns reads HTTPS records, which do not concern --starttls.")
+    if "TLSv1.3" not in config.versions:
+        raise WrongArguments("--ech needs TLS 1.3: leave out --tls12.")
+    given: dict[str, Any] = {"doh": options["doh"], "timeout": options["timeout"]}
+    if options["doh_ca"] is not None:
+        given["doh_config"] = ClientConfig(trust=trust_of(options["doh_ca"]))
+    with configuration_checked():
+        check_lookup(name, port, **given)
+    return partial(lookup_ech, name, port, **given)
 
 
 def _record(configs: EchConfigList, name: str, port: int) -> str:
