@@ -10,8 +10,17 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.pki import Pki
 
-from handclasp import ConfigurationError, EchConfig, EchConfigList, EchKey
+from handclasp import (
+    ConfigurationError,
+    EchConfig,
+    EchConfigList,
+    EchKey,
+    PreSharedKey,
+    ReloadingEchKeys,
+    ServerConfig,
+)
 from handclasp.wire.ech import make_ech_config
 
 BY_OPENSSL = b"""-----BEGIN PRIVATE KEY-----
@@ -164,3 +173,75 @@ def test_a_key_that_others_can_read_is_warned_of(
     with caplog.at_level(logging.WARNING, "handclasp"):
         EchKey.load(path)
     assert "every user" in caplog.text
+
+
+def private_file(path: Path, key: EchKey) -> Path:
+    path.write_bytes(key.to_pem())
+    path.chmod(0o600)
+    return path
+
+
+def test_keys_in_files_are_read_again(tmp_path: Path) -> None:
+    keys = [EchKey.generate(f"{letter}.test") for letter in "abc"]
+    current, old = (
+        private_file(tmp_path / name, key) for name, key in zip("co", keys, strict=False)
+    )
+    errors: list[ConfigurationError] = []
+    seconds = 0.0
+    following = EchKey.auto_reload(current, old, on_error=errors.append, clock=lambda: seconds)
+
+    def names() -> list[tuple[str, bool]]:
+        nonlocal seconds
+        seconds += 1
+        return [(each.configs[0].public_name, each.send_as_retry) for each in following.current]
+
+    assert names() == [("a.test", True), ("b.test", False)]
+    private_file(current, keys[2])
+    assert names() == [("c.test", True), ("b.test", False)]
+    old.unlink()
+    assert names() == names() == [("c.test", True), ("b.test", False)]
+    [error] = errors
+    assert str(error) == str(following.last_error)
+    private_file(old, keys[0])
+    assert names() == [("c.test", True), ("a.test", False)]
+    assert following.last_error is None
+
+
+@pytest.mark.parametrize("source", [b"bytes", 5, None])
+def test_only_files_are_read_again(source: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is a path"):
+        EchKey.auto_reload(source)
+
+
+@pytest.mark.parametrize(
+    "loaded",
+    [
+        (),
+        [],
+        ("a key",),
+        (
+            EchKey.generate(
+                "a.test",
+            ).configs,
+        ),
+        None,
+    ],
+)
+def test_a_loader_gives_keys(loaded: Any) -> None:
+    with pytest.raises(ConfigurationError, match="EchKey"):
+        ReloadingEchKeys([], lambda: loaded)
+
+
+def test_a_public_name_without_a_certificate(caplog: pytest.LogCaptureFixture) -> None:
+    pki = Pki()
+    key = EchKey.generate("public.test")
+    with caplog.at_level(logging.WARNING, "handclasp"):
+        ServerConfig(credentials=pki.server("secret.test", "public.test"), ech=[key])
+        ServerConfig(psks=[PreSharedKey(b"k", b"k" * 31 + b"x")], ech=[key])
+        ServerConfig(ech=[key], choose_credentials=lambda _: pki.server("a.test"))
+        other = ServerConfig(credentials=pki.server("a.test"))
+        ServerConfig(credentials=pki.server("a.test"), ech=[key], choose_config=lambda _: other)
+        assert not caplog.records
+        ServerConfig(credentials=pki.server("secret.test"), ech=[key])
+    assert [getattr(record, "kind", "") for record in caplog.records] == ["public_name"]
+    assert "No certificate is for public.test" in caplog.text

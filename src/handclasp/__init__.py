@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from handclasp.config import ClientAuth, ClientConfig, ServerConfig
     from handclasp.connection import Connection
     from handclasp.crypto.secret import Secret
-    from handclasp.ech import EchConfigList, EchKey, EchRejectedError
+    from handclasp.ech import EchConfigList, EchKey, EchRejectedError, ReloadingEchKeys
     from handclasp.errors import (
         CertificateError,
         ConfigurationError,
@@ -128,6 +128,7 @@ __all__ = [
     "EchConfig",
     "EchConfigList",
     "EchKey",
+    "ReloadingEchKeys",
     "Connection",
     "ClientConnection",
     "ServerConnection",
@@ -205,7 +206,7 @@ _NAMES = {
     "config": "ClientAuth ClientConfig ServerConfig",
     "connection": "Connection",
     "crypto.secret": "Secret",
-    "ech": "EchConfigList EchKey EchRejectedError",
+    "ech": "EchConfigList EchKey EchRejectedError ReloadingEchKeys",
     "errors": (
         "CertificateError ConfigurationError HandshakeTimeoutError PeerAlertError "
         "ProtocolError StateError TLSError TruncationError WantRead WantWrite"

@@ -16,6 +16,7 @@ import base64
 import binascii
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast, overload
 
@@ -29,11 +30,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from handclasp.certificates.key_files import warn_if_exposed
 from handclasp.certificates.loading import read_source
 from handclasp.certificates.names import host_problem, ip_address, normal_name
+from handclasp.certificates.reloading import ReloadingFiles
 from handclasp.crypto.groups import BadShare, PrivateShare, share_of
 from handclasp.crypto.hpke import KEMS, SUITES, SymmetricSuite
 from handclasp.errors import ConfigurationError, ProtocolError, check_switch, shown
 from handclasp.faults import Fault, advice
 from handclasp.iana import HPKE_AEAD_NAMES, HPKE_KDF_NAMES, HpkeKem
+from handclasp.synchronous import is_coroutine
 from handclasp.values import dataclass, field
 from handclasp.wire.ech import (
     ECH_VERSION,
@@ -287,6 +290,35 @@ class EchKey:
             raise ConfigurationError(f"No ECHCONFIG in {named} has the public key of its key.")
         return cls(key, tuple(own), send_as_retry)
 
+    @classmethod
+    def auto_reload(
+        cls,
+        path: str | os.PathLike[str],
+        *older: str | os.PathLike[str],
+        on_error: Callable[[ConfigurationError], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> ReloadingEchKeys:
+        """Load keys as `load` does, and again whenever the files change, for `ServerConfig.ech`.
+
+        Args:
+            path: the file of the current key, whose configuration clients get that use another one.
+            older: files of keys that are on their way out: clients that still have their
+                configurations in a cache can use them, and no other client gets these any more.
+            on_error, clock: see `ReloadingEchKeys`.
+
+        Raises:
+            ConfigurationError: as for `load`, at the first load only.
+        """
+        paths = [path, *older]
+        for each in paths:
+            if not isinstance(each, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigurationError(f"An ECH key to reload is a path, not {shown(each)}.")
+
+        def load() -> tuple[EchKey, ...]:
+            return tuple([cls.load(each, send_as_retry=not at) for at, each in enumerate(paths)])
+
+        return ReloadingEchKeys(paths, load, on_error=on_error, clock=clock)
+
     def to_pem(self) -> bytes:
         """Return the private key and the configurations in PEM (RFC 9934), as `openssl ech` does.
 
@@ -300,6 +332,59 @@ class EchKey:
 
         key = self.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return key + EchConfigList(self.configs).to_pem()
+
+
+class ReloadingEchKeys(ReloadingFiles[tuple[EchKey, ...]]):
+    """A server's keys in files, which are read again when they change; for any number of threads.
+
+    `EchKey.auto_reload` makes one. The files are checked when `current` is read, at most once a
+    second. While one of them does not load, all of the old keys stay. A handshake that has begun
+    goes on with the keys that it began with.
+
+    >>> from handclasp.private_files import write_private
+    >>> write_private("ech.pem", EchKey.generate("public.example").to_pem())
+    >>> keys = EchKey.auto_reload("ech.pem")
+    >>> server = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"), ech=keys)
+    >>> [config.public_name for key in keys.current for config in key.configs], keys.last_error
+    (['public.example'], None)
+
+    Args:
+        files: the paths to check.
+        load: a function that loads the keys, best first, and raises `ConfigurationError` for
+            invalid content. Any other exception that it raises later counts as such an error.
+        on_error: a function that is called once for each new error, with the reason why the old
+            keys stay.
+        clock: seconds that never go backwards.
+
+    Attributes:
+        last_error: why the last change was not loaded; None if there is no error.
+
+    Raises:
+        ConfigurationError: they cannot be loaded now; or `load` or `on_error` is an async
+            function, which nothing would await.
+    """
+
+    __slots__ = ()
+
+    def _loaded(self) -> tuple[EchKey, ...]:
+        loaded = cast(object, self._load())
+        if is_coroutine(loaded):
+            loaded.close()
+        keys = cast("tuple[EchKey, ...]", loaded if isinstance(loaded, tuple) else ())
+        check_ech_keys(keys)
+        return keys
+
+
+def check_ech_keys(keys: tuple[EchKey, ...]) -> None:
+    """Raise `ConfigurationError` for keys that a server cannot use together (RFC 9849 7.1)."""
+    if not keys:
+        raise ConfigurationError("ech needs EchKey in a tuple, and there is none.")
+    for key in keys:
+        if not isinstance(key, EchKey):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"ech must be a list of EchKey, and one is {shown(key)}.")
+    if not any(key.send_as_retry for key in keys):
+        # RFC 9849 7.1: it MUST send retry_configs with up-to-date keys.
+        raise ConfigurationError("ech: one of the keys must have send_as_retry.")
 
 
 class EchRejectedError(ProtocolError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import threading
@@ -13,10 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import Run
+from tests.cli.conftest import Process, Run, started
 
 import handclasp
-from handclasp import Credentials, EchConfigList, EchKey, ServerConfig, TLSError
+from handclasp import (
+    ClientConfig,
+    Credentials,
+    EchConfigList,
+    EchKey,
+    EchRejectedError,
+    ServerConfig,
+    TLSError,
+)
 from handclasp.certificates.authority import LocalAuthority
 
 PUBLIC = "public.test"
@@ -154,3 +163,134 @@ def test_connect_never_falls_back_to_the_clear(run: Run, ca: str, credentials: C
     assert result.exit_code == 1
     assert "does not use ECH" in " ".join(result.output.split())
     assert "connecting once more" not in result.output
+
+
+# handclasp serve --ech-key
+
+
+def key_file(path: Path, key: EchKey) -> str:
+    """Write a key in one step, as a program that rotates keys should."""
+    new = path.with_suffix(".new")
+    new.write_bytes(key.to_pem())
+    new.chmod(0o600)
+    new.replace(path)
+    return str(path)
+
+
+def visit(process: Process, authority: LocalAuthority, key: EchKey) -> None:
+    config = ClientConfig(trust=authority.trust, ech=EchConfigList(key.configs))
+    with handclasp.connect("localhost", process.port, config, timeout=20) as tls:
+        assert tls.info.ech_accepted
+
+
+def test_serve_decrypts_hellos_and_reads_its_keys_again(
+    authority: LocalAuthority, tmp_path: Path
+) -> None:
+    current = key_file(tmp_path / "current.pem", KEY)
+    old = key_file(tmp_path / "old.pem", OLD)
+    # Its certificate is the authority's, which covers the public name as well.
+    with started(
+        "serve", "--echo", "--port", "0", "--ech-key", current, "--ech-key", old
+    ) as server:
+        text = EchConfigList(KEY.configs).to_base64()
+        assert f"public name {PUBLIC}" in server.line(f'ech="{text}"'.replace("+", r"\+"))
+        assert "public.test" in server.line("^Old ECH key")
+        for key in (KEY, OLD):
+            visit(server, authority, key)
+            assert server.line("TLSv1.3").endswith("ECH")
+        with pytest.raises(EchRejectedError) as caught:
+            visit(server, authority, OTHER)
+        assert caught.value.retry_configs == EchConfigList(KEY.configs)
+        key_file(tmp_path / "old.pem", KEY)
+        key_file(tmp_path / "current.pem", OTHER)
+        server.popen.send_signal(signal.SIGHUP)
+        server.line(f"Read again: ECH key: public name {PUBLIC}")
+        visit(server, authority, OTHER)
+        with pytest.raises(EchRejectedError) as caught:
+            visit(server, authority, OLD)
+        assert caught.value.retry_configs == EchConfigList(OTHER.configs)
+        (tmp_path / "current.pem").write_text("half of a key")
+        assert "no PRIVATE KEY" in server.line("ECH keys were not renewed")
+        visit(server, authority, OTHER)
+
+
+def test_serve_with_a_certificate_for_each_name(authority: LocalAuthority, tmp_path: Path) -> None:
+    arguments: list[str] = []
+    for name in ("localhost", PUBLIC):
+        issued = authority.issue([name])
+        chain, private = tmp_path / f"{name}.pem", tmp_path / f"{name}.key"
+        chain.write_bytes(issued.chain_pem)
+        private.write_bytes(issued.key_pem)
+        private.chmod(0o600)
+        arguments += ["--cert", str(chain), "--key", str(private)]
+    arguments += ["--ech-key", key_file(tmp_path / "ech.pem", KEY)]
+    with started("serve", "--echo", "--port", "0", *arguments) as server:
+        visit(server, authority, KEY)
+        with pytest.raises(EchRejectedError) as caught:
+            visit(server, authority, OTHER)
+        assert caught.value.is_authentic
+    assert not any("Warning" in line for line in server.said)
+
+
+def test_serve_says_that_no_certificate_has_the_public_name(
+    pair: tuple[str, str], tmp_path: Path
+) -> None:
+    chain, private = pair
+    os.chmod(private, 0o600)
+    key = key_file(tmp_path / "ech.pem", KEY)
+    files = ["--cert", chain, "--key", private, "--ech-key", key]
+    with started("serve", "--echo", "--port", "0", *files) as server:
+        server.line("Ctrl-C ends it")
+    [warning] = [line for line in server.said if "Warning" in line]
+    assert f"No certificate is for {PUBLIC}" in warning
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        (None, (), "There is no file"),
+        (b"nothing", (), "There is no PRIVATE KEY in the ECH key file"),
+        (EchConfigList(KEY.configs).to_pem(), (), "There is no PRIVATE KEY"),
+        (KEY.to_pem().partition(b"-----BEGIN ECHCONFIG")[0], (), "There is no ECHCONFIG"),
+        (KEY.to_pem(), ("--tls12",), "--ech-key needs TLS 1.3"),
+        (KEY.to_pem(), ("--cert", "a", "--cert", "b", "--key", "c"), "2 --cert and 1 --key"),
+    ],
+)
+def test_ech_keys_that_serve_does_not_start_with(
+    run: Run, tmp_path: Path, content: bytes | None, options: tuple[str, ...], words: str
+) -> None:
+    path = tmp_path / "ech.pem"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(0o600)
+    result = run("serve", str(tmp_path), "--port", "0", "--ech-key", str(path), *options)
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.split())
+    assert len(result.output.strip().splitlines()[1:]) <= 4
+
+
+@pytest.mark.parametrize(
+    "form",
+    ['ech="{}"', "ech={}", 'secret.test. IN HTTPS 1 . alpn=h2 ech="{}" port=8443', "1 . ech={}"],
+)
+def test_configurations_are_taken_as_tools_print_them(run: Run, form: str) -> None:
+    text = EchConfigList(KEY.configs).to_base64()
+    assert f'ech="{text}"' in run("ech", "show", form.format(text)).output
+
+
+def test_the_record_for_a_zone_file(run: Run) -> None:
+    text = EchConfigList(KEY.configs).to_base64()
+
+    def record(*options: str) -> str:
+        result = run("ech", "show", text, *options)
+        assert result.exit_code == 0, result.output
+        assert json.loads(run("ech", "show", text, *options, "--json").output)["record"] in (
+            result.output
+        )
+        return result.output.splitlines()[-1]
+
+    assert record() == f'@ IN HTTPS 1 . ech="{text}"'
+    assert record("--name", "secret.test") == f'secret.test. IN HTTPS 1 . ech="{text}"'
+    assert record("--name", "secret.test", "--port", "8443") == (
+        f'_8443._https.secret.test. IN HTTPS 1 secret.test. port=8443 ech="{text}"'
+    )

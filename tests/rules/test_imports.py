@@ -148,10 +148,12 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "certificates.key_files",
         "certificates.loading",
         "certificates.names",
+        "certificates.reloading",
         "crypto",
         "errors",
         "faults",
         "iana",
+        "synchronous",
         "values",
         "wire.ech",
     ),
@@ -250,6 +252,7 @@ OUTER = (
     "aio",
     "asgi",
     "trio",
+    "dns",
     "redis",
     "__main__",
     "",
@@ -267,6 +270,7 @@ ADAPTERS = (
     "aio",
     "trio",
     "asgi",
+    "dns",
     "redis",
     "",
     "capture.relay",
@@ -307,6 +311,7 @@ PUBLIC_MODULES = (
     "capture.stream",
     "capture.tshark",
     "capture.watching",
+    "dns",
     "private_files",
     "speedups",
     "starttls",
@@ -354,6 +359,7 @@ EXCEPTIONS = {
     "certificates.credentials": {"time"},
     "certificates.reloading": {"time"},
     "certificates.key_files": {"logging"},
+    "ech": {"time"},
     "sessions.session_file": {"logging", "time"},
     "certificates.system_trust": {"ssl"},
     "sessions.replay": {"time"},
@@ -365,6 +371,7 @@ EXCEPTIONS = {
 OPTIONAL = {
     "brotli",
     "certifi",
+    "dns",  # dnspython
     "h11",
     "hypercorn",
     "idna",
@@ -402,7 +409,7 @@ SOURCES_OF_TIME_AND_CHANCE = {
     "process",  # Names itself, and draws nothing for a connection.
     "private_files",  # Names its new files, likewise.
     "sessions.session_file",  # The same, and waits for other processes.
-    "ech",  # Gives a key its number, before any connection.
+    "ech",  # Gives a key its number, before any connection; looks at its files now and then.
     "crypto.groups",  # Knows the system's source when it sees it; draws from what it is given.
     # Of keys that are shared by many connections, and no part of a replay.
     "sessions.ticket_keys",

@@ -14,7 +14,7 @@ credentials are loaded, and those that depend on the role and the time when a co
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
@@ -51,7 +51,8 @@ class OwnProblem:
     """A reason for peers to refuse an own certificate, now or soon.
 
     Attributes:
-        kind: "key_usage", "extended_key_usage", "expired", "not_yet_valid" or "expires_soon".
+        kind: "key_usage", "extended_key_usage", "expired", "not_yet_valid", "expires_soon" or
+            "public_name".
         sentence: what is wrong, and how to mend it.
     """
 
@@ -99,6 +100,23 @@ def warn_of_own(credentials: Sequence[Credentials], role: Role, now: datetime | 
         for problem in own_problems(each, role=role, now=now):
             if problem.kind != "key_usage":  # Loading them has logged it.
                 _warn_once(hashlib.sha256(each.chain_der[0]).digest(), problem)
+
+
+def warn_of_public_names(credentials: Sequence[Credentials], names: Iterable[str]) -> None:
+    """Log which public names of Encrypted Client Hello no certificate covers.
+
+    A client with an old configuration verifies the server for its public name before it believes
+    what it says of ECH (RFC 9849 section 6.1.7).
+    """
+    for name in dict.fromkeys(names):
+        if credentials and not any(each.matches(name) for each in credentials):
+            sentence = (
+                f"No certificate is for {name}, the public name of an ECH key: clients with an old "
+                "ECH configuration cannot get the current one (RFC 9849 section 6.1.7). Add a "
+                "certificate that covers it."
+            )
+            leaf = hashlib.sha256(credentials[0].chain_der[0]).digest()
+            _warn_once(leaf, OwnProblem("public_name", sentence))
 
 
 @lru_cache(maxsize=_REMEMBERED)

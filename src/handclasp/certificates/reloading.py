@@ -1,6 +1,6 @@
-"""Credentials in files that are replaced while a server runs, as ACME clients do every few weeks.
+"""Credentials and keys in files that are replaced while a server runs, as ACME clients do.
 
-Running connections keep their credentials; connections that start after a change get the new ones.
+Running connections keep what they have; connections that start after a change get the new ones.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
@@ -28,9 +28,114 @@ else:
 SECONDS_BETWEEN_LOOKS = 1.0
 
 _State = tuple[tuple[int, ...] | None, ...]
+_T = TypeVar("_T")
 
 
-class ReloadingCredentials:
+class ReloadingFiles(Generic[_T]):
+    """The content of files, which are read again when they change; for any number of threads.
+
+    The files are checked when `current` is read, at most once a second. Content that does not load
+    is never used: the old one stays. The base of `ReloadingCredentials` and `ReloadingEchKeys`,
+    which have the same arguments, attributes and errors.
+
+    Args:
+        files: the paths to check.
+        load: a function that loads them, and raises `ConfigurationError` for invalid content. Any
+            other exception that it raises later counts as such an error.
+        on_error: a function that is called once for each new error, with the reason why the old
+            content stays.
+        clock: seconds that never go backwards.
+
+    Attributes:
+        last_error: why the last change was not loaded; None if there is no error.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_current",
+        "_files",
+        "_load",
+        "_lock",
+        "_next_look",
+        "_on_error",
+        "_seen",
+        "last_error",
+    )
+
+    def __init__(
+        self,
+        files: Sequence[str | os.PathLike[str]],
+        load: Callable[[], _T],
+        *,
+        on_error: Callable[[ConfigurationError], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        check_synchronous("load", load)
+        check_synchronous("on_error", on_error)
+        self._files = tuple(files)
+        self._load = load
+        self._on_error = on_error
+        self._clock = clock
+        self._lock = ProcessLock()
+        self.last_error: ConfigurationError | None = None
+        # The state is taken before the reading: what changes meanwhile is seen the next time.
+        self._seen: _State | None = self._state()
+        self._current = self._loaded()
+        self._next_look = clock() + SECONDS_BETWEEN_LOOKS
+
+    @property
+    def current(self) -> _T:
+        """The newest content that loaded."""
+        # A caller that comes while another thread checks takes the current one instead of waiting.
+        if self._clock() >= self._next_look and self._lock.acquire(blocking=False):
+            try:
+                self._look()
+                self._next_look = self._clock() + SECONDS_BETWEEN_LOOKS
+            finally:
+                self._lock.release()
+        return self._current
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._current!r})"
+
+    def _look(self) -> None:
+        state = self._state()
+        if state == self._seen:
+            return
+        try:
+            loaded = self._loaded()
+            self._check_change(loaded)
+            self._current = loaded
+        except Exception as error:
+            self._seen = None  # The next look tries again: a file may be rewritten in one tick.
+            self._note(error)
+        else:
+            self._seen, self.last_error = state, None
+
+    def _loaded(self) -> _T:
+        """Load the files. Raises `ConfigurationError`, or what `load` raises."""
+        raise NotImplementedError
+
+    def _check_change(self, new: _T) -> None:
+        """Raise `ConfigurationError` if the old content should stay nevertheless."""
+
+    def _note(self, error: Exception) -> None:
+        text = str(error)
+        if not isinstance(error, ConfigurationError):
+            text = f"load failed with {type(error).__name__}: {text}"
+        is_new = self.last_error is None or str(self.last_error) != text
+        # A copy: the traceback would keep alive what the failed loading had read of the key.
+        self.last_error = ConfigurationError(text)
+        if self._on_error is not None and is_new:
+            # A fault in telling the error must not end a handshake that can go on.
+            with suppress(Exception):
+                self._on_error(self.last_error)
+
+    def _state(self) -> _State:
+        return tuple([_state_of(path) for path in self._files])
+
+
+class ReloadingCredentials(ReloadingFiles["credentials.Credentials"]):
     """Credentials in files, which are read again when they change; for any number of threads.
 
     `Credentials.auto_reload` makes one of a chain and a key. The files are checked when `current`
@@ -59,18 +164,7 @@ class ReloadingCredentials:
             function, which nothing would await.
     """
 
-    __slots__ = (
-        "_clock",
-        "_current",
-        "_files",
-        "_keep_valid",
-        "_load",
-        "_lock",
-        "_next_look",
-        "_on_error",
-        "_seen",
-        "last_error",
-    )
+    __slots__ = ("_keep_valid",)
 
     def __init__(
         self,
@@ -81,49 +175,8 @@ class ReloadingCredentials:
         keep_valid: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        check_synchronous("load", load)
-        check_synchronous("on_error", on_error)
-        self._files = tuple(files)
-        self._load = load
-        self._on_error = on_error
         self._keep_valid = keep_valid
-        self._clock = clock
-        self._lock = ProcessLock()
-        self.last_error: ConfigurationError | None = None
-        # The state is taken before the reading: what changes meanwhile is seen the next time.
-        self._seen: _State | None = self._state()
-        self._current = self._loaded()
-        self._next_look = clock() + SECONDS_BETWEEN_LOOKS
-
-    @property
-    def current(self) -> credentials.Credentials:
-        """The newest credentials that loaded."""
-        # A caller that comes while another thread checks takes the current ones instead of waiting.
-        if self._clock() >= self._next_look and self._lock.acquire(blocking=False):
-            try:
-                self._look()
-                self._next_look = self._clock() + SECONDS_BETWEEN_LOOKS
-            finally:
-                self._lock.release()
-        return self._current
-
-    def __repr__(self) -> str:
-        return f"ReloadingCredentials({self._current!r})"
-
-    def _look(self) -> None:
-        state = self._state()
-        if state == self._seen:
-            return
-        try:
-            loaded = self._loaded()
-            if self._keep_valid:
-                _check_period(loaded, self._current)
-            self._current = loaded
-        except Exception as error:
-            self._seen = None  # The next look tries again: a file may be rewritten in one tick.
-            self._note(error)
-        else:
-            self._seen, self.last_error = state, None
+        super().__init__(files, load, on_error=on_error, clock=clock)
 
     def _loaded(self) -> credentials.Credentials:
         loaded = cast(object, self._load())
@@ -135,20 +188,9 @@ class ReloadingCredentials:
             f"load must give Credentials at once, not {type(loaded).__name__}."
         )
 
-    def _note(self, error: Exception) -> None:
-        text = str(error)
-        if not isinstance(error, ConfigurationError):
-            text = f"load failed with {type(error).__name__}: {text}"
-        is_new = self.last_error is None or str(self.last_error) != text
-        # A copy: the traceback would keep alive what the failed loading had read of the key.
-        self.last_error = ConfigurationError(text)
-        if self._on_error is not None and is_new:
-            # A fault in telling the error must not end a handshake that can go on.
-            with suppress(Exception):
-                self._on_error(self.last_error)
-
-    def _state(self) -> _State:
-        return tuple([_state_of(path) for path in self._files])
+    def _check_change(self, new: credentials.Credentials) -> None:
+        if self._keep_valid:
+            _check_period(new, self._current)
 
 
 def _check_period(new: credentials.Credentials, old: credentials.Credentials) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handclasp.cli.captures import CAPTURE_ENDING, brief_recorder, capturing_recorder
-from handclasp.cli.ech import ech_configs_of
+from handclasp.cli.ech import ech_lookup_of, ech_options, ech_settings
 from handclasp.cli.explained import explanation_json, explanation_text
 from handclasp.cli.inputs import (
     credentials_of,
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from handclasp import ClientConfig, Recorder, TLSSocket, TrustStore
     from handclasp.certificates import Explanation
     from handclasp.cli.conversation import Received
+    from handclasp.dns import HttpsEndpoint
     from handclasp.starttls.proxy import Proxy
 
 HTTPS_PORT = 443
@@ -102,6 +103,16 @@ class _Attempt:
     make_recorder: Callable[[], Recorder | None] | None = None
     quiet: bool = False
     ech_retried: bool = False
+    look_up: Callable[[], HttpsEndpoint] | None = None
+    endpoint: HttpsEndpoint | None = None
+    keeps_host: bool = False
+
+    @property
+    def target(self) -> tuple[str, int]:
+        """The host and port to connect to, which an HTTPS record may have named."""
+        if self.endpoint is None or self.keeps_host:
+            return self.host, self.port
+        return self.endpoint.host, self.endpoint.port
 
 
 @click.command("connect")
@@ -149,12 +160,7 @@ class _Attempt:
 )
 @click.option("--cert", metavar="FILE", help="Certificate chain to show if the server asks.")
 @click.option("--key", metavar="FILE", help="Private key for --cert.")
-@click.option(
-    "--ech",
-    metavar="FILE|BASE64",
-    help="Encrypt the hello (ECH) with the server's configuration, of a PEM file or an HTTPS "
-    "record.",
-)
+@ech_options
 @session_options
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option(
@@ -221,8 +227,7 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
         settings["cipher_suites"] = options["suite"]
     if options["group"]:
         settings["groups"] = group_names(options["group"])
-    if options["ech"] is not None:
-        settings["ech"] = ech_configs_of(options["ech"])
+    settings |= ech_settings(options)
     with versions_checked():
         config = ClientConfig(
             trust=trust,
@@ -242,7 +247,10 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
         # A name that cannot be one is better told before anything is sent, or a session used up.
         check_server_name(config, server_name)
     early_data = early_data_of(options)
-    return _Attempt(host, port, server_name, config, trust, options["explain"], early_data)
+    attempt = _Attempt(host, port, server_name, config, trust, options["explain"], early_data)
+    attempt.look_up = ech_lookup_of(options, server_name, port, config)
+    attempt.keeps_host = options["server_name"] is not None
+    return attempt
 
 
 def _trust(options: dict[str, Any]) -> TrustStore | None:
@@ -374,6 +382,11 @@ def _connected_with_ech(attempt: _Attempt) -> TLSSocket:
 
     Never without ECH: what it hides would be in the clear. Raises `OSError`.
     """
+    if attempt.look_up is not None:
+        began = time.perf_counter_ns()
+        attempt.endpoint = attempt.look_up()
+        attempt.timings["https_record"] = (time.perf_counter_ns() - began) // 1000
+        attempt.config = replace(attempt.config, ech=attempt.endpoint.configs)
     try:
         return _connected(attempt)
     except EchRejectedError as error:
@@ -430,7 +443,7 @@ def _connected(attempt: _Attempt) -> TLSSocket:
 def _reached(attempt: _Attempt) -> socket.socket:
     """Connect to the server, or to the proxy, and come to the first byte of TLS."""
     proxy = attempt.proxy
-    host, port = (proxy.host, proxy.port) if proxy is not None else (attempt.host, attempt.port)
+    host, port = (proxy.host, proxy.port) if proxy is not None else attempt.target
     began = time.perf_counter_ns()
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -445,7 +458,7 @@ def _reached(attempt: _Attempt) -> socket.socket:
     if proxy is None and attempt.starttls is None:
         return sock
     try:
-        said = opening(attempt.starttls, attempt.host, attempt.port, proxy=proxy)
+        said = opening(attempt.starttls, *attempt.target, proxy=proxy)
         hold(sock, said, attempt.timeout)
     except BaseException:
         sock.close()
@@ -475,7 +488,8 @@ def _first_that_answers(found: list[Any], timeout: float) -> socket.socket:
 
 
 def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
-    from handclasp.cli.report import connection_lines, peer_lines, print_lines
+    from handclasp.cli.identity import printable
+    from handclasp.cli.report import MOST_OF_A_MESSAGE, connection_lines, peer_lines, print_lines
 
     if attempt.recorder is not None:
         tell_story(attempt.recorder.events, attempt.detail)
@@ -488,6 +502,11 @@ def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
     ]
     if not attempt.config.credential_list and _asked_for_certificate(attempt.recorder):
         lines.append(("client cert", "the server asked for one; none was given (--cert, --key)"))
+    if attempt.endpoint is not None:
+        shown = printable(
+            f"{attempt.endpoint.host} port {attempt.endpoint.port}", MOST_OF_A_MESSAGE
+        )
+        lines.append(("HTTPS record", f"{shown}, with an ECH configuration"))
     lines.append(("time", took))
     where = f"{attempt.address} port {attempt.port}"
     if attempt.proxy is not None:
@@ -531,6 +550,9 @@ def _print_json(
         shown |= info_to_json(info)
         if attempt.config.ech is not None:
             shown["ech_retried"] = attempt.ech_retried
+        if attempt.endpoint is not None:
+            host, port = attempt.endpoint.host, attempt.endpoint.port
+            shown["https_record"] = {"host": host, "port": port}
         if attempt.early_data is not None:
             shown["early_data_rejected_bytes"] = attempt.early_data_rejected
     if received is not None:

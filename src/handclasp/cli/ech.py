@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from handclasp.cli.identity import printable
-from handclasp.cli.inputs import check_path
+from handclasp.cli.inputs import check_path, trust_of
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.ech import suite_name
 
 if TYPE_CHECKING:
-    from handclasp import EchConfig, EchConfigList
+    from collections.abc import Callable
 
+    from handclasp import ClientConfig, EchConfig, EchConfigList
+    from handclasp.dns import HttpsEndpoint
+
+_FROM_DNS = "dns"
+_HTTPS_PORT = 443
 _MOST_OF_A_NAME = 255
+_PARAMETER = re.compile(r"""(?:^|\s)ech=["']?([A-Za-z0-9+/=]*)["']?(?:\s|$)""")
 _DEFAULT_NAME_LENGTH = 64
 
 
@@ -87,28 +95,119 @@ def ech_generate(
 
 @command.command("show", short_help="What configurations say.")
 @click.argument("configs", metavar="FILE|BASE64")
+@click.option(
+    "--name",
+    default="@",
+    metavar="NAME",
+    help="The name of a server behind it, for the record; else that of the zone (@).",
+)
+@click.option(
+    "--port",
+    default=_HTTPS_PORT,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="The port of that server, for the record.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def ech_show(configs: str, as_json: bool) -> None:
-    """Print what the configurations in a file, or in Base64, say.
+def ech_show(configs: str, name: str, port: int, as_json: bool) -> None:
+    """Print what the configurations in a file, or in Base64, say, and the record to publish.
 
-    Exit status 1 if a client of this library could use none of them.
+    The last line is an HTTPS record for a zone file (RFC 9848). Exit status 1 if a client of this
+    library could use none of them.
     """
     found = ech_configs_of(configs)
+    record = _record(found, name, port)
     described = [_described(*each) for each in zip(found, found.problems(), strict=True)]
     if as_json:
-        click.echo(json.dumps({"usable": found.usable is not None, "configs": described}, indent=2))
+        shown = {"usable": found.usable is not None, "record": record, "configs": described}
+        click.echo(json.dumps(shown, indent=2))
     else:
         for each in described:
             click.echo("\n".join([f"{name}: {_shown(value)}" for name, value in each.items()]))
             click.echo()
+        click.echo(record)
     if found.usable is None:
         raise click.exceptions.Exit(FAILED)
+
+
+def ech_options(command: Any) -> Any:
+    """Add the options that encrypt the hello of a client."""
+    for option in reversed(
+        (
+            click.option(
+                "--ech",
+                metavar="FILE|BASE64|dns",
+                help="Encrypt the hello (ECH) with the server's configuration, of a PEM file or "
+                "an HTTPS record; `dns` looks that up.",
+            ),
+            click.option(
+                "--doh",
+                metavar="URL",
+                help="With --ech dns: ask this DNS server over HTTPS, instead of the system's "
+                "resolver, which may ask in the clear.",
+            ),
+            click.option(
+                "--doh-ca",
+                metavar="FILE",
+                help="With --doh: trust the authorities in FILE instead of the system's.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def ech_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a `ClientConfig` for --ech; raise `WrongArguments`."""
+    if options["doh"] is not None and options["ech"] != _FROM_DNS:
+        raise WrongArguments("--doh needs --ech dns.")
+    if options["doh_ca"] is not None and options["doh"] is None:
+        raise WrongArguments("--doh-ca needs --doh.")
+    if options["ech"] is None or options["ech"] == _FROM_DNS:
+        return {}
+    return {"ech": ech_configs_of(options["ech"])}
+
+
+def ech_lookup_of(
+    options: dict[str, Any], name: str, port: int, config: ClientConfig
+) -> Callable[[], HttpsEndpoint] | None:
+    """Return what looks up the HTTPS record for --ech dns, or None; raise `WrongArguments`.
+
+    What is wrong with the arguments is found before anything is asked for.
+    """
+    if options["ech"] != _FROM_DNS:
+        return None
+    from handclasp import ClientConfig
+    from handclasp.dns import check_lookup, lookup_ech
+
+    if options["starttls"]:
+        raise WrongArguments("--ech dns reads HTTPS records, which do not concern --starttls.")
+    if "TLSv1.3" not in config.versions:
+        raise WrongArguments("--ech needs TLS 1.3: leave out --tls12.")
+    given: dict[str, Any] = {"doh": options["doh"], "timeout": options["timeout"]}
+    if options["doh_ca"] is not None:
+        given["doh_config"] = ClientConfig(trust=trust_of(options["doh_ca"]))
+    with configuration_checked():
+        check_lookup(name, port, **given)
+    return partial(lookup_ech, name, port, **given)
+
+
+def _record(configs: EchConfigList, name: str, port: int) -> str:
+    """Return an HTTPS record for a zone file (RFC 9460 sections 2.3 and 9.1; RFC 9848)."""
+    owner = name if name == "@" or name.endswith(".") else f"{name}."
+    parameter = f'ech="{configs.to_base64()}"'
+    if port == _HTTPS_PORT:
+        return f"{owner} IN HTTPS 1 . {parameter}"
+    prefix = f"_{port}._https"
+    prefixed = prefix if name == "@" else f"{prefix}.{owner}"
+    return f"{prefixed} IN HTTPS 1 {owner} port={port} {parameter}"
 
 
 def ech_configs_of(text: str) -> EchConfigList:
     """Return the configurations in a PEM file, or those of a Base64 text; raise `WrongArguments`.
 
-    `text` names the file if one is there.
+    `text` names the file if one is there. In place of the Base64 it may be the parameter that
+    holds it, ech="...", or the whole HTTPS record.
     """
     from handclasp import ConfigurationError, EchConfigList
 
@@ -120,7 +219,8 @@ def ech_configs_of(text: str) -> EchConfigList:
         with configuration_checked():
             return EchConfigList.load(text)
     try:
-        return EchConfigList.from_base64(text)
+        parameter = _PARAMETER.search(text)
+        return EchConfigList.from_base64(parameter[1] if parameter else text)
     except ConfigurationError as error:
         raise WrongArguments(
             f"There is no file of that name, and it is no configuration in Base64 either. {error}"

@@ -15,7 +15,7 @@ from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 from handclasp.errors import ConfigurationError, check_path_text
 
 if TYPE_CHECKING:
-    from handclasp import Credentials, Recorder, TrustStore
+    from handclasp import Credentials, Recorder, ReloadingEchKeys, TrustStore
     from handclasp.certificates import Explanation
     from handclasp.certificates.reloading import ReloadingCredentials
 
@@ -102,6 +102,26 @@ def followed_credentials(
     password = os.environ.get(KEY_PASSWORD_VARIABLE)
     with configuration_checked():
         return Credentials.auto_reload(certificate, key, password, staple=staple, on_error=on_error)
+
+
+def followed_ech_keys(
+    paths: Sequence[str], on_error: Callable[[ConfigurationError], object]
+) -> ReloadingEchKeys | None:
+    """Return the keys of --ech-key, which are read again when the files change.
+
+    Args:
+        on_error: hears why changed files are not used.
+
+    Raises `WrongArguments`.
+    """
+    if not paths:
+        return None
+    from handclasp import EchKey
+
+    for path in paths:
+        check_path(path)
+    with configuration_checked():
+        return EchKey.auto_reload(*paths, on_error=on_error)
 
 
 def warn_of_leaves(option: str, trust: TrustStore) -> None:

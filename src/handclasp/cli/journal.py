@@ -21,7 +21,7 @@ from handclasp.serving.visits import Request, Visit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from handclasp import ConnectionInfo
+    from handclasp import ConnectionInfo, EchKey
     from handclasp.cli.traces import Traces
     from handclasp.cli.warned import Warned
     from handclasp.trace.events import TraceEvent
@@ -131,6 +131,17 @@ class Journal:
         """Tell why changed files of --cert and --key are not used."""
         if self.speaks_for_all:
             self.remarked(f"The certificate was not renewed: {error}")
+
+    def ech_keys_not_reloaded(self, error: Exception) -> None:
+        """Tell why changed files of --ech-key are not used."""
+        if self.speaks_for_all:
+            self.remarked(f"The ECH keys were not renewed, and the old ones stay in use: {error}")
+
+    def ech_keys(self, keys: Sequence[EchKey]) -> None:
+        """Tell which keys have replaced others."""
+        if self.speaks_for_all:
+            for key in keys:
+                self.remarked(f"Read again: {ech_key_in_words(key)}")
 
     def certificate(self, status: CertificateStatus) -> None:
         """Tell of a certificate that was renewed, or ends soon."""
@@ -280,6 +291,8 @@ def line_of(visit: Visit) -> str:
     if info is None:
         return who
     parts = [info.version, info.cipher_suite, _exchange(info), info.alpn or "-"]
+    if info.ech_accepted:
+        parts.append("ECH")
     if info.resumed:
         parts.append("resumed")
     if info.early_data_status != "none":
@@ -303,6 +316,19 @@ def certificate_in_words(status: CertificateStatus) -> str:
     return printable(
         f"{warning}{what}: {status.subject}, valid until {status.not_after:%Y-%m-%d} ({left})"
     )
+
+
+def ech_key_in_words(key: EchKey) -> str:
+    """Return a line about a key for Encrypted Client Hello, with what clients need of it."""
+    from handclasp import EchConfigList
+    from handclasp.cli.identity import printable
+
+    [first, *_] = key.configs
+    what = "ECH key" if key.send_as_retry else "Old ECH key"
+    text = f"{what}: public name {first.public_name}, config_id {first.config_id}"
+    if key.send_as_retry:
+        text += f'; clients take ech="{EchConfigList(key.configs).to_base64()}"'
+    return printable(text, len(text))
 
 
 def certificate_to_json(status: CertificateStatus, at: datetime) -> dict[str, Any]:

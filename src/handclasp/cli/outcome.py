@@ -129,7 +129,9 @@ def failure_of(
             error.others if isinstance(error, PeerAlertError) else (),
             role,
         )
-    if isinstance(error, DialogueError):
+    from handclasp.dns import DnsError  # Only where something has failed.
+
+    if isinstance(error, DialogueError | DnsError):
         return Failure(
             error.name,
             None,

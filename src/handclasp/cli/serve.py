@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,13 @@ from handclasp.cli.captures import (
 from handclasp.cli.inputs import (
     check_path,
     followed_credentials,
+    followed_ech_keys,
     keylog_of,
     names_of,
     trust_of,
     warn_of_leaves,
 )
-from handclasp.cli.journal import Form, Journal, certificate_in_words
+from handclasp.cli.journal import Form, Journal, certificate_in_words, ech_key_in_words
 from handclasp.cli.listening import listen, url_of
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.redaction import Redaction, redact_option, redaction_of
@@ -49,12 +51,12 @@ from handclasp.serving.limits import (
     Limits,
     raise_descriptor_limit,
 )
-from handclasp.serving.renewal import CertificateWatch
+from handclasp.serving.renewal import CertificateWatch, EchKeyWatch
 from handclasp.serving.service import inherited_listeners, notify, notify_reloading
 from handclasp.serving.visits import address_of
 
 if TYPE_CHECKING:
-    from handclasp import Credentials, Recorder, ServerConfig
+    from handclasp import Credentials, Recorder, ReloadingEchKeys, ServerConfig
     from handclasp.certificates.reloading import ReloadingCredentials
     from handclasp.serving.server import Server, Talk
 
@@ -149,9 +151,25 @@ def limit_options(command: Any) -> Any:
     type=click.IntRange(0, 65535),
     help="The port; 0 takes a free one.",
 )
-@click.option("--cert", metavar="FILE", help="Certificate chain (else the local authority's).")
-@click.option("--key", metavar="FILE", help="Private key for --cert.")
-@click.option("--ocsp", metavar="FILE", help="OCSP response to staple, read again as it changes.")
+@click.option(
+    "--cert",
+    multiple=True,
+    metavar="FILE",
+    help="Certificate chain (else the local authority's); may repeat, for several names.",
+)
+@click.option("--key", multiple=True, metavar="FILE", help="Private key for each --cert.")
+@click.option(
+    "--ocsp",
+    metavar="FILE",
+    help="OCSP response to staple to the first --cert, read again as it changes.",
+)
+@click.option(
+    "--ech-key",
+    multiple=True,
+    metavar="FILE",
+    help="Key for encrypted hellos (ECH), of `handclasp ech generate`; further ones are old keys, "
+    "which clients may still use.",
+)
 @click.option("--client-ca", metavar="FILE", help="Ask clients for a certificate of these.")
 @click.option("--require-client-cert", is_flag=True, help="Refuse clients without one.")
 @click.option("--alpn", metavar="A,B", help="Application protocols, best first.")
@@ -216,7 +234,7 @@ def command(directory: str, **options: Any) -> None:
     Tells a line for each connection: what was agreed upon, or why the handshake failed; and a line
     for each request. Of many failures it tells some, and counts the others.
 
-    The files of --cert and --key are read again when they change.
+    The files of --cert, --key and --ech-key are read again when they change.
 
     Ctrl-C (or SIGTERM) ends it: it stops listening, and finishes the answers that have begun, for
     --grace seconds and as long as their clients go on reading (a client that takes nothing for 30
@@ -242,19 +260,13 @@ def command(directory: str, **options: Any) -> None:
     )
     with collecting_warnings() as warnings:
         config, watch = _config(options, journal)
+        ech_watch = EchKeyWatch(config, journal.ech_keys)
     journal.warnings = list(dict.fromkeys(warnings))  # Some files were loaded twice.
     talk = _talk(directory, options, journal)
     proxy_protocol = _proxy_protocol(options)
     listeners = _listeners(options)
-    site = _Site(
-        config,
-        talk,
-        journal,
-        watch,
-        _make_trace(traces, capture),
-        _limits(options),
-        proxy_protocol,
-    )
+    make_trace, limits = _make_trace(traces, capture), _limits(options)
+    site = _Site(config, talk, journal, watch, ech_watch, make_trace, limits, proxy_protocol)
     announce = partial(_announce, listeners[0], directory, options, site)
     raise_descriptor_limit()
     try:
@@ -275,6 +287,7 @@ class _Site:
     talk: Talk
     journal: Journal
     watch: CertificateWatch
+    ech_watch: EchKeyWatch
     make_trace: Callable[[], Recorder]
     limits: Limits
     proxy_protocol: bool | list[str]
@@ -323,6 +336,7 @@ class _Site:
 
     def _tick(self) -> None:
         self.watch.look()
+        self.ech_watch.look()
         self.journal.tick()
 
     def _reload(self, is_worker: bool) -> None:
@@ -334,6 +348,7 @@ class _Site:
 
     def _end_reload(self, is_worker: bool) -> None:
         self.watch.look()
+        self.ech_watch.look()
         if self.journal.speaks_for_all:
             for status in self.watch.statuses():
                 self.journal.remarked(certificate_in_words(status))
@@ -469,7 +484,8 @@ def _check_traces(traces: Path | None, directory: str, options: dict[str, Any]) 
 
 def _private_files(options: dict[str, Any]) -> list[str]:
     """Return the files that are never sent, even if they are in the directory."""
-    return [options[name] for name in ("key", "keylog", "trace") if options[name] is not None]
+    given = [options[name] for name in ("keylog", "trace") if options[name] is not None]
+    return [*options["key"], *options["ech_key"], *given]
 
 
 def _config(options: dict[str, Any], journal: Journal) -> tuple[ServerConfig, CertificateWatch]:
@@ -479,12 +495,15 @@ def _config(options: dict[str, Any], journal: Journal) -> tuple[ServerConfig, Ce
         raise WrongArguments("--require-client-cert needs --client-ca: whose certificates count?")
     if options["early_data"] and options["tls12"] and not options["tls13"]:
         raise WrongArguments("--early-data needs TLS 1.3: leave out --tls12.")
+    if options["ech_key"] and options["tls12"] and not options["tls13"]:
+        raise WrongArguments("--ech-key needs TLS 1.3: leave out --tls12.")
     client_auth = ClientAuth.NONE
     if options["client_ca"]:
         required = options["require_client_cert"]
         client_auth = ClientAuth.REQUIRED if required else ClientAuth.OPTIONAL
     alpn = names_of(options["alpn"]) or (() if options["echo"] else ("http/1.1",))
-    credentials = _credentials(options, journal)
+    ech = followed_ech_keys(options["ech_key"], journal.ech_keys_not_reloaded)
+    credentials = _credentials(options, journal, ech)
     with versions_checked():
         config = ServerConfig(
             credentials=credentials,
@@ -495,6 +514,7 @@ def _config(options: dict[str, Any], journal: Journal) -> tuple[ServerConfig, Ce
             handshake_timeout=HANDSHAKE_SECONDS,
             max_early_data=EARLY_DATA_BYTES if options["early_data"] else 0,
             groups=_groups(options),
+            ech=ech if ech is not None else (),
             **version_settings(options),
         )
     return config, CertificateWatch(credentials, journal.certificate)
@@ -511,31 +531,50 @@ def _groups(options: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _credentials(
-    options: dict[str, Any], journal: Journal
+    options: dict[str, Any], journal: Journal, ech: ReloadingEchKeys | None
 ) -> list[Credentials | ReloadingCredentials]:
     """Return the credentials, best first; RSA key transport requires an RSA key."""
     key_transport = options["allow_rsa_key_transport"]
-    given = followed_credentials(
-        options["cert"], options["key"], options["ocsp"], journal.not_reloaded
-    )
-    if given is not None:
-        if key_transport and not given.current.can_decrypt:
+    given = _given_credentials(options, journal)
+    if given:
+        if key_transport and not any(each.current.can_decrypt for each in given):
             raise WrongArguments(
                 f"--allow-rsa-key-transport needs an RSA key that may decrypt, which "
-                f"{options['key']} is not: give another --cert and --key, or leave them out."
+                f"{' and '.join(options['key'])} is not: give another --cert and --key, or leave "
+                "them out."
             )
-        return [given]
+        return [*given]
     if options["ocsp"]:
         raise WrongArguments("--ocsp needs --cert and --key: the response is about a certificate.")
     host = options["host"]
     wildcard = host in ("", "0.0.0.0", "::")  # noqa: S104 (compared, not bound)
     names = LOCAL_NAMES if wildcard or host in LOCAL_NAMES else (*LOCAL_NAMES, host)
+    if ech is not None:
+        # A client with an old configuration verifies the server for the public name.
+        public = [config.public_name for key in ech.current for config in key.configs]
+        names = tuple(dict.fromkeys((*names, *public)))
     with configuration_checked():
         authority = open_authority()
         credentials: list[Credentials | ReloadingCredentials] = [authority.credentials(names)]
         if key_transport:
             credentials.append(authority.credentials(names, key_type="rsa-2048"))
         return credentials
+
+
+def _given_credentials(options: dict[str, Any], journal: Journal) -> list[ReloadingCredentials]:
+    certificates, keys = options["cert"], options["key"]
+    if len(certificates) != len(keys) and certificates and keys:
+        raise WrongArguments(
+            f"There are {len(certificates)} --cert and {len(keys)} --key: each certificate needs "
+            "its own key, in the same order."
+        )
+    pairs = list(zip_longest(certificates, keys))
+    staples = [options["ocsp"], *(None for _ in pairs)]
+    followed = (
+        followed_credentials(certificate, key, staple, journal.not_reloaded)
+        for (certificate, key), staple in zip(pairs, staples, strict=False)
+    )
+    return [each for each in followed if each is not None]
 
 
 def _redaction(options: dict[str, Any]) -> Redaction | None:
@@ -603,4 +642,6 @@ def _announce(
         path = authority_directory() / "ca.pem"
         say(f"The certificate is from this machine's own authority, {path}")
         say(trust_advice(path, port, https=not options["echo"]))
+    for key in site.config.ech_keys:
+        say(ech_key_in_words(key))
     say("Ctrl-C ends it.")

@@ -39,7 +39,7 @@ from handclasp.crypto.groups import DEFAULT_GROUPS
 from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES
 from handclasp.crypto.suites import DEFAULT_CIPHER_SUITES
 from handclasp.derived import Derived, WithDerived
-from handclasp.ech import EchConfigList, EchKey
+from handclasp.ech import EchConfigList, EchKey, ReloadingEchKeys
 from handclasp.limits import Limits
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import ReplayGuard
@@ -340,9 +340,10 @@ class ServerConfig(SharedConfig):
             certificate). An attacker who recorded a ClientHello can make the server send such data
             again, so sending them must do no harm (docs/decisions/0026).
         ech: the keys for Encrypted Client Hello (RFC 9849), of which a hello may be encrypted to
-            any. Clients with another configuration get those of the keys with `send_as_retry`, so
-            the certificates should cover their public names. Connections that `choose_config`
-            gives another config use the keys of this one.
+            any: `EchKey` in a list, or `EchKey.auto_reload` of their files. Clients with another
+            configuration get those of the keys with `send_as_retry`, so the certificates should
+            cover their public names. Connections that `choose_config` gives another config use the
+            keys of this one.
         ech_trial_decryption: try every key, whatever config_id the client names (RFC 9849 section
             10.4). Each one costs a key agreement, for everybody's hello.
         replay_guard: prevents 0-RTT data from being accepted twice. None uses the filter that
@@ -372,7 +373,7 @@ class ServerConfig(SharedConfig):
     max_early_data: int = 0
     confirm_early_data: bool = False
     half_rtt_data: bool = False
-    ech: Sequence[EchKey] = ()
+    ech: Sequence[EchKey] | ReloadingEchKeys = ()
     ech_trial_decryption: bool = False
     replay_guard: ReplayGuard | None = field(default=None, repr=False, compare=False)
 
@@ -380,6 +381,12 @@ class ServerConfig(SharedConfig):
     def orders_certificate_types(self) -> bool:
         """Whether the order of certificate types takes precedence over that of the credentials."""
         return self.prefer_client_order or self.server_certificate_types is not None
+
+    @property
+    def ech_keys(self) -> tuple[EchKey, ...]:
+        """The current keys for Encrypted Client Hello, best first."""
+        ech = self.ech
+        return ech.current if isinstance(ech, ReloadingEchKeys) else tuple(ech)
 
     @property
     def refuses_names(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from handclasp.certificates.own_certificate import Role, warn_of_own
+from handclasp.certificates.own_certificate import Role, warn_of_own, warn_of_public_names
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.raw_keys import public_key_info
 from handclasp.certificates.staple import OcspStaple
@@ -184,6 +184,13 @@ def warn_of_own_certificates(config: SharedConfig, role: Role) -> None:
         # Another result of the clock is an error, but only once a peer's certificate is verified.
         is_aware = isinstance(now, datetime) and now.tzinfo is not None  # pyright: ignore[reportUnnecessaryIsInstance]
         warn_of_own(credentials, role, now if is_aware else None)
+
+
+def warn_of_uncovered_public_names(config: ServerConfig) -> None:
+    """Warn of a public name without a certificate, unless a callback may have one (RFC 9849)."""
+    if config.choose_config is None:
+        names = [each.public_name for key in config.ech_keys for each in key.configs]
+        warn_of_public_names(config.credential_list, names)
 
 
 def check_staples(config: ServerConfig) -> None:

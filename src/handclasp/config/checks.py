@@ -20,6 +20,7 @@ from handclasp.config.certificates import (
     freeze_compression,
     freeze_raw_public_keys,
     refuse_unused,
+    warn_of_uncovered_public_names,
 )
 from handclasp.config.sessions import (
     check_early_data_callbacks,
@@ -47,7 +48,7 @@ from handclasp.config.versions import (
 from handclasp.crypto.groups import GROUPS
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, SUITES_OF_VERSION
-from handclasp.ech import EchConfigList, EchKey
+from handclasp.ech import EchConfigList, ReloadingEchKeys, check_ech_keys
 from handclasp.errors import ConfigurationError, check_path_text, shown
 from handclasp.limits import Limits
 from handclasp.sessions.psk import check_keys
@@ -171,7 +172,7 @@ def check_server(config: ServerConfig) -> None:
     elif config.trust is None and config.verify is None and config.accepts_certificates:
         raise ConfigurationError("Asking for client certificates needs a trust store: trust=.")
     check_half_rtt(config)
-    check_ech_keys(config)
+    check_ech(config)
     check_policy_for_clients(config)
     check_verification(config)
     check_staples(config)
@@ -194,22 +195,20 @@ def check_ech_configs(config: ClientConfig) -> None:
         raise ConfigurationError(f"ech: no configuration can be used: {'; '.join(ech.problems())}.")
 
 
-def check_ech_keys(config: ServerConfig) -> None:
+def check_ech(config: ServerConfig) -> None:
     """Check the keys for Encrypted Client Hello (RFC 9849 section 7.1)."""
-    keys = as_tuple("ech", config.ech, "EchKey")
-    object.__setattr__(config, "ech", keys)
-    for key in keys:
-        if not isinstance(key, EchKey):
-            raise ConfigurationError(f"ech must be a list of EchKey, and one is {kind_of(key)}.")
-    if config.ech_trial_decryption and not keys:
-        raise ConfigurationError("ech_trial_decryption needs keys to try: ech=[...].")
+    keys = cast(object, config.ech)
+    if not isinstance(keys, ReloadingEchKeys):
+        keys = as_tuple("ech", keys, "EchKey")
+        object.__setattr__(config, "ech", keys)
     if not keys:
+        if config.ech_trial_decryption:
+            raise ConfigurationError("ech_trial_decryption needs keys to try: ech=[...].")
         return
+    check_ech_keys(config.ech_keys)
     if "TLSv1.3" not in config.versions:
         raise ConfigurationError("ech requires TLS 1.3, which versions leaves out.")
-    if not any(key.send_as_retry for key in keys):
-        # RFC 9849 7.1: it MUST send retry_configs with up-to-date keys.
-        raise ConfigurationError("ech: one of the keys must have send_as_retry.")
+    warn_of_uncovered_public_names(config)
 
 
 def check_half_rtt(config: ServerConfig) -> None:

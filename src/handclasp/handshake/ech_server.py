@@ -50,10 +50,11 @@ def open_client_hello(
     encrypted = _read(outer)
     if not config.ech:
         return outer
-    retry = tuple([each for key in config.ech if key.send_as_retry for each in key.configs])
+    keys = config.ech_keys
+    retry = tuple([each for key in keys if key.send_as_retry for each in key.configs])
     hs.ech = ReceivedEch(encrypted, retry_configs=retry)
     aad = outer_aad(outer, encrypted)
-    for key, ech_config in _candidates(config, encrypted):
+    for key, ech_config in _candidates(config, keys, encrypted):
         opened = _open(key, ech_config, encrypted, aad)
         if opened is None:
             continue
@@ -126,10 +127,10 @@ def _read(hello: ClientHello) -> EncryptedHello:
 
 
 def _candidates(
-    config: ServerConfig, encrypted: EncryptedHello
+    config: ServerConfig, keys: tuple[EchKey, ...], encrypted: EncryptedHello
 ) -> Iterator[tuple[EchKey, EchConfig]]:
     """Yield the keys that may open it, with their configurations (RFC 9849 section 7.1)."""
-    for key in config.ech:
+    for key in keys:
         for each in key.configs:
             is_named = each.config_id == encrypted.config_id or config.ech_trial_decryption
             if is_named and encrypted.cipher_suite in each.cipher_suites:

@@ -1,4 +1,4 @@
-"""The certificates of a running server: until when they are valid, and when they are renewed."""
+"""The certificates and ECH keys of a running server: how long they last, and what replaces them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from handclasp.certificates.reloading import period_of
+from handclasp.config.certificates import warn_of_uncovered_public_names
 from handclasp.values import dataclass
 
 if TYPE_CHECKING:
-    from handclasp import Credentials
+    from handclasp import Credentials, EchKey, ServerConfig
     from handclasp.certificates.reloading import ReloadingCredentials
 
 _MOST_NAMES = 3
@@ -87,6 +88,28 @@ class CertificateWatch:
         _, end = period_of(credentials)
         subject = credentials.subject or ", ".join(credentials.names[:_MOST_NAMES])
         return CertificateStatus(subject, end, (end - self._now()).days)
+
+
+class EchKeyWatch:
+    """Looks at the keys for Encrypted Client Hello, and reports when others have replaced them.
+
+    Args:
+        config: a config, whose keys may be read again.
+        report: is called with the new keys.
+    """
+
+    def __init__(self, config: ServerConfig, report: Callable[[Sequence[EchKey]], object]) -> None:
+        self._config = config
+        self._report = report
+        self._seen = config.ech_keys
+
+    def look(self) -> None:
+        """Report what has changed since the last look."""
+        keys = self._config.ech_keys
+        if keys != self._seen:
+            self._seen = keys
+            warn_of_uncovered_public_names(self._config)
+            self._report(keys)
 
 
 def _threshold(days: int) -> int | None:

@@ -1,0 +1,121 @@
+"""From HTTPS records to an endpoint: aliases, priorities and parameters (RFC 9460, RFC 9848).
+
+The steps are a generator which yields the names to ask for and takes the answers, so that they are
+the same for every way to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from handclasp.dns.errors import DnsError, NoEchError
+from handclasp.ech import EchConfigList
+from handclasp.errors import ConfigurationError
+from handclasp.values import dataclass
+
+HTTPS_PORT = 443
+
+MOST_ALIASES = 4
+"""The aliases (AliasMode) that are followed one after the other. CNAMEs are not counted here: an
+answer has them all, and dnspython follows 16."""
+
+MOST_RECORDS = 64
+"""The records of a name that are read, by priority."""
+
+_MANDATORY, _PORT, _ECH = 0, 3, 5
+_KNOWN = frozenset((1, 2, _PORT, 4, _ECH, 6))
+"""The parameters that a record may demand: alpn, no-default-alpn, port, ipv4hint, ech, ipv6hint.
+
+Which protocol is spoken is the caller's affair, and hints are addresses that need not be used.
+"""
+
+Steps = Generator[str, Sequence[Any], "HttpsEndpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsEndpoint:
+    """A place where a server can be reached with an encrypted hello.
+
+    The certificate is still verified for the name that was looked up, and not for `host`.
+
+    >>> from handclasp.dns import HttpsEndpoint
+    >>> configs = EchConfigList(EchKey.generate("public.example").configs)
+    >>> endpoint = HttpsEndpoint("cdn.example", 443, configs)
+    >>> config = ClientConfig(ech=endpoint.configs)
+
+    Attributes:
+        host: the name whose addresses to connect to (TargetName).
+        port: the port to connect to.
+        configs: the ECH configurations of that place; one at least can be used.
+    """
+
+    host: str
+    port: int
+    configs: EchConfigList
+
+
+def steps(name: str, port: int) -> Steps:
+    """Find the endpoint of a server (RFC 9460 section 3).
+
+    Yields a name whose HTTPS records are to be looked up, and is sent these (rdata of dnspython).
+
+    Args:
+        name: of the server, in normal form.
+        port: the port of its URL.
+
+    Raises:
+        NoEchError: there is none with an ECH configuration.
+        DnsError: a record is malformed, or there are too many aliases.
+    """
+    # RFC 9460 section 9.1; an alias leads to a name without such a prefix.
+    query = name if port == HTTPS_PORT else f"_{port}._https.{name}"
+    for _ in range(MOST_ALIASES + 1):
+        records = yield query
+        if not records:
+            raise NoEchError(f"{query} has no HTTPS record, and so no ECH configuration.")
+        alias = next((each for each in records if each.priority == 0), None)
+        if alias is None:
+            return _endpoint(records, query, port)
+        target = _text(alias.target)
+        if not target:
+            raise NoEchError(f"The HTTPS record of {query} says that there is no such service.")
+        query = target
+    raise DnsError(f"The HTTPS records of {name} are more than {MOST_ALIASES} aliases in a row.")
+
+
+def _endpoint(records: Sequence[Any], query: str, port: int) -> HttpsEndpoint:
+    """Return the first endpoint, by priority, of which a configuration can be used."""
+    reasons: list[str] = []
+    for each in sorted(records, key=_priority)[:MOST_RECORDS]:
+        parameters = each.params
+        mandatory = parameters.get(_MANDATORY)
+        if mandatory is not None and not _KNOWN.issuperset(map(int, mandatory.keys)):
+            reasons.append("a record demands parameters that this library does not know")
+            continue
+        parameter = parameters.get(_ECH)
+        if parameter is None:
+            reasons.append("a record has no parameter ech")
+            continue
+        try:
+            configs = EchConfigList.from_bytes(parameter.ech)
+        except ConfigurationError as error:
+            raise DnsError.malformed(query, str(error).rstrip(".")) from None
+        if configs.usable is None:
+            reasons += configs.problems()
+            continue
+        given = parameters.get(_PORT)
+        host = _text(each.target) or query
+        return HttpsEndpoint(host, port if given is None else given.port, configs)
+    why = "; ".join(dict.fromkeys(reasons))
+    raise NoEchError(f"The HTTPS records of {query} have no ECH configuration to use: {why}.")
+
+
+def _priority(record: Any) -> int:
+    return int(record.priority)
+
+
+def _text(name: Any) -> str:
+    """Return a name without the dot at its end; empty for the root."""
+    text: str = name.to_text(omit_final_dot=True)
+    return "" if text in (".", "@") else text
