@@ -3859,7 +3859,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "cli/test_terminal.py::test_an_output_that_cannot_show_a_name",
-                "cli.main",
+                "cli._run",
                 "isinstance(stream, TextIOWrapper)",
             ),
             without(

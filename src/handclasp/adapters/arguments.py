@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias, cast
 
 from handclasp.adapters.hints import refuse_arguments
 from handclasp.adapters.progress import has_peer, is_connected, is_listening
-from handclasp.adapters.proxies import proxies_of
 from handclasp.config import ClientConfig, ServerConfig
 from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.server import ServerConnection
@@ -223,6 +222,8 @@ def check_tls_arguments(tls: dict[str, Any], *others: str) -> None:
         tls: the arguments by name.
         others: names that are allowed as well, whose values are not checked here.
     """
+    from handclasp.adapters.proxies import proxies_of  # Clients need none.
+
     for name in tls:
         if name not in (*_OF_SERVING, *others):
             raise ConfigurationError(f"tls={{{name!r}: ...}} is not possible here.")

@@ -21,7 +21,8 @@ def command(ctx: click.Context, shell: str) -> None:
     fish  handclasp completion fish > ~/.config/fish/completions/handclasp.fish
     """
     completions = get_completion_class(shell)
-    assert completions is not None
+    if completions is None:  # The choices above are those that click has.
+        raise click.UsageError(f"click has no completion for {shell}.")
     click.echo(completions(ctx.find_root().command, {}, "handclasp", COMPLETE_VARIABLE).source())
 
 
