@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-# The command is installed; what the tests need is, too. The first takes a third of the time.
+# The command is installed; what the tests need is installed too. Half of the time is for the second.
 RUNS   := $(VENV)/.runs
 READY  := $(VENV)/.ready
 
