@@ -1,7 +1,7 @@
 """Pages of the documentation site that are made out of the code when `make docs` builds it.
 
 MkDocs calls the functions named `on_...`. The command line's page comes from the commands
-themselves, and the faults' page from the catalogue, so neither can differ from what runs.
+themselves, and those of the faults from the catalogue, so none can differ from what runs.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ def on_files(files: Files, config: Any) -> Files:
     for path, content in (
         ("reference/command-line.md", "\n".join(_command_line())),
         ("reference/faults.md", "\n".join(_faults())),
+        *_fault_pages(),
     ):
         files.append(File.generated(config, path, content=content))
     return files
@@ -59,32 +60,26 @@ def _help(command: click.Command, names: list[str]) -> Iterator[str]:
 
 
 def _faults() -> Iterator[str]:
-    from handclasp.faults import Fault
+    """The list of all faults, each with a link to its page."""
+    from handclasp import Fault
 
     yield "# Faults\n"
     yield (
         "Each way in which a connection can fail has a name: `error.fault_name` of a `TLSError`, "
-        "and the field `fault` of a trace. The texts below are what an error says when no more is "
-        'known than the fault itself; mostly it knows more. "Peer" and "the other end" are the '
-        "end that sent what was refused.\n"
+        "and the field `fault` of a trace. Its page tells what it means, its likely causes, and "
+        "what to do about it with OpenSSL, nginx, Go, Java and Python. `handclasp fault NAME` "
+        "prints the same page. An error knows more of the single case than its page.\n"
     )
+    yield "| Fault | |\n|---|---|"
     for fault in Fault:
-        entry = fault.value
-        yield f"\n## {fault.name} {{#{fault.name.lower()}}}\n"
-        yield f"{entry.sentence}\n"
-        yield f"- Alert: `{entry.alert.name.lower()}`{'' if entry.sends_alert else ' (not sent)'}"
-        yield f"- Rule: {entry.section}"
-        condition = f", {entry.verdict.condition}" if entry.verdict.condition else ""
-        yield f"- At fault: {_BLAMED[entry.verdict.blame.value]}{condition}"
-        if entry.fix_peer:
-            yield f"- On the other end: {entry.fix_peer}"
-        if entry.fix_local:
-            yield f"- On this end: {entry.fix_local}"
+        yield f"| [{fault.name}](faults/{fault.name.lower()}.md) | {fault.sentence} |"
 
 
-_BLAMED = {
-    "peer": "the peer",
-    "local": "this end",
-    "network": "something on the way",
-    "unclear": "unclear",
-}
+def _fault_pages() -> Iterator[tuple[str, str]]:
+    """The path and the content of the page of each fault."""
+    from handclasp import Fault
+    from handclasp.story.guides import fault_page
+
+    for fault in Fault:
+        explained = '"Peer" and "the other end" are the end that sent what was refused.'
+        yield f"reference/faults/{fault.name.lower()}.md", f"{fault_page(fault)}\n{explained}\n"

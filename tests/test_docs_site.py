@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import handclasp
+from handclasp import ClientConfig, ServerConfig
 from handclasp.certificates.authority import LocalAuthority
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +30,14 @@ def test_the_reference_has_every_public_name_once() -> None:
     ]
     elsewhere = {"aio", "Fault"}  # Its functions are listed one by one; and reference/faults.md.
     assert sorted(listed) == sorted(set(handclasp.__all__) - elsewhere)
+
+
+def test_every_setting_is_compared_with_those_of_other_libraries() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`.*?) \| ", text, re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    shown = {each.name for kind in (ClientConfig, ServerConfig) for each in fields(kind)}
+    assert sorted(listed) == sorted(shown)
 
 
 def test_every_how_to_guide_has_its_program() -> None:

@@ -518,7 +518,7 @@ def test_certificates_that_do_not_convince(run: Run, pki: Pki, ca_of_pki: str, f
     assert error["fix"]
     assert human.exit_code == 1
     assert human.stdout == ""
-    for expected in ("No connection", "found", "at fault", "to change", fault):
+    for expected in ("No connection", "found", "at fault", "to change", f"handclasp fault {fault}"):
         assert expected in human.stderr
     assert ("--ca FILE" in human.stderr) == (fault == "CERTIFICATE_UNTRUSTED")
 

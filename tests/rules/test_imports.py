@@ -324,6 +324,7 @@ PUBLIC_MODULES = (
     "story.evidence",
     "story.facts",
     "story.fingerprints",
+    "story.guides",
     "story.narrate",
     "story.page",
     "story.situation",

@@ -1,10 +1,10 @@
 """The command line. It uses the public surface only, so what it does, any program can do.
 
 One file per command (`connect`, `serve`, `cert`, `demo`, `watch`, `explain`, `redact`, `diff`,
-`bench`, `completion`); `application` finds them. Beside them: `outcome` (exit status and failures
-in words), `report` (the facts of a connection, for people and as JSON), `narrative` (a handshake in
-sentences), `sessions` (resumption), and the parts of single commands. Start with `application`,
-then `connect`.
+`bench`, `fault`, `completion`); `application` finds them. Beside them: `outcome` (exit status and
+failures in words), `report` (the facts of a connection, for people and as JSON), `narrative` (a
+handshake in sentences), `sessions` (resumption), and the parts of single commands. Start with
+`application`, then `connect`.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ _COMMANDS = {
     "cert": "Make certificates for this machine, and look at others.",
     "ech": "Make keys for Encrypted Client Hello, and look at configurations.",
     "bench": "Measure how fast it is here, beside ssl.",
+    "fault": "Tell what a fault means, and what to do about it.",
     "completion": "Print what a shell needs to complete commands and options.",
 }
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete
 from click.types import StringParamType
 
 from handclasp.cli.application import COMPLETE_VARIABLE
 
+_SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
     """Print the completions of SHELL: of commands, options, their values, and files.
@@ -20,10 +22,7 @@ def command(ctx: click.Context, shell: str) -> None:
     zsh   echo 'eval "$(handclasp completion zsh)"' >> ~/.zshrc, after compinit
     fish  handclasp completion fish > ~/.config/fish/completions/handclasp.fish
     """
-    completions = get_completion_class(shell)
-    if completions is None:  # The choices above are those that click has.
-        raise click.UsageError(f"click has no completion for {shell}.")
-    click.echo(completions(ctx.find_root().command, {}, "handclasp", COMPLETE_VARIABLE).source())
+    click.echo(_SHELLS[shell](ctx.find_root().command, {}, "handclasp", COMPLETE_VARIABLE).source())
 
 
 def complete_paths(command: click.Command) -> None:

@@ -132,7 +132,7 @@ def failure_lines(failure: Failure) -> list[Line]:
     lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
     lines += [("evidence", _evidence(found)) for found in failure.evidence]
     lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
-    return lines
+    return lines + _more(failure.fault)
 
 
 def brief_lines(failure: Failure) -> list[Line]:
@@ -158,7 +158,12 @@ def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
     lines += [("or perhaps", printable(told(_perhaps(each)), 1000)) for each in diagnosis.others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
     lines += [("to change", told(sentence)) for sentence in _fixes(diagnosis.fix)]
-    return lines
+    return lines + _more(diagnosis.fault)
+
+
+def _more(fault: str) -> list[Line]:
+    """Name the command that prints the page of a fault; an alert and the network have none."""
+    return [("more", f"handclasp fault {fault}")] if fault_named(fault) is not None else []
 
 
 def _fault_and_alert(fault: str, alert: str | None) -> str:
