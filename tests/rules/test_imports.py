@@ -251,6 +251,7 @@ OUTER = (
     "asgi",
     "trio",
     "redis",
+    "metrics",
     "__main__",
     "",
 )
@@ -268,6 +269,7 @@ ADAPTERS = (
     "trio",
     "asgi",
     "redis",
+    "metrics",
     "",
     "capture.relay",
     "capture.tshark",
@@ -370,6 +372,7 @@ OPTIONAL = {
     "idna",
     "jinja2",
     "markupsafe",
+    "prometheus_client",
     "publicsuffixlist",
     "redis",
     "trio",
@@ -382,6 +385,7 @@ DEPENDENCIES = {"cryptography", "_typeshed", *OPTIONAL}
 # imports them with itself.
 WRITTEN_FOR = {
     "hypercorn": {"adapters.asgi_hypercorn"},
+    "prometheus_client": {"metrics", "serving.exposition", "serving.metering"},
     "trio": {
         "adapters.trio",
         "adapters.trio_accepting",

@@ -33,6 +33,7 @@ from handclasp.cli.inputs import (
 )
 from handclasp.cli.journal import Form, Journal, certificate_in_words
 from handclasp.cli.listening import listen, url_of
+from handclasp.cli.metered import Metered, metered
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.redaction import Redaction, redact_option, redaction_of
 from handclasp.cli.traces import Traces
@@ -174,6 +175,12 @@ def limit_options(command: Any) -> Any:
     metavar="A,B",
     help="The same, and refuse connections from elsewhere than these addresses and networks.",
 )
+@click.option(
+    "--metrics",
+    metavar="PORT|FILE",
+    help="Metrics for Prometheus: at http://127.0.0.1:PORT/metrics (or HOST:PORT), or in a FILE "
+    "that ends in .prom, every ten seconds.",
+)
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option(
     "--trace",
@@ -234,30 +241,21 @@ def command(directory: str, **options: Any) -> None:
     capture = _capture(options["trace"])
     traces = _traces(options["trace"]) if capture is None else None
     _check_traces(traces, directory, options)
-    journal = Journal(
-        form,
-        traces=Traces(traces, pages=options["pages"], redaction=redaction) if traces else None,
-        capture=capture,
-        detail=options["verbose"],
-    )
+    store = Traces(traces, pages=options["pages"], redaction=redaction) if traces else None
+    journal = Journal(form, traces=store, capture=capture, detail=options["verbose"])
     with collecting_warnings() as warnings:
         config, watch = _config(options, journal)
     journal.warnings = list(dict.fromkeys(warnings))  # Some files were loaded twice.
     talk = _talk(directory, options, journal)
     proxy_protocol = _proxy_protocol(options)
-    listeners = _listeners(options)
-    site = _Site(
-        config,
-        talk,
-        journal,
-        watch,
-        _make_trace(traces, capture),
-        _limits(options),
-        proxy_protocol,
-    )
-    announce = partial(_announce, listeners[0], directory, options, site)
-    raise_descriptor_limit()
+    metrics = metered(options["metrics"], workers, journal)
     try:
+        listeners = _listeners(options)
+        trace = _make_trace(traces, capture)
+        limits = _limits(options)
+        site = _Site(config, talk, journal, watch, trace, limits, proxy_protocol, metrics)
+        announce = partial(_announce, listeners[0], directory, options, site)
+        raise_descriptor_limit()
         if workers > 1:
             _serve_in_processes(site, listeners[0], workers, announce)
         else:
@@ -265,6 +263,8 @@ def command(directory: str, **options: Any) -> None:
     finally:
         if capture is not None:
             _close(capture, options["trace"])
+        if metrics is not None:
+            metrics.remove()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +278,7 @@ class _Site:
     make_trace: Callable[[], Recorder]
     limits: Limits
     proxy_protocol: bool | list[str]
+    metered: Metered | None
 
     def serve(
         self,
@@ -302,11 +303,16 @@ class _Site:
             stopping=_nothing if is_worker else partial(notify, "STOPPING=1"),
             waiting=self._tell_of_waiting,
         )
+        shown = self.metered.exposition if self.metered and self.journal.speaks_for_all else None
         self.journal.start()
+        if shown is not None:
+            shown.start()
         try:
             run(partial(self._server, listeners), hooks, lifeline=lifeline)
         finally:
             self.journal.close()
+            if shown is not None:
+                shown.close()
 
     def _server(self, listeners: list[socket.socket]) -> Server:
         from handclasp.serving.server import Server
@@ -315,7 +321,7 @@ class _Site:
             listeners,
             self.config,
             self.talk,
-            self.journal,
+            self.journal if self.metered is None else self.metered.meter,
             limits=self.limits,
             make_trace=self.make_trace,
             proxy_protocol=self.proxy_protocol,
@@ -324,6 +330,8 @@ class _Site:
     def _tick(self) -> None:
         self.watch.look()
         self.journal.tick()
+        if self.metered is not None:
+            self.metered.meter.look(self.watch.statuses())
 
     def _reload(self, is_worker: bool) -> None:
         if not is_worker:
@@ -350,7 +358,7 @@ class _Site:
         self.journal.remarked(f"Finishing {what}; Ctrl-C again ends at once.")
 
 
-def _nothing() -> None:
+def _nothing(*arguments: object) -> None:
     """Do nothing: the parent does it."""
 
 
@@ -381,6 +389,7 @@ def _serve_in_processes(
         remark=journal.remarked,
         failed=lambda error: journal.remarked(f"A worker has failed: {error!r}"),
         grace=site.limits.grace,
+        ended=_nothing if site.metered is None else site.metered.forget,
     )
 
     def ready() -> None:
@@ -608,4 +617,6 @@ def _announce(
         path = authority_directory() / "ca.pem"
         say(f"The certificate is from this machine's own authority, {path}")
         say(trust_advice(path, port, https=not options["echo"]))
+    if site.metered is not None:
+        say(f"Metrics are at {site.metered.where}")
     say("Ctrl-C ends it.")
