@@ -656,7 +656,7 @@ STEPS = {
     "the command line": Step(
         "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 33
     ),
-    "connect": Step("from handclasp import connect", NETWORK, 178),
+    "connect": Step("from handclasp import connect", NETWORK, 179),
     "a client's hello": Step(
         "from handclasp import ClientConfig, ClientConnection\n"
         "ClientConnection(ClientConfig(verify_peer=False), server_name='a.test')",

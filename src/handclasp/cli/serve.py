@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
@@ -230,6 +232,7 @@ def command(directory: str, **options: Any) -> None:
     seconds is cut off). A second one ends it at once. docs/operations.md tells how to run it as a
     service.
     """
+    click.get_current_context().with_resource(_hangups_ignored())
     check_path(directory)
     if not options["echo"] and not os.path.isdir(directory):
         raise WrongArguments(f"There is no directory {directory}.")
@@ -265,6 +268,22 @@ def command(directory: str, **options: Any) -> None:
             _close(capture, options["trace"])
         if metrics is not None:
             metrics.remove()
+
+
+@contextmanager
+def _hangups_ignored() -> Generator[None]:
+    """Ignore SIGHUP until the server heeds it: it would end the process.
+
+    Certificates that have changed until then are read anyway.
+    """
+    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @dataclass(frozen=True, slots=True)
