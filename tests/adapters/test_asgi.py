@@ -727,3 +727,33 @@ def test_the_example_of_several_processes(
         second = get()
         assert first.result()[0] != second[0]
         assert second[1]
+
+
+def test_a_body_that_is_wrong_in_the_midst_of_an_answer_ends_the_connection(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """uvicorn alone would try to send a second answer, and fail over that."""
+    gone = list[object]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        while (message := await receive())["type"] != "http.disconnect":
+            pass
+        gone.append(message)
+
+    async def main() -> None:
+        config = replace(server_config, alpn=("http/1.1",))
+        async with by_uvicorn(app, config) as port:
+            reader, writer = await aio.open_connection("127.0.0.1", port, config=client_config)
+            head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            writer.write(head)
+            await reader.readuntil(b"begun")
+            writer.write(b"no chunk\r\n")
+            rest = await asyncio.wait_for(reader.read(), 10)
+            assert b"HTTP/1.1" not in rest
+            writer.close()
+            await writer.wait_closed()
+
+    run(main())
+    assert gone

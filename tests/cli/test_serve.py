@@ -33,6 +33,7 @@ from tests.pki import Leaf, Pki, pem_of
 import handclasp
 from handclasp import ClientConfig, Recorder, TLSError
 from handclasp.certificates.authority import LocalAuthority
+from handclasp.cli.outcome import WrongArguments
 
 
 @pytest.fixture
@@ -514,3 +515,19 @@ def test_a_client_that_leaves_after_another_name_is_told_of(
             if expected:
                 assert "which is not for the name that it asked for" in process.line("closed")
         assert process.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this signal is POSIX's")
+def test_a_hangup_before_the_server_is_ready_does_not_end_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGHUP)
+
+    def hang_up(*arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        raise WrongArguments("it goes on")
+
+    monkeypatch.setattr("handclasp.cli.serve._listeners", hang_up)
+    result = run("serve", "--echo", "--port", "0")
+    assert (result.exit_code, "it goes on" in result.output) == (2, True)
+    assert signal.getsignal(signal.SIGHUP) is before

@@ -481,6 +481,23 @@ def test_a_request_names_its_host(visitor: Visitor) -> None:
     assert visitor.say(b"GET /page.html HTTP/1.0\r\n\r\n").endswith(OPEN)
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["local host", "a, b", "localhost:x", "local/host", "a@b", "[::1", "%zz", "\xe4", "a\t1"],
+)
+def test_a_host_is_one_of_a_uri(visitor: Visitor, host: str) -> None:
+    head = f"GET /page.html HTTP/1.1\r\nHost: {host}\r\n\r\n"
+    assert visitor.say(head.encode("latin-1")).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    "host", ["", "localhost:", "localhost:8443", "[::1]:8443", "xn--a.example", "%41", " a.b "]
+)
+def test_hosts_of_every_form(visitor: Visitor, host: str) -> None:
+    head = f"GET /page.html HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    assert visitor.say(head.encode()).endswith(OPEN)
+
+
 def test_a_head_without_end(visitor: Visitor) -> None:
     head = b"GET /page.html HTTP/1.1\r\nHost: localhost\r\n"
     assert visitor.say(head + b"X: y\r\n" * 99 * 1000).startswith(b"HTTP/1.1 431 ")

@@ -254,6 +254,7 @@ OUTER = (
     "trio",
     "dns",
     "redis",
+    "metrics",
     "__main__",
     "",
 )
@@ -272,6 +273,7 @@ ADAPTERS = (
     "asgi",
     "dns",
     "redis",
+    "metrics",
     "",
     "capture.relay",
     "capture.tshark",
@@ -378,6 +380,7 @@ OPTIONAL = {
     "idna",
     "jinja2",
     "markupsafe",
+    "prometheus_client",
     "publicsuffixlist",
     "redis",
     "trio",
@@ -390,6 +393,7 @@ DEPENDENCIES = {"cryptography", "_typeshed", *OPTIONAL}
 # imports them with itself.
 WRITTEN_FOR = {
     "hypercorn": {"adapters.asgi_hypercorn"},
+    "prometheus_client": {"metrics", "serving.exposition", "serving.metering"},
     "trio": {
         "adapters.trio",
         "adapters.trio_accepting",
@@ -660,7 +664,7 @@ STEPS = {
     "the command line": Step(
         "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 33
     ),
-    "connect": Step("from handclasp import connect", NETWORK, 178),
+    "connect": Step("from handclasp import connect", NETWORK, 179),
     "a client's hello": Step(
         "from handclasp import ClientConfig, ClientConnection\n"
         "ClientConnection(ClientConfig(verify_peer=False), server_name='a.test')",

@@ -21,6 +21,7 @@ MODULES = (
     "handclasp.asgi",
     "handclasp.compat",
     "handclasp.trio",
+    "handclasp.metrics",
     "handclasp.redis",
     *(f"handclasp.{name}" for name in PUBLIC_MODULES),
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from tests.serving.world import World, files_of, read_answer, running
 
 from handclasp import ClientConfig, wrap_client
 from handclasp.serving.conditions import Version, range_of
+from handclasp.serving.files import Files
+from handclasp.serving.site import Site
 
 TEXT = b"0123456789"
 
@@ -269,3 +273,52 @@ def test_a_fast_client_leaves_time_for_others(site: Path) -> None:
         began = time.monotonic()
         assert world.ask("/file.txt").body == TEXT
         assert time.monotonic() - began < 5
+
+
+class Leaver:
+    """A client that has left after so many questions."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def is_gone(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+    def cut_off(self) -> None: ...
+
+
+def test_nobody_lists_a_directory_for_a_client_that_has_left(site: Path) -> None:
+    for number in range(20):
+        (site / "below" / f"{number}.txt").write_bytes(TEXT)
+    files = Files(Site(str(site), ()))
+    client = Leaver(3)
+    entries = os.listdir(site / "below")
+    assert files._listing(("below",), entries, client) is None
+    assert client.left == -1
+    answer = files._listing(("below",), entries, Leaver(99))
+    assert answer is not None
+    assert answer.body.count(b"<li>") == 20
+
+
+def test_lists_of_directories_leave_threads_for_files(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients that ask for lists, and leave or not, do not hold all of them."""
+    may_go = threading.Event()
+    really = Files._listing
+
+    def slow(self: Files, *arguments: Any) -> Any:
+        assert may_go.wait(60)
+        return really(self, *arguments)
+
+    monkeypatch.setattr(Files, "_listing", slow)
+    with running(files_of(site)) as world, ExitStack() as stack:
+        stack.callback(may_go.set)
+        clients = [stack.enter_context(world.connection()) for _ in range(20)]
+        for each in clients:
+            each.sendall(b"GET /below/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(0.3)
+        assert world.ask("/file.txt").body == TEXT
+        may_go.set()
+        assert {read_answer(each).status for each in clients} == {200}

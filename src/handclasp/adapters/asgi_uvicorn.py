@@ -122,6 +122,16 @@ class Protocol(H11Protocol):
             self.app = self._later
         super().data_received(data)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what h11 cannot read; a connection with an answer under way just ends.
+
+        The answer must not be followed by another one, and uvicorn would try to send it.
+        """
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def _has_read_everything(self) -> bool:
         """Return whether all early data belong to requests that are complete."""
         at_rest = self.conn.their_state in (h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED)

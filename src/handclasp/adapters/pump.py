@@ -113,7 +113,8 @@ class TLSTransport(_FlowControlMixin):
         """Tell of the connection and of the plain transport below it.
 
         "handclasp" is the `ConnectionInfo` (None before the handshake is complete),
-        "connection" the sans-IO connection and "trace" its trace, if it has one; "early_data" is
+        "connection" the sans-IO connection and "trace" its trace, if it has one;
+        "handshake_seconds" is how long the handshake took, once it is complete; "early_data" is
         what a server's client sent before the handshake was complete, and "early_data_rejected"
         what of a client's early data was not delivered. "cipher", "compression" and "peercert" are
         as with asyncio's own TLS; "ssl_object" has the methods of an `ssl.SSLObject` that only ask,
@@ -130,6 +131,8 @@ class TLSTransport(_FlowControlMixin):
             return connection
         if name == "trace":
             return None if connection is None else connection.trace
+        if name == "handshake_seconds":
+            return pump.handshake_seconds
         if name == "early_data":
             return pump.early.received
         if name == "early_data_rejected":
@@ -266,6 +269,7 @@ class Pump(asyncio.BufferedProtocol):
         "application",
         "connection",
         "early",
+        "handshake_seconds",
         "pause_reported",
         "paused_by_application",
         "peername",
@@ -307,6 +311,7 @@ class Pump(asyncio.BufferedProtocol):
         self._answered_at: float | None = None
         """When this side sent its part of the handshake, which a server does after the hello."""
         self._began: float = 0.0
+        self.handshake_seconds: float | None = None
         self.application: asyncio.BaseProtocol | None = None
         self._give: Callable[[bytes], object] = _drop
         """Takes the data that arrives, as long as nothing changes; see `_aim`."""
@@ -654,6 +659,7 @@ class Pump(asyncio.BufferedProtocol):
         self._stop_timer()
         if self._closing:
             return
+        self.handshake_seconds = self._loop.time() - self._began
         if self._clients is not None:
             self._clients.settle(self)
         try:

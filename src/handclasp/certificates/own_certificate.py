@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
 
 from handclasp.certificates.key_files import warn
 from handclasp.certificates.key_usage import may_sign
 from handclasp.certificates.names import subject_of
+from handclasp.certificates.period import Period
 from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.deferred import DeferredModule
 from handclasp.values import dataclass
@@ -36,11 +37,6 @@ else:
 Role = Literal["server", "client"]
 
 _MOMENT = "%Y-%m-%d %H:%M:%S"
-
-_SOON = (timedelta(days=7), timedelta(days=30))
-_RENEWED_BY = 3
-"""A certificate is usually renewed when a third of its life is left. So the bound of 30 days holds
-for certificates of 90 days, while one of six days is near its end in the last two only."""
 
 _REMEMBERED = 1024
 """Problems that are not logged again: a config may be built for each connection."""
@@ -156,16 +152,19 @@ def _dates(leaf: x509.Certificate, now: datetime) -> OwnProblem | None:
     found = _outside_dates(leaf, about, "most peers refuse it", now)
     if found is not None:
         return found
-    begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-    left = end - now
-    for bound in _SOON:
-        if left < bound and left * _RENEWED_BY < end - begin:
-            return OwnProblem(
-                "expires_soon",
-                f"{about} expires at {end:{_MOMENT}} UTC, in less than {bound.days} days: renew "
-                "it before then.",
-            )
-    return None
+    period = _period_of(leaf)
+    days = period.ends_within(now)
+    if days is None:
+        return None
+    return OwnProblem(
+        "expires_soon",
+        f"{about} expires at {period.end:{_MOMENT}} UTC, in less than {days} days: renew it before "
+        "then.",
+    )
+
+
+def _period_of(certificate: x509.Certificate) -> Period:
+    return Period(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
 
 def _issuer_dates(
@@ -178,18 +177,18 @@ def _issuer_dates(
 def _outside_dates(
     certificate: x509.Certificate, about: str, consequence: str, now: datetime
 ) -> OwnProblem | None:
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if now.replace(microsecond=0) > end:  # Dates in certificates have whole seconds.
+    period = _period_of(certificate)
+    if period.has_ended(now):
         return OwnProblem(
             "expired",
-            f"{about} expired at {end:{_MOMENT}} UTC, so that {consequence}: replace it by a new "
-            "one. If that time is still to come, set the clock of this machine right.",
+            f"{about} expired at {period.end:{_MOMENT}} UTC, so that {consequence}: replace it by "
+            "a new one. If that time is still to come, set the clock of this machine right.",
         )
-    if now < begin:
+    if not period.has_begun(now):
         return OwnProblem(
             "not_yet_valid",
-            f"{about} is valid from {begin:{_MOMENT}} UTC on, so that {consequence} until then: "
-            "use one that is valid now. If that time is past, set the clock of this machine "
-            "right.",
+            f"{about} is valid from {period.begin:{_MOMENT}} UTC on, so that {consequence} "
+            "until then: use one that is valid now. If that time is past, set the clock of this "
+            "machine right.",
         )
     return None

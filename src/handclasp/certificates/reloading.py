@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from handclasp.certificates.period import Period
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.process import ProcessLock
@@ -196,26 +197,21 @@ class ReloadingCredentials(ReloadingFiles["credentials.Credentials"]):
 def _check_period(new: credentials.Credentials, old: credentials.Credentials) -> None:
     """Raise `ConfigurationError` if a certificate is not valid now, and the old one is."""
     now, period = datetime.now(UTC), _period_or_none(new)
-    if period is None or period[0] <= now <= period[1]:
+    if period is None or period.holds(now):
         return
     current = _period_or_none(old)
-    if current is not None and not current[0] <= now <= current[1]:
+    if current is not None and not current.holds(now):
         return
-    begin, end = period
-    fault = f"expired at {_in_words(end)}" if end < now else f"is valid from {_in_words(begin)} on"
-    until = "" if current is None else f", which is valid until {_in_words(current[1])}"
+    fault = f"is valid from {_in_words(period.begin)} on"
+    if period.has_ended(now):
+        fault = f"expired at {_in_words(period.end)}"
+    until = "" if current is None else f", which is valid until {_in_words(current.end)}"
     raise ConfigurationError(f"The new certificate {fault}: the old one stays in use{until}.")
 
 
-def _period_or_none(given: credentials.Credentials) -> tuple[datetime, datetime] | None:
+def _period_or_none(given: credentials.Credentials) -> Period | None:
     """Return when a certificate is valid; None for a raw public key, which always is."""
-    return period_of(given) if given.certificate_type == "X509" else None
-
-
-def period_of(given: credentials.Credentials) -> tuple[datetime, datetime]:
-    """Return the first and the last moment at which the certificate of credentials is valid."""
-    leaf = x509.load_der_x509_certificate(given.chain_der[0])
-    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    return Period.of(given) if given.certificate_type == "X509" else None
 
 
 def _in_words(moment: datetime) -> str:

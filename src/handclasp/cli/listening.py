@@ -11,14 +11,20 @@ from handclasp.cli.outcome import WrongArguments
 BACKLOG = 1024
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; raise `WrongArguments` if that fails."""
+def listen(host: str, port: int, option: str = "") -> socket.socket:
+    """Return a listening socket; raise `WrongArguments` if that fails.
+
+    Args:
+        host, port: what it listens on.
+        option: the option that named both, if they are not those of --host and --port.
+    """
+    of_host, of_port = (option, option) if option else ("--host", "--port")
     try:
         found = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )
     except (socket.gaierror, UnicodeError):
-        raise WrongArguments(f"--host {host}: this machine has no such address.") from None
+        raise WrongArguments(f"{of_host} {host}: this machine has no such address.") from None
     family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
     try:
@@ -28,7 +34,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise WrongArguments(_why_not(error, host, port)) from None
+        raise WrongArguments(_why_not(error, host, port, of_host, of_port)) from None
     return listener
 
 
@@ -39,11 +45,11 @@ def url_of(host: str, port: int) -> str:
     return f"https://[{host}]:{port}/" if ":" in host else f"https://{host}:{port}/"
 
 
-def _why_not(error: OSError, host: str, port: int) -> str:
+def _why_not(error: OSError, host: str, port: int, of_host: str, of_port: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} of {host} is in use already: choose another one with --port."
+        return f"Port {port} of {host} is in use already: choose another one with {of_port}."
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"Port {port} may not be used by this user: choose one from 1024 on with --port."
+        return f"Port {port} may not be used by this user: choose one from 1024 on with {of_port}."
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"--host {host}: this machine has no such address."
+        return f"{of_host} {host}: this machine has no such address."
     return f"Cannot listen on {host} port {port}: {error.strerror or error}."

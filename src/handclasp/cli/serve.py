@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
@@ -35,6 +37,7 @@ from handclasp.cli.inputs import (
 )
 from handclasp.cli.journal import Form, Journal, certificate_in_words, ech_key_in_words
 from handclasp.cli.listening import listen, url_of
+from handclasp.cli.metered import Metered, metered
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.redaction import Redaction, redact_option, redaction_of
 from handclasp.cli.traces import Traces
@@ -192,6 +195,12 @@ def limit_options(command: Any) -> Any:
     metavar="A,B",
     help="The same, and refuse connections from elsewhere than these addresses and networks.",
 )
+@click.option(
+    "--metrics",
+    metavar="PORT|FILE",
+    help="Metrics for Prometheus: at http://127.0.0.1:PORT/metrics (or HOST:PORT), or in a FILE "
+    "that ends in .prom, every ten seconds.",
+)
 @click.option("--keylog", metavar="FILE", help="Append secrets for Wireshark. Gives all away.")
 @click.option(
     "--trace",
@@ -241,6 +250,7 @@ def command(directory: str, **options: Any) -> None:
     seconds is cut off). A second one ends it at once. docs/operations.md tells how to run it as a
     service.
     """
+    click.get_current_context().with_resource(_hangups_ignored())
     check_path(directory)
     if not options["echo"] and not os.path.isdir(directory):
         raise WrongArguments(f"There is no directory {directory}.")
@@ -252,24 +262,23 @@ def command(directory: str, **options: Any) -> None:
     capture = _capture(options["trace"])
     traces = _traces(options["trace"]) if capture is None else None
     _check_traces(traces, directory, options)
-    journal = Journal(
-        form,
-        traces=Traces(traces, pages=options["pages"], redaction=redaction) if traces else None,
-        capture=capture,
-        detail=options["verbose"],
-    )
+    store = Traces(traces, pages=options["pages"], redaction=redaction) if traces else None
+    journal = Journal(form, traces=store, capture=capture, detail=options["verbose"])
     with collecting_warnings() as warnings:
         config, watch = _config(options, journal)
         ech_watch = EchKeyWatch(config, journal.ech_keys)
     journal.warnings = list(dict.fromkeys(warnings))  # Some files were loaded twice.
     talk = _talk(directory, options, journal)
     proxy_protocol = _proxy_protocol(options)
-    listeners = _listeners(options)
-    make_trace, limits = _make_trace(traces, capture), _limits(options)
-    site = _Site(config, talk, journal, watch, ech_watch, make_trace, limits, proxy_protocol)
-    announce = partial(_announce, listeners[0], directory, options, site)
-    raise_descriptor_limit()
+    metrics = metered(options["metrics"], workers, journal)
     try:
+        listeners = _listeners(options)
+        make_trace, limits = _make_trace(traces, capture), _limits(options)
+        site = _Site(
+            config, talk, journal, watch, ech_watch, make_trace, limits, proxy_protocol, metrics
+        )
+        announce = partial(_announce, listeners[0], directory, options, site)
+        raise_descriptor_limit()
         if workers > 1:
             _serve_in_processes(site, listeners[0], workers, announce)
         else:
@@ -277,6 +286,24 @@ def command(directory: str, **options: Any) -> None:
     finally:
         if capture is not None:
             _close(capture, options["trace"])
+        if metrics is not None:
+            metrics.remove()
+
+
+@contextmanager
+def _hangups_ignored() -> Generator[None]:
+    """Ignore SIGHUP until the server heeds it: it would end the process.
+
+    Certificates that have changed until then are read anyway.
+    """
+    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +318,7 @@ class _Site:
     make_trace: Callable[[], Recorder]
     limits: Limits
     proxy_protocol: bool | list[str]
+    metered: Metered | None
 
     def serve(
         self,
@@ -315,11 +343,16 @@ class _Site:
             stopping=_nothing if is_worker else partial(notify, "STOPPING=1"),
             waiting=self._tell_of_waiting,
         )
+        shown = self.metered.exposition if self.metered and self.journal.speaks_for_all else None
         self.journal.start()
+        if shown is not None:
+            shown.start()
         try:
             run(partial(self._server, listeners), hooks, lifeline=lifeline)
         finally:
             self.journal.close()
+            if shown is not None:
+                shown.close()
 
     def _server(self, listeners: list[socket.socket]) -> Server:
         from handclasp.serving.server import Server
@@ -328,7 +361,7 @@ class _Site:
             listeners,
             self.config,
             self.talk,
-            self.journal,
+            self.journal if self.metered is None else self.metered.meter,
             limits=self.limits,
             make_trace=self.make_trace,
             proxy_protocol=self.proxy_protocol,
@@ -338,6 +371,8 @@ class _Site:
         self.watch.look()
         self.ech_watch.look()
         self.journal.tick()
+        if self.metered is not None:
+            self.metered.meter.look(self.watch.statuses())
 
     def _reload(self, is_worker: bool) -> None:
         if not is_worker:
@@ -365,7 +400,7 @@ class _Site:
         self.journal.remarked(f"Finishing {what}; Ctrl-C again ends at once.")
 
 
-def _nothing() -> None:
+def _nothing(*arguments: object) -> None:
     """Do nothing: the parent does it."""
 
 
@@ -396,6 +431,7 @@ def _serve_in_processes(
         remark=journal.remarked,
         failed=lambda error: journal.remarked(f"A worker has failed: {error!r}"),
         grace=site.limits.grace,
+        ended=_nothing if site.metered is None else site.metered.forget,
     )
 
     def ready() -> None:
@@ -644,4 +680,6 @@ def _announce(
         say(trust_advice(path, port, https=not options["echo"]))
     for key in site.config.ech_keys:
         say(ech_key_in_words(key))
+    if site.metered is not None:
+        say(f"Metrics are at {site.metered.where}")
     say("Ctrl-C ends it.")

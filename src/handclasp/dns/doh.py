@@ -104,7 +104,7 @@ class DohServer:
         failure: OSError = OSError("the name has no address")
         for *_, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
             try:
-                sock = socket.create_connection(address[:2], _left(deadline))
+                sock = socket.create_connection((str(address[0]), self.port), _left(deadline))
             except OSError as error:
                 failure = error
                 continue

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 from handclasp.serving import conditions
@@ -33,6 +33,8 @@ CHUNK_BYTES = 256 * 1024
 """The bytes of a file that are read and sent at once, for each client."""
 
 _THREADS = 16
+_LISTINGS = 4
+"""The threads that may list directories at once: each file in one is opened and searched."""
 _INDEXES = ("index.html", "index.htm")
 _LEFT_IN_QUERIES = "%!$&'()*+,;=:@/?-._~"
 """RFC 3986 section 3.4."""
@@ -47,6 +49,7 @@ _TYPES_OF_CODINGS = {
     "compress": "application/octet-stream",
 }
 
+T = TypeVar("T")
 Fields = list[tuple[bytes, bytes]]
 KeptBack = Callable[[str, str], object]
 
@@ -61,6 +64,14 @@ class Answer:
     file: BinaryIO | None = None
     start: int = 0
     end: int = 0
+
+
+@dataclass(slots=True)
+class Directory:
+    """A directory without an index, which is to be listed."""
+
+    names: Sequence[str]
+    entries: Iterable[str]
 
 
 class Files:
@@ -82,6 +93,7 @@ class Files:
         self._kept_back = kept_back
         self._shrunk = shrunk
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="files")
+        self._listings = asyncio.Semaphore(_LISTINGS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -95,8 +107,10 @@ class Files:
             if method == "HEAD":
                 headers.pop("range", None)  # RFC 9110 section 14.2: ranges are for GET alone.
             query = bytes(scope["query_string"]).partition(b"#")[0]
-            find = partial(self._find, path, query, headers)
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, find)
+            found = await self._look_up(path, query, headers, scope["extensions"][CONNECTION])
+            if found is None:
+                return
+            answer = found
         answer.fields.append((b"x-content-type-options", b"nosniff"))
         try:
             start = {"type": "http.response.start", "status": answer.status}
@@ -114,6 +128,19 @@ class Files:
         finally:
             if answer.file is not None:
                 answer.file.close()
+
+    async def _look_up(
+        self, path: str, query: bytes, headers: dict[str, str], client: Client
+    ) -> Answer | None:
+        """Return the answer, which threads find; None: the client has left meanwhile."""
+        loop = asyncio.get_running_loop()
+        find = partial(self._find, path, query, headers)
+        found = await loop.run_in_executor(self._threads, self._attempt, path, find)
+        if isinstance(found, Answer):
+            return found
+        async with self._listings:  # Files are sent meanwhile, however many lists are asked for.
+            make = partial(self._listing, found.names, found.entries, client)
+            return await loop.run_in_executor(self._threads, self._attempt, path, make)
 
     async def _send_file(self, answer: Answer, client: Client, send: Send) -> bool:
         """Send a part of a file. Return False where the client leaves, or the file became
@@ -135,18 +162,10 @@ class Files:
 
     # In a thread
 
-    def _find(self, path: str, query: bytes, headers: dict[str, str]) -> Answer:
+    def _attempt(self, path: str, step: Callable[[], T]) -> T | Answer:
+        """Take a step; return the answer to send in its place if there is nothing to send."""
         try:
-            names, is_directory = _names_of(path)
-            opened = self._site.open(names)
-            if opened.file is None:
-                if not is_directory:
-                    return _elsewhere(names, query)
-                return self._directory(names, opened, headers)
-            if is_directory:  # The file is not what was asked for.
-                opened.file.close()
-                raise NotServedError
-            return _file(names, opened.file, opened.status, headers)
+            return step()
         except NotServedError as refusal:
             if refusal.reason is not None:
                 self._kept_back(path, refusal.reason)
@@ -156,8 +175,22 @@ class Files:
         # As far as the client needs to know, there is nothing.
         return _plain(404, "There is no such file")
 
-    def _directory(self, names: Sequence[str], opened: Opened, headers: dict[str, str]) -> Answer:
-        """Return the index of a directory, or else a listing.
+    def _find(self, path: str, query: bytes, headers: dict[str, str]) -> Answer | Directory:
+        names, is_directory = _names_of(path)
+        opened = self._site.open(names)
+        if opened.file is None:
+            if not is_directory:
+                return _elsewhere(names, query)
+            return self._directory(names, opened, headers)
+        if is_directory:  # The file is not what was asked for.
+            opened.file.close()
+            raise NotServedError
+        return _file(names, opened.file, opened.status, headers)
+
+    def _directory(
+        self, names: Sequence[str], opened: Opened, headers: dict[str, str]
+    ) -> Answer | Directory:
+        """Return the index of a directory, or else what to list.
 
         An index that is kept back is no reason to list what it was to hide.
         """
@@ -170,12 +203,16 @@ class Files:
             else:
                 if found.file is not None:
                     return _file((*names, index), found.file, found.status, headers)
-        return self._listing(names, opened.entries)
+        return Directory(names, opened.entries)
 
-    def _listing(self, names: Sequence[str], entries: Iterable[str]) -> Answer:
+    def _listing(
+        self, names: Sequence[str], entries: Iterable[str], client: Client
+    ) -> Answer | None:
         lines: list[str] = []
         private = self._site.private()
         for name in sorted(entries, key=str.lower):
+            if client.is_gone():
+                return None
             try:
                 found = self._site.open((*names, name), with_entries=False, private=private)
             except NotServedError:

@@ -21,6 +21,10 @@ _REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]+ HTTP/1\.[01]\r\n")
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n")
 """RFC 9112 section 5: no space before the colon, no folded lines, no control characters."""
 _BAD_END = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n")
+_HOST = re.compile(
+    rb"(?:\[[0-9A-Za-z.:_~!$&'()*+,;=-]+\]|(?:[0-9A-Za-z._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+)
+"""RFC 9110 section 7.2: the host of a URI (RFC 3986 section 3.2.2), and a port. It may be empty."""
 _FRAMING = re.compile(rb"^(host|content-length|transfer-encoding):(.*)\r$", re.I | re.M)
 
 
@@ -71,6 +75,8 @@ def _fault_of_framing(is_http11: bool, fields: bytes) -> tuple[int, str] | None:
     codings = found.get(b"transfer-encoding", [])
     if len(hosts) > 1 or (not hosts and is_http11):
         return 400, "A request names one host"  # RFC 9112 section 3.2
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        return 400, "The host is not one of a URI"
     if len(lengths) > 1 or not all(re.fullmatch(rb"[0-9]{1,19}", each) for each in lengths):
         return 400, "The length of the body is not a number"  # RFC 9112 section 6.3
     if codings and (lengths or not is_http11):

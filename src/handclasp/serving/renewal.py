@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from handclasp.certificates.reloading import period_of
+from handclasp.certificates.period import Period
 from handclasp.config.certificates import warn_of_uncovered_public_names
 from handclasp.values import dataclass
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 3
 
-WARNING_DAYS = (30, 7)
-"""The days before the end of a certificate at which its operator is warned."""
+_ENDED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,9 @@ class CertificateWatch:
         self._now = now
         self._seen = [each.current.chain_der[0] for each in self._credentials]
         self._statuses = [self._status(each.current) for each in self._credentials]
-        # Building a config has warned of the state in the beginning.
-        self._warned = [_threshold(each.days_left) for each in self._statuses]
+        self._periods = [Period.of(each.current) for each in self._credentials]
+        # Building a config has warned of the state in the beginning, by the same rule.
+        self._warned = [_warning(each, now()) for each in self._periods]
 
     def statuses(self) -> list[CertificateStatus]:
         """Return the state of each certificate now."""
@@ -73,19 +73,19 @@ class CertificateWatch:
             renewed = current.chain_der[0] != self._seen[at]
             if renewed:
                 self._seen[at], self._warned[at] = current.chain_der[0], None
-                self._statuses[at] = self._status(current)
-            days = (self._statuses[at].not_after - self._now()).days
-            threshold = _threshold(days)
-            warns = threshold is not None and threshold != self._warned[at]
-            self._warned[at] = threshold
+                self._statuses[at], self._periods[at] = self._status(current), Period.of(current)
+            now = self._now()
+            warning = _warning(self._periods[at], now)
+            warns = warning is not None and warning != self._warned[at]
+            self._warned[at] = warning
             if renewed or warns:
-                known = self._statuses[at]
+                known, days = self._statuses[at], (self._periods[at].end - now).days
                 self._report(
                     CertificateStatus(known.subject, known.not_after, days, renewed, warns)
                 )
 
     def _status(self, credentials: Credentials) -> CertificateStatus:
-        _, end = period_of(credentials)
+        end = Period.of(credentials).end
         subject = credentials.subject or ", ".join(credentials.names[:_MOST_NAMES])
         return CertificateStatus(subject, end, (end - self._now()).days)
 
@@ -112,9 +112,11 @@ class EchKeyWatch:
             self._report(keys)
 
 
-def _threshold(days: int) -> int | None:
-    """Return the lowest of the bounds that so many days are within; None: no bound."""
-    return min((each for each in (*WARNING_DAYS, -1) if days <= each), default=None)
+def _warning(period: Period, now: datetime) -> int | None:
+    """Return what the operator is warned of: the days within which the end is, or that it has
+    passed; None: nothing.
+    """
+    return _ENDED if period.has_ended(now) else period.ends_within(now)
 
 
 def _has_end(credentials: Credentials | ReloadingCredentials) -> bool:

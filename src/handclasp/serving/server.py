@@ -192,7 +192,8 @@ def _visit(transport: TLSTransport, error: OSError | None = None) -> Visit:
     recorder: Any = transport.get_extra_info("trace")
     host, port = address_of(transport.get_extra_info("peername"))
     connection: Any = transport.get_extra_info("connection")
-    return Visit(host, port, info, error, recorder, connection)
+    seconds: Any = transport.get_extra_info("handshake_seconds")
+    return Visit(host, port, info, error, recorder, connection, seconds)
 
 
 def _hear(listener: Callable[[T], object], what: T) -> None:

@@ -83,6 +83,7 @@ class Supervisor:
         remark: is called with sentences about the workers.
         failed: is called in a worker with what `work` has raised.
         grace: the seconds that a worker needs at most to end.
+        ended: is called with the number of each process that has ended.
     """
 
     def __init__(
@@ -94,12 +95,14 @@ class Supervisor:
         remark: Callable[[str], object],
         failed: Callable[[Exception], object],
         grace: float,
+        ended: Callable[[int], object] = lambda pid: None,
     ) -> None:
         self._work = work
         self._stopping = stopping
         self._remark = remark
         self._failed = failed
         self._grace = grace
+        self._ended = ended
         self._workers = [_Worker(number) for number in range(count)]
         self._signals: list[int] = []
         self._ends_at: float | None = None
@@ -235,6 +238,7 @@ class Supervisor:
             pid, status = os.waitpid(each.pid, os.WNOHANG)
             if pid:
                 each.pid = None
+                self._ended(pid)
                 if self._ends_at is None:
                     self._note_end(each, pid, os.waitstatus_to_exitcode(status))
 

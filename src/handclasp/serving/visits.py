@@ -21,6 +21,7 @@ class Visit:
         error: what failed, in the handshake or after it.
         recorder: what was recorded: all of it if that was asked for, else the beginning.
         connection: the TLS connection itself, for use in the thread of the event loop.
+        seconds: the duration of the handshake; None where it failed.
     """
 
     host: str
@@ -29,6 +30,7 @@ class Visit:
     error: OSError | None = None
     recorder: Recorder | None = None
     connection: ServerConnection | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,99 @@
+"""The option --metrics of `handclasp serve`: metrics for Prometheus, at a port or in a file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handclasp.cli.inputs import check_path
+from handclasp.cli.journal import Journal
+from handclasp.cli.listening import listen
+from handclasp.cli.outcome import WrongArguments
+from handclasp.serving.visits import address_of
+
+if TYPE_CHECKING:
+    from handclasp.serving.exposition import Exposition
+    from handclasp.serving.metering import Meter
+
+_HOST = "127.0.0.1"
+_ENDING = ".prom"
+_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable in which prometheus_client looks for the directory that processes share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """The metrics of a server.
+
+    Attributes:
+        meter: counts.
+        exposition: shows the counts.
+        where: a URL or a path.
+        directory: of the numbers of several processes; removed at the end.
+    """
+
+    meter: Meter
+    exposition: Exposition
+    where: str
+    directory: str | None
+
+    def forget(self, pid: int) -> None:
+        """Leave the gauges of a process out that has ended; what it has counted stays."""
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(pid, self.directory)
+
+    def remove(self) -> None:
+        """Remove what lies on the disk for the time of the server."""
+        if self.directory is not None:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def metered(target: str | None, workers: int, journal: Journal) -> Metered | None:
+    """Return the metrics for a port, HOST:PORT or a file; None: nobody asks for any.
+
+    Raises `WrongArguments`.
+    """
+    if target is None:
+        return None
+    directory = None
+    if workers > 1:  # Before the package is imported.
+        directory = os.environ[_DIRECTORY] = tempfile.mkdtemp(prefix="handclasp-metrics-")
+    try:
+        from handclasp.serving.exposition import Endpoint, TextFile
+        from handclasp.serving.metering import Meter, registries
+
+        taking, reading = registries(directory)
+        meter = Meter(journal, taking)
+        if target.lower().endswith(_ENDING):
+            check_path(target)
+            file = TextFile(target, reading)
+            file.write()
+            return Metered(meter, file, target, directory)
+        host, _, port = target.rpartition(":")
+        if not port.isdecimal() or not port.isascii() or int(port) > 65535:
+            raise WrongArguments(
+                f"--metrics {target}: give a port, HOST:PORT, or a file whose name ends in "
+                f"{_ENDING}, as the textfile collector of node_exporter wants it."
+            )
+        listener = listen(host.removeprefix("[").removesuffix("]") or _HOST, int(port), "--metrics")
+        host, number = address_of(listener.getsockname())
+        where = (
+            f"http://[{host}]:{number}/metrics"
+            if ":" in host
+            else f"http://{host}:{number}/metrics"
+        )
+        return Metered(meter, Endpoint(listener, reading), where, directory)
+    except BaseException as error:
+        if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)
+        if isinstance(error, ImportError) and error.name == "prometheus_client":
+            raise WrongArguments(
+                "--metrics needs prometheus_client: pip install 'handclasp[metrics]'."
+            ) from None
+        if isinstance(error, OSError):
+            raise WrongArguments(f"--metrics {target}: {error.strerror or error}.") from None
+        raise

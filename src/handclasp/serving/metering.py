@@ -1,0 +1,115 @@
+"""The metrics of a server: an observer that counts what it hears, and passes it on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from handclasp.metrics import Metrics
+from handclasp.serving.renewal import CertificateStatus
+from handclasp.serving.visits import Observer, Request, Visit
+
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"})
+_OTHER, _NONE = "other", "none"
+
+
+def registries(directory: str | None) -> tuple[CollectorRegistry, CollectorRegistry]:
+    """Return the registry that takes metrics, and the one to read them from.
+
+    Args:
+        directory: where processes that share a port keep their numbers, which is also in the
+            environment as PROMETHEUS_MULTIPROC_DIR since before prometheus_client was imported;
+            None for a single process, of which there are also those of `ProcessCollector`.
+    """
+    taking = CollectorRegistry()
+    if directory is None:
+        ProcessCollector(registry=taking)
+        return taking, taking
+    reading = CollectorRegistry()
+    MultiProcessCollector(reading, path=directory)
+    return taking, reading
+
+
+class Meter:
+    """Counts connections and requests. It is an `Observer`.
+
+    Args:
+        observer: hears of everything, too.
+        registry: takes the metrics.
+    """
+
+    def __init__(self, observer: Observer, registry: CollectorRegistry) -> None:
+        self._observer = observer
+        self._tls = Metrics(registry)
+        self._open = Gauge(
+            "handclasp_connections",
+            "Open connections, after their handshake.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._requests = Counter(
+            "handclasp_requests",
+            "Requests over HTTP, by the status of the answer; 0: the client left before it.",
+            ("method", "status"),
+            registry=registry,
+        )
+        self._bytes = Counter(
+            "handclasp_response_bytes", "Bytes of the answers' bodies.", registry=registry
+        )
+        self._seconds = Histogram(
+            "handclasp_request_seconds",
+            "Seconds from the head of a request to the end of its answer.",
+            registry=registry,
+        )
+        self._certificates = Gauge(
+            "handclasp_certificate_seconds_left",
+            "Seconds until the certificate that ends first has expired.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+
+    def look(self, statuses: Sequence[CertificateStatus]) -> None:
+        """Note until when the certificates are valid."""
+        if statuses:
+            end = min(each.not_after.timestamp() for each in statuses)
+            self._certificates.set(end - time.time())
+
+    def connected(self, visit: Visit) -> None:
+        """Count a complete handshake."""
+        if visit.info is not None:
+            self._tls.handshake_completed(visit.info, visit.seconds)
+        self._open.inc()
+        self._observer.connected(visit)
+
+    def failed(self, visit: Visit) -> None:
+        """Count a failure."""
+        if visit.error is not None:
+            if visit.info is None:
+                self._tls.handshake_failed(visit.error)
+            else:
+                self._tls.connection_failed(visit.error)
+        if visit.info is not None:
+            self._open.dec()
+        self._observer.failed(visit)
+
+    def ended(self, visit: Visit) -> None:
+        """Count the end of a connection."""
+        self._open.dec()
+        self._observer.ended(visit)
+
+    def answered(self, request: Request) -> None:
+        """Count a request."""
+        method = request.method or _NONE
+        self._requests.labels(
+            method if method in _METHODS or method == _NONE else _OTHER, str(request.status)
+        ).inc()
+        self._bytes.inc(request.size)
+        self._seconds.observe(request.seconds)
+        self._observer.answered(request)
+
+    def remarked(self, text: str) -> None:
+        """Pass a remark on."""
+        self._observer.remarked(text)
