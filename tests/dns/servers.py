@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -141,18 +142,18 @@ def http_answer(
 
 @contextmanager
 def doh_server(
-    zone: Zone, pki: Pki, respond: Respond | None = None, **settings: Any
+    zone: Zone, pki: Pki | None = None, respond: Respond | None = None, **settings: Any
 ) -> Iterator[str]:
     """Answer over HTTPS; gives the URL.
 
     Args:
+        pki: issues its certificate, unless `settings` have one.
         respond: makes the whole answer of HTTP out of the message, instead of the right one.
         settings: for the config.
     """
-    given: dict[str, Any] = {
-        "credentials": pki.server("localhost", "127.0.0.1"),
-        "alpn": ["http/1.1"],
-    }
+    given: dict[str, Any] = {"alpn": ["http/1.1"]}
+    if pki is not None:
+        given["credentials"] = pki.server("localhost", "127.0.0.1")
     config = ServerConfig(**given | settings)
 
     def serve(client: socket.socket) -> None:
@@ -165,8 +166,12 @@ def doh_server(
                     name.strip().lower(): value.strip()
                     for name, _, value in (line.partition(b":") for line in head)
                 }
+                _, target, _ = first.split()
                 message = lines.read(int(fields.get(b"content-length", b"0")))
-                assert fields[b"content-type"] == b"application/dns-message"
+                if first.startswith(b"GET "):  # The form of Firefox (RFC 8484 section 4.1).
+                    message = urlsafe_b64decode(target.partition(b"?dns=")[2] + b"==")
+                else:
+                    assert fields[b"content-type"] == b"application/dns-message"
                 if respond is not None:
                     tls.sendall(respond(message))
                     return
