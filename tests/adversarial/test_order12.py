@@ -59,7 +59,7 @@ DATA = ContentType.APPLICATION_DATA
 KEY_UPDATE = write_message(KeyUpdate(False))
 
 FLIGHT = ScriptedServer12.order
-CLIENT_FLIGHT = ScriptedClient12.order
+CLIENT_FLIGHT = tuple(ScriptedClient12.order)
 
 
 @pytest.fixture

@@ -382,7 +382,7 @@ class ScriptedClient(ScriptedPeer):
     """
 
     role = "client"
-    order = ("certificate", "certificate_verify", "finished")
+    order: Sequence[str] = ("certificate", "certificate_verify", "finished")
 
     def __init__(
         self,

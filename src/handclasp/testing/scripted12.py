@@ -313,7 +313,7 @@ class ScriptedClient12(ScriptedPeer12):
     """
 
     role = "client"
-    order = ("certificate", "client_key_exchange", "certificate_verify", *CLOSING)
+    order: Sequence[str] = ("certificate", "client_key_exchange", "certificate_verify", *CLOSING)
 
     def __init__(
         self,
