@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tests.adversarial.scripted import CONTEXTS, SCHEMES, ScriptedClient, ScriptedServer
-
 from handclasp import Credentials
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.iana import ContentType, ExtensionType, HandshakeType
 from handclasp.keys.transcript import Transcript
+from handclasp.testing.scripted import CONTEXTS, SCHEMES, ScriptedClient, ScriptedServer
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import (
     Certificate,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.adversarial.scripted import Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import (
@@ -20,6 +20,7 @@ from handclasp import (
     ServerConnection,
 )
 from handclasp.iana import AlertLevel
+from handclasp.testing.scripted import ScriptedClient, ScriptedServer
 
 ClientRefuses = Callable[..., Encounter]
 ServerRefuses = Callable[..., Encounter]

@@ -11,8 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses
-from tests.adversarial.deviations import Change, changed, cut_by, longer_by, with_extension
-from tests.adversarial.scripted import CONTEXTS, SCHEMES, Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.encounter import Encounter
 from tests.pki import DAY, Leaf, Pki, der_of, key_of_type
 
 from handclasp import (
@@ -27,6 +26,8 @@ from handclasp import (
 from handclasp.certificates.verify import accept_unverified
 from handclasp.iana import ExtensionType as Ext
 from handclasp.iana import SignatureSchemeCode
+from handclasp.testing.deviations import Change, changed, cut_by, longer_by, with_extension
+from handclasp.testing.scripted import CONTEXTS, SCHEMES, ScriptedClient, ScriptedServer
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import (
     Certificate,

@@ -17,16 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses
-from tests.adversarial.deviations import Change, changed, handshake_message
-from tests.adversarial.scripted import Encounter
-from tests.adversarial.scripted12 import (
-    CLOSING,
-    ECDSA_SUITE,
-    KEY_TRANSPORT_SUITE,
-    RSA_SUITE,
-    ScriptedClient12,
-    ScriptedServer12,
-)
+from tests.adversarial.encounter import Encounter
 from tests.pki import Leaf, Pki, der_of, key_of_type, key_usage, pss_credentials
 
 from handclasp import (
@@ -43,6 +34,15 @@ from handclasp.certificates.verify import accept_unverified
 from handclasp.crypto.secret import Secret
 from handclasp.iana import GroupCode
 from handclasp.iana import SignatureSchemeCode as Code
+from handclasp.testing.deviations import Change, changed, handshake_message
+from handclasp.testing.scripted12 import (
+    CLOSING,
+    ECDSA_SUITE,
+    KEY_TRANSPORT_SUITE,
+    RSA_SUITE,
+    ScriptedClient12,
+    ScriptedServer12,
+)
 from handclasp.wire.codecs import AnyMessage, write_message
 from handclasp.wire.messages import CertificateVerify, Finished
 from handclasp.wire.messages12 import (

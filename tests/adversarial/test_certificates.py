@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses
-from tests.adversarial.deviations import with_extension
 from tests.pki import MUST_STAPLE, Leaf, Pki, key_of_type, key_pem
 
 from handclasp import (
@@ -31,6 +30,7 @@ from handclasp.certificates.revocation import RevocationLists
 from handclasp.certificates.transparency import CtLog
 from handclasp.iana import ExtensionType as Ext
 from handclasp.iana import SignatureSchemeCode
+from handclasp.testing.deviations import with_extension
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import (
     Certificate,

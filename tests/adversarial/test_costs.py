@@ -6,7 +6,6 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
-from tests.adversarial.scripted import ScriptedClient
 from tests.counting import events_of
 from tests.pki import Pki
 
@@ -21,6 +20,7 @@ from handclasp import (
 )
 from handclasp.iana import ContentType
 from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.scripted import ScriptedClient
 from handclasp.wire import extensions as ext
 from handclasp.wire.records import HEADER_SIZE, write_plaintext
 

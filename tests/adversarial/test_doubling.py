@@ -29,8 +29,6 @@ from tests.adversarial.meter import (
     counted,
     counted_values,
 )
-from tests.adversarial.scripted import SCHEMES, ScriptedClient, ScriptedPeer, ScriptedServer
-from tests.adversarial.scripted12 import ScriptedClient12, ScriptedServer12
 from tests.pki import Pki
 
 from handclasp import (
@@ -59,6 +57,8 @@ from handclasp.story.diagnosis import diagnose
 from handclasp.story.diff import differences
 from handclasp.story.fingerprints import fingerprints_of
 from handclasp.story.narrate import narrate
+from handclasp.testing.scripted import SCHEMES, ScriptedClient, ScriptedPeer, ScriptedServer
+from handclasp.testing.scripted12 import ScriptedClient12, ScriptedServer12
 from handclasp.trace.events import DecisionTaken, Refused
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import MESSAGE_TYPES, write_message

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.adversarial.conftest import refused
-from tests.adversarial.scripted import Encounter, ScriptedClient
+from tests.adversarial.encounter import Encounter
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
@@ -24,6 +24,7 @@ from handclasp import (
 from handclasp.iana import ContentType
 from handclasp.iana import ExtensionType as Ext
 from handclasp.record.layer import RecordLayer
+from handclasp.testing.scripted import ScriptedClient
 from handclasp.wire.messages import Message
 
 Meet = Callable[..., Encounter]

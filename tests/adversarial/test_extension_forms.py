@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 from tests.adversarial.conftest import refused
-from tests.adversarial.deviations import with_extension
-from tests.adversarial.scripted import Encounter, ScriptedClient, ScriptedServer
-from tests.adversarial.scripted12 import ScriptedClient12, ScriptedServer12
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import (
@@ -29,6 +27,9 @@ from handclasp import (
 from handclasp.crypto.groups import GROUPS
 from handclasp.iana import ContentType, extension_name
 from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.deviations import with_extension
+from handclasp.testing.scripted import ScriptedClient, ScriptedServer
+from handclasp.testing.scripted12 import ScriptedClient12, ScriptedServer12
 from handclasp.wire import extensions as ext
 from handclasp.wire.extension_table import FORMS, MessageContext
 from handclasp.wire.messages import Message, NewSessionTicket, write_message

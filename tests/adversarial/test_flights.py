@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import pytest
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses
-from tests.adversarial.deviations import followed_by, handshake_message
-from tests.adversarial.scripted12 import ScriptedClient12, ScriptedServer12
 
 from handclasp import Fault
 from handclasp.iana import HandshakeType
+from handclasp.testing.deviations import followed_by, handshake_message
+from handclasp.testing.scripted12 import ScriptedClient12, ScriptedServer12
 
 TAILS = [
     handshake_message(HandshakeType.CLIENT_KEY_EXCHANGE, b"\x20" + bytes(32)),

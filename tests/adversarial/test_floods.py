@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import pytest
 from tests.adversarial.conftest import refused
-from tests.adversarial.deviations import changed, cut_by, handshake_message, longer_by
-from tests.adversarial.scripted import Encounter, ScriptedClient
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import DataReceived, Fault, Limits, PeerClosed, ServerConfig, ServerConnection
 from handclasp.iana import AlertDescription, ContentType
 from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.deviations import changed, cut_by, handshake_message, longer_by
+from handclasp.testing.scripted import ScriptedClient
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, write_message
 
 Meet = Callable[..., Encounter]

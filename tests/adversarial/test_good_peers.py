@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from tests.adversarial.deviations import changed, with_extension
-from tests.adversarial.scripted import Encounter, ScriptedServer
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import ClientConfig, DataReceived, ServerConfig
@@ -16,6 +15,8 @@ from handclasp.crypto.groups import GROUPS
 from handclasp.crypto.suites import CIPHER_SUITES, DEFAULT_CIPHER_SUITES
 from handclasp.iana import ExtensionType as Ext
 from handclasp.iana import HandshakeType
+from handclasp.testing.deviations import changed, with_extension
+from handclasp.testing.scripted import ScriptedServer
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import Certificate, read_message
 

@@ -7,13 +7,13 @@ from functools import partial
 
 import pytest
 from cryptography import x509
-from tests.adversarial.scripted import Encounter
-from tests.adversarial.scripted12 import RSA_SUITE, ScriptedClient12, ScriptedServer12
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import ClientAuth, ClientConfig, DataReceived, ServerConfig
 from handclasp.crypto.groups import GROUPS
 from handclasp.crypto.suites import CIPHER_SUITES12, RSA_KEY_TRANSPORT_SUITES
+from handclasp.testing.scripted12 import RSA_SUITE, ScriptedClient12, ScriptedServer12
 
 Meet = Callable[..., Encounter]
 GROUPS12 = [name for name, group in GROUPS.items() if "TLSv1.2" in group.versions]

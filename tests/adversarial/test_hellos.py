@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses
-from tests.adversarial.deviations import (
+from tests.end_to_end.pair import Pair
+from tests.pki import Pki
+
+from handclasp import ClientConfig, Fault, Limits, ServerConfig, SessionStore
+from handclasp.crypto.groups import GROUPS
+from handclasp.iana import GREASE_VALUES, TLS12, TLS13
+from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.deviations import (
     Change,
     changed,
     cut_by,
@@ -17,14 +24,7 @@ from tests.adversarial.deviations import (
     with_extension_twice,
     without_extension,
 )
-from tests.adversarial.scripted import ScriptedServer
-from tests.end_to_end.pair import Pair
-from tests.pki import Pki
-
-from handclasp import ClientConfig, Fault, Limits, ServerConfig, SessionStore
-from handclasp.crypto.groups import GROUPS
-from handclasp.iana import GREASE_VALUES, TLS12, TLS13
-from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.scripted import ScriptedServer
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import (
     ClientHello,

@@ -10,17 +10,7 @@ from typing import Any
 
 import pytest
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses
-from tests.adversarial.deviations import (
-    Change,
-    changed,
-    cut_by,
-    longer_by,
-    with_extension,
-    with_extension_twice,
-    without_extension,
-)
-from tests.adversarial.scripted import Encounter
-from tests.adversarial.scripted12 import RSA_SUITE, ScriptedClient12, ScriptedServer12
+from tests.adversarial.encounter import Encounter
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
@@ -35,6 +25,16 @@ from handclasp.iana import (
     HandshakeType,
 )
 from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.deviations import (
+    Change,
+    changed,
+    cut_by,
+    longer_by,
+    with_extension,
+    with_extension_twice,
+    without_extension,
+)
+from handclasp.testing.scripted12 import RSA_SUITE, ScriptedClient12, ScriptedServer12
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello, ServerHello, read_message, write_message
 from handclasp.wire.records import HEADER_SIZE

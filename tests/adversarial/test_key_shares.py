@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses
-from tests.adversarial.deviations import with_extension
-from tests.adversarial.scripted import ScriptedServer
 from tests.pki import Pki
 
 from handclasp import ClientConfig, ClientConnection, Fault, ProtocolError, ServerConfig
 from handclasp.crypto.groups import GROUPS
 from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.deviations import with_extension
+from handclasp.testing.scripted import ScriptedServer
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ServerHello
 

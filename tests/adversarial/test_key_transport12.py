@@ -20,15 +20,15 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.adversarial.conftest import refused
-from tests.adversarial.deviations import handshake_message
-from tests.adversarial.scripted import Encounter
-from tests.adversarial.scripted12 import CLOSING, KEY_TRANSPORT_SUITE, Record, ScriptedClient12
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki, key_of_type
 
 from handclasp import Fault, Recorder, ServerConfig, ServerConnection, TLSError
 from handclasp.certificates.credentials import LocalSigner
 from handclasp.crypto.secret import Secret
 from handclasp.iana import AlertLevel, ContentType
+from handclasp.testing.deviations import handshake_message
+from handclasp.testing.scripted12 import CLOSING, KEY_TRANSPORT_SUITE, Record, ScriptedClient12
 from handclasp.trace.events import QuestionPut
 from handclasp.wire.messages12 import ClientKeyExchange, write_encrypted_secret
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import pytest
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses, refused
-from tests.adversarial.deviations import followed_by, handshake_message
-from tests.adversarial.scripted import SCHEMES, Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import ClientConfig, ClientConnection, Fault, ServerConfig, ServerConnection
 from handclasp.iana import ContentType, HandshakeType
 from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.deviations import followed_by, handshake_message
+from handclasp.testing.scripted import SCHEMES, ScriptedClient, ScriptedServer
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import (
     Certificate,

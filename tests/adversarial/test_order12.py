@@ -11,9 +11,15 @@ from typing import Any
 import pytest
 from cryptography import x509
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses, refused
-from tests.adversarial.deviations import Change, handshake_message
-from tests.adversarial.scripted import SCHEMES, Encounter, ScriptedClient, ScriptedServer
-from tests.adversarial.scripted12 import (
+from tests.adversarial.encounter import Encounter
+from tests.pki import Pki
+
+from handclasp import ClientConfig, Credentials, Fault, ServerConfig, ServerConnection
+from handclasp.iana import ContentType, HandshakeType
+from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.deviations import Change, handshake_message
+from handclasp.testing.scripted import SCHEMES, ScriptedClient, ScriptedServer
+from handclasp.testing.scripted12 import (
     CHANGE_CIPHER_SPEC,
     CLOSING,
     KEY_TRANSPORT_SUITE,
@@ -21,11 +27,6 @@ from tests.adversarial.scripted12 import (
     ScriptedClient12,
     ScriptedServer12,
 )
-from tests.pki import Pki
-
-from handclasp import ClientConfig, Credentials, Fault, ServerConfig, ServerConnection
-from handclasp.iana import ContentType, HandshakeType
-from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import AnyMessage, write_message
 from handclasp.wire.messages import (
@@ -58,7 +59,7 @@ DATA = ContentType.APPLICATION_DATA
 KEY_UPDATE = write_message(KeyUpdate(False))
 
 FLIGHT = ScriptedServer12.order
-CLIENT_FLIGHT = ScriptedClient12.order
+CLIENT_FLIGHT = tuple(ScriptedClient12.order)
 
 
 @pytest.fixture

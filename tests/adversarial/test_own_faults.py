@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses, refused
-from tests.adversarial.scripted import Encounter, ScriptedClient
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki, key_of_type
 
 from handclasp import (
@@ -27,6 +27,7 @@ from handclasp import (
 )
 from handclasp.errors import ProtocolError
 from handclasp.iana import AlertLevel
+from handclasp.testing.scripted import ScriptedClient
 from handclasp.wire.messages import ServerHello
 from handclasp.wire.structs import Struct, scan
 

@@ -15,8 +15,6 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import pytest
-from tests.adversarial.scripted import SCHEMES, ScriptedServer
-from tests.adversarial.scripted12 import ScriptedServer12
 from tests.adversarial.test_doubling import EVERY_LIST, LONG_FIELDS, SHORT_FIELDS, Fill, hello_of
 from tests.pki import Pki
 
@@ -34,6 +32,8 @@ from handclasp.handshake.offered import MOST_PROTOCOLS
 from handclasp.iana import CipherSuiteCode, GroupCode, SignatureSchemeCode
 from handclasp.iana import ExtensionType as Ext
 from handclasp.questions import ChooseCredentials, FindPsk, VerifyPeer
+from handclasp.testing.scripted import SCHEMES, ScriptedServer
+from handclasp.testing.scripted12 import ScriptedServer12
 from handclasp.trace.events import DecisionTaken
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import CertificateRequest

@@ -11,10 +11,7 @@ from typing import Any
 import pytest
 from tests.adversarial.authentication import ASKS, Client, Server, SilentClient
 from tests.adversarial.conftest import refused
-from tests.adversarial.scripted import (
-    CONTEXTS,
-    Encounter,
-)
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import (
@@ -33,6 +30,7 @@ from handclasp import (
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.iana import ContentType, ExtensionType, HandshakeType
 from handclasp.keys.transcript import Transcript
+from handclasp.testing.scripted import CONTEXTS
 from handclasp.wire.messages import (
     Certificate,
     CertificateEntry,

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.adversarial.conftest import refused
-from tests.adversarial.deviations import handshake_message
-from tests.adversarial.scripted import Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import (
@@ -21,6 +20,8 @@ from handclasp import (
     TruncationError,
 )
 from handclasp.iana import AlertDescription, ContentType, HandshakeType
+from handclasp.testing.deviations import handshake_message
+from handclasp.testing.scripted import ScriptedClient, ScriptedServer
 from handclasp.wire.messages import KeyUpdate, write_message
 
 Meet = Callable[..., Encounter]

@@ -7,15 +7,7 @@ from functools import partial
 
 import pytest
 from tests.adversarial.conftest import refused
-from tests.adversarial.deviations import with_extension
-from tests.adversarial.scripted import Encounter
-from tests.adversarial.scripted12 import (
-    CHACHA_SUITE,
-    CLOSING,
-    ECDSA_SUITE,
-    ScriptedClient12,
-    ScriptedServer12,
-)
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import (
@@ -32,6 +24,14 @@ from handclasp import (
 from handclasp.crypto.suites import CIPHER_SUITES12
 from handclasp.iana import AlertDescription, ContentType
 from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.deviations import with_extension
+from handclasp.testing.scripted12 import (
+    CHACHA_SUITE,
+    CLOSING,
+    ECDSA_SUITE,
+    ScriptedClient12,
+    ScriptedServer12,
+)
 from handclasp.wire.codecs import write_message
 from handclasp.wire.messages12 import HelloRequest
 from handclasp.wire.records import HEADER_SIZE, MAX_PLAINTEXT

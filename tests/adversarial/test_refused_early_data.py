@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 from tests.adversarial.conftest import refused
-from tests.adversarial.deviations import changed, with_extension
-from tests.adversarial.scripted import Encounter, ScriptedServer
-from tests.adversarial.scripted12 import ScriptedServer12
+from tests.adversarial.encounter import Encounter
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
@@ -26,6 +24,9 @@ from handclasp import (
 )
 from handclasp.certificates.verify import VerifiedPeer, vouch_for
 from handclasp.handshake.tls13 import server as server13
+from handclasp.testing.deviations import changed, with_extension
+from handclasp.testing.scripted import ScriptedServer
+from handclasp.testing.scripted12 import ScriptedServer12
 
 WORDS = b"GET / HTTP/1.1\r\n\r\n"
 

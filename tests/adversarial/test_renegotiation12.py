@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses, refused
-from tests.adversarial.deviations import Change, handshake_message
-from tests.adversarial.scripted import Encounter
-from tests.adversarial.scripted12 import Record, ScriptedClient12, ScriptedServer12
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import (
@@ -30,6 +28,8 @@ from handclasp import (
     ServerConfig,
 )
 from handclasp.iana import AlertDescription, AlertLevel, ContentType
+from handclasp.testing.deviations import Change, handshake_message
+from handclasp.testing.scripted12 import Record, ScriptedClient12, ScriptedServer12
 from handclasp.wire.codecs import write_message
 from handclasp.wire.messages12 import HelloRequest
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.adversarial.conftest import ClientRefuses
-from tests.adversarial.scripted import ScriptedServer
 from tests.end_to_end.pair import Pair, split_records
 from tests.pki import Pki
 
@@ -29,6 +28,7 @@ from handclasp.handshake.offer import client_offer
 from handclasp.iana import ContentType, ExtensionType
 from handclasp.keys.transcript import Transcript
 from handclasp.sessions.tickets import open_ticket
+from handclasp.testing.scripted import ScriptedServer
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message
 from handclasp.wire.messages import ClientHello, ServerHello

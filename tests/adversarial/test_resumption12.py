@@ -13,16 +13,7 @@ from typing import Any
 
 import pytest
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses
-from tests.adversarial.deviations import (
-    Change,
-    changed,
-    cut_by,
-    longer_by,
-    with_extension,
-    without_extension,
-)
-from tests.adversarial.scripted import Encounter
-from tests.adversarial.scripted12 import CLOSING, Record, ScriptedClient12, ScriptedServer12
+from tests.adversarial.encounter import Encounter
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
@@ -40,6 +31,15 @@ from handclasp.iana import CipherSuiteCode, ContentType, HandshakeType
 from handclasp.iana import ExtensionType as Ext
 from handclasp.keys.schedule12 import MasterSecret12
 from handclasp.sessions.session import Session
+from handclasp.testing.deviations import (
+    Change,
+    changed,
+    cut_by,
+    longer_by,
+    with_extension,
+    without_extension,
+)
+from handclasp.testing.scripted12 import CLOSING, Record, ScriptedClient12, ScriptedServer12
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import AnyMessage, write_message
 from handclasp.wire.messages import Finished

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from tests.adversarial.conftest import ClientRefuses, ServerRefuses
-from tests.adversarial.deviations import changed, with_extension, without_extension
-from tests.adversarial.scripted import Encounter, ScriptedClient, ScriptedServer
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki
 
 from handclasp import ClientConfig, Fault, ServerConfig
 from handclasp.crypto.groups import GROUPS
 from handclasp.iana import ExtensionType as Ext
+from handclasp.testing.deviations import changed, with_extension, without_extension
+from handclasp.testing.scripted import ScriptedClient, ScriptedServer
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello, Message, ServerHello
 

@@ -13,8 +13,6 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
-from tests.adversarial.deviations import with_extension
-from tests.adversarial.scripted import ScriptedClient, ScriptedServer
 from tests.pki import Pki
 
 from handclasp import (
@@ -27,6 +25,8 @@ from handclasp import (
     TLSError,
 )
 from handclasp.iana import AlertDescription, ContentType, ExtensionType
+from handclasp.testing.deviations import with_extension
+from handclasp.testing.scripted import ScriptedClient, ScriptedServer
 from handclasp.trace.hooks import Trace
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import KeyUpdate, NewSessionTicket, write_message

@@ -11,8 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.adversarial.scripted import ScriptedClient
-from tests.adversarial.scripted12 import ScriptedClient12
 from tests.counting import work_of
 
 from handclasp.capture.observe import observe
@@ -25,6 +23,8 @@ from handclasp.iana import ContentType
 from handclasp.iana import ExtensionType as Ext
 from handclasp.story.diagnosis import diagnose
 from handclasp.story.narrate import narrate
+from handclasp.testing.scripted import ScriptedClient
+from handclasp.testing.scripted12 import ScriptedClient12
 from handclasp.trace.events import HandshakeResult
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import write_message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.adversarial.authentication import Client, Server
-from tests.adversarial.scripted import Encounter
+from tests.adversarial.encounter import Encounter
 from tests.exploration.explore import REFUSALS, messages, sample
 from tests.exploration.rfc import AUTHENTICATION_CLIENT13, AUTHENTICATION_SERVER13, CCS, DATA
 from tests.pki import Pki

@@ -20,8 +20,6 @@ from typing import Any, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from tests.adversarial.scripted import ScriptedClient, ScriptedPeer, ScriptedServer
-from tests.adversarial.scripted12 import ScriptedClient12, ScriptedServer12
 from tests.fuzz import material
 from tests.fuzz.captures import GenuineScript, genuine
 from tests.fuzz.conversation import CHANCE, Connection, Conversation, Wire, recorded, setups
@@ -77,6 +75,8 @@ from handclasp.sessions.ticket_keys import TicketKeys
 from handclasp.story.diagnosis import diagnose
 from handclasp.story.diff import differences
 from handclasp.story.narrate import narrate
+from handclasp.testing.scripted import ScriptedClient, ScriptedPeer, ScriptedServer
+from handclasp.testing.scripted12 import ScriptedClient12, ScriptedServer12
 from handclasp.trace.events import TraceFormatError
 from handclasp.wire import extensions as ext
 from handclasp.wire.records import MAX_PLAINTEXT

@@ -53,6 +53,9 @@ OF_MODULES = {
         "two variables of the environment", "8", "The system's store is one object."
     ),
     "certificates.verify._decide": Cache("none", ONE, "A function that is imported late."),
+    "testing.authority.key_of_type": Cache(
+        "the type of a key, and a number", "as many as a test asks for", "Keys for tests alone."
+    ),
     "config.sessions._MADE_HERE": Cache(
         "ticket keys that a config made, held weakly", "as many as there are", "Gone with them."
     ),

@@ -255,6 +255,7 @@ OUTER = (
     "dns",
     "redis",
     "metrics",
+    "testing",
     "__main__",
     "",
 )
@@ -274,6 +275,7 @@ ADAPTERS = (
     "dns",
     "redis",
     "metrics",
+    "testing",
     "",
     "capture.relay",
     "capture.tshark",
@@ -330,6 +332,7 @@ PUBLIC_MODULES = (
     "story.narrate",
     "story.page",
     "story.situation",
+    "testing",
     "trace.events",
     "trace.hooks",
     "trace.keylog",
@@ -377,11 +380,13 @@ OPTIONAL = {
     "dns",  # dnspython
     "h11",
     "hypercorn",
+    "hypothesis",
     "idna",
     "jinja2",
     "markupsafe",
     "prometheus_client",
     "publicsuffixlist",
+    "pytest",
     "redis",
     "trio",
     "uvicorn",
@@ -394,6 +399,8 @@ DEPENDENCIES = {"cryptography", "_typeshed", *OPTIONAL}
 WRITTEN_FOR = {
     "hypercorn": {"adapters.asgi_hypercorn"},
     "prometheus_client": {"metrics", "serving.exposition", "serving.metering"},
+    "hypothesis": {"testing.strategies"},
+    "pytest": {"testing.pytest_plugin"},
     "trio": {
         "adapters.trio",
         "adapters.trio_accepting",
@@ -483,6 +490,18 @@ def test_the_engine_knows_no_stories() -> None:
     told = {"story", "capture", "cli"}
     for module in modules_below("", "__main__", *told):
         assert not [t for t, _ in inside_imports(module) if t.partition(".")[0] in told]
+
+
+def test_only_the_command_line_misbehaves() -> None:
+    """What deviates lives in `testing` alone, where no server in production can reach it."""
+    allowed_here = {"cli.faulty"}
+    wrong = [
+        str(Import(module.name, target))
+        for module in modules_below("testing", *allowed_here)
+        for target, _ in inside_imports(module)
+        if target.partition(".")[0] == "testing"
+    ]
+    assert wrong == []
 
 
 def test_the_handshake_knows_no_records() -> None:

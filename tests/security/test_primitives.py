@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.adversarial.conftest import refused
-from tests.adversarial.deviations import Change, changed
-from tests.adversarial.scripted import CONTEXTS, Encounter, ScriptedServer
+from tests.adversarial.encounter import Encounter
 from tests.pki import Pki, key_of_type, self_signed
 
 from handclasp import CertificateError, ClientConfig, Fault, TrustStore
@@ -31,6 +30,8 @@ from handclasp.crypto import signatures
 from handclasp.crypto.secret import Secret
 from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13
+from handclasp.testing.deviations import Change, changed
+from handclasp.testing.scripted import CONTEXTS, ScriptedServer
 
 Meet = Callable[..., Encounter]
 

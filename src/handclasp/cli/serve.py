@@ -26,6 +26,7 @@ from handclasp.cli.captures import (
     brief_recorder,
     capturing_recorder,
 )
+from handclasp.cli.faulty import run_fault
 from handclasp.cli.inputs import (
     check_path,
     followed_credentials,
@@ -224,6 +225,18 @@ def limit_options(command: Any) -> Any:
     "requests alone.  [default: text]",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --log-format json.")
+@click.option(
+    "--fault",
+    metavar="NAME",
+    help="Misbehave in this way, to test clients, and tell how each takes it; list tells the "
+    "names. Goes with --host, --port, --cert, --key, --echo and --json.",
+)
+@click.option(
+    "--fault-files",
+    metavar="DIR",
+    help="With --fault: where to write the authority that clients have to trust (else a temporary "
+    "directory).",
+)
 @limit_options
 @redact_option
 @click.option(
@@ -233,7 +246,8 @@ def limit_options(command: Any) -> Any:
     help="Tell each handshake message by message; -vv: with the fields of each, every choice, key "
     "and cost; -vvv: the bytes, too.",
 )
-def command(directory: str, **options: Any) -> None:
+@click.pass_context
+def command(context: click.Context, /, directory: str, **options: Any) -> None:
     """Serve the files of DIR (or of this directory) over HTTPS.
 
     Kept back are hidden files, files that only their owner may read, what links lead to outside of
@@ -250,7 +264,12 @@ def command(directory: str, **options: Any) -> None:
     seconds is cut off). A second one ends it at once. docs/operations.md tells how to run it as a
     service.
     """
-    click.get_current_context().with_resource(_hangups_ignored())
+    if options["fault"]:
+        run_fault(context, options)
+        return
+    if options["fault_files"]:
+        raise WrongArguments("--fault-files needs --fault NAME.")
+    context.with_resource(_hangups_ignored())
     check_path(directory)
     if not options["echo"] and not os.path.isdir(directory):
         raise WrongArguments(f"There is no directory {directory}.")

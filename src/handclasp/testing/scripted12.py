@@ -1,6 +1,6 @@
-"""Peers of TLS 1.2 that follow a script: real keys, and whatever deviation a test wants.
+"""Peers of TLS 1.2 that follow a script: real keys, and the deviations that a test asks for.
 
-As in `scripted`, whose deviations and orders they take. What differs is in TLS 1.2 itself: both
+They take the deviations and orders of `scripted`. The differences are those of TLS 1.2: both
 sides have a second flight, and change_cipher_spec is a step of its own, which is no message:
 
     ScriptedServer12(credentials, server_key_exchange=changed(group=0x11EC))
@@ -14,22 +14,22 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding
-from tests.adversarial.scripted import SCHEMES, ScriptedPeer
 
-from handclasp import Credentials
-from handclasp.certificates.credentials import LocalSigner
+from handclasp.certificates.credentials import Credentials, LocalSigner
 from handclasp.crypto.groups import GROUPS, GROUPS_BY_CODE, PrivateShare
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES12, CIPHER_SUITES12_BY_CODE, CipherSuite12
+from handclasp.errors import ConfigurationError
 from handclasp.iana import TLS12, ContentType, ExtensionType, HandshakeType
 from handclasp.keys.schedule12 import KeyBlock, MasterSecret12, Randoms
 from handclasp.record.protection12 import Protection12
+from handclasp.testing.scripted import SCHEMES, ScriptedPeer
+from handclasp.values import dataclass
 from handclasp.wire import extensions as ext
 from handclasp.wire.codecs import AnyMessage, read_as, write_message
 from handclasp.wire.messages import CertificateVerify, ClientHello, Finished, ServerHello
@@ -56,10 +56,10 @@ CHACHA_SUITE = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"
 KEY_TRANSPORT_SUITE = "TLS_RSA_WITH_AES_128_GCM_SHA256"
 
 CLOSING = ("change_cipher_spec", "finished")
-"""How either side ends its handshake."""
+"""The last steps of either side's handshake."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One record, which is in no transcript."""
 
@@ -71,7 +71,7 @@ CHANGE_CIPHER_SPEC = Record(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
 
 
 class ScriptedPeer12(ScriptedPeer):
-    """What is common to both roles.
+    """Keys and steps that both roles have in TLS 1.2.
 
     Args:
         extended: whether the secret is bound to the handshake, and the hello says so.
@@ -98,7 +98,7 @@ class ScriptedPeer12(ScriptedPeer):
         self.keys: KeyBlock | None = None
 
     def send(self, message: AnyMessage | bytes | Record) -> None:
-        """A handshake message, into the transcript as well; or a record, which is in none."""
+        """Queue a handshake message and add it to the transcript; or a record, which is in none."""
         if isinstance(message, Record):
             self.send_record(message.content_type, message.content)
             return
@@ -112,40 +112,38 @@ class ScriptedPeer12(ScriptedPeer):
     # Steps
 
     def certificate(self) -> Any:
+        """Return the right Certificate."""
         return Certificate12(self.credentials.chain_der if self.credentials else ())
 
     def change_cipher_spec(self) -> Any:
+        """Return the record that announces the keys."""
         return CHANGE_CIPHER_SPEC
 
     def after_change_cipher_spec(self) -> None:
+        """Go over to the keys for writing."""
         if self.keys is not None:
             keys = self.keys.server if self.role == "server" else self.keys.client
             self._write = Protection12(keys, self.suite12)  # type: ignore[assignment]
 
     def finished(self) -> Any:
+        """Return the right Finished."""
         return Finished(self.verify_data(self.role))
 
     def verify_data(self, sender: str) -> bytes:
-        """What the Finished of this side holds at this point; without a secret it is a guess."""
+        """Return the verify_data of a Finished at this point; without a secret, zeros."""
         if self.master_secret is None:
             return bytes(12)
         return self.master_secret.verify_data(sender, self.transcript.digest())
-
-    def signature(self, scheme: str, content: bytes) -> bytes:
-        """By the key of the credentials."""
-        assert self.credentials is not None
-        signature = self.credentials.signer.sign(scheme, content)
-        assert isinstance(signature, bytes)
-        return signature
 
     # Keys
 
     @property
     def randoms(self) -> Randoms:
+        """Both randoms of this handshake."""
         return Randoms(self.client_hello.random, self.server_random)
 
     def derive_keys(self) -> None:
-        """Right after the ClientKeyExchange."""
+        """Derive the keys, right after the ClientKeyExchange."""
         secret, suite = self.pre_master_secret, self.suite12
         if self.extended:
             digest = self.transcript.digest()
@@ -179,14 +177,14 @@ class ScriptedPeer12(ScriptedPeer):
 
 
 class ScriptedServer12(ScriptedPeer12):
-    """A server that takes TLS 1.2, and answers as its script says.
+    """A server that speaks TLS 1.2, and answers as its script says.
 
     Args:
-        group: of the key exchange, whether it was offered or not.
-        scheme: to sign in; None takes the first that fits the key.
+        group: the group of the key exchange, offered or not.
+        scheme: the signature scheme; None takes the first that fits the key.
         ask_for_certificate: whether a CertificateRequest is sent.
         staple: an OCSP response; the ServerHello promises it where there is one.
-        closing: what is sent once the client's Finished came.
+        closing: the steps after the client's Finished.
     """
 
     role = "server"
@@ -230,6 +228,7 @@ class ScriptedServer12(ScriptedPeer12):
         self.hellos = 0
 
     def receive(self, raw: bytes) -> None:
+        """Answer a ClientHello and a Finished with the steps of the script."""
         kind = raw[0]
         if kind == HandshakeType.CLIENT_HELLO:
             self._client_hello_came(raw)
@@ -242,6 +241,7 @@ class ScriptedServer12(ScriptedPeer12):
                 self._key_exchange_came(read_as(ClientKeyExchange, raw))
 
     def server_hello(self) -> Any:
+        """Return a ServerHello with the suite of the script."""
         extensions: dict[int, bytes] = {
             ExtensionType.RENEGOTIATION_INFO: ext.write_renegotiation_info()
         }
@@ -259,24 +259,28 @@ class ScriptedServer12(ScriptedPeer12):
         )
 
     def certificate_status(self) -> Any:
+        """Return the staple."""
         return CertificateStatus(self.staple or b"no staple")
 
     def server_key_exchange(self) -> Any:
+        """Return the right ServerKeyExchange."""
         point = self.share.share
         return self.signed_key_exchange(self.group.code, point, self.randoms, self.scheme)
 
     def signed_key_exchange(
         self, group: int, point: bytes, randoms: Randoms, scheme: str
     ) -> ServerKeyExchange:
-        """The server's half of the secret, signed with these randoms in this scheme."""
+        """Return the server's half of the secret, signed with these randoms in this scheme."""
         content = randoms.client + randoms.server + write_ecdh_params(group, point)
         code = SIGNATURE_SCHEMES[scheme].code
         return ServerKeyExchange(group, point, code, self.signature(scheme, content))
 
     def certificate_request(self) -> Any:
+        """Return a CertificateRequest for every signature scheme."""
         return CertificateRequest12(bytes([ECDSA_SIGN, RSA_SIGN]), SCHEMES, ())
 
     def server_hello_done(self) -> Any:
+        """Return the end of the first flight."""
         return ServerHelloDone()
 
     def _client_hello_came(self, raw: bytes) -> None:
@@ -290,9 +294,9 @@ class ScriptedServer12(ScriptedPeer12):
 
     def _key_exchange_came(self, message: ClientKeyExchange) -> None:
         if self.suite12.key_exchange == "RSA":
-            assert self.credentials is not None
-            signer = self.credentials.signer
-            assert isinstance(signer, LocalSigner)
+            signer = self.needed_credentials.signer
+            if not isinstance(signer, LocalSigner):
+                raise ConfigurationError("A script of RSA key transport needs a key in memory.")
             encrypted = read_encrypted_secret(message.exchange_keys)
             self.pre_master_secret = Secret(signer.decrypt(encrypted))
         else:
@@ -309,7 +313,7 @@ class ScriptedClient12(ScriptedPeer12):
     """
 
     role = "client"
-    order = ("certificate", "client_key_exchange", "certificate_verify", *CLOSING)
+    order: Sequence[str] = ("certificate", "client_key_exchange", "certificate_verify", *CLOSING)
 
     def __init__(
         self,
@@ -334,6 +338,7 @@ class ScriptedClient12(ScriptedPeer12):
         self.act(["first_hello"])
 
     def receive(self, raw: bytes) -> None:
+        """Follow the server's flight, and answer its ServerHelloDone."""
         kind = raw[0]
         if kind == HandshakeType.FINISHED:
             self._finished_came(raw)
@@ -353,6 +358,7 @@ class ScriptedClient12(ScriptedPeer12):
             self.act(self.order)
 
     def first_hello(self) -> Any:
+        """Return the ClientHello."""
         groups = [GROUPS[name].code for name in self.groups]
         extensions: dict[int, bytes] = {
             ExtensionType.SUPPORTED_GROUPS: ext.write_supported_groups(groups),
@@ -373,6 +379,7 @@ class ScriptedClient12(ScriptedPeer12):
         return self.client_hello
 
     def client_key_exchange(self) -> Any:
+        """Return the right ClientKeyExchange."""
         if self.key_exchange is None:
             self.pre_master_secret = Secret(b"\x03\x03" + os.urandom(46))
             return ClientKeyExchange(write_encrypted_secret(self._encrypted()))
@@ -381,15 +388,16 @@ class ScriptedClient12(ScriptedPeer12):
         return ClientKeyExchange(write_ecdh_point(share))
 
     def after_client_key_exchange(self) -> None:
+        """Derive the keys."""
         self.derive_keys()
 
     def certificate_verify(self) -> Any:
+        """Return the right CertificateVerify."""
         return self.signed_messages(self.transcript.messages())
 
     def signed_messages(self, content: bytes, scheme: str | None = None) -> CertificateVerify:
-        """A CertificateVerify over these messages."""
-        assert self.credentials is not None
-        scheme = scheme or self.credentials.schemes[0]
+        """Return a CertificateVerify over these messages."""
+        scheme = scheme or self.needed_credentials.schemes[0]
         return CertificateVerify(SIGNATURE_SCHEMES[scheme].code, self.signature(scheme, content))
 
     def _encrypted(self) -> bytes:

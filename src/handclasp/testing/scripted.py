@@ -1,8 +1,8 @@
-"""Peers that follow a script: real TLS 1.3 key schedules, and whatever deviation a test wants.
+"""Peers of TLS 1.3 that follow a script: real keys, and the deviations that a test asks for.
 
-They are built on the codec, the keys and the record protection of the library, and on nothing of
-its handshakes. Without a deviation they are good peers. A test changes single messages, their
-order, or a whole step:
+They are built on the codec, the keys and the record protection of the library, and not on its
+handshakes: no setting of the library can make it deviate. Without a deviation they are good peers.
+A test changes single messages, their order, or a whole step:
 
     ScriptedServer(credentials, server_hello=lambda message: replace(message, cipher_suite=1))
     ScriptedServer(credentials, order=("server_hello", "encrypted_extensions", "finished"))
@@ -18,20 +18,20 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
-from handclasp import Credentials, Event, TLSError
-from handclasp.client import ClientConnection
+from handclasp.certificates.credentials import Credentials
 from handclasp.crypto.groups import GROUPS, GROUPS_BY_CODE, PrivateShare
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES_BY_CODE, CipherSuite
+from handclasp.errors import ConfigurationError
 from handclasp.iana import TLS12, TLS13, ContentType, ExtensionType, HandshakeType
 from handclasp.keys.schedule13 import EarlySecret, HandshakeSecret, TrafficSecret
 from handclasp.keys.transcript import Transcript
 from handclasp.record.protection13 import Protection13, split_inner_plaintext
-from handclasp.server import ServerConnection
+from handclasp.values import replace
 from handclasp.wire import extensions as ext
+from handclasp.wire.codecs import read_as
 from handclasp.wire.messages import (
     HELLO_RETRY_REQUEST_RANDOM,
     Certificate,
@@ -58,7 +58,13 @@ CONTEXTS = {
 
 
 class ScriptedPeer:
-    """Records, transcript and secrets; what is common to both roles.
+    """Records, transcript and secrets, as both roles have them.
+
+    Args:
+        suite: the cipher suite; a server's must be one that the client offers.
+        credentials: the certificate and its key; not needed by a client that has none.
+        order: the steps of its flight instead of the usual ones.
+        deviations: a deviation for each step that has one.
 
     Attributes:
         alerts: (level, description) of every alert that came.
@@ -114,17 +120,17 @@ class ScriptedPeer:
                     self.receive(message)
 
     def take(self) -> bytes:
-        """What is queued for the other side."""
+        """Return the bytes that are queued for the other side."""
         data = bytes(self._out)
         self._out.clear()
         return data
 
     def send_raw(self, data: bytes) -> None:
-        """Any bytes on the wire."""
+        """Queue any bytes."""
         self._out += data
 
     def send_record(self, content_type: int, content: bytes, padding: int = 0) -> None:
-        """One record of any type and size, under the keys of the moment."""
+        """Queue one record of any type and size, under the current keys."""
         if self._write is not None:
             self._out += self._write.seal(content_type, content, padding)
         else:
@@ -132,20 +138,22 @@ class ScriptedPeer:
             self._out += head + content
 
     def send_plaintext(self, content_type: ContentType, content: bytes) -> None:
-        """A record without protection, whatever the epoch."""
+        """Queue a record without protection, in any epoch."""
         self._out += write_plaintext(content_type, content)
 
     def send(self, message: Message | bytes) -> None:
-        """A handshake message: into the transcript, and out in as few records as it fits in."""
+        """Queue a handshake message in as few records as possible; the transcript gets it, too."""
         raw = message if isinstance(message, bytes) else write_message(message)
         self.transcript.add(raw)
         for start in range(0, len(raw), MAX_PLAINTEXT):
             self.send_record(ContentType.HANDSHAKE, raw[start : start + MAX_PLAINTEXT])
 
     def send_alert(self, level: int, description: int) -> None:
+        """Queue an alert."""
         self.send_record(ContentType.ALERT, bytes([level, description]))
 
     def send_data(self, data: bytes, padding: int = 0) -> None:
+        """Queue one record of application data, of at most 16,384 bytes."""
         self.send_record(ContentType.APPLICATION_DATA, data, padding)
 
     # Steps
@@ -160,55 +168,72 @@ class ScriptedPeer:
                 after()
 
     def _deviated(self, step: str, message: Message) -> Sequence[Message | bytes]:
-        deviation = self.deviations.get(step, message)
+        deviation: Any = self.deviations.get(step, message)
         if callable(deviation):
             deviation = deviation(message)
         if deviation is None:
             return ()
-        return deviation if isinstance(deviation, list | tuple) else (deviation,)
+        if isinstance(deviation, Sequence) and not isinstance(deviation, bytes):
+            return cast("Sequence[Message | bytes]", deviation)
+        return (deviation,)
 
     def receive(self, raw: bytes) -> None:
-        """A whole message came."""
+        """Act on a whole message of the other side."""
         raise NotImplementedError
 
+    @property
+    def needed_credentials(self) -> Credentials:
+        """The credentials; raises `ConfigurationError` where there are none."""
+        if self.credentials is None:
+            raise ConfigurationError("This script has a step that needs credentials.")
+        return self.credentials
+
     def certificate(self) -> Message:
+        """Return the right Certificate."""
         chain = self.credentials.chain_der if self.credentials else ()
         return Certificate(b"", tuple(CertificateEntry(der, {}) for der in chain))
 
     def certificate_verify(self) -> Message:
-        assert self.credentials is not None
-        scheme = self.credentials.schemes[0]
-        return self.signed(scheme, CONTEXTS[self.role])
+        """Return the right CertificateVerify."""
+        return self.signed(self.needed_credentials.schemes[0], CONTEXTS[self.role])
+
+    def signature(self, scheme: str, content: bytes) -> bytes:
+        """Return the signature over `content` by the key of the credentials."""
+        signature = self.needed_credentials.signer.sign(scheme, content)
+        if not isinstance(signature, bytes):
+            raise ConfigurationError("A scripted peer needs a signer that answers at once.")
+        return signature
 
     def signed(self, scheme: str, context: bytes) -> CertificateVerify:
-        """A signature over the transcript so far, in any scheme and context."""
-        assert self.credentials is not None
-        content = context + self.transcript.digest()
-        signature = self.credentials.signer.sign(scheme, content)
-        assert isinstance(signature, bytes)
+        """Return a signature over the transcript so far, in any scheme and context."""
+        signature = self.signature(scheme, context + self.transcript.digest())
         return CertificateVerify(SIGNATURE_SCHEMES[scheme].code, signature)
 
     def finished(self) -> Message:
+        """Return the right Finished."""
         secret = self.server_secret if self.role == "server" else self.client_secret
         return Finished(secret.verify_data(self.transcript.digest()))
 
     # Keys
 
     def derive_handshake_secrets(self, shared_secret: bytes) -> None:
+        """Derive the handshake traffic secrets; the transcript ends with the ServerHello."""
         self.handshake_secret = EarlySecret.without_psk(self.suite).handshake_secret(shared_secret)
         digest = self.transcript.digest()
         self.client_secret, self.server_secret = self.handshake_secret.traffic_secrets(digest)
 
     def application_secrets(self) -> tuple[TrafficSecret, TrafficSecret]:
-        """The client's and the server's, right after the server's Finished."""
+        """Return the client's and the server's, right after the server's Finished."""
         master, digest = self.handshake_secret.master_secret(), self.transcript.digest()
         client, server, _ = master.traffic_secrets(digest)
         return client, server
 
     def read_with(self, secret: TrafficSecret) -> None:
+        """Open the records that follow with this secret."""
         self._read = Protection13.of(secret.keys())
 
     def write_with(self, secret: TrafficSecret) -> None:
+        """Seal the records that follow with this secret."""
         self._write = Protection13.of(secret.keys())
 
     # Inside
@@ -269,10 +294,9 @@ class ScriptedServer(ScriptedPeer):
         self.hellos = 0
 
     def receive(self, raw: bytes) -> None:
+        """Answer a ClientHello with the flight, and check a Finished."""
         if raw[0] == HandshakeType.CLIENT_HELLO:
-            hello = read_message(raw)
-            assert isinstance(hello, ClientHello)
-            self.client_hello = hello
+            self.client_hello = read_as(ClientHello, raw)
             self.hellos += 1
             self.transcript.add(raw)
             if self.hellos == 1:
@@ -290,14 +314,15 @@ class ScriptedServer(ScriptedPeer):
             self.transcript.add(raw)
 
     def hello_retry_request(self) -> ServerHello:
-        assert self.retry is not None
-        code = GROUPS[self.retry].code
+        """Return a HelloRetryRequest for the group `retry`."""
+        code = GROUPS[self.retry or ""].code
         return replace(
             self._hello({ExtensionType.KEY_SHARE: ext.write_key_share_hello_retry_request(code)}),
             random=HELLO_RETRY_REQUEST_RANDOM,
         )
 
     def server_hello(self) -> ServerHello:
+        """Return a ServerHello for the client's first share of a known group."""
         shares = ext.read_key_share_client_hello(
             self.client_hello.extensions[ExtensionType.KEY_SHARE]
         )
@@ -308,18 +333,22 @@ class ScriptedServer(ScriptedPeer):
         return self._hello({ExtensionType.KEY_SHARE: ext.write_key_share_server_hello(entry)})
 
     def after_server_hello(self) -> None:
+        """Go over to the handshake keys."""
         self.derive_handshake_secrets(self._shared_secret)
         self.write_with(self.server_secret)
         self.read_with(self.client_secret)
 
     def encrypted_extensions(self) -> Message:
+        """Return the EncryptedExtensions, which are empty."""
         return EncryptedExtensions({})
 
     def certificate_request(self) -> Message:
+        """Return a CertificateRequest for every signature scheme."""
         schemes = ext.write_signature_algorithms(SCHEMES)
         return CertificateRequest(b"", {ExtensionType.SIGNATURE_ALGORITHMS: schemes})
 
     def after_finished(self) -> None:
+        """Go over to the application keys for writing."""
         self._client_application, self._server_application = self.application_secrets()
         self.write_with(self._server_application)
 
@@ -346,14 +375,14 @@ class ScriptedClient(ScriptedPeer):
 
     Args:
         groups: the groups to list; a share is sent for each of `shares`.
-        extensions: what the hello holds besides what TLS 1.3 demands.
+        extensions: those that the hello has besides the ones that TLS 1.3 demands.
 
     Attributes:
         server_hello: the last one of this conversation.
     """
 
     role = "client"
-    order = ("certificate", "certificate_verify", "finished")
+    order: Sequence[str] = ("certificate", "certificate_verify", "finished")
 
     def __init__(
         self,
@@ -380,10 +409,11 @@ class ScriptedClient(ScriptedPeer):
         self.act(["first_hello"])
 
     def first_hello(self) -> Message:
+        """Return the ClientHello."""
         return self._client_hello()
 
     def second_hello(self) -> Message:
-        """The first hello with the share, and the cookie, that the server asked for."""
+        """Return the first hello with the share, and the cookie, that the server asked for."""
         asked = self.server_hello.extensions
         if (data := asked.get(ExtensionType.KEY_SHARE)) is not None:
             group = GROUPS_BY_CODE[ext.read_key_share_hello_retry_request(data)]
@@ -396,6 +426,7 @@ class ScriptedClient(ScriptedPeer):
         return replace(hello, extensions=extensions)
 
     def receive(self, raw: bytes) -> None:
+        """Follow the server's flight, and answer its Finished with this side's."""
         if not self.established:
             self.transcript.add(raw)
         message = read_message(raw)
@@ -408,6 +439,7 @@ class ScriptedClient(ScriptedPeer):
             self.act(self.order)
 
     def after_finished(self) -> None:
+        """Go over to the application keys for writing."""
         self.write_with(self._client_application)
 
     def update_keys(self, raw: bytes) -> None:
@@ -450,35 +482,3 @@ class ScriptedClient(ScriptedPeer):
             extensions=extensions | self.extra,
         )
         return self.client_hello
-
-
-class Encounter:
-    """One of our connections with a scripted peer, until both are silent.
-
-    Attributes:
-        events, error: what our side made of it.
-    """
-
-    def __init__(self, connection: ClientConnection | ServerConnection, peer: ScriptedPeer) -> None:
-        self.connection = connection
-        self.peer = peer
-        self.events: list[Event] = []
-        self.error: TLSError | None = None
-        self.run()
-
-    def run(self) -> Encounter:
-        while True:
-            to_peer = bytes(self.connection.data_to_send())
-            self.peer.feed(to_peer)
-            to_us = self.peer.take()
-            if to_us and self.error is None:
-                self._receive(to_us)
-            elif not to_peer:
-                return self
-
-    def _receive(self, data: bytes) -> None:
-        try:
-            self.events += self.connection.receive_data(data)
-        except TLSError as error:
-            self.error = error
-        self.error = self.error or self.connection.failure

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, TypeVar
 
+from handclasp.values import replace
 from handclasp.wire.messages import Message, write_message
 from handclasp.wire.structs import write_extensions
 
@@ -14,12 +14,12 @@ AnyMessage = TypeVar("AnyMessage")
 
 
 def changed(**fields: Any) -> Change:
-    """Other values in some fields."""
+    """Return a change of some fields."""
     return lambda message: replace(message, **fields)
 
 
 def with_extension(kind: int, data: bytes) -> Callable[[AnyMessage], AnyMessage]:
-    """One more extension, or another content of one."""
+    """Return a change that adds an extension, or replaces its content."""
 
     def change(message: Any) -> Any:
         return replace(message, extensions=dict(message.extensions) | {kind: data})
@@ -28,13 +28,14 @@ def with_extension(kind: int, data: bytes) -> Callable[[AnyMessage], AnyMessage]
 
 
 def without_extension(kind: int) -> Change:
+    """Return a change that leaves an extension out."""
     return lambda message: replace(
         message, extensions={k: v for k, v in message.extensions.items() if k != kind}
     )
 
 
 def with_extension_twice(kind: int) -> Change:
-    """The same extension once more at the end, which no mapping can hold."""
+    """Return a change that repeats an extension at the end, which no mapping can hold."""
 
     def change(message: Any) -> bytes:
         entry = (kind, message.extensions.get(kind, b""))
@@ -44,7 +45,7 @@ def with_extension_twice(kind: int) -> Change:
 
 
 def with_raw_extensions(message: Any, entries: Iterable[tuple[int, bytes]]) -> bytes:
-    """The bytes of a message whose last field is its extensions, with these instead."""
+    """Return the bytes of a message whose last field is its extensions, with these instead."""
     raw = write_message(message)
     vector = b"".join(write_extensions({kind: data})[2:] for kind, data in entries)
     body = raw[4 : len(raw) - len(write_extensions(message.extensions))]
@@ -52,7 +53,7 @@ def with_raw_extensions(message: Any, entries: Iterable[tuple[int, bytes]]) -> b
 
 
 def cut_by(count: int) -> Change:
-    """The message without its last bytes, with the right length in its header."""
+    """Return a change that cuts off the last bytes, with the right length in the header."""
 
     def change(message: Message) -> bytes:
         raw = write_message(message)
@@ -62,7 +63,7 @@ def cut_by(count: int) -> Change:
 
 
 def longer_by(tail: bytes) -> Change:
-    """The message with bytes too many at its end, with the right length in its header."""
+    """Return a change that adds bytes at the end, with the right length in the header."""
 
     def change(message: Message) -> bytes:
         raw = write_message(message)
@@ -72,10 +73,10 @@ def longer_by(tail: bytes) -> Change:
 
 
 def followed_by(tail: bytes) -> Change:
-    """The message, and behind it other handshake bytes in the same record."""
+    """Return a change that puts other handshake bytes behind the message, in the same record."""
     return lambda message: write_message(message) + tail
 
 
 def handshake_message(kind: int, body: bytes) -> bytes:
-    """A handshake message of any type and content."""
+    """Return a handshake message of any type and content."""
     return bytes([kind]) + len(body).to_bytes(3, "big") + body

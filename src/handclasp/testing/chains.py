@@ -1,0 +1,157 @@
+"""The certificates of faulty peers: one good chain, and one for each fault of a certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from handclasp.certificates.credentials import Credentials, LocalSigner
+from handclasp.testing.authority import (
+    DAY,
+    Authority,
+    Leaf,
+    RootAuthority,
+    client_leaf,
+    der_of,
+    key_of_type,
+    name_constraints,
+    self_signed,
+    signed_with_sha1,
+)
+from handclasp.values import dataclass, replace
+
+WRONG_HOST = "wrong-host.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A peer's certificates and what its authority says about them.
+
+    Attributes:
+        staple: the OCSP response to send with the leaf; None for none.
+        revoked: whether the leaf is in the authority's revocation list.
+    """
+
+    credentials: Credentials
+    staple: bytes | None = None
+    revoked: bool = False
+
+    @property
+    def leaf(self) -> x509.Certificate:
+        """The peer's own certificate."""
+        return x509.load_der_x509_certificate(self.credentials.chain_der[0])
+
+
+_Make: TypeAlias = Callable[[RootAuthority, Leaf], Chain]
+
+
+def server_chain(fault: str, authority: RootAuthority, names: Sequence[str]) -> Chain:
+    """Return the chain of a server with these names; a good one for a fault of the protocol."""
+    return _SERVERS.get(fault, _good)(authority, Leaf(tuple(names)))
+
+
+def client_chain(fault: str, authority: RootAuthority) -> Chain:
+    """Return the chain of a client; a good one for a fault of the protocol."""
+    return _CLIENTS.get(fault, _good)(authority, client_leaf("a client"))
+
+
+def _good(authority: RootAuthority, leaf: Leaf) -> Chain:
+    return Chain(authority.credentials(leaf))
+
+
+def _expired(authority: RootAuthority, leaf: Leaf) -> Chain:
+    now = authority.now
+    return _good(authority, replace(leaf, not_before=now - 9 * DAY, not_after=now - DAY))
+
+
+def _not_yet_valid(authority: RootAuthority, leaf: Leaf) -> Chain:
+    now = authority.now
+    return _good(authority, replace(leaf, not_before=now + DAY, not_after=now + 9 * DAY))
+
+
+def _wrong_host(authority: RootAuthority, leaf: Leaf) -> Chain:
+    return _good(authority, replace(leaf, names=(WRONG_HOST,)))
+
+
+def _self_signed(authority: RootAuthority, leaf: Leaf) -> Chain:
+    # A certificate without a subject has no issuer either, which no parser takes.
+    certificate, key = self_signed(replace(leaf, common_name="self-signed"), now=authority.now)
+    return Chain(Credentials.from_signer([certificate], LocalSigner(key)))
+
+
+def _untrusted(authority: RootAuthority, leaf: Leaf) -> Chain:
+    name = authority.certificate.subject.rdns[0]
+    (attribute,) = name
+    return _good(RootAuthority(str(attribute.value), now=authority.now), leaf)
+
+
+def _missing_intermediate(authority: RootAuthority, leaf: Leaf) -> Chain:
+    below = authority.intermediate("an intermediate that is not sent")
+    return Chain(_without_path(below, leaf))
+
+
+def _without_path(authority: Authority, leaf: Leaf) -> Credentials:
+    key = key_of_type("ecdsa-p256")
+    certificate = authority.issue(leaf, key.public_key())
+    return Credentials.from_signer([certificate], LocalSigner(key))
+
+
+def _revoked_by_staple(authority: RootAuthority, leaf: Leaf) -> Chain:
+    chain = _good(authority, leaf)
+    return replace(chain, staple=authority.ocsp_response(chain.leaf, "revoked"))
+
+
+def _revoked_by_list(authority: RootAuthority, leaf: Leaf) -> Chain:
+    return replace(_good(authority, leaf), revoked=True)
+
+
+def _weak_key(authority: RootAuthority, leaf: Leaf) -> Chain:
+    return Chain(authority.credentials(leaf, "rsa-1024"))
+
+
+def _sha1(authority: RootAuthority, leaf: Leaf) -> Chain:
+    below = authority.intermediate("an intermediate that signs with SHA-1", "rsa-2048")
+    key = key_of_type("ecdsa-p256")
+    certificate = signed_with_sha1(below.issue(leaf, key.public_key()), below.key)
+    # Loading them together checks the signature, and takes no SHA-1.
+    alone = Credentials.from_signer([certificate], LocalSigner(key))
+    return Chain(replace(alone, chain_der=(*alone.chain_der, *der_of(*below.path))))
+
+
+def _wrong_eku_of_server(authority: RootAuthority, leaf: Leaf) -> Chain:
+    return _good(authority, replace(leaf, purpose=ExtendedKeyUsageOID.CLIENT_AUTH))
+
+
+def _wrong_eku_of_client(authority: RootAuthority, leaf: Leaf) -> Chain:
+    return _good(authority, replace(leaf, purpose=ExtendedKeyUsageOID.SERVER_AUTH))
+
+
+def _name_constraint(authority: RootAuthority, leaf: Leaf) -> Chain:
+    limits = [name_constraints(permitted=["permitted.example"])]
+    below = authority.intermediate("a constrained intermediate", extensions=limits)
+    return Chain(below.credentials(leaf))
+
+
+_SERVERS: dict[str, _Make] = {
+    "expired": _expired,
+    "not-yet-valid": _not_yet_valid,
+    "wrong-host": _wrong_host,
+    "self-signed": _self_signed,
+    "untrusted": _untrusted,
+    "missing-intermediate": _missing_intermediate,
+    "revoked-staple": _revoked_by_staple,
+    "revoked-crl": _revoked_by_list,
+    "weak-key": _weak_key,
+    "sha1": _sha1,
+    "wrong-eku": _wrong_eku_of_server,
+    "name-constraint": _name_constraint,
+}
+
+_CLIENTS: dict[str, _Make] = {
+    "untrusted": _untrusted,
+    "expired": _expired,
+    "wrong-eku": _wrong_eku_of_client,
+}
