@@ -130,7 +130,7 @@ def assert_encrypted(server: Site, *, retried: bool = False) -> None:
 def test_the_hello_is_encrypted(
     visit: Visit, names: Names, authority: LocalAuthority, group: str | None
 ) -> None:
-    settings = {"groups": [group]} if group else {}
+    settings: dict[str, Any] = {"groups": [group]} if group else {}
     with served(authority, **settings) as server:
         port = int(server.url.rstrip("/").rpartition(":")[2])
         names.publish(port, KEY)

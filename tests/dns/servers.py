@@ -15,6 +15,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdata
+import dns.rdataclass
 import dns.rdatatype
 import dns.resolver
 import dns.rrset
@@ -74,7 +75,7 @@ def _rrset(name: Any, kind: str, records: list[str | bytes]) -> Any:
     number = dns.rdatatype.from_text(kind)
     for each in records:
         if isinstance(each, bytes):
-            made.add(dns.rdata.GenericRdata(1, number, each))
+            made.add(dns.rdata.GenericRdata(dns.rdataclass.IN, number, each))
     return made
 
 

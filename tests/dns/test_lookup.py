@@ -60,7 +60,8 @@ def asking(way: str, zone: Zone, pki: Pki, **settings: Any) -> Iterator[Lookup]:
     def lookup(*arguments: Any, **more: Any) -> HttpsEndpoint:
         call = lookup_ech_async if way.endswith("async") else lookup_ech
         found: Any = call(*arguments, **given | {"timeout": SECONDS} | more)
-        return asyncio.run(found) if way.endswith("async") else found
+        endpoint: HttpsEndpoint = asyncio.run(found) if way.endswith("async") else found
+        return endpoint
 
     if way.startswith("doh"):
         with doh_server(zone, pki, **settings) as url:

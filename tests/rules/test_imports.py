@@ -688,9 +688,9 @@ STEPS = {
         "from handclasp import ClientConfig, ClientConnection\n"
         "ClientConnection(ClientConfig(verify_peer=False), server_name='a.test')",
         NETWORK - {"socket"},
-        165,
+        166,
     ),
-    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 181),
+    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 182),
 }
 
 

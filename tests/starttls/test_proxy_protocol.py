@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -45,9 +46,12 @@ def line_of(source: object, destination: object, source_port: int, port: int) ->
     return f"PROXY {family} {source} {destination} {source_port} {port}\r\n".encode()
 
 
+versions: st.SearchStrategy[Literal[4, 6]] = st.sampled_from((4, 6))
+
+
 @given(st.data(), ports, ports, pieces, st.binary(max_size=40))
 def test_lines(data: st.DataObject, first: int, second: int, sizes: list[int], tls: bytes) -> None:
-    version = data.draw(st.sampled_from([4, 6]))
+    version = data.draw(versions)
     source, destination = (data.draw(st.ip_addresses(v=version)) for _ in range(2))
     header = ProxyHeader(1, (str(source), first), (str(destination), second))
     assert read(line_of(source, destination, first, second) + tls, sizes) == (header, tls)
@@ -57,7 +61,7 @@ def test_lines(data: st.DataObject, first: int, second: int, sizes: list[int], t
 def test_binary_headers(
     data: st.DataObject, first: int, second: int, sizes: list[int], more: bytes, tls: bytes
 ) -> None:
-    version = data.draw(st.sampled_from([4, 6]))
+    version = data.draw(versions)
     source, destination = (data.draw(st.ip_addresses(v=version)) for _ in range(2))
     body = source.packed + destination.packed
     body += first.to_bytes(2, "big") + second.to_bytes(2, "big") + more

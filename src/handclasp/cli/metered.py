@@ -44,7 +44,7 @@ class Metered:
         """Leave the gauges of a process out that has ended; what it has counted stays."""
         from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(pid, self.directory)
+        mark_process_dead(pid, self.directory)  # type: ignore[no-untyped-call]
 
     def remove(self) -> None:
         """Remove what lies on the disk for the time of the server."""

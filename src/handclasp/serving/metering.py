@@ -29,7 +29,7 @@ def registries(directory: str | None) -> tuple[CollectorRegistry, CollectorRegis
         ProcessCollector(registry=taking)
         return taking, taking
     reading = CollectorRegistry()
-    MultiProcessCollector(reading, path=directory)
+    MultiProcessCollector(reading, path=directory)  # type: ignore[no-untyped-call]
     return taking, reading
 
 
