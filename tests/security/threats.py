@@ -3805,6 +3805,21 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _FILES,
+        "A trace whose page shows a command that does more, to somebody who copies it",
+        "The commands of OpenSSL beside the steps of a key schedule hold hexadecimal digits, and "
+        "labels. A label of a trace that somebody else wrote may be any text: it is quoted for the "
+        "shell, and stays one argument.",
+        (
+            without(
+                "story/page/test_recomputing.py::test_a_label_of_a_forged_trace_stays_an_argument",
+                "story.page.recomputing._command",
+                "quote(option)",
+                "option",
+            ),
+        ),
+    ),
+    Threat(
+        _FILES,
         "A capture that takes its reader for ever, or makes an unbounded page",
         "Segments are put together, conversations found, followed and told with work in "
         "proportion to the bytes of the capture, whatever the two ends say and in whatever order "
