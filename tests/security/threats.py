@@ -3860,6 +3860,13 @@ THREATS: tuple[Threat, ...] = (
                 "talk.answer = talk.answer or hello\nif hello.is_hello_retry_request:\n    return",
             ),
             without(
+                "story/page/test_records.py"
+                "::test_of_very_many_the_first_are_listed_and_the_others_counted",
+                "story.page.records.records_of",
+                "islice(_records(events, facts), MOST_RECORDS)",
+                "_records(events, facts)",
+            ),
+            without(
                 "story/page/test_conversation.py::test_of_a_long_list_the_first_fields_have_a_row",
                 "story.page.conversation._rows",
                 "islice(_within(field, 0), MOST_FIELDS)",
