@@ -205,6 +205,17 @@ def test_a_secret_can_be_copied(opened: Driven) -> None:
     )
 
 
+def test_one_button_opens_all_messages_and_closes_them(browser: Driven, page: str) -> None:
+    browser.open(page)
+    count = "return document.querySelectorAll('.message > details[open]').length"
+    assert browser.script(count) == 0
+    browser.click(browser.one("button.open-all"))
+    assert browser.script(count) == len(browser.all(".message > details")) > 0
+    assert browser.one("button.open-all").text == "Close all messages"
+    browser.click(browser.one("button.open-all"))
+    assert browser.script(count) == 0
+
+
 def test_it_asks_nobody_for_anything(browser: Driven, page: str) -> None:
     browser.complaints()
     browser.open(page)

@@ -13,6 +13,7 @@ from handclasp.story.page.costs import costs_of
 from handclasp.story.page.failure import failure_of
 from handclasp.story.page.first_record import first_records_of
 from handclasp.story.page.keys import schedule_of
+from handclasp.story.page.records import count_records, records_of
 from handclasp.story.page.rendering import Renderer
 from handclasp.story.page.said import said_of
 from handclasp.story.page.steps import Describe, Rows
@@ -69,6 +70,8 @@ def contents_of(
         "agreed": _agreement(events, facts),
         "flights": flights_of(events, facts),
         "left_out": left_out_of(events, facts),
+        "records": records_of(events, facts),
+        "record_count": count_records(events),
         "hello_choices": steps.choices_of(events, steps.HELLO_CHOICES),
         "suites_offered": facts.cipher_suites,
         "chains": steps.chains_of(events, facts, describe),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from handclasp.story.page.recomputing import commands_of
 from handclasp.story.recorded import KeyExchange
 from handclasp.trace.events import KeyStep, SecretDerived, TraceEvent
 from handclasp.values import dataclass
@@ -129,6 +130,7 @@ class Step:
         context: the transcript hash or nonce, in hexadecimal; empty if there is none.
         hex: the value; empty if it was not recorded.
         size: the size of the value, in bytes.
+        command: the command of OpenSSL that computes it; empty if a value is missing for it.
     """
 
     key: str
@@ -137,6 +139,7 @@ class Step:
     context: str
     hex: str
     size: int
+    command: str = ""
 
     @property
     def beginning(self) -> str:
@@ -205,7 +208,11 @@ def schedule_of(
     stages = _stages(version, key_exchange, has_psk=has_psk)
     noted = [event for event in events if isinstance(event, KeyStep)]
     if noted:
-        steps = [_step(number, event) for number, event in enumerate(noted, 1)]
+        commands = commands_of(events)
+        steps = [
+            _step(number, event, command)
+            for number, (event, command) in enumerate(zip(noted, commands, strict=True), 1)
+        ]
         found = {name: step for event, step in zip(noted, steps, strict=True)
                  for name in (event.output, event.label)}  # fmt: skip
     else:
@@ -214,7 +221,7 @@ def schedule_of(
     return Schedule(height, placed, tuple(steps))
 
 
-def _step(number: int, event: KeyStep) -> Step:
+def _step(number: int, event: KeyStep, command: str) -> Step:
     inputs = ", ".join(event.inputs)
     label = f', "{event.label}"' if event.label else ""
     context = ", context" if event.context else ""
@@ -225,6 +232,7 @@ def _step(number: int, event: KeyStep) -> Step:
         context=event.context.hex(),
         hex=event.value.hex(),
         size=event.size,
+        command=command,
     )
 
 

@@ -180,8 +180,22 @@ function watchEvidence(root) {
   }
 }
 
+// One button opens every message, and closes them again.
+function watchOpenAll(root) {
+  for (const button of root.querySelectorAll("button.open-all")) {
+    const all = [...root.querySelectorAll(".message > details")];
+    button.hidden = all.length === 0;
+    button.addEventListener("click", () => {
+      const open = button.getAttribute("aria-expanded") === "false";
+      for (const details of all) details.open = open;
+      button.setAttribute("aria-expanded", String(open));
+      button.textContent = open ? "Close all messages" : "Open all messages";
+    });
+  }
+}
+
 function watchCopyButtons(root) {
-  for (const button of root.querySelectorAll("button.copy")) {
+  for (const button of root.querySelectorAll("button[data-copy]")) {
     button.hidden = false;
     button.addEventListener("click", async () => {
       const text = document.getElementById(button.dataset.copy);
@@ -199,3 +213,4 @@ function watchCopyButtons(root) {
 watchMessages(document);
 watchEvidence(document);
 watchCopyButtons(document);
+watchOpenAll(document);
