@@ -9,7 +9,7 @@ RUNS   := $(VENV)/.runs
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs watch cpython trio soak-programs browsers fleet peers bench instructions fuzz fuzz-costs states defences differential scanners soak schedules memory operations coverage pythons release clean
+.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs watch cpython trio soak-programs browsers fleet peers bench bench-serving instructions fuzz fuzz-costs states defences differential scanners soak schedules memory operations coverage pythons release clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -116,6 +116,9 @@ fleet: $(READY) ## servers that share one Redis, which dies, is replaced and is 
 
 bench: $(READY) ## compare with ssl and others in one run (ARGS="--quick")
 	$(BIN)/python -m bench $(ARGS)
+
+bench-serving: $(READY) ## `handclasp serve` beside nginx and uvicorn over ssl (needs ab, wrk, curl, nginx)
+	$(BIN)/python -m bench.serving $(ARGS)
 
 instructions: $(READY) ## count instructions (valgrind), and compare with those recorded
 	$(BIN)/python -m bench.instructions $(ARGS)

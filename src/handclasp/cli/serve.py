@@ -180,6 +180,11 @@ def limit_options(command: Any) -> Any:
 @version_options
 @click.option("--echo", is_flag=True, help="Send back what comes, instead of HTTP.")
 @click.option(
+    "--precompressed",
+    is_flag=True,
+    help="Send FILE.gz for FILE to clients that take gzip, if it is there and at least as new.",
+)
+@click.option(
     "--early-data",
     is_flag=True,
     help="Let clients that come back ask with the first flight (0-RTT, RFC 8470). Excludes "
@@ -526,7 +531,8 @@ def _talk(directory: str, options: dict[str, Any], journal: Journal) -> Talk:
     from handclasp.serving.site import Site
 
     site = Site(directory, _private_files(options))
-    files = Files(site, journal.kept_back, journal.shrunk)
+    compressed = options["precompressed"]
+    files = Files(site, journal.kept_back, journal.shrunk, precompressed=compressed)
     return lambda serving: HTTP(RefuseEarlyData(files), serving)
 
 

@@ -15,6 +15,7 @@ import html
 import mimetypes
 import os
 import posixpath
+import re
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Sequence
@@ -38,6 +39,8 @@ _LISTINGS = 4
 _INDEXES = ("index.html", "index.htm")
 _LEFT_IN_QUERIES = "%!$&'()*+,;=:@/?-._~"
 """RFC 3986 section 3.4."""
+_NO_WEIGHT = re.compile(r"q=0(\.0{0,3})?")
+"""RFC 9110 section 12.4.2."""
 _ALLOWED = (b"allow", b"GET, HEAD, OPTIONS")
 _CHARSET_BYTES = 64 * 1024
 """The bytes of a text that must be UTF-8 for it to be called so."""
@@ -81,6 +84,8 @@ class Files:
         site: decides which files may be sent.
         kept_back: is called with the path of each requested file that is kept back, and the reason.
         shrunk: is called with the path of a file that became shorter while it was sent.
+        precompressed: whether a client that takes gzip gets FILE.gz for FILE, if that is there and
+            at least as new.
     """
 
     def __init__(
@@ -88,10 +93,13 @@ class Files:
         site: Site,
         kept_back: KeptBack = lambda path, reason: None,
         shrunk: Callable[[str], object] = lambda path: None,
+        *,
+        precompressed: bool = False,
     ) -> None:
         self._site = site
         self._kept_back = kept_back
         self._shrunk = shrunk
+        self._precompressed = precompressed
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="files")
         self._listings = asyncio.Semaphore(_LISTINGS)
 
@@ -185,7 +193,7 @@ class Files:
         if is_directory:  # The file is not what was asked for.
             opened.file.close()
             raise NotServedError
-        return _file(names, opened.file, opened.status, headers)
+        return self._file(names, opened.file, opened.status, headers)
 
     def _directory(
         self, names: Sequence[str], opened: Opened, headers: dict[str, str]
@@ -202,8 +210,48 @@ class Files:
                     raise
             else:
                 if found.file is not None:
-                    return _file((*names, index), found.file, found.status, headers)
+                    return self._file((*names, index), found.file, found.status, headers)
         return Directory(names, opened.entries)
+
+    def _file(
+        self,
+        names: Sequence[str],
+        file: BinaryIO,
+        status: os.stat_result,
+        headers: dict[str, str],
+    ) -> Answer:
+        """Return the answer for an opened file, or for its compressed form."""
+        compressed: Opened | None = None
+        try:
+            if self._precompressed and _takes_gzip(headers.get("accept-encoding", "")):
+                compressed = self._compressed(names, status)
+            if compressed is None or compressed.file is None:
+                return _answer_of(names[-1], file, file, status, headers)
+            with file:
+                answer = _answer_of(names[-1], file, compressed.file, compressed.status, headers)
+            answer.fields.append((b"vary", b"accept-encoding"))
+            if answer.status in (200, 206):
+                answer.fields.append((b"content-encoding", b"gzip"))
+            return answer
+        except BaseException:
+            file.close()
+            if compressed is not None and compressed.file is not None:
+                compressed.file.close()
+            raise
+
+    def _compressed(self, names: Sequence[str], status: os.stat_result) -> Opened | None:
+        """Return the compressed form of a file; None: there is none, or it may be of an older
+        state.
+        """
+        *before, name = names
+        try:
+            found = self._site.open((*before, f"{name}.gz"), with_entries=False)
+        except NotServedError:
+            return None
+        if found.file is None or found.status.st_mtime_ns >= status.st_mtime_ns:
+            return found
+        found.file.close()
+        return None
 
     def _listing(
         self, names: Sequence[str], entries: Iterable[str], client: Client
@@ -232,19 +280,29 @@ class Files:
         return _whole(200, "text/html; charset=utf-8", body)
 
 
-def _file(
-    names: Sequence[str], file: BinaryIO, status: os.stat_result, headers: dict[str, str]
-) -> Answer:
-    try:
-        return _answer_of(names[-1], file, status, headers)
-    except BaseException:
-        file.close()
-        raise
+def _takes_gzip(accepted: str) -> bool:
+    """Return whether an Accept-Encoding names gzip, and with another weight than 0."""
+    for each in accepted.lower().split(","):
+        coding, *parameters = (part.strip() for part in each.split(";"))
+        if coding in ("gzip", "x-gzip"):
+            return not any(_NO_WEIGHT.fullmatch(each) for each in parameters)
+    return False
 
 
 def _answer_of(
-    name: str, file: BinaryIO, status: os.stat_result, headers: dict[str, str]
+    name: str,
+    original: BinaryIO,
+    file: BinaryIO,
+    status: os.stat_result,
+    headers: dict[str, str],
 ) -> Answer:
+    """Return the answer with a file.
+
+    Args:
+        name, original: tell the media type.
+        file, status: are sent; the file is closed if nothing of it is.
+        headers: of the request.
+    """
     version, size = conditions.Version.of(status), status.st_size
     outcome = conditions.outcome_of(headers, version)
     if outcome == 304:
@@ -261,7 +319,7 @@ def _answer_of(
         return _plain(416, "The file has no such part", where)
     start, end = part or (0, size)
     fields: Fields = [
-        (b"content-type", _type_of(name, file).encode()),
+        (b"content-type", _type_of(name, original).encode()),
         (b"content-length", b"%d" % (end - start)),
         (b"accept-ranges", b"bytes"),
         *version.fields,
