@@ -286,6 +286,20 @@ def test_openssl_client_with_another_key(openssl: str, place: Place, groups: lis
         assert_rejected(served.only())
 
 
+@pytest.mark.parametrize("groups", RETRY)
+def test_openssl_client_with_a_server_without_keys(
+    openssl: str, place: Place, groups: list[str]
+) -> None:
+    # It would leave a cookie of the HelloRetryRequest out of its second outer hello.
+    server = replace(place.server, ech=())
+    server = replace(server, groups=groups) if groups else server
+    configs = EchConfigList(KEY.configs).to_base64()
+    with serving(server) as served:
+        said = openssl_client(openssl, place, served.port, "-ech_config_list", configs)
+        assert "ECH: failed" in said, said
+        assert_rejected(served.only())
+
+
 def test_grease_of_an_openssl_client(openssl: str, place: Place) -> None:
     with serving(place.server) as served:
         openssl_client(openssl, place, served.port, "-ech_grease")
