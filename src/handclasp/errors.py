@@ -313,8 +313,12 @@ class CertificateError(ProtocolError):
         place: the place of the fault: the index of the certificate in `chain_der`, from 0 (None if
             it is not in the chain, such as a trusted authority), and the field of that certificate,
             such as "notAfter" or "subjectAltName".
+        public_name: the name that the chain was verified for, if that was not the server's own: the
+            public name of an ECH configuration, which a server that does not accept the encrypted
+            hello has to prove to be (RFC 9849 section 6.1.7). Empty in all other cases.
     """
 
+    public_name: str = ""
     place: tuple[int | None, str] = (None, "")
     chain_der: tuple[bytes, ...] = ()
     ocsp_response: bytes | None = None

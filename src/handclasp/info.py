@@ -54,8 +54,8 @@ class ConnectionInfo(_WithCertificates):
         resumed: whether an earlier session was resumed. The peer's certificates are then those of
             the original connection, and were verified again.
         early_data_status: "none", "accepted" or "rejected".
-        early_data_refusal: why they were rejected, in words, as far as this side knows; the server
-            knows more. Empty if they were not.
+        early_data_refusal: why they were rejected, or not offered, in words, as far as this side
+            knows; the server knows more. Empty if they were accepted, or the config allows none.
         hello_retry: whether a HelloRetryRequest was needed (RFC 8446 section 4.1.4).
         peer_chain_der: the certificates that the peer sent, leaf first, as DER. Only the first is
             proven to be the peer's; the others may be unrelated.

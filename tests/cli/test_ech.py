@@ -124,6 +124,20 @@ def test_connect_with_ech(run: Run, ca: str, credentials: Credentials) -> None:
     assert "Inside, for the server alone to read" in result.output
 
 
+def test_the_explanation_of_a_rejection_is_about_the_public_name(
+    run: Run, ca: str, authority: LocalAuthority
+) -> None:
+    issued = authority.issue(["localhost"])
+    credentials = Credentials.from_pem(issued.chain_pem, issued.key_pem)
+    with serving(ServerConfig(credentials=credentials, ech=[KEY])) as port:
+        result = connect(run, port, ca, OLD, "--explain")
+    text = " ".join(result.output.split())
+    assert result.exit_code == 1
+    assert f"does not prove to be {PUBLIC}" in text
+    assert "Connect by a name that is in the certificate" not in text
+    assert f"localhost, not for {PUBLIC}" in text
+
+
 def test_a_key_log_has_what_was_sent_and_nothing_else(
     run: Run, ca: str, credentials: Credentials, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import (
+    Blame,
     CertificateError,
     ClientConfig,
     ConfirmPeer,
@@ -139,6 +140,18 @@ def test_accepted_after_a_retry(client: ClientConfig, server: ServerConfig, cook
     assert len(second.payload) == pytest.approx(len(first.payload), abs=64)
 
 
+@pytest.mark.parametrize("keys", [[KEY], [OTHER], []])
+@pytest.mark.parametrize("ech", [CONFIGS, None])
+def test_no_cookie_for_a_hello_with_the_extension(
+    client: ClientConfig, server: ServerConfig, keys: list[EchKey], ech: EchConfigList | None
+) -> None:
+    # The clients of OpenSSL 4.0 leave it out of their second outer hello.
+    pair = Pair(replace(client, ech=ech), replace(server, ech=keys, **RETRY), SECRET).run()
+    assert len(hellos(pair)) == 2
+    assert all(Ext.COOKIE not in hello.extensions for hello in hellos(pair))
+    assert pair.client.connection.info is not None or rejected(pair)
+
+
 def test_hellos_without_a_name_and_with_grease_switched_off(pki: Pki, client: ClientConfig) -> None:
     server = ServerConfig(credentials=pki.server("127.0.0.1", PUBLIC), ech=[KEY])
     pair = Pair(replace(client, grease=False), server, "127.0.0.1").run()
@@ -221,7 +234,33 @@ def test_a_server_that_is_not_the_public_name_says_nothing_that_counts(
     assert isinstance(error, CertificateError)
     assert error.fault is Fault.CERTIFICATE_NAME_MISMATCH
     assert not hasattr(error, "retry_configs")
+    assert error.public_name == PUBLIC
+    assert error.place == (0, "subjectAltName")
+    assert error.chain_der
+    # What is advised concerns the public name, and not the one that the program asked for.
+    assert f"does not prove to be {PUBLIC}" in error.message
+    assert f"covers the public name {PUBLIC}" in error.fix
+    assert SECRET not in error.fix
+    assert "server_name" not in error.fix
+    assert "Do not connect without ECH" in error.fix
+    assert error.blame is Blame.UNCLEAR
     assert_hidden(pair)
+
+
+def test_a_server_of_another_authority_does_not_prove_to_be_the_public_name(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    client = replace(client, trust=Pki().trust)
+    error = Pair(client, replace(server, ech=[OTHER]), SECRET).run().client.error
+    assert isinstance(error, CertificateError)
+    assert error.fault is Fault.CERTIFICATE_UNTRUSTED
+    assert f"does not prove to be {PUBLIC}" in error.message
+    assert "trust" in error.fix
+    # An accepted hello is verified for its own name, as always.
+    error = Pair(client, server, SECRET).run().client.error
+    assert isinstance(error, CertificateError)
+    assert error.public_name == ""
+    assert PUBLIC not in error.message.partition("(")[0]
 
 
 def test_without_verification_nothing_that_the_server_says_counts(

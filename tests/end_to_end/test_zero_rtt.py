@@ -337,3 +337,38 @@ def test_settings_that_make_no_sense(pki: Pki) -> None:
         ClientConfig(allow_early_data=True)
     with pytest.raises(ConfigurationError, match="tickets"):
         ServerConfig(credentials=pki.server(), max_early_data=1, tickets=0)
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "why"),
+    [
+        ({"sessions": SessionStore()}, {}, "there is no session of this server to resume"),
+        ({"cipher_suites": ["TLS_CHACHA20_POLY1305_SHA256"]}, {}, "cipher suite is not offered"),
+        ({"alpn": ["h2"], "allow_early_data": False}, {}, ""),
+        ({"versions": ["TLSv1.2"], "allow_early_data": False}, {}, ""),
+        (
+            {"sessions": SessionStore()},
+            {"versions": ["TLSv1.2"], "max_early_data": 0},
+            "no session",
+        ),
+    ],
+)
+def test_the_reason_where_nothing_was_offered(
+    world: World, client: dict[str, Any], server: dict[str, Any], why: str
+) -> None:
+    pair = world.again(client=client, server=server)
+    assert pair.client.info.early_data_status == "none"
+    refusal = pair.client.info.early_data_refusal
+    assert why in refusal
+    assert bool(refusal) is bool(why)
+    # A server does not know why a client offers none.
+    if pair.server.info.version == "TLSv1.3":
+        assert pair.server.info.early_data_refusal == "the client offered none"
+
+
+@pytest.mark.parametrize(("tickets", "why"), [(0, "ticket does not allow any"), (1000, "")])
+def test_the_reason_that_the_ticket_gives(pki: Pki, tickets: int, why: str) -> None:
+    world = World(pki, max_early_data=tickets)
+    info = world.again().client.info
+    assert why in info.early_data_refusal
+    assert bool(info.early_data_refusal) is bool(why)

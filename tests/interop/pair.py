@@ -73,6 +73,10 @@ def judge(scenario: Scenario, outcome: Outcome) -> None:
         for name, report in ends:
             if report.resumed is not None or name == scenario.local_role:
                 _equal(f"whether the {name} resumed", report.resumed, True)
+    if scenario.encrypts:
+        for name, report in ends:
+            if report.ech is not None or name == scenario.local_role:
+                _equal(f"whether the {name} took the encrypted hello", report.ech, True)
     if scenario.exports:
         _equal("length of the export", len(bytes.fromhex(outcome.client.exporter or "")), 48)
         _equal("exported keying material", outcome.client.exporter, outcome.server.exporter)

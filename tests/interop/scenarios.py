@@ -7,7 +7,11 @@ import random
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .peers.base import Exporter, Options, Peer, Role
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from handclasp import EchConfigList, EchKey
+
+from .peers.base import EchFiles, Exporter, Options, Peer, Role
 from .pki import CLIENT_NAME, SERVER_NAME, Authority
 
 PAYLOAD_SIZE = 1 << 20  # bytes each way and round
@@ -37,6 +41,7 @@ class Scenario:
     key_updates_by: Role | None = None
     exports: bool = False
     resumes: bool = False
+    encrypts: bool = False
 
     @property
     def version(self) -> str:
@@ -98,6 +103,13 @@ class Scenarios:
             return replace(_both(plain, connections=2), resumes=True)
         if feature == "hrr":
             return _hello_retry(plain, peer, peer_role)
+        if feature.startswith("ech"):
+            made = replace(_both(plain, ech=self._ech()), encrypts=True)
+            if feature == "ech-hrr":
+                return _hello_retry(made, peer, peer_role)
+            if feature == "ech-resume":
+                return replace(_both(made, connections=2), resumes=True)
+            return made
         if feature == "client-auth":
             server = replace(server, require_client_cert=True)
             client = replace(plain.client, identity=self.authority.client())
@@ -119,6 +131,21 @@ class Scenarios:
         if feature != "tls13":
             raise LookupError(feature)
         return plain
+
+    def _ech(self) -> EchFiles:
+        """A new key, in files; the certificates are for the inner name alone."""
+        key = EchKey.generate("public.test")
+        paths = [self.directory / name for name in ("ech.pem", "ech.list", "ech.one", "ech.raw")]
+        contents = (
+            key.to_pem(),
+            EchConfigList(key.configs).to_bytes(),
+            key.configs[0].raw,
+            key.private_key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()),
+        )
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+            path.chmod(0o600)
+        return EchFiles(*paths)
 
     def _raw_key(self, plain: Scenario, kind: str) -> Scenario:
         """One side shows a raw public key, and the other one expects it."""

@@ -50,6 +50,9 @@ _COLUMNS = {
     "raw-key": "raw key",
     "client-raw-key": "client's raw key",
     "psk": "external PSK",
+    "ech": "ECH",
+    "ech-hrr": "ECH, HRR",
+    "ech-resume": "ECH, resumption",
     "tls12": "1.2",
     "tls12-suite:TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDSA AES128",
     "tls12-suite:TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDSA AES256",
@@ -106,6 +109,10 @@ What the columns ask:
 - *OCSP staple*, *compression*, *raw key*: the server staples, compresses its certificate (RFC
   8879), or shows a raw public key (RFC 7250), and so does the client in *client's raw key*.
 - *exporter*: both ends export 48 bytes (RFC 9846 section 7.5), which must be equal.
+- *ECH*: the client's hello is encrypted (RFC 9849), both names are in it, and the inner one
+  counts; also with a HelloRetryRequest, and on the second connection of a session that is resumed.
+  Rejections, their retry_configs and GREASE are in `tests/interop/test_ech.py`, and browsers in
+  `tests/browser/test_ech.py`.
 - *(1.2)*, and the tables of TLS 1.2: the same with TLS 1.2 at both ends. *Without EMS*: neither
   end has the extended master secret, which {local} allows only here. *Key transport*: the client
   makes the secret and encrypts it to the server's RSA key, which {local} allows only here.

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    load_pem_private_key,
+    pkcs12,
+)
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 from tests.required import need_module, need_tool
 
@@ -29,14 +35,17 @@ from handclasp import (
     ServerConfig,
     SessionStore,
     TLSError,
+    TruncationError,
 )
 
 from .peers.base import CACHE, Process, running
+from .peers.nginx import _free_port, _wait_until_listening
 
 pytestmark = [pytest.mark.interop, pytest.mark.fast]
 
 SECRET, PUBLIC = "localhost", "public.test"
 SECONDS = 20.0
+REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 RETRY = [[], ["secp384r1"]]
 KEY, OTHER = EchKey.generate(PUBLIC), EchKey.generate(PUBLIC)
 
@@ -167,9 +176,7 @@ def openssl_server(openssl: str, place: Place, key: str, *flags: str) -> Iterato
 def openssl_client(openssl: str, place: Place, port: int, *flags: str) -> str:
     command = [openssl, "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", str(place.ca)]
     command += ["-servername", SECRET, "-tls1_3", *flags]
-    done = subprocess.run(
-        command, input=b"GET / HTTP/1.0\r\n\r\n", capture_output=True, timeout=SECONDS, check=False
-    )
+    done = subprocess.run(command, input=REQUEST, capture_output=True, timeout=SECONDS, check=False)
     return (done.stdout + done.stderr).decode(errors="replace")
 
 
@@ -193,14 +200,62 @@ def test_resumption_with_an_openssl_server(openssl: str, place: Place) -> None:
     key = place.write("ech.pem", KEY.to_pem())
     client = replace(place.client, sessions=SessionStore())
     with openssl_server(openssl, place, key) as port:
-        for _ in range(2):
-            with handclasp.connect("127.0.0.1", port, client, server_name=SECRET) as tls:
-                tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                while tls.recv(1 << 16):
-                    pass
-                info = tls.info
+        with_request(client, port)
+        info = with_request(client, port)
         assert_accepted(info)
         assert info.resumed
+
+
+def test_early_data_to_an_openssl_server(openssl: str, place: Place) -> None:
+    key = place.write("ech.pem", KEY.to_pem())
+    client = replace(place.client, sessions=SessionStore(), allow_early_data=True)
+    with openssl_server(openssl, place, key, "-early_data") as port:
+        first = with_request(client, port)
+        assert_accepted(first)
+        info = with_request(client, port, early_data=REQUEST)
+        assert_accepted(info)
+        assert info.resumed
+        assert info.early_data_status == "accepted"
+        # One that knows no key any more takes the outer hello, whose early data it cannot read.
+        stale = replace(client, ech=EchConfigList(OTHER.configs))
+        with pytest.raises(EchRejectedError) as caught:
+            with_request(stale, port, early_data=REQUEST)
+        assert caught.value.retry_configs == EchConfigList(KEY.configs)
+
+
+def with_request(
+    config: ClientConfig, port: int, early_data: bytes | None = None
+) -> ConnectionInfo:
+    """Ask for a page and read all that comes, session tickets included."""
+    with handclasp.connect(
+        "127.0.0.1", port, config, server_name=SECRET, timeout=SECONDS, early_data=early_data
+    ) as tls:
+        if tls.info.early_data_status != "accepted":
+            tls.sendall(REQUEST)
+        with suppress(TruncationError):
+            while tls.recv(1 << 16):
+                pass
+        return tls.info
+
+
+@pytest.mark.parametrize("groups", RETRY)
+def test_early_data_from_an_openssl_client(openssl: str, place: Place, groups: list[str]) -> None:
+    server = replace(place.server, max_early_data=1000)
+    server = replace(server, groups=groups) if groups else server
+    session, early = str(place.directory / "session.pem"), place.write("early", REQUEST)
+    # Without -ign_eof it ends before the ticket has come.
+    flags = ["-ign_eof", "-ech_config_list", EchConfigList(KEY.configs).to_base64()]
+    with serving(server) as served:
+        openssl_client(openssl, place, served.port, *flags, "-sess_out", session)
+        assert_accepted(served.only(), retried=bool(groups))
+    with serving(server) as served:
+        more = ["-sess_in", session, "-early_data", early]
+        said = openssl_client(openssl, place, served.port, *flags, *more)
+        info = served.only()
+    assert_accepted(info, retried=bool(groups))
+    assert isinstance(info, ConnectionInfo)
+    assert info.resumed, said
+    assert info.early_data_status == ("rejected" if groups else "accepted")
 
 
 @pytest.mark.parametrize("groups", RETRY)
@@ -228,6 +283,20 @@ def test_openssl_client_with_another_key(openssl: str, place: Place, groups: lis
     with serving(server) as served:
         said = openssl_client(openssl, place, served.port, "-ech_config_list", configs)
         assert "Got 1 retry-configs" in said, said
+        assert_rejected(served.only())
+
+
+@pytest.mark.parametrize("groups", RETRY)
+def test_openssl_client_with_a_server_without_keys(
+    openssl: str, place: Place, groups: list[str]
+) -> None:
+    # It would leave a cookie of the HelloRetryRequest out of its second outer hello.
+    server = replace(place.server, ech=())
+    server = replace(server, groups=groups) if groups else server
+    configs = EchConfigList(KEY.configs).to_base64()
+    with serving(server) as served:
+        said = openssl_client(openssl, place, served.port, "-ech_config_list", configs)
+        assert "ECH: failed" in said, said
         assert_rejected(served.only())
 
 
@@ -303,20 +372,72 @@ def test_go_client(go: str, place: Place, groups: list[str], kem: str) -> None:
         assert_rejected(served.only())
 
 
-# NSS, rustls, and BoringSSL as curl
+# NSS, rustls and BoringSSL
 
 
 def test_nss_client(place: Place) -> None:
-    """The server of NSS 3.87 makes no configuration that its own library takes."""
     tstclnt = need_tool("tstclnt")
     configs = EchConfigList(KEY.configs).to_base64()
     with serving(place.server) as served:
         command = [tstclnt, "-d", f"sql:{nss_database(place)}", "-h", "127.0.0.1", "-a", SECRET]
         command += ["-p", str(served.port), "-V", "tls1.3:tls1.3", "-N", configs]
         with running(Process(command, place.directory)) as process:
-            process.write(b"GET / HTTP/1.0\r\n\r\n")
+            process.write(REQUEST)
             process.wait_for(b"hello")
         assert_accepted(served.only())
+
+
+@pytest.fixture
+def new_nss() -> Path:
+    """A newer NSS than the system's, which may be too old for RFC 9849."""
+    programs = CACHE / "nss"
+    if not (programs / "selfserv").exists():
+        pytest.skip("a new NSS is not there (make peers; it is in Debian sid alone)")
+    return programs
+
+
+@contextmanager
+def nss_server(programs: Path, place: Place) -> Iterator[tuple[int, EchConfigList]]:
+    """selfserv makes a key of its own, and prints its configuration."""
+    database, files = f"sql:{place.directory / 'new-nss'}", place.directory / "leaf.p12"
+    (place.directory / "new-nss").mkdir()
+    leaf = x509.load_pem_x509_certificate(place.chain.read_bytes())
+    key: Any = load_pem_private_key(place.key.read_bytes(), None)
+    encrypted = BestAvailableEncryption(b"password")
+    files.write_bytes(pkcs12.serialize_key_and_certificates(b"leaf", key, leaf, None, encrypted))
+    for command in (
+        ["certutil", "-N", "-d", database, "--empty-password"],
+        ["certutil", "-A", "-d", database, "-n", "ca", "-t", "CT,C,", "-i", str(place.ca)],
+        ["pk12util", "-i", str(files), "-d", database, "-W", "password"],
+    ):
+        program, *arguments = command
+        subprocess.run(
+            [programs / program, *arguments], check=True, timeout=SECONDS, capture_output=True
+        )
+    port = _free_port()
+    flags = ["-V", "tls1.3:tls1.3", "-u", "-X", f"publicname:{PUBLIC}"]
+    serve = [str(programs / "selfserv"), "-d", database, "-n", "leaf", "-p", str(port), *flags]
+    with running(Process(["stdbuf", "-oL", *serve], place.directory)) as process:
+        end = process.wait_for(b"\n")
+        _wait_until_listening(port, process)
+        yield port, EchConfigList.from_base64(bytes(process.output[:end]).decode())
+
+
+def test_nss_server(new_nss: Path, place: Place) -> None:
+    with nss_server(new_nss, place) as (port, configs):
+        client = replace(place.client, ech=configs, sessions=SessionStore())
+        assert_accepted(with_request(client, port))
+        again = with_request(client, port)
+        assert_accepted(again)
+        assert again.resumed
+        retried = replace(client, groups=["secp521r1", "X25519"], key_shares=["secp521r1"])
+        assert_accepted(with_request(replace(retried, sessions=None), port), retried=True)
+        for stale, current in ((client, configs), (retried, None)):
+            with pytest.raises(EchRejectedError) as caught:
+                with_request(replace(stale, ech=EchConfigList(OTHER.configs)), port)
+            # NSS 3.132 sends none after a HelloRetryRequest, which section 7.1 wants in any case.
+            assert caught.value.retry_configs == current
+        assert not with_request(replace(client, ech=None), port).ech_accepted
 
 
 def nss_database(place: Place) -> str:
@@ -351,16 +472,20 @@ def test_boringssl_client(place: Place, groups: list[str]) -> None:
         assert_accepted(served.only(), retried=bool(groups))
 
 
-def test_rustls_client(place: Place) -> None:
-    rtls: Any = need_module("rtls")
-    with serving(place.server) as served:
-        context = rtls.SSLContext(rtls.PROTOCOL_TLS_CLIENT)
+@pytest.mark.parametrize("groups", RETRY)
+@pytest.mark.parametrize("module", ["rtls", "utls"])
+def test_clients_like_ssl(place: Place, module: str, groups: list[str]) -> None:
+    """rtls is rustls, and utls BoringSSL, each with the surface of ssl."""
+    library: Any = need_module(module)
+    server = replace(place.server, groups=groups) if groups else place.server
+    with serving(server) as served:
+        context = library.SSLContext(library.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(str(place.ca))
         context = context.set_ech_configs(EchConfigList(KEY.configs).to_bytes())
         with (
             socket.create_connection(("127.0.0.1", served.port), SECONDS) as sock,
             context.wrap_socket(sock, server_hostname=SECRET) as tls,
         ):
-            tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            tls.sendall(REQUEST)
             tls.recv(100)
-        assert_accepted(served.only())
+        assert_accepted(served.only(), retried=bool(groups))

@@ -350,10 +350,11 @@ def _explanation(attempt: _Attempt, info: ConnectionInfo | None) -> Explanation 
     chain = shown.peer_chain_der if isinstance(shown, ConnectionInfo) else shown.chain_der
     if not chain or (isinstance(shown, ConnectionInfo) and not shown.peer_chain):
         return None
+    public_name = "" if isinstance(shown, ConnectionInfo) else shown.public_name
     try:
-        return explain(
+        explanation = explain(
             chain,
-            attempt.server_name,
+            public_name or attempt.server_name,
             attempt.trust,
             datetime.now(UTC),
             policy=attempt.config.policy,
@@ -362,6 +363,8 @@ def _explanation(attempt: _Attempt, info: ConnectionInfo | None) -> Explanation 
         )
     except CertificateError:
         return None  # It cannot be read at all, which the failure tells.
+    # The name was not chosen by the user, and the failure says what to do about it.
+    return replace(explanation, advised=None) if public_name else explanation
 
 
 def _shown_pem(attempt: _Attempt, info: ConnectionInfo | None) -> list[str]:

@@ -79,7 +79,7 @@ def tell_undelivered(tls: TLSSocket, data: bytes) -> None:
     if tls.info.early_data_status == "rejected":
         what = f"the server took none of the {_bytes(len(data))}, which were not sent again."
     elif left == len(data):
-        what = f"no session allows them, so the {_bytes(left)} were not sent."
+        what = f"{tls.info.early_data_refusal}, so the {_bytes(left)} were not sent."
     else:
         what = f"the session allows {_bytes(len(data) - left)}; {left} more were not sent."
     click.echo(f"Early data: {what}", err=True)

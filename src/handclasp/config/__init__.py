@@ -302,8 +302,7 @@ class ServerConfig(SharedConfig):
         prefer_client_order: choose the client's first suite, group and certificate types that this
             side allows, instead of this side's first.
         hello_retry_cookie: put a cookie into every HelloRetryRequest (RFC 8446 section 4.2.2),
-            except with `ech` for clients that send encrypted_client_hello: several fail to return
-            it.
+            except for clients that send encrypted_client_hello: several fail to return it.
         tickets: the number of tickets that a client gets after a full TLS 1.3 handshake, to resume
             the session (RFC 8446 section 4.6.1); after a resumed one it gets one. 0 disables
             resumption, in TLS 1.2 as well.

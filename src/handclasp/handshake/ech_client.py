@@ -14,12 +14,13 @@ from typing import Any, NoReturn
 from handclasp.config import ClientConfig
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE
 from handclasp.ech import EchConfigList, EchRejectedError
-from handclasp.errors import ProtocolError
-from handclasp.faults import Fault
+from handclasp.errors import CertificateError, ProtocolError
+from handclasp.faults import Blame, Fault, advice
 from handclasp.handshake.client import check_version
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.defaults import ClientAnswers
+from handclasp.handshake.offer import ClientOffer
 from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls13 import client as client13
 from handclasp.handshake.tls13.early_data import refuses_early_data, start_early_data
@@ -102,19 +103,57 @@ async def _reject(
     The certificate is verified for the public name, and no other decision of the application is
     asked for: this connection carries nothing.
     """
-    outer, config = ech.outer, outer_config(config)
-    hs.answers = ClientAnswers(config, hs.trust, hs.trace)
-    result: HandshakeResult
-    if check_version(hs, config, server_hello) == TLS13:
-        result = await client13.complete_client_handshake(hs, config, outer, server_hello, None)
-    elif outer.early_data:
-        raise ProtocolError(Fault.OLDER_VERSION_AFTER_EARLY_DATA)
-    else:
-        from handclasp.handshake.tls12 import client as client12
-
-        result = await client12.complete_client_handshake(hs, config, outer, server_hello, None)
+    public_name = ech.encryption.config.public_name
+    try:
+        result = await _outer_handshake(hs, outer_config(config), ech.outer, server_hello)
+    except CertificateError as error:
+        raise _not_the_public_name(error, public_name) from None
     is_authentic = result.info.peer_verified
     configs = EchConfigList(hs.retry_configs) if hs.retry_configs and is_authentic else None
     if configs is not None and configs.usable is None:
         configs = None
-    raise EchRejectedError(configs, ech.encryption.config.public_name, is_authentic=is_authentic)
+    raise EchRejectedError(configs, public_name, is_authentic=is_authentic)
+
+
+async def _outer_handshake(
+    hs: HandshakeContext, config: ClientConfig, outer: ClientOffer, server_hello: ServerHello
+) -> HandshakeResult:
+    hs.answers = ClientAnswers(config, hs.trust, hs.trace)
+    if check_version(hs, config, server_hello) == TLS13:
+        return await client13.complete_client_handshake(hs, config, outer, server_hello, None)
+    if outer.early_data:
+        raise ProtocolError(Fault.OLDER_VERSION_AFTER_EARLY_DATA)
+    from handclasp.handshake.tls12 import client as client12
+
+    return await client12.complete_client_handshake(hs, config, outer, server_hello, None)
+
+
+def _not_the_public_name(error: CertificateError, public_name: str) -> CertificateError:
+    """Return the error for a server that rejects ECH, and does not prove to be the public name.
+
+    That is the name which its certificate was verified for, and not the one that the application
+    has asked for (RFC 9849 section 6.1.7).
+    """
+    sentence = (
+        "The server did not accept the encrypted ClientHello, and does not prove to be "
+        f"{public_name}, the public name of its ECH configuration. {error.message}"
+    )
+    fix, verdict = error.fix, (error.blame, error.condition)
+    if error.fault is Fault.CERTIFICATE_NAME_MISMATCH:
+        fix = advice(
+            f"Get a certificate that covers the public name {public_name} besides the other names "
+            "of the server, or publish ECH configurations with a name that a certificate covers.",
+            "Get the server's current ECH configuration: this one may be old. Do not connect "
+            "without ECH because of this error: something on the way may have answered.",
+        )
+        verdict = (
+            Blame.UNCLEAR,
+            "the server, if it publishes a public name that it has no certificate for; else this "
+            "end, if the ECH configuration is old or another server's, or something on the way "
+            "that has answered instead",
+        )
+    told = CertificateError(error.fault, sentence=sentence, fix=fix, verdict=verdict)
+    told.place, told.chain_der = error.place, error.chain_der
+    told.ocsp_response, told.sct_list = error.ocsp_response, error.sct_list
+    told.public_name = public_name
+    return told

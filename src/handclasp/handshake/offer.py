@@ -60,8 +60,9 @@ class ClientOffer:
     """A ClientHello, and the private halves of its key shares by group name.
 
     `session` is the one that it offers to resume, and `psks` are the keys in it, that of the
-    session first; `early_data` says whether data may follow at once. `answerable` are the
-    extensions that a server may answer: all but GREASE (RFC 8701 section 3.1).
+    session first; `early_data` says whether data may follow at once, and `no_early_data` why not,
+    where the config allows them. `answerable` are the extensions that a server may answer: all but
+    GREASE (RFC 8701 section 3.1).
     """
 
     hello: ClientHello
@@ -71,6 +72,7 @@ class ClientOffer:
     psks: tuple[Psk, ...] = ()
     early_data: bool = False
     retried: bool = False
+    no_early_data: str = ""
 
     answerable: frozenset[int] = field(init=False, repr=False, compare=False)
 
@@ -132,7 +134,10 @@ def client_offer(
     if psks:
         hello = with_psks(hello, psks, None, hs.observer if hs else None, written)
     early_data = _EARLY_DATA in after
-    return ClientOffer(hello, shares, server_name, session, psks, early_data)
+    why_not = ""
+    if config.allow_early_data and not early_data:
+        why_not = why_no_early_data(config, session)
+    return ClientOffer(hello, shares, server_name, session, psks, early_data, no_early_data=why_not)
 
 
 def _add_rare_extensions(
@@ -147,7 +152,7 @@ def _add_rare_extensions(
     psks: tuple[Psk, ...] = ()
     if session is not None or config.psks:
         psks = offered_psks(config, session)
-    if config.allow_early_data and may_send_early_data(config, session):
+    if config.allow_early_data and not why_no_early_data(config, session):
         extensions[_EARLY_DATA] = b""
     if static.psk_modes is not None and (psks or config.sessions is not None):
         extensions[_PSK_KEY_EXCHANGE_MODES] = static.psk_modes
@@ -199,18 +204,23 @@ def offered_psks(config: ClientConfig, session: Session | None) -> tuple[Psk, ..
     return (psk_of_session(session, milliseconds(config.clock())), *external)
 
 
-def may_send_early_data(config: ClientConfig, session: Session | None) -> bool:
-    """Return whether this session allows early data, with the parameters agreed upon then.
+def why_no_early_data(config: ClientConfig, session: Session | None) -> str:
+    """Return why this session allows no early data; empty if it does.
 
-    RFC 8446 section 4.2.10: version, cipher suite and application protocol must be the same.
+    RFC 8446 section 4.2.10: version, cipher suite and application protocol must be those that were
+    agreed upon then.
     """
-    return (
-        session is not None
-        and session.version == "TLSv1.3"
-        and session.max_early_data > 0
-        and session.cipher_suite in config.cipher_suites
-        and (session.alpn is None or session.alpn in config.alpn)
-    )
+    if session is None:
+        return "there is no session of this server to resume"
+    if session.version != "TLSv1.3":
+        return f"the session is one of {session.version}"
+    if session.max_early_data == 0:
+        return "the server's ticket does not allow any"
+    if session.cipher_suite not in config.cipher_suites:
+        return "the session's cipher suite is not offered any more"
+    if session.alpn is not None and session.alpn not in config.alpn:
+        return "the session's application protocol is not offered any more"
+    return ""
 
 
 def offer_after_retry(

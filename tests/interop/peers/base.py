@@ -43,6 +43,16 @@ class Exporter:
 
 
 @dataclass(frozen=True, slots=True)
+class EchFiles:
+    """A key for Encrypted Client Hello in files: in PEM, and its parts in other forms."""
+
+    pem: Path
+    configs: Path  # the ECHConfigList
+    config: Path  # its one ECHConfig
+    raw_key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How one end of a conversation is to be set up. Empty lists mean: as the stack comes."""
 
@@ -67,6 +77,7 @@ class Options:
     raw_server_key: Identity | None = None  # shown by the server and expected by the client
     raw_client_key: Identity | None = None  # the other way round
     psk: tuple[str, str] | None = None  # identity and key, in hexadecimal, of an external PSK
+    ech: EchFiles | None = None  # a server decrypts with its key, a client encrypts to it
 
     def as_flags(self, workdir: Path) -> list[str]:
         """The same as the flags that every peer program takes."""
@@ -93,6 +104,9 @@ class Options:
             flags["update-keys"] = "yes"
         if self.psk is not None:
             flags["psk-identity"], flags["psk-key"] = self.psk
+        if self.ech is not None:
+            flags["ech-configs"] = str(self.ech.configs)
+            flags["ech-config"], flags["ech-key"] = str(self.ech.config), str(self.ech.raw_key)
         if self.staple is not None:
             flags["staple"] = str(self.staple)
         if self.exporter is not None:
@@ -119,6 +133,7 @@ class Report:
     peer_key: str | None = None  # SHA-256 of a raw public key's SubjectPublicKeyInfo, hex
     staple: str | None = None  # SHA-256 of the OCSP response that came, hex; "" for none
     compressed: bool | None = None  # how the peer's certificate came
+    ech: bool | None = None  # whether the encrypted hello counted, on the last connection
     key_updates_sent: int | None = None
     key_updates_received: int | None = None
 
@@ -160,6 +175,7 @@ class Peer(ABC):
     alpn_protocols: tuple[str, ...] = ("interop/2", "interop/1")  # the server takes the last
     exporter_context: bytes | None = b"interop context"  # None: it exports without a context
 
+    is_optional = False  # not every day to be had, so that CI does without
     sends_close_notify = True  # RFC 9846 section 6.1 asks it of everybody
     fast_features: frozenset[str] = FAST  # what CI runs of it: less where the stack is slow
 

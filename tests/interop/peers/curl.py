@@ -25,7 +25,7 @@ from .base import (
     openssl_suite,
     running,
 )
-from .features import CCM, ML_DSA, ML_KEM, NIST_HYBRIDS, X448
+from .features import CCM, ECH, ML_DSA, ML_KEM, NIST_HYBRIDS, X448
 from .openssl_conf import openssl_groups
 
 
@@ -103,6 +103,7 @@ class CurlCffi(ProgramPeer):
     roles = ("client",)
     styles = ("http",)
     alpn_protocols = ("http/1.1",)
+    rare_features = ECH
     sends_close_notify = False  # one in some seventy left it out, on a busy machine
 
     def version(self) -> str:
@@ -121,6 +122,7 @@ class CurlCffi(ProgramPeer):
             return "BoringSSL has no hybrids with NIST curves"
         return {
             CCM: "BoringSSL has no CCM suites",
+            "ech-resume": "curl_cffi opens one connection",
             **dict.fromkeys(X448, "BoringSSL has no X448"),
             "group:secp521r1": "the browser it looks like does not offer secp521r1",
             "key-update-peer": "curl cannot send a KeyUpdate",

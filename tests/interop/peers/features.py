@@ -51,6 +51,9 @@ FEATURES: tuple[str, ...] = (
     "raw-key",
     "client-raw-key",
     "psk",
+    "ech",
+    "ech-hrr",
+    "ech-resume",
     "tls12",
     *(f"tls12-suite:{suite}" for suite in SUITES12),
     *(f"tls12-group:{group}" for group in GROUPS12),
@@ -69,9 +72,11 @@ FEATURES: tuple[str, ...] = (
 # What few stacks can do, or can be made to do by their programs here; a peer names those it does.
 RSA_KEY_TRANSPORT = frozenset({f"rsa-key-transport:{suite}" for suite in KEY_TRANSPORT})
 RESUMPTION = frozenset({"resume", "tls12-resume"})
+ECH = frozenset({"ech", "ech-hrr", "ech-resume"})
 RARE: frozenset[str] = (
     RSA_KEY_TRANSPORT
     | RESUMPTION
+    | ECH
     | {
         "ocsp",
         "compression",

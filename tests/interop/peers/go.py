@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 from .base import CACHE, Options, ProgramPeer, Role
-from .features import CCM, RESUMPTION, RSA_KEY_TRANSPORT, X448
+from .features import CCM, ECH, RESUMPTION, RSA_KEY_TRANSPORT, X448
 
 _PROGRAM = CACHE / "go-peer"
 
@@ -14,7 +14,7 @@ class Go(ProgramPeer):
     name = "go"
     title = "Go crypto/tls"
     styles = ("raw", "http")
-    rare_features = frozenset({"ocsp", "tls12-ocsp"}) | RSA_KEY_TRANSPORT | RESUMPTION
+    rare_features = frozenset({"ocsp", "tls12-ocsp"}) | RSA_KEY_TRANSPORT | RESUMPTION | ECH
 
     def version(self) -> str:
         printed = subprocess.run([_PROGRAM, "version"], capture_output=True, text=True, check=True)

@@ -48,6 +48,8 @@ class Handclasp(Peer):
         if options.raw_client_key is not None:
             settings["raw_public_keys"] = [options.raw_client_key.public_key]
             settings["trust"] = None
+        if options.ech is not None:
+            settings["ech"] = [handclasp.EchKey.load(options.ech.pem)]
         credentials = _credentials(options.identity, raw=options.raw_server_key is not None)
         if options.staple is not None:
             credentials = credentials.with_staple(options.staple)
@@ -74,6 +76,9 @@ class Handclasp(Peer):
             settings["raw_public_keys"] = [options.raw_server_key.public_key]
         else:
             settings["trust"] = handclasp.TrustStore.from_pem(options.ca)
+        if options.ech is not None:
+            configs = options.ech.configs.read_bytes()
+            settings["ech"] = handclasp.EchConfigList.from_bytes(configs)
         if options.connections > 1:
             settings["sessions"] = handclasp.SessionStore()
         config = handclasp.ClientConfig(**settings)
@@ -246,5 +251,6 @@ def _report(channel: _Channel, received: list[str], options: Options) -> Report:
         peer_key=hashlib.sha256(info.peer_chain_der[0]).hexdigest() if raw else None,
         staple=hashlib.sha256(info.ocsp_response or b"").hexdigest(),
         compressed=info.certificate_compression is not None,
+        ech=info.ech_accepted,
         key_updates_sent=channel.updates,
     )

@@ -7,14 +7,14 @@ import shutil
 import sys
 
 from .base import Options, ProgramPeer, Role
-from .features import CCM, ML_DSA, ML_KEM, RESUMPTION, RSA_KEY_TRANSPORT, X448
+from .features import CCM, ECH, ML_DSA, ML_KEM, RESUMPTION, RSA_KEY_TRANSPORT, X448
 
 
 class NSS(ProgramPeer):
     name = "nss"
     title = "NSS"
     styles = ("raw", "http")
-    rare_features = frozenset({"tls12-no-ems", "psk"}) | RSA_KEY_TRANSPORT | RESUMPTION
+    rare_features = frozenset({"tls12-no-ems", "psk"}) | RSA_KEY_TRANSPORT | RESUMPTION | ECH
 
     def version(self) -> str:
         get = ctypes.CDLL("libnss3.so").NSS_GetVersion
@@ -31,6 +31,8 @@ class NSS(ProgramPeer):
         return None
 
     def lacks(self, feature: str, role: Role) -> str | None:
+        if feature in ECH and role == "server":
+            return "it takes a key of its own making alone; selfserv is in test_ech.py"
         if feature in ML_KEM:
             return f"{self.version()} has no ML-KEM in TLS"
         if feature in ML_DSA:

@@ -6,6 +6,7 @@ digits. What they print of the connection is parsed; `-msg` lists every handshak
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import shutil
@@ -76,6 +77,11 @@ class OpenSSLCommand(Peer):
             command += ["-status_file", str(options.staple)]
         if options.compress:
             command += ["-cert_comp"]
+        if options.ech is not None and options.identity is not None:
+            # The second certificate is that of the name in the inner hello.
+            command += ["-ech_key", str(options.ech.pem), "-servername", "localhost"]
+            command += ["-cert2", str(options.identity.chain)]
+            command += ["-key2", str(options.identity.key)]
         command += _shared_flags(options, workdir)
         with running(Process(command, workdir, env=_environment(options, workdir))) as process:
             end = process.wait_for(b"\n", process.wait_for(b"ACCEPT 127.0.0.1:"))
@@ -92,6 +98,9 @@ class OpenSSLCommand(Peer):
             command += ["-enable_client_rpk"]
         if options.staple is not None:
             command += ["-status"]
+        if options.ech is not None:
+            configs = base64.b64encode(options.ech.configs.read_bytes()).decode()
+            command += ["-ech_config_list", configs]
         command += ["-servername", "localhost", "-verify_hostname", "localhost"]
         command += ["-verify_return_error", *_shared_flags(options, workdir)]
         session = str(workdir / "session.pem")
@@ -215,6 +224,12 @@ def _staple(text: str, options: Options) -> str | None:
     return hashlib.sha256(response).hexdigest() if came else ""
 
 
+def _ech(text: str) -> bool | None:
+    """What s_client prints; s_server tells it on its page alone."""
+    found = re.findall(r"^ECH: (success|failed)", text, re.MULTILINE)
+    return found[-1] == "success" if found else None
+
+
 def _send_key_update(process: Process, workdir: Path) -> None:
     """What is read together with the letter would be lost, so this waits until it was obeyed."""
     before = _count(workdir, ">>>", "KeyUpdate")
@@ -256,6 +271,7 @@ def _report(process: Process, received: list[str], options: Options, workdir: Pa
         peer_subject=printed(r"subject=CN ?= ?([^\n]+)"),
         peer_key=_raw_key(text),
         staple=_staple(text, options),
+        ech=_ech(text),
         compressed=_count(workdir, "<<<", "CompressedCertificate") > 0,
         key_updates_sent=_count(workdir, ">>>", "KeyUpdate"),
         key_updates_received=_count(workdir, "<<<", "KeyUpdate"),

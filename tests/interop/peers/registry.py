@@ -11,7 +11,7 @@ from .jsse import Jsse
 from .nginx import Nginx
 from .node import Node
 from .nss import NSS
-from .openssl35 import OpenSSL35Command
+from .openssl35 import OpenSSL4Command, OpenSSL35Command
 from .openssl_cli import OpenSSLCommand
 from .pyopenssl import PyOpenSSL
 from .rustls import Pyrtls, Rtls
@@ -22,6 +22,7 @@ from .tlslite import Tlslite
 PEERS: tuple[Peer, ...] = (
     OpenSSLCommand(),
     OpenSSL35Command(),
+    OpenSSL4Command(),
     PyOpenSSL(),
     Go(),
     GnuTLS(),

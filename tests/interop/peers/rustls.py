@@ -7,13 +7,14 @@ import importlib.util
 import sys
 
 from .base import Options, ProgramPeer, Role
-from .features import CCM, ML_DSA, NIST_HYBRIDS, RESUMPTION, X448
+from .features import CCM, ECH, ML_DSA, NIST_HYBRIDS, RESUMPTION, X448
 
 
 class Rtls(ProgramPeer):
     name = "rtls"
     title = "rustls (rtls)"
     styles = ("raw", "http")
+    rare_features = ECH
 
     def version(self) -> str:
         from rtls import _rustls
@@ -27,6 +28,10 @@ class Rtls(ProgramPeer):
         return None
 
     def lacks(self, feature: str, role: Role) -> str | None:
+        if feature in ECH and role == "server":
+            return "rustls has ECH for clients alone"
+        if feature == "ech-resume":
+            return "the binding resumes no session"
         if feature in ("client-auth", "tls12-client-auth") and role == "server":
             return "rtls's server takes CERT_REQUIRED and never asks for a certificate"
         return _rustls_lacks(feature)

@@ -332,6 +332,7 @@ def _info(
         server_name=offer.server_name,
         resumed=False,
         early_data_status="none",
+        early_data_refusal=offer.no_early_data,
         hello_retry=False,
         peer_chain_der=server.chain,
         peer_verified=server.verified,

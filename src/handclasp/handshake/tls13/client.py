@@ -225,7 +225,7 @@ def _info(
         shown.ocsp_response,
         shown.sct_list,
         external.identity if external is not None else None,
-        why_early_data_rejected(offer, psk) if early_data == "rejected" else "",
+        why_early_data_rejected(offer, psk) if early_data == "rejected" else offer.no_early_data,
         offer.hello.extensions.get(_ECH) == INNER,
     )
 

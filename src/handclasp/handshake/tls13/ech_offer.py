@@ -17,11 +17,11 @@ from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.offer import (
     ClientOffer,
     client_offer,
-    may_send_early_data,
     offered_psks,
     psk_modes_extension,
     server_name_extension,
     static_extensions,
+    why_no_early_data,
 )
 from handclasp.handshake.tls13.psk import Psk, with_psks
 from handclasp.iana import GREASE_VALUES, TLS12, ExtensionType
@@ -100,7 +100,8 @@ def encrypted_offer(
     encryption = _encryption(config)
     outer = client_offer(outer_config(config), encryption.config.public_name, None, hs)
     psks = offered_psks(config, session)
-    early_data = config.allow_early_data and may_send_early_data(config, session)
+    no_early_data = why_no_early_data(config, session) if config.allow_early_data else ""
+    early_data = config.allow_early_data and not no_early_data
     extensions, shared = _inner_extensions(config, server_name, outer.hello, psks)
     if early_data:
         extensions[_EARLY_DATA] = b""
@@ -113,7 +114,9 @@ def encrypted_offer(
     )
     hello = with_psks(hello, psks, None, hs.observer)
     hello = replace(hello, raw=write_message(hello))
-    inner = ClientOffer(hello, outer.shares, server_name, session, psks, early_data)
+    inner = ClientOffer(
+        hello, outer.shares, server_name, session, psks, early_data, no_early_data=no_early_data
+    )
     draft = _outer_draft(config, outer.hello, inner)
     sealed = _sealed(encryption, inner, draft, shared, encryption.enc)
     transcript = Transcript()

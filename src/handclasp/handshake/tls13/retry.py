@@ -51,8 +51,10 @@ class Retry:
 def ask_again(hs: HandshakeContext, config: ServerConfig, offer: Offer, choice: Choice) -> Retry:
     """Ask for a share of the chosen group (RFC 8446 section 4.1.4)."""
     hs.port.end_flight()
-    # The clients of OpenSSL 4.0 and Go 1.27 do not return it in both of their hellos (RFC 9849).
-    asks_for_cookie = config.hello_retry_cookie and hs.ech is None
+    # The clients of OpenSSL 4.0 and Go 1.27 do not return it in both of their hellos (RFC 9849
+    # section 6.1.5), whether this server has keys or not.
+    has_ech = ExtensionType.ENCRYPTED_CLIENT_HELLO in offer.hello.extensions
+    asks_for_cookie = config.hello_retry_cookie and not has_ech
     cookie = config.entropy(_COOKIE_SIZE) if asks_for_cookie else None
     request = _hello_retry_request(offer, choice, cookie)
     hs.send(with_confirmation(hs, request, choice.suite.hash_name))

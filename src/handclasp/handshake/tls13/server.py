@@ -86,6 +86,7 @@ _PRE_SHARED_KEY = ExtensionType.PRE_SHARED_KEY
 _SUPPORTED_VERSIONS = ExtensionType.SUPPORTED_VERSIONS
 _SERVER_NAME = ExtensionType.SERVER_NAME
 _RECORD_SIZE_LIMIT = ExtensionType.RECORD_SIZE_LIMIT
+_NONE_OFFERED = "the client offered none"
 _AFTER_RETRY = "a HelloRetryRequest was needed, and they are of the first hello (RFC 8446 4.2.10)"
 _SELECTED_TLS13 = ext.write_selected_version(TLS13)
 _LATER = ExtensionType.POST_HANDSHAKE_AUTH
@@ -114,7 +115,9 @@ async def complete_server_handshake(
     if known is None and (found.candidates or hs.trace is not None):
         known, found = await _recognise(hs, offer, found, choice)
     identity = await identify(hs, config, offer, known)
-    early, refusal = await _accept_early_data(hs, config, choice, known) if zero_rtt else (None, "")
+    early, refusal = None, _NONE_OFFERED if config.max_early_data else ""
+    if zero_rtt:
+        early, refusal = await _accept_early_data(hs, config, choice, known)
     share, shared_secret = _respond(hs, config, offer, choice)
     _send_server_hello(hs, config, offer, choice, known, share)
     stage, peer, own = _derive_handshake_secrets(hs, choice.suite, known, shared_secret)
@@ -250,7 +253,7 @@ def _info(
         shown.ocsp_response,
         shown.sct_list,
         external.identity if external is not None else None,
-        early_data_refusal if early_data == "rejected" else "",
+        early_data_refusal,
         hs.ech is not None and hs.ech.context is not None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import sys
@@ -20,6 +21,9 @@ def main() -> None:
         CurlOpt.RESOLVE: [f"localhost:{flags.port}:127.0.0.1"],
         CurlOpt.NOPROXY: b"*",
     }
+    if flags.ech_configs:
+        configs = base64.b64encode(Path(flags.ech_configs).read_bytes())
+        options[CurlOpt.ECH] = b"ecl:" + configs
     if not flags.alpn:
         options[CurlOpt.SSL_ENABLE_ALPN] = 0
     try:

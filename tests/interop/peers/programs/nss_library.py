@@ -87,6 +87,8 @@ class NSS:
         tls = self._import(sock, flags)
         nss = self.library
         nss.check("SSL_SetURL", tls, b"localhost")
+        if flags.ech_configs:
+            self._encrypt_hello(tls, Path(flags.ech_configs).read_bytes())
         if flags.cert:
             hook = ctypes.cast(nss.ssl.NSS_GetClientAuthData, ctypes.c_void_p)
             self.nickname = ctypes.create_string_buffer(_nickname(flags))  # NSS keeps the pointer
@@ -159,6 +161,14 @@ class NSS:
         identity = bytes.fromhex(flags.psk_identity)
         if add(tls, found, identity, len(identity), _SHA256) != 0:
             raise NSSError("SSL_AddExternalPsk")
+
+    def _encrypt_hello(self, tls: ctypes.c_void_p, configs: bytes) -> None:
+        address = self.library.pointer("SSL_GetExperimentalAPI", b"SSL_SetClientEchConfigs")
+        encrypt = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint)(
+            address
+        )
+        if encrypt(tls, configs, len(configs)) != 0:
+            raise NSSError("SSL_SetClientEchConfigs")
 
 
 class NSSChannel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import rtls
@@ -12,6 +13,12 @@ from .stdlib_ssl import StandardLibrary
 
 
 class Rtls(StandardLibrary):
+    def _context(self, protocol: Any, flags: argparse.Namespace) -> Any:
+        context = super()._context(protocol, flags)
+        if flags.ech_configs and flags.role == "client":
+            context = context.set_ech_configs(Path(flags.ech_configs).read_bytes())
+        return context
+
     def configure(self, context: Any, flags: argparse.Namespace) -> None:
         """rtls names neither groups nor TLS 1.3 suites: the other end chooses."""
 

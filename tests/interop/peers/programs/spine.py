@@ -85,7 +85,7 @@ def read_flags() -> argparse.Namespace:
     parser.add_argument("role", choices=["client", "server"])
     for name in ("ca", "payload", "cert", "key", "pkcs12", "exporter-label", "exporter-context"):
         parser.add_argument(f"--{name}", default="")
-    for name in ("psk-identity", "psk-key"):
+    for name in ("psk-identity", "psk-key", "ech-configs", "ech-config", "ech-key"):
         parser.add_argument(f"--{name}", default="")
     for name in ("suites", "groups", "key-shares", "alpn"):
         parser.add_argument(f"--{name}", default=[], type=lambda value: value.split(","))
