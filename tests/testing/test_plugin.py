@@ -169,14 +169,30 @@ def test_the_example_in_a_bare_environment(tmp_path: Path) -> None:
     place = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", place], check=True, timeout=100)
     scripts = Path(sysconfig.get_path("scripts", "venv", {"base": str(place)}))
-    pip: list[str | Path] = [scripts / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [
+        scripts / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     got = subprocess.run(
         [*pip, "cryptography>=50", "requests", "pytest"], capture_output=True, timeout=300
     )
     if got.returncode:
         lacking("there is no package index")
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-    build: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+    build: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "-t",
+        "wheel",
+        "-d",
+        tmp_path,
+    ]
     subprocess.run(
         build, cwd=ROOT, env=environment | {"HANDCLASP_PURE": "1"}, check=True, timeout=100
     )
