@@ -9,7 +9,7 @@ RUNS   := $(VENV)/.runs
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs watch cpython trio soak-programs browsers fleet peers bench bench-serving instructions fuzz fuzz-costs states defences differential scanners soak schedules memory operations coverage pythons release clean
+.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs watch faults cpython trio soak-programs browsers fleet peers bench bench-serving instructions fuzz fuzz-costs states defences differential scanners soak schedules memory operations coverage pythons release clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -95,6 +95,9 @@ programs: $(READY) ## programs of ssl on handclasp: writes docs/interop-programs
 
 watch: $(READY) ## curl, git, pip and others under `handclasp watch`: writes docs/watch.md
 	$(BIN)/python -m tests.watch --write
+
+faults: $(READY) ## faulty servers for curl, requests, Go and browsers: writes docs/testing.md
+	$(BIN)/python -m tests.faults --write
 
 soak-programs: $(READY) ## REQUESTS of requests and aiohttp (default 100000) on handclasp, without leaks
 	ONLY=tests PYTHON=$(abspath $(BIN))/python bash tests/programs/install_programs.sh

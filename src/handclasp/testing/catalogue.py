@@ -52,10 +52,12 @@ class PeerFault:
 
     @property
     def alert(self) -> AlertDescription | None:
-        """The alert that a right peer answers with; None if it sends none."""
+        """The error alert that a right peer answers with; None if it need not send any."""
         if self.answer is None or not self.answer.value.sends_alert:
             return None
-        return self.answer.alert
+        # That a peer gives up by itself is no error of the handshake.
+        gives_up = self.answer.alert is AlertDescription.USER_CANCELED
+        return None if gives_up else self.answer.alert
 
 
 def fault_of_server(name: str) -> PeerFault:
@@ -253,7 +255,7 @@ SERVER_FAULTS: dict[str, PeerFault] = _by_name(
     ),
     PeerFault(
         "garbage",
-        "It speaks another protocol.",
+        "It speaks another protocol, and closes the connection.",
         "RFC 9846 5.1",
         Fault.NOT_TLS,
         note=_UNREADABLE,

@@ -100,8 +100,10 @@ def _without_path(authority: Authority, leaf: Leaf) -> Credentials:
 
 
 def _revoked_by_staple(authority: RootAuthority, leaf: Leaf) -> Chain:
-    chain = _good(authority, leaf)
-    return replace(chain, staple=authority.ocsp_response(chain.leaf, "revoked"))
+    # curl looks for the issuer, which signs the response, in the chain, and a root is not in it.
+    below = authority.intermediate("an intermediate that revokes")
+    chain = Chain(below.credentials(leaf))
+    return replace(chain, staple=below.ocsp_response(chain.leaf, "revoked"))
 
 
 def _revoked_by_list(authority: RootAuthority, leaf: Leaf) -> Chain:

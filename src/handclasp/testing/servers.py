@@ -129,9 +129,9 @@ class ServerPeer:
 
     @property
     def hangs_up(self) -> bool:
-        """Whether it closes the connection after its answer, which is an alert."""
+        """Whether it closes the connection after its answer, which is an alert, or no TLS."""
         script = self._script
-        return isinstance(script, AnswersWith) and script.answer[0] == ContentType.ALERT
+        return isinstance(script, AnswersWith) and script.answer != OVERSIZED_RECORD
 
     @property
     def alerts(self) -> Sequence[tuple[int, int]]:

@@ -1,0 +1,3 @@
+module handclasp.test/faults
+
+go 1.21
