@@ -212,6 +212,18 @@ def _nss(setup: Setup) -> list[str]:
     return [need_tool("selfserv"), *base, *options]
 
 
+def _openssl4(setup: Setup) -> list[str]:
+    command = _openssl(
+        "openssl4", "-groups", "MLKEM1024:X25519MLKEM768", "-tls1_3", "-num_tickets", "0"
+    )(setup)
+    ech = setup.where / "ech.pem"
+    generate = [command[0], "ech", "-public_name", "public.test", "-out", str(ech)]
+    subprocess.run(generate, check=True, capture_output=True)
+    second = ("-cert2", f"{setup.home}/server-chain.pem", "-key2", f"{setup.home}/server-key.pem")
+    hidden = ("-servername", "secret.test", "-ech_key", str(ech), "-cert_comp")
+    return [*command, *second, *hidden]
+
+
 SERVERS: dict[str, Configured] = {
     "OpenSSL": Configured(
         _openssl("openssl", "-groups", "P-521:X448", "-ciphersuites", "TLS_AES_128_CCM_SHA256"),
@@ -253,11 +265,11 @@ SERVERS: dict[str, Configured] = {
         features={"early_data": True, "downgrade_sentinel": True, "fallback_scsv": True},
     ),
     "OpenSSL 4.0": Configured(
-        _openssl("openssl4", "-groups", "MLKEM1024:X25519MLKEM768", "-tls1_3", "-num_tickets", "0"),
+        _openssl4,
         versions=("TLSv1.3",),
         suites={"TLSv1.3": ALL13},
         groups={"TLSv1.3": {"MLKEM1024", "X25519MLKEM768"}},
-        features={"tickets": 0},
+        features={"tickets": 0, "ech_retry_configs": ("public.test",)},
     ),
     "GnuTLS": Configured(
         _gnutls,

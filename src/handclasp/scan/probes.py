@@ -352,7 +352,11 @@ def _alpn13(offer: Offer, report: Report, left: Sequence[str]) -> Probe[str]:
     return (shaken.info.alpn or "") if shaken.info is not None else ""
 
 
+_CODES13 = {cipher_suite_name(code): code for code in SUITES13}
+_CODES12 = {cipher_suite_name(code): code for code in suites_of(TLS12)}
+
+
 def codes_of(version: int, names: Sequence[str]) -> list[int]:
-    known = SUITES13 if version == TLS13 else suites_of(version)
-    codes = {cipher_suite_name(code): code for code in known}
+    """Return the codes of suites of a version by their names."""
+    codes = _CODES13 if version == TLS13 else _CODES12
     return [codes[name] for name in names if name in codes]
