@@ -93,12 +93,22 @@ def test_a_host_that_cannot_be_reached_is_a_failure(run: Run) -> None:
         (("localhost", "--require", "missing.json:modern"), "Cannot read missing.json"),
         (("--hosts", "missing"), "missing"),
         (("localhost", "--cert", "x"), "--key is missing"),
+        (("localhost", "--page", "x.txt"), "the name must end in .html"),
     ],
 )
 def test_wrong_arguments_are_a_sentence(run: Run, arguments: tuple[str, ...], says: str) -> None:
     done = run("scan", *arguments)
     assert done.exit_code == 2
     assert says in done.stderr
+
+
+def test_a_page_has_all_hosts(run: Run, port: int, ca_file: str, tmp_path: Path) -> None:
+    page = tmp_path / "scan.html"
+    arguments = ("--ca", ca_file, "--server-name", "localhost", "--page", str(page))
+    assert run("scan", f"127.0.0.1:{port}", f"127.0.0.2:{port}", *arguments).exit_code == 0
+    text = page.read_text()
+    assert text.count("<b>127.0.0.") == 2
+    assert text.endswith("</html>\n")
 
 
 class Terminal(io.StringIO):

@@ -6,19 +6,22 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from handclasp.cli.inputs import check_path, credentials_of, host_and_port, trust_of
+from handclasp.cli.inputs import check_path, credentials_of, host_and_port, trace_file, trust_of
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
+from handclasp.cli.pages import PAGE_ENDING
 from handclasp.cli.progress import Progress
 from handclasp.cli.proxies import proxy_of
 from handclasp.starttls import PROTOCOLS
 
 if TYPE_CHECKING:
-    from handclasp.scan import Profile, Report, ScanResults, ScanSettings, Target
+    from handclasp.scan import Finding, Profile, Report, ScanResults, ScanSettings, Target
 
 _HTTPS_PORT = 443
 _PROFILE_FILE = ".json"
@@ -76,6 +79,7 @@ _PROFILE_FILE = ".json"
     help="Append a line of JSON for each host to FILE. Hosts that are in it already are left out, "
     "so that the same command continues a scan that broke off.",
 )
+@click.option("--page", metavar="FILE", help="Write a page of all hosts into FILE, .html.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: an object for each host.")
 def command(addresses: tuple[str, ...], **options: Any) -> None:
     """Tell what TLS servers can do, and what to change.
@@ -84,17 +88,95 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     them. Old versions are detected, and never spoken.
     """
     targets = list(_targets(addresses, options))
-    profile = _profile(options["require"])
     settings = _settings(options)
-    done: list[bool] = []
-    try:
-        asyncio.run(_run(targets, settings, profile, options, done))
-    except KeyboardInterrupt:
-        continues = " The same command continues." if options["out"] else ""
-        click.echo(f"\nInterrupted after {len(done)} of {len(targets)}.{continues}", err=True)
-        raise click.exceptions.Exit(FAILED) from None
-    if not all(done):
+    with _output(options) as output:
+        if output.results is not None:
+            targets = [target for target in targets if target not in output.results]
+        output.is_stream = len(targets) > 1
+        try:
+            asyncio.run(_scan(targets, settings, output))
+        except KeyboardInterrupt:
+            continues = " The same command continues." if options["out"] else ""
+            said = f"\nInterrupted after {output.count} of {len(targets)}.{continues}"
+            click.echo(said, err=True)
+            output.failed = True
+    if output.failed:
         raise click.exceptions.Exit(FAILED)
+
+
+@dataclass(slots=True)
+class _Output:
+    """The outputs of a run: standard output, the file of results, a page."""
+
+    profile: Profile | None
+    as_json: bool
+    results: ScanResults | None = None
+    page: TextIO | None = None
+    is_stream: bool = False
+    count: int = 0
+    failed: bool = False
+
+    def add(self, report: Report) -> None:
+        """Write one report wherever it is wanted."""
+        from handclasp.cli.scanned import report_text
+        from handclasp.scan import findings, page_section
+
+        self.count += 1
+        found = findings(report, self.profile) if self.profile is not None else []
+        self.failed = self.failed or bool(report.error or found)
+        if self.page is not None:
+            self.page.write(page_section(report, self.profile))
+        if self.results is not None or self.as_json:
+            values = _to_json(report, self.profile, found)
+            if self.results is not None:
+                self.results.append(values)
+            if self.as_json:
+                print(json.dumps(values, indent=None if self.is_stream else 2), flush=True)
+        if not self.as_json and self.results is None and self.page is None:
+            print(report_text(report, self.profile), flush=True)
+
+
+@contextmanager
+def _output(options: dict[str, Any]) -> Iterator[_Output]:
+    """Open the files of a run, and close them at its end."""
+    from handclasp.scan import PAGE_END, ScanResults, page_head
+
+    output = _Output(_profile(options["require"]), options["as_json"])
+    path = trace_file(options["page"], "--page ", (PAGE_ENDING,)) if options["page"] else None
+    if options["out"]:
+        with configuration_checked():
+            output.results = ScanResults(options["out"])
+        output.failed = output.results.failed
+    try:
+        if path is None:
+            yield output
+            return
+        with path.open("w", encoding="utf-8") as output.page:
+            output.page.write(page_head("A scan of TLS servers"))
+            yield output
+            output.page.write(PAGE_END)
+    finally:
+        if output.results is not None:
+            output.results.close()
+
+
+async def _scan(targets: Sequence[Target], settings: ScanSettings, output: _Output) -> None:
+    from handclasp.scan import scan_all
+
+    progress = Progress(len(targets), sys.stderr)
+    async for report in scan_all(targets, settings):
+        progress.clear()
+        output.add(report)
+        progress.advance()
+    progress.clear()
+
+
+def _to_json(report: Report, profile: Profile | None, found: Sequence[Finding]) -> dict[str, Any]:
+    values = report.to_json()
+    if profile is not None:
+        values["profile"] = {"name": profile.name, "title": profile.cited, "met": not found}
+        values["findings"] = [each.to_json() for each in found]
+    return values
 
 
 def _targets(addresses: Sequence[str], options: dict[str, Any]) -> Iterator[Target]:
@@ -153,63 +235,3 @@ def _settings(options: dict[str, Any]) -> ScanSettings:
             rate=options["rate"],
             concurrency=options["concurrency"],
         )
-
-
-async def _run(
-    targets: Sequence[Target],
-    settings: ScanSettings,
-    profile: Profile | None,
-    options: dict[str, Any],
-    done: list[bool],
-) -> None:
-    """Scan the targets; append to `done`, for each, whether all is as it should be."""
-    from handclasp.scan import ScanResults
-
-    if not options["out"]:
-        await _scan(targets, settings, profile, options, done, None)
-        return
-    with configuration_checked():
-        results = ScanResults(options["out"])
-    try:
-        left = [target for target in targets if target not in results]
-        await _scan(left, settings, profile, options, done, results)
-        done.append(not results.failed)
-    finally:
-        results.close()
-
-
-async def _scan(
-    targets: Sequence[Target],
-    settings: ScanSettings,
-    profile: Profile | None,
-    options: dict[str, Any],
-    done: list[bool],
-    results: ScanResults | None,
-) -> None:
-    from handclasp.cli.scanned import report_text
-    from handclasp.scan import findings, scan_all
-
-    progress = Progress(len(targets), sys.stderr)
-    async for report in scan_all(targets, settings):
-        done.append(not report.error and not (profile and findings(report, profile)))
-        if results is not None:
-            results.append(_to_json(report, profile))
-        progress.clear()
-        if options["as_json"]:
-            pretty = 2 if len(targets) == 1 else None
-            print(json.dumps(_to_json(report, profile), indent=pretty), flush=True)
-        elif results is None:
-            print(report_text(report, profile), flush=True)
-        progress.advance()
-    progress.clear()
-
-
-def _to_json(report: Report, profile: Profile | None) -> dict[str, Any]:
-    from handclasp.scan import findings
-
-    values = report.to_json()
-    if profile is not None:
-        found = findings(report, profile)
-        values["profile"] = {"name": profile.name, "title": profile.cited, "met": not found}
-        values["findings"] = [each.to_json() for each in found]
-    return values

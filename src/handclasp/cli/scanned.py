@@ -9,7 +9,7 @@ from handclasp.cli.identity import printable
 from handclasp.cli.terminal import beside, columns
 
 if TYPE_CHECKING:
-    from handclasp.scan import Chain, Finding, Plain, Profile, Report
+    from handclasp.scan import Chain, Finding, Profile, Report
 
 _LABEL = 14
 _INDENT = "  "
@@ -124,15 +124,7 @@ def _features(report: Report) -> Iterator[str]:
         if fact is None:
             continue
         says = f", {fact.says}" if fact.says else ""
-        yield from _line(label, f"{_value_text(fact.value)}{says}", width)
-
-
-def _value_text(value: Plain) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(value[:5]) if isinstance(value, tuple) else str(value)
+        yield from _line(label, f"{fact.text}{says}", width)
 
 
 def _verdict(report: Report, profile: Profile) -> Iterator[str]:
@@ -149,7 +141,8 @@ def _verdict(report: Report, profile: Profile) -> Iterator[str]:
         for reason in dict.fromkeys(each.reason for each in of_kind):
             yield from _findings([each for each in of_kind if each.reason == reason])
         for program, text in of_kind[0].advice.items():
-            yield from _line("", f"{program}: {text}")
+            # In one line, however long, so that it can be copied.
+            yield f"{_INDENT}{'':<{_LABEL}}  {program}: {text}"
 
 
 def _findings(alike: Sequence[Finding]) -> Iterator[str]:

@@ -44,12 +44,14 @@ engine, only the server's first flight is read, and nothing can answer it.
 
 from __future__ import annotations
 
+from handclasp.scan.page import PAGE_END, page_head, page_section
 from handclasp.scan.profile import Profile, findings, profiles
 from handclasp.scan.report import Chain, Fact, Finding, Plain, Report, Suites, Target
 from handclasp.scan.results import ScanResults
 from handclasp.scan.runner import ScanSettings, scan, scan_all
 
 __all__ = [
+    "PAGE_END",
     "Chain",
     "Fact",
     "Finding",
@@ -61,6 +63,8 @@ __all__ = [
     "Suites",
     "Target",
     "findings",
+    "page_head",
+    "page_section",
     "profiles",
     "scan",
     "scan_all",

@@ -64,6 +64,15 @@ class Fact:
     says: str = ""
     evidence: bytes = field(default=b"", repr=False)
 
+    @property
+    def text(self) -> str:
+        """The answer in words."""
+        if isinstance(self.value, bool):
+            return "yes" if self.value else "no"
+        if self.value is None:
+            return "unknown"
+        return ", ".join(self.value[:5]) if isinstance(self.value, tuple) else str(self.value)
+
     def to_json(self) -> dict[str, Any]:
         value = list(self.value) if isinstance(self.value, tuple) else self.value
         return {"value": value, "says": self.says, "evidence": self.evidence.hex()}

@@ -90,5 +90,5 @@ def weakness(name: str) -> str:
     if "_WITH_" in name and not _exchange_in(name).startswith(("ECDHE", "DHE")):
         return _NO_FORWARD_SECRECY
     if "_CBC_" in name:
-        return "CBC, of which the padding is not authenticated (Lucky Thirteen and its successors)"
+        return "CBC: its padding is authenticated by encrypt-then-MAC alone (Lucky Thirteen)"
     return ""
