@@ -36,7 +36,7 @@ def scanned(home: Path, port: int, starttls: str | None = None) -> Report:
 
 
 def same(found: tuple[str, ...], expected: Any) -> bool:
-    return (set(found) if isinstance(expected, set) else found) == expected
+    return bool((set(found) if isinstance(expected, set) else found) == expected)
 
 
 @pytest.mark.parametrize("name", SERVERS)

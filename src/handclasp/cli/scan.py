@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +137,7 @@ class _Output:
 
 
 @contextmanager
-def _output(options: dict[str, Any]) -> Iterator[_Output]:
+def _output(options: dict[str, Any]) -> Generator[_Output]:
     """Open the files of a run, and close them at its end."""
     from handclasp.scan import PAGE_END, ScanResults, page_head
 
