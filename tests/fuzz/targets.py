@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import captures, certificates, connections, ech, foreign, parsers, printed
+from tests.fuzz import captures, certificates, connections, ech, foreign, parsers, printed, scans
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -15,5 +15,6 @@ TARGETS: dict[str, Target] = {
         *captures.targets(),
         *foreign.targets(),
         *printed.targets(),
+        *scans.targets(),
     )
 }

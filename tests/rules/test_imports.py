@@ -128,6 +128,24 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "faults",
         "values",
     ),
+    "scan": (
+        "scan",
+        "certificates",
+        "client",
+        "config",
+        "crypto",
+        "errors",
+        "events",
+        "iana",
+        "info",
+        "limits",
+        "sessions.store",
+        "starttls",
+        "trace.events",
+        "trace.recorder",
+        "values",
+        "wire",
+    ),
     "questions": ("certificates.credentials", "certificates.verify", "sessions.psk", "values"),
     "events": ("questions", "info", "values"),
     "sessions": (
@@ -262,7 +280,8 @@ OUTER = (
 
 # What talks to the system: the adapters, and in `capture` the module that has a program read the
 # files of others, and those that relay and watch. `capture` stands beside the adapters: only the
-# command line imports it. In `starttls`, one module holds a dialogue over a socket.
+# command line imports it, and so it is with `scan`, where one module makes the connections. In
+# `starttls`, one module holds a dialogue over a socket.
 ADAPTERS = (
     "adapters",
     "serving",
@@ -280,6 +299,7 @@ ADAPTERS = (
     "capture.relay",
     "capture.tshark",
     "capture.watching",
+    "scan.runner",
     "starttls.blocking",
 )
 
@@ -317,6 +337,7 @@ PUBLIC_MODULES = (
     "capture.watching",
     "dns",
     "private_files",
+    "scan",
     "speedups",
     "starttls",
     "starttls.blocking",
@@ -487,7 +508,7 @@ def reachable(layer: str, imported: dict[str, set[str]]) -> set[str]:
 
 
 def test_the_engine_knows_no_stories() -> None:
-    told = {"story", "capture", "cli"}
+    told = {"story", "capture", "scan", "cli"}
     for module in modules_below("", "__main__", *told):
         assert not [t for t, _ in inside_imports(module) if t.partition(".")[0] in told]
 

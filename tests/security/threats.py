@@ -3488,6 +3488,40 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _FILES,
+        "A server that holds up or fills a scanner, or makes it speak what is broken",
+        "A scan reads an answer up to a size, a time and a number of connections for each host, "
+        "and turns what is malformed into words of its report. The hellos of old versions and weak "
+        "suites are made apart from the engine: only the first flight of the answer is read, and "
+        "nothing can answer it.",
+        (
+            without(
+                "scan/test_answer.py::test_a_server_that_never_ends_is_left",
+                "scan.answer.AnswerReader.receive_data",
+                "self._total > MOST_BYTES",
+            ),
+            without(
+                "scan/test_answer.py::test_a_flight_has_few_messages",
+                "scan.answer.AnswerReader._read_messages",
+                "self._count > _MOST_MESSAGES",
+            ),
+            without(
+                "scan/test_answer.py::test_bad_answers_say_what_they_are",
+                "scan.answer.AnswerReader._read_messages",
+                "check_message_size(...)",
+            ),
+            without(
+                "scan/test_runner.py::test_a_host_has_a_time_and_a_number_of_connections",
+                "scan.runner._Host._perform",
+                "self._report.connections >= most",
+            ),
+        ),
+        (
+            "scan/test_answer.py::test_any_bytes_give_an_answer",
+            "scan/test_runner.py::test_no_server_holds_a_scan_up",
+        ),
+    ),
+    Threat(
+        _FILES,
         "Secrets of a program that is watched, and connections that fill the memory (CWE-532, "
         "CWE-400)",
         "`handclasp watch` keeps the key log of a program in a directory of mode 0700, and removes "

@@ -23,6 +23,7 @@ _COMMANDS = {
     "demo": "Watch one handshake, step by step, with real values.",
     "connect": "Connect to a TLS server, tell how it went, and talk.",
     "serve": "Serve files over HTTPS.",
+    "scan": "Tell what servers can do, measured against a profile, and what to change.",
     "watch": "Tell the handshakes of any program, decrypted, while it runs.",
     "explain": "Tell a recorded handshake, or one in a capture.",
     "redact": "Take secrets, names or addresses out of a saved trace.",

@@ -1,0 +1,237 @@
+"""`handclasp scan`: tell what servers can do, and what to change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from handclasp.cli.inputs import check_path, credentials_of, host_and_port, trace_file, trust_of
+from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
+from handclasp.cli.pages import PAGE_ENDING
+from handclasp.cli.progress import Progress
+from handclasp.cli.proxies import proxy_of
+from handclasp.starttls import PROTOCOLS
+
+if TYPE_CHECKING:
+    from handclasp.scan import Finding, Profile, Report, ScanResults, ScanSettings, Target
+
+_HTTPS_PORT = 443
+_PROFILE_FILE = ".json"
+
+
+@click.command("scan")
+@click.argument("addresses", metavar="HOST[:PORT]", nargs=-1)
+@click.option("--hosts", metavar="FILE", help="Scan the hosts in FILE too, one a line; - is stdin.")
+@click.option("--ca", metavar="FILE", help="Trust the authorities in FILE instead of the system's.")
+@click.option("--server-name", metavar="NAME", help="The name to ask and verify for, if not HOST.")
+@click.option(
+    "--require",
+    metavar="NAME",
+    help="Measure against a profile: modern, intermediate, cnsa2, or FILE.json:NAME. The exit "
+    "status is 1 where a server does not meet it.",
+)
+@click.option("--starttls", type=click.Choice(list(PROTOCOLS)), help="Turn to TLS as it does.")
+@click.option("--proxy", metavar="URL", help="Connect by this HTTP proxy (CONNECT).")
+@click.option("--cert", metavar="FILE", help="Certificate chain to show if the server asks.")
+@click.option("--key", metavar="FILE", help="Private key for --cert.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0, 3600, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="How long to wait for one connection and its answer.",
+)
+@click.option(
+    "--host-timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0, 86_400, min_open=True),
+    default=120.0,
+    show_default=True,
+    help="How long to scan one host; the rest of it stays unknown.",
+)
+@click.option(
+    "--concurrency",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    default=32,
+    show_default=True,
+    help="Scan so many hosts at once; each by one connection after the other.",
+)
+@click.option(
+    "--rate",
+    metavar="N",
+    type=click.FloatRange(0, 1_000_000),
+    default=0.0,
+    help="Make at most N connections per second in all.",
+)
+@click.option(
+    "--out",
+    metavar="FILE",
+    help="Append a line of JSON for each host to FILE. Hosts that are in it already are left out, "
+    "so that the same command continues a scan that broke off.",
+)
+@click.option("--page", metavar="FILE", help="Write a page of all hosts into FILE, .html.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an object for each host.")
+def command(addresses: tuple[str, ...], **options: Any) -> None:
+    """Tell what TLS servers can do, and what to change.
+
+    It makes some 40 to 90 connections to each server, one after the other, and completes few of
+    them. Old versions are detected, and never spoken.
+    """
+    targets = list(_targets(addresses, options))
+    settings = _settings(options)
+    with _output(options) as output:
+        if output.results is not None:
+            targets = [target for target in targets if target not in output.results]
+        output.is_stream = len(targets) > 1
+        try:
+            asyncio.run(_scan(targets, settings, output))
+        except KeyboardInterrupt:
+            continues = " The same command continues." if options["out"] else ""
+            said = f"\nInterrupted after {output.count} of {len(targets)}.{continues}"
+            click.echo(said, err=True)
+            output.failed = True
+    if output.failed:
+        raise click.exceptions.Exit(FAILED)
+
+
+@dataclass(slots=True)
+class _Output:
+    """The outputs of a run: standard output, the file of results, a page."""
+
+    profile: Profile | None
+    as_json: bool
+    results: ScanResults | None = None
+    page: TextIO | None = None
+    is_stream: bool = False
+    count: int = 0
+    failed: bool = False
+
+    def add(self, report: Report) -> None:
+        """Write one report wherever it is wanted."""
+        from handclasp.cli.scanned import report_text
+        from handclasp.scan import findings, page_section
+
+        self.count += 1
+        found = findings(report, self.profile) if self.profile is not None else []
+        self.failed = self.failed or bool(report.error or found)
+        if self.page is not None:
+            self.page.write(page_section(report, self.profile))
+        if self.results is not None or self.as_json:
+            values = _to_json(report, self.profile, found)
+            if self.results is not None:
+                self.results.append(values)
+            if self.as_json:
+                print(json.dumps(values, indent=None if self.is_stream else 2), flush=True)
+        if not self.as_json and self.results is None and self.page is None:
+            print(report_text(report, self.profile), flush=True)
+
+
+@contextmanager
+def _output(options: dict[str, Any]) -> Generator[_Output]:
+    """Open the files of a run, and close them at its end."""
+    from handclasp.scan import PAGE_END, ScanResults, page_head
+
+    output = _Output(_profile(options["require"]), options["as_json"])
+    path = trace_file(options["page"], "--page ", (PAGE_ENDING,)) if options["page"] else None
+    if options["out"]:
+        with configuration_checked():
+            output.results = ScanResults(options["out"])
+        output.failed = output.results.failed
+    try:
+        if path is None:
+            yield output
+            return
+        with path.open("w", encoding="utf-8") as output.page:
+            output.page.write(page_head("A scan of TLS servers"))
+            yield output
+            output.page.write(PAGE_END)
+    finally:
+        if output.results is not None:
+            output.results.close()
+
+
+async def _scan(targets: Sequence[Target], settings: ScanSettings, output: _Output) -> None:
+    from handclasp.scan import scan_all
+
+    progress = Progress(len(targets), sys.stderr)
+    async for report in scan_all(targets, settings):
+        progress.clear()
+        output.add(report)
+        progress.advance()
+    progress.clear()
+
+
+def _to_json(report: Report, profile: Profile | None, found: Sequence[Finding]) -> dict[str, Any]:
+    values = report.to_json()
+    if profile is not None:
+        values["profile"] = {"name": profile.name, "title": profile.cited, "met": not found}
+        values["findings"] = [each.to_json() for each in found]
+    return values
+
+
+def _targets(addresses: Sequence[str], options: dict[str, Any]) -> Iterator[Target]:
+    from handclasp.scan import Target
+
+    usual = PROTOCOLS[options["starttls"]].port if options["starttls"] else _HTTPS_PORT
+    words = [*addresses, *(_lines(options["hosts"]) if options["hosts"] else ())]
+    if not words:
+        raise WrongArguments("There is nothing to scan: write HOST or HOST:PORT, or --hosts FILE.")
+    for word in dict.fromkeys(words):
+        host, port = host_and_port(word, usual)
+        yield Target(host, port, options["server_name"] or "")
+
+
+def _lines(path: str) -> list[str]:
+    """Return the hosts of a file: a line each, with comments after #."""
+    if path == "-":
+        text = sys.stdin.read()
+    else:
+        check_path(path)
+        try:
+            text = Path(path).read_text("utf-8")
+        except UnicodeDecodeError:
+            raise WrongArguments(f"{path} is not a list of hosts.") from None
+    hosts = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [host for host in hosts if host]
+
+
+def _profile(name: str | None) -> Profile | None:
+    from handclasp.scan import profiles
+
+    if name is None:
+        return None
+    path, colon, inside = name.rpartition(":")
+    path, inside = (path, inside) if colon and path.endswith(_PROFILE_FILE) else ("", name)
+    with configuration_checked():
+        known = profiles(path or None)
+    if inside not in known:
+        raise WrongArguments(f"--require: there is no profile {inside!r}, only {', '.join(known)}.")
+    return known[inside]
+
+
+def _settings(options: dict[str, Any]) -> ScanSettings:
+    from handclasp import ClientConfig
+    from handclasp.scan import ScanSettings
+
+    with configuration_checked():
+        credentials = credentials_of(options["cert"], options["key"])
+        return ScanSettings(
+            trust=trust_of(options["ca"]),
+            timeout=options["timeout"],
+            host_seconds=options["host_timeout"],
+            starttls=options["starttls"],
+            proxy=proxy_of(options["proxy"]),
+            config=ClientConfig(verify_peer=False, credentials=credentials),
+            rate=options["rate"],
+            concurrency=options["concurrency"],
+        )

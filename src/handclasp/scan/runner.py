@@ -1,0 +1,381 @@
+"""The connections of a scan, by asyncio: one at a time to each host, many hosts at once.
+
+A host is asked by one connection after the other, so that it never has two of a scan. `Pace` bounds
+the connections of a whole scan per second. Each exchange has a time limit, and each host bounds of
+its own (`ScanSettings`), so that no server can hold up a scan, or make it collect without limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from handclasp.certificates.trust import TrustStore
+from handclasp.client import ClientConnection, check_server_name
+from handclasp.config import ClientConfig
+from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.events import DataReceived, PeerClosed
+from handclasp.scan.answer import Answer, AnswerReader
+from handclasp.scan.hello import write_hello
+from handclasp.scan.legacy import OldAnswer, read_old_answer, write_old_hello
+from handclasp.scan.plan import examine
+from handclasp.scan.probes import Offer
+from handclasp.scan.report import Report, Target
+from handclasp.scan.steps import Ask, AskOld, Exchange, Shake, Shaken
+from handclasp.starttls import opening
+from handclasp.starttls.dialogue import DialogueError
+from handclasp.starttls.proxy import Proxy
+from handclasp.trace.events import MessageSeen
+from handclasp.trace.recorder import EventRecorder
+from handclasp.values import dataclass, field
+
+_READ = 16 * 1024
+_MOST_RECEIVED = 16 * 1024
+_QUIET_SECONDS = 0.25
+"""The time after a handshake without a request in which tickets are waited for."""
+_ANSWER_SECONDS = 2.0
+"""The longest time for the answer to a request: it is asked for its headers alone."""
+_RETRY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """The bounds and the ways of a scan.
+
+    See `handclasp.scan` for an example.
+
+    Attributes:
+        trust: the authorities that the certificates are verified with; None for the system's.
+        timeout: seconds for one connection and its answer.
+        host_seconds: seconds for one host; what is not found out until then stays unknown.
+        host_connections: connections to one host, likewise. A usual server takes 40 to 80.
+        starttls: the name of a protocol in `handclasp.starttls.PROTOCOLS`, to turn to TLS as it
+            does; None if TLS begins at once.
+        proxy: the HTTP proxy to go by.
+        config: credentials and other settings for handshakes; verify_peer is False in it.
+        rate: connections per second of the whole scan, at most; 0 for no bound.
+        concurrency: hosts that are scanned at once.
+    """
+
+    trust: TrustStore | None = None
+    timeout: float = 5.0
+    host_seconds: float = 120.0
+    host_connections: int = 600
+    starttls: str | None = None
+    proxy: Proxy | None = None
+    config: ClientConfig = field(default_factory=lambda: ClientConfig(verify_peer=False))
+    rate: float = 0.0
+    concurrency: int = 32
+
+    def __post_init__(self) -> None:
+        if self.config.verify_peer:
+            raise ConfigurationError("A scan reads certificates that nobody trusts: verify_peer.")
+
+
+class Pace:
+    """Spreads the connections of a scan over time."""
+
+    def __init__(self, rate: float) -> None:
+        self._interval = 1 / rate if rate > 0 else 0.0
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait until the next connection may begin."""
+        if not self._interval:
+            return
+        now = asyncio.get_running_loop().time()
+        start = max(self._next, now)
+        self._next = start + self._interval
+        if start > now:
+            await asyncio.sleep(start - now)
+
+
+async def scan(
+    target: Target, settings: ScanSettings | None = None, *, pace: Pace | None = None
+) -> Report:
+    """Scan one server; return what was found out.
+
+    A server that cannot be reached, or speaks no TLS, gives a report with an `error`; nothing that
+    a server sends raises.
+
+    See `handclasp.scan` for an example.
+
+    Args:
+        pace: shared by several scans, which then keep its rate together.
+
+    Raises:
+        ConfigurationError: the name of the target cannot be one.
+    """
+    settings = settings if settings is not None else ScanSettings()
+    name = check_server_name(settings.config, target.name)
+    report = Report(target)
+    host = _Host(target, settings, pace if pace is not None else Pace(settings.rate), report)
+    is_address = name is None or _is_address(name)
+    offer = Offer("" if is_address else str(name), settings.config)
+    began = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout(settings.host_seconds):
+            await host.run(offer)
+    except TimeoutError:
+        report.lacks(f"The rest: {settings.host_seconds:g} s were not enough for this host.")
+    report.elapsed = asyncio.get_running_loop().time() - began
+    if report.chains:
+        trust = settings.trust if settings.trust is not None else TrustStore.system()
+        report.verify_chains(trust, datetime.now(UTC))
+    return report
+
+
+async def scan_all(
+    targets: Iterable[Target], settings: ScanSettings | None = None
+) -> AsyncIterator[Report]:
+    """Scan many servers at once; yield each report when it is complete.
+
+    Targets are taken as they are needed. A target with an impossible name gives a report with an
+    `error`.
+
+    See `handclasp.scan` for an example.
+    """
+    settings = settings if settings is not None else ScanSettings()
+    pace = Pace(settings.rate)
+    running: set[asyncio.Task[Report]] = set()
+    ahead = iter(targets)
+    try:
+        while True:
+            while len(running) < settings.concurrency:
+                target = next(ahead, None)
+                if target is None:
+                    break
+                running.add(asyncio.create_task(_scan_any(target, settings, pace)))
+            if not running:
+                return
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _scan_any(target: Target, settings: ScanSettings, pace: Pace) -> Report:
+    try:
+        return await scan(target, settings, pace=pace)
+    except ConfigurationError as error:
+        return Report(target, error=str(error))
+
+
+def _is_address(name: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            socket.inet_pton(family, name)
+            return True
+    return False
+
+
+class _Stopped(Exception):
+    """The scan of a host ends here, for the reason given."""
+
+
+class _Host:
+    """The connections to one host, one after the other."""
+
+    def __init__(self, target: Target, settings: ScanSettings, pace: Pace, report: Report) -> None:
+        self._target = target
+        self._settings = settings
+        self._pace = pace
+        self._report = report
+        self._found: list[tuple[Any, ...]] = []
+
+    async def run(self, offer: Offer) -> None:
+        """Carry out the exchanges of the plan, until it is done or a bound is reached."""
+        plan = examine(offer, self._report, self._request())
+        try:
+            exchange = next(plan)
+            while True:
+                exchange = plan.send(await self._perform(exchange))
+        except StopIteration:
+            pass
+        except _Stopped as reason:
+            plan.close()
+            if self._report.versions:
+                self._report.lacks(f"The rest: {reason}")
+            else:
+                self._report.error = str(reason)
+
+    def _request(self) -> bytes:
+        if self._settings.starttls is not None:
+            return b""
+        name = self._target.name.encode("ascii", "ignore").decode()
+        return f"HEAD / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
+
+    async def _perform(self, exchange: Exchange) -> Answer | OldAnswer | Shaken:
+        most = self._settings.host_connections
+        if self._report.connections >= most:
+            raise _Stopped(f"{most} connections were not enough for this host.")
+        sock = await self._connected()
+        try:
+            match exchange:
+                case Ask():
+                    return await self._ask(sock, exchange)
+                case AskOld():
+                    return await self._ask_old(sock)
+                case Shake():
+                    return await self._shake(sock, exchange)
+        finally:
+            sock.close()
+
+    async def _connected(self) -> socket.socket:
+        """Connect, and say what comes before TLS; try once more after a failure."""
+        reason = ""
+        for attempt in range(2):
+            await self._pace.turn()
+            self._report.connections += 1
+            try:
+                async with asyncio.timeout(self._settings.timeout):
+                    return await self._connect()
+            except DialogueError as error:
+                raise _Stopped(error.message) from None
+            except TimeoutError:
+                reason = f"no connection within {self._settings.timeout:g} s."
+            except OSError as error:
+                reason = f"no connection: {error.strerror or error}."
+            except UnicodeError:
+                raise _Stopped(f"{self._target.host!r} is not a host name.") from None
+            if attempt or not self._report.versions:
+                break
+            await asyncio.sleep(_RETRY_SECONDS)
+        raise _Stopped(reason)
+
+    async def _connect(self) -> socket.socket:
+        loop, settings, target = asyncio.get_running_loop(), self._settings, self._target
+        proxy = settings.proxy
+        if not self._found:
+            where = (proxy.host, proxy.port) if proxy is not None else (target.host, target.port)
+            self._found = list(await loop.getaddrinfo(*where, type=socket.SOCK_STREAM))
+        failure: OSError | None = None
+        for each in list(self._found):
+            sock = socket.socket(*each[:3])
+            try:
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await loop.sock_connect(sock, each[4])
+                # All connections go to one address, as several may lead to several servers.
+                self._found = [each]
+                self._report.address = str(each[4][0])
+                await self._say_before(sock)
+            except DialogueError:
+                sock.close()
+                raise
+            except OSError as error:
+                sock.close()
+                failure = failure or error
+                continue
+            except BaseException:
+                sock.close()
+                raise
+            return sock
+        raise failure or OSError("the name has no address")
+
+    async def _say_before(self, sock: socket.socket) -> None:
+        """Hold the dialogue before TLS."""
+        settings, target = self._settings, self._target
+        if settings.starttls is None and settings.proxy is None:
+            return
+        loop = asyncio.get_running_loop()
+        talk = opening(settings.starttls, target.host, target.port, proxy=settings.proxy)
+        while True:
+            await loop.sock_sendall(sock, talk.data_to_send())
+            if talk.is_over:
+                return
+            talk.receive_data(await loop.sock_recv(sock, _READ))
+
+    async def _ask(self, sock: socket.socket, asked: Ask) -> Answer:
+        loop = asyncio.get_running_loop()
+        reader = AnswerReader(whole_flight=asked.whole_flight)
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                await loop.sock_sendall(sock, write_hello(asked.hello, os.urandom(64)))
+                while not reader.is_over:
+                    reader.receive_data(await loop.sock_recv(sock, _READ))
+        except TimeoutError:
+            reader.end("silent", f"nothing more came for {self._settings.timeout:g} s")
+        except OSError as error:
+            reader.end("reset", f"the connection broke: {error.strerror or error}")
+        return reader.answer
+
+    async def _ask_old(self, sock: socket.socket) -> OldAnswer:
+        loop, heard = asyncio.get_running_loop(), b""
+        with suppress(OSError):  # A timeout is one, too: the server does not speak it.
+            async with asyncio.timeout(self._settings.timeout):
+                await loop.sock_sendall(sock, write_old_hello(os.urandom(16)))
+                while read_old_answer(heard).accepted is None:
+                    data = await loop.sock_recv(sock, _READ)
+                    if not data:
+                        break
+                    heard += data
+        return read_old_answer(heard)
+
+    async def _shake(self, sock: socket.socket, wanted: Shake) -> Shaken:
+        recorder = EventRecorder(limit=2000)
+        tls = ClientConnection(
+            wanted.config, server_name=self._target.name, port=self._target.port, trace=recorder
+        )
+        shaken = Shaken()
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                while not tls.established:
+                    await self._exchange(sock, tls)
+                shaken.info = tls.info
+            if wanted.request or wanted.tickets:
+                shaken.received = await self._converse(sock, tls, wanted.request)
+        except TimeoutError:
+            shaken.error = f"nothing more came for {self._settings.timeout:g} s."
+        except OSError as error:  # Also each error of TLS.
+            shaken.error = str(error)
+            shaken.chain_der = error.chain_der if isinstance(error, CertificateError) else ()
+        await self._close(sock, tls)
+        if shaken.info is not None:
+            shaken.chain_der = shaken.info.peer_chain_der
+        shaken.messages = tuple(
+            event.raw
+            for event in recorder.events
+            if isinstance(event, MessageSeen) and event.direction == "received" and event.raw
+        )
+        return shaken
+
+    async def _exchange(self, sock: socket.socket, tls: ClientConnection) -> list[Any]:
+        """Send what is due, and read once; return the events. Raises `OSError`."""
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(sock, tls.data_to_send())
+        data = await loop.sock_recv(sock, _READ)
+        return tls.receive_data(data) if data else tls.receive_eof()
+
+    async def _converse(self, sock: socket.socket, tls: ClientConnection, request: bytes) -> bytes:
+        """Send a request, and return the first bytes of the answer; read tickets meanwhile."""
+        received = b""
+        seconds = _QUIET_SECONDS
+        if request:
+            tls.send_data(request)
+            seconds = min(self._settings.timeout, _ANSWER_SECONDS)
+        with suppress(OSError):  # Nothing came in time, or the server closed: both are its right.
+            async with asyncio.timeout(seconds):
+                while len(received) < _MOST_RECEIVED and b"\r\n\r\n" not in received:
+                    for event in await self._exchange(sock, tls):
+                        if isinstance(event, DataReceived):
+                            received += event.data
+                        elif isinstance(event, PeerClosed):
+                            return received
+        return received
+
+    async def _close(self, sock: socket.socket, tls: ClientConnection) -> None:
+        """Say close_notify, or the alert of a failure, if the server still listens."""
+        with suppress(OSError):
+            if tls.failure is None:
+                tls.close()
+            async with asyncio.timeout(_QUIET_SECONDS):
+                await asyncio.get_running_loop().sock_sendall(sock, tls.data_to_send())

@@ -1,0 +1,133 @@
+"""`handclasp scan`: text, JSON, verdicts, many hosts, and a scan that continues."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run
+from tests.pki import Pki
+from tests.scan.serving import listening, ours
+
+from handclasp import ServerConfig
+from handclasp.cli.progress import Progress
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return Pki()
+
+
+@pytest.fixture
+def ca_file(pki: Pki, tmp_path: Path) -> str:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(pki.ca_pem)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def port(pki: Pki) -> Iterator[int]:
+    config = ServerConfig(credentials=pki.server("localhost"), versions=["TLSv1.3"])
+    with listening(ours(config)) as port:
+        yield port
+
+
+def test_a_report_for_people(run: Run, port: int, ca_file: str) -> None:
+    done = run("scan", f"localhost:{port}", "--ca", ca_file)
+    assert done.exit_code == 0
+    for part in ("versions        TLSv1.3\n", "(the server's order)", "ECDSA secp256r1", "trusted"):
+        assert part in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_verdict_sets_the_exit_status(run: Run, port: int, ca_file: str) -> None:
+    missed = run("scan", f"localhost:{port}", "--ca", ca_file, "--require", "cnsa2")
+    assert missed.exit_code == 1
+    assert "CNSA 2.0 profile for TLS 1.3" in missed.stdout
+    assert "MLKEM1024" in missed.stdout
+    assert "nginx: ssl_ecdh_curve MLKEM1024;" in missed.stdout
+
+
+def test_json_is_one_object_for_each_host(run: Run, port: int, ca_file: str) -> None:
+    arguments = ("--ca", ca_file, "--json", "--server-name", "localhost", "--require", "cnsa2")
+    one = json.loads(run("scan", f"localhost:{port}", *arguments).stdout)
+    assert one["versions"]["TLSv1.3"]["value"] is True
+    assert one["certificates"][0]["accepted"] is True
+    assert one["profile"]["met"] is False
+    assert one["findings"][0].keys() == {"kind", "value", "reason", "evidence", "advice"}
+    two = run("scan", f"127.0.0.1:{port}", f"127.0.0.2:{port}", *arguments).stdout
+    hosts = {json.loads(line)["host"] for line in two.splitlines()}
+    assert hosts == {"127.0.0.1", "127.0.0.2"}
+
+
+def test_hosts_of_a_file_are_scanned_and_a_second_run_continues(
+    run: Run, port: int, ca_file: str, tmp_path: Path
+) -> None:
+    hosts, out = tmp_path / "hosts", tmp_path / "out.jsonl"
+    hosts.write_text(f"# two\n127.0.0.1:{port}\n\n127.0.0.2:{port}  # again\n127.0.0.1:{port}\n")
+    arguments = ("--ca", ca_file, "--server-name", "localhost", "--out", str(out))
+    assert run("scan", "--hosts", str(hosts), *arguments).exit_code == 0
+    assert len(out.read_text().splitlines()) == 2
+    before = out.read_bytes()
+    more = run("scan", "--hosts", "-", *arguments, input=f"127.0.0.1:{port}\n127.0.0.3:{port}\n")
+    assert more.exit_code == 0
+    assert out.read_bytes().startswith(before)
+    assert len(out.read_text().splitlines()) == 3
+
+
+def test_a_host_that_cannot_be_reached_is_a_failure(run: Run) -> None:
+    done = run("scan", "127.0.0.1:1", "--timeout", "2")
+    assert done.exit_code == 1
+    assert "failed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "There is nothing to scan"),
+        (("localhost:0",), "is not a port"),
+        (("localhost", "--require", "perfect"), "there is no profile 'perfect', only modern"),
+        (("localhost", "--require", "missing.json:modern"), "Cannot read missing.json"),
+        (("--hosts", "missing"), "missing"),
+        (("localhost", "--cert", "x"), "--key is missing"),
+        (("localhost", "--page", "x.txt"), "the name must end in .html"),
+    ],
+)
+def test_wrong_arguments_are_a_sentence(run: Run, arguments: tuple[str, ...], says: str) -> None:
+    done = run("scan", *arguments)
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
+def test_a_page_has_all_hosts(run: Run, port: int, ca_file: str, tmp_path: Path) -> None:
+    page = tmp_path / "scan.html"
+    arguments = ("--ca", ca_file, "--server-name", "localhost", "--page", str(page))
+    assert run("scan", f"127.0.0.1:{port}", f"127.0.0.2:{port}", *arguments).exit_code == 0
+    text = page.read_text()
+    assert text.count("<b>127.0.0.") == 2
+    assert text.endswith("</html>\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_tells_the_rate_and_the_time_left() -> None:
+    now = [0.0]
+    stream = Terminal()
+    progress = Progress(1000, stream, lambda: now[0])
+    for _ in range(100):
+        now[0] += 0.1  # seconds
+        progress.advance()
+    assert "10.0 per second" in stream.getvalue()
+    assert progress.text(9.0) == "100 of 1,000, 11.1 per second, 81 s left"
+    assert progress.text(20.0) == "100 of 1,000, 5.0 per second, 3 min left"
+    progress.clear()
+    assert stream.getvalue().endswith("\r")
+    plain = io.StringIO()
+    Progress(1, plain, lambda: 100.0).advance()
+    assert plain.getvalue() == ""

@@ -1,0 +1,51 @@
+"""The page of a scan: what servers choose is escaped, and every part is there."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from tests.pki import Leaf, Pki
+from tests.scan.test_profile import good_report
+
+from handclasp.scan import PAGE_END, Fact, Report, Target, page_head, page_section, profiles
+
+ATTACK = "<script>alert(1)</script>"
+
+
+class Tags(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_nothing_of_a_server_becomes_a_tag() -> None:
+    pki = Pki()
+    report = good_report(pki, Leaf(("example.com",), common_name=ATTACK))
+    report.features["hsts"] = Fact(0, ATTACK)
+    report.features["client_authorities"] = Fact((ATTACK,), ATTACK)
+    report.incomplete.append(ATTACK)
+    report.target = Target(ATTACK)
+    page = page_head(ATTACK) + page_section(report, profiles()["modern"]) + PAGE_END
+    found = Tags(page)
+    assert "script" not in found.names
+    assert found.text.count(ATTACK) >= 4
+    assert "default-src 'none'" in page
+
+
+def test_a_page_has_the_verdict_the_reason_and_what_to_write() -> None:
+    report = good_report(Pki())
+    report.versions["TLSv1.0"] = Fact(True, "", b"\2\0\0")
+    text = Tags(page_section(report, profiles()["intermediate"])).text
+    for part in ("1 finding", "RFC 8996", "020000", "ssl_protocols TLSv1.2 TLSv1.3;", "X25519"):
+        assert part in text
+    failed = Tags(page_section(Report(Target("a.example"), error="refused"))).text
+    assert "could not be scanned" in failed
+    assert "refused" in failed

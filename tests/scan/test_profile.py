@@ -1,0 +1,164 @@
+"""Profiles: what a report is measured against, and that data alone decides."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID
+from tests.pki import DAY, MUST_STAPLE, Leaf, Pki
+
+from handclasp import ConfigurationError
+from handclasp.crypto.groups import GROUPS
+from handclasp.iana import TLS12, cipher_suite_name, group_name
+from handclasp.scan import Fact, Report, Suites, Target, findings, profiles
+from handclasp.scan import profile as module
+from handclasp.scan.probes import GROUPS13
+from handclasp.scan.suites import SUITES13, suites_of
+
+OWN = Path(module.__file__).with_name("profiles.json")
+PROGRAMS = {"nginx", "Apache", "haproxy", "Python"}
+
+
+def good_report(pki: Pki, leaf: Leaf | None = None, key_type: str = "ecdsa-p256") -> Report:
+    """A report of a server that meets all of Mozilla's profiles."""
+    report = Report(Target("example.com"))
+    for name in ("TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1.0", "SSLv3", "SSLv2"):
+        report.versions[name] = Fact(name == "TLSv1.3", "", b"\2")
+    report.suites["TLSv1.3"] = Suites(("TLS_AES_128_GCM_SHA256",))
+    report.groups["TLSv1.3"] = ("X25519MLKEM768", "X25519")
+    report.features["hsts"] = Fact(63072000)
+    not_after = pki.now + 60 * DAY
+    leaf = leaf or Leaf(("example.com",), not_before=pki.now - DAY, not_after=not_after)
+    report.saw(pki.credentials(leaf, key_type).chain_der)
+    report.verify_chains(pki.trust, datetime.now(UTC))
+    return report
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return Pki()
+
+
+def kinds(report: Report, name: str) -> list[tuple[str, str]]:
+    return [(each.kind, each.value) for each in findings(report, profiles()[name])]
+
+
+@pytest.mark.parametrize("name", ["modern", "intermediate"])
+def test_a_good_server_meets_mozillas_profiles(pki: Pki, name: str) -> None:
+    assert kinds(good_report(pki), name) == []
+
+
+def test_what_is_too_old_has_its_reason_its_bytes_and_what_to_write(pki: Pki) -> None:
+    report = good_report(pki)
+    report.versions["TLSv1.0"] = Fact(True, "", b"the ServerHello")
+    (found,) = findings(report, profiles()["intermediate"])
+    assert (found.kind, found.value, found.evidence) == ("version", "TLSv1.0", b"the ServerHello")
+    assert "RFC 8996" in found.reason
+    assert found.advice["nginx"] == "ssl_protocols TLSv1.2 TLSv1.3;"
+
+
+CHANGES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
+    "a suite": (
+        {"suites": {"TLSv1.3": Suites(("TLS_AES_128_CCM_8_SHA256",), "", {})}},
+        ("suite", "TLS_AES_128_CCM_8_SHA256"),
+    ),
+    "a group": (
+        {"groups": {"TLSv1.3": ("MLKEM512",)}},
+        ("group", "MLKEM512"),
+    ),
+    "HSTS": ({"features": {"hsts": Fact(0)}}, ("hsts", "Strict-Transport-Security")),
+    "a small prime": ({"features": {"dh_bits": Fact(1024)}}, ("dh", "DHE")),
+    "an unknown version": (
+        {"versions": {"TLSv1.3": Fact(True), "SSLv3": Fact(None, "silent")}},
+        ("unknown", "SSLv3"),
+    ),
+    "no version": ({"versions": {"TLSv1.3": Fact(False)}}, ("version", "TLSv1.3")),
+    "something unknown": ({"incomplete": ["The rest"]}, ("unknown", "The rest")),
+    "no certificate": ({"chains": []}, ("unknown", "certificate")),
+    "nothing": ({"error": "refused"}, ("unknown", "example.com:443")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_demand_is_checked(pki: Pki, change: str) -> None:
+    report = good_report(pki)
+    values, expected = CHANGES[change]
+    for name, value in values.items():
+        setattr(report, name, value)
+    assert kinds(report, "intermediate") == [expected]
+
+
+def test_certificates_are_measured(pki: Pki) -> None:
+    days = Leaf(("example.com",), not_before=pki.now - DAY, not_after=pki.now + 400 * DAY)
+    stranger = Leaf(("other.example",), not_after=pki.now + 60 * DAY)
+    cases = {
+        "valid for": good_report(pki, days),
+        "its key has 1024 bits": good_report(pki, key_type="rsa-1024"),
+        "its key is Ed25519": good_report(pki, key_type="ed25519"),
+        "its key is on secp521r1": good_report(pki, key_type="ecdsa-p521"),
+        "not trusted": good_report(pki, stranger),
+    }
+    for reason, report in cases.items():
+        found = findings(report, profiles()["intermediate"])
+        assert any(reason in each.reason for each in found), (reason, found)
+        assert {each.kind for each in found} == {"certificate"}
+
+
+def test_cnsa_demands_its_group_and_forbids_0rtt(pki: Pki) -> None:
+    report = good_report(pki)
+    report.features["early_data"] = Fact(True)
+    assert set(kinds(report, "cnsa2")) >= {
+        ("suite", "TLS_AES_128_GCM_SHA256"),
+        ("group", "MLKEM1024"),
+        ("group", "X25519"),
+        ("early_data", "early_data"),
+    }
+
+
+def test_a_profile_is_changed_by_editing_data_alone(pki: Pki, tmp_path: Path) -> None:
+    values = json.loads(OWN.read_text())
+    values["profiles"]["modern"]["groups_also"] = []
+    edited = tmp_path / "own.json"
+    edited.write_text(json.dumps(values))
+    found = findings(good_report(pki), profiles(edited)["modern"])
+    assert [(each.kind, each.value) for each in found] == [("group", "X25519MLKEM768")]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": "handclasp-profiles/1"}', '{"format": 1, "profiles": {}}']
+)
+def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.json"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match="no file of profiles"):
+        profiles(path)
+    with pytest.raises(ConfigurationError, match="Cannot read"):
+        profiles(tmp_path / "missing.json")
+
+
+def test_the_data_name_what_a_scan_can_find() -> None:
+    suites = {cipher_suite_name(code) for code in (*SUITES13, *suites_of(TLS12))}
+    groups = {group_name(code) for code in GROUPS13} | set(GROUPS)
+    for profile in profiles().values():
+        assert {name for names in profile.suites.values() for name in names} <= suites
+        assert {*profile.groups, *profile.groups_also, *profile.required_groups} <= groups
+        assert set(profile.suites) <= set(profile.versions)
+        assert all((profile.version, profile.source, profile.date))
+        for advice in profile.advice.values():
+            assert set(advice) == PROGRAMS
+
+
+def test_a_missing_staple_is_a_finding_where_there_is_a_responder(pki: Pki) -> None:
+    url = x509.UniformResourceIdentifier("http://ocsp.example")
+    access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, url)
+    extension = x509.AuthorityInformationAccess([access])
+    leaf = Leaf(("example.com",), not_after=pki.now + 60 * DAY, extensions=[extension])
+    report = good_report(pki, leaf)
+    assert [kind for kind, _ in kinds(report, "modern")] == ["ocsp_staple"]
+    must = Leaf(("example.com",), not_after=pki.now + 60 * DAY, extensions=[MUST_STAPLE])
+    assert [kind for kind, _ in kinds(good_report(pki, must), "modern")] == ["certificate"]

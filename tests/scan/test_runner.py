@@ -1,0 +1,214 @@
+"""Scans over the network of this machine: our own server, and servers that mean harm."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import Any
+
+import pytest
+from tests.pki import Leaf, Pki
+from tests.scan.serving import listening, ours
+
+from handclasp import ClientConfig, ConfigurationError, ServerConfig
+from handclasp.scan import Report, ScanSettings, Target, scan, scan_all
+from handclasp.scan.runner import Pace
+
+
+def scanned(port: int, pki: Pki | None = None, **settings: Any) -> Report:
+    trust = pki.trust if pki is not None else None
+    made = ScanSettings(**({"trust": trust, "timeout": 5.0} | settings))
+    return asyncio.run(scan(Target("127.0.0.1", port, "localhost"), made))
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return Pki()
+
+
+def test_our_server_is_found_as_it_is_configured(pki: Pki) -> None:
+    config = ServerConfig(
+        credentials=[pki.server("localhost"), pki.server("localhost", key_type="rsa-2048")],
+        groups=["X25519MLKEM768", "X448"],
+        cipher_suites=["TLS_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
+        alpn=["http/1.1", "h2"],
+        allow_alpn_mismatch=True,
+        max_early_data=4096,
+        record_size_limit=8192,
+    )
+    answer = b"HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=63072000\r\n\r\n"
+    with listening(ours(config, answer)) as port:
+        report = scanned(port, pki)
+    assert (report.error, report.incomplete) == ("", [])
+    assert [name for name, fact in report.versions.items() if fact.value] == ["TLSv1.3", "TLSv1.2"]
+    assert report.suites["TLSv1.3"].names == ("TLS_AES_256_GCM_SHA384",)
+    assert report.suites["TLSv1.2"].names == ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",)
+    assert report.groups == {"TLSv1.3": ("X25519MLKEM768", "X448"), "TLSv1.2": ("X448",)}
+    assert report.schemes["TLSv1.3"] == (
+        "ecdsa_secp256r1_sha256",
+        "rsa_pss_rsae_sha256",
+        "rsa_pss_rsae_sha384",
+        "rsa_pss_rsae_sha512",
+    )
+    assert report.alpn == ("http/1.1", "h2")
+    kinds = {(chain.described or {})["key_type"] for chain in report.chains}
+    assert kinds == {"ECDSA secp256r1", "RSA"}
+    assert all(chain.explanation and chain.explanation.accepted for chain in report.chains)
+    features = {name: fact.value for name, fact in report.features.items()}
+    assert features["hsts"] == 63072000
+    assert features["certificate_compression"] in ("brotli", "zstd", "zlib")
+    expected = {
+        "extended_master_secret": True,
+        "secure_renegotiation": True,
+        "compression": False,
+        "heartbeat": False,
+        "fallback_scsv": True,
+        "downgrade_sentinel": True,
+        "early_data": True,
+        "resumption": True,
+        "resumption12": True,
+        "record_size_limit": True,
+        "client_certificate": False,
+        "ech_retry_configs": False,
+    }
+    assert {name: features[name] for name in expected} == expected
+
+
+def test_a_server_that_asks_for_a_certificate(pki: Pki) -> None:
+    config = ServerConfig(
+        credentials=pki.server("localhost"),
+        client_auth="required",
+        trust=pki.trust,
+        send_authorities=True,
+        versions=["TLSv1.3"],
+    )
+    with listening(ours(config)) as port:
+        report = scanned(port, pki)
+        shown = ClientConfig(verify_peer=False, credentials=pki.client())
+        with_certificate = scanned(port, pki, config=shown)
+    assert report.features["client_certificate"].value is True
+    assert report.features["client_authorities"].value == ("CN=test root",)
+    assert with_certificate.features["resumption"].value is True
+
+
+def test_a_chain_that_is_not_trusted_says_why(pki: Pki) -> None:
+    config = ServerConfig(credentials=pki.credentials(Leaf(("other.example",))))
+    with listening(ours(config)) as port:
+        (chain,) = scanned(port, pki).chains
+    assert chain.explanation is not None
+    assert not chain.explanation.accepted
+    assert "other.example" in chain.explanation.broken[0].evidence
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    report = scanned(port)
+    assert "Connection refused" in report.error or "Connect call failed" in report.error
+    assert not report.versions
+
+
+def silent(sock: socket.socket) -> None:
+    while sock.recv(65536):
+        pass
+
+
+def hang_up(sock: socket.socket) -> None:
+    sock.recv(65536)
+
+
+def speak_http(sock: socket.socket) -> None:
+    sock.recv(65536)
+    sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def drip(sock: socket.socket) -> None:
+    sock.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")
+    while True:
+        sock.sendall(b"x")
+        time.sleep(0.05)
+
+
+def flood(sock: socket.socket) -> None:
+    while True:
+        sock.sendall(b"\x16\x03\x03\x40\x00" + b"\x0b\x00\x3f\xfc" + bytes(16380))
+
+
+HOSTILE = {
+    "silent": (silent, "nothing more came for 0.2 s"),
+    "hangs up": (hang_up, "closed the connection"),
+    "speaks HTTP": (speak_http, "the answer is no TLS"),
+    "drips": (drip, "nothing more came for 0.2 s"),
+    "floods": (flood, "in place of a ServerHello"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_server_holds_a_scan_up(kind: str) -> None:
+    serve, says = HOSTILE[kind]
+    with listening(serve) as port:
+        began = time.monotonic()
+        report = scanned(port, timeout=0.2)
+    assert time.monotonic() - began < 10
+    assert says in report.error
+    assert report.connections < 30
+
+
+def test_a_host_has_a_time_and_a_number_of_connections(pki: Pki) -> None:
+    config = ServerConfig(credentials=pki.server("localhost"))
+    with listening(ours(config)) as port:
+        few = scanned(port, pki, host_connections=12)
+        short = scanned(port, pki, host_seconds=0.005)
+    assert few.connections == 12
+    assert "12 connections were not enough" in few.incomplete[0]
+    assert few.speaks("TLSv1.3")
+    assert "0.005 s were not enough" in short.incomplete[0]
+
+
+def test_starttls_comes_before_each_hello(pki: Pki) -> None:
+    config = ServerConfig(credentials=pki.server("localhost"), versions=["TLSv1.3"])
+
+    def serve(sock: socket.socket) -> None:
+        sock.sendall(b"+OK ready\r\n")
+        if sock.recv(100) == b"STLS\r\n":
+            sock.sendall(b"+OK begin\r\n")
+            ours(config)(sock)
+
+    with listening(serve) as port:
+        report = scanned(port, pki, starttls="pop3")
+        assert report.speaks("TLSv1.3")
+        assert report.incomplete == []
+        refused = scanned(port, pki, starttls="ftp", timeout=0.5)
+    assert refused.error
+
+
+def test_many_hosts_are_scanned_at_once_and_one_failure_stays_one(pki: Pki) -> None:
+    config = ServerConfig(credentials=pki.server("localhost"), versions=["TLSv1.3"])
+    with listening(ours(config)) as port:
+        targets = [Target(f"127.0.0.{n}", port, "localhost") for n in range(1, 7)]
+        targets += [Target("not a name", port), Target("127.0.0.1", 1, "localhost")]
+
+        async def all_of_them() -> list[Report]:
+            settings = ScanSettings(trust=pki.trust, concurrency=3)
+            return [report async for report in scan_all(targets, settings)]
+
+        reports = asyncio.run(all_of_them())
+    assert {report.target for report in reports} == set(targets)
+    assert [report.speaks("TLSv1.3") for report in reports].count(True) == 6
+    errors = {report.target.host: report.error for report in reports if report.error}
+    assert errors.keys() == {"not a name", "127.0.0.1"}
+
+
+def test_a_pace_spreads_the_connections() -> None:
+    async def turns() -> float:
+        pace, began = Pace(50), time.monotonic()
+        await asyncio.gather(*(pace.turn() for _ in range(11)))
+        return time.monotonic() - began
+
+    assert 0.19 < asyncio.run(turns()) < 2
+
+
+def test_a_scan_does_not_verify_by_its_config() -> None:
+    with pytest.raises(ConfigurationError, match="verify_peer"):
+        ScanSettings(config=ClientConfig())
