@@ -1,6 +1,13 @@
+from collections.abc import Iterable
 from typing import Any
 
 from handclasp.crypto.suites import Aead, Buffer
+
+def hmac_digest(hash_name: str, key: bytes, data: bytes, /) -> bytes:
+    """As `pure_hmac_digest`."""
+
+def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes], /) -> list[bytes]:
+    """As `pure_hkdf_expand_blocks`."""
 
 class RecordKey:
     """As `PureRecordKey`; with what is written out in `Connection` where this is not built."""
