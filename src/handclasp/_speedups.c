@@ -266,19 +266,38 @@ key_seal_many(PyObject *self, PyObject *args)
     return sealed;
 }
 
+/* Returns -1 where `data` has no bytes in one piece: with an exception if that is an interrupt, and
+   else without, as the way in Python takes it and words the error. */
+static int
+get_bytes(PyObject *data, Py_buffer *buffer)
+{
+    if (PyObject_GetBuffer(data, buffer, PyBUF_SIMPLE) < 0) {
+        if (PyErr_ExceptionMatches(PyExc_Exception)) {
+            PyErr_Clear();
+        }
+        return -1;
+    }
+    return 0;
+}
+
 static PyObject *
 key_seal_data(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     RecordKey *key = (RecordKey *)self;
+    Py_buffer content;
     if (nargs != 2 || !PyList_Check(args[1])) {
         return PyErr_Format(PyExc_TypeError, "seal_data() takes data and a list");
     }
-    Py_ssize_t size = PyBytes_CheckExact(args[0]) ? PyBytes_GET_SIZE(args[0]) : 0;
+    if (get_bytes(args[0], &content) < 0) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
+    }
+    Py_ssize_t size = content.len;
     if (size < 1 || size > key->limit || key->sequence >= key->until) {
+        PyBuffer_Release(&content);
         Py_RETURN_FALSE;
     }
-    const char *from = PyBytes_AS_STRING(args[0]);
-    PyObject *sealed = seal_records(key, APPLICATION_DATA, from, size, size, 1);
+    PyObject *sealed = seal_records(key, APPLICATION_DATA, content.buf, size, size, 1);
+    PyBuffer_Release(&content);
     int status = sealed != NULL ? PyList_Append(args[1], sealed) : -1;
     Py_XDECREF(sealed);
     return status < 0 ? NULL : Py_NewRef(Py_True);
@@ -368,11 +387,18 @@ open_records(RecordKey *key, PyObject *owner, const char *from, Py_ssize_t size,
     return opened;
 }
 
+/* Returns what keeps the bytes of `data` where they are, for as long as a window needs them: a view
+   locks the size of what is not bytes. */
+static PyObject *
+owner_of(PyObject *data)
+{
+    return PyBytes_CheckExact(data) ? Py_NewRef(data) : PyMemoryView_FromObject(data);
+}
+
 static PyObject *
 key_open_data(PyObject *self, PyObject *data)
 {
-    /* A view locks the size of what is not bytes, for as long as a window needs it. */
-    PyObject *owner = PyBytes_CheckExact(data) ? Py_NewRef(data) : PyMemoryView_FromObject(data);
+    PyObject *owner = owner_of(data);
     Py_buffer buffer;
     if (owner == NULL || PyObject_GetBuffer(owner, &buffer, PyBUF_SIMPLE) < 0) {
         Py_XDECREF(owner);
@@ -386,6 +412,30 @@ key_open_data(PyObject *self, PyObject *data)
 }
 
 static PyObject *
+key_open_one(PyObject *self, PyObject *data)
+{
+    RecordKey *key = (RecordKey *)self;
+    Py_buffer buffer;
+    if (get_bytes(data, &buffer) < 0) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    PyObject *content = NULL, *owner = NULL;
+    Py_ssize_t used = 0;
+    if (buffer.len == 0 || record_at(key, buffer.buf, buffer.len) != buffer.len) {
+        content = Py_NewRef(Py_None);
+    }
+    else if ((owner = owner_of(data)) != NULL) {
+        content = open_records(key, owner, buffer.buf, buffer.len, &used);
+        Py_DECREF(owner);
+    }
+    PyBuffer_Release(&buffer);
+    if (content != NULL && used == 0) {
+        Py_SETREF(content, Py_NewRef(Py_None));
+    }
+    return content;
+}
+
+static PyObject *
 key_open_event(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     RecordKey *key = (RecordKey *)self;
@@ -393,14 +443,9 @@ key_open_event(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (type == NULL || type->tp_new != PyBaseObject_Type.tp_new) {
         return PyErr_Format(PyExc_TypeError, "open_event() takes data and a class of events");
     }
-    Py_ssize_t used, size = PyBytes_CheckExact(args[0]) ? PyBytes_GET_SIZE(args[0]) : 0;
-    if (size == 0 || record_at(key, PyBytes_AS_STRING(args[0]), size) != size) {
-        Py_RETURN_NONE;
-    }
-    PyObject *content = open_records(key, args[0], PyBytes_AS_STRING(args[0]), size, &used);
-    if (content == NULL || used == 0) {
-        Py_XDECREF(content);
-        return content != NULL ? Py_NewRef(Py_None) : NULL;
+    PyObject *content = key_open_one(self, args[0]);
+    if (content == NULL || content == Py_None) {
+        return content;
     }
     PyObject *event = type->tp_alloc(type, 0), *events = PyList_New(1);
     /* The event may be frozen: this is what `object.__setattr__` does. */
@@ -633,6 +678,7 @@ static PyMethodDef key_methods[] = {
      "seal_many(content_type, content, fragment_size)\n--\n\n"},
     {"seal_data", FAST(key_seal_data), "seal_data(data, into)\n--\n\n"},
     {"open_data", key_open_data, METH_O, "open_data(buffer)\n--\n\n"},
+    {"open_one", key_open_one, METH_O, "open_one(data)\n--\n\n"},
     {"open_event", FAST(key_open_event), "open_event(data, event_type)\n--\n\n"},
     {NULL, NULL, 0, NULL},
 };

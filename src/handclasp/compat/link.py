@@ -372,7 +372,16 @@ class Link(Facts):
                         if connection.closed:
                             raise errors.closed()
                         return b""
-                    self._feed(connection, self._transport.receive_record(deadline))
+                    data = self._transport.receive_record(deadline)
+                    with self._state:
+                        content = connection.open_data(data)
+                    if content is not None:
+                        # The usual case in few steps: a record of data and nothing to look at.
+                        if len(content) <= size:
+                            return content
+                        self._received, self._at = content, 0
+                        break
+                    self._feed(connection, data)
                     if connection.wants_to_send:
                         self._flush_late(connection, deadline)
             except TimeoutError as error:
@@ -460,8 +469,7 @@ class Link(Facts):
         """Let the engine seal data, and take the records. Raises `SSLError`."""
         try:
             with self._state:
-                connection.send_data(data)
-                self._out = memoryview(connection.data_to_send())
+                self._out = memoryview(connection.seal_data(data))
         except TLSError as error:
             self._fail(connection, error)
         except ConfigurationError as error:
