@@ -106,7 +106,7 @@ class Link(Facts):
         self.early = EarlyData()
         self._sends_early = False
         self._forks = FORKS.count
-        self._made_with, self._config = self._config_of(context)
+        self._made_with, self._config, self._config12 = self._config_of(context)
         if session is not None:
             self.session = session
 
@@ -243,7 +243,8 @@ class Link(Facts):
         finally:
             self._may_switch = False
         if alert is None:
-            return connection.answer(question, self._config)
+            is_of_tls12 = self._config12 is not None and "TLSv1.3" not in question.versions
+            return connection.answer(question, self._config12 if is_of_tls12 else self._config)
         words = f"sni_callback refused the client with the alert {alert_name(alert)}."
         return connection.refuse(
             question, ProtocolError(Fault.UNRECOGNIZED_NAME, sentence=words, alert=alert)
@@ -582,7 +583,7 @@ class Link(Facts):
         if not isinstance(context, ssl.SSLContext) or not hasattr(context, "ask_about_name"):
             raise TypeError("The value must be a SSLContext")
         if self._may_switch:
-            self._config = self._config_of(context, self._made_with).config
+            _, self._config, self._config12 = self._config_of(context, self._made_with)
         self._context = context
 
     def _config_of(self, context: Any, first: State | None = None) -> Made:
