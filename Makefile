@@ -50,7 +50,7 @@ test-uvloop: $(READY) ## run the tests of the adapters on uvloop in place of asy
 # What the accelerator can make a difference to. The other targets run with it, where it is built.
 test-pure: $(READY) ## run the tests of records and connections without the accelerator
 	HANDCLASP_PURE=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/record tests/end_to_end \
-		tests/adversarial tests/hops -m 'not ($(APART))' $(ARGS)
+		tests/adversarial tests/hops tests/crypto tests/keys -m 'not ($(APART))' $(ARGS)
 
 test-all: test test-long test-uvloop test-pure speedups-check ## run every test
 

@@ -1,11 +1,17 @@
-/* Records of TLS 1.3 in C: one key at work in one direction.
+/* What a connection does most often, in C: the records of TLS 1.3, and HMAC for its key schedule.
 
-   `RecordKey` does what `PureRecordKey` in record/record_key.py does: that is the reference, and
-   stands in where this is not built. There is no cryptography here. Each record is sealed or opened
-   by one call of the AEAD of `cryptography` that the key was made with. What a peer sends is read in
-   two places: the five bytes of a header, and the content type and padding of what the AEAD has
-   authenticated. A record that is not as expected, or does not open, is left where it is and counts
-   for nothing: the way in Python takes it, and words the error. */
+   There is no cryptography here: ciphers and hashes are the objects that the Python forms call.
+
+   `hmac_digest` and `hkdf_expand_blocks` do what crypto/hmac_key.py and crypto/hkdf.py do, by the
+   hash objects that crypto/hashes.py names. They take secrets and labels of this side, and nothing
+   of the peer's but hashes of it.
+
+   `RecordKey` is one key at work in one direction. It does what `PureRecordKey` in record/record_key.py does: that is the reference, and
+   stands in where this is not built. Each record is sealed or opened by one call of the AEAD of
+   `cryptography` that the key was made with. What a peer sends is read in two places: the five bytes
+   of a header, and the content type and padding of what the AEAD has authenticated. A record that
+   is not as expected, or does not open, is left where it is and counts for nothing: the way in
+   Python takes it, and words the error. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -39,6 +45,8 @@ typedef struct {
 typedef struct {
     PyTypeObject *window_type;
     PyObject *encrypt_into, *decrypt_into, *data;
+    PyObject *hashes; /* HASHES of crypto/hashes.py */
+    PyObject *copy, *update, *digest;
     Arguments spare;
 } State;
 
@@ -258,19 +266,38 @@ key_seal_many(PyObject *self, PyObject *args)
     return sealed;
 }
 
+/* Returns -1 where `data` has no bytes in one piece: with an exception if that is an interrupt, and
+   else without, as the way in Python takes it and words the error. */
+static int
+get_bytes(PyObject *data, Py_buffer *buffer)
+{
+    if (PyObject_GetBuffer(data, buffer, PyBUF_SIMPLE) < 0) {
+        if (PyErr_ExceptionMatches(PyExc_Exception)) {
+            PyErr_Clear();
+        }
+        return -1;
+    }
+    return 0;
+}
+
 static PyObject *
 key_seal_data(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     RecordKey *key = (RecordKey *)self;
+    Py_buffer content;
     if (nargs != 2 || !PyList_Check(args[1])) {
         return PyErr_Format(PyExc_TypeError, "seal_data() takes data and a list");
     }
-    Py_ssize_t size = PyBytes_CheckExact(args[0]) ? PyBytes_GET_SIZE(args[0]) : 0;
+    if (get_bytes(args[0], &content) < 0) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_False);
+    }
+    Py_ssize_t size = content.len;
     if (size < 1 || size > key->limit || key->sequence >= key->until) {
+        PyBuffer_Release(&content);
         Py_RETURN_FALSE;
     }
-    const char *from = PyBytes_AS_STRING(args[0]);
-    PyObject *sealed = seal_records(key, APPLICATION_DATA, from, size, size, 1);
+    PyObject *sealed = seal_records(key, APPLICATION_DATA, content.buf, size, size, 1);
+    PyBuffer_Release(&content);
     int status = sealed != NULL ? PyList_Append(args[1], sealed) : -1;
     Py_XDECREF(sealed);
     return status < 0 ? NULL : Py_NewRef(Py_True);
@@ -360,11 +387,18 @@ open_records(RecordKey *key, PyObject *owner, const char *from, Py_ssize_t size,
     return opened;
 }
 
+/* Returns what keeps the bytes of `data` where they are, for as long as a window needs them: a view
+   locks the size of what is not bytes. */
+static PyObject *
+owner_of(PyObject *data)
+{
+    return PyBytes_CheckExact(data) ? Py_NewRef(data) : PyMemoryView_FromObject(data);
+}
+
 static PyObject *
 key_open_data(PyObject *self, PyObject *data)
 {
-    /* A view locks the size of what is not bytes, for as long as a window needs it. */
-    PyObject *owner = PyBytes_CheckExact(data) ? Py_NewRef(data) : PyMemoryView_FromObject(data);
+    PyObject *owner = owner_of(data);
     Py_buffer buffer;
     if (owner == NULL || PyObject_GetBuffer(owner, &buffer, PyBUF_SIMPLE) < 0) {
         Py_XDECREF(owner);
@@ -378,6 +412,30 @@ key_open_data(PyObject *self, PyObject *data)
 }
 
 static PyObject *
+key_open_one(PyObject *self, PyObject *data)
+{
+    RecordKey *key = (RecordKey *)self;
+    Py_buffer buffer;
+    if (get_bytes(data, &buffer) < 0) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    PyObject *content = NULL, *owner = NULL;
+    Py_ssize_t used = 0;
+    if (buffer.len == 0 || record_at(key, buffer.buf, buffer.len) != buffer.len) {
+        content = Py_NewRef(Py_None);
+    }
+    else if ((owner = owner_of(data)) != NULL) {
+        content = open_records(key, owner, buffer.buf, buffer.len, &used);
+        Py_DECREF(owner);
+    }
+    PyBuffer_Release(&buffer);
+    if (content != NULL && used == 0) {
+        Py_SETREF(content, Py_NewRef(Py_None));
+    }
+    return content;
+}
+
+static PyObject *
 key_open_event(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     RecordKey *key = (RecordKey *)self;
@@ -385,14 +443,9 @@ key_open_event(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (type == NULL || type->tp_new != PyBaseObject_Type.tp_new) {
         return PyErr_Format(PyExc_TypeError, "open_event() takes data and a class of events");
     }
-    Py_ssize_t used, size = PyBytes_CheckExact(args[0]) ? PyBytes_GET_SIZE(args[0]) : 0;
-    if (size == 0 || record_at(key, PyBytes_AS_STRING(args[0]), size) != size) {
-        Py_RETURN_NONE;
-    }
-    PyObject *content = open_records(key, args[0], PyBytes_AS_STRING(args[0]), size, &used);
-    if (content == NULL || used == 0) {
-        Py_XDECREF(content);
-        return content != NULL ? Py_NewRef(Py_None) : NULL;
+    PyObject *content = key_open_one(self, args[0]);
+    if (content == NULL || content == Py_None) {
+        return content;
     }
     PyObject *event = type->tp_alloc(type, 0), *events = PyList_New(1);
     /* The event may be frozen: this is what `object.__setattr__` does. */
@@ -406,6 +459,170 @@ key_open_event(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     }
     Py_DECREF(content);
     return events;
+}
+
+/* HMAC (RFC 2104) and HKDF-Expand (RFC 5869), by hash objects of the interpreter */
+
+enum { INNER = 0x36, OUTER = 0x5C };
+
+/* A hash, and a key for it. */
+typedef struct {
+    PyObject *make;
+    Py_ssize_t block_size;
+    PyObject *shortened; /* the hash of a key that is longer than a block, or NULL */
+    Py_buffer given;
+    const char *key;
+    Py_ssize_t key_size;
+} Hmac;
+
+/* Returns bytes: what the hash object `hash` has come to. Takes over the reference to `hash`. */
+static PyObject *
+finish(State *state, PyObject *hash)
+{
+    PyObject *digest = hash != NULL ? PyObject_CallMethodNoArgs(hash, state->digest) : NULL;
+    Py_XDECREF(hash);
+    if (digest != NULL && !PyBytes_CheckExact(digest)) {
+        PyErr_SetString(PyExc_TypeError, "a digest is bytes");
+        Py_CLEAR(digest);
+    }
+    return digest;
+}
+
+static void
+clear_hmac(Hmac *hmac)
+{
+    Py_CLEAR(hmac->make);
+    Py_CLEAR(hmac->shortened);
+    PyBuffer_Release(&hmac->given);
+}
+
+/* Take the key. Nothing is held where that fails. */
+static int
+take_key(Hmac *hmac, State *state, PyObject *hash_name, PyObject *key)
+{
+    PyObject *entry = PyDict_GetItemWithError(state->hashes, hash_name);
+    if (entry == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetObject(PyExc_KeyError, hash_name);
+        }
+        return -1;
+    }
+    if (!PyArg_ParseTuple(entry, "On", &hmac->make, &hmac->block_size) ||
+        PyObject_GetBuffer(key, &hmac->given, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    Py_INCREF(hmac->make);
+    hmac->shortened = NULL;
+    hmac->key = hmac->given.buf;
+    hmac->key_size = hmac->given.len;
+    if (hmac->key_size > hmac->block_size) {
+        hmac->shortened = finish(state, PyObject_CallOneArg(hmac->make, key));
+        if (hmac->shortened == NULL || PyBytes_GET_SIZE(hmac->shortened) > hmac->block_size) {
+            clear_hmac(hmac);
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_ValueError, "a digest is at most a block of its hash");
+            }
+            return -1;
+        }
+        hmac->key = PyBytes_AS_STRING(hmac->shortened);
+        hmac->key_size = PyBytes_GET_SIZE(hmac->shortened);
+    }
+    return 0;
+}
+
+/* Returns a hash object that has taken the key under a mask, and `size` bytes of data. */
+static PyObject *
+start(const Hmac *hmac, unsigned char mask, const char *data, Py_ssize_t size)
+{
+    if (size > PY_SSIZE_T_MAX - hmac->block_size) {
+        return PyErr_NoMemory();
+    }
+    PyObject *input = PyBytes_FromStringAndSize(NULL, hmac->block_size + size);
+    if (input == NULL) {
+        return NULL;
+    }
+    char *to = PyBytes_AS_STRING(input);
+    for (Py_ssize_t i = 0; i < hmac->block_size; i++) {
+        to[i] = (char)((i < hmac->key_size ? hmac->key[i] : 0) ^ mask);
+    }
+    if (size > 0) {
+        memcpy(to + hmac->block_size, data, (size_t)size);
+    }
+    PyObject *hash = PyObject_CallOneArg(hmac->make, input);
+    Py_DECREF(input);
+    return hash;
+}
+
+static PyObject *
+speedups_hmac_digest(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    Hmac hmac;
+    Py_buffer data;
+    if (nargs != 3) {
+        return PyErr_Format(PyExc_TypeError, "hmac_digest() takes a hash, a key and data");
+    }
+    State *state = PyModule_GetState(module);
+    if (take_key(&hmac, state, args[0], args[1]) < 0) {
+        return NULL;
+    }
+    PyObject *digest = NULL, *inner = NULL;
+    if (PyObject_GetBuffer(args[2], &data, PyBUF_SIMPLE) == 0) {
+        inner = finish(state, start(&hmac, INNER, data.buf, data.len));
+        PyBuffer_Release(&data);
+    }
+    if (inner != NULL) {
+        const char *from = PyBytes_AS_STRING(inner);
+        digest = finish(state, start(&hmac, OUTER, from, PyBytes_GET_SIZE(inner)));
+        Py_DECREF(inner);
+    }
+    clear_hmac(&hmac);
+    return digest;
+}
+
+/* Returns the digest of what `keyed` has taken and of `data`; `keyed` stays as it is. */
+static PyObject *
+digest_with(State *state, PyObject *keyed, PyObject *data)
+{
+    PyObject *hash = PyObject_CallMethodNoArgs(keyed, state->copy);
+    PyObject *none = hash != NULL ? PyObject_CallMethodOneArg(hash, state->update, data) : NULL;
+    if (none == NULL) {
+        Py_CLEAR(hash);
+    }
+    Py_XDECREF(none);
+    return finish(state, hash);
+}
+
+static PyObject *
+speedups_hkdf_expand_blocks(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    Hmac hmac;
+    if (nargs != 3) {
+        return PyErr_Format(PyExc_TypeError, "hkdf_expand_blocks() takes a hash, a secret, infos");
+    }
+    State *state = PyModule_GetState(module);
+    if (take_key(&hmac, state, args[0], args[1]) < 0) {
+        return NULL;
+    }
+    PyObject *inner = start(&hmac, INNER, NULL, 0);
+    PyObject *outer = inner != NULL ? start(&hmac, OUTER, NULL, 0) : NULL;
+    clear_hmac(&hmac);
+    /* A tuple of its own: nobody else changes it while hashes are called. */
+    PyObject *infos = outer != NULL ? PySequence_Tuple(args[2]) : NULL;
+    PyObject *blocks = infos != NULL ? PyList_New(PyTuple_GET_SIZE(infos)) : NULL;
+    for (Py_ssize_t i = 0; blocks != NULL && i < PyTuple_GET_SIZE(infos); i++) {
+        PyObject *first = digest_with(state, inner, PyTuple_GET_ITEM(infos, i));
+        PyObject *block = first != NULL ? digest_with(state, outer, first) : NULL;
+        Py_XDECREF(first);
+        if (block == NULL) {
+            Py_CLEAR(blocks);
+            break;
+        }
+        PyList_SET_ITEM(blocks, i, block);
+    }
+    Py_XDECREF(infos);
+    Py_XDECREF(inner);
+    Py_XDECREF(outer);
+    return blocks;
 }
 
 /* The class and the module */
@@ -461,6 +678,7 @@ static PyMethodDef key_methods[] = {
      "seal_many(content_type, content, fragment_size)\n--\n\n"},
     {"seal_data", FAST(key_seal_data), "seal_data(data, into)\n--\n\n"},
     {"open_data", key_open_data, METH_O, "open_data(buffer)\n--\n\n"},
+    {"open_one", key_open_one, METH_O, "open_one(data)\n--\n\n"},
     {"open_event", FAST(key_open_event), "open_event(data, event_type)\n--\n\n"},
     {NULL, NULL, 0, NULL},
 };
@@ -495,13 +713,26 @@ static int
 module_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
+    PyObject *hashes = PyImport_ImportModule("handclasp.crypto.hashes");
+    state->hashes = hashes != NULL ? PyObject_GetAttrString(hashes, "HASHES") : NULL;
+    Py_XDECREF(hashes);
+    if (state->hashes == NULL || !PyDict_Check(state->hashes)) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ImportError, "HASHES is not a dict");
+        }
+        return -1;
+    }
+    state->copy = PyUnicode_InternFromString("copy");
+    state->update = PyUnicode_InternFromString("update");
+    state->digest = PyUnicode_InternFromString("digest");
     state->encrypt_into = PyUnicode_InternFromString("encrypt_into");
     state->decrypt_into = PyUnicode_InternFromString("decrypt_into");
     state->data = PyUnicode_InternFromString("data");
     state->window_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &window_spec, NULL);
     PyObject *key_type = PyType_FromModuleAndSpec(module, &key_spec, NULL);
     if (key_type == NULL || state->encrypt_into == NULL || state->decrypt_into == NULL ||
-        state->data == NULL || state->window_type == NULL) {
+        state->data == NULL || state->copy == NULL || state->update == NULL ||
+        state->digest == NULL || state->window_type == NULL) {
         Py_XDECREF(key_type);
         return -1;
     }
@@ -515,6 +746,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
     Py_VISIT(state->window_type);
+    Py_VISIT(state->hashes);
     return 0;
 }
 
@@ -527,6 +759,10 @@ module_clear(PyObject *module)
     Py_CLEAR(state->encrypt_into);
     Py_CLEAR(state->decrypt_into);
     Py_CLEAR(state->data);
+    Py_CLEAR(state->hashes);
+    Py_CLEAR(state->copy);
+    Py_CLEAR(state->update);
+    Py_CLEAR(state->digest);
     return 0;
 }
 
@@ -535,6 +771,13 @@ module_free(void *module)
 {
     module_clear(module);
 }
+
+static PyMethodDef module_methods[] = {
+    {"hmac_digest", FAST(speedups_hmac_digest), "hmac_digest(hash_name, key, data, /)\n--\n\n"},
+    {"hkdf_expand_blocks", FAST(speedups_hkdf_expand_blocks),
+     "hkdf_expand_blocks(hash_name, secret, infos, /)\n--\n\n"},
+    {NULL, NULL, 0, NULL},
+};
 
 /* Without Py_mod_gil: two threads with one key need the lock, and no build without it has this. */
 static PyModuleDef_Slot module_slots[] = {
@@ -546,6 +789,7 @@ static struct PyModuleDef speedups = {
     PyModuleDef_HEAD_INIT,
     .m_name = "handclasp._speedups",
     .m_size = sizeof(State),
+    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

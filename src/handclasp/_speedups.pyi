@@ -1,6 +1,13 @@
+from collections.abc import Iterable
 from typing import Any
 
 from handclasp.crypto.suites import Aead, Buffer
+
+def hmac_digest(hash_name: str, key: bytes, data: bytes, /) -> bytes:
+    """As `pure_hmac_digest`."""
+
+def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes], /) -> list[bytes]:
+    """As `pure_hkdf_expand_blocks`."""
 
 class RecordKey:
     """As `PureRecordKey`; with what is written out in `Connection` where this is not built."""
@@ -18,14 +25,17 @@ class RecordKey:
     def seal_data(self, data: Buffer, into: list[Buffer], /) -> bool:
         """Append one record of data, or return False: it is for the long way.
 
-        That is where `data` are not bytes, empty or longer than `limit`, or `sequence` is `until`.
+        That is where `data` are not bytes in one piece, empty or longer than `limit`, or `sequence`
+        is `until`.
         """
 
     def seal_many(self, content_type: int, content: Buffer, fragment_size: int, /) -> Buffer: ...
     def open_data(self, buffer: Buffer, /) -> tuple[bytes, int]: ...
-    def open_event(self, data: Buffer, event_type: type, /) -> list[Any] | None:
-        """Open what is one whole record of data, and nothing else.
+    def open_one(self, data: Buffer, /) -> bytes | None:
+        """Open what is one whole record of data, and nothing else, and return its content.
 
-        Returns a list with an event that has the content as `data`; None where it is for
-        `open_data`, and nothing has been counted.
+        None where it is for `open_data`: nothing has been counted then.
         """
+
+    def open_event(self, data: Buffer, event_type: type, /) -> list[Any] | None:
+        """As `open_one`, but returns a list with an event that has the content as `data`."""

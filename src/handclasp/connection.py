@@ -201,6 +201,19 @@ class Connection(Lifecycle[Config]):
             self._data.append(content)
         return self._receive_anything(data[used:])
 
+    def open_data(self, data: Buffer) -> bytes | None:
+        """Take one record of application data, and return its content; None if it is not that.
+
+        For adapters, which try this before `receive_data`: it makes no event, leaves nothing to
+        send and cannot fail. Where it returns None nothing has changed, and `receive_data` takes
+        `data`. Without the accelerator it always returns None.
+
+        >>> connection = ClientConnection(ClientConfig(), server_name="example.com")
+        >>> connection.open_data(b"")  # There are no keys yet.
+        """
+        key = self._data_key
+        return key.open_one(data) if ACCELERATED and key is not None else None
+
     def receive_eof(self, *, reset: bool = False) -> list[Event]:
         """Note that the transport has ended.
 
@@ -292,6 +305,28 @@ class Connection(Lifecycle[Config]):
         except ProtocolError as error:
             self._end(error)
             raise
+
+    def seal_data(self, data: Buffer) -> Buffer:
+        """Queue application data, and take everything that is queued for the transport.
+
+        The same as `send_data` and then `data_to_send`, in one call. Raises as these do.
+        """
+        records = self._records
+        key, out = records.data_key, records.out
+        if (
+            ACCELERATED
+            and key is not None
+            and not (out or records.messages or self._post.key_update_pending)  # type: ignore[union-attr]
+            and self._wire is None
+        ):
+            try:
+                if key.seal_data(data, out):
+                    return out.pop()
+            except ProtocolError as error:
+                self._end(error)
+                raise
+        self.send_data(data)
+        return self.data_to_send()
 
     def close(self) -> None:
         """Queue close_notify: this side sends nothing more (RFC 9846 section 6.1).

@@ -129,6 +129,40 @@ def test_sessions(files: Files, server: str, client: str, version: Any) -> None:
         meet(ours, client_context(client, files), session=session)
 
 
+@pytest.mark.parametrize("server", ["ssl", "handclasp"])
+@pytest.mark.parametrize("options", [0, ssl.OP_NO_TICKET])
+@pytest.mark.parametrize("is_switched", [False, True])
+@pytest.mark.parametrize("limited", ["server", "client"])
+def test_num_tickets_is_about_tls13(
+    files: Files, server: str, options: int, limited: str, is_switched: bool
+) -> None:
+    """In TLS 1.2 a client gets its ticket whatever that is, unless OP_NO_TICKET is set."""
+    ours = server_context(server, files, num_tickets=0)
+    ours.options |= options
+    theirs = client_context("ssl", files)
+    if is_switched:
+        other = server_context(server, files, num_tickets=0)
+
+        def switch(sock: Any, name: str | None, context: ssl.SSLContext) -> None:
+            sock.context = other
+
+        ours.sni_callback = switch
+    newest = Bios(ours, theirs).handshake()
+    assert newest.client.version() == "TLSv1.3"
+    newest.server.write(b"x")
+    assert newest.client.read(1) == b"x"
+    assert newest.client.session is not None
+    assert not newest.client.session.has_ticket
+    {"server": ours, "client": theirs}[limited].maximum_version = ssl.TLSVersion.TLSv1_2
+    older = Bios(ours, theirs).handshake()
+    assert older.client.version() == "TLSv1.2"
+    assert older.client.session is not None
+    assert older.client.session.has_ticket is not bool(options)
+    if not options and not is_switched:
+        again = Bios(ours, theirs, session=older.client.session).handshake()
+        assert again.client.session_reused is True
+
+
 @kinds
 def test_a_server_that_chooses_by_name(files: Files, server: str, client: str) -> None:
     ours, other = server_context(server, files), server_context(server, files)

@@ -1,6 +1,7 @@
 """Data on connections that nobody traces, where a read or a write takes the most direct way.
 
-It is written out in `Connection`, and calls the accelerator where that is built: both are tried.
+It is written out in `Connection`, and calls the accelerator where that is built: both are tried,
+and reads by `open_data` first, as adapters do.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import pytest
 from tests.end_to_end.pair import Pair, split_records
 from tests.required import need_module
 
+import handclasp.connection as connection_module
 from handclasp import (
     ClientConfig,
+    Connection,
     DataReceived,
     Event,
     Fault,
@@ -23,18 +26,31 @@ from handclasp import (
     PeerAlertError,
     PeerClosed,
     ProtocolError,
+    Recorder,
     ServerConfig,
     ServerConnection,
     SessionStore,
     StateError,
 )
+from handclasp.speedups import ACCELERATED
 from handclasp.wire.records import MAX_CIPHERTEXT
 
 NewPair = Callable[..., Pair]
+receive_data = Connection.receive_data
 VERSIONS = pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
 
 
-@pytest.fixture(params=["Python", "C"])
+def receive_as_adapters(connection: Connection, data: bytes) -> list[Event]:
+    """By `open_data`; what it does not take is for `receive_data`."""
+    content = connection.open_data(data)
+    if content is None:
+        return receive_data(connection, data)
+    assert content
+    assert connection.failure is None
+    return [DataReceived(content)]
+
+
+@pytest.fixture(params=["Python", "C", "C, as adapters read"])
 def new_pair(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
@@ -42,11 +58,13 @@ def new_pair(
     server_config: ServerConfig,
 ) -> NewPair:
     """Makes a pair without traces, which has said something in both directions."""
-    if request.param == "C":
+    if request.param != "Python":
         need_module("handclasp._speedups")
         if os.environ.get("HANDCLASP_PURE"):
             pytest.skip("pure Python was asked for")
-    monkeypatch.setattr("handclasp.connection.ACCELERATED", request.param == "C")
+    monkeypatch.setattr("handclasp.connection.ACCELERATED", request.param != "Python")
+    if request.param == "C, as adapters read":
+        monkeypatch.setattr(Connection, "receive_data", receive_as_adapters)
 
     def make(
         version: str = "TLSv1.3",
@@ -270,3 +288,86 @@ def test_a_record_that_is_too_long(new_pair: NewPair) -> None:
             b"\x17\x03\x03" + (MAX_CIPHERTEXT + 1).to_bytes(2, "big")
         )
     assert caught.value.fault is Fault.RECORD_OVERFLOW
+
+
+def test_one_record_of_data_opens_without_an_event(new_pair: NewPair) -> None:
+    pair = new_pair()
+    client, server = pair.client.connection, pair.server.connection
+    opens = ACCELERATED and connection_module.ACCELERATED
+    client.send_data(b"one")
+    record = bytes(client.data_to_send())
+    assert server.open_data(record[:-1]) is None
+    assert server.open_data(record + record) is None
+    assert server.open_data(bytearray(record)) == (b"one" if opens else None)
+    if opens:
+        assert server.receive_data(client.seal_data(b"two")) == [DataReceived(b"two")]
+
+
+@VERSIONS
+def test_what_is_not_data_is_left_for_receive_data(new_pair: NewPair, version: str) -> None:
+    pair = new_pair(version)
+    client, server = pair.client.connection, pair.server.connection
+    if version == "TLSv1.3":
+        client.update_keys(request_peer=True)
+        record = client.data_to_send()
+        assert server.open_data(record) is None
+        assert server.receive_data(record) == [KeysUpdated()]
+        # The answer to it leaves before the data.
+        assert client.receive_data(server.seal_data(b"after it")) == [
+            KeysUpdated(),
+            DataReceived(b"after it"),
+        ]
+    client.send_data(b"last")
+    client.close()
+    stream = client.data_to_send()
+    assert server.open_data(stream) is None
+    assert server.receive_data(stream) == [DataReceived(b"last"), PeerClosed()]
+    assert server.open_data(stream) is None
+    with pytest.raises(StateError, match="closed"):
+        client.seal_data(b"too late")
+
+
+@VERSIONS
+@pytest.mark.parametrize("size", [0, 1, 100, 2**14, 2**14 + 1, 100_000])
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_data_are_sealed_in_one_call(
+    new_pair: NewPair, version: str, size: int, kind: Callable[[bytes], bytes]
+) -> None:
+    pair, data = new_pair(version), os.urandom(size)
+    client, server = pair.client.connection, pair.server.connection
+    client.send_data(b"queued before, ")
+    assert server.receive_data(client.seal_data(kind(data))) == [
+        DataReceived(b"queued before, " + data)
+    ]
+    sealed = client.seal_data(kind(data))
+    assert client.data_to_send() == b""
+    assert server.receive_data(sealed) == ([DataReceived(data)] if size else [])
+
+
+@VERSIONS
+def test_a_seal_ends_with_its_key(new_pair: NewPair, version: str) -> None:
+    limits = Limits(max_records_per_key=16)
+    pair = new_pair(version, client=limits)
+    client, server = pair.client.connection, pair.server.connection
+    if version == "TLSv1.2":
+        with pytest.raises(ProtocolError) as caught:
+            for _ in range(16):
+                server.receive_data(client.seal_data(b"a record"))
+        assert caught.value.fault is Fault.KEY_EXHAUSTED
+        return
+    for number in range(100):
+        events = server.receive_data(client.seal_data(b"%d," % number))
+        assert events[-1] == DataReceived(b"%d," % number)
+    assert client.failure is server.failure is None
+
+
+def test_a_trace_has_what_is_sealed_in_one_call(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    pair = Pair(client_config, server_config).run()
+    recorder = pair.client.connection.trace
+    assert isinstance(recorder, Recorder)
+    before = len(recorder.events)
+    pair.server.receive(bytes(pair.client.connection.seal_data(b"seen")))
+    assert pair.server.data == b"seen"
+    assert len(recorder.events) > before

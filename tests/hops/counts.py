@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections import Counter
+from collections.abc import Callable
 from enum import EnumType
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -100,7 +101,8 @@ class Meeting:
         return client
 
 
-def _calls(meeting: Meeting) -> Counter[tuple[str, str]]:
+def calls_of(run: Callable[[], object]) -> Counter[tuple[str, str]]:
+    """The functions that a call enters or resumes, by file and name, and how often each."""
     calls: Counter[tuple[str, str]] = Counter()
 
     def note(frame: FrameType, event: str, argument: object) -> None:
@@ -110,7 +112,7 @@ def _calls(meeting: Meeting) -> Counter[tuple[str, str]]:
     before = sys.getprofile()
     sys.setprofile(note)
     try:
-        meeting.run()
+        run()
     finally:
         sys.setprofile(before)
     return calls
@@ -118,14 +120,14 @@ def _calls(meeting: Meeting) -> Counter[tuple[str, str]]:
 
 def frames(meeting: Meeting) -> int:
     """How many frames of Python one handshake enters or resumes."""
-    return _calls(meeting).total()
+    return calls_of(meeting.run).total()
 
 
 def most_called(meeting: Meeting) -> list[tuple[str, int]]:
     """The functions that one handshake calls, and how often each."""
     return [
         (f"{name}  ({'/'.join(Path(file).parts[-3:])})", count)
-        for (file, name), count in _calls(meeting).most_common()
+        for (file, name), count in calls_of(meeting.run).most_common()
     ]
 
 

@@ -6,14 +6,20 @@ import pytest
 from tests.hops.counts import Meeting, bytecodes, frames, members_looked_up
 from tests.hops.way import hops_of_a_client_hello, turns_back
 
+from handclasp.speedups import ACCELERATED
+
 BARS = {
-    "full": (432, 18_480),
-    "resumed": (468, 19_830),
-    "hybrid": (446, 18_740),
+    "full": (400, 15_900),
+    "resumed": (427, 16_850),
+    "hybrid": (414, 16_150),
     "TLS 1.2 full": (760, 21_840),
     "TLS 1.2 resumed": (500, 17_550),
 }
 """Frames and bytecodes of both ends: lower them when they get fewer."""
+
+if not ACCELERATED:
+    # HMAC is Python, then: TLS 1.3 has one frame for each secret that is expanded.
+    BARS |= {"full": (432, 18_480), "resumed": (465, 19_830), "hybrid": (446, 18_740)}
 
 
 @pytest.mark.parametrize("scenario", BARS)

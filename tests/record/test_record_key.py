@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from array import array
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -153,7 +154,16 @@ class TestInC:
             assert key.sequence == protection.sequence == number + 1
         assert into == [b"before"]
 
-    @pytest.mark.parametrize("data", [b"", b"abcd", bytearray(b"a"), memoryview(b"a"), "a", 1])
+    def test_data_of_any_buffer_are_sealed(self) -> None:
+        key, protection, into = new_key("C"), Protection13.of(keys_of()), list[bytes]()
+        words = array("I", b"abcd" * 5)
+        for data in (bytearray(words), memoryview(bytes(words)), memoryview(words), words):
+            assert key.seal_data(data, into) is True
+            assert into.pop() == protection.seal(23, bytes(words))
+
+    @pytest.mark.parametrize(
+        "data", [b"", b"abcd", bytearray(), bytearray(b"abcd"), memoryview(b"abcd")[::2], "a", 1]
+    )
     def test_other_data_take_the_long_way(self, data: Any) -> None:
         key, into = new_key("C", limit=3), [b"before"]
         assert key.seal_data(data, into) is False
@@ -174,10 +184,19 @@ class TestInC:
         assert events == [DataReceived(content)]
         assert key.sequence == 1
 
+    @pytest.mark.parametrize(
+        "kind", [bytearray, memoryview, lambda data: memoryview(b"." + data)[1:]]
+    )
+    def test_one_record_of_any_buffer_gives_its_event(self, kind: Callable[[bytes], Any]) -> None:
+        events = new_key("C").open_event(kind(sealed(b"abc\x17")), DataReceived)
+        assert events == [DataReceived(b"abc")]
+        assert type(events[0].data) is bytes
+
     def test_what_is_not_one_record_gives_none(self) -> None:
         record = sealed(b"abc\x17")
         others: list[Any] = [record[:cut] for cut in range(len(record))]
-        others += [record + b"\x17", record + record, bytearray(record), memoryview(record), None]
+        others += [record + b"\x17", record + record, bytearray(record)[:-1], None, "text"]
+        others += [memoryview(record)[1:], memoryview(record)[::2]]
         others += [
             sealed(inner) for inner in (b"\x17", b"", b"ab\x15", b"abc\0", b"\x17\0", b"\0\0")
         ]

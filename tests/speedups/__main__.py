@@ -1,4 +1,4 @@
-"""`python -m tests.speedups`: the tests of records, with `_speedups.c` under gcc's sanitizers.
+"""`python -m tests.speedups`: tests of records and HMAC, `_speedups.c` under gcc's sanitizers.
 
 In a copy of the source, the file is compiled without a warning (-Wall -Wextra -Werror), and with
 checks of every access to memory and of undefined behaviour. The interpreter gets its memory from
@@ -19,7 +19,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wvla", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
-TESTS = ("tests/record", "tests/end_to_end/test_data.py", "tests/adversarial/test_records.py")
+TESTS = (
+    "tests/record",
+    "tests/crypto/test_hmac_key.py",
+    "tests/crypto/test_hkdf.py",
+    "tests/end_to_end/test_data.py",
+    "tests/adversarial/test_records.py",
+)
 
 
 def main(arguments: list[str]) -> int:

@@ -69,26 +69,22 @@ class Plaintext:
             self._at = 0
 
 
-class _BufferPool:
+class _BufferPool(deque[memoryview]):
     """Buffers for reading, shared by all sockets: an idle connection holds none.
 
     They carry what is on the wire, never plaintext.
     """
 
-    _KEPT = 4
-
     def __init__(self) -> None:
-        self._free: list[memoryview] = []
+        super().__init__(maxlen=4)
 
     def take(self) -> memoryview:
         try:
-            return self._free.pop()
+            return self.pop()
         except IndexError:
             return memoryview(bytearray(READ_SIZE))
 
-    def give_back(self, buffer: memoryview) -> None:
-        if len(self._free) < self._KEPT:
-            self._free.append(buffer)
+    give_back = deque[memoryview].append
 
 
 READ_BUFFERS = _BufferPool()

@@ -123,6 +123,7 @@ class Duplex:
         early: the 0-RTT data of this connection.
         sock: the plain socket, which does not block.
         timeout: seconds for each operation; None for no timeout, 0 for non-blocking.
+        take_bytes, take_into: the methods of `Plaintext`, for `read`.
         closed: whether the socket has been closed, or given back.
     """
 
@@ -139,6 +140,7 @@ class Duplex:
         self.timeout = sock.gettimeout()
         self.closed = False
         self._plaintext = Plaintext()
+        self.take_bytes, self.take_into = self._plaintext.take, self._plaintext.take_into
         self._unsent: deque[bytes | bytearray | memoryview] = deque()
         self._sealed = 0
         """Bytes of a `send` or `sendall` that were sealed before it raised `WantWrite`."""
@@ -177,7 +179,7 @@ class Duplex:
         """Return `take(amount)` once there is plaintext, or the end of it.
 
         Args:
-            take: `take_bytes` or `take_into`.
+            take: what takes plaintext, which is `take_bytes` or `take_into`.
         """
         deadline = None if self.timeout is None else deadline_after(self.timeout)
         if self._ready_for != FORKS.count:
@@ -190,7 +192,10 @@ class Duplex:
                 raise _called_inside_itself()
             entered = self._reading = True
             if amount and not self._plaintext.size:
-                self._fill(deadline)
+                if self.closed:
+                    self.check_open()
+                while not self._plaintext.size and not self._peer_closed:
+                    self._receive(deadline)
             taking = True
             result = take(amount)
             if self._forks != FORKS.count:
@@ -204,14 +209,6 @@ class Duplex:
                 self._fail_reading()
             self._leave_reading(entered)
             raise
-
-    def take_bytes(self, size: int) -> bytes:
-        """Take up to `size` bytes of plaintext; for `read`."""
-        return self._plaintext.take(size)
-
-    def take_into(self, target: memoryview) -> int:
-        """Move as much plaintext into `target` as fits; for `read`."""
-        return self._plaintext.take_into(target)
 
     @property
     def pending(self) -> int:
@@ -619,13 +616,6 @@ class Duplex:
 
     # Reading, under the read lock
 
-    def _fill(self, deadline: float | None) -> None:
-        """Wait until there is plaintext or the end of it."""
-        if self.closed:
-            self.check_open()
-        while not self._plaintext.size and not self._peer_closed:
-            self._receive(deadline)
-
     def _receive(self, deadline: float | None, size: int = READ_SIZE) -> None:
         """Read from the transport once, waiting for it, and let the connection see it."""
         if self._read_failure is not None:
@@ -636,6 +626,13 @@ class Duplex:
                 count = self.sock.recv_into(buffer, size)
                 if self.closed:  # in another thread, which ends a wait like this one
                     self.check_open()
+                with self.state_lock:
+                    content = self.connection.open_data(buffer[:count])
+                if content is not None:
+                    self._plaintext.add(content)
+                    if self._unsent:
+                        self._flush()
+                    return
                 with buffer[:count] as data:
                     self._process(data)
                 return
@@ -662,7 +659,7 @@ class Duplex:
         if not data:
             self._peer_closed = True
         for event in events:
-            if isinstance(event, DataReceived):
+            if type(event) is DataReceived:
                 self._plaintext.add(event.data)
             else:
                 self._note(event)
@@ -778,15 +775,19 @@ class Duplex:
     def _seal_and_push(self, octets: bytes | memoryview, deadline: float | None) -> None:
         if self._write_failure is not None:
             self._check_writable()
-        connection = self.connection
         try:
             with self.state_lock:
-                connection.send_data(octets)
-                data = connection.data_to_send()
+                data = self.connection.seal_data(octets)
         except (StateError, TLSError):
             self._sealed = 0
             raise
-        self._unsent.append(data)
+        try:
+            count = self.sock.send(data)  # Nothing is before it: `_push`, with one call less.
+            if count == len(data):
+                return
+            self._unsent.append(memoryview(data)[count:])
+        except BlockingIOError:
+            self._unsent.append(data)
         try:
             self._push_all(deadline)
         except WantWrite:

@@ -106,7 +106,7 @@ class Link(Facts):
         self.early = EarlyData()
         self._sends_early = False
         self._forks = FORKS.count
-        self._made_with, self._config = self._config_of(context)
+        self._made_with, self._config, self._config12 = self._config_of(context)
         if session is not None:
             self.session = session
 
@@ -243,7 +243,8 @@ class Link(Facts):
         finally:
             self._may_switch = False
         if alert is None:
-            return connection.answer(question, self._config)
+            is_of_tls12 = self._config12 is not None and "TLSv1.3" not in question.versions
+            return connection.answer(question, self._config12 if is_of_tls12 else self._config)
         words = f"sni_callback refused the client with the alert {alert_name(alert)}."
         return connection.refuse(
             question, ProtocolError(Fault.UNRECOGNIZED_NAME, sentence=words, alert=alert)
@@ -372,7 +373,16 @@ class Link(Facts):
                         if connection.closed:
                             raise errors.closed()
                         return b""
-                    self._feed(connection, self._transport.receive_record(deadline))
+                    data = self._transport.receive_record(deadline)
+                    with self._state:
+                        content = connection.open_data(data)
+                    if content is not None:
+                        # The usual case in few steps: a record of data and nothing to look at.
+                        if len(content) <= size:
+                            return content
+                        self._received, self._at = content, 0
+                        break
+                    self._feed(connection, data)
                     if connection.wants_to_send:
                         self._flush_late(connection, deadline)
             except TimeoutError as error:
@@ -460,8 +470,7 @@ class Link(Facts):
         """Let the engine seal data, and take the records. Raises `SSLError`."""
         try:
             with self._state:
-                connection.send_data(data)
-                self._out = memoryview(connection.data_to_send())
+                self._out = memoryview(connection.seal_data(data))
         except TLSError as error:
             self._fail(connection, error)
         except ConfigurationError as error:
@@ -574,7 +583,7 @@ class Link(Facts):
         if not isinstance(context, ssl.SSLContext) or not hasattr(context, "ask_about_name"):
             raise TypeError("The value must be a SSLContext")
         if self._may_switch:
-            self._config = self._config_of(context, self._made_with).config
+            _, self._config, self._config12 = self._config_of(context, self._made_with)
         self._context = context
 
     def _config_of(self, context: Any, first: State | None = None) -> Made:

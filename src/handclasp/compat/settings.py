@@ -133,10 +133,15 @@ class State(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A config, and the settings that it was built from."""
+    """A config, and the settings that it was built from.
+
+    Attributes:
+        config12: the config for clients that do not offer TLS 1.3, if it is another one.
+    """
 
     state: State
     config: ClientConfig | ServerConfig
+    config12: ServerConfig | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -279,8 +284,13 @@ def _state_of(context: Any, settings: Settings) -> State:
 
 
 def _made(context: Any, state: State, settings: Settings, *, server_side: bool) -> Made:
-    build = _server_config if server_side else _client_config
-    return Made(state, build(context, state, settings))
+    if not server_side:
+        return Made(state, _client_config(context, state, settings))
+    config, config12 = _server_config(context, state, settings), None
+    if not state.tickets and not state.options & ssl.OP_NO_TICKET and len(config.versions) > 1:
+        # `num_tickets` is about TLS 1.3: in TLS 1.2 a client gets its ticket all the same.
+        config12 = _server_config(context, state._replace(tickets=1, max_early_data=0), settings)
+    return Made(state, config, config12)
 
 
 def _client_config(context: Any, state: State, settings: Settings) -> ClientConfig:
@@ -312,8 +322,9 @@ def _server_config(context: Any, state: State, settings: Settings) -> ServerConf
         values["client_auth"] = ClientAuth.REQUIRED if is_required else ClientAuth.OPTIONAL
         values["verify"] = _verifier(state, settings)
         values["post_handshake_auth"] = asks_later
-    # A server with pre-shared keys alone issues no tickets.
-    tickets = 0 if state.options & ssl.OP_NO_TICKET or has_psks_only else state.tickets
+    tickets = state.tickets if has_tls13 else 1
+    if state.options & ssl.OP_NO_TICKET or has_psks_only:
+        tickets = 0  # A server with pre-shared keys alone issues none.
     if tickets:
         values["ticket_keys"] = settings.ticket_keys
     return ServerConfig(

@@ -134,7 +134,10 @@ class SocketTransport:
         return sock
 
     def deadline(self) -> Deadline:
-        timeout = self._here().gettimeout()
+        sock = self._sock()
+        if sock is None or sock.fileno() < 0:
+            sock = self._here()
+        timeout = sock.gettimeout()
         if timeout:
             return Deadline(timeout)
         return _NO_DEADLINE if timeout is None else _AT_ONCE
@@ -183,7 +186,9 @@ class SocketTransport:
         return data
 
     def send(self, data: memoryview, deadline: Deadline) -> int:
-        sock = self._here()
+        sock = self._sock()
+        if sock is None:
+            sock = self._here()
         if deadline.is_bounded:
             deadline.wait(sock, select.POLLOUT)
         try:

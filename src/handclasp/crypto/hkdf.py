@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from handclasp.crypto.hmac_key import HASHES, INNER, OUTER, HmacKey, hmac_digest
+from handclasp.crypto.hashes import HASHES
+from handclasp.crypto.hmac_key import INNER, OUTER, HmacKey, hmac_digest
 from handclasp.crypto.secret import Secret
+from handclasp.speedups import ACCELERATED
 
 
 def hkdf_extract(hash_name: str, salt: bytes, input_key_material: bytes) -> Secret:
@@ -21,7 +24,7 @@ def hkdf_expand_label(
     return ExpandKey(hash_name, secret).expand_label(label, context, length)
 
 
-def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) -> list[bytes]:
+def pure_hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) -> list[bytes]:
     """Return HKDF-Expand (RFC 5869 2.3) of one secret, one block of the hash for each of `infos`.
 
     The caller makes a `Secret` of each that is kept.
@@ -33,6 +36,8 @@ def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) ->
     the key is computed once for all of them. For a single one, `hmac_digest` is as fast.
     """
     make, block_size = HASHES[hash_name]
+    if len(secret) > block_size:
+        secret = make(secret).digest()
     block = secret.ljust(block_size, b"\0")
     inner, outer = make(block.translate(INNER)), make(block.translate(OUTER))
     expanded: list[bytes] = []
@@ -43,6 +48,12 @@ def hkdf_expand_blocks(hash_name: str, secret: bytes, infos: Iterable[bytes]) ->
         second.update(first.digest())
         expanded.append(second.digest())
     return expanded
+
+
+if TYPE_CHECKING or ACCELERATED:
+    from handclasp._speedups import hkdf_expand_blocks as hkdf_expand_blocks
+else:
+    hkdf_expand_blocks = pure_hkdf_expand_blocks
 
 
 FIRST_BLOCK = b"\x01"

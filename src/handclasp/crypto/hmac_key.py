@@ -3,41 +3,16 @@
 The key is hashed twice before any data. The two resulting states are kept and copied here, so that
 each further value costs half.
 
-The hashes are the interpreter's own and not OpenSSL's, which `hashlib` prefers: inputs are some
-dozen bytes long, and OpenSSL takes ten times as many instructions to set a hash up as to compute
-it. If the interpreter was built without them, `hashlib` is used.
+`hmac_digest` comes in two forms, which do the same: `pure_hmac_digest`, which is the reference, and
+that of `_speedups.c`, where it was built (`handclasp.speedups`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from hashlib import _Hash as HASH  # pyright: ignore[reportPrivateUsage]
-
-Make = Callable[[bytes], "HASH"]
-
-
-def _own(name: str, *modules: str) -> Make:
-    """Return the interpreter's hash; its module has another name from Python 3.12 on."""
-    for module in modules:
-        try:
-            make: Make = getattr(import_module(module), name)
-        except (ImportError, AttributeError):
-            continue
-        return make
-    made: Make = getattr(hashlib, name)
-    return made
-
-
-HASHES: Final[dict[str, tuple[Make, int]]] = {
-    "sha256": (_own("sha256", "_sha2", "_sha256"), 64),
-    "sha384": (_own("sha384", "_sha2", "_sha512"), 128),
-}
-"""The hashes of cipher suites, and the sizes of their blocks in bytes."""
+from handclasp.crypto.hashes import HASHES
+from handclasp.speedups import ACCELERATED
 
 INNER = bytes(byte ^ 0x36 for byte in range(256))
 OUTER = bytes(byte ^ 0x5C for byte in range(256))
@@ -65,7 +40,7 @@ class HmacKey:
         return outer.digest()
 
 
-def hmac_digest(hash_name: str, key: bytes, data: bytes) -> bytes:
+def pure_hmac_digest(hash_name: str, key: bytes, data: bytes) -> bytes:
     """Return HMAC(key, data) with a key that is used once."""
     make, block_size = HASHES[hash_name]
     if len(key) > block_size:
@@ -73,3 +48,9 @@ def hmac_digest(hash_name: str, key: bytes, data: bytes) -> bytes:
     block = key.ljust(block_size, b"\0")
     inner = make(block.translate(INNER) + data).digest()
     return make(block.translate(OUTER) + inner).digest()
+
+
+if TYPE_CHECKING or ACCELERATED:
+    from handclasp._speedups import hmac_digest as hmac_digest
+else:
+    hmac_digest = pure_hmac_digest
