@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handclasp.cli.inputs import check_path
 from handclasp.cli.journal import Journal
@@ -42,9 +42,10 @@ class Metered:
 
     def forget(self, pid: int) -> None:
         """Leave the gauges of a process out that has ended; what it has counted stays."""
-        from prometheus_client.multiprocess import mark_process_dead
+        from prometheus_client import multiprocess
 
-        mark_process_dead(pid, self.directory)  # type: ignore[no-untyped-call]
+        untyped: Any = multiprocess
+        untyped.mark_process_dead(pid, self.directory)
 
     def remove(self) -> None:
         """Remove what lies on the disk for the time of the server."""

@@ -623,7 +623,8 @@ def _credentials(
 
 
 def _given_credentials(options: dict[str, Any], journal: Journal) -> list[ReloadingCredentials]:
-    certificates, keys = options["cert"], options["key"]
+    certificates: tuple[str, ...] = options["cert"]
+    keys: tuple[str, ...] = options["key"]
     if len(certificates) != len(keys) and certificates and keys:
         raise WrongArguments(
             f"There are {len(certificates)} --cert and {len(keys)} --key: each certificate needs "

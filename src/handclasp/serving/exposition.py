@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from socket import socket
 from socketserver import ThreadingMixIn
-from typing import Protocol
+from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, make_wsgi_app, write_to_textfile
+import prometheus_client
+from prometheus_client import CollectorRegistry, write_to_textfile
+
+_client: Any = prometheus_client  # Some of its functions have no types.
 
 WRITE_SECONDS = 10.0
 """The time between two states of the file."""
@@ -52,7 +55,7 @@ class Endpoint:
         # The server's own way asks the resolver for a name.
         server.socket, server.server_name, server.server_port = listener, host, port
         server.setup_environ()
-        server.set_app(make_wsgi_app(registry))
+        server.set_app(_client.make_wsgi_app(registry))
         self._server = server
 
     def start(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -29,7 +30,8 @@ def registries(directory: str | None) -> tuple[CollectorRegistry, CollectorRegis
         ProcessCollector(registry=taking)
         return taking, taking
     reading = CollectorRegistry()
-    MultiProcessCollector(reading, path=directory)  # type: ignore[no-untyped-call]
+    make_collector: Any = MultiProcessCollector  # It has no types.
+    make_collector(reading, path=directory)
     return taking, reading
 
 
