@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from handclasp.errors import ConfigurationError
 
@@ -26,9 +26,10 @@ class Proxies:
         """Return whether a connection may come from this address of a socket."""
         if self.networks is None:
             return True
+        parts: Any = address
         if not isinstance(address, tuple):  # Of a UNIX socket.
             return False
-        host = ip_address(str(cast("tuple[Any, ...]", address)[0]).partition("%")[0])
+        host = ip_address(str(parts[0]).partition("%")[0])
         if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
             host = host.ipv4_mapped
         return any(host in network for network in self.networks)
