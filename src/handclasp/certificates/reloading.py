@@ -19,11 +19,8 @@ from handclasp.process import ProcessLock
 from handclasp.synchronous import check_synchronous, is_coroutine
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
     from handclasp.certificates import credentials
 else:
-    x509 = DeferredModule("cryptography.x509")
     credentials = DeferredModule("handclasp.certificates.credentials")
 
 SECONDS_BETWEEN_LOOKS = 1.0

@@ -623,14 +623,15 @@ def _credentials(
 
 
 def _given_credentials(options: dict[str, Any], journal: Journal) -> list[ReloadingCredentials]:
-    certificates, keys = options["cert"], options["key"]
+    certificates: tuple[str, ...] = options["cert"]
+    keys: tuple[str, ...] = options["key"]
     if len(certificates) != len(keys) and certificates and keys:
         raise WrongArguments(
             f"There are {len(certificates)} --cert and {len(keys)} --key: each certificate needs "
             "its own key, in the same order."
         )
     pairs = list(zip_longest(certificates, keys))
-    staples = [options["ocsp"], *(None for _ in pairs)]
+    staples: list[str | None] = [options["ocsp"], *[None] * len(pairs)]
     followed = (
         followed_credentials(certificate, key, staple, journal.not_reloaded)
         for (certificate, key), staple in zip(pairs, staples, strict=False)
