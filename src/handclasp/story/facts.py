@@ -278,6 +278,12 @@ def encrypted_hello_in(
 ) -> Literal["accepted", "rejected", "offered", "unknown"] | None:
     """Return what became of a hello that the client encrypted (RFC 9849).
 
+    >>> from handclasp.story.facts import encrypted_hello_in
+    >>> recorder = Recorder()
+    >>> with handclasp.connect("example.com", 443, trace=recorder) as tls:
+    ...     print(encrypted_hello_in(recorder.events))
+    None
+
     "offered" means that the record does not show whether the server took it; "unknown", that there
     may be none, as random bytes look the same (GREASE). None: it is known that there is none.
     """
