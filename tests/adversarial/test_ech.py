@@ -378,3 +378,107 @@ def test_an_older_version_after_early_data(
     pair.run()
     assert pair.client.error is not None
     assert pair.client.error.fault is Fault.OLDER_VERSION_AFTER_EARLY_DATA
+
+
+def test_retry_configs_that_were_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    answer_with(monkeypatch, {ECH: EchConfigList(KEY.configs).to_bytes()})
+    plain = replace(client, ech=None, grease_ech=False)
+    pair = Pair(plain, replace(server, ech=()), SECRET)
+    client_refuses(pair, Fault.UNSOLICITED_EXTENSION, "unsupported_extension")
+
+
+def test_a_confirmation_that_was_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    request_with(monkeypatch, b"8 random")
+    plain = replace(client, ech=None, grease_ech=False)
+    pair = Pair(plain, replace(server, **RETRY), SECRET)
+    client_refuses(pair, Fault.UNSOLICITED_EXTENSION, "unsupported_extension")
+
+
+@pytest.mark.parametrize("ech_configs", [EchConfigList(KEY.configs), None])
+def test_the_extension_in_a_server_hello(
+    monkeypatch: pytest.MonkeyPatch,
+    client: ClientConfig,
+    server: ServerConfig,
+    ech_configs: EchConfigList | None,
+) -> None:
+    made = __import__("handclasp.wire.messages", fromlist=["x"]).write_server_hello
+
+    def with_it(random: bytes, session_id: bytes, suite: int, extensions: Any) -> bytes:
+        raw: bytes = made(random, session_id, suite, {**extensions, ECH: b"8 random"})
+        return raw
+
+    monkeypatch.setattr("handclasp.handshake.tls13.server.write_server_hello", with_it)
+    pair = Pair(replace(client, ech=ech_configs), replace(server, ech=[OTHER]), SECRET)
+    client_refuses(pair, Fault.MISPLACED_EXTENSION)
+
+
+def test_retry_configs_for_grease_are_read_and_not_used(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    pair = Pair(replace(client, ech=None), server, SECRET).run()
+    assert pair.client.error is None
+    assert not pair.client.info.ech_accepted
+    assert pair.client.info.server_name == SECRET
+
+
+@pytest.mark.parametrize("enc", [b"", bytes(31), bytes(32), b"\1" + bytes(31), bytes(33)])
+def test_a_key_share_that_is_none_is_as_an_unknown_key(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig, enc: bytes
+) -> None:
+    sealed = __import__(OFFER, fromlist=["_sealed"])._sealed
+
+    def edited(*given: Any) -> ClientHello:
+        hello: ClientHello = with_ech(enc=enc)(sealed(*given))
+        hello = replace(hello, raw=b"")
+        return replace(hello, raw=write_message(hello))
+
+    monkeypatch.setattr(f"{OFFER}._sealed", edited)
+    pair = Pair(client, server, SECRET).run()
+    assert isinstance(pair.client.error, EchRejectedError)
+    assert pair.client.error.retry_configs == EchConfigList(KEY.configs)
+
+
+@pytest.mark.parametrize("suite", [(1, 0xFFFF), (9, 1), (0, 0)])
+def test_a_cipher_suite_that_is_not_in_the_configuration_is_as_an_unknown_key(
+    monkeypatch: pytest.MonkeyPatch,
+    client: ClientConfig,
+    server: ServerConfig,
+    suite: tuple[int, int],
+) -> None:
+    sealed = __import__(OFFER, fromlist=["_sealed"])._sealed
+
+    def edited(*given: Any) -> ClientHello:
+        hello: ClientHello = with_ech(cipher_suite=suite)(sealed(*given))
+        hello = replace(hello, raw=b"")
+        return replace(hello, raw=write_message(hello))
+
+    monkeypatch.setattr(f"{OFFER}._sealed", edited)
+    pair = Pair(client, server, SECRET).run()
+    assert isinstance(pair.client.error, EchRejectedError)
+
+
+def test_early_data_inside_and_a_hello_retry(client: ClientConfig, server: ServerConfig) -> None:
+    client = replace(client, sessions=SessionStore(), allow_early_data=True)
+    server = replace(server, max_early_data=1000)
+    Pair(client, server, SECRET).run()
+    pair = Pair(client, replace(server, **RETRY), SECRET)
+    pair.client.connection.send_early_data(b"at once")  # type: ignore[union-attr]
+    pair.run()
+    assert pair.client.error is None
+    assert pair.client.info.ech_accepted
+    assert pair.client.info.resumed
+    assert pair.client.info.early_data_status == "rejected"
+    assert pair.server.data == b""
+
+
+def test_types_of_the_extension_that_nobody_knows(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handclasp.handshake.offer._grease_ech", lambda *_: b"\2\0\0")
+        pair = Pair(replace(client, ech=None), server, SECRET)
+    server_refuses(pair, Fault.ILLEGAL_VALUE)

@@ -32,6 +32,7 @@ from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.story.diagnosis import diagnose
+from handclasp.story.facts import encrypted_hello_in
 from handclasp.trace.events import (
     AlertSeen,
     Failed,
@@ -198,12 +199,17 @@ def test_an_inner_hello(groups: list[str], pki: Pki) -> None:
 
     assert inner(observation.events) == inner(heard.notes.events)
     assert len(inner(observation.events)) == 1 + len(groups)
+    assert encrypted_hello_in(observation.events) == "accepted"
+    assert [e.info.ech_accepted for e in observation.events if isinstance(e, HandshakeResult)] == [
+        True
+    ]
     # Without the secret of the encryption, the inner hello and its keys stay hidden.
     keylog = KeyLog()
     lines = [line for line in keylog_lines(heard.notes.events) if not line.startswith("ECH_")]
     keylog.add("\n".join(lines).encode())
     observation = observe(heard.stream, keylog)
     assert inner(observation.events) == []
+    assert encrypted_hello_in(observation.events) == "unknown"
     assert observation.server_name == "public.test"
     assert observation.missing
 
@@ -219,6 +225,7 @@ def test_an_inner_hello_that_was_rejected(pki: Pki) -> None:
     observation = observe(heard.stream, heard.keylog)
     assert observation.server_name == "public.test"
     assert [e for e in observation.events if isinstance(e, InnerHello)]
+    assert encrypted_hello_in(observation.events) == "offered"  # The client's alert never left.
     for direction in ("sent", "received"):
         assert in_order(observation.events, direction)
 

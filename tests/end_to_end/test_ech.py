@@ -31,6 +31,7 @@ from handclasp import (
     vouch_for,
 )
 from handclasp.iana import ExtensionType as Ext
+from handclasp.story.facts import encrypted_hello_in
 from handclasp.story.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import make_ech_config, read_encrypted_client_hello
@@ -494,6 +495,12 @@ def test_what_is_told_of_a_rejection(client: ClientConfig, server: ServerConfig)
     assert error.fault is Fault.ECH_REJECTED
     assert isinstance(error, ProtocolError)
     assert narrate(pair.client.trace.events)
+    assert encrypted_hello_in(pair.client.trace.events) == "rejected"
+    # For a server, what it cannot open may be GREASE. A client knows what it sends.
+    assert encrypted_hello_in(pair.server.trace.events) == "rejected"
+    pair = Pair(replace(client, ech=None), server, SECRET).run()
+    assert encrypted_hello_in(pair.client.trace.events) is None
+    assert encrypted_hello_in(pair.server.trace.events) == "unknown"
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,33 @@ def _serve(encoded: bytes) -> None:
         server.receive_data(sent)
 
 
+def ech_answer(data: bytes) -> None:
+    """What a server sends first to a client that has encrypted its hello, or only seems to.
+
+    The first byte says which.
+    """
+    choices = Choices(data)
+    configs = EchConfigList(KEY.configs) if choices.byte() & 1 else None
+    config = ClientConfig(verify_peer=False, ech=configs)
+    client = ClientConnection(config, server_name="secret.test")
+    client.data_to_send()
+    with suppress(TLSError):
+        client.receive_data(choices.rest())
+    client.data_to_send()
+    if client.info is not None:
+        raise AssertionError("a client is content with a server that it has not heard of")
+
+
+def ech_answer_seeds() -> Iterable[bytes]:
+    for groups in (["X25519"], ["secp384r1"]):
+        config = ServerConfig(credentials=material.server(), ech=[KEY], groups=groups)
+        server = ServerConnection(config)
+        server.receive_data(_hello_with(encode_inner_hello))
+        answer = bytes(server.data_to_send())
+        yield b"\1" + answer
+        yield b"\0" + answer
+
+
 def _hello_with(encode: Callable[..., bytes]) -> bytes:
     """Return what a client sends whose inner hello is encoded by another function."""
     with patch("handclasp.handshake.tls13.ech_offer.encode_inner_hello", encode):
@@ -130,4 +157,5 @@ def targets() -> tuple[Target, ...]:
         Target("ech_configs", ech_configs, ech_configs_seeds),
         Target("encrypted_hello", encrypted_hello, encrypted_hello_seeds),
         Target("inner_hello", inner_hello, inner_hello_seeds),
+        Target("ech_answer", ech_answer, ech_answer_seeds),
     )

@@ -1576,7 +1576,7 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "end_to_end/test_ech.py::test_a_server_that_rejects_gets_no_client_certificate",
-                "handshake.ech_client._reject",
+                "handshake.ech_client._outer_handshake",
                 "hs.answers = ClientAnswers(config, hs.trust, hs.trace)",
             ),
         ),
@@ -1615,6 +1615,44 @@ THREATS: tuple[Threat, ...] = (
             "end_to_end/test_ech.py::test_a_server_that_is_not_the_public_name_says_nothing_that_"
             "counts",
         ),
+    ),
+    Threat(
+        _DOWNGRADE,
+        "Answers of the DNS that are held back or broken, so that a client does without ECH",
+        "Only an answer that says so is a NoEchError. One that fails, is malformed or comes too "
+        "late is an error of its own, after which nothing may be sent in the clear (RFC 9460 "
+        "section 3.1).",
+        (
+            without(
+                "dns/test_lookup.py::test_servers_that_fail",
+                "dns.lookup._records",
+                "code != dns.rcode.NOERROR",
+            ),
+        ),
+        (
+            "dns/test_lookup.py::test_malformed_records",
+            "dns/test_lookup.py::test_servers_that_do_not_answer",
+        ),
+    ),
+    Threat(
+        _SERVICE,
+        "HTTPS records that lead in circles, and answers over HTTPS without an end",
+        "A lookup follows four aliases in a row, reads as many bytes as a message of the DNS can "
+        "have, and ends with its timeout.",
+        (
+            without(
+                "dns/test_lookup.py::test_aliases_come_to_an_end",
+                "dns.records.steps",
+                "range(MOST_ALIASES + 1)",
+                "range(99)",
+            ),
+            without(
+                "dns/test_lookup.py::test_http_answers_that_are_none",
+                "dns.doh._check_size",
+                "len(received) > _MOST_BYTES",
+            ),
+        ),
+        ("dns/test_lookup.py::test_servers_that_do_not_answer",),
     ),
     Threat(
         _IDENTITY,

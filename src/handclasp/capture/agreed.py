@@ -56,6 +56,7 @@ def _info(talk: Conversation, answer: messages.ServerHello) -> ConnectionInfo:
         client_signature_scheme=_signature(talk, CLIENT),
         peer_certificate_type=_type_of(chain[other]),
         local_certificate_type=_type_of(chain[talk.viewer]),
+        ech_accepted=talk.ech_accepted,
     )
 
 

@@ -75,6 +75,7 @@ class Conversation:
         stream: the captured bytes.
         keylog: all known secrets; `secrets` are those of this connection.
         ech: opens the inner hellos of the client, if the key log has its secret (RFC 9849).
+        ech_accepted: whether the server took the inner hello.
         client: the index of the client in the ends of the stream.
         has_hello: whether its ClientHello was captured.
         sides: both ends, by role.
@@ -112,6 +113,7 @@ class Conversation:
         self.missing: list[str] = []
         self.secrets: Secrets = {}
         self.ech: HpkeContext | None = None
+        self.ech_accepted = False
         self.randoms: dict[str, bytes] = {}
         self.version: str | None = None
         self.suite_code = 0

@@ -42,6 +42,7 @@ def open_inner_hello(talk: Conversation, outer: ClientHello) -> None:
     secrets = talk.keylog.of(inner.random)
     talk.secrets = {**secrets, **talk.secrets}
     if _COUNTS in secrets:
+        talk.ech_accepted = True
         talk.last[CLIENT, ClientHello] = inner
 
 

@@ -631,7 +631,7 @@ def _given_credentials(options: dict[str, Any], journal: Journal) -> list[Reload
             "its own key, in the same order."
         )
     pairs = list(zip_longest(certificates, keys))
-    staples = [options["ocsp"], *(None for _ in pairs)]
+    staples: list[str | None] = [options["ocsp"], *[None] * len(pairs)]
     followed = (
         followed_credentials(certificate, key, staple, journal.not_reloaded)
         for (certificate, key), staple in zip(pairs, staples, strict=False)

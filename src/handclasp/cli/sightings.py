@@ -56,7 +56,8 @@ class Report:
 
         if self.sighting.observation is None:
             return [("no TLS", self.sighting.instead)]
-        lines = [*_negotiated(facts_of(self.events)), *self._certificate_lines()]
+        lines = [*_negotiated(facts_of(self.events)), *_encryption(self.events)]
+        lines += self._certificate_lines()
         lines.append(("outcome", self._outcome()[1]))
         lines += [("note", sentence) for sentence in self._notes()]
         diagnosis = self._diagnosis()
@@ -70,7 +71,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return the same for programs."""
-        from handclasp.story.facts import facts_of
+        from handclasp.story.facts import encrypted_hello_in, facts_of
         from handclasp.story.fingerprints import all_fingerprints_of
 
         relayed = self.sighting.relayed
@@ -92,6 +93,7 @@ class Report:
             **values,
             "server_name": self.sighting.observation.server_name,
             **_negotiated_json(facts_of(self.events)),
+            "ech": encrypted_hello_in(self.events),
             "peer": _certificate_json(self._chain),
             "trusted_here": _verdict_json(explanation),
             "outcome": outcome,
@@ -238,6 +240,23 @@ def _negotiated(facts: Facts) -> Iterator[Line]:
     if facts.client_certificate != "not asked":
         asked = {"asked": "asked for, and none was sent", "shown": "asked for, and sent"}
         yield "client cert", asked[facts.client_certificate]
+
+
+_ECH_IN_WORDS = {
+    "accepted": "encrypted: others could not read the server's name (ECH)",
+    "rejected": "encrypted (ECH), and the server did not accept that: only the public name counted",
+    "offered": "encrypted (ECH); whether the server accepted that does not show here",
+    "unknown": "with an encrypted one inside (ECH), or with random bytes in its place (GREASE): "
+    "only a key log with ECH_SECRET tells which",
+}
+
+
+def _encryption(events: Sequence[TraceEvent]) -> Iterator[Line]:
+    from handclasp.story.facts import encrypted_hello_in
+
+    found = encrypted_hello_in(events)
+    if found is not None:
+        yield "hello", _ECH_IN_WORDS[found]
 
 
 def _negotiated_json(facts: Facts) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from handclasp.certificates.names import ip_address, normal_name
 from handclasp.config import ClientConfig
+from handclasp.config.values import is_number
 from handclasp.dns.doh import DohError, DohServer
 from handclasp.dns.errors import DnsError, NoEchError
 from handclasp.dns.records import HTTPS_PORT, HttpsEndpoint, steps
@@ -130,7 +131,7 @@ def _checked(name: str, port: int, timeout: float) -> str:
     _package()
     if type(port) is not int or not 0 < port <= _HIGHEST_PORT:
         raise ConfigurationError(f"port must be from 1 to {_HIGHEST_PORT}, not {shown(port)}.")
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+    if not is_number(timeout) or not timeout > 0:
         raise ConfigurationError(f"timeout must be a number of seconds, not {shown(timeout)}.")
     normal = normal_name(name)
     if ip_address(normal) is not None:
@@ -162,8 +163,8 @@ def _asking(
 
 def _package() -> Any:
     try:
-        import dns.asyncresolver
-        import dns.message
+        import dns.asyncresolver  # pyright: ignore[reportUnusedImport]
+        import dns.message  # pyright: ignore[reportUnusedImport]
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "dns":
             raise
@@ -253,7 +254,8 @@ def _dns_errors(query: str, timeout: float) -> Generator[None]:
     except dns.resolver.NXDOMAIN:
         raise _no_name(query) from None
     except dns.resolver.NoNameservers as error:
-        reasons = [each[3] for each in error.kwargs["errors"]]
+        details = cast("dict[str, Any]", error.kwargs)  # pyright: ignore[reportUnknownMemberType]
+        reasons = [each[3] for each in details["errors"]]
         wrong = [each for each in reasons if isinstance(each, dns.exception.FormError)]
         if wrong:
             raise DnsError.malformed(query, _reason(wrong[0])) from None

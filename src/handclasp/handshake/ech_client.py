@@ -15,7 +15,7 @@ from handclasp.config import ClientConfig
 from handclasp.crypto.suites import CIPHER_SUITES_BY_CODE
 from handclasp.ech import EchConfigList, EchRejectedError
 from handclasp.errors import CertificateError, ProtocolError
-from handclasp.faults import Blame, Fault, advice
+from handclasp.faults import Blame, Fault, Verdict, advice
 from handclasp.handshake.client import check_version
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.context import HandshakeContext
@@ -138,7 +138,7 @@ def _not_the_public_name(error: CertificateError, public_name: str) -> Certifica
         "The server did not accept the encrypted ClientHello, and does not prove to be "
         f"{public_name}, the public name of its ECH configuration. {error.message}"
     )
-    fix, verdict = error.fix, (error.blame, error.condition)
+    fix, verdict = error.fix, Verdict(error.blame, error.condition)
     if error.fault is Fault.CERTIFICATE_NAME_MISMATCH:
         fix = advice(
             f"Get a certificate that covers the public name {public_name} besides the other names "
@@ -146,7 +146,7 @@ def _not_the_public_name(error: CertificateError, public_name: str) -> Certifica
             "Get the server's current ECH configuration: this one may be old. Do not connect "
             "without ECH because of this error: something on the way may have answered.",
         )
-        verdict = (
+        verdict = Verdict(
             Blame.UNCLEAR,
             "the server, if it publishes a public name that it has no certificate for; else this "
             "end, if the ECH configuration is old or another server's, or something on the way "

@@ -27,6 +27,7 @@ from typing import Literal, TypeVar
 
 from handclasp.errors import ProtocolError
 from handclasp.iana import (
+    AlertDescription,
     ContentType,
     ExtensionType,
     HandshakeType,
@@ -270,6 +271,37 @@ def certificate_was_requested(events: Sequence[TraceEvent]) -> bool:
     return any(
         event.message_type == HandshakeType.CERTIFICATE_REQUEST for event in _messages(events)
     )
+
+
+def encrypted_hello_in(
+    events: Sequence[TraceEvent],
+) -> Literal["accepted", "rejected", "offered", "unknown"] | None:
+    """Return what became of a hello that the client encrypted (RFC 9849).
+
+    >>> from handclasp.story.facts import encrypted_hello_in
+    >>> recorder = Recorder()
+    >>> with handclasp.connect("example.com", 443, trace=recorder) as tls:
+    ...     print(encrypted_hello_in(recorder.events))
+    None
+
+    "offered" means that the record does not show whether the server took it; "unknown", that there
+    may be none, as random bytes look the same (GREASE). None: it is known that there is none.
+    """
+    hellos = [
+        each for each in _handshake_messages(events) if isinstance(each, messages.ClientHello)
+    ]
+    if not hellos or ExtensionType.ENCRYPTED_CLIENT_HELLO not in hellos[0].extensions:
+        return None
+    alerts = [each.description for each in events if isinstance(each, AlertSeen)]
+    if AlertDescription.ECH_REQUIRED in alerts:
+        return "rejected"
+    if not any(isinstance(event, InnerHello) for event in events):
+        is_own = role_of(events) == "client" and observed_in(events) is None
+        return None if is_own else "unknown"
+    settled = next((each for each in events if isinstance(each, HandshakeResult)), None)
+    if settled is None:
+        return "offered"
+    return "accepted" if settled.info.ech_accepted else "rejected"
 
 
 def role_of(events: Sequence[TraceEvent]) -> str:

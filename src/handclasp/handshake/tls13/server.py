@@ -115,9 +115,8 @@ async def complete_server_handshake(
     if known is None and (found.candidates or hs.trace is not None):
         known, found = await _recognise(hs, offer, found, choice)
     identity = await identify(hs, config, offer, known)
-    early, refusal = None, _NONE_OFFERED if config.max_early_data else ""
-    if zero_rtt:
-        early, refusal = await _accept_early_data(hs, config, choice, known)
+    none = None, _NONE_OFFERED if config.max_early_data else ""
+    early, refusal = await _accept_early_data(hs, config, choice, known) if zero_rtt else none
     share, shared_secret = _respond(hs, config, offer, choice)
     _send_server_hello(hs, config, offer, choice, known, share)
     stage, peer, own = _derive_handshake_secrets(hs, choice.suite, known, shared_secret)
