@@ -314,7 +314,7 @@ class TestRefused:
         _openssl(f"{issue} -out leaf.pem", tmp_path)
         leaf = x509.load_pem_x509_certificate((tmp_path / "leaf.pem").read_bytes())
         trust = TrustStore.from_pem(tmp_path / "ca.pem")
-        detail = refused(Fault.UNSUPPORTED_CERTIFICATE, der_of(leaf), trust)
+        detail = refused(Fault.BAD_CERTIFICATE, der_of(leaf), trust)
         assert detail.startswith("CN=localhost is signed with SHA1")
 
     def test_empty_chain(self, pki: Pki) -> None:

@@ -115,6 +115,7 @@ def test_an_echo() -> None:
         (["--fault", "expired", "--tls12"], "--tls12 has no effect beside --fault"),
         (["--fault", "expired", "."], "DIR has no effect beside --fault"),
         (["--fault-files", "x"], "--fault-files needs --fault NAME"),
+        (["--fault", "silent", "--cert", "a", "--cert", "b"], "--fault takes one --cert"),
     ],
 )
 def test_arguments_that_do_not_fit(run: Run, arguments: list[str], said: str) -> None:

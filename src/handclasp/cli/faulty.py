@@ -84,7 +84,10 @@ def _serve(name: str, options: dict[str, Any], directory: Path) -> None:
 
 def _credentials(fault: PeerFault, options: dict[str, Any]) -> Credentials | None:
     """Return those of a fault of the protocol; one of the certificate makes its own."""
-    given = credentials_of(options["cert"], options["key"])
+    certificates, keys = options["cert"], options["key"]
+    if len(certificates) > 1 or len(keys) > 1:
+        raise WrongArguments("--fault takes one --cert and one --key.")
+    given = credentials_of(next(iter(certificates), None), next(iter(keys), None))
     if fault.kind == "certificate":
         if given is not None:
             raise WrongArguments(

@@ -181,8 +181,8 @@ SERVER_FAULTS: dict[str, PeerFault] = _by_name(
     _certificate(
         "sha1",
         "Its certificate is signed with SHA-1.",
-        "RFC 9155 2",
-        Fault.UNSUPPORTED_CERTIFICATE,
+        "RFC 8446 4.4.2.4",
+        Fault.BAD_CERTIFICATE,
     ),
     _certificate(
         "wrong-eku",

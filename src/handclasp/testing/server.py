@@ -20,7 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from select import select
+from selectors import EVENT_READ, DefaultSelector
 from typing import Self
 
 from handclasp.certificates.credentials import Credentials
@@ -118,6 +118,7 @@ class FaultyServer:
         self._changed = threading.Condition()
         self._open: dict[threading.Thread, socket.socket] = {}
         self._listener = listener or socket.create_server((host, port))
+        self._listener.setblocking(False)
         self._bell, self._ringer = socket.socketpair()
         name = f"handclasp testing {fault or 'server'}"
         self._acceptor = threading.Thread(target=self._accept, name=name, daemon=True)
@@ -172,24 +173,28 @@ class FaultyServer:
         self.close()
 
     def _accept(self) -> None:
-        while not self._stopping.is_set():
-            ready, _, _ = select([self._listener, self._bell], [], [])
-            if self._bell in ready:
-                return
-            try:
-                sock, address = self._listener.accept()
-            except OSError:  # A client that has left already.
-                continue
-            shown = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else ""
-            thread = threading.Thread(target=self._serve, args=(sock, shown), daemon=True)
-            with self._changed:
-                has_room = len(self._open) < MAX_CONNECTIONS
-                if has_room:
-                    self._open[thread] = sock
+        with DefaultSelector() as ready:
+            ready.register(self._listener, EVENT_READ)
+            ready.register(self._bell, EVENT_READ)
+            while not self._stopping.is_set():
+                ready.select()
+                self._accept_one()
+
+    def _accept_one(self) -> None:
+        try:
+            sock, address = self._listener.accept()
+        except OSError:  # The bell has rung, or the client has left already.
+            return
+        shown = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else ""
+        thread = threading.Thread(target=self._serve, args=(sock, shown), daemon=True)
+        with self._changed:
+            has_room = len(self._open) < MAX_CONNECTIONS
             if has_room:
-                thread.start()
-            else:
-                sock.close()
+                self._open[thread] = sock
+        if has_room:
+            thread.start()
+        else:
+            sock.close()
 
     def _serve(self, sock: socket.socket, address: str) -> None:
         try:

@@ -30,8 +30,11 @@ def _algorithm(step: Step, context: Context) -> Outcome:
     if _is_spelled_oddly(issuer):
         text = f"{issuer.about}: the algorithm of its key has unusual parameters"
         return Problem(text, is_issuer=True)
-    weak = _weak_hash(certificate) or signature_problem(certificate) or _salt_problem(certificate)
-    return Problem(f"{seen.about} is {weak}") if weak else None
+    weak = _weak_hash(certificate)
+    if weak:  # RFC 8446 section 4.4.2.4 names the alert for MD5 and SHA-1.
+        return Problem(f"{seen.about} is {weak}", Fault.BAD_CERTIFICATE)
+    unusual = signature_problem(certificate) or _salt_problem(certificate)
+    return Problem(f"{seen.about} is {unusual}") if unusual else None
 
 
 def _algorithm_used(step: Step, context: Context) -> str:
