@@ -704,14 +704,14 @@ STEPS = {
     "the command line": Step(
         "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 35
     ),
-    "connect": Step("from handclasp import connect", NETWORK, 179),
+    "connect": Step("from handclasp import connect", NETWORK, 180),
     "a client's hello": Step(
         "from handclasp import ClientConfig, ClientConnection\n"
         "ClientConnection(ClientConfig(verify_peer=False), server_name='a.test')",
         NETWORK - {"socket"},
-        166,
+        167,
     ),
-    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 182),
+    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 183),
 }
 
 

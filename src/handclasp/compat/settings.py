@@ -288,7 +288,7 @@ def _made(context: Any, state: State, settings: Settings, *, server_side: bool) 
         return Made(state, _client_config(context, state, settings))
     config, config12 = _server_config(context, state, settings), None
     if not state.tickets and not state.options & ssl.OP_NO_TICKET and len(config.versions) > 1:
-        # `num_tickets` is about TLS 1.3: in TLS 1.2 a client gets its ticket all the same.
+        # `num_tickets` is about TLS 1.3: a client of TLS 1.2 gets its ticket whatever it is.
         config12 = _server_config(context, state._replace(tickets=1, max_early_data=0), settings)
     return Made(state, config, config12)
 
