@@ -47,9 +47,12 @@ class SpeedupsHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile into the wheel, or beside the source where the install is editable."""
+        is_editable = version == "editable"
+        if is_editable:
+            # Where none is built, one of an older build would be left beside the source.
+            Path(self.root, _built_name()).unlink(missing_ok=True)
         if os.environ.get("HANDCLASP_PURE") or not _fits_this_python():
             return
-        is_editable = version == "editable"
         self._made = tempfile.TemporaryDirectory()
         target = Path(self.root, "src") if is_editable else Path(self._made.name)
         try:
@@ -74,6 +77,11 @@ def _fits_this_python() -> bool:
     """Say whether the extension is for this Python: CPython, with its global lock."""
     has_lock = not sysconfig.get_config_var("Py_GIL_DISABLED")
     return sys.implementation.name == "cpython" and has_lock
+
+
+def _built_name() -> str:
+    """Return where an editable installation has the extension for this Python."""
+    return f"{_SOURCE.removesuffix('.c')}{sysconfig.get_config_var('EXT_SUFFIX')}"
 
 
 def _compile(source: Path, target: Path, scratch: Path) -> Path:

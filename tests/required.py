@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from handclasp.speedups import load as load_speedups
+
 
 def need_tool(name: str) -> str:
     """The path of an installed program; skips or fails the test that asks for a missing one.
@@ -37,6 +39,14 @@ def need_module(name: str) -> Any:
         if os.environ.get("HANDCLASP_REQUIRE_PEERS") == "1":
             pytest.fail(f"required: {reason}")
         pytest.skip(reason, allow_module_level=True)
+
+
+def need_speedups() -> Any:
+    """Return the accelerator; skips or fails the test where none was built of this source."""
+    module, trouble = load_speedups()
+    if module is None:
+        lacking(f"the accelerator {trouble or 'is not built'}")
+    return module
 
 
 def lacking(reason: str) -> NoReturn:

@@ -3,6 +3,9 @@ from typing import Any
 
 from handclasp.crypto.suites import Aead, Buffer
 
+REVISION: int
+"""That of the source from which it was built, to compare with `handclasp.speedups.REVISION`."""
+
 def hmac_digest(hash_name: str, key: bytes, data: bytes, /) -> bytes:
     """As `pure_hmac_digest`."""
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from tests.cli.conftest import Run, handclasp_process
-from tests.required import need_module
+from tests.required import need_speedups
 
 import handclasp
 from handclasp.speedups import FORM
@@ -25,7 +25,7 @@ def test_the_version_tells_what_seals_the_records(
 ) -> None:
     monkeypatch.setenv("HANDCLASP_PURE", pure)
     if not pure:
-        need_module("handclasp._speedups")
+        need_speedups()
     done = handclasp_process("--version")
     assert done.stdout.endswith(b" (pure Python)\n" if pure else b" (records in C)\n")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.required import need_module
+from tests.required import need_speedups
 
 from handclasp.crypto.hashes import HASHES
 from handclasp.crypto.hkdf import pure_hkdf_expand_blocks
@@ -29,7 +29,7 @@ about_a_block = pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 127, 128, 129
 @pytest.fixture(scope="module", params=["Python", "C"])
 def form(request: pytest.FixtureRequest) -> Any:
     """What has both functions; the test of C is skipped where it is not built."""
-    return PURE if request.param == "Python" else need_module("handclasp._speedups")
+    return PURE if request.param == "Python" else need_speedups()
 
 
 @given(
@@ -102,7 +102,7 @@ class TestMemory:
     @pytest.fixture
     def speedups(self) -> Iterator[Any]:
         before = dict(HASHES)
-        yield need_module("handclasp._speedups")
+        yield need_speedups()
         HASHES.clear()
         HASHES.update(before)
 

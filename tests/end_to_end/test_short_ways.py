@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.end_to_end.pair import Pair, split_records
-from tests.required import need_module
+from tests.required import need_speedups
 
 import handclasp.connection as connection_module
 from handclasp import (
@@ -60,7 +60,7 @@ def new_pair(
 ) -> NewPair:
     """Makes a pair without traces, which has said something in both directions."""
     if request.param != "Python":
-        need_module("handclasp._speedups")
+        need_speedups()
         if os.environ.get("HANDCLASP_PURE"):
             pytest.skip("pure Python was asked for")
     monkeypatch.setattr("handclasp.connection.ACCELERATED", request.param != "Python")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.record.records import keys_of, sealed
-from tests.required import need_module
+from tests.required import need_speedups
 
 from handclasp.crypto.suites import CIPHER_SUITES, Buffer, CipherSuite
 from handclasp.errors import ProtocolError
@@ -29,7 +29,7 @@ suites = pytest.mark.parametrize("suite", CIPHER_SUITES.values(), ids=CIPHER_SUI
 
 def record_key() -> Any:
     """The class in C; skips the test where it is not built."""
-    return need_module("handclasp._speedups").RecordKey
+    return need_speedups().RecordKey
 
 
 def new_key(form: str, suite: CipherSuite | None = None, limit: int = MAX_INNER_PLAINTEXT) -> Key:
