@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.compat.pairs import CONTEXTS, Bios, Files, client_context, server_context
 from tests.pki import Leaf, Pki
 
+from handclasp import Recorder
 from handclasp.compat import SSLContext
 from handclasp.compat.authorities import KNOWN_FLAGS
 
@@ -243,3 +246,24 @@ def test_a_default_authority_that_is_gone_is_trusted_no_more(
     assert trusts()
     path.write_bytes(b"")  # In place, so the directory has not changed.
     assert not trusts()
+
+
+@pytest.mark.parametrize("name", ["X25519", "X448"])
+def test_a_group_that_ssl_does_not_take(
+    files: Files, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ssl` of Python 3.11.2 takes the curves of ECDSA only; handclasp does not depend on it."""
+
+    def refuse(context: ssl.SSLContext, name: str) -> None:
+        raise ssl.SSLError("[EC: UNKNOWN_GROUP] unknown group")
+
+    context: Any = client_context("handclasp", files)
+    context.make_trace = Recorder
+    with monkeypatch.context() as patch:
+        older = SimpleNamespace(set_ecdh_curve=refuse)
+        patch.setattr("handclasp.compat.context.Native", older)
+        context.set_ecdh_curve(name)
+    pair: Any = Bios(server_context("ssl", files), context).handshake()
+    assert re.search(rf"^Complete .* {name}\.", pair.client.explain(), re.MULTILINE)
+    with pytest.raises(ValueError, match="unknown elliptic curve name 'none'"):
+        context.set_ecdh_curve("none")
