@@ -14,6 +14,30 @@ from tests.pki import Authority, Leaf, Pki, key_of_type, key_pem, pem_of
 
 from handclasp.compat import SSLContext
 
+SSL_TAKES_AN_EOF_FOR_A_CLOSE = bool(
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).options & getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+)
+"""Whether `ssl` takes the end of the transport for close_notify.
+
+Until Python 3.11.3 it set this option, where OpenSSL is 3.0 or later. A read then returns b"" where
+it raises SSLEOFError today. handclasp raises on each Python.
+"""
+
+
+def _takes_x448() -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).set_ecdh_curve("X448")
+    except ssl.SSLError:
+        return False
+    return True
+
+
+SSL_TAKES_X448 = _takes_x448()
+"""Whether `set_ecdh_curve` of `ssl` takes X25519 and X448.
+
+Python 3.11.2 takes the curves of ECDSA only, and 3.11.7 takes both.
+"""
+
 CONTEXTS: dict[str, type[ssl.SSLContext]] = {"ssl": ssl.SSLContext, "handclasp": SSLContext}
 
 
