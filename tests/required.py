@@ -49,6 +49,17 @@ def need_speedups() -> Any:
     return module
 
 
+def need_terminal() -> tuple[int, int]:
+    """Open a pseudo-terminal, and return both ends; skips or fails the test where there is none.
+
+    That is so in a container or chroot without devpts.
+    """
+    try:
+        return os.openpty()
+    except OSError as error:
+        lacking(f"there are no pseudo-terminals, as without devpts: {error}")
+
+
 def lacking(reason: str) -> NoReturn:
     """This machine cannot run the test: skip it, or fail where everything is required."""
     if os.environ.get("HANDCLASP_REQUIRE_PEERS") == "1":

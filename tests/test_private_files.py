@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.required import need_terminal
 
 from handclasp.private_files import (
     append_private,
@@ -313,9 +314,7 @@ def test_devices_of_other_users(
 
 @replacing
 def test_a_link_to_a_device_is_replaced(tmp_path: Path, write: Writer) -> None:
-    import pty
-
-    master, slave = pty.openpty()
+    master, slave = need_terminal()
     try:
         path = tmp_path / "secrets"
         path.symlink_to(os.ttyname(slave))

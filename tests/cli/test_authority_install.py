@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 from tests.cli.conftest import SOURCE
-from tests.required import need_tool
+from tests.required import need_terminal, need_tool
 
 from handclasp.certificates.authority import LocalAuthority
 from handclasp.cli.install import install
@@ -164,7 +164,7 @@ def test_nor_on_the_terminal(user: Path, file: Path) -> None:
     locked = new_database(user / FIREFOX, password="a master password")
     certutil = need_tool("certutil")
     program = [sys.executable, "-c", ADD_WITH_CERTUTIL, certutil, str(file), str(locked)]
-    terminal, its_end = os.openpty()
+    terminal, its_end = need_terminal()
     try:
         done = subprocess.run(
             program,

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.cli.conftest import COMMAND, SOURCE, Run
 from tests.pki import Pki
+from tests.required import need_terminal
 from tests.serving.world import Heard, files_of, running
 
 from handclasp import (
@@ -139,10 +140,9 @@ def test_the_demo_fits(run: Run) -> None:
 
 def at_a_terminal(columns: int, *arguments: str) -> list[str]:
     """What a command prints on a terminal of so many columns."""
-    import pty
     import termios
 
-    ours, theirs = pty.openpty()
+    ours, theirs = need_terminal()
     termios.tcsetwinsize(theirs, (24, columns))
     kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     subprocess.run(
