@@ -8,6 +8,7 @@ that reach the extension are run.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -28,8 +29,10 @@ TESTS = (
 )
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Compile, and run the tests."""
+    parser = argparse.ArgumentParser(prog="python -m tests.speedups")
+    arguments = parser.parse_known_args()[1]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "src"
         shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("_speedups.*.so"))
@@ -67,4 +70,4 @@ def _library(name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
