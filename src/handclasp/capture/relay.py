@@ -39,15 +39,16 @@ from handclasp.capture.proxy_head import (
 )
 from handclasp.capture.stream import Address, Piece, Stream, StreamEnd
 from handclasp.starttls.dialogue import Dialogue
-from handclasp.values import dataclass, field
+from handclasp.values import dataclass, field, replace
 
 RECORDED_BYTES = 128 * 1024
-"""The bytes of a connection that are recorded, of both ends together: a handshake and more."""
-MOST_PIECES = 4096
-"""The reads of a connection that are recorded. A handshake in single bytes needs more."""
+"""The memory for the record of a connection, of both ends together: a handshake and more."""
 MOST_CONNECTIONS = 2000
 """The connections at once; further ones wait in the accept queue."""
 
+_PIECE_BYTES = 192
+"""What a piece takes beside its data: three objects, and a place in a list and in a tuple."""
+_JOINED_BYTES = 4096
 _CHUNK = 64 * 1024
 _BACKLOG = 1024
 _CONNECT_SECONDS = 15.0
@@ -88,6 +89,7 @@ class Relayed:
 
     Attributes:
         number: counts from 1.
+        limit: the bytes of memory that its record may take.
         target: the server, as it was asked for; None if the request could not be read.
         ends: the addresses of client and server; that of the server is its port 0 before it is
             reached.
@@ -136,11 +138,30 @@ class Relayed:
         """Record bytes, as long as there is room and none were left out."""
         is_complete = not self.unrecorded
         self.relayed_bytes[sender] += len(data)
-        room = self.limit - self._recorded if len(self._pieces) < MOST_PIECES else 0
-        if is_complete and room > 0:
-            kept = data[:room]
-            self._recorded += len(kept)
-            self._pieces.append(Piece(self._now(), sender, kept))
+        if not is_complete:
+            return
+        taken = self._recorded + len(self._pieces) * _PIECE_BYTES
+        if self._is_joined(sender):
+            last = self._pieces.pop()
+            kept = data[: max(0, self.limit - taken)]
+            self._pieces.append(replace(last, data=last.data + kept))
+        else:
+            kept = data[: max(0, self.limit - taken - _PIECE_BYTES)]
+            if kept:
+                self._pieces.append(Piece(self._now(), sender, kept))
+        self._recorded += len(kept)
+
+    def _is_joined(self, sender: int) -> bool:
+        """Return whether the next bytes are recorded as a part of the last piece.
+
+        Each read has its own time until a quarter of the memory is taken by the objects. After
+        that, small reads of one end are joined, so that the record of a handshake in single bytes
+        is whole, too.
+        """
+        if len(self._pieces) * _PIECE_BYTES <= self.limit // 4:
+            return False
+        last = self._pieces[-1]
+        return last.sender == sender and len(last.data) < _JOINED_BYTES
 
     def end(self, sender: int, how: str) -> None:
         """Record the end of one direction, once."""
@@ -166,7 +187,7 @@ class Relay:
         ended: called once a connection has ended; the next one may take its place when the
             coroutine that it returns, if any, is done.
         two_way: called when both ends of a connection have sent something.
-        limit: the bytes that are recorded of each connection.
+        limit: the bytes of memory for the record of each connection.
         host, port: the address to listen at; port 0 takes a free one.
         route: returns the way to a server; without it, that is the server itself.
         most: the connections at once.

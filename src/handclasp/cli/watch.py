@@ -116,7 +116,7 @@ class _Settings:
     type=click.IntRange(16, 65536),
     default=128,
     show_default=True,
-    help="The beginning of each connection that is recorded, in KiB.",
+    help="The memory for the beginning of each connection that is recorded, in KiB.",
 )
 @verbose_option
 @click.pass_context
