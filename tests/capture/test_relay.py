@@ -303,6 +303,69 @@ def test_reports_are_waited_for(patience: float) -> None:
     assert sorted(reported) == [1, 2, 3]
 
 
+def test_a_connection_on_which_nothing_moves_is_reset() -> None:
+    with (
+        plain_server(greet) as port,
+        RelayThread(Address(LOCAL, port), idle=0.5) as relay,
+        relay.connect() as sock,
+    ):
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+    stream = relay.ended[0].stream()
+    assert "Nothing moved for 0.5 s" in stream.trouble
+    assert stream.endings == ()  # Neither end did it.
+
+
+def test_a_receiver_that_is_slow_is_not_idle() -> None:
+    size = 4 * 1024 * 1024
+
+    def serve(sock: socket.socket) -> None:
+        sock.sendall(bytes(size))
+
+    with (
+        plain_server(serve) as port,
+        RelayThread(Address(LOCAL, port), idle=1.0) as relay,
+        relay.connect() as sock,
+    ):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        got, until = 0, time.monotonic() + 2.5
+        while part := sock.recv(16 * 1024):
+            got += len(part)
+            if time.monotonic() < until:
+                time.sleep(0.02)
+    assert got == size
+    assert relay.ended[0].cut == ""
+
+
+def test_a_silent_connection_is_not_cut_by_default() -> None:
+    with (
+        plain_server(greet) as port,
+        RelayThread(Address(LOCAL, port)) as relay,
+        relay.connect() as sock,
+    ):
+        time.sleep(1.2)
+        assert sock.recv(1) == b"x"
+        sock.sendall(b"x")
+    assert relay.ended[0].cut == ""
+
+
+def test_a_server_that_cannot_be_reached_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lookup(*about: object, **more: object) -> object:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    monkeypatch.setattr(relay_module, "_REACH_SECONDS", 0.2)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", lookup)
+    with RelayThread(None) as relay, relay.connect() as sock:
+        sock.sendall(b"CONNECT slow.example:443 HTTP/1.1\r\n\r\n")
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 502")
+    assert b"there was no answer in 0.2 s" in answer
+    assert "no answer" in str(relay.ended[0].refusal)
+
+
 def recording(limit: int = RECORDED_BYTES) -> Relayed:
     return Relayed(1, 0, limit, None, (Address(LOCAL, 1), Address(LOCAL, 2)))
 

@@ -360,3 +360,32 @@ def test_a_port_that_is_in_use(run: Run) -> None:
         made = run("watch", "localhost:1", "--listen", str(port))
     assert made.exit_code == 2
     assert "in use" in made.output
+
+
+@pytest.mark.parametrize("is_tls", [True, False])
+def test_a_connection_on_which_nothing_moves_is_reset_and_told(is_tls: bool) -> None:
+    hello = handclasp.ClientConnection(server_name="localhost").data_to_send() if is_tls else b""
+    code = f"""
+import os, socket
+port = int(os.environ["https_proxy"].rpartition(":")[2].strip("/"))
+with socket.create_connection(("127.0.0.1", port)) as sock:
+    sock.sendall(b"CONNECT localhost:%d HTTP/1.1\\r\\n\\r\\n" % PORT + {hello!r})
+    try:
+        while sock.recv(1000):
+            pass
+    except ConnectionResetError:
+        print("reset")
+"""
+
+    def serve(sock: socket.socket) -> None:
+        while sock.recv(1 << 16):
+            pass
+
+    with server(serve) as port:
+        program = [sys.executable, "-c", code.replace("PORT", str(port))]
+        [told], errors = watched_json("--idle", "1", "--", *program)
+    assert errors == b"reset\n"
+    cut = "Nothing moved for 1 s, so that the relay reset both ends."
+    assert told["tls"] is is_tls
+    assert told["notes"] == [cut] if is_tls else told["instead"].endswith(cut)
+    assert told.get("failure") is None

@@ -202,7 +202,8 @@ def sighting_of(relayed: Relayed, stream: Stream, keylog: KeyLog, *, is_final: b
     try:
         observation = observe(stream, keylog)
     except CaptureError as error:
-        return Sighting(relayed, stream, None, str(error), {}, is_final)
+        instead = f"{error} {relayed.cut}".rstrip()
+        return Sighting(relayed, stream, None, instead, {}, is_final)
     hellos = (
         each.raw[6:38]
         for each in observation.events

@@ -122,8 +122,12 @@ class Report:
             return None  # A certificate or the name cannot be read at all.
 
     def _notes(self) -> list[str]:
-        """Return what is remarkable about a handshake that both ends have completed."""
+        """Return whether the relay ended the connection, or else what is remarkable about a
+        handshake that both ends have completed.
+        """
         sighting = self.sighting
+        if sighting.relayed.cut:
+            return [sighting.relayed.cut]
         if not sighting.is_final or sighting.has_failed or sighting.outcome != "complete":
             return []
         if sighting.client_has_sent_data or sighting.stream.trouble:
