@@ -3566,7 +3566,7 @@ THREATS: tuple[Threat, ...] = (
         "it in every case, also if signals end it. Of each connection it holds one read in each "
         "direction, records as much as fits into so much memory, and forgets it once it has ended; "
         "the secrets of so many connections are kept. Requests to its proxy are read strictly, up "
-        "to 64 KiB. What is told of a connection has so many messages and lines, whatever came.",
+        "to 64 KiB. The report on a connection has so many messages and lines, whatever came.",
         (
             without(
                 "cli/test_watch.py::test_the_environment_of_the_program",

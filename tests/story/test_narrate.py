@@ -198,7 +198,7 @@ ENDS = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
 
 
 def test_many_messages_are_told_in_bounded_lines() -> None:
-    hello = ClientConnection(server_name="example.com").data_to_send()
+    hello = bytes(ClientConnection(server_name="example.com").data_to_send())
     # HelloRequests are the smallest messages: four bytes each.
     record = b"\x16\x03\x03" + (16_000).to_bytes(2, "big") + bytes(16_000)
     stream = Stream(1, ENDS, (Piece(0, 0, hello), Piece(1, 1, record * 8)))
@@ -211,7 +211,7 @@ def test_many_messages_are_told_in_bounded_lines() -> None:
 
 
 def test_a_message_of_many_fields_is_told_in_bounded_lines() -> None:
-    body = ClientConnection(server_name="example.com").data_to_send()[9:]
+    body = bytes(ClientConnection(server_name="example.com").data_to_send())[9:]
     at = 35 + body[34]  # after the session id
     own = int.from_bytes(body[at : at + 2], "big")
     suites = b"".join(number.to_bytes(2, "big") for number in range(30_000))

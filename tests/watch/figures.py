@@ -194,7 +194,8 @@ def figures() -> str:
         f"{_MEGABYTES} MiB by the loopback interface, the median of three. The digest of "
         f"{_COMPARED} MiB each way by `watch` {same}; the end of the client's half leaves the "
         f"other one open, and a reset {kept}. With {_CONNECTIONS:,} connections at once, each "
-        f"with 128 KiB sent and sent back, `watch` had {after / 1024:,.0f} MiB in memory, after {before / 1024:,.0f} MiB without any."
+        f"with 128 KiB sent and sent back, `watch` had {after / 1024:,.0f} MiB in memory, after "
+        f"{before / 1024:,.0f} MiB without any."
     )
     return "\n".join([*lines, "", *_wrapped(told)]) + "\n"
 

@@ -48,7 +48,7 @@ MOST_CONNECTIONS = 2000
 """The connections at once; further ones wait in the accept queue."""
 
 _PIECE_BYTES = 192
-"""What a piece takes beside its data: three objects, and a place in a list and in a tuple."""
+"""The memory of a piece beside its data: three objects, and a place in a list and in a tuple."""
 _JOINED_BYTES = 4096
 _CHUNK = 64 * 1024
 _CONFIRMATION = b"HTTP/1.1 200 Connection established\r\n\r\n"
