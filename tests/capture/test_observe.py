@@ -32,7 +32,7 @@ from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog, secrets_inside
 from handclasp.capture.stream import Address, CaptureError, Piece, Stream, StreamEnd
 from handclasp.story.diagnosis import diagnose
-from handclasp.story.facts import encrypted_hello_in
+from handclasp.story.facts import encrypted_hello_in, names_in_hello
 from handclasp.trace.events import (
     AlertSeen,
     Failed,
@@ -200,6 +200,7 @@ def test_an_inner_hello(groups: list[str], pki: Pki) -> None:
     assert inner(observation.events) == inner(heard.notes.events)
     assert len(inner(observation.events)) == 1 + len(groups)
     assert encrypted_hello_in(observation.events) == "accepted"
+    assert names_in_hello(observation.events) == ("public.test", "localhost")
     assert [e.info.ech_accepted for e in observation.events if isinstance(e, HandshakeResult)] == [
         True
     ]
@@ -210,6 +211,7 @@ def test_an_inner_hello(groups: list[str], pki: Pki) -> None:
     observation = observe(heard.stream, keylog)
     assert inner(observation.events) == []
     assert encrypted_hello_in(observation.events) == "unknown"
+    assert names_in_hello(observation.events) == ("public.test", None)
     assert observation.server_name == "public.test"
     assert observation.missing
 

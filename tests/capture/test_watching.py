@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,35 @@ def test_an_open_connection_is_reported_while_it_goes_on() -> None:
     with plain_server(serve) as port:
         asyncio.run(watch(port))
     assert [each.is_final for each in sightings] == [False, True]
+
+
+def test_the_relay_goes_on_while_a_connection_is_told() -> None:
+    is_told = threading.Event()
+    threads: list[str] = []
+
+    def tell(sighting: Sighting) -> None:
+        threads.append(threading.current_thread().name)
+        # It ends when another connection was relayed meanwhile.
+        assert is_told.wait(10)
+
+    def echo_once(sock: socket.socket) -> None:
+        sock.sendall(sock.recv(100))
+
+    async def exchange(port: int) -> None:
+        reader, writer = await asyncio.open_connection(LOCAL, port)
+        writer.write(b"x")
+        assert await reader.read() == b"x"
+        writer.close()
+
+    async def run(target: int) -> None:
+        watch = Watch(None, tell)
+        async with Relay(Address(LOCAL, target), ended=watch.ended, two_way=watch.two_way) as relay:
+            for _ in range(3):
+                await asyncio.wait_for(exchange(relay.port), 5)
+            is_told.set()
+            await relay.close(10)
+
+    with plain_server(echo_once) as port:
+        asyncio.run(run(port))
+    assert len(threads) == 3
+    assert len(set(threads)) == 1

@@ -119,6 +119,31 @@ def test_a_self_signed_certificate_is_its_own_chain() -> None:
 def test_authorities_alone(lower: Authority, pki: Pki) -> None:
     mended = mend([pki.certificate, *reversed(lower.path)], pki.trust)
     assert list(mended.chain) == list(lower.path)
+    assert mended.missing is None
+    assert not mended.is_complete
+
+
+def test_an_intermediate_alone_is_no_chain_of_a_server(lower: Authority) -> None:
+    mended = mend([lower.certificate], lower.trust)
+    assert not mended.has_leaf
+    assert not mended.is_complete
+    [sentence] = mended.findings()
+    assert "own certificate is not there: CN=lower is that of an authority" in sentence
+
+
+def test_a_root_alone_is_no_chain_of_a_server_either(pki: Pki) -> None:
+    assert not mend([pki.certificate], pki.trust).has_leaf
+
+
+@pytest.mark.parametrize("named", ["itself", "another", ""])
+def test_a_certificate_may_show_that_its_issuer_is_a_root(pki: Pki, named: str) -> None:
+    root = pki.certificate
+    name = root.subject if named == "itself" else x509.Name.from_rfc4514_string("CN=another")
+    names = [x509.DirectoryName(name)] if named else None
+    identifier = x509.AuthorityKeyIdentifier(b"id", names, root.serial_number if names else None)
+    plain = Leaf(["example.com"], authority_identifier=False)
+    leaf = pki.issue(plain, KEY.public_key(), identifier)
+    assert mend([leaf]).is_complete is (named == "itself")
 
 
 def test_many_certificates_cost_a_bounded_number_of_signatures(

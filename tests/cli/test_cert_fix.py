@@ -124,6 +124,27 @@ def test_what_is_missing_is_named_and_not_fetched(
     assert store.asked == []
 
 
+def test_an_intermediate_alone_is_incomplete(
+    run: Run, lower: Authority, ca: str, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "chain.pem", lower.certificate)
+    made = run("cert", "fix", file, "--ca", ca)
+    assert made.exit_code == 1
+    assert "own certificate is not there" in " ".join(made.stderr.split())
+    told = json.loads(run("cert", "fix", file, "--ca", ca, "--json").output)
+    assert (told["complete"], told["has_leaf"], told["missing"]) == (False, False, None)
+
+
+def test_without_an_authority_the_option_for_it_is_named(
+    run: Run, lower: Authority, ca: str, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "chain.pem", leaf_of(lower), lower.certificate)
+    made = run("cert", "fix", file)
+    assert made.exit_code == 1
+    assert "--ca FILE with it tells" in " ".join(made.stderr.split())
+    assert "--ca" not in run("cert", "fix", file, "--ca", ca).stderr
+
+
 @pytest.mark.parametrize("form", ["der", "pem", "pkcs7"])
 def test_what_is_missing_is_fetched(
     form: str, run: Run, lower: Authority, ca: str, tmp_path: Path, store: Store

@@ -360,3 +360,78 @@ def test_a_port_that_is_in_use(run: Run) -> None:
         made = run("watch", "localhost:1", "--listen", str(port))
     assert made.exit_code == 2
     assert "in use" in made.output
+
+
+@pytest.mark.parametrize("is_tls", [True, False])
+def test_a_connection_on_which_nothing_moves_is_reset_and_told(is_tls: bool) -> None:
+    hello = handclasp.ClientConnection(server_name="localhost").data_to_send() if is_tls else b""
+    code = f"""
+import os, socket
+port = int(os.environ["https_proxy"].rpartition(":")[2].strip("/"))
+with socket.create_connection(("127.0.0.1", port)) as sock:
+    sock.sendall(b"CONNECT localhost:%d HTTP/1.1\\r\\n\\r\\n" % PORT + {hello!r})
+    try:
+        while sock.recv(1000):
+            pass
+    except ConnectionResetError:
+        print("reset")
+"""
+
+    def serve(sock: socket.socket) -> None:
+        while sock.recv(1 << 16):
+            pass
+
+    with server(serve) as port:
+        program = [sys.executable, "-c", code.replace("PORT", str(port))]
+        [told], errors = watched_json("--idle", "1", "--", *program)
+    assert errors == b"reset\n"
+    cut = "Nothing moved for 1 s, so that the relay reset both ends."
+    assert told["tls"] is is_tls
+    assert told["notes"] == [cut] if is_tls else told["instead"].endswith(cut)
+    assert told.get("failure") is None
+
+
+ECH_FETCH = """
+import os, socket, sys, handclasp
+from handclasp.trace.keylog import open_keylog
+port = int(os.environ["https_proxy"].rpartition(":")[2].strip("/"))
+with socket.create_connection(("127.0.0.1", port)) as sock:
+    sock.sendall(b"CONNECT localhost:%s HTTP/1.1\\r\\n\\r\\n" % sys.argv[1].encode())
+    assert sock.recv(1000).endswith(b"\\r\\n\\r\\n")
+    log = open_keylog(os.environ["SSLKEYLOGFILE"])
+    def keylog(line):
+        if sys.argv[4] == "opened" or not line.startswith("ECH_"):
+            log(line)
+    config = handclasp.ClientConfig(
+        trust=handclasp.TrustStore.from_pem(sys.argv[2]),
+        ech=handclasp.EchConfigList.from_base64(sys.argv[3]),
+        keylog=keylog,
+    )
+    with handclasp.wrap_client(sock, config, server_name="localhost") as tls:
+        tls.sendall(b"x")
+        tls.recv(10)
+"""
+
+
+@pytest.mark.parametrize("inside", ["opened", "hidden"])
+def test_an_encrypted_hello_is_told_with_its_names(inside: str, tmp_path: Path) -> None:
+    pki, key = Pki(), handclasp.EchKey.generate("public.test")
+    authority = tmp_path / "authority.pem"
+    authority.write_bytes(pki.ca_pem)
+    credentials = pki.server("localhost", "public.test")
+    configs = handclasp.EchConfigList(key.configs).to_base64()
+    with server(tls_server(credentials, ANSWER, ech=[key]), connections=2) as port:
+        arguments = [str(port), str(authority), configs, inside]
+        program = ["--ca", str(authority), "--", sys.executable, "-c", ECH_FETCH, *arguments]
+        [told], errors = watched_json(*program)
+        words = " ".join(watch(*program).stderr.decode().split())
+    assert errors == b""
+    is_open = inside == "opened"
+    assert told["ech"] == ("accepted" if is_open else "unknown")
+    assert told["names_in_hello"] == {
+        "outer": "public.test",
+        "inner": "localhost" if is_open else None,
+    }
+    assert "in the clear public.test" in words
+    assert ("inside localhost" in words) is is_open
+    assert ("only a key log with ECH_SECRET tells which" in words) is not is_open

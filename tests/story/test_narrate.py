@@ -17,6 +17,10 @@ from handclasp import (
     ServerConnection,
     TLSError,
 )
+from handclasp.capture.observe import observe
+from handclasp.capture.secrets import KeyLog
+from handclasp.capture.stream import Address, Piece, Stream
+from handclasp.iana import HandshakeType
 from handclasp.story.facts import facts_of
 from handclasp.story.narrate import narrate
 from handclasp.story.recorded import Share
@@ -188,3 +192,33 @@ def test_a_server_that_got_no_hello_is_a_server(pki: Pki) -> None:
     )
     lines = [line.strip("| ") for line in text.splitlines()]
     assert next(line for line in lines if line.startswith(("--", "<-"))).endswith(">")
+
+
+ENDS = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+
+
+def test_many_messages_are_told_in_bounded_lines() -> None:
+    hello = bytes(ClientConnection(server_name="example.com").data_to_send())
+    # HelloRequests are the smallest messages: four bytes each.
+    record = b"\x16\x03\x03" + (16_000).to_bytes(2, "big") + bytes(16_000)
+    stream = Stream(1, ENDS, (Piece(0, 0, hello), Piece(1, 1, record * 8)))
+    events = observe(stream, KeyLog()).events
+    assert len(events) > 32_000
+    for detail in (0, 2):
+        text = narrate(events, 80, detail)
+        assert len(text.splitlines()) < 4_000
+        assert "Not drawn: 31,701 more messages or alerts." in " ".join(text.split())
+
+
+def test_a_message_of_many_fields_is_told_in_bounded_lines() -> None:
+    body = bytes(ClientConnection(server_name="example.com").data_to_send())[9:]
+    at = 35 + body[34]  # after the session id
+    own = int.from_bytes(body[at : at + 2], "big")
+    suites = b"".join(number.to_bytes(2, "big") for number in range(30_000))
+    body = body[:at] + len(suites).to_bytes(2, "big") + suites + body[at + 2 + own :]
+    raw = b"\x01" + len(body).to_bytes(3, "big") + body
+    events = [MessageSeen(0, "sent", "plaintext", HandshakeType.CLIENT_HELLO, raw)] * 3
+    lines = narrate(events, 80, 2).splitlines()
+    assert len(lines) < 5_200
+    assert any("more lines)" in line for line in lines)
+    assert any("(not unfolded: there are 5,000 lines already)" in line for line in lines)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.browser.databases import trust_database
 from tests.programs.certificates import write_certificates
 from tests.programs.daemons import running
 from tests.programs.peers import free_port, wait_for
@@ -120,6 +121,33 @@ def _peer(program: Sequence[str]) -> Callable[[Place, str, int], Sequence[str]]:
     return command
 
 
+def _chromium(place: Place, ca: str, port: int) -> Sequence[str]:
+    home = Path(tempfile.mkdtemp(dir=place.home))
+    trust_database(home / ".pki" / "nssdb", Path(ca))
+    # Without this rule, what is on this machine goes by no proxy.
+    proxied = '--proxy-server="$https_proxy" "--proxy-bypass-list=<-loopback>"'
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    options += [f"--user-data-dir={home / 'profile'}", "--timeout=10000", "--dump-dom", place.url]
+    return ["sh", "-c", f'HOME={home} exec chromium {proxied} "$@"', "sh", *options]
+
+
+def _firefox(place: Place, ca: str, port: int) -> Sequence[str]:
+    profile = Path(tempfile.mkdtemp(dir=place.home)) / "profile"
+    trust_database(profile, Path(ca))
+    settings = {
+        "network.proxy.type": "5",  # that of the environment
+        "network.proxy.allow_hijacking_localhost": "true",
+        "network.captive-portal-service.enabled": "false",
+        "network.connectivity-service.enabled": "false",
+    }
+    lines = [f'user_pref("{name}", {value});\n' for name, value in settings.items()]
+    (profile / "user.js").write_text("".join(lines))
+    options = ["--headless", "--no-remote", "--profile", str(profile)]
+    options += ["--screenshot", str(profile / "page.png"), place.url]
+    return ["timeout", "30", "env", f"HOME={profile}", "firefox-esr", *options]
+
+
 def _psql(place: Place, ca: str, port: int) -> Sequence[str]:
     where = f"host=localhost port={port} user=postgres dbname=postgres"
     return ["psql", f"{where} sslmode=verify-full sslrootcert={ca}", "-c", "select 1"]
@@ -144,6 +172,16 @@ PROGRAMS = (
         "wget",
         lambda: " ".join(printed("wget", "--version").split()[2:3]),
         lambda place, ca, port: ["wget", "-q", "-O-", f"--ca-certificate={ca}", place.url],
+    ),
+    Program(
+        "Chromium",
+        lambda: " ".join(printed("chromium", "--version").split()[1:2]),
+        _chromium,
+    ),
+    Program(
+        "Firefox",
+        lambda: printed("firefox-esr", "--version").removeprefix("Mozilla Firefox "),
+        _firefox,
     ),
     Program(
         "Go",

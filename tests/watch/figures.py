@@ -9,15 +9,17 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.capture.relaying import plain_server
+from tests.capture.relaying import plain_server, reset
 from tests.programs.peers import free_port, wait_for
 
 _MEGABYTES = 512
+_COMPARED = 1024
 _TRIPS = 2000
 _CONNECTIONS = 1000
 _PIECE = random.Random(20).randbytes(1 << 20)
@@ -43,13 +45,37 @@ asyncio.run(main())
 
 
 def serve(sock: socket.socket) -> None:
-    """Send as many pieces as the first bytes say, or send back what comes after a zero."""
+    """Do what the first two bytes say: send so many pieces, send back what comes, tell the digest
+    of what comes up to its end, or wait for a reset.
+    """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    count = int.from_bytes(sock.recv(2), "big")
-    for _ in range(count):
-        sock.sendall(_PIECE)
-    while count == 0 and (data := sock.recv(1 << 16)):
-        sock.sendall(data)
+    first = sock.recv(2)
+    if first == _DIGEST:
+        sock.sendall(_digest_of(sock).encode())
+    elif first == _RESET:
+        with suppress(ConnectionResetError):
+            sock.recv(1)
+            return
+        _resets.set()
+    elif first == _ECHO:
+        while data := sock.recv(1 << 16):
+            sock.sendall(data)
+    else:
+        for _ in range(int.from_bytes(first, "big")):
+            sock.sendall(_PIECE)
+
+
+_ECHO, _DIGEST, _RESET = b"\0\0", b"\xff\xfe", b"\xff\xff"
+_resets = threading.Event()
+
+
+def _digest_of(sock: socket.socket) -> str:
+    """The size and the digest of all that comes."""
+    digest, buffer, size = hashlib.sha256(), bytearray(1 << 18), 0
+    while count := sock.recv_into(buffer):
+        digest.update(memoryview(buffer)[:count])
+        size += count
+    return f"{size} {digest.hexdigest()}"
 
 
 @contextmanager
@@ -71,28 +97,48 @@ def _connect(port: int) -> socket.socket:
     return sock
 
 
-def throughput(port: int) -> tuple[float, str]:
-    """Megabytes a second of a large transfer, and the digest of it."""
-    digest, buffer = hashlib.sha256(), bytearray(1 << 18)
-    parts: list[bytes] = []
+def throughput(port: int) -> float:
+    """Megabytes a second of a large transfer."""
+    buffer, size = bytearray(1 << 18), 0
     with _connect(port) as sock:
         began = time.perf_counter()
         sock.sendall(_MEGABYTES.to_bytes(2, "big"))
-        size = 0
         while count := sock.recv_into(buffer):
             size += count
-            if size <= 1 << 26:
-                parts.append(bytes(buffer[:count]))
-        took = time.perf_counter() - began
-    digest.update(b"".join(parts)[: 1 << 25])
-    return size / took / 1e6, f"{size} {digest.hexdigest()}"
+        return size / (time.perf_counter() - began) / 1e6
+
+
+def digests(port: int) -> set[str]:
+    """The size and digest of a GiB from the server, and of one to it, which a half-close ends."""
+    with _connect(port) as sock:
+        sock.sendall(_COMPARED.to_bytes(2, "big"))
+        down = _digest_of(sock)
+    with _connect(port) as sock:
+        sock.sendall(_DIGEST)
+        for _ in range(_COMPARED):
+            sock.sendall(_PIECE)
+        sock.shutdown(socket.SHUT_WR)
+        up = b""
+        while data := sock.recv(1000):
+            up += data
+    return {down, up.decode()}
+
+
+def keeps_reset(port: int) -> bool:
+    """Whether a reset of the client reaches the server as that."""
+    _resets.clear()
+    sock = _connect(port)
+    sock.sendall(_RESET)
+    time.sleep(0.2)  # so that the server waits for more
+    reset(sock)
+    return _resets.wait(10)
 
 
 def round_trip(port: int) -> float:
     """The median of the microseconds of one byte there and back."""
     times: list[float] = []
     with _connect(port) as sock:
-        sock.sendall(b"\0\0")
+        sock.sendall(_ECHO)
         for _ in range(_TRIPS):
             began = time.perf_counter()
             sock.sendall(b"x")
@@ -106,7 +152,7 @@ def memory_of_many(port: int, pid: int) -> tuple[int, int]:
     before = _resident(pid)
     socks = [_connect(port) for _ in range(_CONNECTIONS)]
     for sock in socks:
-        sock.sendall(b"\0\0" + _PIECE[: 1 << 17])
+        sock.sendall(_ECHO + _PIECE[: 1 << 17])
     for sock in socks:
         left = 1 << 17
         while left:
@@ -125,7 +171,7 @@ def _resident(pid: int) -> int:
 def figures() -> str:
     """The second table, with a sentence about what was compared."""
     lines = ["| through | MB/s | one byte there and back |", "|---|---|---|"]
-    digests: set[str] = set()
+    expected = f"{_COMPARED << 20} {_digest_of_pieces()}"
     with plain_server(serve) as target:
         plain, watch = free_port(), free_port()
         with (
@@ -137,18 +183,28 @@ def figures() -> str:
         ):
             places = {"nothing": target, "a relay of asyncio's streams": plain, "`watch`": watch}
             for name, port in places.items():
-                rates = [throughput(port) for _ in range(3)]
-                digests |= {digest for _, digest in rates}
-                rate = statistics.median(rate for rate, _ in rates)
+                rate = statistics.median(throughput(port) for _ in range(3))
                 lines.append(f"| {name} | {rate:,.0f} | {round_trip(port):,.0f} µs |")
+            is_same = digests(watch) == {expected}
+            is_reset = keeps_reset(target) and keeps_reset(watch)
             before, after = memory_of_many(watch, pid)
-    same = "the same each time" if len(digests) == 1 else "NOT the same each time"
+    same = "is that of what was sent" if is_same else "is NOT that of what was sent"
+    kept = "arrives as a reset" if is_reset else "does NOT arrive as a reset"
     told = (
-        f"{_MEGABYTES} MiB by the loopback interface; their digest was {same}. With "
-        f"{_CONNECTIONS:,} connections at once, each with 128 KiB sent and sent back, `watch` had "
-        f"{after / 1024:,.0f} MiB in memory, after {before / 1024:,.0f} MiB without any."
+        f"{_MEGABYTES} MiB by the loopback interface, the median of three. The digest of "
+        f"{_COMPARED} MiB each way by `watch` {same}; the end of the client's half leaves the "
+        f"other one open, and a reset {kept}. With {_CONNECTIONS:,} connections at once, each "
+        f"with 128 KiB sent and sent back, `watch` had {after / 1024:,.0f} MiB in memory, after "
+        f"{before / 1024:,.0f} MiB without any."
     )
     return "\n".join([*lines, "", *_wrapped(told)]) + "\n"
+
+
+def _digest_of_pieces() -> str:
+    digest = hashlib.sha256()
+    for _ in range(_COMPARED):
+        digest.update(_PIECE)
+    return digest.hexdigest()
 
 
 def _wrapped(text: str) -> list[str]:

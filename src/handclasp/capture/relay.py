@@ -25,6 +25,7 @@ import asyncio
 import errno
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -39,18 +40,22 @@ from handclasp.capture.proxy_head import (
 )
 from handclasp.capture.stream import Address, Piece, Stream, StreamEnd
 from handclasp.starttls.dialogue import Dialogue
-from handclasp.values import dataclass, field
+from handclasp.values import dataclass, field, replace
 
 RECORDED_BYTES = 128 * 1024
-"""The bytes of a connection that are recorded, of both ends together: a handshake and more."""
-MOST_PIECES = 4096
-"""The reads of a connection that are recorded. A handshake in single bytes needs more."""
+"""The memory for the record of a connection, of both ends together: a handshake and more."""
 MOST_CONNECTIONS = 2000
 """The connections at once; further ones wait in the accept queue."""
 
+_PIECE_BYTES = 192
+"""The memory of a piece beside its data: three objects, and a place in a list and in a tuple."""
+_JOINED_BYTES = 4096
 _CHUNK = 64 * 1024
+_CONFIRMATION = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _BACKLOG = 1024
 _CONNECT_SECONDS = 15.0
+_REACH_SECONDS = 45.0
+"""For the look-up of a name and all of its addresses."""
 _HEAD_SECONDS = 30.0
 _WATCH_SECONDS = 0.5
 _FULL_SECONDS = 0.1
@@ -88,10 +93,12 @@ class Relayed:
 
     Attributes:
         number: counts from 1.
+        limit: the bytes of memory that its record may take.
         target: the server, as it was asked for; None if the request could not be read.
         ends: the addresses of client and server; that of the server is its port 0 before it is
             reached.
         refusal: why there is no connection to the server; None if there is one.
+        cut: why the relay itself ended the connection, in a sentence; empty if it did not.
         relayed_bytes: the bytes of the client and of the server, recorded or not.
     """
 
@@ -101,12 +108,14 @@ class Relayed:
     target: Address | None
     ends: tuple[Address, Address]
     refusal: Exception | None = None
+    cut: str = ""
     relayed_bytes: list[int] = field(default_factory=lambda: [0, 0])
     _pieces: list[Piece] = field(default_factory=list[Piece], repr=False)
     _endings: list[StreamEnd] = field(default_factory=list[StreamEnd])
     _recorded: int = 0
     _clock: Callable[[], int] = time.monotonic_ns
     _started: int = field(default_factory=time.monotonic_ns)
+    _moved: float = field(default_factory=time.monotonic)
 
     @property
     def is_two_way(self) -> bool:
@@ -120,7 +129,7 @@ class Relayed:
 
     def stream(self) -> Stream:
         """Return the recorded bytes, as `observe` takes them."""
-        trouble = ""
+        trouble = self.cut
         if self.unrecorded:
             trouble = f"{self.unrecorded:,} bytes after these were relayed, and not recorded."
         return Stream(
@@ -132,15 +141,43 @@ class Relayed:
             trouble=trouble,
         )
 
+    @property
+    def idle_seconds(self) -> float:
+        """The seconds since bytes were last taken from one end, or by the other one."""
+        return time.monotonic() - self._moved
+
+    def moved(self) -> None:
+        """Note that bytes have moved now."""
+        self._moved = time.monotonic()
+
     def note(self, sender: int, data: bytes) -> None:
         """Record bytes, as long as there is room and none were left out."""
         is_complete = not self.unrecorded
         self.relayed_bytes[sender] += len(data)
-        room = self.limit - self._recorded if len(self._pieces) < MOST_PIECES else 0
-        if is_complete and room > 0:
-            kept = data[:room]
-            self._recorded += len(kept)
-            self._pieces.append(Piece(self._now(), sender, kept))
+        if not is_complete:
+            return
+        taken = self._recorded + len(self._pieces) * _PIECE_BYTES
+        if self._is_joined(sender):
+            last = self._pieces.pop()
+            kept = data[: max(0, self.limit - taken)]
+            self._pieces.append(replace(last, data=last.data + kept))
+        else:
+            kept = data[: max(0, self.limit - taken - _PIECE_BYTES)]
+            if kept:
+                self._pieces.append(Piece(self._now(), sender, kept))
+        self._recorded += len(kept)
+
+    def _is_joined(self, sender: int) -> bool:
+        """Return whether the next bytes are recorded as a part of the last piece.
+
+        Each read has its own time until a quarter of the memory is taken by the objects. After
+        that, small reads of one end are joined, so that the record of a handshake in single bytes
+        is whole, too.
+        """
+        if len(self._pieces) * _PIECE_BYTES <= self.limit // 4:
+            return False
+        last = self._pieces[-1]
+        return last.sender == sender and len(last.data) < _JOINED_BYTES
 
     def end(self, sender: int, how: str) -> None:
         """Record the end of one direction, once."""
@@ -166,10 +203,12 @@ class Relay:
         ended: called once a connection has ended; the next one may take its place when the
             coroutine that it returns, if any, is done.
         two_way: called when both ends of a connection have sent something.
-        limit: the bytes that are recorded of each connection.
+        limit: the bytes of memory for the record of each connection.
         host, port: the address to listen at; port 0 takes a free one.
         route: returns the way to a server; without it, that is the server itself.
         most: the connections at once.
+        idle: the seconds after which a connection on which nothing moves is reset; None for no
+            bound, as there are programs that wait for hours.
     """
 
     def __init__(
@@ -183,12 +222,14 @@ class Relay:
         port: int = 0,
         route: Callable[[Address], Route] = Route,
         most: int = MOST_CONNECTIONS,
+        idle: float | None = None,
     ) -> None:
         self._target = target
         self._ended = ended
         self._two_way = two_way
         self._limit = limit
         self._route = route
+        self._idle = idle
         self._slots = asyncio.Semaphore(most)
         self._count = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -290,18 +331,22 @@ class Relay:
         if self._target is None:
             request = await self._request(client)
             relayed.target = Address(request.host, request.port)
+        reaching = asyncio.timeout(_REACH_SECONDS)
         try:
-            server = await self._reach(relayed)
-        except OSError as error:
+            async with reaching:
+                server = await self._reach(relayed)
+        except OSError as found:
+            error = _no_answer_in(_REACH_SECONDS) if reaching.expired() else found
             if request is not None:
                 await _answer(client, "502 Bad Gateway", str(error))
             else:
                 _make_reset(client)
-            raise
+            raise error from None
         try:
-            if request is not None and not await self._confirm(relayed, request, client, server):
+            if request is not None and request.is_tunnel and not await _confirm(client):
+                _make_reset(server)
                 return
-            await self._relay(relayed, client, server)
+            await self._relay(relayed, client, server, request.first if request else b"")
         except BaseException:
             _make_reset(client)
             _make_reset(server)
@@ -347,34 +392,19 @@ class Relay:
             raise
         return server
 
-    async def _confirm(
-        self,
-        relayed: Relayed,
-        request: ProxyRequest,
-        client: socket.socket,
-        server: socket.socket,
-    ) -> bool:
-        """Answer a client that asked for a tunnel, and send what came with the request."""
-        loop = asyncio.get_running_loop()
-        try:
-            if request.is_tunnel:
-                await loop.sock_sendall(client, b"HTTP/1.1 200 Connection established\r\n\r\n")
-            if request.first:
-                relayed.note(CLIENT, request.first)
-                await loop.sock_sendall(server, request.first)
-        except OSError:
-            _make_reset(client)
-            _make_reset(server)
-            return False
-        return True
+    async def _relay(
+        self, relayed: Relayed, client: socket.socket, server: socket.socket, first: bytes
+    ) -> None:
+        """Relay until both directions have ended, or one end is torn down.
 
-    async def _relay(self, relayed: Relayed, client: socket.socket, server: socket.socket) -> None:
-        """Relay until both directions have ended, or one end is torn down."""
+        `first` is what has come of the client's bytes.
+        """
+        relayed.moved()  # Its time begins once both ends are there.
         pumps = [
-            asyncio.create_task(self._pump(relayed, CLIENT, client, server)),
+            asyncio.create_task(self._pump(relayed, CLIENT, client, server, first)),
             asyncio.create_task(self._pump(relayed, SERVER, server, client)),
         ]
-        watch = asyncio.create_task(_torn_down(relayed, (client, server)))
+        watch = asyncio.create_task(_torn_down(relayed, (client, server), self._idle))
         # It fails with the first pump that does, and the other one goes on until it is cancelled.
         both = asyncio.gather(*pumps)
         everything: list[asyncio.Future[Any]] = [*pumps, watch, both]
@@ -389,18 +419,24 @@ class Relay:
             _make_reset(server)
 
     async def _pump(
-        self, relayed: Relayed, sender: int, source: socket.socket, sink: socket.socket
+        self,
+        relayed: Relayed,
+        sender: int,
+        source: socket.socket,
+        sink: socket.socket,
+        data: bytes = b"",
     ) -> None:
         loop = asyncio.get_running_loop()
         is_first = True
         while True:
             try:
-                data = await loop.sock_recv(source, _CHUNK)
+                data = data or await loop.sock_recv(source, _CHUNK)
             except OSError:
                 relayed.end(sender, "reset")
                 raise _Torn from None
             if not data:
                 break
+            relayed.moved()
             relayed.note(sender, data)
             if is_first and relayed.is_two_way and self._two_way is not None:
                 self._two_way(relayed)
@@ -410,9 +446,21 @@ class Relay:
             except OSError:
                 relayed.end(1 - sender, "reset")
                 raise _Torn from None
+            relayed.moved()
+            data = b""
         relayed.end(sender, "end")
         with suppress(OSError):  # It is gone already, which its own direction shows.
             sink.shutdown(socket.SHUT_WR)
+
+
+async def _confirm(client: socket.socket) -> bool:
+    """Answer a client that asked for a tunnel; return whether it is still there."""
+    try:
+        await asyncio.get_running_loop().sock_sendall(client, _CONFIRMATION)
+    except OSError:
+        _make_reset(client)
+        return False
+    return True
 
 
 async def _until_readable(listener: socket.socket) -> None:
@@ -435,14 +483,39 @@ async def _until_readable(listener: socket.socket) -> None:
         loop.remove_reader(listener)
 
 
-async def _torn_down(relayed: Relayed, sockets: tuple[socket.socket, socket.socket]) -> None:
-    """Wait for the reset of an end whose bytes had ended before, which no read shows."""
+async def _torn_down(
+    relayed: Relayed, sockets: tuple[socket.socket, socket.socket], idle: float | None
+) -> None:
+    """Wait for the reset of an end whose bytes had ended before, which no read shows, or until
+    nothing has moved for so many seconds.
+    """
+    waiting = [0, 0]
     while True:
         await asyncio.sleep(_WATCH_SECONDS)
+        if idle is not None and (now := [*map(_untaken, sockets)]) != waiting:
+            waiting = now
+            relayed.moved()
+        if idle is not None and relayed.idle_seconds > idle:
+            relayed.cut = f"Nothing moved for {idle:g} s, so that the relay reset both ends."
+            raise _Torn
         for sender, sock in enumerate(sockets):
             if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 relayed.end(sender, "reset")
                 raise _Torn
+
+
+def _untaken(sock: socket.socket) -> int:
+    """Return the bytes that were sent, and that the other end has not acknowledged; 0 where the
+    system does not tell.
+    """
+    try:
+        import fcntl
+        import termios
+
+        told = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
+    except (ImportError, OSError):
+        return 0
+    return int.from_bytes(told, sys.byteorder)
 
 
 async def _connected(address: Address) -> socket.socket:
@@ -456,18 +529,25 @@ async def _connected(address: Address) -> socket.socket:
     for family, kind, protocol, _, where in found:
         sock = socket.socket(family, kind, protocol)
         sock.setblocking(False)
+        connecting = asyncio.timeout(_CONNECT_SECONDS)
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
+            async with connecting:
                 await loop.sock_connect(sock, where)
         except OSError as error:
             sock.close()
-            failure = failure or error
+            failure = failure or (
+                _no_answer_in(_CONNECT_SECONDS) if connecting.expired() else error
+            )
         except BaseException:
             sock.close()
             raise
         else:
             return sock
     raise failure or socket.gaierror(socket.EAI_NONAME, "the name has no address")
+
+
+def _no_answer_in(seconds: float) -> OSError:
+    return TimeoutError(errno.ETIMEDOUT, f"there was no answer in {seconds:g} s")
 
 
 async def _hold(sock: socket.socket, dialogue: Dialogue) -> None:

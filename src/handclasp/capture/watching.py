@@ -27,6 +27,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from handclasp.capture.observe import Observation, observe
@@ -201,7 +202,8 @@ def sighting_of(relayed: Relayed, stream: Stream, keylog: KeyLog, *, is_final: b
     try:
         observation = observe(stream, keylog)
     except CaptureError as error:
-        return Sighting(relayed, stream, None, str(error), {}, is_final)
+        instead = f"{error} {relayed.cut}".rstrip()
+        return Sighting(relayed, stream, None, instead, {}, is_final)
     hellos = (
         each.raw[6:38]
         for each in observation.events
@@ -222,12 +224,12 @@ def _no_connection(relayed: Relayed) -> str:
 class Watch:
     """Sees each connection of a relay when its outcome is known, and again at its end.
 
-    See `handclasp.capture.watching` for an example. The observation runs in a thread, so that the
-    relay goes on meanwhile.
+    See `handclasp.capture.watching` for an example. The observation and what is done with it run in
+    a thread, one after the other, so that the relay goes on meanwhile.
 
     Args:
         keylog: the secrets of either end; None if there are none.
-        seen: called in the event loop with each sighting.
+        seen: called in that thread with each sighting.
     """
 
     def __init__(self, keylog: KeyLogFile | None, seen: Callable[[Sighting], None]) -> None:
@@ -235,7 +237,9 @@ class Watch:
         self._no_secrets = KeyLog()
         self._seen = seen
         self._looks: dict[int, asyncio.Task[None]] = {}
-        # The key log is read and searched by one thread at a time.
+        # A look that is cancelled goes on in the thread: no second one may begin beside it.
+        self._thread = ThreadPoolExecutor(1, "handclasp-watch")
+        # A copy of the record is made when its turn comes, so that there are not many.
         self._is_looking = asyncio.Lock()
 
     def two_way(self, relayed: Relayed) -> None:
@@ -248,23 +252,32 @@ class Watch:
         if look is not None:
             look.cancel()
             await asyncio.wait([look])
-        self._seen(await self._sight(relayed, is_final=True))
+        await self._sight(relayed, is_final=True)
 
     async def _look(self, relayed: Relayed) -> None:
         seconds = _FIRST_LOOK_SECONDS
         while seconds < _LAST_LOOK_SECONDS:
             await asyncio.sleep(seconds)
             seconds *= 2
-            sighting = await self._sight(relayed, is_final=False)
-            if sighting.is_known or sighting.outcome == "seems_complete":
-                self._seen(sighting)
+            if await self._sight(relayed, is_final=False):
                 return
 
-    async def _sight(self, relayed: Relayed, *, is_final: bool) -> Sighting:
+    async def _sight(self, relayed: Relayed, *, is_final: bool) -> bool:
+        """Look at a connection, and pass on what is seen; return whether there was something."""
+        loop = asyncio.get_running_loop()
         async with self._is_looking:
             # The relay adds to it meanwhile, but not to this.
             stream = relayed.stream()
-            return await asyncio.to_thread(self._observed, relayed, stream, is_final)
+            return await loop.run_in_executor(
+                self._thread, self._pass_on, relayed, stream, is_final
+            )
+
+    def _pass_on(self, relayed: Relayed, stream: Stream, is_final: bool) -> bool:
+        sighting = self._observed(relayed, stream, is_final)
+        is_news = is_final or sighting.is_known or sighting.outcome == "seems_complete"
+        if is_news:
+            self._seen(sighting)
+        return is_news
 
     def _observed(self, relayed: Relayed, stream: Stream, is_final: bool) -> Sighting:
         if self._keylog is None:

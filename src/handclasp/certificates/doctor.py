@@ -75,12 +75,20 @@ class MendedChain:
         missing: the issuer of the last one, unless it is a trusted authority or was left out as a
             root; None if nothing is missing.
         is_reordered: whether those that are kept came in another order.
+        has_leaf: whether the first one can be a server's own: it is no authority's, or it is a
+            root that names hosts, as a server makes one for itself.
     """
 
     chain: tuple[x509.Certificate, ...]
     dropped: tuple[Dropped, ...]
     missing: Missing | None
     is_reordered: bool
+    has_leaf: bool
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a server can send it: its own certificate is there, and no issuer is missing."""
+        return self.has_leaf and self.missing is None
 
     @property
     def is_changed(self) -> bool:
@@ -90,6 +98,11 @@ class MendedChain:
     def findings(self) -> list[str]:
         """Return what was wrong with the chain, a sentence for each defect."""
         found: list[str] = []
+        if not self.has_leaf:
+            found.append(
+                "The server's own certificate is not there: "
+                f"{_named(self.chain[0])} is that of an authority (CA:TRUE)."
+            )
         if self.is_reordered:
             found.append(
                 "The certificates are not in order: the server's own one comes first, and after "
@@ -120,7 +133,8 @@ def mend(certificates: Sequence[x509.Certificate], trust: TrustStore | None = No
     chain = search.upward(search.leaf())
     root = chain.pop() if len(chain) > 1 and search.is_root(chain[-1]) else None
     top = chain[-1]
-    is_complete = root is not None or search.is_anchored(top) or search.is_root(top)
+    is_ended = root is not None or search.is_anchored(top) or search.is_root(top)
+    is_ended = is_ended or _names_root(top)
     dropped = search.without(chain, root)
     dropped += [
         Dropped(each, f"there are more than {MOST_CERTIFICATES} certificates")
@@ -130,8 +144,9 @@ def mend(certificates: Sequence[x509.Certificate], trust: TrustStore | None = No
     return MendedChain(
         tuple(chain),
         tuple(dropped),
-        None if is_complete else _missing(top),
+        None if is_ended else _missing(top),
         places != sorted(places),
+        search.is_leaf(chain[0]),
     )
 
 
@@ -145,6 +160,23 @@ def issues(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     True
     """
     return is_signed_by(certificate, issuer)
+
+
+def _names_root(certificate: x509.Certificate) -> bool:
+    """Return whether a certificate shows that its issuer is a root, which need not be sent.
+
+    That is so where authorityKeyIdentifier names the issuer of the issuer's certificate, which is
+    the issuer itself (RFC 5280 section 4.2.1.1). Most certificates do not tell.
+    """
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+        names = found.authority_cert_issuer or ()
+        return any(
+            isinstance(name, x509.DirectoryName) and name.value == certificate.issuer
+            for name in names
+        )
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
 
 
 def _missing(top: x509.Certificate) -> Missing:
@@ -176,6 +208,11 @@ class _Search:
             if not any(self._is_issued(other, each) for other in others):
                 return each
         return self.certificates[0]
+
+    def is_leaf(self, certificate: x509.Certificate) -> bool:
+        """Return whether it can be a server's own: some make themselves one that is a root."""
+        found = described(certificate, "is_authority", "names")
+        return not found["is_authority"] or (bool(found["names"]) and self.is_root(certificate))
 
     def upward(self, leaf: x509.Certificate) -> list[x509.Certificate]:
         """Return the certificates from the leaf to the last issuer that is there."""

@@ -203,7 +203,8 @@ def cert_fix(file: str, out: str | None, ca: str | None, fetch: bool, as_json: b
     duplicates and certificates that issued none of them are left out. What is missing is named;
     nothing is fetched without --fetch.
 
-    Exit status: 0 if the chain is complete, 1 if a certificate is missing.
+    Exit status: 0 if the chain is complete, 1 if the server's own certificate or that of an issuer
+    is missing.
     """
     from handclasp.certificates.doctor import mend
     from handclasp.cli.fetching import fetch_missing
@@ -213,10 +214,16 @@ def cert_fix(file: str, out: str | None, ca: str | None, fetch: bool, as_json: b
     mended, told = fetch_missing(given, trust) if fetch else (before, [])
     pem = "".join(_pem(each) for each in mended.chain)
     findings = before.findings()
+    if ca is None and mended.missing is not None:
+        findings.append(
+            f"If {mended.missing.subject} is a root of your own, which the system does not trust, "
+            "it is right that it is not there: --ca FILE with it tells."
+        )
     if as_json:
         values = {
             "file": file,
-            "complete": mended.missing is None,
+            "complete": mended.is_complete,
+            "has_leaf": mended.has_leaf,
             "findings": findings,
             "fetched": told,
             "missing": asdict(mended.missing) if mended.missing is not None else None,
@@ -230,7 +237,7 @@ def cert_fix(file: str, out: str | None, ca: str | None, fetch: bool, as_json: b
         _write_chain(out, pem)
     elif not as_json:
         click.echo(pem, nl=False)
-    if mended.missing is not None:
+    if not mended.is_complete:
         raise click.exceptions.Exit(FAILED)
 
 

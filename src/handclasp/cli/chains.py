@@ -35,6 +35,6 @@ def findings_of(mended: MendedChain | None, file: str = "the chain's file") -> l
     if mended is None or not found:
         return []
     fetch = " --fetch" if mended.missing is not None and mended.missing.urls else ""
-    if mended.missing is None or fetch:
+    if mended.has_leaf and (mended.missing is None or fetch):
         found.append(f"`handclasp cert fix{fetch}` makes the right chain out of {file}.")
     return found

@@ -94,6 +94,7 @@ class Report:
             "server_name": self.sighting.observation.server_name,
             **_negotiated_json(facts_of(self.events)),
             "ech": encrypted_hello_in(self.events),
+            "names_in_hello": _hello_names_json(self.events),
             "peer": _certificate_json(self._chain),
             "trusted_here": _verdict_json(explanation),
             "outcome": outcome,
@@ -122,8 +123,12 @@ class Report:
             return None  # A certificate or the name cannot be read at all.
 
     def _notes(self) -> list[str]:
-        """Return what is remarkable about a handshake that both ends have completed."""
+        """Return whether the relay ended the connection, or else what is remarkable about a
+        handshake that both ends have completed.
+        """
         sighting = self.sighting
+        if sighting.relayed.cut:
+            return [sighting.relayed.cut]
         if not sighting.is_final or sighting.has_failed or sighting.outcome != "complete":
             return []
         if sighting.client_has_sent_data or sighting.stream.trouble:
@@ -252,11 +257,23 @@ _ECH_IN_WORDS = {
 
 
 def _encryption(events: Sequence[TraceEvent]) -> Iterator[Line]:
-    from handclasp.story.facts import encrypted_hello_in
+    from handclasp.story.facts import encrypted_hello_in, names_in_hello
 
     found = encrypted_hello_in(events)
-    if found is not None:
-        yield "hello", _ECH_IN_WORDS[found]
+    if found is None:
+        return
+    yield "hello", _ECH_IN_WORDS[found]
+    outer, inner = names_in_hello(events)
+    yield "in the clear", printable(outer) if outer else "no name"
+    if found != "unknown":  # There is one only if it was opened, or the server refused it.
+        yield "inside", printable(inner) if inner else "hidden"
+
+
+def _hello_names_json(events: Sequence[TraceEvent]) -> dict[str, str | None]:
+    from handclasp.story.facts import names_in_hello
+
+    outer, inner = names_in_hello(events)
+    return {"outer": outer, "inner": inner}
 
 
 def _negotiated_json(facts: Facts) -> dict[str, Any]:

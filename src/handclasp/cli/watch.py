@@ -75,6 +75,7 @@ class _Settings:
     capture: CaptureFile | None
     detail: int
     limit: int
+    idle: float | None
     count: int = 0
     told: dict[int, bool] = field(default_factory=dict[int, bool])
     """The open connections that were reported, and whether they had failed by then."""
@@ -116,7 +117,13 @@ class _Settings:
     type=click.IntRange(16, 65536),
     default=128,
     show_default=True,
-    help="The beginning of each connection that is recorded, in KiB.",
+    help="The memory for the beginning of each connection that is recorded, in KiB.",
+)
+@click.option(
+    "--idle",
+    metavar="SECONDS",
+    type=click.FloatRange(1, 86400),
+    help="Reset connections on which nothing moves for so long.  [default: never]",
 )
 @verbose_option
 @click.pass_context
@@ -171,6 +178,7 @@ def _settings(
         capture,
         options["verbose"],
         options["limit"] * 1024,
+        options["idle"],
     )
 
 
@@ -207,6 +215,7 @@ async def _run(settings: _Settings, signals: Signals) -> int:
             port=settings.listen,
             route=_route(settings),
             most=_most_connections(),
+            idle=settings.idle,
         )
     except OSError as error:
         why = error.strerror or error

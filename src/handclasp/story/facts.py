@@ -304,6 +304,26 @@ def encrypted_hello_in(
     return "accepted" if settled.info.ech_accepted else "rejected"
 
 
+def names_in_hello(events: Sequence[TraceEvent]) -> tuple[str | None, str | None]:
+    """Return the server's name in the first ClientHello, and in the one that is encrypted inside of
+    it: None where it names none, or was not opened (RFC 9849 section 5).
+
+    >>> from handclasp.story.facts import names_in_hello
+    >>> recorder = Recorder()
+    >>> with handclasp.connect("example.com", 443, trace=recorder) as tls:
+    ...     print(names_in_hello(recorder.events))
+    ('example.com', None)
+    """
+    outer = [each for each in _handshake_messages(events) if isinstance(each, messages.ClientHello)]
+    inner = [
+        message
+        for each in events
+        if isinstance(each, InnerHello)
+        and isinstance(message := message_of(each.message), messages.ClientHello)
+    ]
+    return _server_name(next(iter(outer), None)), _server_name(next(iter(inner), None))
+
+
 def role_of(events: Sequence[TraceEvent]) -> str:
     """Return the side that recorded, from its own event or the direction of the first hello."""
     for event in events:

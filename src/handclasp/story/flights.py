@@ -24,13 +24,18 @@ from handclasp.trace.events import (
     RecordSeen,
     TraceEvent,
 )
-from handclasp.values import dataclass
+from handclasp.values import dataclass, replace
 
 _MOST_UNFINISHED = 4
 """The number of records that are drawn of one message that is not whole."""
 
 _MOST_DATA = 6
 """The number of flights of application data that are drawn: the diagram is about the handshake."""
+
+MOST_ITEMS = 300
+"""The number of messages and alerts that are shown: a peer may send any number of key updates and
+tickets.
+"""
 
 Drawn: TypeAlias = MessageSeen | InnerHello | AlertSeen | RecordSeen | BytesMissing
 """The events of the diagram; of records only change_cipher_spec, and only before TLS 1.3, and those
@@ -273,6 +278,30 @@ _CLOSED: Mapping[int, str] = {
 
 
 def worth_drawing(flights: Sequence[Flight]) -> tuple[list[Flight], str]:
+    """Return the first `MOST_ITEMS` events of the flights, without later ones of data alone, and
+    what is left out, in a sentence or two.
+    """
+    with_messages, about_data = _without_later_data(flights)
+    drawn, left = _first_items(with_messages)
+    plural = "" if left == 1 else "s"
+    about_items = f"Not drawn: {left:,} more message{plural} or alert{plural}." if left else ""
+    return drawn, " ".join(filter(None, (about_items, about_data)))
+
+
+def _first_items(flights: Sequence[Flight]) -> tuple[list[Flight], int]:
+    """Return the flights with the events that are drawn, and the number of the others."""
+    drawn: list[Flight] = []
+    room, left = MOST_ITEMS, 0
+    for flight in flights:
+        kept = flight.events[:room]
+        left += len(flight.events) - len(kept)
+        room -= len(kept)
+        if kept:
+            drawn.append(replace(flight, events=kept))
+    return drawn, left
+
+
+def _without_later_data(flights: Sequence[Flight]) -> tuple[list[Flight], str]:
     """Return the flights without later ones of data alone, and a sentence about those."""
     drawn: list[Flight] = []
     left: list[Flight] = []

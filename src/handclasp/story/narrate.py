@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from handclasp.advice import worded
 from handclasp.certificates.describe import covers_name
@@ -58,6 +59,8 @@ _MARGIN = "  "
 _UNFOLDED = 12
 _ROOM_UNFOLDED = 52
 """The columns of the longest cipher suite name in a list."""
+_MOST_UNFOLDED = 5_000
+"""The lines for the fields of all messages: a hello may list tens of thousands of numbers."""
 
 
 def narrate(
@@ -77,13 +80,14 @@ def narrate(
     lines = [canvas.title("client", "server"), canvas.between("")]
     began = next((event.at_ns for event in events if isinstance(event, MessageSeen)), 0)
     flights, more = worth_drawing(flights_of(events, facts))
+    fields = _Unfolded(canvas, facts, with_bytes=detail > 1)
     for flight in flights:
         for event in flight.events:
             moment = (event.at_ns - began) / 1e6
             lines += _lines(canvas, event, facts, moment)
             hello = event.message if isinstance(event, InnerHello) else event
             if detail and isinstance(hello, MessageSeen):
-                lines += canvas.unfolded(hello, facts, with_bytes=detail > 1)
+                lines += fields.lines(hello)
         lines += [canvas.arrow(flight), canvas.between("")]
     lines.append(canvas.title("client", "server"))
     lines += ["", *canvas.paragraph(_ending(facts, events)), *canvas.paragraph(more)]
@@ -125,17 +129,17 @@ class _Canvas:
         shaft = told.center(self._inside - 1, stroke)
         return self.between(f"{shaft}>" if flight.to_server else f"<{shaft}")
 
-    def unfolded(self, event: MessageSeen, facts: Facts, *, with_bytes: bool) -> Iterator[str]:
-        margin = " " * min(_UNFOLDED, max(1, self._inside - 1 - _ROOM_UNFOLDED))
-        lines = field_lines(
-            event.raw,
-            event.epoch,
-            self._inside - len(margin) - 1,
-            with_bytes=with_bytes,
-            key_exchange=facts.key_exchange,
-        )
-        for line in lines:
-            yield self.between(f"{margin}{line}")
+    @property
+    def room_unfolded(self) -> int:
+        """The columns for the fields of a message."""
+        return self._inside - len(self._margin_unfolded) - 1
+
+    def unfolded(self, line: str) -> str:
+        return self.between(f"{self._margin_unfolded}{line}")
+
+    @property
+    def _margin_unfolded(self) -> str:
+        return " " * min(_UNFOLDED, max(1, self._inside - 1 - _ROOM_UNFOLDED))
 
     def message(self, moment: float, name: str, size: str) -> str:
         left = f"{_elapsed(moment):>10}  {name}"
@@ -147,6 +151,35 @@ class _Canvas:
 
     def paragraph(self, text: str) -> list[str]:
         return textwrap.wrap(text, self.width)
+
+
+class _Unfolded:
+    """The fields of the messages, as far as there is room for their lines."""
+
+    def __init__(self, canvas: _Canvas, facts: Facts, *, with_bytes: bool) -> None:
+        self._canvas = canvas
+        self._facts = facts
+        self._with_bytes = with_bytes
+        self._room = _MOST_UNFOLDED
+
+    def lines(self, event: MessageSeen) -> Iterator[str]:
+        canvas = self._canvas
+        if not self._room:
+            yield canvas.unfolded(f"(not unfolded: there are {_MOST_UNFOLDED:,} lines already)")
+            return
+        lines = field_lines(
+            event.raw,
+            event.epoch,
+            canvas.room_unfolded,
+            with_bytes=self._with_bytes,
+            key_exchange=self._facts.key_exchange,
+        )
+        for line in islice(lines, self._room):
+            yield canvas.unfolded(line)
+            self._room -= 1
+        left = sum(1 for _ in lines)
+        if left:
+            yield canvas.unfolded(f"({left:,} more lines)")
 
 
 def _lines(canvas: _Canvas, event: Content, facts: Facts, moment: float) -> Iterable[str]:

@@ -22,8 +22,8 @@ from handclasp import (
     TLSError,
 )
 from handclasp.iana import ExtensionType as Ext
+from handclasp.story.flights import MOST_ITEMS
 from handclasp.story.page import page_of
-from handclasp.story.page.conversation import MOST_ITEMS
 from handclasp.trace.events import (
     AlertSeen,
     DecisionTaken,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from handclasp.iana import HandshakeType as Type
 from handclasp.story.facts import Facts
 from handclasp.story.fields import Field, fields_of
-from handclasp.story.flights import Data, Drawn, Shown, shown_or_closed
+from handclasp.story.flights import MOST_ITEMS, Data, Drawn, Shown, shown_or_closed
 from handclasp.story.recorded import KeyExchange, certificate_within_message, message_of
 from handclasp.story.sentences import told
 from handclasp.trace.events import InnerHello, MessageSeen, TraceEvent
@@ -48,11 +48,6 @@ MOST_FIELDS = 5_000
 
 MOST_ROWS = 50_000
 """The number of rows on a page; messages beyond it are shown without their fields."""
-
-MOST_ITEMS = 300
-"""The number of messages and alerts that are shown: a peer may send any number of key updates and
-tickets.
-"""
 
 _OPEN_AT_FIRST = ("extensions", "certificate_list")
 
