@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -18,6 +19,7 @@ from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.pages import PAGE_ENDING
 from handclasp.cli.progress import Progress
 from handclasp.cli.proxies import proxy_of
+from handclasp.private_files import create_private
 from handclasp.starttls import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ def _output(options: dict[str, Any]) -> Generator[_Output]:
         if path is None:
             yield output
             return
-        with path.open("w", encoding="utf-8") as output.page:
+        with TextIOWrapper(create_private(path), encoding="utf-8") as output.page:
             output.page.write(page_head("A scan of TLS servers"))
             yield output
             output.page.write(PAGE_END)
