@@ -7,7 +7,7 @@ import re
 import socket
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -253,25 +253,35 @@ def test_a_saved_handshake_is_made_before_it_is_used() -> None:
         made |= set(re.findall(r"(?:--trace|>) (\S+)", command))
 
 
-def test_errors(
-    pki: Pki, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def answering(monkeypatch: pytest.MonkeyPatch, serve: Callable[[socket.socket], object]) -> None:
+    """Run the example about errors with a server for its connection, whatever its address is."""
     listener = socket.create_server(("127.0.0.1", 0))
     there = listener.getsockname()
     here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", there)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: here)
-    config = ServerConfig(credentials=Pki().server("localhost"))
 
-    def serve() -> None:
+    def accept() -> None:
         connected, _ = listener.accept()
-        with pytest.raises(handclasp.PeerAlertError):
-            handclasp.wrap_server(connected, config)
+        with connected:
+            serve(connected)
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=accept)
     thread.start()
     exec(example("error.origin"), {"handclasp": handclasp})
     thread.join()
     listener.close()
+
+
+def test_errors(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ServerConfig(credentials=Pki().server("localhost"))
+
+    def serve(connected: socket.socket) -> None:
+        with pytest.raises(handclasp.PeerAlertError):
+            handclasp.wrap_server(connected, config)
+
+    answering(monkeypatch, serve)
     origin, fault, message, explanation, fix, blame, condition = (
         capsys.readouterr().out.splitlines()
     )
@@ -281,3 +291,15 @@ def test_errors(
     assert "TrustStore.from_pem" in fix
     assert blame == "unclear"
     assert "this end, if it has an old or another certificate" in condition
+
+
+def test_an_alert_of_the_peer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def serve(connected: socket.socket) -> None:
+        connected.recv(10_000)
+        connected.sendall(b"\x15\x03\x03\0\2\2\x28")
+        connected.recv(10_000)
+
+    answering(monkeypatch, serve)
+    assert capsys.readouterr().out.splitlines()[:2] == ["peer", "PEER_HANDSHAKE_FAILURE"]

@@ -113,7 +113,7 @@ class MendedChain:
             at = f" It is at {self.missing.urls[0]}." if self.missing.urls else ""
             found.append(
                 f"The certificate of {self.missing.subject}, which issued {self.missing.below}, is "
-                f"missing, unless that is a root that the other end trusts.{at}"
+                f"missing, unless that is a root that the end trusts that verifies the chain.{at}"
             )
         return found
 
