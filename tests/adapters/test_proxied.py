@@ -176,8 +176,11 @@ def test_only_the_balancers_may_connect(
             proxy_protocol=["192.0.2.0/24", "2001:db8::/32"],
             on_handshake_error=lambda error, transport: errors.append(error),
         ) as port:
+            # By its address: uvloop leaves a socket that was given unclosed if it is reset by then.
             with pytest.raises(OSError):
-                await open_through(port, client_config, HEADER)
+                await aio.open_connection(
+                    "127.0.0.1", port, server_name="localhost", config=client_config
+                )
 
     run(main())
     assert [error.fault for error in errors] == [Fault.PROXY_HEADER]

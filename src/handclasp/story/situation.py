@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from handclasp.alerts import ClientAuthStatus, OwnChain, Situation, Stage
+from handclasp.alerts import ABOUT_CERTIFICATES, ClientAuthStatus, OwnChain, Situation, Stage
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.errors import ProtocolError
 from handclasp.faults.large_hello import is_large_hello
@@ -234,6 +234,7 @@ def _printable(name: bytes) -> str:
 
 def _certificate(events: Sequence[TraceEvent]) -> ClientAuthStatus:
     is_hidden = False
+    alert = None
     for event in events:
         if isinstance(event, MessageSeen) and event.direction == "sent":
             if event.message_type == HandshakeType.COMPRESSED_CERTIFICATE:
@@ -243,7 +244,37 @@ def _certificate(events: Sequence[TraceEvent]) -> ClientAuthStatus:
         elif isinstance(event, RecordSeen) and event.direction == "sent":
             # In a capture without keys, its content is hidden.
             is_hidden = is_hidden or (event.epoch == "handshake" and event.content_size is None)
-    return "shown" if is_hidden else "unasked"
+        elif isinstance(event, AlertSeen) and event.direction == "received":
+            alert = event.description
+    # What a capture does not show, the other end has seen, and its alert tells of it.
+    if is_hidden or _may_be_unseen(events):
+        if alert == AlertDescription.CERTIFICATE_REQUIRED:
+            return "withheld"
+        if is_hidden or alert in _OF_A_CERTIFICATE:
+            return "shown"
+    return "unasked"
+
+
+def _may_be_unseen(events: Sequence[TraceEvent]) -> bool:
+    """Return whether a capture lets nobody say that this side has sent no certificate."""
+    observed = observed_in(events)
+    if observed is None:
+        return False
+    sent = {
+        event.message_type
+        for event in events
+        if isinstance(event, MessageSeen) and event.direction == "sent"
+    }
+    return not sent or (bool(observed.not_seen) and sent.isdisjoint(_AFTER_A_CERTIFICATE))
+
+
+# Each of these comes after the certificate of its end.
+_AFTER_A_CERTIFICATE = (
+    HandshakeType.SERVER_HELLO_DONE,
+    HandshakeType.CLIENT_KEY_EXCHANGE,
+    HandshakeType.FINISHED,
+)
+_OF_A_CERTIFICATE = ABOUT_CERTIFICATES - {AlertDescription.HANDSHAKE_FAILURE}
 
 
 def _is_stapled(events: Sequence[TraceEvent]) -> bool | None:
