@@ -7,7 +7,7 @@ import pytest
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import AlertSeen, Observed
 
-NOT_SEEN = Observed(0, "failed", "It failed.", "200 bytes are not in the capture.")
+NOT_SEEN = Observed(0, "failed", "It failed.", ("200 bytes are not in the capture.",))
 
 
 @pytest.mark.parametrize(
