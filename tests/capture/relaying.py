@@ -52,9 +52,11 @@ class RelayThread:
 
 
 @contextmanager
-def plain_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+def plain_server(
+    serve: Callable[[socket.socket], None], *, host: str = "127.0.0.1"
+) -> Iterator[int]:
     """A port where each connection is served by a thread; all have ended when the block has."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener = socket.create_server((host, 0), backlog=1024)
     threads: list[threading.Thread] = []
 
     def one(sock: socket.socket) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+
+from tests.capture.relaying import plain_server
 
 import handclasp
 from handclasp import ServerConfig
@@ -13,36 +14,14 @@ from handclasp import ServerConfig
 Serve = Callable[[socket.socket], None]
 
 
-@contextmanager
-def listening(serve: Serve) -> Iterator[int]:
+def listening(serve: Serve) -> AbstractContextManager[int]:
     """A port of 127.0.0.0/8 whose every connection is served by a thread of its own."""
-    listener = socket.create_server(("", 0), backlog=64)
-    threads: list[threading.Thread] = []
 
-    def one(sock: socket.socket) -> None:
-        with sock:
-            sock.settimeout(10)
-            with suppress(OSError):  # The scanner hangs up as soon as it knows enough.
-                serve(sock)
+    def until_it_hangs_up(sock: socket.socket) -> None:
+        with suppress(OSError):  # The scanner does as soon as it knows enough.
+            serve(sock)
 
-    def accept() -> None:
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            threads.append(threading.Thread(target=one, args=(sock,)))
-            threads[-1].start()
-
-    thread = threading.Thread(target=accept)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for each in (thread, *threads):
-            each.join(30)
+    return plain_server(until_it_hangs_up, host="")
 
 
 def ours(config: ServerConfig, answer: bytes = b"") -> Serve:

@@ -238,13 +238,21 @@ class ScriptedPeer:
 
     # Inside
 
-    def _next_record(self) -> tuple[int, bytes] | None:
+    def _cut_record(self) -> tuple[bytes, bytes] | None:
+        """Return the header and body of the next record, as they came; None until it is there."""
         header = bytes(self._in[:HEADER_SIZE])
         end = HEADER_SIZE + int.from_bytes(header[3:], "big")
         if len(header) < HEADER_SIZE or len(self._in) < end:
             return None
         body = bytes(self._in[HEADER_SIZE:end])
         del self._in[:end]
+        return header, body
+
+    def _next_record(self) -> tuple[int, bytes] | None:
+        record = self._cut_record()
+        if record is None:
+            return None
+        header, body = record
         # A side that could not follow this one has no keys and sends its alert in the clear.
         if self._read is None or header[0] != ContentType.APPLICATION_DATA:
             return header[0], body

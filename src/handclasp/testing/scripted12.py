@@ -157,14 +157,12 @@ class ScriptedPeer12(ScriptedPeer):
     # Inside
 
     def _next_record(self) -> tuple[int, bytes] | None:
-        header = bytes(self._in[:HEADER_SIZE])
-        end = HEADER_SIZE + int.from_bytes(header[3:], "big")
-        if len(header) < HEADER_SIZE or len(self._in) < end:
+        record = self._cut_record()
+        if record is None:
             return None
-        body = bytes(self._in[HEADER_SIZE:end])
-        del self._in[:end]
+        header, body = record
         if self._read is not None:
-            return self._read.open_record(header + body, 0, end)
+            return self._read.open_record(header + body, 0, HEADER_SIZE + len(body))
         if header[0] == ContentType.CHANGE_CIPHER_SPEC and self.keys is not None:
             keys = self.keys.client if self.role == "server" else self.keys.server
             self._read = Protection12(keys, self.suite12)  # type: ignore[assignment]
