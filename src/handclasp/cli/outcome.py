@@ -19,7 +19,7 @@ from handclasp.advice import FrontEnd, named_blame, with_ends_named, worded
 from handclasp.cli.identity import printable
 from handclasp.cli.terminal import terminal_width, wrapped
 from handclasp.errors import ConfigurationError, PeerAlertError, TLSError
-from handclasp.starttls.dialogue import DialogueError
+from handclasp.explained import ExplainedError
 
 if TYPE_CHECKING:
     from handclasp.alerts import Cause
@@ -129,9 +129,7 @@ def failure_of(
             error.others if isinstance(error, PeerAlertError) else (),
             role,
         )
-    from handclasp.dns import DnsError  # Only where something has failed.
-
-    if isinstance(error, DialogueError | DnsError):
+    if isinstance(error, ExplainedError):
         return Failure(
             error.name,
             None,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-WhoIsToBlame = Literal["client", "server", "network", "unclear"]
+from handclasp.explained import ExplainedError, WhoIsToBlame
 
 
-class DnsError(OSError):
+class DnsError(ExplainedError):
     """A lookup that failed, so that it is not known whether the name has an ECH configuration.
 
     Do not connect in the clear then: an attacker who can block the answer of the DNS could make
@@ -25,11 +23,7 @@ class DnsError(OSError):
 
     Attributes:
         name: "DNS_NO_ECH", "DNS_TIMEOUT", "DNS_MALFORMED" or "DNS_FAILED".
-        message: what happened.
-        explanation: what that means.
-        fix: what to change.
-        blame: the end at fault, as far as that can be known.
-        condition: when it is another one, or, if it is unclear, who it may be.
+        message, explanation, fix, blame, condition: as in `ExplainedError`.
     """
 
     def __init__(
@@ -42,13 +36,7 @@ class DnsError(OSError):
         condition: str = "the DNS server, the network between, or this machine's settings",
         explanation: str = "It is not known whether the server has ECH, so nothing was sent to it.",
     ) -> None:
-        super().__init__(message)
-        self.name = name
-        self.message = message
-        self.explanation = explanation
-        self.fix = fix
-        self.blame: WhoIsToBlame = blame
-        self.condition = condition
+        super().__init__(name, message, explanation, fix, blame, condition)
 
     @classmethod
     def timeout(cls, query: str, seconds: float) -> DnsError:

@@ -18,7 +18,9 @@ handclasp.starttls.dialogue.DialogueError: The server refuses to begin TLS: 'go 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
+
+from handclasp.explained import ExplainedError
 
 MOST_BYTES = 64 * 1024
 """The bytes that a server may send before TLS."""
@@ -32,10 +34,8 @@ Reading: TypeAlias = Generator[None, None, Read]
 """A part of a script that waits for bytes, and returns what it has read."""
 Script: TypeAlias = Reading[None]
 
-WhoIsToBlame = Literal["client", "server", "network", "unclear"]
 
-
-class DialogueError(OSError):
+class DialogueError(ExplainedError):
     """A failure before TLS began, for people and for programs.
 
     See `handclasp.starttls.dialogue` for an example.
@@ -44,28 +44,8 @@ class DialogueError(OSError):
         name: "STARTTLS_REFUSED", "STARTTLS_NOT_OFFERED", "STARTTLS_INJECTION", "STARTTLS_BROKEN",
             "STARTTLS_CLOSED", "STARTTLS_TIMEOUT", or "PROXY_REFUSED".
         message: what happened, with what the server said.
-        explanation: what that means.
-        fix: what to change.
-        blame: the end at fault, as far as that can be known.
-        condition: when it is another one, or, if it is unclear, who it may be.
+        explanation, fix, blame, condition: as in `ExplainedError`.
     """
-
-    def __init__(
-        self,
-        name: str,
-        message: str,
-        explanation: str,
-        fix: str,
-        blame: WhoIsToBlame = "unclear",
-        condition: str = "",
-    ) -> None:
-        super().__init__(message)
-        self.name = name
-        self.message = message
-        self.explanation = explanation
-        self.fix = fix
-        self.blame: WhoIsToBlame = blame
-        self.condition = condition
 
     @classmethod
     def refused(cls, said: bytes) -> DialogueError:
