@@ -302,7 +302,15 @@ class LibraryFactory:
                 context.set_ciphers(OPENSSL_NAMES[setup.suite])
             # In TLS 1.2 the list tells the curves of certificates, too, and begins with X25519.
             if setup.group in curves and (setup.version, setup.group) != ("TLSv1.2", "X25519"):
-                context.set_ecdh_curve(curves[setup.group])
+                self._choose_group(context, curves[setup.group])
+
+    def _choose_group(self, context: Any, group: str) -> None:
+        try:
+            context.set_ecdh_curve(group)
+        except (ValueError, OSError):
+            # Some builds of Python 3.11 take no X25519 here. It is OpenSSL's choice before 3.5.
+            if group != "X25519" or self._module.OPENSSL_VERSION_INFO >= (3, 5):
+                raise
 
     def client(self) -> LibraryEnd:
         return LibraryEnd(self._module, self._client, self._keep if self._resumes else None, self)
