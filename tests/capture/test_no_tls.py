@@ -78,6 +78,17 @@ def test_a_server_without_tls_is_the_cause(
     assert refused.direction == "received"
 
 
+@pytest.mark.parametrize("answer", [b"lhost0Y0\x13", HTTP])
+def test_bytes_of_which_nobody_knows_whether_they_are_the_first(answer: bytes, pki: Pki) -> None:
+    heard = heard_by(pki)
+    heard._say(1, answer)
+    pieces = tuple(heard.pieces)
+    observation = observe(Stream(0, ENDS, pieces, starts=(True, False)), KeyLog())
+    assert diagnose(observation.events) is None
+    assert any("where the server's bytes begin" in each for each in observation.missing)
+    assert diagnose(observe(Stream(0, ENDS, pieces), KeyLog()).events) is not None
+
+
 @pytest.mark.parametrize("alert", [UNEXPECTED, b""])
 def test_a_server_that_speaks_first(alert: bytes, pki: Pki) -> None:
     """Its greeting is no preamble: the client began with TLS, and nothing was agreed upon."""

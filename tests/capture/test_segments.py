@@ -84,6 +84,23 @@ def test_no_words_of_a_peer_are_a_remark(data: bytes) -> None:
     assert said(segment(0, data), acknowledgement(len(data))) == data
 
 
+@pytest.mark.parametrize("start", [0, 1000, 2**32 - 3])
+def test_the_first_bytes_of_a_late_capture(start: int) -> None:
+    """Without a SYN, the first acknowledgement shows whether bytes are missing before them."""
+    data = segment(start + 5, b"world")
+    stream = put_together(0, ENDS, [acknowledgement(start), data, acknowledgement(start + 10)])
+    assert [(piece.missing, piece.data) for piece in stream.pieces] == [(5, b"world")]
+    known = put_together(0, ENDS, [acknowledgement(start + 5), data])
+    assert (known.missing, known.starts[0]) == (0, True)
+    # Nothing shows the start, or an end that lies does.
+    for each in ([data], [acknowledgement(start), data], [acknowledgement(start + 7), data]):
+        unknown = put_together(0, ENDS, each)
+        assert (unknown.missing, unknown.starts[0]) == (0, False)
+        assert [piece.data for piece in unknown.pieces] == [b"world"]
+    synchronized = put_together(0, ENDS, [segment(start + 4, syn=True), data])
+    assert synchronized.starts[0]
+
+
 def with_holes(*segments: Segment) -> list[bytes | int]:
     """What the first end said, and in its place how many bytes are missing."""
     pieces = put_together(0, ENDS, segments).pieces

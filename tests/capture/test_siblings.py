@@ -114,6 +114,8 @@ def test_nothing_false_of_a_part(name: str, keyed: bool) -> None:
     parts = [packets[:at] + packets[at + 1 :] for at in range(count)]
     parts += [packets[:at] for at in range(1, count)]
     parts += [packets[at:] for at in range(1, count)]
+    late = [each for each in packets if not each[1] & SYN]
+    parts += [late[:at] + late[at + 1 :] for at in range(len(late))]
     parts += [[each for each in packets if each[0].sender == sender] for sender in (0, 1)]
     parts.append([(replace(each, data=each.data[:100]), flags) for each, flags in packets])
     for part in parts:
@@ -123,6 +125,30 @@ def test_nothing_false_of_a_part(name: str, keyed: bool) -> None:
             assert observed is not None
             assert observed.outcome != "failed", observed
             assert not any(isinstance(each, Failed) for each in observation.events)
+
+
+@pytest.mark.parametrize("with_syn", [True, False])
+def test_the_first_bytes_of_the_server_are_missing(*, with_syn: bool) -> None:
+    """The rest of its records is not taken for something else than TLS."""
+    ends, packets = packets_of("tls12-dhe-rsa-chacha20")
+    kept: list[Packet] = []
+    is_cut = False
+    for segment, flags in packets:
+        if flags & SYN and (segment.sender == 1 or not with_syn):
+            continue
+        if segment.sender == 1 and segment.size and not is_cut:
+            is_cut, rest = True, segment.data[100:]
+            sequence = (segment.sequence + 100) % 2**32
+            kept.append((replace(segment, sequence=sequence, data=rest, size=len(rest)), flags))
+        else:
+            kept.append((segment, flags))
+    observation = told(ends, kept, KeyLog())
+    assert observation is not None
+    assert any(each.startswith("100 bytes that the server said") for each in observation.missing)
+    observed = observed_in(observation.events)
+    assert observed is not None
+    assert observed.outcome == "unknown"
+    assert not any(isinstance(each, Failed) for each in observation.events)
 
 
 @pytest.mark.parametrize("shift", [0, 2**32 - 300, 2**31 - 300])

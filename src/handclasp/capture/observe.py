@@ -259,12 +259,22 @@ def _records(talk: Conversation, side: Side) -> None:
 
 def _lose(talk: Conversation, side: Side, data: bytes) -> None:
     side.seen.is_lost = True
+    if not side.spoke and not talk.stream.starts[_index_of(talk, side)]:
+        talk.missing.append(
+            f"The capture does not show where the {side.role}'s bytes begin, and the first ones in "
+            f"it are no start of a record: what the {side.role} says is not read."
+        )
+        return
     if not side.spoke:
         talk.stranger = talk.stranger or side.role
         talk.note(side.role, BytesRefused(side.heard_at or talk.at, data[:64]))
         return
     _, detail = what_else_it_is(data[:64])
     talk.missing.append(f"What the {side.role} says is no TLS any more: {detail}.")
+
+
+def _index_of(talk: Conversation, side: Side) -> int:
+    return talk.client if side.role == CLIENT else 1 - talk.client
 
 
 def _opening(talk: Conversation, viewer: str) -> Iterator[TraceEvent]:

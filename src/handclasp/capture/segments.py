@@ -12,7 +12,8 @@ received either: data without ACK, or acknowledging bytes that were never sent, 
 second SYN with another number, and the data of a SYN beyond the acknowledged ones. Such a segment
 is doubtful, and counts only if no other one has its place and the other end acknowledged it. If
 bytes would then be missing, all captured ones count: a capture may be incomplete, or out of order.
-Received bytes that are not in the capture are counted, and the following bytes continue.
+Received bytes that are not in the capture are counted, and the following bytes continue. If the SYN
+is not there, the other end's first acknowledgement shows whether the first bytes are missing.
 
 >>> from handclasp.capture.segment import Segment
 >>> from handclasp.capture.segments import put_together
@@ -76,7 +77,8 @@ def _put_together(
     acknowledgements, which a peer can forge: nothing is decided by it.
     """
     segments = list(segments)
-    directions = (_Direction(_start(segments, 0)), _Direction(_start(segments, 1)))
+    starts = [_start(segments, sender) for sender in (0, 1)]
+    directions = (_Direction(starts[0].position), _Direction(starts[1].position))
     pieces: list[Piece] = []
     at_ns = 0
     captured, begins, is_cut = [False, False], False, False
@@ -114,6 +116,7 @@ def _put_together(
         sides,
         heard,
         begins=begins,
+        starts=(starts[0].is_known, starts[1].is_known),
         is_cut=is_cut,
         unopened=_unopened(segments),
     )
@@ -131,19 +134,36 @@ def _unopened(segments: Sequence[Segment]) -> int | None:
     return asked
 
 
-def _start(segments: Sequence[Segment], sender: int) -> int | None:
-    """Return the first position of an end without a captured SYN, whose first segments may be out
-    of order; None if the first of them has it.
+class _Start(NamedTuple):
+    """Where the bytes of an end begin: the first position, or None if its first segment has it;
+    and whether it is known that none came before, as far as the other end's first captured segment
+    tells.
+    """
+
+    position: int | None
+    is_known: bool
+
+
+def _start(segments: Sequence[Segment], sender: int) -> _Start:
+    """Return the start of an end. Without a captured SYN, its first segments may be out of order,
+    or missing: the other end's first acknowledgement has the number of the byte that it expects.
     """
     own = (each for each in segments if each.sender == sender)
     first = list(islice((each for each in own if each.size or each.syn), _DISORDERLY))
     if not first or any(each.syn for each in first):
-        return None
+        return _Start(None, True)
     base = first[0].sequence
     # It is neither a keep-alive nor a retransmission.
     back = [(distance(each.sequence, base), each.size) for each in first if each.size > 1]
     places = (at for at, size in back if at > -_WINDOW and at + size <= 0)
-    return (base + min(places, default=0)) % NUMBERS
+    base = (base + min(places, default=0)) % NUMBERS
+    others = (each.acknowledged for each in segments if each.sender != sender)
+    numbers = [number for number in others if number is not None]
+    ahead = distance(base, numbers[0]) if numbers else -1
+    # An end that never acknowledges what was captured does not show that something is missing.
+    if 0 < ahead < _MOST_UNSEEN and any(distance(number, base) > 0 for number in numbers):
+        return _Start(numbers[0], True)
+    return _Start(base, ahead == 0)
 
 
 _DISORDERLY = 8

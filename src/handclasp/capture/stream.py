@@ -66,6 +66,8 @@ class Stream:
         acknowledged: for each end, whether the other one acknowledged any of its bytes; True if
             that is unknown.
         begins: whether its beginning (a SYN) is in the capture.
+        starts: for each end, whether the place of its first bytes is known: by its SYN, or by what
+            the other end acknowledged before them.
         is_cut: whether the packets were cut off when they were captured.
         unopened: the end that asked for the connection (SYN), if nothing shows that it was
             opened.
@@ -79,6 +81,7 @@ class Stream:
     captured: tuple[bool, bool] = (True, True)
     acknowledged: tuple[bool, bool] = (True, True)
     begins: bool = True
+    starts: tuple[bool, bool] = (True, True)
     is_cut: bool = False
     trouble: str = ""
     unopened: int | None = None
