@@ -12,7 +12,7 @@ import click
 
 from handclasp.capture.stream import CaptureError
 from handclasp.cli.identity import printable
-from handclasp.cli.inputs import check_path, read_file
+from handclasp.cli.inputs import check_path, check_something_sent, read_file
 from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
@@ -100,6 +100,7 @@ def _from_trace(file: str, data: bytes) -> _Told:
             reason = f"{file} is not a trace (.json), and not a capture either."
             raise WrongArguments(reason) from None
         raise WrongArguments(f"{file}: {error}") from None
+    check_something_sent(recorder, file)
     return _Told(recorder, Path(file).name)
 
 

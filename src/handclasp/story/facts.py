@@ -53,6 +53,8 @@ from handclasp.trace.events import (
     AlertSeen,
     Began,
     BytesMissing,
+    BytesRefused,
+    Failed,
     HandshakeResult,
     InnerHello,
     MessageSeen,
@@ -221,6 +223,16 @@ _TRANSPORTS = ("transport", "psk transport")
 def observed_in(events: Sequence[TraceEvent]) -> Observed | None:
     """Return the event that marks a trace from a capture; None if one of the ends recorded."""
     return next((event for event in reversed(events) if isinstance(event, Observed)), None)
+
+
+NOTHING_SENT = "No byte of TLS was sent or received: the connection did not come that far."
+"""What is said of a trace with `nothing_sent`."""
+
+
+def nothing_sent(events: Sequence[TraceEvent]) -> bool:
+    """Return whether a trace has neither bytes nor a failure, as where nothing listened."""
+    seen = MessageSeen | RecordSeen | AlertSeen | BytesRefused | BytesMissing | Failed | Observed
+    return not any(isinstance(event, seen) for event in events)
 
 
 def has_change_cipher_spec(version: str | None) -> bool:
