@@ -13,6 +13,8 @@
 (False, False)
 >>> facts.observed_in(recorder.events) is None
 True
+>>> facts.nothing_sent(recorder.events), facts.nothing_sent([]), facts.NOTHING_SENT[:24]
+(False, True, 'No byte of TLS was sent ')
 >>> from handclasp.trace.events import MessageSeen
 >>> hello = next(event for event in recorder.events if isinstance(event, MessageSeen))
 >>> facts.sender_of(hello, "client")
@@ -226,7 +228,7 @@ def observed_in(events: Sequence[TraceEvent]) -> Observed | None:
 
 
 NOTHING_SENT = "No byte of TLS was sent or received: the connection did not come that far."
-"""What is said of a trace with `nothing_sent`."""
+"""The sentence about a trace for which `nothing_sent` returns True."""
 
 
 def nothing_sent(events: Sequence[TraceEvent]) -> bool:
@@ -403,9 +405,19 @@ def _chains(events: Sequence[TraceEvent], role: str) -> Iterator[tuple[str, tupl
 def _client_certificate(
     events: Sequence[TraceEvent], shown: Mapping[str, tuple[bytes, ...]]
 ) -> Literal["not asked", "asked", "shown"]:
-    if shown.get("client"):
+    # A certificate that cannot be read, such as a redacted one, is followed by its signature, too.
+    if shown.get("client") or _client_signed(events):
         return "shown"
     return "asked" if certificate_was_requested(events) else "not asked"
+
+
+def _client_signed(events: Sequence[TraceEvent]) -> bool:
+    role = role_of(events)
+    return any(
+        event.message_type == HandshakeType.CERTIFICATE_VERIFY
+        and sender_of(event, role) == "client"
+        for event in _messages(events)
+    )
 
 
 def _earlier_key(

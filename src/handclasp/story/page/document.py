@@ -89,6 +89,7 @@ def contents_of(
         "trust": steps.trust_of(events, facts, describe),
         "explanation": steps.explanation_of(explanation) if explanation is not None else None,
         "client_went_on": steps.client_went_on(events, facts),
+        "blank_certificates": steps.blank_certificates_of(events),
         "not_there": steps.not_there_of(events),
         "halves": steps.halves_of(facts),
         "secret_choices": steps.choices_of(events, steps.SECRET_CHOICES),
