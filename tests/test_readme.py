@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -25,11 +28,48 @@ Printed = pytest.CaptureFixture[str]
 README = Path(__file__).parent.parent / "README.md"
 
 
+ELSEWHERE = """\
+import socket as _socket
+from typing import Protocol as _Protocol
+from handclasp import Credentials as _Credentials
+
+class _Transport(_Protocol):
+    def read(self) -> bytes: ...
+    def write(self, data: bytes | bytearray | memoryview) -> object: ...
+
+transport: _Transport
+sock: _socket.socket
+credentials: _Credentials
+"""
+"""The names of which the text beside an example says what they are."""
+
+
+def blocks_of(file: Path) -> list[str]:
+    """The Python examples of a document."""
+    return re.findall(r"```python\n(.*?)```", file.read_text("utf-8"), re.DOTALL)
+
+
 def example(word: str, file: Path = README) -> str:
     """The one Python example in which `word` stands."""
-    blocks = re.findall(r"```python\n(.*?)```", file.read_text("utf-8"), re.DOTALL)
-    (found,) = [block for block in blocks if word in block]
-    return str(found)
+    (found,) = [block for block in blocks_of(file) if word in block]
+    return found
+
+
+@pytest.mark.long
+def test_types(tmp_path: Path) -> None:
+    """Who copies an example into a strictly typed program has nothing to add to it."""
+    for number, block in enumerate(blocks_of(README)):
+        (tmp_path / f"example{number}.py").write_text(ELSEWHERE + block)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--scripts-are-modules"]
+    files = sorted(map(str, tmp_path.glob("*.py")))
+    checked = subprocess.run(
+        [*mypy, "--cache-dir", str(tmp_path / "cache"), *files],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"MYPYPATH": str(README.parent / "src")},
+    )
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
 
 
 @pytest.fixture

@@ -57,6 +57,8 @@ def test_every_order_is_put_right(pki: Pki, chain: list[x509.Certificate]) -> No
         assert whys(mended) == ["it is the root"]
         expected = [each for each in order if each in chain] != chain
         assert mended.is_reordered is expected
+        assert order[mended.leaf_came_as] == chain[0]
+        assert ("which is number" in mended.findings()[0]) is (order[0] != chain[0])
 
 
 def test_what_is_useless_is_dropped(pki: Pki, chain: list[x509.Certificate]) -> None:

@@ -100,3 +100,13 @@ def test_a_missing_package_is_named_in_one_line(package: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == f"The command line needs {package}: pip install {package}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("conect", "connect"), ("explian", "explain"), ("quantum", "")]
+)
+def test_a_command_that_is_meant_is_proposed(run: Run, typed: str, meant: str) -> None:
+    result = run(typed, "localhost")
+    proposal = f" Did you mean '{meant}'?" if meant else ""
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"No such command '{typed}'.{proposal}\n")

@@ -82,6 +82,16 @@ def test_issue_writes_what_a_server_needs(
     assert sorted(path.name for path in out.iterdir()) == ["chain.pem", "key.pem"]
 
 
+def test_a_name_that_is_refused_is_told_before_files_that_are_there(
+    run: Run, tmp_path: Path
+) -> None:
+    assert run("cert", "issue", "localhost", "--out", str(tmp_path)).exit_code == 0
+    result = run("cert", "issue", "example.com", "--out", str(tmp_path))
+    assert result.exit_code == 2
+    assert "--force" not in result.stderr
+    assert "example.com" in result.stderr
+
+
 def test_issue_overwrites_only_when_told_to(run: Run, tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text("precious")
     refused = run("cert", "issue", "localhost", "--out", str(tmp_path))

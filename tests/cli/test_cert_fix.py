@@ -16,6 +16,7 @@ from tests.cli.conftest import Run
 from tests.pki import Authority, Leaf, Pki, der_of, key_of_type, key_pem, pem_of
 
 from handclasp.certificates.reading import certificates_of
+from handclasp.testing.authority import self_signed
 
 KEY = key_of_type("ecdsa-p256")
 
@@ -109,6 +110,18 @@ def test_a_good_chain_is_said_to_be_one(
     assert made.exit_code == 0
     assert made.stderr == "The chain is complete and in order.\n"
     assert made.stdout == ""
+
+
+def test_a_certificate_that_signed_itself_is_trusted_by_nobody(run: Run, tmp_path: Path) -> None:
+    own, _ = self_signed()
+    file = written(tmp_path / "self.pem", own)
+    made = run("cert", "fix", file)
+    assert (made.exit_code, certificates_of(made.stdout.encode())) == (0, [own])
+    told = " ".join(made.stderr.split())
+    assert told.startswith("CN=localhost is self-signed: it needs no other certificate")
+    assert "nobody trusts it without having been given it" in told
+    assert json.loads(run("cert", "fix", file, "--json").output)["findings"]
+    assert run("cert", "fix", file, "--ca", file).stderr == "The chain is complete and in order.\n"
 
 
 def test_what_is_missing_is_named_and_not_fetched(

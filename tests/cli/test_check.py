@@ -49,6 +49,36 @@ class TestCheck:
         assert all(len(line) <= 80 for line in result.stdout.splitlines())
         assert "  ok  names" in result.stdout
 
+    @pytest.mark.parametrize("last", [0, 1])
+    def test_a_file_in_the_wrong_order(self, run: Run, files: Files, last: int) -> None:
+        """The cause comes first, and nobody is told to get a certificate that is in the file."""
+        lower = files.pki.intermediate("lower")
+        leaf = lower.issue(Leaf(), KEY.public_key())
+        above = [lower.certificate, files.pki.certificate]
+        file = files.write("order.pem", pem_of(*above[last:], *above[:last], leaf))
+        command = ("cert", "check", file, "--name", "localhost", "--ca", files.ca)
+        result = run(*command)
+        told = " ".join(result.stdout.split())
+        assert result.exit_code == 1
+        assert told.startswith(
+            "The certificates are not in order: the server's own one, localhost, which is "
+            "number 3, comes first,"
+        )
+        assert f"`handclasp cert fix` makes the right chain out of {file}." in told
+        assert told.index("cert fix") < told.index("The certificate: ")
+        assert "Get a certificate" not in told
+        as_json = json.loads(run(*command, "--json").stdout)
+        assert as_json["fix"] == " ".join(as_json["chain"])
+        assert as_json["fix"].startswith("The certificates are not in order")
+
+    @pytest.mark.parametrize("name", [(), ("--name", "localhost")])
+    def test_a_key_in_place_of_a_certificate(
+        self, run: Run, files: Files, name: tuple[str, ...]
+    ) -> None:
+        result = run("cert", "check", files.key, *name)
+        assert result.exit_code == 2
+        assert result.stderr.endswith("key.pem holds a private key, and no certificate.\n")
+
     def test_not_trusted(self, run: Run, files: Files) -> None:
         result = run("cert", "check", files.chain, "--name", "example.org", "--ca", files.ca)
         assert result.exit_code == 1

@@ -199,8 +199,22 @@ def test_one_of_several_connections(
     assert "Complete in" in second.stdout
     default = run("explain", str(path))
     assert default.stdout == first.stdout
-    assert "--stream N" in default.stderr
+    assert "has 2 connections, and this is --stream 0, which failed; --list" in default.stderr
+    assert listed.stdout.startswith("   N  from -> to  packets ")
     assert run("explain", str(path), "--stream", "7").exit_code == 2
+
+
+def test_a_failure_is_explained_before_what_went_well(
+    run: Run, good: Recorder, bad: Recorder, tmp_path: Path
+) -> None:
+    need_tool("tshark")
+    path = tmp_path / "three.pcapng"
+    blocks = [of_port(trace, 20001 + at) for at, trace in enumerate((good, bad, bad))]
+    path.write_bytes(capture_header() + b"".join(blocks))
+    told = run("explain", str(path))
+    assert "handshake_failure" in told.stdout
+    said = "The capture has 3 connections, and this is --stream 1, which failed, as did 2; --list"
+    assert said in " ".join(told.stderr.split())
 
 
 def pcap_of(capture: bytes) -> bytes:
@@ -375,13 +389,13 @@ def test_a_stream_that_is_bad_does_not_end_the_search(
     blocks = [with_a_gap(of_port(good, port)) for port in range(20001, 20053)]
     path.write_bytes(capture_header() + b"".join(blocks))
     told = run("explain", str(path))
-    assert "Connection 0 of 52" in told.stderr
+    assert "this is --stream 0; --list" in told.stderr
     assert "bytes missing" in told.stdout
     path.write_bytes(path.read_bytes() + of_port(bad, 20053))
     result = run("explain", str(path))
     assert result.exit_code == 0
     assert "It failed, seen from the client" in result.stdout
-    assert "Connection 52 of 53" in result.stderr
+    assert "this is --stream 52, which failed" in result.stderr
     listed = json.loads(run("explain", str(path), "--list", "--json").stdout)
     assert [row["missing_bytes"] > 0 for row in listed] == [True] * 52 + [False]
     assert [row["outcome"] for row in listed] == ["unknown"] * 52 + ["failed"]

@@ -101,6 +101,30 @@ def test_a_refused_connection_fits(run: Run) -> None:
     assert 50 < max(map(len, result.stderr.splitlines())) <= 60
 
 
+def test_a_trace_of_no_handshake_is_none(run: Run, tmp_path: Path) -> None:
+    """Where nothing listens, nothing was sent; two such traces are not two equal handshakes."""
+    trace, page, other = (str(tmp_path / name) for name in ("e.json", "e.html", "other.html"))
+    for path in (trace, page):
+        assert run("connect", "localhost:1", "-q", "--trace", path).exit_code == 1
+    said = "holds no handshake. No byte of TLS was sent or received"
+    for command in (
+        ("explain", trace),
+        ("explain", trace, "--html", other),
+        ("diff", trace, trace),
+        ("diff", trace, trace, "--json"),
+    ):
+        result = run(*command)
+        assert (result.exit_code, result.stdout) == (2, ""), command
+        assert said in " ".join(result.stderr.split())
+    assert not Path(other).exists()
+    shown = Path(page).read_text()
+    assert "No handshake with localhost" in shown
+    assert "No byte of TLS was sent or received" in shown
+    assert "This is one such" not in shown
+    assert "Read by handclasp, which did not run this handshake" not in shown
+    assert "No byte of TLS was sent or received" in Recorder().to_text()
+
+
 def test_a_failure_is_told_up_to_its_end(run: Run, server: Process, ca: str) -> None:
     result = connected(run, server, ca, "--server-name", "bank.example", "-v")
     assert result.exit_code == 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from tests.end_to_end.test_resumption import World
-from tests.pki import Leaf, Pki, key_of_type
+from tests.pki import Leaf, Pki, key_of_type, key_pem
 from tests.recorded import DATA, Recorded, converse, shuttle
 
 from handclasp import (
@@ -319,3 +319,36 @@ def test_the_page_works_without_all_of_it(full: Recorded) -> None:
     describe: Callable[[bytes], None] = lambda der: None  # noqa: E731
     page = full.client.redacted(names=True, addresses=True).to_html("a handshake", describe)
     assert not re.search("nobodys|Alice", page)
+
+
+def test_what_was_taken_out_is_said_to_be(full: Recorded) -> None:
+    """Neither a certificate of an unknown form, nor one that was not sent."""
+    for recorder in both(full):
+        redacted = recorder.redacted(names=True)
+        told = " ".join(narrate(redacted.events, 10_000).split())
+        for sender in ("server", "client"):
+            assert f"The {sender} shows who it is, in " in told
+        assert told.count("bytes that are all zeros here, as redaction of names leaves them") == 2
+        assert "unknown form" not in told
+        page = redacted.to_html("x")
+        assert "bytes that are all zeros here" in page[page.index('id="step-2"') :]
+        assert "The handshake did not come to this" not in page
+        assert "the client sent none" not in page
+        assert "the client sent a certificate" in page
+
+
+def test_a_blank_message_that_cannot_be_read_is_not_called_malformed(pki: Pki) -> None:
+    """A raw public key in TLS 1.2, of which zeros are no list of certificates."""
+    own = Credentials.raw_public_key(key_pem(key_of_type("ecdsa-p256")))
+    public = own.chain_der[0]
+    recorder = Recorder()
+    client = ClientConnection(
+        ClientConfig(raw_public_keys=[public], versions=["TLSv1.2"]),
+        server_name=NAME,
+        trace=recorder,
+    )
+    shuttle(client, ServerConnection(ServerConfig(credentials=[own])))
+    assert client.established
+    told = " ".join(narrate(recorder.redacted(names=True).events, 10_000).split())
+    assert "The server sends a message of" in told
+    assert "malformed" not in told

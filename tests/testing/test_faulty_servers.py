@@ -131,6 +131,19 @@ def test_what_accepts_a_fault_is_served(tls_server: StartServer) -> None:
     assert str(outcome).endswith(" accepted it")
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("fault", ["wrong-host", None])
+def test_who_leaves_after_the_handshake_has_accepted_nothing(
+    tls_server: StartServer, fault: str | None, version: str
+) -> None:
+    """Some programs, such as curl, check the name only then, and close with close_notify."""
+    server = tls_server(fault)
+    config = ClientConfig(verify_peer=False, versions=[version])
+    handclasp.connect("localhost", server.port, config).close()
+    outcome = server.outcome()
+    assert (outcome.result, outcome.alert, outcome.trouble) == ("left", "", "")
+
+
 def test_a_revoked_certificate_without_the_list(tls_server: StartServer) -> None:
     assert b"no objection" in visit(tls_server("revoked-crl"))
 

@@ -75,6 +75,7 @@ class MendedChain:
         missing: the issuer of the last one, unless it is a trusted authority or was left out as a
             root; None if nothing is missing.
         is_reordered: whether those that are kept came in another order.
+        leaf_came_as: the place of the first one among those that came, from 0.
         has_leaf: whether the first one can be a server's own: it is no authority's, or it is a
             root that names hosts, as a server makes one for itself.
     """
@@ -84,11 +85,17 @@ class MendedChain:
     missing: Missing | None
     is_reordered: bool
     has_leaf: bool
+    leaf_came_as: int
 
     @property
     def is_complete(self) -> bool:
         """Whether a server can send it: its own certificate is there, and no issuer is missing."""
         return self.has_leaf and self.missing is None
+
+    @property
+    def is_leaf_misplaced(self) -> bool:
+        """Whether the server's own certificate came, and another one came first."""
+        return self.has_leaf and self.leaf_came_as > 0
 
     @property
     def is_changed(self) -> bool:
@@ -103,10 +110,13 @@ class MendedChain:
                 "The server's own certificate is not there: "
                 f"{_named(self.chain[0])} is that of an authority (CA:TRUE)."
             )
-        if self.is_reordered:
+        if self.is_reordered or self.is_leaf_misplaced:
+            where = ""
+            if self.is_leaf_misplaced:
+                where = f", {_named(self.chain[0])}, which is number {self.leaf_came_as + 1},"
             found.append(
-                "The certificates are not in order: the server's own one comes first, and after "
-                "each the one that has issued it (RFC 8446 section 4.4.2)."
+                f"The certificates are not in order: the server's own one{where} comes first, and "
+                "after each the one that has issued it (RFC 8446 section 4.4.2)."
             )
         found += [f"{_named(each.certificate)} is useless: {each.why}." for each in self.dropped]
         if self.missing is not None:
@@ -147,6 +157,7 @@ def mend(certificates: Sequence[x509.Certificate], trust: TrustStore | None = No
         None if is_ended else _missing(top),
         places != sorted(places),
         search.is_leaf(chain[0]),
+        list(certificates).index(chain[0]),
     )
 
 

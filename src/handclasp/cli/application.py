@@ -51,6 +51,22 @@ class _Commands(click.Group):
             complete_paths(command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; for a wrong name, the error proposes the one that is meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            # click knows only commands that are loaded, and these are loaded by name.
+            close = get_close_matches(args[0], _COMMANDS, 1)
+            if not close or not error.message.startswith("No such command"):
+                raise
+            proposal = f"{error.message} Did you mean '{close[0]}'?"
+            raise click.UsageError(proposal, error.ctx) from None
+
     def invoke(self, ctx: click.Context) -> object:
         """Run a command. A file that cannot be used is a sentence and exit status 2, in all."""
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +15,7 @@ from handclasp.certificates.authority import KEY_TYPES, MAX_DAYS
 from handclasp.cli.authority import authority_directory, open_authority, trust_advice
 from handclasp.cli.chains import findings_of
 from handclasp.cli.explained import explanation_json, explanation_text
-from handclasp.cli.identity import dates_of
+from handclasp.cli.identity import dates_of, subject_of
 from handclasp.cli.inputs import check_path, read_file, trust_of
 from handclasp.cli.install import install as install_authority
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
@@ -106,6 +106,11 @@ def cert_issue(
 ) -> None:
     """Issue a certificate for NAMEs (DNS names or IP addresses) by the local authority."""
     check_path(out)
+    authority = open_authority()
+    with configuration_checked():
+        issued = authority.issue(
+            names, purpose="client" if client else "server", days=days, key_type=key_type
+        )
     directory = Path(out)
     chain, key = directory / "chain.pem", directory / "key.pem"
     for path in (chain, key):
@@ -114,11 +119,6 @@ def cert_issue(
                 f"{path} is there already: use --out DIR to write elsewhere, or --force to "
                 "overwrite it."
             )
-    authority = open_authority()
-    with configuration_checked():
-        issued = authority.issue(
-            names, purpose="client" if client else "server", days=days, key_type=key_type
-        )
     _write(write_private, key, issued.key_pem)
     _write(write_public, chain, issued.chain_pem)
     if as_json:
@@ -162,9 +162,10 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
     from handclasp.certificates import explain
     from handclasp.certificates.doctor import mend
 
+    chain = _read_certificates(file)
     if bool(options["names"]) is options["client"]:
         raise WrongArguments("Give the server's --name, or --client for a client's certificate.")
-    chain, trust = _read_certificates(file), trust_of(options["ca"])
+    trust = trust_of(options["ca"])
     try:
         with configuration_checked():
             explanation = explain(
@@ -178,14 +179,20 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
             )
     except CertificateError as error:
         raise WrongArguments(f"{file}: {error}") from None
-    defects = [] if explanation.accepted else findings_of(mend(chain, trust), file)
+    mended = mend(chain, trust)
+    defects = [] if explanation.accepted else findings_of(mended, file)
+    of_another = bool(defects) and mended.is_leaf_misplaced
+    if of_another:
+        # The rules are those of the first certificate in the file, and so would be the advice.
+        explanation = replace(explanation, advised=None)
     if as_json:
         values = {"file": file, **explanation_json(explanation, "check"), "chain": defects}
+        values["fix"] = " ".join(defects) if of_another else values["fix"]
         click.echo(json.dumps(values, indent=2))
     else:
-        click.echo(explanation_text(explanation, "check"))
-        for sentence in defects:
-            click.echo("\n".join(wrapped(sentence)))
+        told = [explanation_text(explanation, "check")]
+        said = ["\n".join(wrapped(sentence)) for sentence in defects]
+        click.echo("\n".join([*said, "", *told] if of_another else [*told, *said]))
     if not explanation.accepted:
         raise click.exceptions.Exit(FAILED)
 
@@ -206,7 +213,7 @@ def cert_fix(file: str, out: str | None, ca: str | None, fetch: bool, as_json: b
     Exit status: 0 if the chain is complete, 1 if the server's own certificate or that of an issuer
     is missing.
     """
-    from handclasp.certificates.doctor import mend
+    from handclasp.certificates.doctor import issues, mend
     from handclasp.cli.fetching import fetch_missing
 
     given, trust = _read_certificates(file), trust_of(ca)
@@ -218,6 +225,12 @@ def cert_fix(file: str, out: str | None, ca: str | None, fetch: bool, as_json: b
         findings.append(
             f"If {mended.missing.subject} is a root of your own, which the system does not trust, "
             "it is right that it is not there: --ca FILE with it tells."
+        )
+    own = mended.chain[0]
+    if mended.has_leaf and issues(own, own) and own not in trust.anchors:
+        findings.append(
+            f"{subject_of(own)} is self-signed: it needs no other certificate, and nobody trusts "
+            "it without having been given it (--ca FILE does that here)."
         )
     if as_json:
         values = {
@@ -268,10 +281,14 @@ def _time(text: str | None) -> datetime:
 def _read_certificates(file: str) -> list[x509.Certificate]:
     from handclasp.certificates.reading import certificates_of
 
+    data = read_file(file)
     try:
-        return certificates_of(read_file(file))
+        return certificates_of(data)
     except ValueError:
-        raise WrongArguments(f"{file} holds no certificate that can be read.") from None
+        what = "no certificate that can be read"
+        if b"PRIVATE KEY-----" in data:
+            what = "a private key, and no certificate"
+        raise WrongArguments(f"{file} holds {what}.") from None
 
 
 def _described(certificate: x509.Certificate) -> dict[str, object]:

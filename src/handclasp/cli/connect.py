@@ -283,16 +283,16 @@ def _recorder(options: dict[str, Any]) -> Recorder | None:
 
 
 def _save_trace(attempt: _Attempt, recorder: Recorder, path: Path) -> None:
+    from handclasp.story.facts import facts_of, nothing_sent
+
     explanation: Explanation | None = None
     if path.suffix.lower() == PAGE_ENDING:
-        from handclasp.story.facts import facts_of
-
         explanation = _explanation(attempt, facts_of(recorder.events).info)
-    title = f"A handshake with {attempt.host}"
+    title = f"{'No' if nothing_sent(recorder.events) else 'A'} handshake with {attempt.host}"
     if attempt.redaction is not None:
         recorder = attempt.redaction.of(recorder)
         if attempt.redaction.names:
-            title, explanation = "A handshake", None
+            title, explanation = title.partition(" with ")[0], None
     save_trace(recorder, path, title, explanation)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from handclasp.cli.identity import printable
-from handclasp.cli.inputs import read_trace
+from handclasp.cli.inputs import read_handshake
 from handclasp.cli.terminal import columns
 
 if TYPE_CHECKING:
@@ -31,12 +31,13 @@ def command(first: str, second: str, as_json: bool) -> None:
     """Lay two saved handshakes side by side: what differs, and what of it matters.
 
     A and B are traces as `connect --trace` and `serve --trace` save them. Random values, key shares
-    and the like, which are new in every handshake, are no difference. The exit status is 0 whether
-    they differ or not.
+    and the like, which are new in every handshake, are no difference.
+
+    Exit status: 0 whether they differ or not; 2 if a file has no readable handshake.
     """
     from handclasp.story.diff import differences
 
-    found = differences(read_trace(first), read_trace(second))
+    found = differences(read_handshake(first), read_handshake(second))
     if as_json:
         shown = {"same": not found, "differences": [each.to_json() for each in found]}
         click.echo(json.dumps(shown, indent=2))

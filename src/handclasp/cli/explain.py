@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 
 from handclasp.capture.stream import CaptureError
 from handclasp.cli.identity import printable
-from handclasp.cli.inputs import check_path, read_file
+from handclasp.cli.inputs import check_path, check_something_sent, read_file
 from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
@@ -100,6 +101,7 @@ def _from_trace(file: str, data: bytes) -> _Told:
             reason = f"{file} is not a trace (.json), and not a capture either."
             raise WrongArguments(reason) from None
         raise WrongArguments(f"{file}: {error}") from None
+    check_something_sent(recorder, file)
     return _Told(recorder, Path(file).name)
 
 
@@ -119,7 +121,7 @@ def _from_capture(
         if lists:
             _list(path, found, secrets, as_json=as_json)
             return None
-        chosen = _choose(path, found, stream)
+        chosen = _choose(path, found, stream, secrets)
         observation = observe(stream_of(path, chosen), secrets)
     except CaptureError as error:
         raise WrongArguments(f"{path}: {error}") from None
@@ -155,8 +157,8 @@ def _is_empty(keylog: bytes) -> bool:
     return all(not line or line.startswith(b"#") for line in lines)
 
 
-def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
-    """Return the requested conversation, or the first TLS one, preferably complete."""
+def _choose(path: Path, found: Sequence[Found], stream: int | None, secrets: KeyLog) -> Found:
+    """Return the requested conversation, or the first of TLS, preferably one that failed."""
     from handclasp.capture.choice import first_of_tls
     from handclasp.capture.datagrams import not_read, without_tcp
     from handclasp.capture.tshark import streams_of
@@ -173,23 +175,52 @@ def _choose(path: Path, found: Sequence[Found], stream: int | None) -> Found:
     if len(found) == 1:
         return found[0]
     streams = streams_of(path, found)
+    by_number = {each.number: streams[each.number] for each in found}
     try:
-        number = first_of_tls({each.number: streams[each.number] for each in found})
+        number = first_of_tls(by_number)
     except CaptureError as error:
         raise CaptureError(f"{error}{not_read(_exchanges(path))}") from None
-    return _one_of(next(each for each in found if each.number == number), found)
+    failed = _failed(by_number, secrets)
+    if failed and number not in failed:
+        number = failed[0]
+    _name_others(number, failed, len(found))
+    return next(each for each in found if each.number == number)
 
 
-def _one_of(chosen: Found, found: Sequence[Found]) -> Found:
-    """Return the conversation to explain, and name the others on standard error."""
-    others = len(found) - 1
-    plural = "s" if others != 1 else ""
-    click.echo(
-        f"Connection {chosen.number} of {len(found)}; --list shows the {others} "
-        f"other{plural}, --stream N takes one.",
-        err=True,
-    )
-    return chosen
+def _failed(streams: Mapping[int, Stream | CaptureError], secrets: KeyLog) -> list[int]:
+    """Return the numbers of the first conversations that failed, as far as is seen."""
+    from handclasp.capture.observe import observe
+    from handclasp.trace.events import Failed
+
+    failed: list[int] = []
+    for number, stream in list(streams.items())[:_MOST_LOOKED_INTO]:
+        if isinstance(stream, CaptureError) or stream.starts_of_hello() is None:
+            continue
+        with suppress(CaptureError):
+            if any(isinstance(event, Failed) for event in observe(stream, secrets).events):
+                failed.append(number)
+    return failed
+
+
+_MOST_LOOKED_INTO = 100
+"""Connections of a capture that are searched for a failure."""
+
+
+def _name_others(number: int, failed: Sequence[int], count: int) -> None:
+    """Tell on standard error which conversation is explained, and how to see the others."""
+    told = f"The capture has {count} connections, and this is --stream {number}"
+    if number in failed:
+        others = [str(each) for each in failed if each != number]
+        told += ", which failed"
+        if others:
+            shown = ", ".join(others[:_MOST_NAMED]) + (" ..." if others[_MOST_NAMED:] else "")
+            told += f", as did {shown}"
+    for line in wrapped(f"{told}; --list shows all of them."):
+        click.echo(line, err=True)
+
+
+_MOST_NAMED = 8
+"""Numbers of failed connections that are named."""
 
 
 def _exchanges(path: Path) -> list[Exchange]:
@@ -212,11 +243,15 @@ def _list(path: Path, found: Sequence[Found], secrets: KeyLog, *, as_json: bool)
         return
     if not rows:
         raise CaptureError(without_tcp(()))
+    print_wrapped(_HEADINGS, "", " " * 6)
     for row in rows:
         _print_row(row)
     trouble = next((each.trouble for each in found if each.trouble), "")
     if trouble:
         print_wrapped(trouble, "")
+
+
+_HEADINGS = "   N  from -> to  packets  protocol and server name (--stream N explains one)"
 
 
 def _print_row(row: Mapping[str, Any]) -> None:

@@ -241,6 +241,24 @@ def read_trace(path: str) -> Recorder:
         raise WrongArguments(f"{path}: {error}") from None
 
 
+def read_handshake(path: str) -> Recorder:
+    """Return a saved trace that holds at least the beginning of a handshake.
+
+    Raises `WrongArguments`.
+    """
+    recorder = read_trace(path)
+    check_something_sent(recorder, path)
+    return recorder
+
+
+def check_something_sent(recorder: Recorder, path: str) -> None:
+    """Raise `WrongArguments` for a trace in which there is nothing to tell."""
+    from handclasp.story.facts import NOTHING_SENT, nothing_sent
+
+    if nothing_sent(recorder.events):
+        raise WrongArguments(f"{path} holds no handshake. {NOTHING_SENT}")
+
+
 def save_trace(
     recorder: Recorder,
     path: Path,

@@ -13,6 +13,8 @@
 (False, False)
 >>> facts.observed_in(recorder.events) is None
 True
+>>> facts.nothing_sent(recorder.events), facts.nothing_sent([]), facts.NOTHING_SENT[:24]
+(False, True, 'No byte of TLS was sent ')
 >>> from handclasp.trace.events import MessageSeen
 >>> hello = next(event for event in recorder.events if isinstance(event, MessageSeen))
 >>> facts.sender_of(hello, "client")
@@ -53,6 +55,8 @@ from handclasp.trace.events import (
     AlertSeen,
     Began,
     BytesMissing,
+    BytesRefused,
+    Failed,
     HandshakeResult,
     InnerHello,
     MessageSeen,
@@ -223,6 +227,16 @@ def observed_in(events: Sequence[TraceEvent]) -> Observed | None:
     return next((event for event in reversed(events) if isinstance(event, Observed)), None)
 
 
+NOTHING_SENT = "No byte of TLS was sent or received: the connection did not come that far."
+"""The sentence about a trace for which `nothing_sent` returns True."""
+
+
+def nothing_sent(events: Sequence[TraceEvent]) -> bool:
+    """Return whether a trace has neither bytes nor a failure, as where nothing listened."""
+    seen = MessageSeen | RecordSeen | AlertSeen | BytesRefused | BytesMissing | Failed | Observed
+    return not any(isinstance(event, seen) for event in events)
+
+
 def has_change_cipher_spec(version: str | None) -> bool:
     """Return whether ChangeCipherSpec has a meaning: in TLS 1.3 it only serves middleboxes."""
     return version is not None and not version.startswith("TLSv1.3")
@@ -391,9 +405,19 @@ def _chains(events: Sequence[TraceEvent], role: str) -> Iterator[tuple[str, tupl
 def _client_certificate(
     events: Sequence[TraceEvent], shown: Mapping[str, tuple[bytes, ...]]
 ) -> Literal["not asked", "asked", "shown"]:
-    if shown.get("client"):
+    # A certificate that cannot be read, such as a redacted one, is followed by its signature, too.
+    if shown.get("client") or _client_signed(events):
         return "shown"
     return "asked" if certificate_was_requested(events) else "not asked"
+
+
+def _client_signed(events: Sequence[TraceEvent]) -> bool:
+    role = role_of(events)
+    return any(
+        event.message_type == HandshakeType.CERTIFICATE_VERIFY
+        and sender_of(event, role) == "client"
+        for event in _messages(events)
+    )
 
 
 def _earlier_key(

@@ -23,8 +23,10 @@ from handclasp.advice import worded
 from handclasp.certificates.describe import covers_name
 from handclasp.iana import ContentType
 from handclasp.story.facts import (
+    NOTHING_SENT,
     Facts,
     facts_of,
+    nothing_sent,
     observed_in,
     role_of,
     secret_in_words,
@@ -270,7 +272,7 @@ def _outcome(facts: Facts, events: Sequence[TraceEvent]) -> str:
             return (
                 "Whether the handshake was completed is hidden in records that could not be opened."
             )
-        return "The handshake was not completed."
+        return NOTHING_SENT if nothing_sent(events) else "The handshake was not completed."
     retry = " after a second hello" if facts.info.hello_retry else ""
     group = secret_in_words(facts.key_exchange, facts.info)
     silent = silent_in_words(events, facts)

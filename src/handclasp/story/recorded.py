@@ -176,6 +176,22 @@ def certificates_of(message: AnyMessage | None) -> tuple[bytes, ...] | None:
     return None
 
 
+BLANK = "bytes that are all zeros here, as redaction of names leaves them"
+"""The words for certificates whose `blank_size` is not 0."""
+
+
+def blank_size(message: AnyMessage | None) -> int:
+    """Return the number of bytes of the certificates in a message if all are zeros, else 0.
+
+    So redaction leaves them, also those that are compressed.
+    """
+    if isinstance(message, messages.CompressedCertificate):
+        data = message.compressed_certificate_message
+    else:
+        data = b"".join(certificates_of(message) or ())
+    return 0 if any(data) else len(data)
+
+
 def chain_in(raw: bytes, epoch: str) -> tuple[bytes, ...]:
     """Return the certificates in a recorded message; none if it cannot be read."""
     if not raw:

@@ -22,6 +22,8 @@ from handclasp.story.exchanges import client_fields, server_form
 from handclasp.story.facts import Facts, sender_of
 from handclasp.story.flights import Drawn
 from handclasp.story.recorded import (
+    BLANK,
+    blank_size,
     certificates_of,
     client_shares_of,
     message_of,
@@ -125,6 +127,11 @@ def _unread_story(event: MessageSeen, sender: str, facts: Facts) -> str:
         return "The server's part of the key exchange, in an unknown form."
     if event.message_type not in _READ_IN_ALL or not _is_ours(facts.version):
         return f"The {sender} sends a message of an unknown form."
+    # Redaction keeps the length of a raw public key, which takes three bytes.
+    length = 3 if event.message_type == HandshakeType.CERTIFICATE else 0
+    content = event.raw[messages.HEADER_SIZE + length :]
+    if content and not any(content):
+        return f"The {sender} sends a message of {len(content):,} {BLANK}."
     return f"The {sender} sends a malformed message."
 
 
@@ -344,6 +351,8 @@ def _certificate_story(
     message: messages.Certificate | messages.CompressedCertificate | messages12.Certificate12,
     sender: str,
 ) -> str:
+    if size := blank_size(message):
+        return f"The {sender} shows who it is, in {size:,} {BLANK}."
     chain = certificates_of(message)
     if chain is None:
         return f"The {sender} shows who it is, in an unknown form."

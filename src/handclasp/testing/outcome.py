@@ -37,10 +37,11 @@ class Outcome:
 
     Attributes:
         fault: the name of the fault; empty for a good server.
-        result: "accepted" (it completed the handshake or sent data, and had no objection),
-            "refused" (it sent a fatal alert), "left" (it closed the connection, without an alert),
-            "waited" (it was still there when the time was up), "inapplicable" (it offered nothing
-            in which the fault exists, or asked for no certificate), or "not-tls".
+        result: "accepted" (it sent application data, and had no objection), "refused" (it sent a
+            fatal alert), "left" (it closed the connection, during the handshake or after it,
+            without an alert or a request), "waited" (it was still there when the time was up),
+            "inapplicable" (it offered nothing in which the fault exists, or asked for no
+            certificate), or "not-tls".
         alert: the name of its first fatal alert; empty if it sent none.
         data: the application data that it sent, of which at most 64 KiB are kept.
         address: its address and port, as text.

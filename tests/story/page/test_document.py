@@ -237,7 +237,7 @@ def test_a_trace_without_anything() -> None:
     page = Page(page_of([], "nothing"))
     assert_sound(page)
     assert "The trace holds no messages." in page.words
-    assert "The handshake was not completed" in page.words
+    assert "No handshake began" in page.words
     assert page.words.count("The handshake did not come to this.") >= 5
 
 

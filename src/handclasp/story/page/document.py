@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handclasp.story.facts import Facts, facts_of, observed_in, secret_in_words
+from handclasp.story.facts import (
+    NOTHING_SENT,
+    Facts,
+    facts_of,
+    nothing_sent,
+    observed_in,
+    secret_in_words,
+)
 from handclasp.story.flights import silent_in_words
 from handclasp.story.page import steps
 from handclasp.story.page.conversation import anchors_of, flights_of, left_out_of
@@ -66,6 +73,7 @@ def contents_of(
         # A capture shows the bytes on the wire, not the decisions of either side.
         "was_there": observed is None and any(isinstance(event, Began) for event in events),
         "observed": observed,
+        "nothing_sent": NOTHING_SENT if nothing_sent(events) else "",
         "failure": failure_of(events, anchors_of(events, facts)),
         "agreed": _agreement(events, facts),
         "flights": flights_of(events, facts),
@@ -81,6 +89,7 @@ def contents_of(
         "trust": steps.trust_of(events, facts, describe),
         "explanation": steps.explanation_of(explanation) if explanation is not None else None,
         "client_went_on": steps.client_went_on(events, facts),
+        "blank_certificates": steps.blank_certificates_of(events),
         "not_there": steps.not_there_of(events),
         "halves": steps.halves_of(facts),
         "secret_choices": steps.choices_of(events, steps.SECRET_CHOICES),

@@ -16,7 +16,7 @@ from handclasp.iana import ContentType
 from handclasp.iana import HandshakeType as Type
 from handclasp.story.facts import Facts, observed_in, sender_of
 from handclasp.story.flights import is_closed
-from handclasp.story.recorded import certificates_of, message_of
+from handclasp.story.recorded import BLANK, blank_size, certificates_of, message_of
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import (
     Began,
@@ -167,8 +167,16 @@ def chains_of(
     )
 
 
+def blank_certificates_of(events: Sequence[TraceEvent]) -> str:
+    """Return what is said of certificates that are blank and compressed; empty without any."""
+    for event in events:
+        if isinstance(event, MessageSeen) and (size := blank_size(message_of(event))):
+            return f"The certificates are {size:,} {BLANK}."
+    return ""
+
+
 def _certificate(number: int, der: bytes, describe: Describe | None) -> Certificate:
-    size = ("size", f"{len(der):,} bytes of DER")
+    size = ("size", f"{len(der):,} bytes of DER" if any(der) else f"{len(der):,} {BLANK}")
     if is_raw_public_key(der):
         return Certificate("A raw public key, without a certificate (RFC 7250)", (size,))
     described = describe(der) if describe is not None else None
