@@ -53,7 +53,7 @@ def test_a_client(groups: list[str], answer: bytes, *, is_large: bool) -> None:
     error = failure_of(client, answer)
     is_suspected = is_large and answer != HANDSHAKE_FAILURE
     assert (SUSPECTED in str(error)) == is_suspected, str(error)
-    assert (f"{ADVISED} (--group GROUP)" in worded(error.fix, "connect")) == is_suspected
+    assert (f"{ADVISED} (--group X25519)" in worded(error.fix, "connect")) == is_suspected
 
 
 @pytest.mark.parametrize(("groups", "is_large"), GROUPS)

@@ -79,7 +79,10 @@ def test_what_is_missing_is_named(pki: Pki, chain: list[x509.Certificate], kept:
     assert mended.missing is not None
     assert mended.missing.subject == ("CN=lower" if kept == 1 else "CN=upper")
     assert mended.missing.urls == ()
-    assert len(mended.findings()) == 1
+    (told,) = mended.findings()
+    assert "unless that is a root that the client is meant to trust" in told
+    (told,) = mended.findings("the server")
+    assert "unless that is a root that the server is meant to trust" in told
 
 
 def test_the_place_of_the_missing_one_is_named(pki: Pki, lower: Authority) -> None:

@@ -137,6 +137,15 @@ def test_what_is_missing_is_named_and_not_fetched(
     assert store.asked == []
 
 
+def test_the_end_that_has_to_trust_a_root_is_named(
+    run: Run, lower: Authority, ca: str, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "chain.pem", leaf_of(lower))
+    for role, verifier in ((["--client"], "server"), (["--name", "localhost"], "client")):
+        made = run("cert", "check", file, "--ca", ca, *role)
+        assert f"a root that the {verifier} is meant to trust" in " ".join(made.output.split())
+
+
 def test_an_intermediate_alone_is_incomplete(
     run: Run, lower: Authority, ca: str, tmp_path: Path
 ) -> None:

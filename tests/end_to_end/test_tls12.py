@@ -29,6 +29,10 @@ from handclasp.iana import ContentType, ExtensionType
 from handclasp.keys.schedule12 import RESERVED_LABELS
 
 OLD = {"versions": ["TLSv1.2"]}
+WITH_AES_128 = [
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+]
 ECDHE = [name for name in CIPHER_SUITES12 if name not in RSA_KEY_TRANSPORT_SUITES]
 
 
@@ -153,6 +157,27 @@ def test_no_suite_for_the_certificate(pki: Pki) -> None:
     pair = pair_of(pki, client)
     assert fault_of(pair.server) is Fault.NO_SHARED_CIPHER_SUITE
     assert "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" in str(pair.server.error)
+
+
+def test_only_suites_that_the_certificate_can_do_are_advised(pki: Pki) -> None:
+    strong = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
+    pair = pair_of(pki, {**OLD, "cipher_suites": [strong]}, {"cipher_suites": WITH_AES_128})
+    assert fault_of(pair.server) is Fault.NO_SHARED_CIPHER_SUITE
+    error = pair.server.error
+    assert error is not None
+    told = f"{error} {error.fix}"
+    assert "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" in told
+    assert strong in error.fix
+    assert "TLS_ECDHE_RSA" not in told
+
+
+def test_no_suite_is_to_be_allowed_that_the_certificate_cannot_do(pki: Pki) -> None:
+    client = {**OLD, "cipher_suites": ["TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"]}
+    pair = pair_of(pki, client, {"cipher_suites": WITH_AES_128})
+    assert fault_of(pair.server) is Fault.NO_SHARED_CIPHER_SUITE
+    error = pair.server.error
+    assert error is not None
+    assert "Allow one of those" not in error.fix
 
 
 def test_no_group_in_common(pki: Pki) -> None:

@@ -102,8 +102,12 @@ class MendedChain:
         """Whether the chain is another one than that which came."""
         return self.is_reordered or bool(self.dropped)
 
-    def findings(self) -> list[str]:
-        """Return what was wrong with the chain, a sentence for each defect."""
+    def findings(self, verifier: str = "the client") -> list[str]:
+        """Return what was wrong with the chain, a sentence for each defect.
+
+        Args:
+            verifier: what to call the end that verifies the chain.
+        """
         found: list[str] = []
         if not self.has_leaf:
             found.append(
@@ -123,7 +127,7 @@ class MendedChain:
             at = f" It is at {self.missing.urls[0]}." if self.missing.urls else ""
             found.append(
                 f"The certificate of {self.missing.subject}, which issued {self.missing.below}, is "
-                f"missing, unless that is a root that the end trusts that verifies the chain.{at}"
+                f"missing, unless that is a root that {verifier} is meant to trust.{at}"
             )
         return found
 

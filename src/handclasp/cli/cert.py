@@ -180,7 +180,8 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
     except CertificateError as error:
         raise WrongArguments(f"{file}: {error}") from None
     mended = mend(chain, trust)
-    defects = [] if explanation.accepted else findings_of(mended, file)
+    verifier = "the server" if options["client"] else "the client"
+    defects = [] if explanation.accepted else findings_of(mended, file, verifier)
     of_another = bool(defects) and mended.is_leaf_misplaced
     if of_another:
         # The rules are those of the first certificate in the file, and so would be the advice.
@@ -220,7 +221,7 @@ def cert_fix(file: str, out: str | None, ca: str | None, fetch: bool, as_json: b
     before = mend(given, trust)
     mended, told = fetch_missing(given, trust) if fetch else (before, [])
     pem = "".join(_pem(each) for each in mended.chain)
-    findings = before.findings()
+    findings = before.findings("the verifier")
     if ca is None and mended.missing is not None:
         findings.append(
             f"If {mended.missing.subject} is a root of your own, which the system does not trust, "

@@ -25,13 +25,16 @@ def mended_chain(chain_der: Sequence[bytes], trust: TrustStore | None) -> Mended
     return mend(certificates, trust) if certificates else None
 
 
-def findings_of(mended: MendedChain | None, file: str = "the chain's file") -> list[str]:
+def findings_of(
+    mended: MendedChain | None, file: str = "the chain's file", verifier: str = "the client"
+) -> list[str]:
     """Return the defects of a chain, and the command that mends it; none if it is as it should be.
 
     Args:
         file: what to call the file that the command reads.
+        verifier: what to call the end that verifies the chain.
     """
-    found = mended.findings() if mended is not None else []
+    found = mended.findings(verifier) if mended is not None else []
     if mended is None or not found:
         return []
     fetch = " --fetch" if mended.missing is not None and mended.missing.urls else ""

@@ -534,7 +534,8 @@ def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | No
     if attempt.refused is not None:
         from handclasp.cli.chains import findings_of, mended_chain
 
-        found = findings_of(mended_chain(attempt.refused.chain_der, attempt.trust))
+        mended = mended_chain(attempt.refused.chain_der, attempt.trust)
+        found = findings_of(mended, verifier="this end (the client)")
         lines += [("chain", sentence) for sentence in found]
     print_lines(f"{what}: {printable(failure.message, MOST_OF_A_MESSAGE)}", lines)
 

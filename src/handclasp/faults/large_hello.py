@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from handclasp.advice import GROUPS
+from handclasp.advice import X25519_ALONE
 
 _ONE_PACKET = 1400
 """The number of bytes that one packet carries on nearly all ways."""
@@ -17,7 +17,7 @@ LARGE_HELLO = (
     "The client's hello is larger than 1,400 bytes, so that it may take several packets: perhaps "
     "the server, or something on the way, cannot take such a hello."
 )
-SMALLER_HELLO = f"As a test, offer X25519 as the only group ({GROUPS})."
+SMALLER_HELLO = f"As a test, offer X25519 as the only group ({X25519_ALONE})."
 
 
 def is_large_hello(size: int, groups: Iterable[str]) -> bool:

@@ -62,6 +62,7 @@ def disagreement(
     acceptable: Sequence[str],
     *,
     keys: Collection[str] = (),
+    possible: Collection[str] | None = None,
 ) -> ProtocolError:
     """Return the error for two lists without a common entry.
 
@@ -70,11 +71,13 @@ def disagreement(
         offered: by the client; `acceptable`: on this side.
         keys: the kinds of the keys in this side's certificates, where they decide, as `key_kind`
             names them.
+        possible: what this side could accept by another setting alone; None for all that is known.
     """
     usual, known, setting, word = _KINDS[fault]
     offered = meant(offered)
     detail = no_overlap(offered, acceptable)
-    allowable = [name for name in known if name in offered and name not in acceptable]
+    doable = known if possible is None else possible
+    allowable = [name for name in doable if name in offered and name not in acceptable]
     if fault is Fault.NO_SHARED_APPLICATION_PROTOCOL:
         allowable = list(offered)
     fix_peer = f"Offer one of the {word} that this end takes: {_some(acceptable)}."

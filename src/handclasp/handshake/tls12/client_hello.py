@@ -6,7 +6,7 @@ suite comes next, with the group and the scheme that it needs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ServerConfig
@@ -207,11 +207,25 @@ def _refuse(
 ) -> None:
     """Nothing that both sides can do: raises what it was that failed."""
     own = [name for name in config.cipher_suites if name in CIPHER_SUITES12]
+    kinds = _authentications(config)
     if group is None and not set(own).isdisjoint(offer.cipher_suites):
         hs.note_decision("group", offer.groups, groups, None, NO_OVERLAP)
         raise disagreement(Fault.NO_SHARED_GROUP, offer.groups, groups)
+    # What the certificates here cannot do is no advice: a client that follows it is refused again.
+    own = _authenticated(own, kinds) or own
+    possible = _authenticated(CIPHER_SUITES12, kinds)
     hs.note_decision("cipher_suite", offer.cipher_suites, own, None, NO_OVERLAP)
-    raise disagreement(Fault.NO_SHARED_CIPHER_SUITE, offer.cipher_suites, own)
+    raise disagreement(Fault.NO_SHARED_CIPHER_SUITE, offer.cipher_suites, own, possible=possible)
+
+
+def _authentications(config: ServerConfig) -> set[str]:
+    """Return what the keys of the configured certificates sign as; empty if a callback chooses."""
+    return {authentication_of(each.key_kind) for each in config.credential_list}
+
+
+def _authenticated(suites: Iterable[str], kinds: set[str]) -> list[str]:
+    """Return those of the suites that go with keys of these kinds; all if no kind is known."""
+    return [name for name in suites if not kinds or CIPHER_SUITES12[name].authentication in kinds]
 
 
 async def _choose_credentials(
@@ -277,14 +291,10 @@ def _check_any_key_fits(
     key_transport: bool,
 ) -> None:
     """If all shared suites are for keys of another kind, that is what to tell."""
-    kinds = {authentication_of(each.key_kind) for each in config.credential_list}
+    kinds = _authentications(config)
     wanted = [*authentications, "RSA"] if key_transport else authentications
     if kinds and kinds.isdisjoint(wanted):
-        own = [
-            name
-            for name in config.cipher_suites
-            if name in CIPHER_SUITES12 and CIPHER_SUITES12[name].authentication in kinds
-        ]
+        own = _authenticated(filter(CIPHER_SUITES12.__contains__, config.cipher_suites), kinds)
         hs.note_decision("cipher_suite", offer.cipher_suites, own, None, NO_OVERLAP)
         keys = [each.key_kind for each in config.credential_list]
         raise disagreement(Fault.NO_SHARED_CIPHER_SUITE, offer.cipher_suites, own, keys=keys)
