@@ -121,6 +121,9 @@ def exchange(answer: bytes) -> ssl.SSLError:
         (b"\x15\x03\x03\x00\x02\x02\x30", "TLSV1_ALERT_UNKNOWN_CA", "alert unknown ca"),
         (b"\x15\x03\x03\x00\x02\x02\x70", "TLSV1_UNRECOGNIZED_NAME", "unrecognized name"),
         (b"\x15\x03\x03\x00\x02\x02\x46", "TLSV1_ALERT_PROTOCOL_VERSION", "protocol version"),
+        (b"\x15\x03\x03\x00\x02\x02\x64", "TLSV1_ALERT_NO_RENEGOTIATION", "no renegotiation"),
+        (b"\x15\x03\x03\x00\x02\x02\x1e", "SSLV3_ALERT_DECOMPRESSION_FAILURE", "n failure"),
+        (b"\x15\x03\x03\x00\x02\x02\x6f", "TLSV1_CERTIFICATE_UNOBTAINABLE", "unobtainable"),
         (b"", "UNEXPECTED_EOF_WHILE_READING", "EOF occurred in violation of protocol"),
     ],
 )
@@ -129,6 +132,14 @@ def test_an_answer_that_is_none(answer: bytes, reason: str, words: str) -> None:
     assert error.reason == reason
     assert words in str(error)
     assert isinstance(error, ssl.SSLEOFError) is (not answer)
+
+
+@pytest.mark.parametrize("name", ["local host", ".".join(["a" * 60] * 5)])
+def test_a_name_that_is_none(name: str) -> None:
+    """A program of `ssl` that catches its errors catches this one."""
+    ours, other = socket.socketpair()
+    with ours, other, pytest.raises(ssl.SSLError, match="neither a DNS name"):
+        SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_socket(ours, server_hostname=name)
 
 
 def test_a_client_that_speaks_http(files: Files) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 import pickle
 import select
 import socket
@@ -289,6 +290,36 @@ def test_a_client_that_is_gone_before_its_tickets(files: Files, kind: str) -> No
         thread.join()
         with suppress(ConnectionResetError):
             assert sock.recv(9) == b""
+
+
+@KINDS
+def test_a_read_of_the_wrong_kind_loses_nothing(pair: Connected) -> None:
+    pair.client.sendall(b"kept")
+    wrong: Any
+    for wrong in (2.5, "4"):
+        with pytest.raises(TypeError):
+            pair.server.recv(wrong)
+    with pytest.raises(TypeError):
+        pair.server.recv_into(b"read-only")
+    assert pair.server.recv(9) == b"kept"
+
+
+@KINDS
+def test_plaintext_in_mid_connection_is_refused_at_once(pair: Connected) -> None:
+    """Its length would be 8239 bytes; nobody waits for them."""
+    os.write(pair.client.fileno(), b"GET / HTTP/1.1\r\n\r\n")
+    pair.server.settimeout(5)
+    with pytest.raises(ssl.SSLError):
+        pair.server.recv(9)
+
+
+@KINDS
+def test_plaintext_in_a_bio_is_refused_at_once(files: Files, kind: str) -> None:
+    pair = Bios(server_context(kind, files), client_context("ssl", files)).handshake()
+    pair.to_server.write(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(ssl.SSLError) as caught:
+        pair.server.read(9)
+    assert not isinstance(caught.value, ssl.SSLWantReadError)
 
 
 @KINDS

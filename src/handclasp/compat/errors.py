@@ -88,7 +88,6 @@ _OF_TLS10 = {
     Alert.INSUFFICIENT_SECURITY,
     Alert.INTERNAL_ERROR,
     Alert.INAPPROPRIATE_FALLBACK,
-    Alert.USER_CANCELED,
     Alert.RECORD_OVERFLOW,
     Alert.NO_APPLICATION_PROTOCOL,
 }
@@ -101,6 +100,19 @@ _OF_EXTENSIONS = {
 }
 
 _OF_TLS13 = {Alert.MISSING_EXTENSION, Alert.CERTIFICATE_REQUIRED}
+
+_NAMED_OTHERWISE: dict[int, str] = {
+    Alert.DECRYPTION_FAILED_RESERVED: "tlsv1 alert decryption failed",
+    Alert.DECOMPRESSION_FAILURE_RESERVED: "sslv3 alert decompression failure",
+    Alert.NO_CERTIFICATE_RESERVED: "sslv3 alert no certificate",
+    Alert.EXPORT_RESTRICTION_RESERVED: "tlsv1 alert export restriction",
+    Alert.USER_CANCELED: "tlsv1 alert user cancelled",
+    Alert.NO_RENEGOTIATION_RESERVED: "tlsv1 alert no renegotiation",
+    Alert.CERTIFICATE_UNOBTAINABLE_RESERVED: "tlsv1 certificate unobtainable",
+    Alert.BAD_CERTIFICATE_HASH_VALUE_RESERVED: "tlsv1 bad certificate hash value",
+    Alert.UNKNOWN_PSK_IDENTITY: "tlsv1 alert unknown psk identity",
+}
+"""The alerts that OpenSSL words in its own way."""
 
 X509_OK = 0
 UNSPECIFIED = 1
@@ -342,6 +354,8 @@ def _notes(error: TLSError, role: str) -> list[str]:
 
 def _of_alert(number: int, name: str) -> _Reason:
     words = name.replace("_", " ")
+    if (text := _NAMED_OTHERWISE.get(number)) is not None:
+        return _Reason(text.upper().replace(" ", "_"), text)
     if number in _OF_EXTENSIONS:
         prefix = "tlsv1 "
     elif number in _OF_TLS13:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import ssl
 import weakref
 from contextlib import suppress
+from operator import index
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -165,9 +166,13 @@ class Link(Facts):
         verify = config.verify
         if self._sends_early and verify is not None:
             self._sessions.verify_with(verify, self.server_hostname)
-        connection = ClientConnection(
-            config, server_name=self.server_hostname, trace=trace, sessions=self._sessions
-        )
+        try:
+            connection = ClientConnection(
+                config, server_name=self.server_hostname, trace=trace, sessions=self._sessions
+            )
+        except ConfigurationError as error:
+            # Such as a name that is none, which `ssl` takes until it compares it.
+            raise errors.configuration_failed(error) from None
         if self._sends_early:
             self.early.send_on(connection)
         self._may_switch = False
@@ -345,11 +350,16 @@ class Link(Facts):
 
         Empty, or 0, when the peer has sent close_notify.
         """
+        size = index(size)
         if buffer is None:
             if size < 0:
                 raise ValueError("size should not be negative")
             return self._read(size) if size else b""
         with memoryview(buffer) as view, view.cast("B") as room:
+            if view.readonly:
+                # Before anything is read, which would be lost.
+                kind = kind_of(buffer)
+                raise TypeError(f"read() argument 2 must be a buffer to write into, not {kind}")
             most = min(size, len(room)) if size > 0 else len(room)
             data = self._read(most) if most else b""
             room[: len(data)] = data

@@ -15,11 +15,14 @@ from time import monotonic
 from typing import Protocol
 
 from handclasp.compat.errors import plain, want_read, want_write
+from handclasp.iana import ContentType
 from handclasp.wire.records import HEADER_SIZE
 
 _receive = socket.socket.recv
 _send = socket.socket.send
 _LONGEST = 2**14 + 2048
+_MAJOR = 3
+_FIRST_TYPE, _LAST_TYPE = int(ContentType.CHANGE_CIPHER_SPEC), int(ContentType.APPLICATION_DATA)
 _MILLISECONDS = 1000
 
 _SLACK = 0.9
@@ -159,7 +162,7 @@ class SocketTransport:
             if lacking <= 0:
                 size = int.from_bytes(part[3:HEADER_SIZE])
                 lacking += size
-                if lacking <= 0 or size > _LONGEST:  # A longer one is refused by its header.
+                if lacking <= 0 or _is_refused(part):
                     self._part = b""
                     return part
             try:
@@ -245,8 +248,7 @@ class BioTransport:
         data = self._part + self._incoming.read() if self._part else self._incoming.read()
         last, end = _last_record(data)
         if not end:
-            is_refused = len(data) >= HEADER_SIZE and int.from_bytes(data[3:HEADER_SIZE]) > _LONGEST
-            if self._incoming.eof or is_refused:
+            if self._incoming.eof or (len(data) >= HEADER_SIZE and _is_refused(data)):
                 self._part = b""
                 return data
             self._part = data
@@ -276,6 +278,12 @@ class BioTransport:
 
     def discard(self) -> None:
         """Leave a BIO as it is: its reader knows what is in it."""
+
+
+def _is_refused(start: bytes) -> bool:
+    """Return whether a record is refused by its header, so that its body need not be awaited."""
+    is_tls = _FIRST_TYPE <= start[0] <= _LAST_TYPE and start[1] == _MAJOR
+    return not is_tls or int.from_bytes(start[3:HEADER_SIZE]) > _LONGEST
 
 
 def _last_record(data: bytes) -> tuple[int, int]:
