@@ -43,9 +43,11 @@ from handclasp.handshake.tls13.post import PostHandshake13
 from handclasp.iana import AlertDescription, AlertLevel, alert_name
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
+from handclasp.record.framing import begins_like_tls
 from handclasp.record.layer import RecordLayer
 from handclasp.record_loop import RecordLoop
 from handclasp.trace.hooks import Trace, check_trace
+from handclasp.wire.records import what_else_it_is
 
 Config = TypeVar("Config", bound=SharedConfig, covariant=True)
 
@@ -266,11 +268,20 @@ class Lifecycle(RecordLoop, Generic[Config]):
             return self._info.server_name
         return self._context.server_name if self._context is not None else None
 
+    def _began_otherwise(self) -> bool:
+        """Return whether the peer said less than a header, and that is no beginning of one."""
+        start = self._unread
+        return bool(start) and self._records.nothing_came and not begins_like_tls(start)
+
     def _how_far(self) -> str:
         """Describe what had arrived when nothing more came."""
         waiting = len(self._unread)
+        if self._began_otherwise():
+            _, detail = what_else_it_is(bytes(self._unread))
+            return f"what had come is not TLS: {detail}"
         if waiting:
-            return f"in the middle of a record, of which {waiting} bytes had come"
+            noun = "byte" if waiting == 1 else "bytes"
+            return f"in the middle of a record, of which {waiting} {noun} had come"
         return "it had said nothing at all" if self._records.nothing_came else ""
 
     # The end
