@@ -223,7 +223,7 @@ class Connection(Lifecycle[Config]):
 
         Raises:
             TruncationError: without a close_notify before, unless the config allows it.
-            PeerAlertError: the peer has said user_canceled in the handshake, and then ended.
+            PeerAlertError: the peer ended the handshake after user_canceled or a warning.
             ProtocolError: the few bytes that came, fewer than a header, are not TLS.
         """
         self._raise_failure()
@@ -231,8 +231,8 @@ class Connection(Lifecycle[Config]):
             self._trace.transport_ended("received", "reset" if reset else "end")
         if self._peer_closed:
             return []
-        if (canceled := self._canceled()) is not None:
-            raise self._end(canceled)
+        if (gave_up := self._gave_up()) is not None:
+            raise self._end(gave_up)
         if self._began_otherwise() and not reset:
             is_server = not self._records.is_client
             raise self._end(not_tls(self._unread, from_client=is_server, trace=self._trace))

@@ -204,8 +204,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if self._trace is not None:
             self._trace.alert("received", level, description)
         if description == AlertDescription.CLOSE_NOTIFY:
-            if (canceled := self._canceled()) is not None:
-                raise canceled
+            if (gave_up := self._gave_up()) is not None:
+                raise gave_up
             if self._info is None:
                 raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)
             self._close_half(peer=True)
@@ -217,15 +217,20 @@ class Lifecycle(RecordLoop, Generic[Config]):
                 raise ProtocolError(Fault.TOO_MANY_ALERTS, "user_canceled")
         elif level == AlertLevel.WARNING and self._tolerates_warnings(description):
             self._records.note_record_without_progress(f"warning {alert_name(description)}")
+            self._records.warning = description
         else:
             # RFC 9846 6: all others are errors, whatever level the peer gives them.
             raise PeerAlertError(description, self._situation(description))
 
-    def _canceled(self) -> PeerAlertError | None:
-        """Return the error of a handshake that ends after user_canceled, whatever the end is."""
-        if self._info is not None or not self._cancellations:
+    def _gave_up(self) -> PeerAlertError | None:
+        """Return the error of a handshake that ends after an alert that did not end it.
+
+        Whatever the end is, user_canceled or a warning that the peer sent last is its reason.
+        """
+        canceled, warning = AlertDescription.USER_CANCELED, self._records.warning
+        number = canceled if self._cancellations else warning
+        if self._info is not None or number is None:
             return None
-        number = AlertDescription.USER_CANCELED
         return PeerAlertError(number, self._situation(number))
 
     def _tolerates_warnings(self, description: int) -> bool:
