@@ -43,11 +43,10 @@ from handclasp.handshake.tls13.post import PostHandshake13
 from handclasp.iana import AlertDescription, AlertLevel, alert_name
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
-from handclasp.record.framing import begins_like_tls
+from handclasp.record.framing import begins_like_tls, not_tls
 from handclasp.record.layer import RecordLayer
 from handclasp.record_loop import RecordLoop
 from handclasp.trace.hooks import Trace, check_trace
-from handclasp.wire.records import what_else_it_is
 
 Config = TypeVar("Config", bound=SharedConfig, covariant=True)
 
@@ -282,8 +281,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
         """Describe what had arrived when nothing more came."""
         waiting = len(self._unread)
         if self._began_otherwise():
-            _, detail = what_else_it_is(bytes(self._unread))
-            return f"what had come is not TLS: {detail}"
+            error = not_tls(self._unread, from_client=not self._is_client, trace=None)
+            return f"what had come is not TLS: {error.detail}"
         if waiting:
             noun = "byte" if waiting == 1 else "bytes"
             return f"in the middle of a record, of which {waiting} {noun} had come"
