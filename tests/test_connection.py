@@ -280,6 +280,44 @@ def test_eof_in_the_handshake(pair: Pair, role: str) -> None:
     assert end.error.fault is Fault.CLOSED_DURING_HANDSHAKE
 
 
+@pytest.mark.parametrize("role", ["client", "server"])
+@pytest.mark.parametrize(
+    ("start", "fault", "told"),
+    [
+        (b"x", Fault.NOT_TLS, "the first byte is b'x'"),
+        (b"\x16\x02", Fault.NOT_TLS, "the first bytes are b'\\x16\\x02'"),
+        (b"-ERR", Fault.NOT_TLS, "as of a POP3 or Redis server"),
+        (b"GET ", Fault.PLAINTEXT_HTTP, "b'GET '"),
+        (b"CON", Fault.NOT_TLS, "b'CON'"),
+        (b"\x16", Fault.CLOSED_DURING_HANDSHAKE, "of which 1 byte had come"),
+        (b"\x15\x03\x01\0", Fault.CLOSED_DURING_HANDSHAKE, "of which 4 bytes had come"),
+    ],
+)
+def test_eof_after_less_than_a_header(
+    pair: Pair, role: str, start: bytes, fault: Fault, told: str
+) -> None:
+    end = pair.client if role == "client" else pair.server
+    end.receive(start)
+    end.receive_eof()
+    assert isinstance(end.error, TLSError)
+    assert end.error.fault is fault
+    assert told in str(end.error)
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_silence_and_resets_after_less_than_a_header(pair: Pair, role: str) -> None:
+    """The end is what it was, and nobody is told of a record."""
+    end = pair.client if role == "client" else pair.server
+    end.receive(b"x")
+    told = "what had come is not TLS: the first byte is b'x'"
+    if role == "client":
+        assert told in str(end.connection.abort(Fault.HANDSHAKE_TIMEOUT))
+        return
+    with pytest.raises(TruncationError, match=told) as caught:
+        end.connection.receive_eof(reset=True)
+    assert caught.value.fault is Fault.RESET_DURING_HANDSHAKE
+
+
 def test_close_is_said_once(pair: Pair) -> None:
     pair.run()
     pair.client.connection.close()

@@ -32,6 +32,7 @@ from handclasp.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.info import ConnectionInfo
 from handclasp.lifecycle import Config, Lifecycle, State
 from handclasp.questions import CheckReplay, Decrypt, Question, ReverifyPeer
+from handclasp.record.framing import not_tls
 from handclasp.record.protection12 import Protection12
 from handclasp.record.record_key import OUTER_HEADER, OVERHEAD, SHORT
 from handclasp.speedups import ACCELERATED
@@ -222,15 +223,19 @@ class Connection(Lifecycle[Config]):
 
         Raises:
             TruncationError: without a close_notify before, unless the config allows it.
-            PeerAlertError: the peer has said user_canceled in the handshake, and then ended.
+            PeerAlertError: the peer ended the handshake after user_canceled or a warning.
+            ProtocolError: the few bytes that came, fewer than a header, are not TLS.
         """
         self._raise_failure()
         if self._trace is not None:
             self._trace.transport_ended("received", "reset" if reset else "end")
         if self._peer_closed:
             return []
-        if (canceled := self._canceled()) is not None:
-            raise self._end(canceled)
+        if (gave_up := self._gave_up()) is not None:
+            raise self._end(gave_up)
+        if self._began_otherwise() and not reset:
+            is_server = not self._records.is_client
+            raise self._end(not_tls(self._unread, from_client=is_server, trace=self._trace))
         if self._info is None:
             fault = Fault.RESET_DURING_HANDSHAKE if reset else Fault.CLOSED_DURING_HANDSHAKE
             raise self._end(TruncationError(fault, self._how_far()))

@@ -43,6 +43,7 @@ from handclasp.handshake.tls13.post import PostHandshake13
 from handclasp.iana import AlertDescription, AlertLevel, alert_name
 from handclasp.info import ConnectionInfo
 from handclasp.keys.epoch import Epoch
+from handclasp.record.framing import begins_like_tls, not_tls
 from handclasp.record.layer import RecordLayer
 from handclasp.record_loop import RecordLoop
 from handclasp.trace.hooks import Trace, check_trace
@@ -202,8 +203,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if self._trace is not None:
             self._trace.alert("received", level, description)
         if description == AlertDescription.CLOSE_NOTIFY:
-            if (canceled := self._canceled()) is not None:
-                raise canceled
+            if (gave_up := self._gave_up()) is not None:
+                raise gave_up
             if self._info is None:
                 raise TruncationError(Fault.CLOSED_DURING_HANDSHAKE)
             self._close_half(peer=True)
@@ -215,15 +216,20 @@ class Lifecycle(RecordLoop, Generic[Config]):
                 raise ProtocolError(Fault.TOO_MANY_ALERTS, "user_canceled")
         elif level == AlertLevel.WARNING and self._tolerates_warnings(description):
             self._records.note_record_without_progress(f"warning {alert_name(description)}")
+            self._records.warning = description
         else:
             # RFC 9846 6: all others are errors, whatever level the peer gives them.
             raise PeerAlertError(description, self._situation(description))
 
-    def _canceled(self) -> PeerAlertError | None:
-        """Return the error of a handshake that ends after user_canceled, whatever the end is."""
-        if self._info is not None or not self._cancellations:
+    def _gave_up(self) -> PeerAlertError | None:
+        """Return the error of a handshake that ends after an alert that did not end it.
+
+        Whatever the end is, user_canceled or a warning that the peer sent last is its reason.
+        """
+        canceled, warning = AlertDescription.USER_CANCELED, self._records.warning
+        number = canceled if self._cancellations else warning
+        if self._info is not None or number is None:
             return None
-        number = AlertDescription.USER_CANCELED
         return PeerAlertError(number, self._situation(number))
 
     def _tolerates_warnings(self, description: int) -> bool:
@@ -266,11 +272,20 @@ class Lifecycle(RecordLoop, Generic[Config]):
             return self._info.server_name
         return self._context.server_name if self._context is not None else None
 
+    def _began_otherwise(self) -> bool:
+        """Return whether the peer said less than a header, and that is no beginning of one."""
+        start = self._unread
+        return bool(start) and self._records.nothing_came and not begins_like_tls(start)
+
     def _how_far(self) -> str:
         """Describe what had arrived when nothing more came."""
         waiting = len(self._unread)
+        if self._began_otherwise():
+            error = not_tls(self._unread, from_client=not self._is_client, trace=None)
+            return f"what had come is not TLS: {error.detail}"
         if waiting:
-            return f"in the middle of a record, of which {waiting} bytes had come"
+            noun = "byte" if waiting == 1 else "bytes"
+            return f"in the middle of a record, of which {waiting} {noun} had come"
         return "it had said nothing at all" if self._records.nothing_came else ""
 
     # The end

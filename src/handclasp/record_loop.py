@@ -106,6 +106,7 @@ class RecordLoop(HandshakeLoop):
             at = after
             if content_type == _HANDSHAKE and content:
                 records.records_without_progress = 0
+                records.warning = None
                 self._receive_handshake(content)
                 if self._message_size and reader is PLAINTEXT:
                     fragments, at = join_fragments(buffer, at, self._missing)
@@ -227,6 +228,7 @@ class RecordLoop(HandshakeLoop):
             raise ProtocolError(Fault.INTERLEAVED_RECORD, "change_cipher_spec")
         if records.is_tls12:
             records.records_without_progress = 0
+            records.warning = None
             self._receive_change_cipher_spec()
             return
         records.change_cipher_spec_dropped = True

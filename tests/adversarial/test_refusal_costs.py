@@ -355,6 +355,35 @@ def leaf_of(
     return sign(builder, by.key)
 
 
+def large_leaf(field: str, by: Pki) -> x509.Certificate:
+    """A leaf of more than 20 KB, of which one field takes nearly all."""
+    names: list[x509.GeneralName] = [x509.DNSName("localhost")]
+    if field == "addresses":
+        names += addresses(4_000)
+    if field == "directory names":
+        names += [x509.DirectoryName(long_name(150))] * 15
+    return leaf_of(by, names, long_name(2_000 if field == "subject" else 1))
+
+
+@pytest.mark.parametrize("field", ["subject", "directory names", "addresses"])
+class TestLargeCertificates:
+    def test_the_verifier_reads_none_that_no_authority_signed(
+        self, field: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It makes objects of all names before it looks at the signature."""
+        asked: list[object] = []
+        monkeypatch.setattr(path, "_verified", noting(path._verified, asked))
+        stranger = Pki()  # Another key under the name of the authority.
+        assert stranger.certificate.subject == pki().certificate.subject
+        error = refuse(der_of(large_leaf(field, stranger)), pki().trust)
+        assert asked == []
+        assert error.fault is Fault.CERTIFICATE_UNTRUSTED
+
+    def test_one_that_an_authority_signed_is_accepted(self, field: str) -> None:
+        chain = der_of(large_leaf(field, pki()))
+        assert verify_server_chain(chain, pki().trust, "localhost", now()).verified
+
+
 class TestLongNames:
     """A subject of 50 KB, and 140 issuers of one name that an authority signed."""
 

@@ -26,6 +26,7 @@ from handclasp import (
     PeerClosed,
     ProtocolError,
     ServerConfig,
+    TruncationError,
 )
 from handclasp.iana import AlertDescription, AlertLevel, ContentType
 from handclasp.testing.deviations import Change, handshake_message
@@ -370,6 +371,30 @@ def test_warning_before_the_server_hello(meet_server: Meet) -> None:
     warning = Record(ALERT, bytes([AlertLevel.WARNING, AlertDescription.UNRECOGNIZED_NAME]))
     deviation: Change = lambda message: [warning, message]  # noqa: E731
     assert meet_server(server_hello=deviation).connection.established
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "close_notify"])
+def test_a_warning_is_why_the_peer_ends_the_handshake(meet_server: Meet, end: str) -> None:
+    """OpenSSL and Java say that they do not know the name, and some servers leave then."""
+    encounter = meet_server(order=())
+    encounter.peer.send_alert(AlertLevel.WARNING, AlertDescription.UNRECOGNIZED_NAME)
+    if end == "close_notify":
+        encounter.peer.send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
+    encounter.run()
+    if end != "close_notify":
+        with pytest.raises(PeerAlertError):
+            encounter.connection.receive_eof(reset=end == "reset")
+    assert isinstance(encounter.connection.failure, PeerAlertError)
+    assert encounter.connection.failure.alert == "unrecognized_name"
+
+
+def test_a_warning_after_which_the_handshake_went_on_is_not_why(meet_server: Meet) -> None:
+    warning = Record(ALERT, bytes([AlertLevel.WARNING, AlertDescription.UNRECOGNIZED_NAME]))
+    deviation: Change = lambda message: [warning, message]  # noqa: E731
+    encounter = meet_server(server_hello=deviation, order=["server_hello"])
+    with pytest.raises(TruncationError) as caught:
+        encounter.connection.receive_eof()
+    assert caught.value.fault is Fault.CLOSED_DURING_HANDSHAKE
 
 
 @pytest.mark.parametrize("alert", [a for a in WARNINGS if a != AlertDescription.UNRECOGNIZED_NAME])

@@ -4,8 +4,10 @@ cryptography.x509.verification checks each path as RFC 5280 section 6 and the pr
 ask: signatures, dates, names, basic constraints, key usage, name constraints, critical extensions.
 
 Nothing is tried where no path can be: where no issuer's name leads to an anchor, or, if several of
-the certificates have one name, no issuer's signature. The verifier would go from each of those to
-each other one, up to its own limits, which takes a hundred signatures of the peer's choice.
+the certificates have one name or one is large, no issuer's signature. The verifier would go from
+each of those of one name to each other one, up to its own limits, which takes a hundred signatures
+of the peer's choice; and it reads names and extensions, of which a large certificate may have
+thousands, before it looks at a signature.
 
 The first try is under its own policy, which runs without calling back. If it refuses, or a name is
 so long that its error would take longer than a second try, there is that one, which allows for what
@@ -58,6 +60,13 @@ _MOST_ISSUERS = 16
 
 _MOST_CHECKS = 128
 """The number of signatures to check before the verifier is called."""
+
+_MOST_UNSIGNED = 2**13
+"""Bytes of a certificate that the verifier may read before somebody's signature on it is checked.
+
+Few real ones are larger: with ML-DSA-87 or a hundred names they are not. One signature is cheap
+beside what the verifier does with ten times as many bytes, whatever field they are in.
+"""
 
 MOST_SIGNED = 9 * 2**17
 """Bytes that the issuers of one name may be tried on, by us or by the verifier, which writes and
@@ -291,7 +300,9 @@ def _may_lead_to_anchor(
     while pending:
         name = pending.pop()
         if name in anchors:
-            return len(issuers_of) == len(others) or _is_certified(chain, ders, named, trust)
+            if len(issuers_of) == len(others) and max(map(len, ders)) <= _MOST_UNSIGNED:
+                return True
+            return _is_certified(chain, ders, named, trust)
         further = [issuer for issuer in issuers_of.get(name, ()) if issuer not in reached]
         reached.update(further)
         pending.extend(further)

@@ -42,23 +42,36 @@ def check_header(
         trace: is shown the bytes that are not TLS.
     """
     content_type, major, length = _read_header(start)
-    if not 20 <= content_type <= 23 or major != 3:
+    if not begins_like_tls(start):
         if nothing_came:
-            shown = bytes(start)
-            if trace is not None:
-                trace.bytes_refused(shown)
-            fault, detail = what_else_it_is(shown)
-            known = mistaken_client(shown) if from_client else None
-            if known is None:
-                raise ProtocolError(fault, detail)
-            fix = advice(known.fix_peer, known.fix_local)
-            raise ProtocolError(fault, detail, fix=fix, verdict=known.verdict)
+            raise not_tls(start, from_client=from_client, trace=trace)
         raise ProtocolError(
             Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, version {major}.{start[2]}"
         )
     limit = MAX_CIPHERTEXT if protected or content_type == _APPLICATION_DATA else MAX_PLAINTEXT
     if length > limit:
         raise ProtocolError(Fault.RECORD_OVERFLOW, f"{length} bytes, {limit} are allowed")
+
+
+def begins_like_tls(start: Buffer) -> bool:
+    """Return whether a record can begin with these bytes, of which there may be one only."""
+    return 20 <= start[0] <= 23 and (len(start) == 1 or start[1] == 3)
+
+
+def not_tls(start: Buffer, *, from_client: bool, trace: Trace | None) -> ProtocolError:
+    """Return the error for a peer whose first bytes are another protocol's; show them to `trace`.
+
+    `start` may be shorter than a header where the peer said no more.
+    """
+    shown = bytes(start)
+    if trace is not None:
+        trace.bytes_refused(shown)
+    fault, detail = what_else_it_is(shown)
+    known = mistaken_client(shown) if from_client and len(shown) >= HEADER_SIZE else None
+    if known is None:
+        return ProtocolError(fault, detail)
+    fix = advice(known.fix_peer, known.fix_local)
+    return ProtocolError(fault, detail, fix=fix, verdict=known.verdict)
 
 
 def join_fragments(buffer: Buffer, at: int, missing: int) -> tuple[bytearray, int]:

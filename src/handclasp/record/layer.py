@@ -73,6 +73,7 @@ class RecordLayer:
         unparsed: what has come of handshake messages behind the one in hand.
         nothing_came: whether not even the header of one record was seen.
         records_without_progress: how many in a row moved nothing forward.
+        warning: the last warning alert after which no more of the handshake came.
         change_cipher_spec_allowed: whether the peer may send the record that means nothing.
         change_cipher_spec_dropped: whether it has.
         is_client: whether this side is the client.
@@ -104,6 +105,7 @@ class RecordLayer:
         "records_without_progress",
         "send",
         "unparsed",
+        "warning",
         "write_epoch",
         "write_key",
         "write_limit",
@@ -137,6 +139,7 @@ class RecordLayer:
         self.send = self.messages.append
         self.unparsed: Buffer = b""
         self.records_without_progress = 0
+        self.warning: int | None = None
         self.nothing_came = True
         self.change_cipher_spec_allowed = is_client
         self.change_cipher_spec_dropped = False

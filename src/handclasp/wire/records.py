@@ -43,7 +43,8 @@ def what_else_it_is(start: bytes) -> tuple[Fault, str]:
     speaker = next((who for begin, who in _GREETINGS if start.startswith(begin)), "")
     if start[:1] == b"\x10" and b"\0\x04MQTT" in start[:12]:
         speaker = ", as of MQTT without TLS"
-    return Fault.NOT_TLS, f"the first bytes are {bytes(start[:16])!r}{speaker}"
+    noun = "byte is" if len(start) == 1 else "bytes are"
+    return Fault.NOT_TLS, f"the first {noun} {bytes(start[:16])!r}{speaker}"
 
 
 class Mistaken(NamedTuple):
