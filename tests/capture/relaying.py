@@ -18,9 +18,17 @@ WAIT_SECONDS = 30
 class RelayThread:
     """A relay that runs beside a test; `ended` holds its connections once the block is over."""
 
-    def __init__(self, target: Any, *, patience: float = 5.0, **settings: Any) -> None:
+    def __init__(
+        self,
+        target: Any,
+        *,
+        patience: float = 5.0,
+        make: Callable[..., Relay] = Relay,
+        **settings: Any,
+    ) -> None:
         self.ended: list[Relayed] = []
         self.port = 0
+        self._make = make
         self._patience = patience
         self._settings = {"ended": self.ended.append, **settings}
         self._target = target
@@ -44,7 +52,7 @@ class RelayThread:
     async def _run(self) -> None:
         stopped, loop = asyncio.Event(), asyncio.get_running_loop()
         self._stop = lambda: loop.call_soon_threadsafe(stopped.set)
-        async with Relay(self._target, **self._settings) as relay:
+        async with self._make(self._target, **self._settings) as relay:
             self.port = relay.port
             self._ready.set()
             await stopped.wait()

@@ -3577,7 +3577,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "cli/test_watch.py::test_the_environment_of_the_program",
-                "cli.program.key_log_place",
+                "cli.program.private_place",
                 "shutil.rmtree(directory, ignore_errors=True)",
                 "pass",
             ),
@@ -3613,6 +3613,39 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         ("capture/test_relay.py::test_a_client_that_does_not_read_stops_the_server",),
+    ),
+    Threat(
+        _FILES,
+        "A certificate of our own that hides a bad one of the server (CWE-295, CWE-296)",
+        "`handclasp watch --intercept` verifies the server for the name that the client asked for, "
+        "before the client gets a certificate for it; if that fails, the client is refused. The "
+        "key of its authority is in memory alone, and programs hear of it only with that option. "
+        "It keeps so many certificates.",
+        (
+            without(
+                "cli/test_watch_intercept.py"
+                "::test_a_server_that_fails_is_not_hidden_by_a_good_certificate",
+                "cli.intercept.Intercepting._between",
+                "raise NotPassedOn from error",
+                "return None",
+            ),
+            without(
+                "cli/test_watch_intercept.py"
+                "::test_the_environment_names_the_authority_only_when_it_intercepts",
+                "cli.program.environment_of",
+                "authority is not None",
+                "True",
+            ),
+            without(
+                "cli/test_watch_intercept.py::test_only_so_many_certificates_are_kept",
+                "cli.intercept.Issued.to",
+                "len(self._by_name) > MOST_CERTIFICATES",
+            ),
+        ),
+        (
+            "cli/test_watch_intercept.py::test_a_reset_arrives_as_a_reset",
+            "cli/test_watch_intercept.py::test_a_client_that_does_not_read_stops_the_server",
+        ),
     ),
     Threat(
         _FILES,

@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from handclasp.capture.proxy_head import (
     LONGEST_HEAD,
@@ -99,6 +99,11 @@ class Relayed:
             reached.
         refusal: why there is no connection to the server; None if there is one.
         cut: why the relay itself ended the connection, in a sentence; empty if it did not.
+        leg: where a program in between answers in place of the server, the half that this is:
+            "client", with that program as the server, or "server", with it as the client. Empty for
+            a connection from end to end.
+        blocked: why the handshake of the program in between with the server has failed, so that it
+            has refused the client; in both halves.
         relayed_bytes: the bytes of the client and of the server, recorded or not.
     """
 
@@ -109,6 +114,8 @@ class Relayed:
     ends: tuple[Address, Address]
     refusal: Exception | None = None
     cut: str = ""
+    leg: Literal["", "client", "server"] = ""
+    blocked: Exception | None = None
     relayed_bytes: list[int] = field(default_factory=lambda: [0, 0])
     _pieces: list[Piece] = field(default_factory=list[Piece], repr=False)
     _endings: list[StreamEnd] = field(default_factory=list[StreamEnd])
@@ -121,6 +128,11 @@ class Relayed:
     def is_two_way(self) -> bool:
         """Whether both ends have sent anything."""
         return all(self.relayed_bytes)
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether it ended by a reset, of either end or of the relay."""
+        return bool(self.cut) or any(each.how == "reset" for each in self._endings)
 
     @property
     def unrecorded(self) -> int:
@@ -315,14 +327,17 @@ class Relay:
                 relayed.refusal = error
             finally:
                 client.close()
-                # A relay that is closed reports what was open.
-                if (report := self._ended(relayed)) is not None:
-                    reporting = asyncio.create_task(report)
-                    self._reports.add(reporting)
-                    reporting.add_done_callback(self._reports.discard)
-                    await asyncio.shield(reporting)
+                await self.report(relayed)
         finally:
             self._slots.release()
+
+    async def report(self, relayed: Relayed) -> None:
+        """Report that a connection has ended; a relay that is closed reports what was open."""
+        if (report := self._ended(relayed)) is not None:
+            reporting = asyncio.create_task(report)
+            self._reports.add(reporting)
+            reporting.add_done_callback(self._reports.discard)
+            await asyncio.shield(reporting)
 
     async def _connect_and_relay(self, relayed: Relayed, client: socket.socket) -> None:
         """Relay one connection; raise `OSError` if there is none to the server."""
@@ -346,10 +361,9 @@ class Relay:
             if request is not None and request.is_tunnel and not await _confirm(client):
                 _make_reset(server)
                 return
-            await self._relay(relayed, client, server, request.first if request else b"")
+            await self.carry(relayed, client, server, request.first if request else b"")
         except BaseException:
-            _make_reset(client)
-            _make_reset(server)
+            self.tear(client, server)
             raise
         finally:
             server.close()
@@ -392,12 +406,12 @@ class Relay:
             raise
         return server
 
-    async def _relay(
+    async def carry(
         self, relayed: Relayed, client: socket.socket, server: socket.socket, first: bytes
     ) -> None:
         """Relay until both directions have ended, or one end is torn down.
 
-        `first` is what has come of the client's bytes.
+        A subclass may put something in between. `first` is what has come of the client's bytes.
         """
         relayed.moved()  # Its time begins once both ends are there.
         pumps = [
@@ -415,8 +429,44 @@ class Relay:
                 each.cancel()
             results = await asyncio.gather(*everything, return_exceptions=True)
         if any(isinstance(each, _Torn) for each in results):
-            _make_reset(client)
-            _make_reset(server)
+            self.tear(client, server)
+
+    async def first_sent(
+        self, relayed: Relayed, client: socket.socket, server: socket.socket
+    ) -> tuple[int, bytes] | None:
+        """Wait for the first byte of either end, which stays to be read; return who sent it.
+
+        An end in place of a byte is b"". None if an end was reset, or nothing came for as long as
+        the relay waits: both are then reset.
+        """
+        relayed.moved()
+        sender, sockets = CLIENT, (client, server)
+        torn = asyncio.create_task(_torn_down(relayed, sockets, self._idle))
+        try:
+            while not torn.done():
+                for sender, sock in enumerate(sockets):
+                    with suppress(BlockingIOError):
+                        return sender, sock.recv(1, socket.MSG_PEEK)
+                readable = [asyncio.create_task(_until_readable(sock)) for sock in sockets]
+                try:
+                    await asyncio.wait([torn, *readable], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for each in readable:
+                        each.cancel()
+                    await asyncio.wait(readable)
+        except OSError:
+            relayed.end(sender, "reset")
+        finally:
+            torn.cancel()
+            await asyncio.wait([torn])
+        self.tear(client, server)
+        return None
+
+    @staticmethod
+    def tear(client: socket.socket, server: socket.socket) -> None:
+        """Let the close of both ends be a reset."""
+        _make_reset(client)
+        _make_reset(server)
 
     async def _pump(
         self,

@@ -26,6 +26,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -53,6 +54,7 @@ from handclasp.values import dataclass
 
 MOST_REMEMBERED = 10_000
 """The connections whose secrets are kept: a program may have others than those of the relay."""
+_MOST_LINES = 8 * MOST_REMEMBERED
 _MOST_READ = 16 * 1024 * 1024
 _FIRST_LOOK_SECONDS = 0.25
 _LAST_LOOK_SECONDS = 30.0
@@ -96,6 +98,35 @@ class KeyLogFile:
                 lines, newline, self._rest = (self._rest + added).rpartition(b"\n")
                 self.secrets.add(lines + newline)
                 self.secrets.forget_all_but(MOST_REMEMBERED)
+
+
+class KeyLogLines:
+    """The secrets in the lines that connections of this process log: a `keylog` of their config.
+
+    >>> from handclasp.capture.watching import KeyLogLines
+    >>> lines = KeyLogLines()
+    >>> handclasp.connect("example.com", 443, ClientConfig(keylog=lines)).close()
+    >>> lines.read()
+    >>> len(lines.secrets)
+    1
+
+    Attributes:
+        secrets: those that were read so far.
+    """
+
+    def __init__(self) -> None:
+        self.secrets = KeyLog()
+        self._lines: deque[str] = deque(maxlen=_MOST_LINES)
+
+    def __call__(self, line: str) -> None:
+        """Take a line, from whatever thread."""
+        self._lines.append(line)
+
+    def read(self) -> None:
+        """Read the lines that were taken since."""
+        while self._lines:
+            self.secrets.add(self._lines.popleft().encode())
+        self.secrets.forget_all_but(MOST_REMEMBERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +263,13 @@ class Watch:
         seen: called in that thread with each sighting.
     """
 
-    def __init__(self, keylog: KeyLogFile | None, seen: Callable[[Sighting], None]) -> None:
+    def __init__(
+        self, keylog: KeyLogFile | KeyLogLines | None, seen: Callable[[Sighting], None]
+    ) -> None:
         self._keylog = keylog
         self._no_secrets = KeyLog()
         self._seen = seen
-        self._looks: dict[int, asyncio.Task[None]] = {}
+        self._looks: dict[Relayed, asyncio.Task[None]] = {}
         # A look that is cancelled goes on in the thread: no second one may begin beside it.
         self._thread = ThreadPoolExecutor(1, "handclasp-watch")
         # A copy of the record is made when its turn comes, so that there are not many.
@@ -244,11 +277,11 @@ class Watch:
 
     def two_way(self, relayed: Relayed) -> None:
         """Look at a connection from now on until its outcome is known."""
-        self._looks[relayed.number] = asyncio.create_task(self._look(relayed))
+        self._looks[relayed] = asyncio.create_task(self._look(relayed))
 
     async def ended(self, relayed: Relayed) -> None:
         """Look at a connection for the last time."""
-        look = self._looks.pop(relayed.number, None)
+        look = self._looks.pop(relayed, None)
         if look is not None:
             look.cancel()
             await asyncio.wait([look])

@@ -84,6 +84,9 @@ EVERY_NAME = "*"
 _AUTHORITY_DAYS = 730
 """OpenSSL does not hold a thief of the key to all of the constraints: see above."""
 
+_AUTHORITY_KEY = "ecdsa-p256"
+"""The verifier, like the profile of the web, takes no EdDSA authority; P-256 works everywhere."""
+
 _BACKDATED = timedelta(minutes=10)
 """Clocks differ: a certificate must not be from the future for a machine that is slow."""
 
@@ -167,6 +170,26 @@ class LocalAuthority:
                 "trust again."
             )
         return authority
+
+    @classmethod
+    def in_memory(cls, *, names: Sequence[str] = ()) -> LocalAuthority:
+        """Return a new authority whose key is in the memory of this process alone.
+
+        >>> from handclasp.certificates.authority import LocalAuthority
+        >>> LocalAuthority.in_memory(names=["example.com"]).constraints.endswith("example.com")
+        True
+
+        Args:
+            names: as for `open_or_create`.
+
+        Raises:
+            ConfigurationError: `names` holds something else.
+        """
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        key = _new_key(_AUTHORITY_KEY)
+        certificate = _signed(_authority(key, _name_constraints(names)), key)
+        return cls(certificate.public_bytes(Encoding.PEM), key)
 
     @property
     def constraints(self) -> str:
@@ -354,8 +377,7 @@ def _after(error: UntrustedFileError, key_file: Path) -> str:
 def _create(place: Path, constraints: x509.NameConstraints | None) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    # The verifier, like the profile of the web, takes no EdDSA authority; P-256 works everywhere.
-    key = _new_key("ecdsa-p256")
+    key = _new_key(_AUTHORITY_KEY)
     certificate = _signed(_authority(key, constraints), key)
     with draft_private(place) as draft:
         draft.write(_key_pem(key) + certificate.public_bytes(Encoding.PEM))

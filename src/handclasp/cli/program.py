@@ -27,26 +27,48 @@ NOT_FOUND, NOT_RUNNABLE = 127, 126
 """The exit statuses of a shell for a program that is not there, and for one that cannot be run."""
 
 
+AUTHORITY_VARIABLES = (
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "DENO_CERT",
+    "CARGO_HTTP_CAINFO",
+    "AWS_CA_BUNDLE",
+)
+"""The variables that name authorities to programs, in place of all others; Node adds its own."""
+
+
 @contextmanager
-def key_log_place() -> Generator[Path]:
-    """Make an empty key log that only this user can read, and remove it at the end."""
+def private_place(name: str, content: bytes = b"") -> Generator[Path]:
+    """Make a file that only this user can read, and remove it at the end."""
     directory = Path(tempfile.mkdtemp(prefix="handclasp-watch-"))  # Of mode 0700.
     try:
-        keylog = directory / "keys.log"
-        create_private(keylog).close()
-        yield keylog
+        path = directory / name
+        with create_private(path) as file:
+            file.write(content)
+        yield path
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def environment_of(proxy_port: int, keylog: Path) -> dict[str, str]:
-    """Return the environment in which a program uses the proxy, and logs its secrets."""
+def environment_of(
+    proxy_port: int, *, keylog: Path | None = None, authority: Path | None = None
+) -> dict[str, str]:
+    """Return the environment in which a program uses the proxy, and logs its secrets or trusts
+    an authority.
+    """
     environment = dict(os.environ)
     for name in _NO_PROXY_VARIABLES:
         environment.pop(name, None)
     for name in _PROXY_VARIABLES:
         environment[name] = f"http://127.0.0.1:{proxy_port}"
-    environment["SSLKEYLOGFILE"] = str(keylog)
+    if keylog is not None:
+        environment["SSLKEYLOGFILE"] = str(keylog)
+    if authority is not None:
+        environment.update(dict.fromkeys(AUTHORITY_VARIABLES, str(authority)))
     return environment
 
 

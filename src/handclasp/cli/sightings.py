@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.advice import for_reader, named_blame, worded
 from handclasp.cli.explained import explanation_json
@@ -15,10 +15,11 @@ from handclasp.faults import Blame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from cryptography import x509
 
-    from handclasp import TrustStore
+    from handclasp import TLSError, TrustStore
     from handclasp.capture.watching import Sighting
     from handclasp.certificates import Explanation
     from handclasp.certificates.doctor import MendedChain
@@ -33,16 +34,27 @@ class Report:
     Attributes:
         sighting: what was seen.
         title: the number of the connection, and the server.
+        half: which half it is of a connection that is intercepted, in words; else empty.
+
+    Args:
+        trust: what verifies the servers.
+        authority: the file of the authority that intercepts, if one does.
     """
 
-    def __init__(self, sighting: Sighting, trust: TrustStore | None) -> None:
+    def __init__(
+        self, sighting: Sighting, trust: TrustStore, authority: Path | None = None
+    ) -> None:
         self.sighting = sighting
-        self._trust = trust
         relayed = sighting.relayed
+        # The certificate of one's own is no news.
+        self._trust = trust if relayed.leg != "client" else None
+        self._authority = authority
+        self.half = _HALVES[relayed.leg]
         target = f"{relayed.target}" if relayed.target is not None else "no server"
         name = sighting.observation.server_name if sighting.observation is not None else None
         named = f" (asked for {printable(name)})" if name and name not in target else ""
-        self.title = f"Connection {relayed.number}: {relayed.ends[0]} to {target}{named}"
+        half = f", INTERCEPTED, {self.half}" if self.half else ""
+        self.title = f"Connection {relayed.number}{half}: {relayed.ends[0]} to {target}{named}"
 
     @property
     def events(self) -> Sequence[TraceEvent]:
@@ -52,7 +64,7 @@ class Report:
 
     def lines(self) -> list[Line]:
         """Return a line for each fact."""
-        from handclasp.story.facts import facts_of, role_of
+        from handclasp.story.facts import facts_of
 
         if self.sighting.observation is None:
             return [("no TLS", self.sighting.instead)]
@@ -62,7 +74,7 @@ class Report:
         lines += [("note", sentence) for sentence in self._notes()]
         diagnosis = self._diagnosis()
         if diagnosis is not None:
-            role = role_of(self.events)
+            role = self._teller
             lines.append(("failure", for_reader(diagnosis.cause, role)))
             lines += diagnosis_lines(diagnosis, role)
         lines += [("hidden", sentence) for sentence in self.sighting.observation.missing]
@@ -82,6 +94,7 @@ class Report:
             "server": str(relayed.ends[1]) if relayed.ends[1].port else None,
             "target": str(relayed.target) if relayed.target is not None else None,
             "bytes": {"client": relayed.relayed_bytes[0], "server": relayed.relayed_bytes[1]},
+            "intercepted": relayed.leg or None,
             "tls": self.sighting.observation is not None,
             "instead": self.sighting.instead or None,
         }
@@ -129,6 +142,8 @@ class Report:
         sighting = self.sighting
         if sighting.relayed.cut:
             return [sighting.relayed.cut]
+        if sighting.relayed.leg:
+            return self._notes_of_half()
         if not sighting.is_final or sighting.has_failed or sighting.outcome != "complete":
             return []
         if sighting.client_has_sent_data or sighting.stream.trouble:
@@ -138,9 +153,24 @@ class Report:
             "certificate only then, as programs with GnuTLS do, which say so by no alert."
         ]
 
+    def _notes_of_half(self) -> list[str]:
+        from handclasp.story.facts import facts_of
+
+        if self.sighting.relayed.leg == "client":
+            return []
+        if facts_of(self.events).client_certificate == "not asked":
+            return []
+        return [
+            "The server asks for a client certificate. That of the program cannot be passed on, as "
+            "its key is the program's: none was sent. Without --intercept, it is."
+        ]
+
     def _chain_findings(self) -> list[str]:
         """Return what is wrong with the chain, if it was refused by the program or is here."""
         from handclasp.cli.chains import findings_of
+
+        if self.sighting.relayed.leg == "client":
+            return []
 
         explanation = self.explanation()
         is_refused = explanation is not None and not explanation.accepted
@@ -192,6 +222,10 @@ class Report:
         from handclasp.story.facts import role_of
 
         found = diagnose(self.events)
+        if found is not None and self.sighting.relayed.leg == "client":
+            return self._diagnosis_of_client(found)
+        if found is not None and (own := self._own_failure) is not None:
+            return _diagnosis_of_own(found, own)
         if found is None or found.fault != "PEER_UNKNOWN_CA" or role_of(self.events) != "server":
             return found
         # The alert leaves open which end lacks the issuer; the chain that was sent shows it.
@@ -205,13 +239,58 @@ class Report:
             return replace(found, blame=Blame.LOCAL, condition=f"{why} client is meant to trust")
         return found
 
-    def _failure_json(self) -> dict[str, Any] | None:
+    @property
+    def _own_failure(self) -> TLSError | None:
+        """The failure of handclasp's own handshake with the server, when it intercepts."""
+        from handclasp import TLSError
+
+        relayed = self.sighting.relayed
+        is_own = relayed.leg == "server" and isinstance(relayed.blocked, TLSError)
+        return cast("TLSError", relayed.blocked) if is_own else None
+
+    @property
+    def _teller(self) -> str:
+        """The role of the end from which a failure is seen."""
         from handclasp.story.facts import role_of
 
+        return "client" if self._own_failure is not None else role_of(self.events)
+
+    def _diagnosis_of_client(self, found: Diagnosis) -> Diagnosis:
+        """Return the failure of a client that talked to handclasp in place of its server."""
+        from handclasp.story.facts import role_of
+
+        blocked = self.sighting.relayed.blocked
+        is_by_client = (found.found_by == "local") == (role_of(self.events) == "client")
+        if blocked is not None and not is_by_client:
+            is_of_server = getattr(blocked, "blame", Blame.UNCLEAR) == Blame.PEER
+            server = Blame.LOCAL if role_of(self.events) == "server" else Blame.PEER
+            return replace(
+                found,
+                cause="handclasp has refused the client, since its own handshake with the "
+                f"server failed: {printable(str(blocked), 1000)}",
+                blame=server if is_of_server else Blame.UNCLEAR,
+                condition=getattr(blocked, "condition", "") if is_of_server else _SEE_OTHER,
+                fix="",
+                others=(),
+            )
+        if is_by_client and found.fault in _DISTRUST:
+            return replace(
+                found,
+                cause="The client refuses the certificate of --intercept, which it got in place of "
+                f"the server's, with the alert {found.alert}.",
+                blame=Blame.UNCLEAR,
+                condition="the client does not trust the authority of this run, or it pins the "
+                "certificate or the key of its server",
+                fix=f"Let the client trust {self._authority}, or watch it without --intercept.",
+                others=(),
+            )
+        return found
+
+    def _failure_json(self) -> dict[str, Any] | None:
         diagnosis = self._diagnosis()
         if diagnosis is None:
             return None
-        role = role_of(self.events)
+        role = self._teller
 
         def told(text: str) -> str:
             return for_reader(worded(text, "reader"), role)
@@ -227,6 +306,22 @@ class Report:
             "condition": told(diagnosis.condition),
             "fix": told(diagnosis.fix),
         }
+
+
+def _diagnosis_of_own(found: Diagnosis, own: TLSError) -> Diagnosis:
+    """Return a failure as the client that had it tells it, who knows more than was seen."""
+    return replace(
+        found,
+        fault=own.fault_name,
+        alert=own.alert,
+        found_by=own.origin,
+        cause=printable(own.message, 1000),
+        blame=own.blame,
+        condition=own.condition,
+        fix=own.fix,
+        others=(),
+        evidence=(),
+    )
 
 
 def _negotiated(facts: Facts) -> Iterator[Line]:
@@ -245,6 +340,17 @@ def _negotiated(facts: Facts) -> Iterator[Line]:
     if facts.client_certificate != "not asked":
         asked = {"asked": "asked for, and none was sent", "shown": "asked for, and sent"}
         yield "client cert", asked[facts.client_certificate]
+
+
+_HALVES = {"": "", "client": "the client and handclasp", "server": "handclasp and the server"}
+_SEE_OTHER = "see the other half of this connection, in which handclasp is the client"
+_DISTRUST = (
+    "PEER_BAD_CERTIFICATE",
+    "PEER_CERTIFICATE_UNKNOWN",
+    "PEER_UNKNOWN_CA",
+    "PEER_UNSUPPORTED_CERTIFICATE",
+)
+"""The alerts of clients that do not accept a certificate."""
 
 
 _ECH_IN_WORDS = {

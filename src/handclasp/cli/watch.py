@@ -19,12 +19,13 @@ from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.pages import page_for, write_page
 from handclasp.cli.program import (
+    AUTHORITY_VARIABLES,
     NOT_FOUND,
     NOT_RUNNABLE,
     Program,
     Signals,
     environment_of,
-    key_log_place,
+    private_place,
 )
 from handclasp.cli.proxies import environment_proxy, is_bypassed, proxy_of
 from handclasp.cli.sightings import Report
@@ -33,11 +34,13 @@ from handclasp.starttls import PROTOCOLS
 
 if TYPE_CHECKING:
     from handclasp import TrustStore
-    from handclasp.capture.relay import Relay, Route
+    from handclasp.capture.relay import Relay, Relayed, Route
     from handclasp.capture.stream import Address
-    from handclasp.capture.watching import Sighting
+    from handclasp.capture.watching import Sighting, Watch
+    from handclasp.certificates.authority import LocalAuthority
     from handclasp.starttls.proxy import Proxy
 
+_DESCRIPTORS_OF_RELAY = 2
 _DESCRIPTORS_BESIDE = 64
 """The open files that are not those of connections."""
 _LAST_SECONDS = 1.0
@@ -66,7 +69,7 @@ class _Settings:
     program: list[str] | None
     listen: int
     keylog: str | None
-    trust: TrustStore | None
+    trust: TrustStore
     proxy: Proxy | None
     usual_proxy: Proxy | None
     starttls: str | None
@@ -76,8 +79,11 @@ class _Settings:
     detail: int
     limit: int
     idle: float | None
+    authority: LocalAuthority | None = None
+    authority_file: Path | None = None
+    """With --intercept alone, as `authority`."""
     count: int = 0
-    told: dict[int, bool] = field(default_factory=dict[int, bool])
+    told: dict[Relayed, bool] = field(default_factory=dict[Any, bool])
     """The open connections that were reported, and whether they had failed by then."""
 
 
@@ -104,6 +110,11 @@ class _Settings:
     help="Reach the servers by this HTTP proxy.  [default: that of the environment]",
 )
 @click.option("--ca", metavar="FILE", help="Verify by the authorities in FILE, not the system's.")
+@click.option(
+    "--intercept",
+    is_flag=True,
+    help="Answer in place of the servers, for programs that write no key log: two handshakes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each connection.")
 @click.option("--page", "pages", metavar="DIR", help="Write a page of each connection into DIR.")
 @click.option(
@@ -134,14 +145,19 @@ def command(context: click.Context, /, address: str | None, **options: Any) -> N
     they are, end to end: no authority is needed, and pinning and client certificates work as
     without. HOST:PORT starts a relay to one server instead, until Ctrl-C.
 
+    With --intercept, the programs talk to an authority of this run in place of their servers, which
+    are verified here. Pinning and client certificates then fail.
+
     Exit status: that of COMMAND; 0 after a relay to HOST:PORT.
     """
     program: list[str] | None = context.meta.get(_PROGRAM)
     with ExitStack() as stack:
         settings = _settings(address, program, options, stack)
         signals = stack.enter_context(Signals())
-        if program is not None:
-            settings.keylog = str(stack.enter_context(key_log_place()))
+        if options["intercept"]:
+            _prepare_to_intercept(settings, stack)
+        elif program is not None:
+            settings.keylog = str(stack.enter_context(private_place("keys.log")))
         status = asyncio.run(_run(settings, signals))
     raise click.exceptions.Exit(status)
 
@@ -182,6 +198,15 @@ def _settings(
     )
 
 
+def _prepare_to_intercept(settings: _Settings, stack: ExitStack) -> None:
+    """Make the authority of this run: its key is in memory, and its certificate in a file."""
+    from handclasp.certificates.authority import EVERY_NAME, LocalAuthority
+
+    settings.authority = LocalAuthority.in_memory(names=[EVERY_NAME])
+    certificate = settings.authority.certificate_pem
+    settings.authority_file = stack.enter_context(private_place("authority.pem", certificate))
+
+
 def _check(address: str | None, program: list[str] | None, options: dict[str, Any]) -> None:
     if program is not None and not program:
         raise WrongArguments("After -- comes the command to run.")
@@ -197,33 +222,74 @@ def _check(address: str | None, program: list[str] | None, options: dict[str, An
     for option in ("keylog", "starttls"):
         if program is not None and options[option] is not None:
             raise WrongArguments(f"--{option} is for HOST:PORT, and not for a command.")
+    if options["intercept"] and options["keylog"] is not None:
+        raise WrongArguments("--intercept needs no key log: both handshakes are its own.")
 
 
 async def _run(settings: _Settings, signals: Signals) -> int:
     """Relay until the program ends, or until Ctrl-C; return the exit status."""
-    from handclasp.capture.relay import Relay
-    from handclasp.capture.watching import KeyLogFile, Watch
-
-    keylog = KeyLogFile(settings.keylog) if settings.keylog is not None else None
-    watch = Watch(keylog, lambda sighting: _tell(settings, sighting))
     try:
-        relay = Relay(
-            settings.target,
-            ended=watch.ended,
-            two_way=watch.two_way,
-            limit=settings.limit,
-            port=settings.listen,
-            route=_route(settings),
-            most=_most_connections(),
-            idle=settings.idle,
-        )
+        relay = _relay(settings)
     except OSError as error:
         why = error.strerror or error
         raise WrongArguments(f"--listen {settings.listen}: {why}.") from None
+    _warn_of_interception(settings)
     async with relay:
         if settings.program is None:
             return await _until_stopped(settings, relay, signals)
         return await _program(settings, relay, signals)
+
+
+def _relay(settings: _Settings) -> Relay:
+    """Return the relay: from end to end, or with our handshakes in between. Raises `OSError`."""
+    from handclasp.capture.relay import Relay
+    from handclasp.capture.watching import KeyLogFile, KeyLogLines, Watch
+
+    def shared(watch: Watch, descriptors: int) -> dict[str, Any]:
+        return {
+            "ended": watch.ended,
+            "two_way": watch.two_way,
+            "limit": settings.limit,
+            "port": settings.listen,
+            "route": _route(settings),
+            "most": _most_connections(descriptors),
+            "idle": settings.idle,
+        }
+
+    def tell(sighting: Sighting) -> None:
+        _tell(settings, sighting)
+
+    if settings.authority is not None:
+        from handclasp.cli.intercept import DESCRIPTORS, Intercepting
+
+        lines = KeyLogLines()
+        return Intercepting(
+            settings.target,
+            authority=settings.authority,
+            trust=settings.trust,
+            keylog=lines,
+            **shared(Watch(lines, tell), DESCRIPTORS),
+        )
+    keylog = KeyLogFile(settings.keylog) if settings.keylog is not None else None
+    return Relay(settings.target, **shared(Watch(keylog, tell), _DESCRIPTORS_OF_RELAY))
+
+
+def _warn_of_interception(settings: _Settings) -> None:
+    """Say that there is no connection from end to end, before the first one."""
+    if settings.authority_file is None:
+        return
+    click.echo(
+        "INTERCEPTING: each client talks to handclasp, and handclasp to the server. The reports "
+        "are of these two handshakes; the one that both would have with each other is not seen.",
+        err=True,
+    )
+    path = settings.authority_file
+    if settings.program is None:
+        trust = f"The client has to trust {path}, the authority of this run"
+    else:
+        trust = f"For {settings.program[0]}, these variables name {path}, the authority of this "
+        trust += f"run: {', '.join(AUTHORITY_VARIABLES)}"
+    click.echo(f"{trust}. Its key is in memory alone, and ends with this run.", err=True)
 
 
 async def _until_stopped(settings: _Settings, relay: Relay, signals: Signals) -> int:
@@ -239,9 +305,10 @@ async def _until_stopped(settings: _Settings, relay: Relay, signals: Signals) ->
 
 
 async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
-    if settings.program is None or settings.keylog is None:
+    if settings.program is None:
         return 0
-    environment = environment_of(relay.port, Path(settings.keylog))
+    keylog = Path(settings.keylog) if settings.keylog is not None else None
+    environment = environment_of(relay.port, keylog=keylog, authority=settings.authority_file)
     program = Program(settings.program, environment)
     with signals.going_to(program.signal):
         status = await program.run(output_to_errors=settings.as_json)
@@ -275,21 +342,25 @@ def _route(settings: _Settings) -> Callable[[Address], Route]:
 
 def _tell(settings: _Settings, sighting: Sighting) -> None:
     """Tell of a connection when its outcome is known, and of a failure after that."""
-    number = sighting.relayed.number
-    is_news = sighting.has_failed > settings.told.get(number, -1)
+    relayed = sighting.relayed
+    is_news = sighting.has_failed > settings.told.get(relayed, -1)
     if is_news and not settings.as_json:
-        settings.told[number] = sighting.has_failed
-        _print(settings, Report(sighting, settings.trust))
+        settings.told[relayed] = sighting.has_failed
+        _print(settings, _report(settings, sighting))
     if not sighting.is_final:
         return
-    settings.told.pop(number, None)
+    settings.told.pop(relayed, None)
     settings.count += 1
     if settings.as_json:
-        print(json.dumps(Report(sighting, settings.trust).to_json()), flush=True)
+        print(json.dumps(_report(settings, sighting).to_json()), flush=True)
     try:
         _keep(settings, sighting)
     except OSError as error:
         click.echo(f"handclasp: cannot write {error.filename}: {error.strerror}", err=True)
+
+
+def _report(settings: _Settings, sighting: Sighting) -> Report:
+    return Report(sighting, settings.trust, settings.authority_file)
 
 
 def _print(settings: _Settings, report: Report) -> None:
@@ -311,15 +382,17 @@ def _keep(settings: _Settings, sighting: Sighting) -> None:
     observation = sighting.observation
     if settings.pages is not None and observation is not None:
         name = observation.server_name or "handshake"
-        number = sighting.relayed.number
-        file = f"{number:04}-{re.sub(r'[^A-Za-z0-9.-]', '_', name)[:80]}.html"
+        relayed = sighting.relayed
+        leg = f"{relayed.leg}-" if relayed.leg else ""
+        file = f"{relayed.number:04}-{leg}{re.sub(r'[^A-Za-z0-9.-]', '_', name)[:80]}.html"
         recorder = Recorder.from_events(observation.events, observation.began_at_ns)
-        explanation = Report(sighting, settings.trust).explanation()
-        write_page(settings.pages / file, page_for(recorder, name, explanation))
+        report = _report(settings, sighting)
+        title = f"{name}, INTERCEPTED: {report.half}" if report.half else name
+        write_page(settings.pages / file, page_for(recorder, title, report.explanation()))
 
 
-def _most_connections() -> int:
-    """Return how many connections this process may have at once, two descriptors for each."""
+def _most_connections(descriptors_each: int) -> int:
+    """Return how many connections this process may have at once, with so many descriptors each."""
     from handclasp.capture.relay import MOST_CONNECTIONS
 
     try:
@@ -329,4 +402,4 @@ def _most_connections() -> int:
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if descriptors == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
-    return max(1, min(MOST_CONNECTIONS, (descriptors - _DESCRIPTORS_BESIDE) // 2))
+    return max(1, min(MOST_CONNECTIONS, (descriptors - _DESCRIPTORS_BESIDE) // descriptors_each))
