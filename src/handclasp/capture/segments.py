@@ -135,13 +135,12 @@ def _unopened(segments: Sequence[Segment]) -> int | None:
 
 
 class _Start(NamedTuple):
-    """Where the bytes of an end begin: the first position, or None if its first segment has it;
-    and whether it is known that none came before, as far as the other end's first captured segment
-    tells.
-    """
+    """The start of the bytes of an end."""
 
     position: int | None
+    """The first position; None if its first segment has it."""
     is_known: bool
+    """True if none came before, as far as the other end's first captured segment tells."""
 
 
 def _start(segments: Sequence[Segment], sender: int) -> _Start:
