@@ -18,14 +18,16 @@ from handclasp import (
     Fault,
     PeerAlertError,
     ServerConfig,
+    Session,
     SessionStore,
     TLSError,
 )
+from handclasp.handshake.offer import offer_after_retry
 from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import ech
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import INNER, encode_inner_hello
-from handclasp.wire.messages import ClientHello, ServerHello, write_message
+from handclasp.wire.messages import ClientHello, ServerHello, write_finished, write_message
 
 SECRET, PUBLIC = "secret.test", "public.test"
 KEY, OTHER = EchKey.generate(PUBLIC), EchKey.generate(PUBLIC)
@@ -152,6 +154,21 @@ def test_an_inner_hello_that_brings_ech_outer_extensions_out_of_the_outer_one(
     monkeypatch.setattr(f"{OFFER}.encode_inner_hello", expanded)
     monkeypatch.setattr(draft, with_reference)
     server_refuses(Pair(client, server, SECRET), Fault.MISPLACED_EXTENSION)
+
+
+@pytest.mark.parametrize("keys", [[KEY], [OTHER], []])
+def test_ech_outer_extensions_in_an_outer_hello(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig, keys: Any
+) -> None:
+    made = __import__(OFFER, fromlist=["_outer_draft"])._outer_draft
+
+    def with_references(*given: Any) -> ClientHello:
+        hello: ClientHello = made(*given)
+        return replace(hello, extensions={Ext.ECH_OUTER_EXTENSIONS: b"\2\0\0", **hello.extensions})
+
+    monkeypatch.setattr(f"{OFFER}._outer_draft", with_references)
+    pair = Pair(client, replace(server, ech=keys), SECRET)
+    server_refuses(pair, Fault.MISPLACED_EXTENSION)
 
 
 @pytest.mark.parametrize("keys", [[KEY], []])
@@ -482,3 +499,100 @@ def test_types_of_the_extension_that_nobody_knows(
         patch.setattr("handclasp.handshake.offer._grease_ech", lambda *_: b"\2\0\0")
         pair = Pair(replace(client, ech=None), server, SECRET)
     server_refuses(pair, Fault.ILLEGAL_VALUE)
+
+
+def test_a_server_that_takes_early_data_for_another_protocol(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    client = replace(client, sessions=SessionStore(), allow_early_data=True, alpn=["h2", "echo"])
+    server = replace(server, max_early_data=1000, alpn=["h2"])
+    assert Pair(client, server, SECRET).run().client.info.alpn == "h2"
+    alpn = Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION
+    answer_with(monkeypatch, {alpn: ext.write_alpn([b"echo"])})
+    pair = Pair(client, server, SECRET)
+    pair.client.connection.send_early_data(b"for h2")  # type: ignore[union-attr]
+    client_refuses(pair, Fault.ILLEGAL_VALUE)
+
+
+def test_a_server_that_rejects_and_does_not_finish(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    """Its retry_configs came, and its certificate is right: they count only with a Finished."""
+    name = "handclasp.handshake.tls13.server.write_finished"
+    monkeypatch.setattr(name, lambda verify_data: write_finished(bytes(len(verify_data))))
+    pair = Pair(client, replace(server, ech=[OTHER]), SECRET)
+    client_refuses(pair, Fault.BAD_FINISHED, "decrypt_error")
+    assert not hasattr(pair.client.error, "retry_configs")
+
+
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+def test_tickets_of_a_server_that_rejects_are_not_kept(
+    client: ClientConfig, server: ServerConfig, version: str
+) -> None:
+    kept: list[str] = []
+
+    class Noted(SessionStore):
+        def put(self, key: str, session: Session) -> None:
+            kept.append(key)
+            super().put(key, session)
+
+    client = replace(client, sessions=Noted())
+    keys = [OTHER] if version == "TLSv1.3" else []
+    rejecting = replace(server, ech=keys, versions=[version])
+    for _ in range(2):
+        error = Pair(client, rejecting, SECRET).run().client.error
+        assert isinstance(error, EchRejectedError)
+    assert kept == []
+    Pair(client, server, SECRET).run()
+    assert kept
+
+
+def test_nothing_is_learnt_of_a_rejection_or_of_grease(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """Each connection has the configurations of its config, and what a program does with others."""
+    before = client.ech
+    for _ in range(2):
+        error = Pair(client, replace(server, ech=[OTHER]), SECRET).run().client.error
+        assert isinstance(error, EchRejectedError)
+        assert error.retry_configs == EchConfigList(OTHER.configs)
+    assert client.ech is before
+    grease = replace(client, ech=None)
+    for _ in range(2):
+        pair = Pair(grease, server, SECRET).run()
+        assert not pair.client.info.ech_accepted
+        assert pair.server.info.server_name == SECRET
+        assert PUBLIC.encode() not in pair.client.sent
+
+
+def test_no_key_is_tried_on_the_second_hello_of_a_client_that_was_rejected(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    """The first hello decides: a second one with a known config_id is not opened (7.1.1)."""
+    tried: list[object] = []
+    monkeypatch.setattr("handclasp.handshake.ech_server._open", lambda *given: tried.append(given))
+    unknown = EchKey.generate(PUBLIC, avoid=[KEY])
+
+    def with_known_id(*given: Any) -> Any:
+        second = offer_after_retry(*given)
+        return replace(second, hello=with_ech(config_id=KEY.configs[0].config_id)(second.hello))
+
+    monkeypatch.setattr("handclasp.handshake.tls13.client_retry.offer_after_retry", with_known_id)
+    client = replace(client, ech=EchConfigList(unknown.configs))
+    pair = Pair(client, replace(server, **RETRY), SECRET).run()
+    assert isinstance(pair.client.error, EchRejectedError)
+    assert pair.client.error.retry_configs == EchConfigList(KEY.configs)
+    assert tried == []
+
+
+def test_an_inner_hello_for_a_config_of_older_versions_alone(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    """There is nothing to confirm in an older version (RFC 9849 section 7.2)."""
+    older = replace(server, ech=(), versions=["TLSv1.2"])
+    pair = Pair(client, replace(server, choose_config=lambda _: older), SECRET).run()
+    error = pair.server.error
+    assert error is not None
+    assert error.alert == "protocol_version"
+    assert pair.server.records[0][0] == 21
+    assert isinstance(pair.client.error, PeerAlertError)

@@ -20,6 +20,8 @@ from handclasp import (
     ClientConfig,
     ClientConnection,
     Credentials,
+    EchConfigList,
+    EchKey,
     ServerConfig,
     ServerConnection,
     Session,
@@ -34,6 +36,9 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "hybrid": {"groups": ["X25519MLKEM768"]},
     "TLS 1.2 full": {"version": "TLSv1.2"},
     "TLS 1.2 resumed": {"version": "TLSv1.2", "resumes": True},
+    "without GREASE ECH": {"grease_ech": False},
+    "GREASE ECH to keys": {"has_ech_keys": True},
+    "ECH": {"has_ech_keys": True, "encrypts": True},
 }
 _WARM = 200
 """Rounds after which each value of GREASE has stood in each list, and is known there."""
@@ -69,6 +74,11 @@ def _identity() -> tuple[TrustStore, Credentials]:
         return trust, Credentials.from_pem(issued.chain_pem, issued.key_pem)
 
 
+@lru_cache
+def _ech_key() -> EchKey:
+    return EchKey.generate("localhost")
+
+
 class Meeting:
     """A client's and a server's config, which have met several times before."""
 
@@ -82,8 +92,14 @@ class Meeting:
         if version == "TLSv1.2":
             shared["groups"] = [*shared["groups"], "secp256r1"]
         sessions = _LastSession(resumes=self.resumes)
-        self.client = ClientConfig(trust=trust, sessions=sessions, **shared)
-        self.server = ServerConfig(credentials=credentials, **shared)
+        key = _ech_key()
+        ech = EchConfigList(key.configs) if options.get("encrypts") else None
+        grease_ech = options.get("grease_ech", True)
+        self.client = ClientConfig(
+            trust=trust, sessions=sessions, ech=ech, grease_ech=grease_ech, **shared
+        )
+        keys = [key] if options.get("has_ech_keys") else []
+        self.server = ServerConfig(credentials=credentials, ech=keys, **shared)
         for _ in range(_WARM):
             client = self.run()
         assert client.info is not None

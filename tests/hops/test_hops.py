@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.hops.counts import Meeting, bytecodes, frames, members_looked_up
+from tests.hops.counts import Meeting, bytecodes, calls_of, frames, members_looked_up
 from tests.hops.way import hops_of_a_client_hello, turns_back
 
 from handclasp.speedups import ACCELERATED
@@ -42,3 +44,23 @@ def test_the_way_of_a_client_hello_is_short() -> None:
     assert len(hops) <= 12
     assert len({hop.file for hop in hops}) <= 5
     assert turns_back(hops) == 0
+
+
+def ech_calls(meeting: Meeting) -> set[str]:
+    """The functions of Encrypted Client Hello that one handshake calls."""
+    return {
+        name
+        for file, name in calls_of(meeting.run)
+        if "ech" in Path(file).name or Path(file).name == "hpke.py" or "_ech" in name
+    }
+
+
+def test_ech_that_is_not_in_use_runs_nothing() -> None:
+    without, grease = Meeting("without GREASE ECH"), Meeting("full")
+    assert ech_calls(without) == set()
+    # A client that knows no configuration sends random bytes, and a server without keys reads them.
+    assert ech_calls(grease) == {
+        *("_grease_ech", "open_client_hello", "_read", "read_encrypted_client_hello")
+    }
+    assert frames(grease) - frames(without) <= 6
+    assert bytecodes(grease) - bytecodes(without) <= 350

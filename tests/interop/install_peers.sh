@@ -19,6 +19,7 @@ main() {
   # of Debian has yet. What is not in its mirrors any day is done without.
   unpack openssl4 openssl openssl libssl.so.4 experimental sid || rm -rf "$cache/openssl4"
   unpack nss libnss3-tools "certutil pk12util selfserv" libssl3.so sid || rm -rf "$cache/nss"
+  build_wolfssl || rm -rf "$cache/wolfssl"
   build_go_peer
   build_java_peer
   install_web_tools
@@ -30,7 +31,8 @@ main() {
 install_debian_packages() {
   local wanted=() package
   for package in openssl gnutls-bin libnss3-tools nginx-light curl tshark \
-    chromium chromium-driver firefox-esr nodejs npm redis-server haproxy fish zsh groff-base; do
+    chromium chromium-driver firefox-esr nodejs npm redis-server haproxy fish zsh groff-base \
+    cmake make gcc; do
     provided "$package" || wanted+=("$package")
   done
   command -v javac >/dev/null || wanted+=(default-jdk-headless)
@@ -107,10 +109,7 @@ unpack() {
 configure_apt_for() {
   local home="$1" mirror suite
   shift
-  # shellcheck disable=SC2016  # apt fills these in
-  mirror="$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
-    awk '$2 == "bookworm" { print $1; exit }')"
-  [ -n "$mirror" ] || { echo "no mirror of Debian bookworm in apt's sources" >&2; return 1; }
+  mirror="$(debian_mirror)" || return
   for suite in "$@"; do
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
   done >"$home/sources.list"
@@ -127,6 +126,15 @@ DPkg::Lock::Timeout "600";
 END
 }
 
+debian_mirror() {
+  local mirror
+  # shellcheck disable=SC2016  # apt fills these in
+  mirror="$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+    awk '$2 == "bookworm" { print $1; exit }')"
+  [ -n "$mirror" ] || { echo "no mirror of Debian bookworm in apt's sources" >&2; return 1; }
+  echo "${mirror%/}"
+}
+
 write_command() {
   local root="$1/root" libraries
   libraries="$(dirname "$root"/usr/lib/*/"$3")"
@@ -137,6 +145,27 @@ exec "$libraries"/ld-linux-*.so.* --library-path "$libraries" "$root/usr/bin/$2"
 END
   chmod +x "$1/$2"
 }
+
+# The packages of wolfSSL come without Encrypted Client Hello, so its client is built from the source
+# in Debian. It looks for a file of its source when it starts, which lies beside it.
+build_wolfssl() {
+  local home="$cache/wolfssl" version=5.9.2 work
+  [ -x "$home/client" ] && return
+  work="$(mktemp -d)"
+  curl -sSf -o "$work/source.tar.gz" \
+    "$(debian_mirror)/pool/main/w/wolfssl/wolfssl_$version.orig.tar.gz" || return
+  echo "$wolfssl_sha256  $work/source.tar.gz" | sha256sum --check --quiet || return
+  tar -xzf "$work/source.tar.gz" -C "$work" --strip-components 1 || return
+  cmake -S "$work" -B "$work/build" -DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS=-O1 \
+    -DBUILD_SHARED_LIBS=OFF -DWOLFSSL_CRYPT_TESTS=no -DWOLFSSL_{ECH,HPKE,SNI,CURVE25519}=yes \
+    -DWOLFSSL_{SESSION_TICKET,OPENSSLEXTRA,EXAMPLES}=yes >"$work/log" || return
+  cmake --build "$work/build" --target client --parallel 2 >>"$work/log" || return
+  mkdir -p "$home/certs"
+  cp "$work/certs/dh2048.pem" "$home/certs" && cp "$work/build/examples/client/client" "$home"
+  rm -rf "$work"
+}
+
+wolfssl_sha256=2f4ef3d4fd387a9b3191d36a6316d69116c46ff69bb9583b6c82b36d7b8ca114
 
 build_go_peer() {
   local source="$here/peers/go" binary="$cache/go-peer"

@@ -489,3 +489,33 @@ def test_clients_like_ssl(place: Place, module: str, groups: list[str]) -> None:
             tls.sendall(REQUEST)
             tls.recv(100)
         assert_accepted(served.only(), retried=bool(groups))
+
+
+# wolfSSL
+
+
+@pytest.fixture
+def wolfssl() -> Path:
+    home = CACHE / "wolfssl"
+    if not (home / "client").exists():
+        pytest.skip("the client of wolfSSL is not there (make peers builds it)")
+    return home
+
+
+@pytest.mark.parametrize("groups", RETRY)
+def test_wolfssl_client(wolfssl: Path, place: Place, groups: list[str]) -> None:
+    server = replace(place.server, groups=groups) if groups else place.server
+    for key, is_accepted in ((KEY, True), (OTHER, False)):
+        with serving(server) as served:
+            command = [str(wolfssl / "client"), "-v", "4", "-h", "127.0.0.1", "-g", "-x"]
+            command += ["-p", str(served.port), "-A", str(place.ca), "-S", SECRET]
+            command += ["--ech", EchConfigList(key.configs).to_base64()]
+            done = subprocess.run(
+                command, cwd=wolfssl, capture_output=True, timeout=SECONDS, check=False
+            )
+            if is_accepted:
+                assert b"hello" in done.stdout, done
+                assert_accepted(served.only(), retried=bool(groups))
+            else:
+                assert b"ECH offered but rejected by server" in done.stderr, done
+                assert_rejected(served.only())

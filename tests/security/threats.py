@@ -1541,6 +1541,18 @@ THREATS: tuple[Threat, ...] = (
                 "each.identity",
             ),
             without(
+                "end_to_end/test_ech_hellos.py::test_grease_keys_are_others_each_time",
+                "handshake.tls13.ech_offer._grease_psks",
+                "entropy(each.suite.hash_size)",
+                "bytes(each.suite.hash_size)",
+            ),
+            without(
+                "end_to_end/test_ech_hellos.py::test_both_hellos_keep_the_rules",
+                "handshake.tls13.ech_offer.encrypted_offer",
+                "config.entropy(32)",
+                "outer.hello.random",
+            ),
+            without(
                 "end_to_end/test_ech.py::test_accepted",
                 "handshake.tls13.ech_offer.encrypted_offer",
                 "client_offer(outer_config(config), encryption.config.public_name, None, hs)",
@@ -1553,7 +1565,11 @@ THREATS: tuple[Threat, ...] = (
                 "encoded",
             ),
         ),
-        ("end_to_end/test_ech.py::test_external_keys_stay_inside",),
+        (
+            "end_to_end/test_ech.py::test_external_keys_stay_inside",
+            "end_to_end/test_ech_hellos.py::test_sessions_and_early_data_are_offered_inside_alone",
+            "end_to_end/test_ech_hellos.py::test_a_session_of_tls12_is_offered_in_neither_hello",
+        ),
     ),
     Threat(
         _IDENTITY,
@@ -1614,6 +1630,8 @@ THREATS: tuple[Threat, ...] = (
         (
             "end_to_end/test_ech.py::test_a_server_that_is_not_the_public_name_says_nothing_that_"
             "counts",
+            "adversarial/test_ech.py::test_a_server_that_rejects_and_does_not_finish",
+            "adversarial/test_ech.py::test_tickets_of_a_server_that_rejects_are_not_kept",
         ),
     ),
     Threat(
@@ -1689,6 +1707,13 @@ THREATS: tuple[Threat, ...] = (
                 "adversarial/test_ech.py::test_second_hellos_that_do_not_continue_the_first",
                 "handshake.ech_server.receive_second_hello",
                 "(encrypted.cipher_suite, encrypted.config_id, encrypted.enc) != before",
+            ),
+            without(
+                "adversarial/test_ech.py::test_no_key_is_tried_on_the_second_hello_of_a_client_that_"
+                "was_rejected",
+                "handshake.ech_server.receive_second_hello",
+                "_read(hello)",
+                "hello = open_client_hello(hs, config, hello)",
             ),
         ),
         ("end_to_end/test_ech.py::test_the_same_id_with_another_key_is_as_an_unknown_id",),

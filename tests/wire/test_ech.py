@@ -93,6 +93,15 @@ def test_malformed_lists(data: bytes) -> None:
     assert caught.value.fault is Fault.DECODE_ERROR
 
 
+def test_an_extension_that_stands_in_a_configuration_twice() -> None:
+    """RFC 9849 section 4.2."""
+    data = write_ech_config_list([one_config(extensions={0x1234: b"", 0x1235: b""})])
+    assert read_ech_config_list(data)[0].extensions == (0x1234, 0x1235)
+    with pytest.raises(ProtocolError) as caught:
+        read_ech_config_list(data.replace(b"\x12\x35", b"\x12\x34"))
+    assert caught.value.fault is Fault.DUPLICATE_EXTENSION
+
+
 def test_a_public_name_of_any_bytes_can_be_shown() -> None:
     raw = write_ech_config_list([one_config()]).replace(b"a.example", b"\xff\n.xampl\0")
     assert "\\xff" in read_ech_config_list(raw)[0].public_name

@@ -1,0 +1,246 @@
+"""The bytes of both hellos of Encrypted Client Hello (RFC 9849 sections 5.1, 6.1 and 6.1.2).
+
+The tests open the inner hello by themselves, with the server's key, and compare it with the outer
+one as it went over the wire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from tests.end_to_end.pair import Pair
+from tests.pki import Pki
+
+from handclasp import (
+    ClientConfig,
+    EarlyDataReceived,
+    EchConfigList,
+    EchKey,
+    PreSharedKey,
+    ServerConfig,
+    Session,
+    SessionStore,
+)
+from handclasp.crypto.hpke import EXPANSION, KEMS, SymmetricSuite, setup_recipient
+from handclasp.ech import private_share
+from handclasp.iana import GREASE_VALUES, TLS13
+from handclasp.iana import ExtensionType as Ext
+from handclasp.wire import extensions as ext
+from handclasp.wire.ech import (
+    INNER,
+    decode_inner_hello,
+    hpke_info,
+    outer_aad,
+    read_encrypted_client_hello,
+)
+from handclasp.wire.messages import ClientHello, read_message
+
+SECRET, PUBLIC = "secret.test", "public.test"
+KEY = EchKey.generate(PUBLIC)
+RETRY: dict[str, Any] = {"groups": ["secp384r1"]}
+PSK = PreSharedKey(b"an identity that tells", b"k" * 31 + b"x")
+SESSION_ID_AT = 2 + 32
+"""Where the length of legacy_session_id stands in a ClientHello without its header."""
+
+
+@pytest.fixture
+def client(pki: Pki) -> ClientConfig:
+    return ClientConfig(trust=pki.trust, ech=EchConfigList(KEY.configs))
+
+
+@pytest.fixture
+def server(pki: Pki) -> ServerConfig:
+    return ServerConfig(credentials=pki.server(SECRET, PUBLIC), ech=[KEY])
+
+
+@dataclass
+class Hello:
+    """An outer hello, and the inner one that it holds."""
+
+    outer: ClientHello
+    inner: ClientHello
+    encoded: bytes
+    shared: tuple[int, ...]
+
+
+def hellos(pair: Pair) -> list[Hello]:
+    """What the client of a pair sent, opened with `KEY`: one hello, or two after a retry."""
+    sent = [read_message(body) for kind, body in pair.client.records if kind == 22 and body[0] == 1]
+    found: list[Hello] = []
+    context = None
+    for outer in sent:
+        assert isinstance(outer, ClientHello)
+        hidden = read_encrypted_client_hello(outer.extensions[Ext.ENCRYPTED_CLIENT_HELLO])
+        assert hidden is not None
+        if context is None:
+            [config] = KEY.configs
+            suite = SymmetricSuite(*hidden.cipher_suite)
+            kem, info = KEMS[config.kem], hpke_info(config)
+            context = setup_recipient(kem, suite, hidden.enc, private_share(KEY), info)
+        encoded = context.open(outer_aad(outer, hidden), hidden.payload)
+        assert len(hidden.payload) == len(encoded) + EXPANSION
+        inner, shared = decode_inner_hello(encoded, outer)
+        found.append(Hello(outer, inner, encoded, shared))
+    return found
+
+
+def versions(hello: ClientHello) -> set[int]:
+    found = ext.read_supported_versions(hello.extensions[Ext.SUPPORTED_VERSIONS])
+    return set(found) - GREASE_VALUES
+
+
+@pytest.mark.parametrize("retry", [{}, RETRY])
+@pytest.mark.parametrize("offered", [["TLSv1.3"], ["TLSv1.3", "TLSv1.2"]])
+def test_both_hellos_keep_the_rules(
+    client: ClientConfig, server: ServerConfig, retry: dict[str, Any], offered: list[str]
+) -> None:
+    client = replace(client, versions=offered, alpn=["h2"])
+    pair = Pair(client, replace(server, **retry), SECRET).run()
+    assert pair.client.info.ech_accepted
+    found = hellos(pair)
+    assert len(found) == 1 + bool(retry)
+    for hello in found:
+        outer, inner = hello.outer, hello.inner
+        # Section 5.1
+        assert hello.encoded[SESSION_ID_AT] == 0
+        assert len(hello.encoded) % 32 == 0
+        assert Ext.ECH_OUTER_EXTENSIONS not in {*outer.extensions, *inner.extensions}
+        kinds = list(inner.extensions)
+        at = kinds.index(hello.shared[0])
+        assert tuple(kinds[at : at + len(hello.shared)]) == hello.shared
+        assert tuple(kind for kind in outer.extensions if kind in hello.shared) == hello.shared
+        assert Ext.KEY_SHARE in hello.shared
+        # Section 6.1, the rules of the inner hello
+        assert inner.extensions[Ext.ENCRYPTED_CLIENT_HELLO] == INNER
+        assert versions(inner) == {TLS13}
+        suites = set(inner.cipher_suites) - GREASE_VALUES
+        assert suites
+        assert all(code >> 8 == 0x13 for code in suites)
+        assert ext.read_server_name(inner.extensions[Ext.SERVER_NAME]) == SECRET
+        # and those of the outer one
+        assert TLS13 in versions(outer)
+        assert outer.legacy_session_id == inner.legacy_session_id
+        assert outer.random != inner.random
+        assert ext.read_server_name(outer.extensions[Ext.SERVER_NAME]) == PUBLIC
+    assert len({hello.outer.random for hello in found}) == 1
+    assert len({hello.inner.random for hello in found}) == 1
+
+
+def assert_grease_psks(hello: Hello, *, secrets: tuple[bytes, ...]) -> None:
+    """Check that the keys of the outer hello are random bytes in the form of the inner ones."""
+    outer = ext.read_offered_psks(hello.outer.extensions[Ext.PRE_SHARED_KEY])
+    inner = ext.read_offered_psks(hello.inner.extensions[Ext.PRE_SHARED_KEY])
+    assert list(hello.outer.extensions)[-1] == Ext.PRE_SHARED_KEY
+    assert list(hello.inner.extensions)[-1] == Ext.PRE_SHARED_KEY
+    assert Ext.PRE_SHARED_KEY not in hello.shared
+    assert len(outer.identities) == len(inner.identities)
+    for ours, hidden in zip(outer.identities, inner.identities, strict=True):
+        assert len(ours.identity) == len(hidden.identity)
+        assert ours.identity != hidden.identity
+    for binder, hidden_binder in zip(outer.binders, inner.binders, strict=True):
+        assert len(binder) == len(hidden_binder)
+        assert binder != hidden_binder
+    modes = Ext.PSK_KEY_EXCHANGE_MODES
+    assert hello.outer.extensions[modes] == hello.inner.extensions[modes]
+    for secret in secrets:
+        assert any(secret == each.identity for each in inner.identities)
+        assert secret not in hello.outer.raw
+
+
+@pytest.mark.parametrize("retry", [{}, RETRY])
+def test_sessions_and_early_data_are_offered_inside_alone(
+    client: ClientConfig, server: ServerConfig, retry: dict[str, Any]
+) -> None:
+    lines: list[str] = []
+    client = replace(client, sessions=SessionStore(), allow_early_data=True)
+    server = replace(server, max_early_data=1000)
+    assert Pair(client, server, SECRET).run().client.info.ech_accepted
+    pair = Pair(replace(client, keylog=lines.append), replace(server, **retry), SECRET)
+    session = pair.client.connection._sessions.session  # type: ignore[union-attr]
+    assert session is not None
+    pair.client.connection.send_early_data(b"at once")  # type: ignore[union-attr]
+    pair.run()
+    assert pair.client.info.resumed
+    assert pair.client.info.early_data_status == ("rejected" if retry else "accepted")
+    found = hellos(pair)
+    for at, hello in enumerate(found):
+        assert_grease_psks(hello, secrets=(session.ticket,))
+        # Section 6.1, rule 7; no second hello has it (RFC 8446 section 4.1.2).
+        assert (Ext.EARLY_DATA in hello.outer.extensions) == (at == 0)
+        assert (Ext.EARLY_DATA in hello.inner.extensions) == (at == 0)
+    # The early data are under the secret of the inner hello.
+    [line] = [line for line in lines if line.startswith("CLIENT_EARLY_TRAFFIC_SECRET")]
+    assert line.split()[1] == found[0].inner.random.hex()
+    assert b"at once" not in pair.client.sent
+
+
+@pytest.mark.parametrize("retry", [{}, RETRY])
+def test_external_keys_are_offered_inside_alone(
+    client: ClientConfig, server: ServerConfig, retry: dict[str, Any]
+) -> None:
+    second = PreSharedKey(b"another one", b"l" * 31 + b"x")
+    client = replace(client, psks=[PSK, second], allow_psk_ke=True)
+    pair = Pair(client, replace(server, psks=[second], **retry), SECRET).run()
+    assert pair.client.info.psk_identity == second.identity
+    for hello in hellos(pair):
+        assert_grease_psks(hello, secrets=(PSK.identity, second.identity))
+
+
+def test_grease_keys_are_others_each_time(client: ClientConfig, server: ServerConfig) -> None:
+    client = replace(client, psks=[PSK])
+    pairs = [Pair(client, replace(server, psks=[PSK]), SECRET).run() for _ in range(2)]
+    made = [hellos(pair)[0].outer.extensions[Ext.PRE_SHARED_KEY] for pair in pairs]
+    first, second = map(ext.read_offered_psks, made)
+    assert first.identities[0].identity != second.identities[0].identity
+    assert first.binders[0] != second.binders[0]
+
+
+def test_a_session_of_tls12_is_offered_in_neither_hello(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    sessions = SessionStore()
+    plain = replace(client, ech=None, sessions=sessions)
+    for _ in range(2):
+        pair = Pair(plain, replace(server, ech=(), versions=["TLSv1.2"]), SECRET).run()
+    assert pair.client.info.resumed
+    pair = Pair(plain, server, SECRET)
+    session = pair.client.connection._sessions.session  # type: ignore[union-attr]
+    assert session is not None
+    assert session.ticket
+    pair = Pair(replace(client, sessions=sessions), server, SECRET).run()
+    assert not pair.client.info.resumed
+    [hello] = hellos(pair)
+    assert Ext.SESSION_TICKET not in hello.inner.extensions
+    assert Ext.PRE_SHARED_KEY not in hello.inner.extensions
+    assert not hello.outer.extensions.get(Ext.SESSION_TICKET)
+    assert session.ticket not in hello.outer.raw
+
+
+class Mistaken(SessionStore):
+    """Makes a client believe that its ticket is for another protocol than it is."""
+
+    def put(self, key: str, session: Session) -> None:
+        super().put("any", replace(session, alpn="echo"))
+
+    def take(self, key: str) -> Session | None:
+        return super().take("any")
+
+
+def test_early_data_for_another_protocol_are_refused(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    both = ["h2", "echo"]
+    client = replace(client, sessions=Mistaken(), allow_early_data=True, alpn=both)
+    server = replace(server, max_early_data=1000, alpn=both)
+    assert Pair(client, server, SECRET).run().client.info.alpn == "h2"
+    pair = Pair(replace(client, alpn=["echo"]), server, SECRET)
+    pair.client.connection.send_early_data(b"for echo")  # type: ignore[union-attr]
+    pair.run()
+    assert pair.server.info.ech_accepted
+    assert pair.server.info.resumed
+    assert pair.server.info.alpn == "echo"
+    assert pair.server.info.early_data_status == "rejected"
+    assert not pair.server.saw(EarlyDataReceived)
+    assert pair.server.data == b""
