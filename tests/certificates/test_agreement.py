@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.certificates.drawn import NOW as DRAWN_NOW
 from tests.certificates.drawn import Drawn, chains
@@ -574,7 +574,7 @@ def decided(drawn: Drawn) -> VerifiedPeer | CertificateError:
         return error
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None)
 @given(chains())
 def test_any_chain(drawn: Drawn) -> None:
     decision = decided(drawn)

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.pki import DAY, Leaf, Pki, der_of, key_of_type, self_signed
 
@@ -536,7 +536,7 @@ def test_random_bytes_raise_certificate_errors_only(chain: list[bytes]) -> None:
     _only_certificate_errors(chain)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_mutated_certificates_raise_certificate_errors_only(data: st.DataObject) -> None:
     chain = [bytearray(der) for der in data.draw(st.sampled_from(_CHAINS))]
