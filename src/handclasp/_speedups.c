@@ -21,7 +21,7 @@
 
 /* Raise it here and in speedups.py with every change of what this does or offers: one that was
    built before the change is then not used with the Python after it. */
-enum { REVISION = 1 };
+enum { REVISION = 2 };
 
 enum { IV = 12, HEADER = 5, TAG = 16, OVERHEAD = TAG + 1, APPLICATION_DATA = 23 };
 
@@ -48,7 +48,8 @@ typedef struct {
 
 typedef struct {
     PyTypeObject *window_type;
-    PyObject *encrypt_into, *decrypt_into, *data;
+    PyObject *encrypt_into, *decrypt_into, *data, *big;
+    PyObject *from_bytes; /* of int */
     PyObject *hashes; /* HASHES of crypto/hashes.py */
     PyObject *copy, *update, *digest;
     Arguments spare;
@@ -546,8 +547,9 @@ start(const Hmac *hmac, unsigned char mask, const char *data, Py_ssize_t size)
         return NULL;
     }
     char *to = PyBytes_AS_STRING(input);
-    for (Py_ssize_t i = 0; i < hmac->block_size; i++) {
-        to[i] = (char)((i < hmac->key_size ? hmac->key[i] : 0) ^ mask);
+    memset(to, mask, (size_t)hmac->block_size);
+    for (Py_ssize_t i = 0; i < hmac->key_size; i++) {
+        to[i] = (char)(to[i] ^ hmac->key[i]);
     }
     if (size > 0) {
         memcpy(to + hmac->block_size, data, (size_t)size);
@@ -636,26 +638,24 @@ key_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"aead", "iv", "limit", NULL};
     RecordKey *key = (RecordKey *)self;
-    PyObject *aead, *module = PyType_GetModuleByDef(Py_TYPE(self), &speedups);
-    const char *iv;
-    Py_ssize_t size, limit;
-    if (module == NULL || !PyArg_ParseTupleAndKeywords(args, kwargs, "Oy#n:RecordKey", names, &aead,
-                                                       &iv, &size, &limit)) {
+    PyObject *aead, *iv, *module = PyType_GetModuleByDef(Py_TYPE(self), &speedups);
+    Py_ssize_t limit;
+    if (module == NULL || !PyArg_ParseTupleAndKeywords(args, kwargs, "OSn:RecordKey", names, &aead,
+                                                       &iv, &limit)) {
         return -1;
     }
-    if (size != IV || key->state != NULL) {
+    if (PyBytes_GET_SIZE(iv) != IV || key->state != NULL) {
         PyErr_SetString(PyExc_ValueError, "a key is initialized once, with an IV of 12 bytes");
         return -1;
     }
     key->state = PyModule_GetState(module);
     key->limit = limit;
     key->until = SEQUENCE_END;
-    memcpy(key->iv, iv, IV);
-    PyObject *type = (PyObject *)Py_TYPE(aead), *number = (PyObject *)&PyLong_Type;
+    memcpy(key->iv, PyBytes_AS_STRING(iv), IV);
+    PyObject *type = (PyObject *)Py_TYPE(aead), *stack[] = {iv, key->state->big};
     if ((key->encrypt_into = PyObject_GetAttr(type, key->state->encrypt_into)) == NULL ||
         (key->decrypt_into = PyObject_GetAttr(type, key->state->decrypt_into)) == NULL ||
-        (key->iv_number = PyObject_CallMethod(number, "from_bytes", "y#s", iv, size, "big")) ==
-            NULL) {
+        (key->iv_number = PyObject_Vectorcall(key->state->from_bytes, stack, 2, NULL)) == NULL) {
         return -1;
     }
     key->aead = Py_NewRef(aead);
@@ -732,11 +732,14 @@ module_exec(PyObject *module)
     state->encrypt_into = PyUnicode_InternFromString("encrypt_into");
     state->decrypt_into = PyUnicode_InternFromString("decrypt_into");
     state->data = PyUnicode_InternFromString("data");
+    state->big = PyUnicode_InternFromString("big");
+    state->from_bytes = PyObject_GetAttrString((PyObject *)&PyLong_Type, "from_bytes");
     state->window_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &window_spec, NULL);
     PyObject *key_type = PyType_FromModuleAndSpec(module, &key_spec, NULL);
     if (key_type == NULL || state->encrypt_into == NULL || state->decrypt_into == NULL ||
-        state->data == NULL || state->copy == NULL || state->update == NULL ||
-        state->digest == NULL || state->window_type == NULL) {
+        state->data == NULL || state->big == NULL || state->from_bytes == NULL ||
+        state->copy == NULL || state->update == NULL || state->digest == NULL ||
+        state->window_type == NULL) {
         Py_XDECREF(key_type);
         return -1;
     }
@@ -763,6 +766,8 @@ module_clear(PyObject *module)
     Py_CLEAR(state->encrypt_into);
     Py_CLEAR(state->decrypt_into);
     Py_CLEAR(state->data);
+    Py_CLEAR(state->big);
+    Py_CLEAR(state->from_bytes);
     Py_CLEAR(state->hashes);
     Py_CLEAR(state->copy);
     Py_CLEAR(state->update);

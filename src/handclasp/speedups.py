@@ -13,7 +13,7 @@ import os
 from importlib import import_module
 from types import ModuleType
 
-REVISION = 1
+REVISION = 2
 """The revision of `_speedups.c` that this source goes with. The C states its own, by this name."""
 
 _NAME = "handclasp._speedups"
