@@ -45,8 +45,10 @@ class Kept(Generic[Key, Value]):
         """Keep a value that takes `size` bytes with its key; one that is larger than the whole
         bound is not kept, and one that is here already stays.
         """
+        if size > self._most or key in self._sizes:
+            return  # Most are here already; to ask for the lock would cost more than the rest.
         with self._lock:
-            if size > self._most or key in self._sizes:
+            if key in self._sizes:
                 return
             while self._size + size > self._most:
                 oldest = next(iter(self._sizes))

@@ -31,6 +31,24 @@ def test_cannot_be_changed(pki: Pki) -> None:
             setattr(pki.trust, name, None)
 
 
+def test_an_anchor_is_written_as_der_once(pki: Pki) -> None:
+    store = TrustStore.from_certificates([pki.certificate])
+    (anchor,) = store.anchors
+    der = store.anchor_der(anchor)
+    assert der == der_of(pki.certificate)[0]
+    assert store.anchor_der(anchor) is der
+
+
+def test_no_more_are_written_and_kept_than_there_are_anchors(pki: Pki) -> None:
+    store = TrustStore.from_certificates([pki.certificate])
+    (anchor,) = store.anchors
+    der, other = store.anchor_der(anchor), Pki("other").certificate
+    first, second = store.anchor_der(other), store.anchor_der(other)
+    assert first == second == der_of(other)[0]
+    assert first is not second
+    assert store.anchor_der(anchor) is der
+
+
 def test_fingerprint_names_the_set() -> None:
     one, two = Pki("one").certificate, Pki("two").certificate
     together = TrustStore.from_pem(pem_of(one, two))

@@ -25,7 +25,7 @@ from cryptography.x509.verification import VerificationError
 from handclasp.certificates.advising import advised
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.dane import matching_leaf
-from handclasp.certificates.evidence import Evidence, encoded, parse, read_all_names
+from handclasp.certificates.evidence import Evidence, parse, read_all_names
 from handclasp.certificates.names import ANY_NAME
 from handclasp.certificates.path import build_path
 from handclasp.certificates.policy import CertificatePolicy
@@ -121,7 +121,8 @@ def _decide_chain(
         if der not in context.views and _known_issuer(der, context) is None:
             _require(rules.sent_first, context.view(other, der), context, chain)
     try:
-        path = build_path(leaf, others, trust, name, now, policy, chain)
+        names = seen.issuer_name, seen.subject_name
+        path = build_path(leaf, others, trust, name, now, policy, chain, names)
     except Exception as error:
         # The verifier's own words are in it, where no rule says more.
         cause = None if isinstance(error, VerificationError) else error
@@ -130,7 +131,7 @@ def _decide_chain(
     _require(rules.leaf, seen, context, chain)
     ders = {id(other): der for other, der in zip(others, chain[1:], strict=True)}
     issuers = [
-        _checked_issuer(each, ders.get(id(each)) or encoded(each), context, chain)
+        _checked_issuer(each, ders.get(id(each)) or trust.anchor_der(each), context, chain)
         for each in path[1:]
     ]
     ends = _require(rules.way, Way(seen, path, evidence), context, chain)

@@ -93,12 +93,13 @@ def _positions(der: bytes, tbs: int) -> tuple[int, int, int, int, int, int]:
     at, _ = _content(der, tbs)
     if der[at] == _VERSION:
         _, at = _content(der, at)
-    _, signature = _content(der, at)  # After the serialNumber.
-    _, issuer = _content(der, signature)
-    _, validity = _content(der, issuer)
-    _, subject = _content(der, validity)
-    _, key = _content(der, subject)
-    return signature, issuer, validity, subject, key, _content(der, key)[1]
+    ends: list[int] = []  # Of serialNumber and the five, each of which starts at the end before.
+    for _ in range(6):
+        length = der[at + 1]
+        at = at + 2 + length if length < _LONG_FORM else _content(der, at)[1]
+        ends.append(at)
+    signature, issuer, validity, subject, key, after = ends
+    return signature, issuer, validity, subject, key, after
 
 
 def elements(der: bytes) -> list[tuple[int, bytes]]:

@@ -35,7 +35,10 @@ class Evidence(NamedTuple):
 
 def chain_of(given: Sequence[bytes | x509.Certificate]) -> tuple[bytes, ...]:
     """Return a chain as DER from any accepted form; raise `ConfigurationError` otherwise."""
-    if isinstance(given, bytes | str) or not isinstance(given, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+    # A tuple, which handshakes give, is known at once; an abstract class is asked in Python.
+    if not isinstance(given, tuple) and (
+        isinstance(given, bytes | str) or not isinstance(given, Sequence)  # pyright: ignore[reportUnnecessaryIsInstance]
+    ):
         kind = type(given).__name__
         raise ConfigurationError(f"A chain must be a list of certificates, leaf first, not {kind}.")
     return tuple([each if isinstance(each, bytes) else _encoded_if_one(each) for each in given])

@@ -95,11 +95,13 @@ def build_path(
     now: datetime,
     policy: CertificatePolicy,
     ders: Sequence[bytes] | None = None,
+    leaf_names: tuple[bytes, bytes] | None = None,
 ) -> list[x509.Certificate]:
     """Return the verifier's own path, leaf first, anchor last.
 
     Args:
         ders: leaf and others as DER, if they are available.
+        leaf_names: issuer and subject of the leaf as DER, if they are read already.
         name: the normal name of a server, `ANY_NAME`, or None for a client.
 
     Raises:
@@ -109,7 +111,7 @@ def build_path(
     """
     chain = (leaf, *others)
     ders = ders or [encoded(each) for each in chain]
-    named = [issuer_and_subject(der) for der in ders]
+    named = [leaf_names or issuer_and_subject(ders[0]), *map(issuer_and_subject, ders[1:])]
     if not _may_lead_to_anchor(chain, ders, named, trust):
         raise VerificationError("no path leads to an anchor")
     intermediates, left_out = _within_bounds(chain, ders, named)

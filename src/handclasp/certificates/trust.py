@@ -46,6 +46,7 @@ class TrustStore:
     __slots__ = (
         "_builders",
         "_by_subject",
+        "_ders",
         "_fingerprint",
         "_issuers",
         "_load",
@@ -65,6 +66,7 @@ class TrustStore:
         self._lock = ProcessLock()
         self._parsed: tuple[_Anchors, _Anchors] | None = None
         self._by_subject: Mapping[bytes, Sequence[x509.Certificate]] | None = None
+        self._ders: dict[int, tuple[x509.Certificate, bytes]] = {}
         self._store: verification.Store | None = None
         self._builders: dict[int, verification.PolicyBuilder] = {}
         self._fingerprint: bytes | None = None
@@ -191,6 +193,20 @@ class TrustStore:
         added are not among them, unless the system has them too.
         """
         return self._all_and_vetted()[1]
+
+    def anchor_der(self, anchor: x509.Certificate) -> bytes:
+        """Return an anchor of this store as DER, which cryptography writes anew at each call.
+
+        It is kept, for those anchors alone that a path has led to.
+        """
+        known = self._ders.get(id(anchor))
+        if known is None:
+            known = anchor, der_of(anchor)
+            # The object is kept as well, so that no other one gets its number. The bound is for a
+            # verifier that would give an object of its own each time.
+            if len(self._ders) < len(self.anchors):
+                self._ders[id(anchor)] = known
+        return known[1]
 
     @property
     def store(self) -> verification.Store:
