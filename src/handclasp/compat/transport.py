@@ -21,8 +21,11 @@ from handclasp.wire.records import HEADER_SIZE
 _receive = socket.socket.recv
 _send = socket.socket.send
 _LONGEST = 2**14 + 2048
-_MAJOR = 3
-_FIRST_TYPE, _LAST_TYPE = int(ContentType.CHANGE_CIPHER_SPEC), int(ContentType.APPLICATION_DATA)
+_STARTS = frozenset(
+    bytes([kind, 3])
+    for kind in range(ContentType.CHANGE_CIPHER_SPEC, ContentType.APPLICATION_DATA + 1)
+)
+"""The first two bytes of records: the type, and the major version."""
 _MILLISECONDS = 1000
 
 _SLACK = 0.9
@@ -162,7 +165,8 @@ class SocketTransport:
             if lacking <= 0:
                 size = int.from_bytes(part[3:HEADER_SIZE])
                 lacking += size
-                if lacking <= 0 or _is_refused(part):
+                # One that is refused by its header has no body to wait for.
+                if lacking <= 0 or size > _LONGEST or part[:2] not in _STARTS:
                     self._part = b""
                     return part
             try:
@@ -282,8 +286,7 @@ class BioTransport:
 
 def _is_refused(start: bytes) -> bool:
     """Return whether a record is refused by its header, so that its body need not be awaited."""
-    is_tls = _FIRST_TYPE <= start[0] <= _LAST_TYPE and start[1] == _MAJOR
-    return not is_tls or int.from_bytes(start[3:HEADER_SIZE]) > _LONGEST
+    return start[:2] not in _STARTS or int.from_bytes(start[3:HEADER_SIZE]) > _LONGEST
 
 
 def _last_record(data: bytes) -> tuple[int, int]:
