@@ -205,13 +205,16 @@ async def create_connection(
 
     >>> class Greeter(asyncio.Protocol):
     ...     def connection_made(self, transport):
+    ...         self.transport, self.is_over = transport, asyncio.Event()
     ...         transport.write(b"hello")
     ...     def data_received(self, data):
     ...         print(data)
+    ...         self.transport.close()
+    ...     def connection_lost(self, error):
+    ...         self.is_over.set()
     >>> async def main():
     ...     transport, protocol = await aio.create_connection(Greeter, "example.com", 443)
-    ...     await asyncio.sleep(0.1)
-    ...     transport.close()
+    ...     await protocol.is_over.wait()
     >>> asyncio.run(main())
     b'hello'
     """
