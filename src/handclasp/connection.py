@@ -21,7 +21,6 @@ from handclasp.errors import (
     ProtocolError,
     StateError,
     TLSError,
-    TruncationError,
 )
 from handclasp.events import DataReceived, Event, PeerClosed, set_data
 from handclasp.faults import Fault
@@ -238,9 +237,9 @@ class Connection(Lifecycle[Config]):
             raise self._end(not_tls(self._unread, from_client=is_server, trace=self._trace))
         if self._info is None:
             fault = Fault.RESET_DURING_HANDSHAKE if reset else Fault.CLOSED_DURING_HANDSHAKE
-            raise self._end(TruncationError(fault, self._how_far()))
+            raise self._end(self._truncation(fault))
         if self._unread or not self._config.allow_truncation:
-            raise self._end(TruncationError(Fault.TRUNCATED, self._how_far()))
+            raise self._end(self._truncation(Fault.TRUNCATED))
         self._close_half(peer=True)
         return [PeerClosed()]
 

@@ -288,6 +288,22 @@ class Lifecycle(RecordLoop, Generic[Config]):
             return f"in the middle of a record, of which {waiting} {noun} had come"
         return "it had said nothing at all" if self._records.nothing_came else ""
 
+    def _truncation(self, fault: Fault) -> TruncationError:
+        """Return the error of a transport that ended without close_notify."""
+        # A server that has said more has completed the handshake without a certificate.
+        has_said_more = bool(self._unread) or (
+            self._info is not None and self._records.records_opened > 0
+        )
+        if self._is_client and self._certificate_status() == "withheld" and not has_said_more:
+            from handclasp.alerts.silence import refused_in_silence
+
+            return refused_in_silence(fault)
+        return TruncationError(fault, self._how_far())
+
+    def _certificate_status(self) -> ClientAuthStatus:
+        """Return what this side did when it was asked for a certificate, if it was."""
+        return self._context.certificate if self._context is not None else self._certificate
+
     # The end
 
     def _close_half(self, *, peer: bool) -> None:
