@@ -43,6 +43,25 @@ credentials: _Credentials
 """
 """The names of which the text beside an example says what they are."""
 
+ELSEWHERE_IN = {
+    "README.md": ELSEWHERE,
+    "docs/asgi.md": """\
+from typing import Any as _Any
+from handclasp import ServerConfig as _ServerConfig
+
+app: _Any
+config: _ServerConfig
+""",
+    "docs/sockets.md": "",
+    "docs/testing.md": "",
+    "docs/trio.md": """\
+from handclasp import Credentials as _Credentials
+
+async def find_credentials(name: str | None) -> _Credentials | None: ...
+""",
+}
+"""The documents whose examples are typed, each with the names that its text explains."""
+
 
 def blocks_of(file: Path) -> list[str]:
     """The Python examples of a document."""
@@ -58,8 +77,10 @@ def example(word: str, file: Path = README) -> str:
 @pytest.mark.long
 def test_types(tmp_path: Path) -> None:
     """Who copies an example into a strictly typed program has nothing to add to it."""
-    for number, block in enumerate(blocks_of(README)):
-        (tmp_path / f"example{number}.py").write_text(ELSEWHERE + block)
+    for name, elsewhere in ELSEWHERE_IN.items():
+        document = README.parent / name
+        for number, block in enumerate(blocks_of(document), 1):
+            (tmp_path / f"{document.stem}_{number}.py").write_text(elsewhere + block)
     mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--scripts-are-modules"]
     files = sorted(map(str, tmp_path.glob("*.py")))
     checked = subprocess.run(

@@ -70,6 +70,17 @@ for (const cell of document.querySelectorAll('td, th, dd, dt, .card li, caption,
     said(cell, `${cell.scrollWidth} wide in ${cell.clientWidth}`);
   if (width > 0 && width < 24) said(cell, `${width} px wide`);
 }
+for (const field of document.querySelectorAll('.tree .row')) {
+  if (innerWidth > 640 || !field.checkVisibility()) continue;
+  const room = field.getBoundingClientRect();
+  const range = document.createRange();
+  range.selectNodeContents(field.querySelector('.v'));
+  if (range.getBoundingClientRect().right > room.right + 1) said(field, 'a value that is cut off');
+  range.selectNodeContents(field.querySelector('.f'));
+  const name = [...range.getClientRects()];
+  if (name.length > 1 && name.reduce((sum, each) => sum + each.width, 0) < 0.85 * room.width)
+    said(field, 'a name that is broken, and has room in one line');
+}
 return found;
 """
 

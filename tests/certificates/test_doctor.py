@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from tests.pki import Authority, Leaf, Pki, key_of_type, self_signed
 
 from handclasp.certificates.doctor import MOST_CERTIFICATES, MendedChain, mend
@@ -134,6 +134,24 @@ def test_an_intermediate_alone_is_no_chain_of_a_server(lower: Authority) -> None
     assert not mended.is_complete
     [sentence] = mended.findings()
     assert "own certificate is not there: CN=lower is that of an authority" in sentence
+
+
+def test_whose_chain_it_is(pki: Pki, lower: Authority) -> None:
+    """The end is named by its certificate's purposes, unless the caller knows better."""
+    both = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
+    for purpose, end in (
+        (both, "server"),
+        (both[0], "client"),
+        (both[1], "server"),
+        (None, "server"),
+    ):
+        leaf = lower.issue(Leaf(["example.com"], purpose=purpose), KEY.public_key())
+        mended = mend([*lower.path, leaf], pki.trust)
+        of_roles = mended.findings(), mended.findings(role="client"), mended.findings(role="server")
+        for [sentence], named in zip(of_roles, (end, "client", "server"), strict=True):
+            assert f"the {named}'s own one, example.com, which is" in sentence
+    [alone] = mend([lower.certificate], lower.trust).findings(role="client")
+    assert alone.startswith("The client's own certificate is not there: ")
 
 
 def test_a_root_alone_is_no_chain_of_a_server_either(pki: Pki) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.required import need_terminal
 
 import handclasp
 from handclasp.certificates.authority import LocalAuthority
@@ -162,3 +163,30 @@ def handclasp_process(
         timeout=timeout,
         check=False,
     )
+
+
+def at_a_terminal(columns: int, *arguments: str) -> list[str]:
+    """What a command prints on a terminal of so many columns."""
+    import termios
+
+    ours, theirs = need_terminal()
+    termios.tcsetwinsize(theirs, (24, columns))
+    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    subprocess.run(
+        [*COMMAND, *arguments],
+        env={**kept, "PYTHONPATH": SOURCE},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        timeout=60,
+        check=False,
+    )
+    os.close(theirs)
+    told = b""
+    try:
+        while data := os.read(ours, 65536):
+            told += data
+    except OSError:
+        pass  # Linux says so at the end.
+    os.close(ours)
+    return told.decode().splitlines()

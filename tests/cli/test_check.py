@@ -15,6 +15,7 @@ from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
 from handclasp import Credentials, ServerConfig, wrap_server
 from handclasp.certificates.describe import spki_pin
+from handclasp.testing.authority import client_leaf
 
 KEY = key_of_type("ecdsa-p256")
 
@@ -70,6 +71,16 @@ class TestCheck:
         as_json = json.loads(run(*command, "--json").stdout)
         assert as_json["fix"] == " ".join(as_json["chain"])
         assert as_json["fix"].startswith("The certificates are not in order")
+
+    def test_a_chain_of_a_client_in_the_wrong_order(self, run: Run, files: Files) -> None:
+        lower = files.pki.intermediate("lower")
+        leaf = lower.issue(client_leaf("alice"), KEY.public_key())
+        file = files.write("order.pem", pem_of(lower.certificate, leaf))
+        checked = run("cert", "check", file, "--client", "--ca", files.ca).stdout
+        fixed = run("cert", "fix", file, "--ca", files.ca).stderr
+        for told in (checked, fixed):
+            assert "the client's own one, CN=alice, which is number 2" in " ".join(told.split())
+            assert "server" not in told
 
     @pytest.mark.parametrize("name", [(), ("--name", "localhost")])
     def test_a_key_in_place_of_a_certificate(

@@ -415,10 +415,29 @@ def test_a_certificate_that_was_asked_for_is_told_of(
         assert asked in without
         assert "(--cert, --key)" in without
         assert asked not in " ".join(run(*address, *mine, input="").stderr.split())
+        quiet = run(*address, "-q", input="")
+        assert quiet.stderr == f"Client certificate: {asked} (--cert, --key).\n"
+        assert run(*address, *mine, "-q", input="").stderr == ""
+        for given in ((), mine):
+            shown = json.loads(run(*address, *given, "--json").stdout)
+            assert shown["client_certificate_requested"] is True
     with started("serve", "--echo", "--port", "0") as process:
-        unasked = run("connect", f"localhost:{process.port}", "--ca", ca, input="")
+        address = ("connect", f"localhost:{process.port}", "--ca", ca)
+        unasked = run(*address, input="")
+        assert run(*address, "-q", input="").stderr == ""
+        shown = json.loads(run(*address, "--json").stdout)
+    assert shown["client_certificate_requested"] is False
     assert unasked.exit_code == 0
     assert "client cert" not in unasked.stderr
+
+
+def test_a_server_of_tls_1_2_asks_in_vain(run: Run, pki: Pki, ca_of_pki: str) -> None:
+    """The request is in the clear there, and such servers answer "400" once all went well."""
+    serve = tls_server(pki.server(), trust=pki.trust, client_auth="optional", versions=["TLSv1.2"])
+    with server(serve) as port:
+        quiet = run("connect", f"localhost:{port}", "--ca", ca_of_pki, "-q", input="")
+    assert (quiet.exit_code, quiet.stderr.count("\n")) == (0, 1)
+    assert "none was given (--cert, --key)" in quiet.stderr
 
 
 def test_keylog_and_trace(run: Run, pki: Pki, ca_of_pki: str, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from handclasp.trace.pcapng import capture_header, connection_blocks, keylog_lin
 
 pytestmark = pytest.mark.long
 
+CAPTURES = Path(__file__).parents[1] / "capture" / "data"
+
 
 @pytest.fixture(scope="module")
 def pki() -> Pki:
@@ -346,6 +348,15 @@ def test_a_capture_is_read_twice_however_many_connections(
 def test_without_tshark(run: Run, capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert "apt install tshark" in sentence(run, 2, str(capture))
+
+
+def test_all_that_was_not_seen_stands_under_one_heading(run: Run) -> None:
+    need_tool("tshark")
+    told = run("explain", str(CAPTURES / "ends-after-server-hello.pcap")).stdout
+    assert told.count("Not seen\n") == 1
+    first, second = told.partition("Not seen\n")[2].strip("\n").split("\n\n")
+    assert first.startswith("   Everything after this is encrypted")
+    assert second == "   What the server says ends within a record."
 
 
 def with_a_gap(capture: bytes) -> bytes:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import COMMAND, SOURCE, Run
+from tests.cli.conftest import COMMAND, SOURCE, Run, at_a_terminal
 from tests.pki import Pki
-from tests.required import need_terminal
 from tests.serving.world import Heard, files_of, running
 
 from handclasp import (
@@ -136,33 +135,6 @@ def test_the_demo_fits(run: Run) -> None:
     result = run("demo", "--once", "--port", "0", env={"COLUMNS": "60"})
     assert result.exit_code == 0, result.output
     assert max(map(len, result.stdout.splitlines())) <= 60
-
-
-def at_a_terminal(columns: int, *arguments: str) -> list[str]:
-    """What a command prints on a terminal of so many columns."""
-    import termios
-
-    ours, theirs = need_terminal()
-    termios.tcsetwinsize(theirs, (24, columns))
-    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    subprocess.run(
-        [*COMMAND, *arguments],
-        env={**kept, "PYTHONPATH": SOURCE},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-        timeout=60,
-        check=False,
-    )
-    os.close(theirs)
-    told = b""
-    try:
-        while data := os.read(ours, 65536):
-            told += data
-    except OSError:
-        pass  # Linux says so at the end.
-    os.close(ours)
-    return told.decode().splitlines()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")

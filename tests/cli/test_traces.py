@@ -139,6 +139,18 @@ def test_who_wants_no_story_gets_none(run: Run, server: Process, ca: str, silent
     assert "ClientHello" not in connected(run, server, ca, silent, "-v").stderr
 
 
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_quiet_failure_is_told_without_its_story(
+    run: Run, server: Process, ca: str, tmp_path: Path, traced: bool
+) -> None:
+    trace = ("--trace", str(tmp_path / "trace.json")) if traced else ()
+    result = connected(run, server, ca, "--server-name", "bank.example", "-q", *trace)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("No connection: ")
+    assert "CERTIFICATE_NAME_MISMATCH" in result.stderr
+    assert "ClientHello" not in result.stderr
+
+
 def test_nothing_is_told_where_nothing_was_said(run: Run) -> None:
     result = run("connect", "localhost:1", "-v")
     assert result.exit_code == 1

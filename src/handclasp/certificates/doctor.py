@@ -1,7 +1,7 @@
 """The chain that should be sent, out of the certificates that are: in order, and without others.
 
 Nothing here decides about trust. `mend` looks for the issuer of each certificate among the others
-by name and signature, from the server's own one up; the last one names its issuer, and the place
+by name and signature, from the leaf up; the last one names its issuer, and the place
 where its certificate is (RFC 5280 section 4.2.2.1).
 
 >>> from handclasp.certificates.doctor import Dropped, MendedChain, Missing, mend
@@ -27,6 +27,7 @@ from handclasp.certificates.evidence import encoded
 from handclasp.certificates.names import issuer_of, subject_of
 from handclasp.certificates.path import is_signed_by
 from handclasp.certificates.trust import TrustStore
+from handclasp.faults import Role
 from handclasp.values import dataclass
 
 MOST_CERTIFICATES = 64
@@ -70,14 +71,15 @@ class MendedChain:
     See `handclasp.certificates.doctor` for an example.
 
     Attributes:
-        chain: the certificates to send, the server's own one first.
+        chain: the certificates to send, the leaf first.
         dropped: those that are left out, in the order in which they came.
         missing: the issuer of the last one, unless it is a trusted authority or was left out as a
             root; None if nothing is missing.
         is_reordered: whether those that are kept came in another order.
         leaf_came_as: the place of the first one among those that came, from 0.
-        has_leaf: whether the first one can be a server's own: it is no authority's, or it is a
-            root that names hosts, as a server makes one for itself.
+        has_leaf: whether the first one can be a leaf, the certificate of a server or client
+            itself: it is no authority's, or it is a root that names hosts, as a server makes one
+            for itself.
     """
 
     chain: tuple[x509.Certificate, ...]
@@ -89,12 +91,12 @@ class MendedChain:
 
     @property
     def is_complete(self) -> bool:
-        """Whether a server can send it: its own certificate is there, and no issuer is missing."""
+        """Whether it can be sent: the leaf is there, and no issuer is missing."""
         return self.has_leaf and self.missing is None
 
     @property
     def is_leaf_misplaced(self) -> bool:
-        """Whether the server's own certificate came, and another one came first."""
+        """Whether the leaf came, and another one came first."""
         return self.has_leaf and self.leaf_came_as > 0
 
     @property
@@ -102,16 +104,23 @@ class MendedChain:
         """Whether the chain is another one than that which came."""
         return self.is_reordered or bool(self.dropped)
 
-    def findings(self, verifier: str = "the client") -> list[str]:
+    def findings(self, verifier: str = "", *, role: Role | None = None) -> list[str]:
         """Return what was wrong with the chain, a sentence for each defect.
 
+        See `handclasp.certificates.doctor` for an example.
+
         Args:
-            verifier: what to call the end that verifies the chain.
+            verifier: what to call the end that verifies the chain: by default "the client", or
+                "the server" if `role` is "client".
+            role: of the end that sends the chain. By default, "client" if the first certificate is
+                for clients and not for servers (RFC 5280 section 4.2.1.12), else "server".
         """
+        end = role or _role_of(self.chain[0])
+        verifier = verifier or ("the server" if end == "client" else "the client")
         found: list[str] = []
         if not self.has_leaf:
             found.append(
-                "The server's own certificate is not there: "
+                f"The {end}'s own certificate is not there: "
                 f"{_named(self.chain[0])} is that of an authority (CA:TRUE)."
             )
         if self.is_reordered or self.is_leaf_misplaced:
@@ -119,7 +128,7 @@ class MendedChain:
             if self.is_leaf_misplaced:
                 where = f", {_named(self.chain[0])}, which is number {self.leaf_came_as + 1},"
             found.append(
-                f"The certificates are not in order: the server's own one{where} comes first, and "
+                f"The certificates are not in order: the {end}'s own one{where} comes first, and "
                 "after each the one that has issued it (RFC 8446 section 4.4.2)."
             )
         found += [f"{_named(each.certificate)} is useless: {each.why}." for each in self.dropped]
@@ -177,6 +186,12 @@ def issues(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     return is_signed_by(certificate, issuer)
 
 
+def _role_of(certificate: x509.Certificate) -> Role:
+    """Return the end that a certificate is for, as far as it tells: most are for servers."""
+    purposes = described(certificate, "extended_key_usage")["extended_key_usage"] or ()
+    return "client" if "clientAuth" in purposes and "serverAuth" not in purposes else "server"
+
+
 def _names_root(certificate: x509.Certificate) -> bool:
     """Return whether a certificate shows that its issuer is a root, which need not be sent.
 
@@ -211,7 +226,7 @@ class _Search:
         self._signed: dict[tuple[x509.Certificate, x509.Certificate], bool] = {}
 
     def leaf(self) -> x509.Certificate:
-        """Return the server's own certificate: the first one that is no authority.
+        """Return the certificate of the end itself: the first one that is no authority.
 
         If all are authorities, it is the first that has issued none of the others.
         """
@@ -225,7 +240,7 @@ class _Search:
         return self.certificates[0]
 
     def is_leaf(self, certificate: x509.Certificate) -> bool:
-        """Return whether it can be a server's own: some make themselves one that is a root."""
+        """Return whether it can be a leaf: some servers make themselves one that is a root."""
         found = described(certificate, "is_authority", "names")
         return not found["is_authority"] or (bool(found["names"]) and self.is_root(certificate))
 

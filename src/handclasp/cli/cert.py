@@ -21,6 +21,7 @@ from handclasp.cli.install import install as install_authority
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.policy import policy_of, policy_options
 from handclasp.cli.terminal import wrapped
+from handclasp.faults import Role
 from handclasp.private_files import write_private, write_public
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def cert_show(file: str, as_json: bool) -> None:
 @policy_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cert_check(file: str, as_json: bool, **options: Any) -> None:
-    """Verify the certificates in FILE (PEM or DER), the server's own one first, rule by rule.
+    """Verify the certificates in FILE (PEM or DER), the leaf first, rule by rule.
 
     Exit status: 0 if they are to be trusted, 1 if not.
     """
@@ -180,8 +181,8 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
     except CertificateError as error:
         raise WrongArguments(f"{file}: {error}") from None
     mended = mend(chain, trust)
-    verifier = "the server" if options["client"] else "the client"
-    defects = [] if explanation.accepted else findings_of(mended, file, verifier)
+    role: Role = "client" if options["client"] else "server"
+    defects = [] if explanation.accepted else findings_of(mended, file, role=role)
     of_another = bool(defects) and mended.is_leaf_misplaced
     if of_another:
         # The rules are those of the first certificate in the file, and so would be the advice.
@@ -207,12 +208,12 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
 def cert_fix(file: str, out: str | None, ca: str | None, fetch: bool, as_json: bool) -> None:
     """Write the chain in FILE (PEM or DER) as it should be sent.
 
-    The server's own certificate comes first, and after each the one that has issued it. Roots,
-    duplicates and certificates that issued none of them are left out. What is missing is named;
-    nothing is fetched without --fetch.
+    The leaf, the certificate of the server or client itself, comes first, and after each the one
+    that has issued it. Roots, duplicates and certificates that issued none of them are left out.
+    What is missing is named; nothing is fetched without --fetch.
 
-    Exit status: 0 if the chain is complete, 1 if the server's own certificate or that of an issuer
-    is missing.
+    Exit status: 0 if the chain is complete, 1 if the leaf or the certificate of an issuer is
+    missing.
     """
     from handclasp.certificates.doctor import issues, mend
     from handclasp.cli.fetching import fetch_missing

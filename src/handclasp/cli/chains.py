@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from handclasp import TrustStore
     from handclasp.certificates.doctor import MendedChain
+    from handclasp.faults import Role
 
 
 def mended_chain(chain_der: Sequence[bytes], trust: TrustStore | None) -> MendedChain | None:
@@ -26,15 +27,20 @@ def mended_chain(chain_der: Sequence[bytes], trust: TrustStore | None) -> Mended
 
 
 def findings_of(
-    mended: MendedChain | None, file: str = "the chain's file", verifier: str = "the client"
+    mended: MendedChain | None,
+    file: str = "the chain's file",
+    verifier: str = "",
+    *,
+    role: Role = "server",
 ) -> list[str]:
     """Return the defects of a chain, and the command that mends it; none if it is as it should be.
 
     Args:
         file: what to call the file that the command reads.
-        verifier: what to call the end that verifies the chain.
+        verifier: what to call the end that verifies the chain, if not by its role.
+        role: of the end whose chain it is.
     """
-    found = mended.findings(verifier) if mended is not None else []
+    found = mended.findings(verifier, role=role) if mended is not None else []
     if mended is None or not found:
         return []
     fetch = " --fetch" if mended.missing is not None and mended.missing.urls else ""

@@ -194,29 +194,29 @@ def _repeating(first: bytes) -> Callable[[int], bytes]:
 
 
 def _tell(then: Conversation, now: Conversation) -> None:
-    from handclasp.cli.report import print_paragraph
+    from handclasp.cli.report import print_paragraphs
 
-    print_paragraph(
+    print_paragraphs(
         "1. Then: the client makes the secret",
         "As in the first browsers, and in many more for twenty years: the client makes up a "
         "secret, encrypts it to the public key in the server's certificate, and sends it. Only "
         "the server can open it, and that it can is the proof that it is the server.",
     )
     click.echo(then.diagram)
-    print_paragraph(
+    print_paragraphs(
         "2. Now: both make it, a half each",
         "The same server with the same certificate and key, today. Each side makes a key pair for "
         "this one conversation and sends the public half; the certificate's key only signs.",
     )
     click.echo(now.diagram)
-    print_paragraph(
+    print_paragraphs(
         "3. What changed",
         "After each of the two handshakes the client said a few words. All that was on the wire "
         "was recorded. Then the server's private key was stolen, and the thief, with nothing but "
         "that key and the recording, became the server once more and tried to read them.",
     )
     click.echo(comparison(rows(then, now)))
-    print_paragraph("4. Why", _WHY)
+    print_paragraphs("4. Why", _WHY)
     click.echo(_TRY_IT)
 
 

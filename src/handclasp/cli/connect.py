@@ -181,7 +181,12 @@ class _Attempt:
     help=r"Send TEXT, then read until the peer closes. \r \n \t \\ and \xHH are understood.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and do not talk.")
-@click.option("--quiet", "-q", is_flag=True, help="Tell nothing unless it fails.")
+@click.option(
+    "--quiet",
+    "-q",
+    is_flag=True,
+    help="Tell nothing unless it fails, or the server asked in vain for a client certificate.",
+)
 @verbose_option
 def command(addresses: tuple[str, ...], **options: Any) -> None:
     """Connect to a TLS server, tell how it went, and talk.
@@ -207,9 +212,9 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
         warn_of_key_transport(options)
         tell_warnings(warnings)
     try:
-        failed = _run(attempt, send, as_json=options["as_json"], quiet=options["quiet"])
+        failed = _run(attempt, send, as_json=options["as_json"])
     finally:
-        if attempt.recorder is not None and trace is not None:
+        if trace is not None:
             _save_trace(attempt, attempt.recorder, trace)
     if failed:
         raise click.exceptions.Exit(FAILED)
@@ -266,7 +271,7 @@ def _trust(options: dict[str, Any]) -> TrustStore | None:
     return trust_of(options["ca"])
 
 
-def _recorder(options: dict[str, Any]) -> Recorder | None:
+def _recorder(options: dict[str, Any]) -> Recorder:
     """Return a recorder for --trace, or one of the handshake alone, for the messages."""
     from handclasp import Recorder
 
@@ -277,8 +282,6 @@ def _recorder(options: dict[str, Any]) -> Recorder | None:
     if options["trace"]:
         is_capture = options["trace"].lower().endswith(CAPTURE_ENDING)
         return capturing_recorder() if is_capture else Recorder(secrets)
-    if options["quiet"] and not options["as_json"]:
-        return None
     return brief_recorder()
 
 
@@ -296,7 +299,7 @@ def _save_trace(attempt: _Attempt, recorder: Recorder, path: Path) -> None:
     save_trace(recorder, path, title, explanation)
 
 
-def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -> bool:
+def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool) -> bool:
     """Run the attempt; return whether it failed."""
     from handclasp.cli.conversation import OutputClosed, converse, send_and_read
 
@@ -306,10 +309,12 @@ def _run(attempt: _Attempt, send: bytes | None, *, as_json: bool, quiet: bool) -
     try:
         with _connected_with_ech(attempt) as tls:
             info = tls.info
-            if not quiet and not as_json:
+            if not attempt.quiet:
                 _tell(attempt, info)
                 if attempt.explains and (explanation := _explanation(attempt, info)):
                     click.echo("\n" + explanation_text(explanation) + "\n", err=True)
+            elif not as_json and _was_asked_in_vain(attempt):
+                click.echo(f"Client certificate: {_ASKED_IN_VAIN}.", err=True)
             if attempt.shows_certificates and not as_json:
                 click.echo("\n".join(_shown_pem(attempt, info)), err=True)
             if attempt.early_data is not None:
@@ -503,8 +508,8 @@ def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
         *connection_lines(info),
         *peer_lines(info, attempt.trust, attempt.server_name),
     ]
-    if not attempt.config.credential_list and _asked_for_certificate(attempt.recorder):
-        lines.append(("client cert", "the server asked for one; none was given (--cert, --key)"))
+    if _was_asked_in_vain(attempt):
+        lines.append(("client cert", _ASKED_IN_VAIN))
     if attempt.endpoint is not None:
         shown = printable(
             f"{attempt.endpoint.host} port {attempt.endpoint.port}", MOST_OF_A_MESSAGE
@@ -517,17 +522,25 @@ def _tell(attempt: _Attempt, info: ConnectionInfo) -> None:
     print_lines(f"Connected to {attempt.host}, {where}", lines)
 
 
-def _asked_for_certificate(recorder: Recorder | None) -> bool:
+_ASKED_IN_VAIN = "the server asked for one; none was given (--cert, --key)"
+
+
+def _was_asked_in_vain(attempt: _Attempt) -> bool:
+    """Return whether the server asked for a certificate, and there was none to show."""
+    return _was_asked(attempt) and not attempt.config.credential_list
+
+
+def _was_asked(attempt: _Attempt) -> bool:
     from handclasp.story.facts import certificate_was_requested
 
-    return recorder is not None and certificate_was_requested(recorder.events)
+    return attempt.recorder is not None and certificate_was_requested(attempt.recorder.events)
 
 
 def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | None) -> None:
     from handclasp.cli.identity import printable
     from handclasp.cli.report import MOST_OF_A_MESSAGE, failure_lines, print_lines
 
-    if attempt.recorder is not None and info is None:
+    if attempt.recorder is not None and info is None and not attempt.quiet:
         tell_story(attempt.recorder.events, attempt.detail)
     what = "The connection broke" if info is not None else "No connection"
     lines = failure_lines(failure)
@@ -552,6 +565,7 @@ def _print_json(
     shown: dict[str, Any] = {"ok": failure is None, "host": attempt.host, "port": attempt.port}
     if info is not None:
         shown |= info_to_json(info)
+        shown["client_certificate_requested"] = _was_asked(attempt)
         if attempt.config.ech is not None:
             shown["ech_retried"] = attempt.ech_retried
         if attempt.endpoint is not None:

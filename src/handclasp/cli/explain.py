@@ -328,15 +328,15 @@ def print_wrapped(text: str, margin: str, margin_below: str | None = None) -> No
 
 def _tell(told: _Told, verbose: int) -> None:
     from handclasp.advice import for_reader
-    from handclasp.cli.report import diagnosis_lines, print_paragraph, print_story
+    from handclasp.cli.report import diagnosis_lines, print_paragraphs, print_story
     from handclasp.story.diagnosis import diagnose
     from handclasp.story.facts import observed_in, role_of
 
     events = told.recorder.events
     click.echo(story_text(events, verbose).removesuffix("\n") + "\n")
     observed = observed_in(events)
-    for sentence in observed.not_seen if observed is not None else ():
-        print_paragraph("Not seen", sentence)
+    if observed is not None and observed.not_seen:
+        print_paragraphs("Not seen", *observed.not_seen)
     diagnosis = diagnose(events)
     if diagnosis is not None:
         role = role_of(events)

@@ -193,19 +193,20 @@ def print_lines(title: str, lines: Sequence[Line]) -> None:
 
 def print_story(title: str, telling: str, lines: Sequence[Line]) -> None:
     """Print a title, a paragraph and a table of lines on standard output."""
-    print_paragraph(title, telling)
+    print_paragraphs(title, telling)
     console = _console(sys.stdout)
     _print_table(console, lines)
     _print(console, "")
 
 
-def print_paragraph(title: str, telling: str) -> None:
-    """Print a title and a paragraph on standard output, and a blank line."""
+def print_paragraphs(title: str, *tellings: str) -> None:
+    """Print a title and paragraphs below it on standard output, and a blank line after each."""
     console = _console(sys.stdout)
     _print_title(console, title)
-    for line in wrapped(_clean(telling), min(_width(console), 80), initial="   ", below="   "):
-        _print(console, line)
-    _print(console, "")
+    for telling in tellings:
+        for line in wrapped(_clean(telling), min(_width(console), 80), initial="   ", below="   "):
+            _print(console, line)
+        _print(console, "")
 
 
 def _console(file: TextIO) -> Console:
