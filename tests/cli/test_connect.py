@@ -831,3 +831,21 @@ def test_a_proxy_of_another_kind(run: Run, url: str) -> None:
     assert made.exit_code == 2
     assert "--proxy: write http://HOST:PORT" in made.output
     assert "secret" not in made.output
+
+
+@pytest.mark.parametrize(
+    ("greeting", "option"),
+    [(b"220 mail ESMTP\r\n", "--starttls smtp"), (b"* OK IMAP4rev1\r\n", "--starttls imap")],
+)
+def test_a_greeting_in_the_clear_is_answered_with_its_starttls(
+    run: Run, greeting: bytes, option: str
+) -> None:
+    def greet(sock: socket.socket) -> None:
+        sock.sendall(greeting)
+        while sock.recv(65536):
+            pass
+
+    with server(greet) as port:
+        ran = run("connect", f"127.0.0.1:{port}")
+    assert ran.exit_code == 1
+    assert option in ran.stderr
