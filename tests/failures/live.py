@@ -548,10 +548,10 @@ CONNECT = [
         "Go crypto/tls",
         "a chain without the intermediate certificate",
         "CERTIFICATE_UNTRUSTED",
-        "server",
+        "unclear",
         "the issuer of localhost, CN=Example Issuing CA, is not trusted here, and no intermediate "
         "certificate was sent",
-        "unless CN=Example Issuing CA is a root that the client is meant to trust",
+        "the client, if CN=Example Issuing CA is a root that it is meant to trust; else the server",
         "If CN=Example Issuing CA is an intermediate authority, send the intermediate "
         "certificates too. It can be fetched from http://ca.example/issuing.crt",
         "RFC 8446 section 4.4.2 wants it sent, and the leaf says where it is to be had.",
@@ -562,9 +562,9 @@ CONNECT = [
         "OpenSSL s_server",
         "the intermediate certificate of last year's authority",
         "CERTIFICATE_UNTRUSTED",
-        "server",
+        "unclear",
         "it was not sent: what was sent besides, CN=Last Year's CA, did not issue it",
-        "unless CN=Example Issuing CA is a root that the client is meant to trust",
+        "the client, if CN=Example Issuing CA is a root that it is meant to trust; else the server",
         "Leave out CN=Last Year's CA.",
         "Both are named: the one that is missing, and the one that is useless.",
         openssl_showing(_wrong_intermediate),
@@ -575,9 +575,9 @@ CONNECT = [
         "OpenSSL s_server",
         "the root right after the leaf",
         "CERTIFICATE_UNTRUSTED",
-        "server",
+        "unclear",
         "what was sent besides, CN=test root, did not issue it",
-        "unless CN=Example Issuing CA is a root that the client is meant to trust",
+        "the client, if CN=Example Issuing CA is a root that it is meant to trust; else the server",
         "If CN=Example Issuing CA is an intermediate authority, send the intermediate "
         "certificates too.",
         "A trusted root is no help where the certificate between is missing.",
@@ -729,8 +729,7 @@ CONNECT = [
         "PEER_UNKNOWN_CA",
         "unclear",
         "The server says that it finds no path from the certificate that was sent, CN=alice",
-        "the client, if an intermediate certificate is missing; the server, if it is meant to "
-        "trust the issuer",
+        "the server, if CN=test root is a root that it is meant to trust; else the client",
         "If CN=test root is a root, trust the authority.",
         "One certificate was sent; whether another is missing hangs on what its issuer is.",
         openssl("-Verify", "1", "-verify_return_error", "-CAfile", "CA"),
@@ -827,8 +826,7 @@ SERVE = [
         "unclear",
         "The client says that it finds no path from the certificate that was sent, localhost, to "
         "an authority",
-        "the server, if an intermediate certificate is missing; the client, if it is meant to "
-        "trust the issuer",
+        "the client, if CN=test root is a root that it is meant to trust; else the server",
         "If CN=test root is a root, trust the authority.",
         "The server sent one certificate, and names who issued it.",
         visit=curl(),

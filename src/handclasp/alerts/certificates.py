@@ -126,7 +126,11 @@ def unknown_ca_causes(situation: Situation) -> Iterator[Cause]:
             "between is missing.",
             f"Use a certificate from an authority that the {other} trusts.",
             f"Trust the authority {chain.issuer}, if it is meant to vouch for the {whose}.",
-            UNTRUSTED,
+            Verdict(
+                Blame.UNCLEAR,
+                f"the other end, if {chain.issuer} is a root that it is meant to trust; else this "
+                "end",
+            ),
         )
         yield _no_list_or_too_deep(situation)
         return
@@ -141,8 +145,8 @@ def unknown_ca_causes(situation: Situation) -> Iterator[Cause]:
         f"If {chain.issuer or 'its issuer'} is a root, trust the authority.",
         Verdict(
             Blame.UNCLEAR,
-            "this end, if an intermediate certificate is missing; the other end, if it is meant to "
-            "trust the issuer",
+            f"the other end, if {chain.issuer or 'the issuer'} is a root that it is meant to "
+            "trust; else this end",
         ),
     )
     yield _no_list_or_too_deep(situation)

@@ -126,7 +126,7 @@ class LocalAuthority:
 
     __slots__ = ("_certificate", "_file", "_key", "certificate_pem")
 
-    def __init__(self, certificate_pem: bytes, private_key: Any, file: str) -> None:
+    def __init__(self, certificate_pem: bytes, private_key: Any, file: str = "") -> None:
         """Use `open_or_create` instead."""
         from cryptography import x509
 
