@@ -849,3 +849,14 @@ def test_a_greeting_in_the_clear_is_answered_with_its_starttls(
         ran = run("connect", f"127.0.0.1:{port}")
     assert ran.exit_code == 1
     assert option in ran.stderr
+
+
+def test_a_server_that_closes_at_once_is_told_of_without_repetition(run: Run) -> None:
+    def close(sock: socket.socket) -> None:
+        sock.recv(65536)
+
+    with server(close) as port:
+        told = " ".join(run("connect", f"127.0.0.1:{port}").stderr.split())
+    assert "(the server had said nothing at all)" in told
+    for sentence in ("before the handshake was complete", "perhaps the server, or something on"):
+        assert told.count(sentence) == 1, sentence

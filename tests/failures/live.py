@@ -925,7 +925,7 @@ SERVE = [
         "closed without a byte",
         "CLOSED_DURING_HANDSHAKE",
         "client",
-        "it had said nothing at all",
+        "the client had said nothing at all",
         "which closed without a word, as port scans and health checks do",
         "On the other end: See the client's log",
         "Nothing speaks against this server.",

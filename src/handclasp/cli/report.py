@@ -127,12 +127,18 @@ def failure_lines(failure: Failure) -> list[Line]:
     else:
         found = f"by this side ({_fault_and_alert(failure.fault, failure.alert)})"
     lines = [("found", found), ("at fault", _at_fault(failure))]
-    if failure.explanation and failure.explanation not in failure.message:
-        lines.append(("meaning", failure.explanation))
+    if meaning := _not_said_yet(failure.explanation, failure.message):
+        lines.append(("meaning", meaning))
     lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
     lines += [("evidence", _evidence(found)) for found in failure.evidence]
     lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
     return lines + _more(failure.fault)
+
+
+def _not_said_yet(explanation: str, message: str) -> str:
+    """Return the explanation without the sentences that the message has, between its details."""
+    sentences = re.split(r"(?<=[.:]) (?=[A-Z])", explanation)
+    return " ".join(each for each in sentences if each not in message)
 
 
 def brief_lines(failure: Failure) -> list[Line]:
