@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -860,3 +861,21 @@ def test_a_server_that_closes_at_once_is_told_of_without_repetition(run: Run) ->
     assert "(the server had said nothing at all)" in told
     for sentence in ("before the handshake was complete", "perhaps the server, or something on"):
         assert told.count(sentence) == 1, sentence
+
+
+def test_the_first_of_several_reasons_has_the_first_perhaps(
+    run: Run, pair: tuple[str, str], ca: str
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0")
+
+    def refuse(sock: socket.socket) -> None:
+        context.wrap_socket(sock, server_side=True)
+
+    with server(refuse) as port:
+        told = run("connect", f"localhost:{port}", "--ca", ca).stderr
+    labels = re.findall(r"^ +(perhaps|or perhaps)  ", told, re.MULTILINE)
+    assert labels == ["perhaps", *["or perhaps"] * 4]
+    assert "such as Ed25519 or one with SHA-1" in " ".join(told.split())

@@ -225,14 +225,20 @@ def _lack_of_schemes(situation: Situation) -> _Lack:
 
 
 def _unaccepted_authority(situation: Situation) -> Cause:
-    ed25519 = "ed25519" not in situation.certificate_schemes
-    example = ", such as Ed25519" if ed25519 else ""
+    offered = situation.certificate_schemes
+    examples = [
+        shown
+        for scheme, shown in (("ed25519", "Ed25519"), ("rsa_pkcs1_sha1", "one with SHA-1"))
+        if scheme not in offered
+    ]
+    example = f", such as {' or '.join(examples)}" if examples else ""
     return make_cause(
         Fault.NO_SHARED_SIGNATURE_SCHEME,
         "An authority of the server's certificate signs in a scheme that was not offered for "
         f"certificates (signature_algorithms_cert){example}.",
         "",
-        "Get a certificate from an authority with an RSA or ECDSA key.",
+        "Get a certificate from an authority with an RSA or ECDSA key, signed with SHA-256 or "
+        "better.",
         UNUSUAL_SERVER,
     )
 
