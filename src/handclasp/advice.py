@@ -46,6 +46,7 @@ OPTIONAL_CLIENTS = "client_auth=ClientAuth.OPTIONAL"
 VERSIONS = "versions=[...]"
 CIPHER_SUITES = "cipher_suites=[...]"
 GROUPS = "groups=[...]"
+NO_GROUPS = "leave out groups="
 X25519_ALONE = 'groups=["X25519"]'
 SIGNATURE_SCHEMES = "signature_schemes=[...]"
 ALPN = "alpn=[...]"
@@ -126,6 +127,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     },
     CIPHER_SUITES: {"connect": "--suite SUITE", "ssl": "context.set_ciphers"},
     GROUPS: {"connect": "--group GROUP", "ssl": "context.set_ecdh_curve"},
+    NO_GROUPS: {"connect": "leave out --group"},
     X25519_ALONE: {"connect": "--group X25519", "ssl": 'context.set_ecdh_curve("X25519")'},
     SIGNATURE_SCHEMES: {},
     ALPN: {

@@ -9,6 +9,7 @@ from handclasp.advice import (
     ALPN,
     CIPHER_SUITES,
     GROUPS,
+    NO_GROUPS,
     PSKS,
     SERVER_NAME,
     SIGNATURE_SCHEMES,
@@ -192,16 +193,18 @@ def _lack_of_groups(situation: Situation) -> _Lack:
     # A hello without the list leaves the choice to the server (RFC 8422 section 4).
     is_absent = not groups and "TLSv1.3" not in situation.versions
     degree = 0 if is_absent else _degree(groups, USUAL_GROUPS)
+    rarer = not is_absent and bool(_missing(groups, _COMMON_GROUPS))
+    # The one group of the server need not be a usual one.
+    unlimited = f"If the groups were limited, offer all of them ({NO_GROUPS})." if rarer else ""
     cause = make_cause(
         Fault.NO_SHARED_GROUP,
         "The server accepts no client that does not say which groups it supports."
         if not groups
         else _none_of("groups", groups, degree),
-        _offer_more(_missing(groups, USUAL_GROUPS), GROUPS),
+        f"{_offer_more(_missing(groups, USUAL_GROUPS), GROUPS)} {unlimited}".strip(),
         "Allow one of the groups that the client offers.",
         _verdict_of(degree),
     )
-    rarer = not is_absent and bool(_missing(groups, _COMMON_GROUPS))
     return _Lack(degree, rarer, replace(cause, topic="the groups"))
 
 
