@@ -166,3 +166,20 @@ def test_a_server_s_handshake_failure_names_what_has_expired() -> None:
     situation = replace(shown("client", EXPIRED), version="TLSv1.2", stage="handshake")
     first, *_ = causes("HANDSHAKE_FAILURE", situation)
     assert first.fault == "CERTIFICATE_EXPIRED"
+
+
+@pytest.mark.parametrize("alert", ["UNKNOWN_CA", "CERTIFICATE_UNKNOWN", "BAD_CERTIFICATE"])
+def test_a_root_that_is_known_is_not_supposed_to_be_an_intermediate(alert: str) -> None:
+    situation = shown("server", LONG_VALID)
+    chain = replace(situation.chain, root_file="/home/me/ca.pem")
+    told = [
+        each
+        for each in causes(alert, replace(situation, chain=chain))
+        if each.fault == "CERTIFICATE_UNTRUSTED"
+    ]
+    assert told
+    for cause in told:
+        assert "Trust the root CN=root: its certificate is in /home/me/ca.pem." in cause.fix
+        assert "intermediate" not in cause.fix + cause.sentence
+    unknown = causes(alert, situation)
+    assert any("intermediate" in each.fix for each in unknown)

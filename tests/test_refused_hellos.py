@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.test_alerts import WIDE
 
+from handclasp.advice import worded
 from handclasp.alerts import Situation, explain_alert, likely_causes, summarize
 from handclasp.alerts.cause import Cause
 from handclasp.alerts.situation import Stage
@@ -160,3 +161,17 @@ def test_a_server_hello_without_renegotiation_info(*, lacks: bool) -> None:
     first, *_ = causes("HANDSHAKE_FAILURE", situation)
     assert (first.fault == "SECURE_RENEGOTIATION_MISSING") == lacks
     assert (first.blame is Blame.LOCAL) == lacks
+
+
+@pytest.mark.parametrize("groups", [("secp256r1",), ("X25519", "secp256r1")])
+def test_who_limits_the_groups_is_advised_to_offer_all(groups: tuple[str, ...]) -> None:
+    for cause in causes("HANDSHAKE_FAILURE", replace(WIDE, groups=groups)):
+        if cause.fault == "NO_SHARED_GROUP":
+            assert "offer all of them (leave out --group)." in worded(cause.fix, "connect")
+            assert "If the groups were limited, offer all" in worded(cause.fix, "reader")
+            break
+    else:
+        raise AssertionError("the groups are no cause")
+    usual = ("X25519", "secp256r1", "secp384r1", "secp521r1")
+    for cause in causes("HANDSHAKE_FAILURE", replace(WIDE, groups=usual)):
+        assert "were limited" not in cause.fix

@@ -46,6 +46,7 @@ OPTIONAL_CLIENTS = "client_auth=ClientAuth.OPTIONAL"
 VERSIONS = "versions=[...]"
 CIPHER_SUITES = "cipher_suites=[...]"
 GROUPS = "groups=[...]"
+NO_GROUPS = "leave out groups="
 X25519_ALONE = 'groups=["X25519"]'
 SIGNATURE_SCHEMES = "signature_schemes=[...]"
 ALPN = "alpn=[...]"
@@ -60,6 +61,25 @@ ACCEPTING = "confirm_peer, verify"
 GO_AHEAD = "go_ahead=BYTES"
 RECEIVED = "received=BYTES"
 PROXY = "proxy_protocol=False"
+STARTTLS = {
+    name: f'starttls.opening("{name.lower()}", HOST)'
+    for name in ("SMTP", "IMAP", "POP3", "FTP", "XMPP", "MySQL")
+}
+"""By the name of a protocol that begins in the clear."""
+
+_CLASSES_WITH_STARTTLS = {
+    "SMTP": "smtplib.SMTP.starttls",
+    "IMAP": "imaplib.IMAP4.starttls",
+    "POP3": "poplib.POP3.stls",
+    "FTP": "ftplib.FTP_TLS",
+}
+"""The standard library's own ways to begin TLS; it has none for the other protocols."""
+
+
+def _in_ssl(name: str) -> Mapping[FrontEnd, str]:
+    found = _CLASSES_WITH_STARTTLS.get(name)
+    return {"ssl": found} if found is not None else {}
+
 
 _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     TRUST: {
@@ -107,6 +127,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     },
     CIPHER_SUITES: {"connect": "--suite SUITE", "ssl": "context.set_ciphers"},
     GROUPS: {"connect": "--group GROUP", "ssl": "context.set_ecdh_curve"},
+    NO_GROUPS: {"connect": "leave out --group"},
     X25519_ALONE: {"connect": "--group X25519", "ssl": 'context.set_ecdh_curve("X25519")'},
     SIGNATURE_SCHEMES: {},
     ALPN: {
@@ -129,6 +150,10 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     GO_AHEAD: {},
     RECEIVED: {},
     PROXY: {"serve": "leave out --proxy-protocol and --proxy-protocol-from"},
+    **{
+        setting: {"connect": f"--starttls {name.lower()}", **_in_ssl(name)}
+        for name, setting in STARTTLS.items()
+    },
 }
 
 SETTINGS = tuple(_OPTIONS)

@@ -286,7 +286,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if waiting:
             noun = "byte" if waiting == 1 else "bytes"
             return f"in the middle of a record, of which {waiting} {noun} had come"
-        return "it had said nothing at all" if self._records.nothing_came else ""
+        other = "server" if self._is_client else "client"
+        return f"the {other} had said nothing at all" if self._records.nothing_came else ""
 
     def _truncation(self, fault: Fault) -> TruncationError:
         """Return the error of a transport that ended without close_notify."""

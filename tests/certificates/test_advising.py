@@ -24,8 +24,10 @@ from tests.pki import (
 )
 
 from handclasp import CertificateError, TrustStore
+from handclasp.certificates import explain
 from handclasp.certificates.fields import field_in
 from handclasp.certificates.verify import verify_server_chain
+from handclasp.faults import Blame
 
 NOW = datetime.now(UTC)
 KEY = key_of_type("ecdsa-p256")
@@ -248,9 +250,9 @@ CASES = [
     Case(
         "self-issued, and not self-signed",
         same_name(),
-        "peer",
+        "unclear",
         "the issuer of CN=localhost, another certificate of the name CN=localhost",
-        "unless CN=localhost is a root",
+        "this end, if CN=localhost is a root that it is meant to trust; else the other end",
         *("send the intermediate certificates too", (0, "issuer")),
         never=("self-signed", "trust this very certificate"),
     ),
@@ -358,3 +360,15 @@ def test_each_field_is_where_it_is_said_to_be() -> None:
         assert place is not None
         assert value in der[place[0] : place[1]]
     assert field_in(der, "nameConstraints") is None
+
+
+def test_with_the_intermediate_sent_trust_in_the_root_is_advised_first() -> None:
+    chain, _ = between()()
+    told = explain(chain, names=["localhost"], trust=Pki("Another").trust, time=NOW)
+    assert told.advised is not None
+    assert told.advised.fix.startswith("On this end: If CN=Root is a root of yours, trust it")
+    assert told.advised.verdict.blame is Blame.UNCLEAR
+    alone = explain(chain[:1], names=["localhost"], trust=Pki("Another").trust, time=NOW)
+    assert alone.advised is not None
+    assert alone.advised.fix.startswith("On the other end: If CN=Between is an intermediate")
+    assert alone.advised.verdict.blame is Blame.UNCLEAR

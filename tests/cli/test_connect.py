@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -850,3 +851,50 @@ def test_a_proxy_of_another_kind(run: Run, url: str) -> None:
     assert made.exit_code == 2
     assert "--proxy: write http://HOST:PORT" in made.output
     assert "secret" not in made.output
+
+
+@pytest.mark.parametrize(
+    ("greeting", "option"),
+    [(b"220 mail ESMTP\r\n", "--starttls smtp"), (b"* OK IMAP4rev1\r\n", "--starttls imap")],
+)
+def test_a_greeting_in_the_clear_is_answered_with_its_starttls(
+    run: Run, greeting: bytes, option: str
+) -> None:
+    def greet(sock: socket.socket) -> None:
+        sock.sendall(greeting)
+        while sock.recv(65536):
+            pass
+
+    with server(greet) as port:
+        ran = run("connect", f"127.0.0.1:{port}")
+    assert ran.exit_code == 1
+    assert option in ran.stderr
+
+
+def test_a_server_that_closes_at_once_is_told_of_without_repetition(run: Run) -> None:
+    def close(sock: socket.socket) -> None:
+        sock.recv(65536)
+
+    with server(close) as port:
+        told = " ".join(run("connect", f"127.0.0.1:{port}").stderr.split())
+    assert "(the server had said nothing at all)" in told
+    for sentence in ("before the handshake was complete", "perhaps the server, or something on"):
+        assert told.count(sentence) == 1, sentence
+
+
+def test_the_first_of_several_reasons_has_the_first_perhaps(
+    run: Run, pair: tuple[str, str], ca: str
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0")
+
+    def refuse(sock: socket.socket) -> None:
+        context.wrap_socket(sock, server_side=True)
+
+    with server(refuse) as port:
+        told = run("connect", f"localhost:{port}", "--ca", ca).stderr
+    labels = re.findall(r"^ +(perhaps|or perhaps)  ", told, re.MULTILINE)
+    assert labels == ["perhaps", *["or perhaps"] * 4]
+    assert "such as Ed25519 or one with SHA-1" in " ".join(told.split())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.capture.test_observe import Captured, make_captured
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
@@ -16,6 +18,7 @@ from handclasp import (
 )
 from handclasp.alerts import OwnChain, Situation, likely_causes, summarize
 from handclasp.capture.observe import observe
+from handclasp.certificates.authority import LocalAuthority
 from handclasp.iana import AlertDescription
 from handclasp.story.diagnosis import diagnose
 
@@ -113,3 +116,16 @@ def test_no_cause_is_told_twice(alert: str, name: str | None, is_for_name: bool 
         assert "trust" not in cause
     if is_for_name:
         assert "CERTIFICATE_NAME_MISMATCH" not in faults
+
+
+@VERSIONS
+def test_the_root_of_the_local_authority_is_named_by_its_file(
+    version: str, pki: Pki, tmp_path: Path
+) -> None:
+    authority = LocalAuthority.open_or_create(tmp_path / "authority")
+    client = ClientConfig(trust=pki.trust, versions=[version])
+    server = ServerConfig(credentials=authority.credentials(["localhost"]))
+    error = refusal(make_captured(client, server))
+    assert error.alert == "unknown_ca"
+    assert f"its certificate is in {tmp_path / 'authority' / 'ca.pem'}." in error.fix
+    assert "intermediate" not in error.fix + error.explanation

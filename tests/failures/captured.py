@@ -64,7 +64,7 @@ CAPTURED = [
         "the same without the key log",
         "The client says that it finds no path from the certificate that was sent to an authority",
         "unclear",
-        "the server, if an intermediate certificate is missing",
+        "the client, if the issuer is a root that it is meant to trust",
         "On the server: If its issuer is an intermediate authority, send its certificate too",
         "The alert is in the clear: the outer type of a protected record is 23, and this one is "
         "two bytes of type 21 (RFC 9846 section 5.2). The certificate itself is not seen.",
@@ -183,7 +183,7 @@ CAPTURED = [
         "The client says that it finds no path from the certificate that was sent, CN=localhost, "
         "to an authority that it trusts",
         "unclear",
-        "the server, if an intermediate certificate is missing",
+        "the client, if CN=field ca is a root that it is meant to trust",
         "On the client: If CN=field ca is a root, trust the authority.",
         "In TLS 1.2 the certificate and the alert are in the clear, so that no key log is needed "
         "to name both.",

@@ -369,7 +369,7 @@ JUDGED = [
     Judged(
         "without its intermediate", "CERTIFICATE_UNTRUSTED", complete=False,
         cause=("a middle authority",), fix=("If CN=a middle authority is an intermediate",),
-        condition=("is a root that this end is meant to trust",), shown="issuer",
+        condition=("is a root that it is meant to trust",), shown="issuer", blame="unclear",
     ),
     Judged(
         "with a clock that is behind", "CERTIFICATE_NOT_YET_VALID",
@@ -555,7 +555,7 @@ CLIENTS_REFUSED = [
         cause=("CN=a client",), fix=("On this end: If there is another certificate",),
     ),
     Refused(
-        "without its intermediate", "CERTIFICATE_UNTRUSTED", "peer", "alert unknown ca",
+        "without its intermediate", "CERTIFICATE_UNTRUSTED", "unclear", "alert unknown ca",
         Leaf(**OF_CLIENTS), "middle",
         cause=("CN=a middle authority", "no intermediate certificate was sent"),
         fix=("On the other end: If CN=a middle authority is an intermediate",),

@@ -28,7 +28,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "trusted_files": (),
     "kept": ("process",),
     "iana": ("iana",),
-    "wire": ("wire", "iana", "errors", "faults", "values", "kept"),
+    "wire": ("wire", "iana", "advice", "errors", "faults", "values", "kept"),
     "crypto": ("_speedups", "crypto", "speedups", "iana", "errors", "values"),
     "keys": ("keys", "crypto", "iana", "wire", "values"),
     "speedups": (),

@@ -13,7 +13,7 @@ from handclasp.alerts.own_chain import (
     may_be_too_new,
     other_key_required,
 )
-from handclasp.alerts.situation import Situation, other_end
+from handclasp.alerts.situation import OwnChain, Situation, other_end
 from handclasp.faults import Blame, Fault, Verdict
 
 UNTRUSTED = Verdict(
@@ -105,6 +105,18 @@ def unknown_ca_causes(situation: Situation) -> Iterator[Cause]:
         )
         return
     subject = f", {chain.leaf}," if chain.leaf else ""
+    if chain.root_file:
+        yield make_cause(
+            Fault.CERTIFICATE_UNTRUSTED,
+            f"The {other} says that it finds no path from the certificate that was sent{subject} "
+            f"to an authority that it trusts: it does not trust {chain.issuer}, the root that "
+            "issued it.",
+            f"Or use a certificate from an authority that the {other} trusts ({CREDENTIALS}).",
+            _trust_root(chain),
+            Verdict(Blame.PEER, "unless it is not meant to trust that root"),
+        )
+        yield _no_list_or_too_deep(situation)
+        return
     if chain.size > 1:
         yield make_cause(
             Fault.CERTIFICATE_UNTRUSTED,
@@ -114,7 +126,11 @@ def unknown_ca_causes(situation: Situation) -> Iterator[Cause]:
             "between is missing.",
             f"Use a certificate from an authority that the {other} trusts.",
             f"Trust the authority {chain.issuer}, if it is meant to vouch for the {whose}.",
-            UNTRUSTED,
+            Verdict(
+                Blame.UNCLEAR,
+                f"the other end, if {chain.issuer} is a root that it is meant to trust; else this "
+                "end",
+            ),
         )
         yield _no_list_or_too_deep(situation)
         return
@@ -129,11 +145,16 @@ def unknown_ca_causes(situation: Situation) -> Iterator[Cause]:
         f"If {chain.issuer or 'its issuer'} is a root, trust the authority.",
         Verdict(
             Blame.UNCLEAR,
-            "this end, if an intermediate certificate is missing; the other end, if it is meant to "
-            "trust the issuer",
+            f"the other end, if {chain.issuer or 'the issuer'} is a root that it is meant to "
+            "trust; else this end",
         ),
     )
     yield _no_list_or_too_deep(situation)
+
+
+def _trust_root(chain: OwnChain) -> str:
+    """Return the advice to an end that does not trust a root of which the file is known."""
+    return f"Trust the root {chain.issuer}: its certificate is in {chain.root_file}."
 
 
 def _no_list_or_too_deep(situation: Situation) -> Cause:
@@ -218,13 +239,16 @@ def _refused_by_client(situation: Situation) -> Iterator[Cause]:
 def _distrusted(situation: Situation, sentence: str) -> Cause:
     chain = situation.chain
     issued = f" (it was issued by {chain.issuer})" if chain.issuer and chain.size < 2 else ""
+    may_lack_intermediate = chain.size < 2 and not chain.is_self_signed and not chain.root_file
     return make_cause(
         Fault.CERTIFICATE_UNTRUSTED,
         f"{sentence}{issued}.",
         "Send the certificate with all its intermediates, if one is missing."
-        if chain.size < 2 and not chain.is_self_signed
+        if may_lack_intermediate
         else "",
-        "Trust the authority that issued the server's certificate.",
+        _trust_root(chain)
+        if chain.root_file
+        else "Trust the authority that issued the server's certificate.",
         UNTRUSTED,
     )
 
@@ -374,8 +398,10 @@ def certificate_unknown_causes(situation: Situation) -> Iterator[Cause]:
         Fault.CERTIFICATE_UNTRUSTED,
         opening,
         "Use a certificate that covers the name, from an authority that the client trusts"
-        + ("." if chain.size > 1 else ", with all its intermediates."),
-        "Trust the authority that issued the server's certificate; check the requested name.",
+        + ("." if chain.size > 1 or chain.root_file else ", with all its intermediates."),
+        f"{_trust_root(chain)} Check the requested name, too."
+        if chain.root_file
+        else "Trust the authority that issued the server's certificate; check the requested name.",
         UNTRUSTED,
     )
 

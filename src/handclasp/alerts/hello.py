@@ -9,6 +9,7 @@ from handclasp.advice import (
     ALPN,
     CIPHER_SUITES,
     GROUPS,
+    NO_GROUPS,
     PSKS,
     SERVER_NAME,
     SIGNATURE_SCHEMES,
@@ -192,16 +193,18 @@ def _lack_of_groups(situation: Situation) -> _Lack:
     # A hello without the list leaves the choice to the server (RFC 8422 section 4).
     is_absent = not groups and "TLSv1.3" not in situation.versions
     degree = 0 if is_absent else _degree(groups, USUAL_GROUPS)
+    rarer = not is_absent and bool(_missing(groups, _COMMON_GROUPS))
+    # The one group of the server need not be a usual one.
+    unlimited = f"If the groups were limited, offer all of them ({NO_GROUPS})." if rarer else ""
     cause = make_cause(
         Fault.NO_SHARED_GROUP,
         "The server accepts no client that does not say which groups it supports."
         if not groups
         else _none_of("groups", groups, degree),
-        _offer_more(_missing(groups, USUAL_GROUPS), GROUPS),
+        f"{_offer_more(_missing(groups, USUAL_GROUPS), GROUPS)} {unlimited}".strip(),
         "Allow one of the groups that the client offers.",
         _verdict_of(degree),
     )
-    rarer = not is_absent and bool(_missing(groups, _COMMON_GROUPS))
     return _Lack(degree, rarer, replace(cause, topic="the groups"))
 
 
@@ -225,14 +228,20 @@ def _lack_of_schemes(situation: Situation) -> _Lack:
 
 
 def _unaccepted_authority(situation: Situation) -> Cause:
-    ed25519 = "ed25519" not in situation.certificate_schemes
-    example = ", such as Ed25519" if ed25519 else ""
+    offered = situation.certificate_schemes
+    examples = [
+        shown
+        for scheme, shown in (("ed25519", "Ed25519"), ("rsa_pkcs1_sha1", "one with SHA-1"))
+        if scheme not in offered
+    ]
+    example = f", such as {' or '.join(examples)}" if examples else ""
     return make_cause(
         Fault.NO_SHARED_SIGNATURE_SCHEME,
         "An authority of the server's certificate signs in a scheme that was not offered for "
         f"certificates (signature_algorithms_cert){example}.",
         "",
-        "Get a certificate from an authority with an RSA or ECDSA key.",
+        "Get a certificate from an authority with an RSA or ECDSA key, signed with SHA-256 or "
+        "better.",
         UNUSUAL_SERVER,
     )
 

@@ -150,6 +150,9 @@ _NO_COMMON_GROUND = (
 )
 
 
+_ALL_ARE_NAMED = "so it is one of these:"
+
+
 def summarize(causes: Sequence[Cause]) -> Cause:
     """Return the only cause, the likeliest one, or a cause that names all if none stands out."""
     first = causes[0]
@@ -167,13 +170,18 @@ def summarize(causes: Sequence[Cause]) -> Cause:
     named = f"{', '.join(others)} or {last}" if others else last
     return Cause(
         first.fault,
-        f"{_NO_COMMON_GROUND} Nothing usual is missing in the hello{but}, so it is one of these: "
+        f"{_NO_COMMON_GROUND} Nothing usual is missing in the hello{but}, {_ALL_ARE_NAMED} "
         f"{named}.",
         SETTINGS_DIFFER.blame if lacks_name else UNUSUAL_SERVER.blame,
         first.fix_local if lacks_name else "",
         "See in the server's log which of these it is, and allow what the client offers.",
         SETTINGS_DIFFER.condition if lacks_name else UNUSUAL_SERVER.condition,
     )
+
+
+def names_all(sentence: str) -> bool:
+    """Return whether a sentence of `summarize` names all causes, so that none is explained yet."""
+    return _ALL_ARE_NAMED in sentence
 
 
 def other_causes(causes: Sequence[Cause]) -> tuple[Cause, ...]:

@@ -29,6 +29,8 @@ class OwnChain:
             first; those of a long chain are not all there.
         purposes: the extended key usage of the first certificate; None if it has none.
         key: the type of its key, with the size, and the algorithm that signed it, in words.
+        root_file: the file of the issuer's certificate on this machine, if the issuer is known to
+            be a root.
     """
 
     size: int = 0
@@ -41,6 +43,7 @@ class OwnChain:
     validity: tuple[tuple[str, datetime, datetime], ...] = ()
     purposes: tuple[str, ...] | None = None
     key: str = ""
+    root_file: str = ""
 
 
 @value(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from handclasp.iana import AlertDescription, alert_name
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import AlertSeen, BytesRefused, Failed, TraceEvent
 from handclasp.values import replace
-from handclasp.wire.records import what_else_it_is
+from handclasp.wire.records import refused_start
 
 _SOON_GIVEN_UP = Verdict(
     Blame.UNCLEAR, "the other end, if it was to answer sooner; this end, if it was to wait longer"
@@ -126,8 +126,8 @@ def _failure_of(
     """Return the failure, without regard to a PROXY header."""
     refused = next((event for event in events if isinstance(event, BytesRefused)), None)
     if refused is not None:
-        fault, detail = what_else_it_is(refused.data)
-        failed = _found(talk, ProtocolError(fault, detail), events)
+        from_client = (refused.direction == "sent") == (talk.viewer == CLIENT)
+        failed = _found(talk, refused_start(refused.data, from_client=from_client), events)
         refusal = refusal_of_tls(bytes(talk.sides[SERVER].skipped))
         if refusal and talk.stranger == SERVER and talk.sides[CLIENT].skipped:
             yield _not_let_into_tls(failed, refusal)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from handclasp.capture.stream import Piece, Stream
 from handclasp.faults import Fault
 from handclasp.iana import ContentType, alert_name, version_name
+from handclasp.wire.greetings import greeting_of
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, mistaken_client, what_else_it_is
 
 _PROXY_HEADER = re.compile(rb"PROXY |\r\n\r\n\0\r\nQUIT\n")
@@ -17,13 +18,6 @@ _OPENED_BY_CLIENT = (
     (re.compile(rb"\0\0\0\x08\x04\xd2\x16/"), "PostgreSQL, SSLRequest"),
     (re.compile(rb"\x05[\x01-\x09][\0-\x09]"), "SOCKS"),
     (re.compile(rb"\x04[\x01\x02]..[^\0].{0,99}\0", re.DOTALL), "SOCKS"),
-)
-_OPENED_BY_SERVER = (
-    (re.compile(rb"[^\0]..\0\x0a[ -~]{1,64}\0", re.DOTALL), "MySQL"),
-    (re.compile(rb"220[ -].*SMTP", re.IGNORECASE), "SMTP"),
-    (re.compile(rb"220[ -]"), "SMTP or FTP"),
-    (re.compile(rb"\* (OK|PREAUTH)"), "IMAP"),
-    (re.compile(rb"\+OK"), "POP3"),
 )
 _ASKED = (
     (re.compile(rb"1\.3\.6\.1\.4\.1\.1466\.20037"), "LDAP, StartTLS"),
@@ -58,7 +52,8 @@ def kind_of_preamble(client: bytes, server: bytes) -> str:
     asked = next((name for pattern, name in _ASKED if pattern.search(client)), "")
     if "," in asked:
         return asked
-    protocol = next((name for pattern, name in _OPENED_BY_SERVER if pattern.match(server)), "")
+    greeting = greeting_of(server)
+    protocol = greeting.name if greeting is not None else ""
     if protocol == "SMTP or FTP" and asked == "STARTTLS":
         protocol = "SMTP"
     return ", ".join(filter(None, (protocol, asked)))

@@ -39,6 +39,7 @@ class _Fix(NamedTuple):
     peer: str = ""
     local: str = ""
     verdict: Verdict | None = None
+    this_end_first: bool = False
 
 
 _VERIFY_AS_PRIVATE = (
@@ -69,7 +70,7 @@ def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes])
         local = local.replace(f"{_CHECK_CLOCK}, and", "Check").replace(f"{_CHECK_CLOCK}.", "")
         condition = verdict.condition.removeprefix(CLOCK_CONDITION)
         local, verdict = local.strip(), Verdict(verdict.blame, condition)
-    this_end_first = verdict.blame is Blame.LOCAL
+    this_end_first = verdict.blame is Blame.LOCAL or fix.this_end_first
     fixes = advice(peer, local, this_end_first=this_end_first)
     return Advised(verdict, fixes, _place(finding, chain))
 
@@ -327,7 +328,12 @@ def _anchor(finding: Finding, context: Context) -> _Fix | None:
         f"If {issuer} is an intermediate authority, send the intermediate certificates too."
         f"{fetched}{useless}",
         f"If {issuer} is a root of yours, trust it ({TRUST}).",
-        Verdict(Blame.PEER, f"unless {issuer} is a root that this end is meant to trust"),
+        Verdict(
+            Blame.UNCLEAR,
+            f"this end, if {issuer} is a root that it is meant to trust; else the other end",
+        ),
+        # With an intermediate certificate, the other end has most likely sent all that it has to.
+        this_end_first=finding.is_issuer,
     )
 
 

@@ -39,7 +39,7 @@ from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, path_errors
 from handclasp.private_files import draft_private, make_private_directory, write_public
 from handclasp.trusted_files import UntrustedFileError, read_trusted
-from handclasp.values import dataclass, field
+from handclasp.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -124,15 +124,16 @@ class LocalAuthority:
     >>> client = ClientConfig(trust=authority.trust)
     """
 
-    __slots__ = ("_certificate", "_key", "certificate_pem")
+    __slots__ = ("_certificate", "_file", "_key", "certificate_pem")
 
-    def __init__(self, certificate_pem: bytes, private_key: Any) -> None:
+    def __init__(self, certificate_pem: bytes, private_key: Any, file: str = "") -> None:
         """Use `open_or_create` instead."""
         from cryptography import x509
 
         self.certificate_pem = certificate_pem
         self._certificate = x509.load_pem_x509_certificate(certificate_pem)
         self._key = private_key
+        self._file = file
 
     @classmethod
     def open_or_create(
@@ -260,7 +261,8 @@ class LocalAuthority:
 
     def credentials(self, names: Sequence[str], *, key_type: str = "ecdsa-p256") -> Credentials:
         """Return a new server certificate as credentials for a config; raise as `issue` does."""
-        return self.issue(names, key_type=key_type).credentials()
+        issued = self.issue(names, key_type=key_type).credentials()
+        return replace(issued, root_file=self._file)
 
     @property
     def _constraints(self) -> x509.NameConstraints | None:
@@ -351,7 +353,7 @@ def _open(place: Path) -> LocalAuthority:
         raise ConfigurationError(f"The authority in {key_file} expired: delete it to replace it.")
     certificate_pem = certificate.public_bytes(Encoding.PEM)
     _keep_copy(place / CERTIFICATE_FILE, certificate_pem)
-    return LocalAuthority(certificate_pem, private_key)
+    return LocalAuthority(certificate_pem, private_key, str((place / CERTIFICATE_FILE).absolute()))
 
 
 def _certificate_and_end(data: bytes) -> tuple[x509.Certificate, datetime]:

@@ -146,6 +146,9 @@ class Credentials:
         certificate_type: "X509" or "RawPublicKey" (RFC 7250).
         staple: the source of the OCSP response to send with the leaf; see `with_staple`.
         sct_list: the SignedCertificateTimestampList to send with it; see `with_timestamps`.
+        root_file: the file of the root that has issued the chain, where it is known to be a root,
+            as with `LocalAuthority.credentials`; an advice to clients that do not trust it names
+            this file. Empty where it is unknown.
     """
 
     chain_der: tuple[bytes, ...]
@@ -157,6 +160,7 @@ class Credentials:
     certificate_type: str = "X509"
     staple: StapleSource | None = None
     sct_list: bytes | None = field(default=None, repr=False)
+    root_file: str = field(default="", compare=False)
 
     @property
     def key_kind(self) -> str:

@@ -127,18 +127,23 @@ def failure_lines(failure: Failure) -> list[Line]:
     else:
         found = f"by this side ({_fault_and_alert(failure.fault, failure.alert)})"
     lines = [("found", found), ("at fault", _at_fault(failure))]
-    if failure.explanation and failure.explanation not in failure.message:
-        lines.append(("meaning", failure.explanation))
-    lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
+    if meaning := _not_said_yet(failure.explanation, failure.message):
+        lines.append(("meaning", meaning))
+    lines += _other_lines(failure.others, failure.explanation)
     lines += [("evidence", _evidence(found)) for found in failure.evidence]
     lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
     return lines + _more(failure.fault)
 
 
+def _not_said_yet(explanation: str, message: str) -> str:
+    """Return the explanation without the sentences that the message has, between its details."""
+    sentences = re.split(r"(?<=[.:]) (?=[A-Z])", explanation)
+    return " ".join(each for each in sentences if each not in message)
+
+
 def brief_lines(failure: Failure) -> list[Line]:
     """Return the end at fault, the other likely causes, and the advice."""
-    lines = [("at fault", _at_fault(failure))]
-    lines += [("or perhaps", _perhaps(cause)) for cause in failure.others]
+    lines = [("at fault", _at_fault(failure)), *_other_lines(failure.others, failure.explanation)]
     return [*lines, *(("to change", sentence) for sentence in _fixes(failure.fix))]
 
 
@@ -155,7 +160,8 @@ def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
         found = f"by the {role} ({_fault_and_alert(diagnosis.fault, diagnosis.alert)})"
     blamed = at_fault(diagnosis.blame, diagnosis.condition, role)
     lines = [("found", found), ("at fault", told(blamed))]
-    lines += [("or perhaps", printable(told(_perhaps(each)), 1000)) for each in diagnosis.others]
+    others = _other_lines(diagnosis.others, diagnosis.cause)
+    lines += [(label, printable(told(text), 1000)) for label, text in others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
     lines += [("to change", told(sentence)) for sentence in _fixes(diagnosis.fix)]
     return lines + _more(diagnosis.fault)
@@ -168,6 +174,14 @@ def _more(fault: str) -> list[Line]:
 
 def _fault_and_alert(fault: str, alert: str | None) -> str:
     return f"{fault}; alert {alert}" if alert else fault
+
+
+def _other_lines(others: Sequence[Cause], explanation: str) -> list[Line]:
+    """Return the causes that the explanation leaves out, or has only named: then one is first."""
+    from handclasp.alerts import names_all
+
+    first = "perhaps" if names_all(explanation) else "or perhaps"
+    return [(first if at == 0 else "or perhaps", _perhaps(each)) for at, each in enumerate(others)]
 
 
 def _perhaps(cause: Cause) -> str:

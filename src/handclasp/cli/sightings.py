@@ -228,15 +228,11 @@ class Report:
             return _diagnosis_of_own(found, own)
         if found is None or found.fault != "PEER_UNKNOWN_CA" or role_of(self.events) != "server":
             return found
-        # The alert leaves open which end lacks the issuer; the chain that was sent shows it.
-        explanation, mended = self.explanation(), self._mended
+        # The alert leaves open which end lacks the issuer: one chain is known to be whole.
+        explanation = self.explanation()
         if explanation is not None and explanation.accepted:
             why = "which does not know the authority: by those that are trusted here, the chain is"
             return replace(found, blame=Blame.PEER, condition=f"{why} complete and valid")
-        if mended is not None and mended.missing is not None:
-            issuer = mended.missing.subject
-            why = f"which does not send the certificate of {issuer}, unless that is a root that the"
-            return replace(found, blame=Blame.LOCAL, condition=f"{why} client is meant to trust")
         return found
 
     @property

@@ -63,7 +63,7 @@ def situation_of(
         server_name=server_name,
         certificate=context.certificate if context is not None else certificate,
         certificate_schemes=_CERTIFICATE_SCHEMES if is_client else (),
-        chain=OwnChain(*chain_in_words(chain)),
+        chain=OwnChain(*chain_in_words(chain), root_file=_root_file(chain, config)),
         declined_renegotiation=isinstance(post, PostHandshake12) and post.has_declined,
         external_key=external_key,
         is_for_name=covers_name(chain, server_name) if not is_client else None,
@@ -75,6 +75,13 @@ def situation_of(
         server_certificate_types=config.peer_certificate_types if is_client else (),
         client_certificate_types=config.own_certificate_types if is_client else (),
     )
+
+
+def _root_file(chain: tuple[bytes, ...], config: SharedConfig) -> str:
+    """Return the file of the root that has issued this side's chain; empty if it is unknown."""
+    if not chain:
+        return ""
+    return next((each.root_file for each in config.credential_list if each.chain_der == chain), "")
 
 
 def hello_is_large(context: HandshakeContext | None, config: SharedConfig) -> bool:

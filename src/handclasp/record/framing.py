@@ -9,15 +9,14 @@ import struct
 
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import ProtocolError
-from handclasp.faults import Fault, advice
+from handclasp.faults import Fault
 from handclasp.iana import ContentType
 from handclasp.trace.hooks import Trace
 from handclasp.wire.records import (
     HEADER_SIZE,
     MAX_CIPHERTEXT,
     MAX_PLAINTEXT,
-    mistaken_client,
-    what_else_it_is,
+    refused_start,
 )
 
 _HANDSHAKE = int(ContentType.HANDSHAKE)
@@ -66,12 +65,7 @@ def not_tls(start: Buffer, *, from_client: bool, trace: Trace | None) -> Protoco
     shown = bytes(start)
     if trace is not None:
         trace.bytes_refused(shown)
-    fault, detail = what_else_it_is(shown)
-    known = mistaken_client(shown) if from_client and len(shown) >= HEADER_SIZE else None
-    if known is None:
-        return ProtocolError(fault, detail)
-    fix = advice(known.fix_peer, known.fix_local)
-    return ProtocolError(fault, detail, fix=fix, verdict=known.verdict)
+    return refused_start(shown, from_client=from_client)
 
 
 def join_fragments(buffer: Buffer, at: int, missing: int) -> tuple[bytearray, int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from handclasp.faults import Blame, Fault, Verdict
+from handclasp.errors import ProtocolError
+from handclasp.faults import Blame, Fault, Verdict, advice
 from handclasp.iana import ContentType, version_name
+from handclasp.wire.greetings import greeting_of
 
 HEADER_SIZE: Final = 5
 MAX_PLAINTEXT: Final = 2**14
@@ -41,10 +43,28 @@ def what_else_it_is(start: bytes) -> tuple[Fault, str]:
     if len(start) >= HEADER_SIZE and start[0] & 0x80 and start[2] == 1:
         return Fault.SSLV2_HELLO, f"it offers {version_name(start[3] << 8 | start[4])}"
     speaker = next((who for begin, who in _GREETINGS if start.startswith(begin)), "")
+    if (greeting := greeting_of(start)) is not None:
+        speaker = f", as of a server for {greeting.name} before TLS"
     if start[:1] == b"\x10" and b"\0\x04MQTT" in start[:12]:
         speaker = ", as of MQTT without TLS"
     noun = "byte is" if len(start) == 1 else "bytes are"
     return Fault.NOT_TLS, f"the first {noun} {bytes(start[:16])!r}{speaker}"
+
+
+def refused_start(start: bytes, *, from_client: bool) -> ProtocolError:
+    """Return the error for an end whose first bytes do not begin like TLS.
+
+    `start` may be shorter than a header where that end said no more.
+    """
+    fault, detail = what_else_it_is(start)
+    if from_client:
+        known = mistaken_client(start) if len(start) >= HEADER_SIZE else None
+        if known is not None:
+            fix = advice(known.fix_peer, known.fix_local)
+            return ProtocolError(fault, detail, fix=fix, verdict=known.verdict)
+    elif fault is Fault.NOT_TLS and (greeting := greeting_of(start)) is not None:
+        return ProtocolError(fault, detail, fix=greeting.fix)
+    return ProtocolError(fault, detail)
 
 
 class Mistaken(NamedTuple):
@@ -111,11 +131,7 @@ _GREETINGS = (
     (PROXY_V1, ", the header of the PROXY protocol"),
     (PROXY_V2, ", the header of the PROXY protocol"),
     (_POSTGRESQL, ", as of PostgreSQL, which asks for TLS in the clear first"),
-    (b"220 ", ", as of a mail or FTP server before STARTTLS"),
-    (b"220-", ", as of a mail or FTP server before STARTTLS"),
     (b"EHLO ", ", as of a mail client before STARTTLS"),
-    (b"* OK", ", as of an IMAP server before STARTTLS"),
-    (b"+OK", ", as of a POP3 server before STLS"),
     (b"-ERR", ", as of a POP3 or Redis server"),
     (b"RFB ", ", as of VNC"),
 )
