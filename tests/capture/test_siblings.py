@@ -26,7 +26,7 @@ from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_cl
 from handclasp.faults import Blame
 from handclasp.iana import cipher_suite_name
 from handclasp.iana.suite_names import CIPHER_SUITES_OF_OTHERS
-from handclasp.story.diagnosis import diagnose
+from handclasp.story.diagnosis import Diagnosis, diagnose
 from handclasp.story.facts import observed_in
 from handclasp.story.narrate import narrate
 from handclasp.trace.events import AlertSeen, Failed, HandshakeResult
@@ -125,6 +125,52 @@ def test_nothing_false_of_a_part(name: str, keyed: bool) -> None:
             assert observed is not None
             assert observed.outcome != "failed", observed
             assert not any(isinstance(each, Failed) for each in observation.events)
+
+
+def one_sided(sender: int, alert: int) -> Diagnosis:
+    """What is told of one end's packets of a handshake of TLS 1.2, which ends with its alert."""
+    ends, packets = packets_of("tls12-dhe-rsa-chacha20")
+    own = [each for each in packets if each[0].sender == sender]
+    begun = [each for each in own if each[0].size][: 1 if sender == 0 else 2]
+    last = begun[-1][0]
+    data = CLEAR_ALERT + bytes([2, alert])
+    number = last.sequence + last.size
+    said = replace(last, sequence=number, data=data, size=len(data), at_ns=last.at_ns + 1)
+    observation = told(ends, [own[0], *begun, (said, ACK)], KeyLog())
+    assert observation is not None
+    absent = "client" if sender else "server"
+    assert observation.missing[-1].startswith(f"What the {absent} said is not known")
+    diagnosis = diagnose(observation.events)
+    assert diagnosis is not None
+    failed = next(each for each in observation.events if isinstance(each, Failed))
+    assert diagnosis.cause in failed.message
+    return diagnosis
+
+
+@pytest.mark.parametrize("sender", [0, 1])
+@pytest.mark.parametrize("alert", [40, 71, 112, 120, 44, 113, 51])
+def test_packets_of_one_end_alone_prove_nothing_of_the_other(sender: int, alert: int) -> None:
+    """An alert whose cause is in what the other end sent, of which nothing was captured."""
+    diagnosis = one_sided(sender, alert)
+    assert diagnosis.blame is Blame.UNCLEAR, diagnosis
+    assert "this side has" not in diagnosis.cause
+    assert ": none" not in diagnosis.cause
+    if sender == 1 and alert in {40, 71}:
+        assert "may have shown no certificate" in diagnosis.cause
+        assert "not all in the capture" in diagnosis.condition
+
+
+def test_a_warning_is_not_the_end_where_packets_of_an_end_are_absent() -> None:
+    """The other end may have gone on after it."""
+    ends, packets = packets_of("tls12-dhe-rsa-chacha20")
+    own = [each for each in packets if each[0].sender == 0]
+    hello = next(segment for segment, _ in own if segment.size)
+    number = (hello.sequence + hello.size) % 2**32
+    warned = replace(hello, sequence=number, data=CLEAR_ALERT + bytes([1, 110]), size=7)
+    left = replace(hello, sequence=number + 7, data=b"", size=0, fin=True)
+    observation = told(ends, [own[0], (hello, ACK), (warned, ACK), (left, FIN | ACK)], KeyLog())
+    assert observation is not None
+    assert diagnose(observation.events) is None
 
 
 @pytest.mark.parametrize("with_syn", [True, False])

@@ -55,6 +55,8 @@ class Situation:
             or allows.
         offers_ech: whether the hello has encrypted_client_hello, so that the name that can be read
             in it need not be the one that was asked for.
+        is_part_unseen: whether a capture lacks the hello of this side, or other bytes that it sent:
+            what is not seen of it may still have been sent.
         lacks_renegotiation_info: whether this server left out what the client asked it for
             (RFC 5746 section 3.4).
         offers_psk: whether the hello offers any pre-shared key, of a ticket or an external one;
@@ -103,6 +105,7 @@ class Situation:
     offers_psk: bool | None = None
     hello_is_large: bool = False
     offers_ech: bool = False
+    is_part_unseen: bool = False
     lacks_renegotiation_info: bool = False
 
 

@@ -144,14 +144,19 @@ def _without_keys(client: Seen, server: Seen, version: str | None) -> tuple[Outc
 def gap_sentences(seen: Sequence[tuple[str, Seen]], *, is_cut: bool) -> list[str]:
     """Return what is missing in a capture, a sentence for each end."""
     told = [
+        f"What the {role} said is not known: the capture has packets of the other end alone."
+        for role, each in seen
+        if not each.is_captured
+    ]
+    gaps = [
         f"{each.missing:,} bytes that the {role} said are not in the capture. What it says after "
         "them is not read."
         for role, each in seen
         if each.missing
     ]
-    if told and is_cut:
-        told.append(
+    if gaps and is_cut:
+        gaps.append(
             "Packets were cut off when they were captured (a snap length): tcpdump -s 0 keeps "
             "them whole."
         )
-    return told
+    return [*told, *gaps]

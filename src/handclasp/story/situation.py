@@ -35,6 +35,7 @@ from handclasp.story.recorded import certificate_within_message, chain_in, messa
 from handclasp.trace.events import (
     AlertSeen,
     Began,
+    BytesMissing,
     HandshakeResult,
     InnerHello,
     MessageSeen,
@@ -65,6 +66,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         offers_psk=None if hello is None else ExtensionType.PRE_SHARED_KEY in hello.extensions,
         hello_is_large=stage == "hello" and is_large_hello(_hello_size(events), offer.groups),
         offers_ech=_offers_ech(hello, events),
+        is_part_unseen=_is_part_unseen(role, events),
         lacks_renegotiation_info=_lacks_renegotiation_info(hello, answer),
         offers_up_to=hello is not None and ExtensionType.SUPPORTED_VERSIONS not in hello.extensions,
         cipher_suites=offer.cipher_suites,
@@ -266,6 +268,16 @@ def _may_be_unseen(events: Sequence[TraceEvent]) -> bool:
         if isinstance(event, MessageSeen) and event.direction == "sent"
     }
     return not sent or (bool(observed.not_seen) and sent.isdisjoint(_AFTER_A_CERTIFICATE))
+
+
+def _is_part_unseen(role: str, events: Sequence[TraceEvent]) -> bool:
+    """Return whether a capture lacks the hello of this side, or other bytes that it sent."""
+    if observed_in(events) is None:
+        return False
+    first = HandshakeType.CLIENT_HELLO if role == "client" else HandshakeType.SERVER_HELLO
+    sent = [each for each in events if getattr(each, "direction", "") == "sent"]
+    has_hello = any(isinstance(each, MessageSeen) and each.message_type == first for each in sent)
+    return not has_hello or any(isinstance(each, BytesMissing) for each in sent)
 
 
 # Each of these comes after the certificate of its end.
