@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,7 @@ def one_sided(sender: int, alert: int) -> Diagnosis:
     observation = told(ends, [own[0], *begun, (said, ACK)], KeyLog())
     assert observation is not None
     absent = "client" if sender else "server"
-    assert observation.missing[-1].startswith(f"What the {absent} said is not known")
+    assert f"What the {absent} said is not known" in " ".join(observation.missing)
     diagnosis = diagnose(observation.events)
     assert diagnosis is not None
     failed = next(each for each in observation.events if isinstance(each, Failed))
@@ -158,6 +159,22 @@ def test_packets_of_one_end_alone_prove_nothing_of_the_other(sender: int, alert:
     if sender == 1 and alert in {40, 71}:
         assert "may have shown no certificate" in diagnosis.cause
         assert "not all in the capture" in diagnosis.condition
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_no_certificate_is_judged_by_a_clock_that_is_wrong(year: int) -> None:
+    """It has expired, whatever the times in the capture are."""
+    ends, packets = packets_of("expired-tls12")
+    day = datetime(year, 1, 2, tzinfo=UTC)
+    by = int(day.timestamp()) * 10**9 - packets[0][0].at_ns
+    off = [(replace(each, at_ns=each.at_ns + by), flags) for each, flags in packets]
+    observation = told(ends, off, KeyLog())
+    assert observation is not None
+    assert f"taken on {year}-01-02" in observation.missing[-1]
+    diagnosis = diagnose(observation.events)
+    assert diagnosis is not None
+    assert "by its dates" not in diagnosis.cause
+    assert "it has expired, or that clock is wrong" in diagnosis.cause
 
 
 def test_a_warning_is_not_the_end_where_packets_of_an_end_are_absent() -> None:

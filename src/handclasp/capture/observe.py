@@ -45,6 +45,7 @@ from handclasp.capture.secrets import KeyLog
 from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.story.clock import doubt_of_clock
 from handclasp.trace.events import (
     AlertSeen,
     Began,
@@ -110,6 +111,8 @@ def _observation(talk: Conversation) -> Observation:
     talk.viewer = viewer_of(talk, ending)
     settle(talk)
     events = [*_opening(talk, talk.viewer), *_seen_by(talk, talk.viewer)]
+    if doubt := doubt_of_clock(events):
+        talk.missing.append(doubt)
     not_seen = tuple(talk.missing)
     # A reader of the trace explains the failure as that of a capture, too.
     observed = Observed(talk.at, "unknown", "", not_seen)
