@@ -190,6 +190,46 @@ def test_a_warning_is_not_the_end_where_packets_of_an_end_are_absent() -> None:
     assert diagnose(observation.events) is None
 
 
+@pytest.mark.parametrize("flag", [FIN, RST])
+def test_what_is_lost_before_the_end_of_the_connection_is_missing(flag: int) -> None:
+    """An alert, perhaps: nothing but the number of the packet after it shows that it was sent."""
+    ends, packets = packets_of("tls12-complete-without-data")
+    said = [each for each in packets if each[0].size]
+    last = next(each for each, _ in reversed(said) if each.sender == 1)
+    number = (last.sequence + last.size + 7) % 2**32
+    end = replace(last, sequence=number, data=b"", size=0, fin=flag == FIN, is_dropped=flag == RST)
+    kept = [each for each in packets if each[0].at_ns <= last.at_ns and not each[1] & (FIN | RST)]
+    observation = told(ends, [*kept, (end, flag)], keylog_of("tls12-complete-without-data"))
+    assert observation is not None
+    told_of = " ".join(observation.missing)
+    assert "Packets of the server show that about 7 bytes of it, perhaps an alert, are" in told_of
+    observation = told(ends, [*kept, (replace(end, sequence=number - 7), flag)], KeyLog())
+    assert observation is not None
+    assert "perhaps an alert" not in " ".join(observation.missing)
+
+
+@pytest.mark.parametrize("is_captured", [True, False])
+def test_an_end_whose_packets_are_left_out_is_not_silent(*, is_captured: bool) -> None:
+    """A client gives up, and of the server's answer only the second packet is captured."""
+    ends, packets = packets_of("tls12-dhe-rsa-chacha20")
+    begun = [each for each in packets if each[1] & SYN]
+    hello, answer = (
+        next(each for each, _ in packets if each.size and each.sender == sender)
+        for sender in (0, 1)
+    )
+    begun += [(hello, ACK)]
+    if is_captured:
+        later = replace(answer, sequence=(answer.sequence + 1000) % 2**32)
+        begun += [(later, ACK)]
+    number = (hello.sequence + hello.size) % 2**32
+    left = replace(
+        hello, at_ns=hello.at_ns + 3 * 10**9, sequence=number, data=b"", size=0, fin=True
+    )
+    observation = told(ends, [*begun, (left, FIN | ACK)], KeyLog())
+    assert observation is not None
+    assert (diagnose(observation.events) is None) == is_captured
+
+
 @pytest.mark.parametrize("with_syn", [True, False])
 def test_the_first_bytes_of_the_server_are_missing(*, with_syn: bool) -> None:
     """The rest of its records is not taken for something else than TLS."""
@@ -361,6 +401,20 @@ def test_a_closed_alert_of_the_server_gave_up() -> None:
     diagnosis = diagnose(observation.events)
     assert diagnosis is not None
     assert diagnosis.condition.startswith("the server gave up")
+
+
+@pytest.mark.parametrize(("missing", "outcome"), [(0, "seems_complete"), (24, "unknown")])
+def test_a_refusal_may_be_among_the_missing_bytes(missing: int, outcome: str) -> None:
+    """Without keys, nothing says then that the server did not object to the client's Finished."""
+    begun = hello_and_answer()
+    last = begun[-1].at_ns
+    begun += [Piece(last + 1, 1, closed(701)), Piece(last + 2, 0, closed(69))]
+    if missing:
+        begun.append(Piece(last + 3, 1, b"", missing))
+    ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+    observed = observed_in(observe(Stream(0, ends, tuple(begun)), KeyLog()).events)
+    assert observed is not None
+    assert observed.outcome == outcome, observed
 
 
 @pytest.mark.parametrize(

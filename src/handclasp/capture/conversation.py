@@ -129,6 +129,7 @@ class Conversation:
         self.first_end: tuple[int, str, str] | None = None
         for role, index in ((CLIENT, client), (SERVER, 1 - client)):
             self.sides[role].seen.is_captured = stream.captured[index]
+            self.sides[role].seen.left_out = stream.left_out[index]
 
     @property
     def is_tls13(self) -> bool:

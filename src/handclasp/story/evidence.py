@@ -1,7 +1,8 @@
 """The bytes that show why a handshake failed.
 
 >>> from handclasp.story.evidence import Evidence, alert_number, evidence_of, is_of_certificates
->>> from handclasp.story.situation import situation_of
+>>> from handclasp.story.clock import CERTIFICATE_MESSAGES
+from handclasp.story.situation import situation_of
 >>> recorder = Recorder()
 >>> try:
 ...     handclasp.connect("example.com", 443, ClientConfig(alpn=["pop3"]), trace=recorder)
