@@ -208,6 +208,22 @@ def test_what_is_lost_before_the_end_of_the_connection_is_missing(flag: int) -> 
     assert "perhaps an alert" not in " ".join(observation.missing)
 
 
+@pytest.mark.parametrize("name", ["tls12-dhe-rsa-chacha20", "tls12-complete-without-data"])
+def test_what_a_client_protects_is_not_read_where_the_version_is_unknown(name: str) -> None:
+    """The server's first packet is lost, so no ServerHello is there."""
+    ends, packets = packets_of(name)
+    answer = next(each for each, _ in packets if each.size and each.sender == 1)
+    kept = [each for each in packets if each[0].sender == 0 or each[0].size < 1]
+    observation = told(ends, [each for each in kept if each[0] is not answer], KeyLog())
+    assert observation is not None
+    told_of = " ".join(observation.missing)
+    assert "longer than this side accepts" not in told_of
+    assert "The client sends protected records although no ServerHello was seen" in told_of
+    observed = observed_in(observation.events)
+    assert observed is not None
+    assert observed.outcome == "unknown"
+
+
 @pytest.mark.parametrize("is_captured", [True, False])
 def test_an_end_whose_packets_are_left_out_is_not_silent(*, is_captured: bool) -> None:
     """A client gives up, and of the server's answer only the second packet is captured."""

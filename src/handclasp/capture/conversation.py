@@ -40,6 +40,8 @@ class Side:
     secret: TrafficSecret | None = None
     blind: str = ""
     """The reason why the keys of its later records are unknown."""
+    has_switched: bool = False
+    """True once it has sent a ChangeCipherSpec while the version was unknown."""
     later: Protection13 | None = None
     """The application keys, if they are known although those of the handshake are not."""
     is_keyed: bool = False
