@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from handclasp.capture.suites import suite12_of, suite13_of, tag_size_of, why_cl
 from handclasp.faults import Blame
 from handclasp.iana import cipher_suite_name
 from handclasp.iana.suite_names import CIPHER_SUITES_OF_OTHERS
-from handclasp.story.diagnosis import diagnose
+from handclasp.story.diagnosis import Diagnosis, diagnose
 from handclasp.story.facts import observed_in
 from handclasp.story.narrate import narrate
 from handclasp.trace.events import AlertSeen, Failed, HandshakeResult
@@ -125,6 +126,124 @@ def test_nothing_false_of_a_part(name: str, keyed: bool) -> None:
             assert observed is not None
             assert observed.outcome != "failed", observed
             assert not any(isinstance(each, Failed) for each in observation.events)
+
+
+def one_sided(sender: int, alert: int) -> Diagnosis:
+    """What is told of one end's packets of a handshake of TLS 1.2, which ends with its alert."""
+    ends, packets = packets_of("tls12-dhe-rsa-chacha20")
+    own = [each for each in packets if each[0].sender == sender]
+    begun = [each for each in own if each[0].size][: 1 if sender == 0 else 2]
+    last = begun[-1][0]
+    data = CLEAR_ALERT + bytes([2, alert])
+    number = last.sequence + last.size
+    said = replace(last, sequence=number, data=data, size=len(data), at_ns=last.at_ns + 1)
+    observation = told(ends, [own[0], *begun, (said, ACK)], KeyLog())
+    assert observation is not None
+    absent = "client" if sender else "server"
+    assert f"What the {absent} said is not known" in " ".join(observation.missing)
+    diagnosis = diagnose(observation.events)
+    assert diagnosis is not None
+    failed = next(each for each in observation.events if isinstance(each, Failed))
+    assert diagnosis.cause in failed.message
+    return diagnosis
+
+
+@pytest.mark.parametrize("sender", [0, 1])
+@pytest.mark.parametrize("alert", [40, 71, 112, 120, 44, 113, 51])
+def test_packets_of_one_end_alone_prove_nothing_of_the_other(sender: int, alert: int) -> None:
+    """An alert whose cause is in what the other end sent, of which nothing was captured."""
+    diagnosis = one_sided(sender, alert)
+    assert diagnosis.blame is Blame.UNCLEAR, diagnosis
+    assert "this side has" not in diagnosis.cause
+    assert ": none" not in diagnosis.cause
+    if sender == 1 and alert in {40, 71}:
+        assert "may have shown no certificate" in diagnosis.cause
+        assert "not all in the capture" in diagnosis.condition
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_no_certificate_is_judged_by_a_clock_that_is_wrong(year: int) -> None:
+    """It has expired, whatever the times in the capture are."""
+    ends, packets = packets_of("expired-tls12")
+    day = datetime(year, 1, 2, tzinfo=UTC)
+    by = int(day.timestamp()) * 10**9 - packets[0][0].at_ns
+    off = [(replace(each, at_ns=each.at_ns + by), flags) for each, flags in packets]
+    observation = told(ends, off, KeyLog())
+    assert observation is not None
+    assert f"taken on {year}-01-02" in observation.missing[-1]
+    diagnosis = diagnose(observation.events)
+    assert diagnosis is not None
+    assert "by its dates" not in diagnosis.cause
+    assert "it has expired, or that clock is wrong" in diagnosis.cause
+
+
+def test_a_warning_is_not_the_end_where_packets_of_an_end_are_absent() -> None:
+    """The other end may have gone on after it."""
+    ends, packets = packets_of("tls12-dhe-rsa-chacha20")
+    own = [each for each in packets if each[0].sender == 0]
+    hello = next(segment for segment, _ in own if segment.size)
+    number = (hello.sequence + hello.size) % 2**32
+    warned = replace(hello, sequence=number, data=CLEAR_ALERT + bytes([1, 110]), size=7)
+    left = replace(hello, sequence=number + 7, data=b"", size=0, fin=True)
+    observation = told(ends, [own[0], (hello, ACK), (warned, ACK), (left, FIN | ACK)], KeyLog())
+    assert observation is not None
+    assert diagnose(observation.events) is None
+
+
+@pytest.mark.parametrize("flag", [FIN, RST])
+def test_what_is_lost_before_the_end_of_the_connection_is_missing(flag: int) -> None:
+    """An alert, perhaps: nothing but the number of the packet after it shows that it was sent."""
+    ends, packets = packets_of("tls12-complete-without-data")
+    said = [each for each in packets if each[0].size]
+    last = next(each for each, _ in reversed(said) if each.sender == 1)
+    number = (last.sequence + last.size + 7) % 2**32
+    end = replace(last, sequence=number, data=b"", size=0, fin=flag == FIN, is_dropped=flag == RST)
+    kept = [each for each in packets if each[0].at_ns <= last.at_ns and not each[1] & (FIN | RST)]
+    observation = told(ends, [*kept, (end, flag)], keylog_of("tls12-complete-without-data"))
+    assert observation is not None
+    told_of = " ".join(observation.missing)
+    assert "Packets of the server show that about 7 bytes of it, perhaps an alert, are" in told_of
+    observation = told(ends, [*kept, (replace(end, sequence=number - 7), flag)], KeyLog())
+    assert observation is not None
+    assert "perhaps an alert" not in " ".join(observation.missing)
+
+
+@pytest.mark.parametrize("name", ["tls12-dhe-rsa-chacha20", "tls12-complete-without-data"])
+def test_what_a_client_protects_is_not_read_where_the_version_is_unknown(name: str) -> None:
+    """The server's first packet is lost, so no ServerHello is there."""
+    ends, packets = packets_of(name)
+    answer = next(each for each, _ in packets if each.size and each.sender == 1)
+    kept = [each for each in packets if each[0].sender == 0 or each[0].size < 1]
+    observation = told(ends, [each for each in kept if each[0] is not answer], KeyLog())
+    assert observation is not None
+    told_of = " ".join(observation.missing)
+    assert "longer than this side accepts" not in told_of
+    assert "The client sends protected records although no ServerHello was seen" in told_of
+    observed = observed_in(observation.events)
+    assert observed is not None
+    assert observed.outcome == "unknown"
+
+
+@pytest.mark.parametrize("is_captured", [True, False])
+def test_an_end_whose_packets_are_left_out_is_not_silent(*, is_captured: bool) -> None:
+    """A client gives up, and of the server's answer only the second packet is captured."""
+    ends, packets = packets_of("tls12-dhe-rsa-chacha20")
+    begun = [each for each in packets if each[1] & SYN]
+    hello, answer = (
+        next(each for each, _ in packets if each.size and each.sender == sender)
+        for sender in (0, 1)
+    )
+    begun += [(hello, ACK)]
+    if is_captured:
+        later = replace(answer, sequence=(answer.sequence + 1000) % 2**32)
+        begun += [(later, ACK)]
+    number = (hello.sequence + hello.size) % 2**32
+    left = replace(
+        hello, at_ns=hello.at_ns + 3 * 10**9, sequence=number, data=b"", size=0, fin=True
+    )
+    observation = told(ends, [*begun, (left, FIN | ACK)], KeyLog())
+    assert observation is not None
+    assert (diagnose(observation.events) is None) == is_captured
 
 
 @pytest.mark.parametrize("with_syn", [True, False])
@@ -298,6 +417,20 @@ def test_a_closed_alert_of_the_server_gave_up() -> None:
     diagnosis = diagnose(observation.events)
     assert diagnosis is not None
     assert diagnosis.condition.startswith("the server gave up")
+
+
+@pytest.mark.parametrize(("missing", "outcome"), [(0, "seems_complete"), (24, "unknown")])
+def test_a_refusal_may_be_among_the_missing_bytes(missing: int, outcome: str) -> None:
+    """Without keys, nothing says then that the server did not object to the client's Finished."""
+    begun = hello_and_answer()
+    last = begun[-1].at_ns
+    begun += [Piece(last + 1, 1, closed(701)), Piece(last + 2, 0, closed(69))]
+    if missing:
+        begun.append(Piece(last + 3, 1, b"", missing))
+    ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+    observed = observed_in(observe(Stream(0, ends, tuple(begun)), KeyLog()).events)
+    assert observed is not None
+    assert observed.outcome == outcome, observed
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ def test_the_name_that_was_asked_for(version: str, pki: Pki) -> None:
         assert sentence in diagnosis.cause
         # What the cause says is not said once more.
         assert "CERTIFICATE_NAME_MISMATCH" not in [each.fault for each in diagnosis.others]
+
+
+def test_a_server_whose_clock_was_never_set_judges_no_dates(pki: Pki) -> None:
+    client = ClientConfig(trust=pki.trust)
+    server = ServerConfig(
+        credentials=of(pki, "x.test"), clock=lambda: datetime(1970, 1, 2, tzinfo=UTC)
+    )
+    error = refusal(make_captured(client, server))
+    assert "it asked for localhost; the certificate is for x.test." in error.explanation
+    assert "by its dates" not in error.explanation
 
 
 @VERSIONS

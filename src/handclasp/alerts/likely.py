@@ -58,6 +58,12 @@ def _causes(alert: int, situation: Situation) -> Iterator[Cause]:
     if _is_ruled_out(alert, situation):
         yield _after_agreement(situation)
         return
+    if situation.is_part_unseen and situation.certificate == "unasked":
+        if alert in _WITHOUT_REASON and situation.role == "client":
+            yield _of_what_is_unseen(situation)
+            return
+        if alert in _OF_WHAT_IS_UNSEEN:
+            return
     if situation.certificate != "shown" and alert in _OF_A_CERTIFICATE:
         yield without_certificate(situation)
         return
@@ -104,6 +110,20 @@ def _after_agreement(situation: Situation) -> Cause:
         "",
         f"See the {other}'s log.",
         Verdict(Blame.PEER, "which gave no reason"),
+    )
+
+
+def _of_what_is_unseen(situation: Situation) -> Cause:
+    """Return the cause if a server gives no reason, and part of what the client sent is unseen."""
+    return make_cause(
+        Fault.NO_SHARED_CIPHER_SUITE,
+        "The server ended the connection, and does not say why. The capture does not have all that "
+        "this side sent: it may have offered no version, cipher suite, group or signature scheme "
+        "that the server accepts, or it may have shown no certificate where the server requires "
+        "one, or one that the server does not accept.",
+        "Capture the packets of both directions, from the first on.",
+        "See the server's log.",
+        Verdict(Blame.UNCLEAR, "what the client sent is not all in the capture"),
     )
 
 
@@ -371,6 +391,12 @@ _OF_A_CERTIFICATE = frozenset(
     )
 )
 """The alerts that can only be about the certificate that this side has sent."""
+
+_WITHOUT_REASON = frozenset((Alert.HANDSHAKE_FAILURE, Alert.INSUFFICIENT_SECURITY))
+"""The alerts that a server sends for any of a client's offers, or for its certificate."""
+
+_OF_WHAT_IS_UNSEEN = _OF_A_CHOICE | _OF_A_CERTIFICATE | {Alert.DECRYPT_ERROR}
+"""The alerts whose number tells more than a situation of which part is unseen."""
 
 _OF_OTHER_KEYS = frozenset((Alert.BAD_RECORD_MAC, Alert.DECRYPT_ERROR, Alert.ILLEGAL_PARAMETER))
 """The alerts that implementations send for a binder or a record under another key."""

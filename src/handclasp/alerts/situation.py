@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from handclasp.iana import AlertDescription as Alert
@@ -13,6 +13,10 @@ Stage = Literal["hello", "handshake", "established"]
 
 ClientAuthStatus = Literal["shown", "withheld", "unasked"]
 """This side sent a certificate; was asked for one and sent none; was not asked for one."""
+
+
+Validity = tuple[tuple[str, datetime, datetime], ...]
+"""The subject of each certificate, and the times between which it is valid."""
 
 
 @value(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class OwnChain:
     names: str = ""
     dates: str = ""
     is_self_signed: bool = False
-    validity: tuple[tuple[str, datetime, datetime], ...] = ()
+    validity: Validity = ()
     purposes: tuple[str, ...] | None = None
     key: str = ""
     root_file: str = ""
@@ -58,6 +62,8 @@ class Situation:
             or allows.
         offers_ech: whether the hello has encrypted_client_hello, so that the name that can be read
             in it need not be the one that was asked for.
+        is_part_unseen: whether a capture lacks the hello of this side, or other bytes that it sent:
+            what is not seen of it may still have been sent.
         lacks_renegotiation_info: whether this server left out what the client asked it for
             (RFC 5746 section 3.4).
         offers_psk: whether the hello offers any pre-shared key, of a ticket or an external one;
@@ -80,7 +86,7 @@ class Situation:
         is_stapled: whether this side sent an OCSP response with its certificate; None if that is
             unknown.
         now: the time at which the alert arrived, by the clock of this side or of a capture; None if
-            it is unknown.
+            it is unknown, or cannot be right.
     """
 
     role: str
@@ -106,6 +112,7 @@ class Situation:
     offers_psk: bool | None = None
     hello_is_large: bool = False
     offers_ech: bool = False
+    is_part_unseen: bool = False
     lacks_renegotiation_info: bool = False
 
 
@@ -122,6 +129,19 @@ ABOUT_CERTIFICATES = frozenset(
     )
 )
 """The alerts whose causes depend on `Situation.chain`."""
+
+
+_BEFORE, _AFTER = timedelta(days=365), timedelta(days=30 * 365)
+
+
+def is_impossible(now: datetime, validity: Validity) -> bool:
+    """Return whether a time is so far from the dates of a certificate in use that its clock is
+    wrong.
+
+    Certificates are issued before they are used, and for the time from then on or nearly so; some
+    are used for decades after their end.
+    """
+    return any(begin - now > _BEFORE or now - end > _AFTER for _, begin, end in validity)
 
 
 def other_end(situation: Situation) -> str:

@@ -40,6 +40,8 @@ class Side:
     secret: TrafficSecret | None = None
     blind: str = ""
     """The reason why the keys of its later records are unknown."""
+    has_switched: bool = False
+    """True once it has sent a ChangeCipherSpec while the version was unknown."""
     later: Protection13 | None = None
     """The application keys, if they are known although those of the handshake are not."""
     is_keyed: bool = False
@@ -129,6 +131,7 @@ class Conversation:
         self.first_end: tuple[int, str, str] | None = None
         for role, index in ((CLIENT, client), (SERVER, 1 - client)):
             self.sides[role].seen.is_captured = stream.captured[index]
+            self.sides[role].seen.left_out = stream.left_out[index]
 
     @property
     def is_tls13(self) -> bool:

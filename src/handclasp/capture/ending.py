@@ -30,8 +30,11 @@ _SHORT_WAIT = 100_000_000
 
 def heed_warning(talk: Conversation) -> None:
     """Treat a warning as fatal if the handshake did not continue after it."""
-    is_done = all(side.seen.is_done for side in talk.sides.values())
-    if talk.gave_up is None and talk.warned is not None and not is_done:
+    sides = [side.seen for side in talk.sides.values()]
+    may_have_gone_on = all(each.is_done for each in sides) or not all(
+        each.is_whole for each in sides
+    )
+    if talk.gave_up is None and talk.warned is not None and not may_have_gone_on:
         role, alert, said = talk.warned
         if len(talk.said) == said and talk.first_end is not None:
             talk.gave_up, talk.alert = role, alert

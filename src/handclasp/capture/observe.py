@@ -45,6 +45,7 @@ from handclasp.capture.secrets import KeyLog
 from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
+from handclasp.story.clock import doubt_of_clock
 from handclasp.trace.events import (
     AlertSeen,
     Began,
@@ -110,7 +111,12 @@ def _observation(talk: Conversation) -> Observation:
     talk.viewer = viewer_of(talk, ending)
     settle(talk)
     events = [*_opening(talk, talk.viewer), *_seen_by(talk, talk.viewer)]
-    failure = list(failure_of(talk, ending, events))
+    if doubt := doubt_of_clock(events):
+        talk.missing.append(doubt)
+    not_seen = tuple(talk.missing)
+    # A reader of the trace explains the failure as that of a capture, too.
+    observed = Observed(talk.at, "unknown", "", not_seen)
+    failure = list(failure_of(talk, ending, [*events, observed]))
     outcome, telling = verdict_of(
         talk.sides[CLIENT].seen,
         talk.sides[SERVER].seen,
@@ -118,8 +124,7 @@ def _observation(talk: Conversation) -> Observation:
         has_failed=bool(failure),
         file_is_cut=bool(talk.stream.trouble),
     )
-    not_seen = tuple(talk.missing)
-    events += [*failure, Observed(talk.at, outcome, telling, not_seen)]
+    events += [*failure, replace(observed, outcome=outcome, telling=telling)]
     return Observation(tuple(events), talk.began, talk.server_name, not_seen)
 
 

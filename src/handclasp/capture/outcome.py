@@ -20,6 +20,8 @@ class Seen:
         may_have_finished: its bytes under unknown keys must include a Finished.
         is_lost: it could not be followed to its end.
         missing: its bytes that are not in the capture.
+        left_out: its bytes that are missing at its end, of which there is a packet after them that
+            nobody acknowledged.
         is_captured: whether there are any packets of it.
         went_on: after the other end may have finished, it sent more than an alert.
         was_short: after that, it sent something as short as an alert.
@@ -32,6 +34,7 @@ class Seen:
     may_have_finished: bool = False
     is_lost: bool = False
     missing: int = 0
+    left_out: int = 0
     is_captured: bool = True
     went_on: bool = False
     was_short: bool = False
@@ -61,7 +64,7 @@ class Seen:
     @property
     def is_whole(self) -> bool:
         """Whether no evidence of it is missing."""
-        return not self.is_lost and not self.missing and self.is_captured
+        return self.is_captured and not (self.is_lost or self.missing or self.left_out)
 
 
 _LEAST_MULTIPLE, _USUAL_MULTIPLE = 16, 64
@@ -102,7 +105,7 @@ def verdict_of(
             f"No packets of the {absent} are in the capture, so the result of the handshake "
             "is unknown."
         )
-    if client.is_lost or server.is_lost:
+    if client.is_lost or server.is_lost or client.left_out or server.left_out:
         return "unknown", (
             "Whether the handshake was completed is unknown: its bytes could not be followed "
             "to their end."
@@ -134,6 +137,11 @@ def _without_keys(client: Seen, server: Seen, version: str | None) -> tuple[Outc
             "that is as short as an alert, which may be a refusal or the end of a connection that "
             "went well."
         )
+    if not (server.went_on or server.is_whole):
+        return "unknown", (
+            f"{_UNSEEN}: both ends came as far as their Finished, but what the server said after "
+            "that, which may be a refusal, is not in the capture."
+        )
     return "seems_complete", (
         "As far as can be seen without the keys, the handshake was completed: the client "
         "answered what the server had said under its keys with more than an alert, and "
@@ -144,14 +152,25 @@ def _without_keys(client: Seen, server: Seen, version: str | None) -> tuple[Outc
 def gap_sentences(seen: Sequence[tuple[str, Seen]], *, is_cut: bool) -> list[str]:
     """Return what is missing in a capture, a sentence for each end."""
     told = [
+        f"What the {role} said is not known: the capture has packets of the other end alone."
+        for role, each in seen
+        if not each.is_captured
+    ]
+    gaps = [
         f"{each.missing:,} bytes that the {role} said are not in the capture. What it says after "
         "them is not read."
         for role, each in seen
         if each.missing
     ]
-    if told and is_cut:
-        told.append(
+    if gaps and is_cut:
+        gaps.append(
             "Packets were cut off when they were captured (a snap length): tcpdump -s 0 keeps "
             "them whole."
         )
-    return told
+    late = [
+        f"Packets of the {role} show that about {each.left_out:,} bytes of it, perhaps an alert, "
+        "are missing at the end of the capture. The other end did not acknowledge them."
+        for role, each in seen
+        if each.left_out
+    ]
+    return [*told, *gaps, *late]

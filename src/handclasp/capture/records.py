@@ -41,6 +41,9 @@ def take_record(talk: Conversation, side: Side, header: bytes, body: bytes) -> N
         talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, len(body)))
         take_alert(talk, side, body, in_the_clear=True)
         return
+    if side.has_switched and not side.blind and not _may_be_in_the_clear(talk, kind, body):
+        change_keys(talk, side, "application")
+        side.blind = _closed_without_agreement(side)
     if side.blind:
         _closed_record(talk, side, header, body)
         return
@@ -58,6 +61,24 @@ def take_record(talk: Conversation, side: Side, header: bytes, body: bytes) -> N
     kind, content = opened
     talk.note(side.role, RecordSeen(talk.at, "", side.epoch, kind, size, len(content)))
     take_content(talk, side, kind, content)
+
+
+def _closed_without_agreement(side: Side) -> str:
+    return (
+        f"The {side.role} sends protected records although no ServerHello was seen: what was "
+        "agreed upon is not known, and they stay closed."
+    )
+
+
+def _may_be_in_the_clear(talk: Conversation, kind: int, body: bytes) -> bool:
+    """Return whether a record after a ChangeCipherSpec of an unknown version may be in the clear.
+
+    In TLS 1.3 hellos are, and what may be early data is weighed elsewhere.
+    """
+    if talk.is_tls13 or kind not in (ContentType.HANDSHAKE, ContentType.ALERT):
+        return True
+    is_hello = body[:1] in (b"\x01", b"\x02") and body[1:2] == b"\0"
+    return kind == ContentType.HANDSHAKE and is_hello
 
 
 def _closed_record(talk: Conversation, side: Side, header: bytes, body: bytes) -> None:
@@ -86,7 +107,8 @@ def _weigh(talk: Conversation, side: Side, kind: int, size: int) -> None:
     """
     seen = side.seen
     if not talk.is_tls13:
-        seen.may_have_finished = seen.may_have_finished or kind == ContentType.HANDSHAKE
+        is_finished = kind == ContentType.HANDSHAKE and talk.version is not None
+        seen.may_have_finished = seen.may_have_finished or is_finished
         side.is_alert = side.is_hidden_alert = kind == ContentType.ALERT
         side.is_at_end = talk.is_left_by_other(side.role)
         return
@@ -137,7 +159,9 @@ def _plain_record(talk: Conversation, side: Side, kind: int, body: bytes, size: 
         side.epoch, side.protection = "plaintext", None
     talk.note(side.role, RecordSeen(talk.at, "", "plaintext", kind, size, len(body)))
     if kind == ContentType.CHANGE_CIPHER_SPEC:
-        if talk.version is not None and not talk.is_tls13:  # In TLS 1.3 it only serves middleboxes.
+        if talk.version is None:
+            side.has_switched = True
+        elif not talk.is_tls13:  # In TLS 1.3 it only serves middleboxes.
             change_cipher_spec(talk, side)
         return
     if kind == ContentType.HANDSHAKE and side.protection is not None:
@@ -149,10 +173,7 @@ def _plain_record(talk: Conversation, side: Side, kind: int, body: bytes, size: 
 def _early_record(talk: Conversation, side: Side, body: bytes, size: int) -> None:
     """Follow the early data of a client before the server's answer: the suite is the session's."""
     if not talk.offers_early_data:
-        talk.miss(
-            f"The {side.role} sends protected records although no ServerHello was seen: what "
-            "was agreed upon is not known, and they stay closed."
-        )
+        talk.miss(_closed_without_agreement(side))
         kind = int(ContentType.APPLICATION_DATA)
         talk.note(side.role, RecordSeen(talk.at, "", "handshake", kind, size))
         return

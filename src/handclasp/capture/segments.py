@@ -117,6 +117,7 @@ def _put_together(
         heard,
         begins=begins,
         starts=(starts[0].is_known, starts[1].is_known),
+        left_out=(directions[0].left_out(), directions[1].left_out()),
         is_cut=is_cut,
         unopened=_unopened(segments),
     )
@@ -174,6 +175,10 @@ _MOST_UNSEEN = 1 << 30
 """In bytes: no window is larger (RFC 7323 section 2.3)."""
 
 
+_MOST_LEFT_OUT = 1 << 20
+"""In bytes. A number that is further away is rather that of a forged segment."""
+
+
 class _Beyond(NamedTuple):
     """A segment: its first position, that after its last byte, its captured bytes, and its time."""
 
@@ -203,6 +208,8 @@ class _Direction:
     """The time of the segment that ends there."""
     is_begun: bool = False
     """True once it has had any bytes."""
+    reach: int | None = None
+    """The highest position that a segment begins or ends at, whether it has bytes or not."""
     is_over: bool = False
     """True once a FIN was received, which takes a number too."""
 
@@ -221,6 +228,9 @@ class _Direction:
         if here is None or (segment.syn and not self.is_begun):
             here = self._begin(first if self.start is None else self.start)
         position = self._position(first, here)
+        if not segment.syn:
+            reach = position + segment.size
+            self.reach = reach if self.reach is None else max(self.reach, reach)
         if segment.size or segment.fin:
             end = position + segment.size
             heappush(self.beyond, _Beyond(position, end, segment.data, at_ns, segment.fin))
@@ -278,6 +288,15 @@ class _Direction:
             return 0
         missing = self.acknowledged - self.next
         return missing if 1 < missing < _MOST_UNSEEN else 0  # One of them may be a FIN.
+
+    def left_out(self) -> int:
+        """Return the number of bytes that its segments show to be missing at its end, although
+        nobody acknowledged them.
+        """
+        if self.next is None or self.reach is None or self.unseen():
+            return 0
+        missing = self.reach - self.next - self.is_over
+        return missing if 1 < missing < _MOST_LEFT_OUT else 0
 
     def _begin(self, first: int) -> int:
         self.next = self.end = self.first = first

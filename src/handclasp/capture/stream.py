@@ -68,6 +68,8 @@ class Stream:
         begins: whether its beginning (a SYN) is in the capture.
         starts: for each end, whether the place of its first bytes is known: by its SYN, or by what
             the other end acknowledged before them.
+        left_out: for each end, the number of bytes that are missing at its end, as only its own
+            later packets show: nobody acknowledged them.
         is_cut: whether the packets were cut off when they were captured.
         unopened: the end that asked for the connection (SYN), if nothing shows that it was
             opened.
@@ -82,6 +84,7 @@ class Stream:
     acknowledged: tuple[bool, bool] = (True, True)
     begins: bool = True
     starts: tuple[bool, bool] = (True, True)
+    left_out: tuple[int, int] = (0, 0)
     is_cut: bool = False
     trouble: str = ""
     unopened: int | None = None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from handclasp.alerts import ABOUT_CERTIFICATES, ClientAuthStatus, OwnChain, Situation, Stage
+from handclasp.alerts.situation import is_impossible
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.config import SharedConfig
 from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES
@@ -44,13 +47,13 @@ def situation_of(
     if version is None and is_client:
         stage = "hello"
     # Before there is an answer, a key is only offered: a server has no part in that.
-    offers_key = bool(stage == "hello" and config.psks)
-    external_key = offers_key if info is None else info.psk_identity is not None
+    external_key = info.psk_identity is not None if info else stage == "hello" and bool(config.psks)
     chain: tuple[bytes, ...] = ()
     if alert in ABOUT_CERTIFICATES and context is not None:
         chain = context.shown_chain
     elif alert in ABOUT_CERTIFICATES and info is not None and certificate == "shown":
         chain = info.local_chain_der
+    own = OwnChain(*chain_in_words(chain), root_file=_root_file(chain, config))
     return Situation(
         role="client" if is_client else "server",
         stage=stage,
@@ -63,7 +66,7 @@ def situation_of(
         server_name=server_name,
         certificate=context.certificate if context is not None else certificate,
         certificate_schemes=_CERTIFICATE_SCHEMES if is_client else (),
-        chain=OwnChain(*chain_in_words(chain), root_file=_root_file(chain, config)),
+        chain=own,
         declined_renegotiation=isinstance(post, PostHandshake12) and post.has_declined,
         external_key=external_key,
         is_for_name=covers_name(chain, server_name) if not is_client else None,
@@ -71,7 +74,7 @@ def situation_of(
         offers_up_to=is_client and "TLSv1.3" not in config.versions,
         hello_is_large=stage == "hello" and hello_is_large(context, config),
         offers_psk=_offers_psk(config) if is_client else None,
-        now=config.clock() if chain else None,
+        now=_believable_time(config, own),
         server_certificate_types=config.peer_certificate_types if is_client else (),
         client_certificate_types=config.own_certificate_types if is_client else (),
     )
@@ -82,6 +85,14 @@ def _root_file(chain: tuple[bytes, ...], config: SharedConfig) -> str:
     if not chain:
         return ""
     return next((each.root_file for each in config.credential_list if each.chain_der == chain), "")
+
+
+def _believable_time(config: SharedConfig, own: OwnChain) -> datetime | None:
+    """Return the time by this side's clock; None if that clock is wrong, or it dates nothing."""
+    if not own.validity:
+        return None
+    now = config.clock()
+    return None if is_impossible(now, own.validity) else now
 
 
 def hello_is_large(context: HandshakeContext | None, config: SharedConfig) -> bool:

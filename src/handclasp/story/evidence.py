@@ -24,10 +24,10 @@ from handclasp.alerts import Situation, likely_causes
 from handclasp.certificates.describe import field_in_words
 from handclasp.certificates.fields import field_in
 from handclasp.iana import AlertDescription, ContentType, HandshakeType, alert_name
+from handclasp.story.clock import CERTIFICATE_MESSAGES
 from handclasp.story.facts import role_of
 from handclasp.story.fields import Field, fields_of
 from handclasp.story.recorded import chain_in
-from handclasp.story.situation import CERTIFICATE_MESSAGES
 from handclasp.trace.events import (
     AlertSeen,
     BytesRefused,

@@ -22,6 +22,7 @@ from itertools import islice
 from handclasp.advice import worded
 from handclasp.certificates.describe import covers_name
 from handclasp.iana import ContentType
+from handclasp.story.clock import CERTIFICATE_MESSAGES
 from handclasp.story.facts import (
     NOTHING_SENT,
     Facts,
@@ -43,7 +44,7 @@ from handclasp.story.flights import (
 )
 from handclasp.story.recorded import chain_in
 from handclasp.story.sentences import told
-from handclasp.story.situation import CERTIFICATE_MESSAGES, situation_of
+from handclasp.story.situation import situation_of
 from handclasp.story.unfold import cost_lines, decision_lines, field_lines, key_lines
 from handclasp.trace.events import (
     AlertSeen,

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 
 from handclasp.alerts import ABOUT_CERTIFICATES, ClientAuthStatus, OwnChain, Situation, Stage
 from handclasp.certificates.describe import chain_in_words, covers_name
@@ -30,11 +29,12 @@ from handclasp.iana import (
     version_name,
     version_names,
 )
+from handclasp.story.clock import CERTIFICATE_MESSAGES, believable_time
 from handclasp.story.facts import observed_in, role_of
 from handclasp.story.recorded import certificate_within_message, chain_in, message_of, version_of
 from handclasp.trace.events import (
     AlertSeen,
-    Began,
+    BytesMissing,
     HandshakeResult,
     InnerHello,
     MessageSeen,
@@ -55,7 +55,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
     if role == "client" and answer is None:
         stage = "hello"
     offer = _offer_of(hello) if hello is not None else _Offer()
-    chain = _chain_shown(events)
+    own = OwnChain(*chain_in_words(chain := _chain_shown(events)))
     own_schemes = offer.certificate_schemes if role == "client" else ()
     return Situation(
         role=role,
@@ -65,6 +65,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         offers_psk=None if hello is None else ExtensionType.PRE_SHARED_KEY in hello.extensions,
         hello_is_large=stage == "hello" and is_large_hello(_hello_size(events), offer.groups),
         offers_ech=_offers_ech(hello, events),
+        is_part_unseen=_is_part_unseen(role, events),
         lacks_renegotiation_info=_lacks_renegotiation_info(hello, answer),
         offers_up_to=hello is not None and ExtensionType.SUPPORTED_VERSIONS not in hello.extensions,
         cipher_suites=offer.cipher_suites,
@@ -76,10 +77,10 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         certificate_schemes=own_schemes,
         declined_renegotiation=_has_declined(events),
         external_key=_has_external_key(hello if stage == "hello" else None, answer, events),
-        chain=OwnChain(*chain_in_words(chain)),
+        chain=own,
         is_for_name=covers_name(chain, offer.server_name) if role == "server" else None,
         is_stapled=_is_stapled(events),
-        now=_time_of_the_end(events),
+        now=believable_time(events, own.validity),
         server_certificate_types=offer.server_types if hello is not None else (),
         client_certificate_types=offer.client_types if hello is not None else (),
     )
@@ -95,20 +96,6 @@ def _offers_ech(hello: messages.ClientHello | None, events: Sequence[TraceEvent]
     if role_of(events) == "client" and observed_in(events) is None:
         return any(isinstance(event, InnerHello) for event in events)
     return True
-
-
-def _time_of_the_end(events: Sequence[TraceEvent]) -> datetime | None:
-    """Return the time of the last event; None if the trace does not say when it began."""
-    began = next((each.began_at_ns for each in events if isinstance(each, Began)), 0)
-    if not began:
-        return None
-    try:
-        return _EPOCH + timedelta(microseconds=(began + events[-1].at_ns) // 1000)
-    except OverflowError:
-        return None  # A trace can hold any number.
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _lacks_renegotiation_info(
@@ -268,6 +255,16 @@ def _may_be_unseen(events: Sequence[TraceEvent]) -> bool:
     return not sent or (bool(observed.not_seen) and sent.isdisjoint(_AFTER_A_CERTIFICATE))
 
 
+def _is_part_unseen(role: str, events: Sequence[TraceEvent]) -> bool:
+    """Return whether a capture lacks the hello of this side, or other bytes that it sent."""
+    if observed_in(events) is None:
+        return False
+    first = HandshakeType.CLIENT_HELLO if role == "client" else HandshakeType.SERVER_HELLO
+    sent = [each for each in events if getattr(each, "direction", "") == "sent"]
+    has_hello = any(isinstance(each, MessageSeen) and each.message_type == first for each in sent)
+    return not has_hello or any(isinstance(each, BytesMissing) for each in sent)
+
+
 # Each of these comes after the certificate of its end.
 _AFTER_A_CERTIFICATE = (
     HandshakeType.SERVER_HELLO_DONE,
@@ -308,8 +305,6 @@ def _chain_shown(events: Sequence[TraceEvent]) -> tuple[bytes, ...]:
     return ()
 
 
-CERTIFICATE_MESSAGES = (HandshakeType.CERTIFICATE, HandshakeType.COMPRESSED_CERTIFICATE)
-"""The Certificate messages of TLS 1.2 and 1.3, compressed or not."""
 _EMPTY_CERTIFICATE = 8
 """The largest size in bytes of a Certificate message without certificates."""
 
