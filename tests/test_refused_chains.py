@@ -183,3 +183,54 @@ def test_a_root_that_is_known_is_not_supposed_to_be_an_intermediate(alert: str) 
         assert "intermediate" not in cause.fix + cause.sentence
     unknown = causes(alert, situation)
     assert any("intermediate" in each.fix for each in unknown)
+
+
+def _faults(alert: str, situation: Situation) -> list[str]:
+    return [cause.fault for cause in causes(alert, situation)]
+
+
+def _wrongly_used(role: str, *times: tuple[datetime, datetime]) -> Situation:
+    wrong = "serverAuth" if role == "client" else "clientAuth"
+    return shown(role, *times, purposes=(wrong,))
+
+
+@ROLES
+def test_unsupported_certificate_is_not_sent_for_dates(role: str) -> None:
+    """OpenSSL, rustls and mbedTLS send it for a purpose, and Go, Java and mbedTLS for a key."""
+    assert _faults("UNSUPPORTED_CERTIFICATE", _wrongly_used(role, EXPIRED)) == [
+        "CERTIFICATE_WRONG_PURPOSE",
+        "UNSUPPORTED_CERTIFICATE",
+        "CERTIFICATE_EXPIRED",
+    ]
+    *_, last = causes("UNSUPPORTED_CERTIFICATE", shown(role, AHEAD))
+    assert last.fault == "CERTIFICATE_NOT_YET_VALID"
+    assert last.sentence.startswith("Besides: by its dates")
+    assert len(_faults("UNSUPPORTED_CERTIFICATE", shown(role, LONG_VALID))) == 2
+
+
+@ROLES
+@pytest.mark.parametrize("alert", ["BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "ACCESS_DENIED"])
+def test_expiry_has_an_alert_of_its_own(role: str, alert: str) -> None:
+    """OpenSSL and Java send bad_certificate of what is not yet valid, which has none."""
+    expired = causes(alert, _wrongly_used(role, EXPIRED))[:2]
+    assert [each.fault for each in expired] == ["CERTIFICATE_WRONG_PURPOSE", "CERTIFICATE_EXPIRED"]
+    assert expired[1].sentence.startswith("Besides: ")
+    early = _faults(alert, _wrongly_used(role, AHEAD))[:2]
+    assert early == ["CERTIFICATE_NOT_YET_VALID", "CERTIFICATE_WRONG_PURPOSE"]
+    own = _faults("CERTIFICATE_EXPIRED", _wrongly_used(role, EXPIRED))
+    assert own == ["CERTIFICATE_EXPIRED", "CERTIFICATE_WRONG_PURPOSE"]
+
+
+@pytest.mark.parametrize("alert", ["BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN"])
+def test_a_wrong_name_is_likelier_than_what_has_other_alerts(alert: str) -> None:
+    situation = replace(_wrongly_used("server", EXPIRED), is_for_name=False)
+    assert _faults(alert, situation)[:3] == [
+        "CERTIFICATE_NAME_MISMATCH",
+        "CERTIFICATE_WRONG_PURPOSE",
+        "CERTIFICATE_EXPIRED",
+    ]
+    situation = replace(shown("server", AHEAD), is_for_name=False)
+    assert _faults(alert, situation)[:2] == [
+        "CERTIFICATE_NOT_YET_VALID",
+        "CERTIFICATE_NAME_MISMATCH",
+    ]

@@ -384,10 +384,42 @@ class TestLargeCertificates:
         assert verify_server_chain(chain, pki().trust, "localhost", now()).verified
 
 
-class TestLongNames:
-    """A subject of 50 KB, and 140 issuers of one name that an authority signed."""
+@pytest.mark.parametrize("way", [refuse, explained], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("number", [4_000, 8_000])
+def test_names_beyond_all_measure_are_not_read(
+    number: int,
+    place: int,
+    way: Callable[[Sequence[bytes], TrustStore], object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An authority signed them, and still it took 38 ms to refuse them."""
+    chain = [
+        leaf_of(pki(), [x509.DNSName("localhost")]),
+        leaf_of(pki(), [x509.DNSName("localhost")], long_name(number)),
+    ]
+    if not place:
+        chain.reverse()
+    made: list[object] = []
+    whole = x509.NameAttribute.__init__
 
-    number = 4_000
+    def noting(*given: Any, **named: Any) -> None:
+        made.append(given)
+        whole(*given, **named)
+
+    monkeypatch.setattr(x509.NameAttribute, "__init__", noting)
+    error = refuse(der_of(*chain), pki().trust)
+    assert error.fault is Fault.BAD_CERTIFICATE
+    assert "32768 are accepted" in str(error)
+    made.clear()
+    way(der_of(*chain), pki().trust)
+    assert len(made) < 100
+
+
+class TestLongNames:
+    """A subject of 24 KB, and 140 issuers of one name that an authority signed."""
+
+    number = 2_000
 
     def chain(self, issuers: int = 0, *, keys: int = 1, signed: bool = True) -> Sequence[bytes]:
         """Issued by the root, or by the first of so many that it signed; or only in their name."""

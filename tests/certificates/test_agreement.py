@@ -39,8 +39,10 @@ from tests.pki import (
     der_of,
     key_of_type,
     key_usage,
+    leaf_builder,
     name_constraints,
     named,
+    sign,
     signed_with_sha1,
 )
 
@@ -248,6 +250,15 @@ def crossed(path: list[x509.Certificate]) -> list[x509.Certificate]:
 
 WITHOUT_LISTS = critical(key_usage(key_cert_sign=True))
 """The keyUsage of an authority that may not sign lists."""
+
+
+def long_named() -> x509.Certificate:
+    """A stranger's certificate whose subject has 3,000 parts."""
+    part = x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, "x")
+    key = key_of_type("ecdsa-p256", 41)
+    leaf = Leaf(names=("localhost",))
+    builder = leaf_builder(leaf, key.public_key(), x509.Name([part] * 3_000), NOW)
+    return sign(builder, key)
 
 
 def with_forged(place: int) -> Arrangement:
@@ -471,6 +482,8 @@ CHANGES: dict[str, Callable[[Scenario], None]] = {
     "upper forged": arranged(with_forged(2)),
     "lower without lists": entry("lower", with_key_usage=False, extensions=[WITHOUT_LISTS]),
     "twice": arranged(lambda path: [*path, *path]),
+    "leaf of a long name": arranged(lambda path: [long_named(), *path[1:]]),
+    "stranger of a long name": arranged(lambda path: [*path, long_named()]),
     "leaf trusted": trusting(lambda path: path[:1]),
     "lower trusted": trusting(lambda path: path[1:2]),
     "all trusted": trusting(lambda path: path),

@@ -12,16 +12,20 @@ import tarfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     pkcs12,
 )
 from tests.cli.conftest import Process, Run, started
@@ -122,9 +126,76 @@ def _key_files() -> dict[str, bytes]:
             for before in range(3)
         },
         "folded.b64": base64.encodebytes(b"#" * 40 + PEM),
+        "pem-in.hex": PEM.hex().encode(),
+        **_without_armour(rsa_key, ed),
         "web-key.json": b'{"kty":"EC","crv":"P-256","x":"AA","d":"%s"}' % (b"a1-_" * 11),
         "web-keys.json": b'{"keys": [{"k" : "%s", "kty" : "oct"}]}' % (b"a1-_" * 11),
         "quoted-web-key.json": b'"{\\"kty\\": \\"OKP\\", \\"d\\": \\"%s\\"}"' % (b"a1-_" * 11),
+    }
+
+
+def _without_armour(rsa_key: rsa.RSAPrivateKey, ed: ed25519.Ed25519PrivateKey) -> dict[str, bytes]:
+    """Return the forms of keys in DER, and of key stores, in Base64 or hexadecimal alone."""
+    plain = Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+    traditional = Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+    ders = {
+        "pkcs8": KEY.private_bytes(*plain),
+        "rsa-pkcs8": rsa_key.private_bytes(*plain),
+        "ed": ed.private_bytes(*plain),
+        "sec1": KEY.private_bytes(*traditional),
+        "pkcs1": rsa_key.private_bytes(*traditional),
+        "locked": KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, LOCKED),
+        "store": pkcs12.serialize_key_and_certificates(b"n", KEY, None, None, LOCKED),
+    }
+    texts = {name: base64.b64encode(der) for name, der in ders.items()}
+    one, der = texts["pkcs8"], ders["pkcs8"]
+    folded = base64.encodebytes(ders["rsa-pkcs8"])
+    open_ssh = ed.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    digits = [f"{byte:02x}" for byte in der]
+    return {
+        **{f"{name}.b64": text for name, text in texts.items()},
+        **{f"{name}.hex": der.hex().encode() for name, der in ders.items()},
+        "bare.json": b'{"privateKey": "' + one + b'"}',
+        "bare.env": b"KEY=" + base64.urlsafe_b64encode(der),
+        "bare-wide.txt": one.decode().encode("utf-16"),
+        "bare-folded.txt": folded,
+        "bare-escaped.json": b'{"key": "\\n' + folded.replace(b"\n", b"\\n") + b'"}',
+        "query.txt": b"k=-----BEGIN%20PRIVATE%20KEY-----%0A" + one + b"%0A-----END",
+        "markup.xml": b"<k>-----BEGIN PRIVATE KEY-----&#10;" + one + b"&#10;</k>",
+        "open-ssh.txt": b"".join(open_ssh.splitlines()[1:-1]),
+        "java.b64": base64.b64encode(b"\xfe\xed\xfe\xed\x00\x00\x00\x02" + bytes(40)),
+        "jceks.b64": base64.b64encode(b"\xce\xce\xce\xce\x00\x00\x00\x02" + bytes(40)),
+        "putty.b64": base64.b64encode(b"PuTTY-User-Key-File-3: ssh-ed25519\n"),
+        "upper.hex": der.hex().upper().encode(),
+        "colons.txt": ":".join(digits).encode(),
+        "source.c": b"char key[] = {" + ", ".join(f"0x{each}" for each in digits).encode() + b"};",
+        "escapes.py": b'KEY = b"' + "".join(f"\\x{each}" for each in digits).encode() + b'"',
+    }
+
+
+def _public_texts() -> dict[str, bytes]:
+    """Return texts that say nothing secret, in the forms that a key may have."""
+    authority = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a")])
+    now = datetime.now(UTC)
+    # Their second sequence has the beginning of a key in PKCS #8, and begins a group of Base64.
+    revoked = (
+        x509.CertificateRevocationListBuilder(authority, now, now + timedelta(days=1))
+        .sign(KEY, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+    request = (
+        x509.CertificateSigningRequestBuilder(x509.Name([]))
+        .sign(KEY, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+    public = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return {
+        "revoked.crl": revoked,
+        "request.txt": base64.b64encode(request),
+        "public-key.txt": base64.b64encode(public),
+        "public-key.hex": public.hex().encode(),
+        "prefix.md": b"A key in Base64 begins with MIIEvQIBADANBgkq or MIGHAgEAMBMGByqGSM49.\n",
+        "words.txt": b"MAMA " * 4000 + b"30 30 30 " * 4000,
     }
 
 
@@ -138,6 +209,7 @@ def _tar_of(content: bytes) -> bytes:
 
 
 KEY_FILES = _key_files()
+PUBLIC = _public_texts()
 GIVEN = {
     "page.html": OPEN,
     "a picture.png": b"\x89PNG\0" + PEM[:30],
@@ -146,6 +218,7 @@ GIVEN = {
     "back\\slash": OPEN,
     "web-key.json": b'{"kty":"EC","crv":"P-256","x":"%s","y":"%s"}' % (b"a1-_" * 11, b"b2-_" * 11),
     "chain.b64": base64.b64encode(b"-----BEGIN CERTIFICATE-----\n" * 9),
+    **PUBLIC,
     "label.md": b"A line is CLIENT_RANDOM, 64 digits and 96 more; CLIENT_TRAFFIC_SECRET_0 ff ff\n",
     "colon:name.txt": OPEN,
     "caf\u00e9.txt": OPEN,
@@ -340,7 +413,7 @@ def test_a_listing_shows_only_what_is_given(ground: Ground, visitor: Visitor) ->
             "a picture.png", "back\\slash", "below/", "caf\u00e9.txt", "colon:name.txt", "in/",
             "in.txt", "inner/", "linked/", "listed/", "looped/", "manual.md", "page.html",
             "piped/", "reader.js", "upper/", ".well-known/", "chain.b64", "label.md",
-            "web-key.json",
+            "web-key.json", *PUBLIC,
         }  # fmt: skip
     finally:
         for path in (key, kept, ground.site / "below" / "away"):

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from handclasp.advice import CREDENTIALS, OWN_RAW_PUBLIC_KEY, RAW_PUBLIC_KEYS, STAPLE, TRUST
 from handclasp.alerts.cause import SETTINGS_DIFFER, Cause, make_cause
 from handclasp.alerts.own_chain import (
+    BESIDES,
     evident_causes,
-    is_for_other_purpose,
+    is_not_yet_valid,
     is_out_of_dates,
     may_be_too_new,
     other_key_required,
+    out_of_dates,
+    wrong_purpose,
 )
 from handclasp.alerts.situation import OwnChain, Situation, other_end
 from handclasp.faults import Blame, Fault, Verdict
@@ -177,8 +180,9 @@ def bad_certificate_causes(situation: Situation) -> Iterator[Cause]:
         if situation.certificate == "shown":
             yield from _unless_evident(situation)
         return
-    yield from evident_causes(situation, _REFUSED)
-    yield from _refused_by_client(situation)
+    yield from _refused_with_evidence(situation)
+    if situation.is_for_name is not False:
+        yield from _refused_by_client(situation)
     yield from _unless_evident(situation)
     if situation.is_for_name is not True:
         yield _distrusted(situation, "Or the client does not trust its authority")
@@ -186,6 +190,22 @@ def bad_certificate_causes(situation: Situation) -> Iterator[Cause]:
 
 
 _REFUSED = "The client refuses the certificate"
+
+
+def _refused_with_evidence(situation: Situation) -> Iterator[Cause]:
+    """Yield what the certificate shows to be wrong, the likeliest first.
+
+    OpenSSL, Java and browsers send the same alerts for a wrong name, and other ones for what else
+    is evident, save for a certificate that is not yet valid.
+    """
+    if situation.is_for_name is not False:
+        yield from evident_causes(situation, _REFUSED)
+    elif is_not_yet_valid(situation):
+        yield from evident_causes(situation, _REFUSED)
+        yield from _refused_by_client(situation)
+    else:
+        yield from _refused_by_client(situation)
+        yield from evident_causes(situation, BESIDES)
 
 
 def _unless_evident(situation: Situation) -> Iterator[Cause]:
@@ -285,13 +305,18 @@ def unsupported_certificate_causes(situation: Situation) -> Iterator[Cause]:
         )
         return
     other = other_end(situation)
+    purpose = wrong_purpose(situation, f"The {other} does not accept a certificate of this kind")
+    yield purpose or _purpose_in_doubt(situation)
+    yield other_key_required(situation)
+    # Dates are no matter of the kind, but the next refusal would be for them.
+    dates = out_of_dates(situation, BESIDES)
+    if dates is not None:
+        yield dates
+
+
+def _purpose_in_doubt(situation: Situation) -> Cause:
+    other = other_end(situation)
     use = "a client" if situation.role == "client" else "a server"
-    if is_for_other_purpose(situation):
-        yield from evident_causes(
-            situation, f"The {other} does not accept a certificate of this kind"
-        )
-        yield other_key_required(situation)
-        return
     # Without the extension, every use is allowed (RFC 5280 section 4.2.1.12).
     purposes, is_known = situation.chain.purposes, situation.chain.size > 0
     allowed = None
@@ -299,7 +324,7 @@ def unsupported_certificate_causes(situation: Situation) -> Iterator[Cause]:
         allowed = "it has none, so that every use is allowed"
         if purposes is not None:
             allowed = f"it has {', '.join(purposes)}"
-    yield make_cause(
+    return make_cause(
         Fault.CERTIFICATE_WRONG_PURPOSE,
         f"The {other} does not accept a certificate of this kind: most often, its extended key "
         f"usage does not allow {use}."
@@ -315,7 +340,6 @@ def unsupported_certificate_causes(situation: Situation) -> Iterator[Cause]:
         if allowed is None
         else Verdict(Blame.UNCLEAR, "the other end, if it checks for another use; else this end"),
     )
-    yield other_key_required(situation)
 
 
 def _unshared_types(situation: Situation) -> Iterator[Cause]:
@@ -377,10 +401,8 @@ def certificate_unknown_causes(situation: Situation) -> Iterator[Cause]:
     if situation.role == "client":
         yield from client_certificate_causes(situation, Fault.CLIENT_CERTIFICATE_MISSING)
         return
-    evident = list(evident_causes(situation, _REFUSED))
+    evident = list(_refused_with_evidence(situation))
     yield from evident
-    if situation.is_for_name is False:
-        yield from _refused_by_client(situation)
     chain, asked = situation.chain, ""
     if situation.server_name is not None:
         asked = f" It asked for {situation.server_name}."
@@ -390,7 +412,7 @@ def certificate_unknown_causes(situation: Situation) -> Iterator[Cause]:
     doubt = "" if situation.is_for_name is not None else ", or expects another name"
     opening = (
         "Or the client does not trust its authority."
-        if situation.is_for_name is False or evident
+        if evident
         else "The client refuses the certificate without saying why, as browsers do: most often it "
         f"does not trust its authority{doubt}.{asked}{names}"
     )
@@ -437,7 +459,8 @@ def certificate_expired_causes(situation: Situation) -> Iterator[Cause]:
     dates = f" It is {chain.dates}." if chain.dates else ""
     is_over = is_out_of_dates(situation)
     if is_over:
-        yield from evident_causes(situation, f"The {other} says that a certificate has expired")
+        opening = f"The {other} says that a certificate has expired"
+        yield from evident_causes(situation, opening, is_of_dates=True)
     elif is_over is False:
         yield _expired_elsewhere(situation)
     else:

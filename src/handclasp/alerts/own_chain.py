@@ -13,23 +13,36 @@ from handclasp.faults import Blame, Fault, Verdict
 _NEAR = timedelta(days=2)
 """A clock that is wrong is rarely wrong by more, unless it was never set."""
 
+BESIDES = "Besides"
+"""The opening of a cause that is not the first."""
+
 _ALLOWED = {"server": "serverAuth", "client": "clientAuth"}
 
 
-def evident_causes(situation: Situation, opening: str = "") -> Iterator[Cause]:
-    """Yield the faults that the certificates of this side show by themselves.
+def evident_causes(
+    situation: Situation, opening: str = "", *, is_of_dates: bool = False
+) -> Iterator[Cause]:
+    """Yield the faults that the certificates of this side show by themselves, the likeliest first.
+
+    Most implementations say certificate_expired of a certificate that has expired. So with
+    another alert, expiry is the less likely. OpenSSL and Java send bad_certificate for one that
+    is not yet valid, which has no alert of its own.
 
     Args:
         opening: the beginning of the first sentence, which says that the other end refuses them.
+        is_of_dates: whether the alert is certificate_expired.
     """
-    out_of_dates = _out_of_dates(situation, opening)
-    if out_of_dates is not None:
-        yield out_of_dates
-    if is_for_other_purpose(situation):
-        yield wrong_purpose(situation, "Besides" if out_of_dates is not None else opening)
+    checks = [wrong_purpose, out_of_dates]
+    if is_of_dates or is_not_yet_valid(situation):
+        checks.reverse()
+    for check in checks:
+        cause = check(situation, opening)
+        if cause is not None:
+            yield cause
+            opening = BESIDES
 
 
-def _out_of_dates(situation: Situation, opening: str) -> Cause | None:
+def out_of_dates(situation: Situation, opening: str = "") -> Cause | None:
     """Return the cause if one of the certificates is not valid at the time of the alert."""
     now = situation.now
     if now is None:
@@ -60,7 +73,12 @@ def is_out_of_dates(situation: Situation) -> bool | None:
     """Return whether one of the certificates is not valid now; None if that is unknown."""
     if situation.now is None or not situation.chain.validity:
         return None
-    return _out_of_dates(situation, "") is not None
+    return out_of_dates(situation) is not None
+
+
+def is_not_yet_valid(situation: Situation) -> bool:
+    cause = out_of_dates(situation)
+    return cause is not None and cause.fault == Fault.CERTIFICATE_NOT_YET_VALID.name
 
 
 def may_be_too_new(situation: Situation) -> bool:
@@ -82,7 +100,10 @@ def is_for_other_purpose(situation: Situation) -> bool:
     return _ALLOWED[situation.role] not in purposes and "anyExtendedKeyUsage" not in purposes
 
 
-def wrong_purpose(situation: Situation, opening: str = "") -> Cause:
+def wrong_purpose(situation: Situation, opening: str = "") -> Cause | None:
+    """Return the cause if the extended key usage of the certificate leaves out the use here."""
+    if not is_for_other_purpose(situation):
+        return None
     named = ", ".join(situation.chain.purposes or ()) or "nothing"
     return make_cause(
         Fault.CERTIFICATE_WRONG_PURPOSE,

@@ -95,15 +95,22 @@ def _read_short_names(certificate: x509.Certificate, der: bytes, names_read: set
         names_read.add(subject)
 
 
-def read_all_names(certificates: Sequence[x509.Certificate], chain: Sequence[bytes]) -> None:
+def read_all_names(
+    certificates: Sequence[x509.Certificate], chain: Sequence[bytes], most: int | None = None
+) -> None:
     """Read the names that `parse` left, before a chain is accepted in whatever way.
 
     All that reads an accepted chain relies on that: CRLs, `getpeercert`, reports.
+
+    Args:
+        most: bytes of issuer and subject together; longer ones, which are refused, are left unread.
 
     Raises:
         CertificateError: one of them cannot be read.
     """
     for number, (certificate, der) in enumerate(zip(certificates, chain, strict=True), 1):
+        if most is not None and sum(map(len, issuer_and_subject(der))) > most:
+            continue
         if len(der) > LONGEST_NAME:
             try:
                 _ = certificate.subject, certificate.issuer

@@ -38,6 +38,12 @@ LONGEST_NAME = 1024
 Real names take a tenth of them, and a peer may send a hundred times as many.
 """
 
+MOST_NAME_BYTES = 2**15
+"""Bytes of issuer and subject together that are accepted: some 2,700 parts at most.
+
+Each part costs as much as a hundred bytes of anything else, and no real name has a hundred parts.
+"""
+
 MOST_EXTENSIONS = 2**15
 """Bytes of extensions that are read for the sake of words. A hundred names take a tenth of them."""
 

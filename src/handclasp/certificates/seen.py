@@ -20,6 +20,7 @@ from handclasp.certificates.der import (
 from handclasp.certificates.evidence import is_self_issued
 from handclasp.certificates.names import (
     LONGEST_NAME,
+    MOST_NAME_BYTES,
     Names,
     common_names,
     issuer_of,
@@ -62,6 +63,11 @@ class Seen:
         self.unread = False
         self.lacked = False
         self.signs_itself: bool | None = None
+
+    @property
+    def name_bytes(self) -> int:
+        """The bytes of its issuer and its subject."""
+        return len(self.issuer_name) + len(self.subject_name)
 
     @cached_property
     def about(self) -> str:
@@ -145,6 +151,8 @@ class Seen:
     @cached_property
     def common_names(self) -> list[str]:
         """The common names in its subject. Raises what cryptography raises."""
+        if self.name_bytes > MOST_NAME_BYTES:
+            return []  # It is refused for that.
         if self.bounded and len(self.subject_name) > LONGEST_NAME:
             self.lacked = True
             return []

@@ -73,9 +73,10 @@ EARLY_DATA_BYTES = 16384
 
 _RECOGNISED = """\
 Kept back under any name, too, are files in whose first MiB one of these is recognised, in ASCII
-or UTF-16: a private key in PEM (also in Base64 once more), a JSON Web Key with its private
-part, a line of a key log, the secrets in a trace, page, capture or session file of this
-program; and files that begin as a key or key store in DER, PKCS #12, Java's or PuTTY's format.
+or UTF-16: a private key in PEM (also in Base64 or hexadecimal once more), the Base64 or the
+hexadecimal digits of a private key or key store, a JSON Web Key with its private part, a line of
+a key log, the secrets in a trace, page, capture or session file of this program; and files that
+begin as a key or key store in DER, PKCS #12, Java's or PuTTY's format.
 Keys in other forms are not recognised, such as in compressed archives.
 """
 

@@ -4,7 +4,9 @@ The first MiB of a file is searched, as text in ASCII (and so in UTF-8) and in U
 is in the file. Recognised are:
 
 - private keys in PEM, also indented, quoted, escaped, in an archive that does not compress, and in
-  Base64 once more (as in a Kubernetes Secret);
+  Base64 once more (as in a Kubernetes Secret) or in hexadecimal;
+- the Base64 or the hexadecimal digits of a key or a key store (PKCS #1, PKCS #8, SEC 1, PKCS #12,
+  OpenSSH's, Java's, PuTTY's) without any armour, as in JSON or a setting;
 - JSON Web Keys with a private or secret part (RFC 7517);
 - files that begin as a key in DER (PKCS #1, PKCS #8, SEC 1), as PKCS #12, as a Java key store, or
   as a key of PuTTY's;
@@ -17,7 +19,8 @@ Nothing else is: not what is compressed, encrypted, or divided among files, and 
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from typing import BinaryIO
 
 _FIRST_BYTES = 4096
@@ -57,13 +60,34 @@ _LENGTH = rb"(?:[\x00-\x7f]|\x80|\x81.|\x82..|\x83...)"
 _DER_KEY = re.compile(
     rb"\x30" + _LENGTH + rb"(?:"
     # PKCS #8 (RFC 5958), PKCS #1 (RFC 8017 A.1.2), SEC 1 (RFC 5915) and PKCS #12 (RFC 7292)
-    rb"\x02\x01[\x00\x01][\x30\x02]|\x02\x01\x01\x04|\x02\x01\x03\x30"
+    rb"\x02\x01[\x00\x01][\x30\x02]|\x02\x01\x01\x04[\x0e-\x48]|\x02\x01\x03\x30"
     # EncryptedPrivateKeyInfo (RFC 5958), encrypted as in PKCS #5 or PKCS #12
     rb"|\x30" + _LENGTH + rb"\x06.\x2a\x86\x48\x86\xf7\x0d\x01(?:\x05|\x0c\x01))",
     re.DOTALL,
 )
-_KEY_STARTS = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce", b"PuTTY-User-Key-File-")
-"""The beginnings of Java's key stores (JKS, JCEKS) and of PuTTY's keys."""
+_PUTTY = b"PuTTY-User-Key-File-"
+_JAVA = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
+"""The beginnings of Java's key stores (JKS, JCEKS)."""
+_KEY_STARTS = (*_JAVA, _PUTTY)
+
+_DER_IN_BASE64 = re.compile(
+    # A sequence begins with M and a letter up to P. Within a longer text, the same may be a part
+    # of a certificate or of a revocation list; so it stands at the beginning of one, which may
+    # follow an escaped end of a line or an escaped quotation mark.
+    rb"M(?:(?<![A-Za-z0-9+/_-]M)|(?<=\\[nrt]M)|(?<=%[0-9A-Fa-f]{2}M))[A-P][A-Za-z0-9+/_-]{30}"
+)
+_GAP = rb"(?:[: ]|,?\s{0,20}0[xX]|\\x)?+"
+_OCTET = _GAP + _HEX + rb"{2}"
+_LENGTH_IN_HEX = rb"(?:%(gap)s(?:[0-7].|80)|%(gap)s81%(octet)s|%(gap)s82(?:%(octet)s){2})" % {
+    b"gap": _GAP,
+    b"octet": _OCTET,
+}
+_DER_IN_HEX = re.compile(
+    # An INTEGER with a version, or a sequence whose first member is an object identifier
+    rb"30(?<!%(hex)s30)%(length)s(?:%(gap)s02%(gap)s01|%(gap)s30%(length)s%(gap)s06)(?:%(octet)s){11}"
+    % {b"hex": _HEX, b"gap": _GAP, b"octet": _OCTET, b"length": _LENGTH_IN_HEX}
+)
+_NO_DIGITS = re.compile(rb"0[xX]|[^0-9A-Fa-f]")
 
 _SESSION_FILE = re.compile(rb"handclasp sessions [0-9]|\{\s{0,99}+\"sessions\":")
 """The beginning of a file of sessions: all of it, but for one of an older version."""
@@ -90,7 +114,17 @@ def _in_base64(text: bytes) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-_KEY_IN_BASE64 = _in_base64(b"PRIVATE KEY-----")
+_END_OF_HEADER = b"PRIVATE KEY-----"
+_KEY_IN_BASE64 = (
+    *_in_base64(_END_OF_HEADER),
+    *_in_base64(_PUTTY),
+    *_in_base64(b"openssh-key-v1\0"),
+    # A key store's version tells it from a picture.
+    *(_in_base64(each + b"\0\0\0\2")[0] for each in _JAVA),
+)
+_KEY_IN_HEX = re.compile(re.escape(_END_OF_HEADER.hex().encode()), re.IGNORECASE)
+_FOLDED = bytes.maketrans(b"-_", b"+/")
+"""The alphabet for URLs (RFC 4648 section 5), as the other one."""
 
 
 def key_material_in(file: BinaryIO) -> str | None:
@@ -128,7 +162,21 @@ def _in_text(data: bytes, *, is_text: bool) -> str | None:
         return "it is a trace with the secrets of a connection"
     if _PAGE_SECRET in data and _SECRET_OF_A_PAGE.search(data):
         return "it is a page with the secrets of a connection"
-    folded = data.translate(None, b" \t\r\n")
-    if any(key in folded for key in _KEY_IN_BASE64):
+    folded = data.translate(_FOLDED, b" \t\r\n")
+    if any(key in folded for key in _KEY_IN_BASE64) or any(map(_DER_KEY.match, _decoded(data))):
         return "it holds a private key in Base64"
+    if _KEY_IN_HEX.search(folded) or any(map(_DER_KEY.match, _digits(data))):
+        return "it holds a private key in hexadecimal"
     return None
+
+
+def _decoded(data: bytes) -> Iterator[bytes]:
+    """Yield the first 24 bytes of each Base64 text that may be DER."""
+    for found in _DER_IN_BASE64.finditer(data):
+        yield b64decode(found[0].translate(_FOLDED))
+
+
+def _digits(data: bytes) -> Iterator[bytes]:
+    """Yield the first bytes of each hexadecimal text that may be DER."""
+    for found in _DER_IN_HEX.finditer(data):
+        yield bytes.fromhex(_NO_DIGITS.sub(b"", found[0]).decode())

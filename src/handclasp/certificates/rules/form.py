@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cryptography import x509
 
-from handclasp.certificates.names import printable
+from handclasp.certificates.names import MOST_NAME_BYTES, printable
 from handclasp.certificates.rules.rule import (
     UNASKED,
     CertificateRule,
@@ -22,6 +22,7 @@ from handclasp.certificates.rules.rule import (
     Outcome,
     Problem,
     Rank,
+    SentRule,
 )
 from handclasp.certificates.seen import NO_NAME, Seen
 from handclasp.faults import Fault
@@ -39,6 +40,38 @@ def _of_issuers(rule: CertificateRule) -> IssuerRule:
         evidence=rule.evidence,
     )
 
+
+def _name_size(certificate: Seen, context: Context) -> Outcome:
+    """Check that the names are not so long that reading them takes many milliseconds.
+
+    Whatever reads a subject or an issuer makes an object of each of its parts.
+    """
+    if certificate.name_bytes <= MOST_NAME_BYTES:
+        return UNASKED  # It says nothing of nearly all certificates.
+    return Problem(
+        f"{certificate.about}: issuer and subject take {certificate.name_bytes} bytes; "
+        f"{MOST_NAME_BYTES} are accepted"
+    )
+
+
+NAME_SIZE = LeafRule(
+    name="size of names",
+    section="RFC 5280 4.1.2.4",
+    field="subject",
+    checked=Checked.FIRST,
+    rank=Rank.KEY,
+    is_for_records=True,
+    check=_name_size,
+)
+
+SENT_NAME_SIZE = SentRule(
+    name="size of names",
+    section="RFC 5280 4.1.2.4",
+    field="subject",
+    checked=Checked.FIRST,
+    rank=Rank.COST,
+    check=_name_size,
+)
 
 _MOMENT = "%Y-%m-%d %H:%M:%S"
 

@@ -98,6 +98,7 @@ def _those(rules: Iterable[AnyRule], checked: Checked) -> tuple[AnyRule, ...]:
 
 RULES = Rules(
     leaf=(
+        form.NAME_SIZE,
         keys.LEAF_KEY,
         form.DATES,
         form.READABLE,
@@ -113,7 +114,7 @@ RULES = Rules(
         names.FORM,
         names.COMMON_NAME,
     ),
-    sent=(keys.COST,),
+    sent=(form.SENT_NAME_SIZE, keys.COST),
     signature=(signatures.ALGORITHM, signatures.SIGNATURE),
     issuer=(
         keys.ISSUER_KEY,
