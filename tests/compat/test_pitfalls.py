@@ -12,7 +12,7 @@ import ssl
 import threading
 import weakref
 from collections.abc import Callable, Generator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -320,6 +320,28 @@ def test_plaintext_in_a_bio_is_refused_at_once(files: Files, kind: str) -> None:
     with pytest.raises(ssl.SSLError) as caught:
         pair.server.read(9)
     assert not isinstance(caught.value, ssl.SSLWantReadError)
+
+
+@pytest.mark.parametrize("trusts", [True, False])
+def test_a_change_cipher_spec_leaves_with_what_follows(files: Files, *, trusts: bool) -> None:
+    """Alone in a packet, it would hold back the rest, or an alert, by Nagle's algorithm."""
+    client = client_context("handclasp", files) if trusts else create_default_context()
+    pair = Bios(server_context("ssl", files), client)
+    for end in (pair.client, pair.server):
+        with pytest.raises(ssl.SSLWantReadError):
+            end.do_handshake()
+    flight = pair.to_client.read()
+    hello = 5 + int.from_bytes(flight[3:5])
+    pair.to_client.write(flight[:hello])
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client.do_handshake()
+    assert pair.to_server.read() == b""
+    pair.to_client.write(flight[hello:])
+    with nullcontext() if trusts else pytest.raises(ssl.SSLCertVerificationError):
+        pair.client.do_handshake()
+    sent = pair.to_server.read()
+    assert sent[:6] == b"\x14\x03\x03\x00\x01\x01"
+    assert len(sent) > 6 + 5
 
 
 @KINDS

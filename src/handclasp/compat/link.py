@@ -37,7 +37,7 @@ from handclasp.compat.facts import Facts
 from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.settings import DEFAULTS
-from handclasp.compat.transport import PIECE, Deadline, Transport
+from handclasp.compat.transport import CHANGE_CIPHER_SPEC, PIECE, Deadline, Transport
 from handclasp.config import ServerConfig
 from handclasp.config.values import kind_of
 from handclasp.crypto.suites import Buffer
@@ -102,6 +102,7 @@ class Link(Facts):
         self._reading, self._writing = RLock(), RLock()
         self._received, self._at = b"", 0
         self._out = _NOTHING
+        self._held = b""
         self._sealed = 0
         self._peer_closed = False
         self.early = EarlyData()
@@ -499,10 +500,24 @@ class Link(Facts):
             try:
                 self._send_out(deadline)
                 with self._state:
-                    self._out = memoryview(connection.data_to_send())
+                    self._out = memoryview(self._take_queued(connection))
                 self._send_out(deadline)
             finally:
                 self._writing.release()
+
+    def _take_queued(self, connection: ClientConnection | ServerConnection) -> Buffer:
+        """Take what the engine has queued; a client's change_cipher_spec waits for what follows.
+
+        Alone in a packet, it would hold back the next one until the server acknowledges it, where a
+        program leaves Nagle's algorithm on; an alert would then be lost when the program closes.
+        """
+        data = connection.data_to_send()
+        if data == CHANGE_CIPHER_SPEC:
+            self._held = CHANGE_CIPHER_SPEC
+            return b""
+        if self._held:
+            data, self._held = self._held + bytes(data), b""
+        return data
 
     def _flush_late(
         self, connection: ClientConnection | ServerConnection, deadline: Deadline
