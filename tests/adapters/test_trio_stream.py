@@ -513,10 +513,7 @@ def test_a_handshake_whose_transport_fails(
             for _ in range(2):
                 with pytest.raises(trio.BrokenResourceError):
                     await client.do_handshake()
-            await client.aclose()
-        else:
-            with pytest.raises(KeyError):
-                await client.aclose()
+        await client.aclose()
         with pytest.raises(trio.ClosedResourceError):
             await stream.send_all(b"x")
 
@@ -629,6 +626,24 @@ def test_a_cancelled_handshake_goes_on_or_is_over(
             await server.aclose()
 
         await both(try_it, serve)
+
+    run(main)
+
+
+def test_a_cancelled_handshake_is_not_waited_for_when_it_closes(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """The peer is silent."""
+
+    async def main() -> None:
+        for side in (0, 1):
+            stream = over(memory_stream_pair(), client_config, server_config)[side]
+            with trio.move_on_after(0.01) as scope:
+                await stream.do_handshake()
+            assert scope.cancelled_caught
+            began = trio.current_time()
+            await stream.aclose()
+            assert trio.current_time() - began < 1
 
     run(main)
 

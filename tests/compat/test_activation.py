@@ -239,6 +239,15 @@ def ended(files: Files, source: str, *arguments: str) -> list[str]:
     return done.stderr.splitlines()
 
 
+def test_a_program_knows_its_file(files: Files) -> None:
+    files.write("program.py", b"import os; os.chdir('/'); print(__file__)")
+    command = [sys.executable, "-m", "handclasp.compat", "program.py"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=ENVIRONMENT, check=True, cwd=files.directory
+    )
+    assert done.stdout.strip() == str(files.directory / "program.py")
+
+
 def test_old_failures_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ValueError("a failure")
     error.add_note("handclasp: The certificate has expired.")

@@ -152,9 +152,9 @@ class TrioDuplex(Generic[StreamT]):
                 await self.fail(self.connection.abort(Fault.HANDSHAKE_TIMEOUT))
 
     @property
-    def in_handshake(self) -> bool:
-        """Whether a task is completing the handshake."""
-        return self._handshake_lock.locked()
+    def has_begun(self) -> bool:
+        """Whether a task completes the handshake, or has tried to."""
+        return self._deadline is not None
 
     async def _exchange(self) -> None:
         connection = self.connection

@@ -384,11 +384,12 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
     async def aclose(self) -> None:
         """Send close_notify, and close the transport.
 
-        Like trio's own, it completes the handshake first, if that has not begun, and does not wait
-        for the peer's close_notify. If another task is sending, or the call is cancelled, the
-        transport is closed without close_notify, and the peer sees that data are missing. On a
-        socket, it waits until the peer has taken what was sent, as long as the peer goes on
-        reading. In a forked process, this closes a copy, and the parent's stream stays open.
+        Like trio's own, it completes the handshake first, if that has not begun (one that was
+        cancelled is not continued), and does not wait for the peer's close_notify. If another task
+        is sending, or the call is cancelled, the transport is closed without close_notify, and the
+        peer sees that data are missing. On a socket, it waits until the peer has taken what was
+        sent, as long as the peer goes on reading. In a forked process, this closes a copy, and the
+        parent's stream stays open.
 
         Raises:
             BrokenResourceError: the handshake failed, or the peer took nothing for 30 seconds
@@ -416,7 +417,7 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
 
     async def _close_in_order(self) -> None:
         duplex = self._duplex
-        if not duplex.established and not duplex.in_handshake:
+        if not duplex.established and not duplex.has_begun:
             await duplex.handshake()
         duplex.closed = True
         try:

@@ -49,8 +49,9 @@ def main(arguments: list[str]) -> None:
             sys.path[0] = os.getcwd()
             runpy.run_module(program, run_name="__main__", alter_sys=True)
         else:
-            sys.path[0] = os.path.dirname(os.path.abspath(program))
-            runpy.run_path(program, run_name="__main__")
+            path = os.path.abspath(program)  # As Python has it in `__file__`.
+            sys.path[0] = os.path.dirname(path)
+            runpy.run_path(path, run_name="__main__")
     except Exception as error:
         last.add_to(error)
         raise
