@@ -296,7 +296,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
             self._info is not None and self._records.records_opened > 0
         )
         if self._is_client and self._certificate_status() == "withheld" and not has_said_more:
-            from handclasp.alerts.silence import refused_in_silence
+            from handclasp.handshake.silence import refused_in_silence
 
             return refused_in_silence(fault)
         return TruncationError(fault, self._how_far())

@@ -1,6 +1,6 @@
-"""What a server greets with that begins in the clear and turns to TLS later, by STARTTLS.
+"""The greetings of servers that begin in the clear, and turn to TLS later by STARTTLS.
 
-Nothing of a handshake depends on it: it is for what people are told.
+They change nothing in a handshake, and serve the explanation of a failure.
 """
 
 from __future__ import annotations

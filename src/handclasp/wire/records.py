@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from handclasp.errors import ProtocolError
 from handclasp.faults import Blame, Fault, Verdict, advice
 from handclasp.iana import ContentType, version_name
-from handclasp.wire.greetings import greeting_of
+
+if TYPE_CHECKING:
+    from handclasp.wire.greetings import Greeting
 
 HEADER_SIZE: Final = 5
 MAX_PLAINTEXT: Final = 2**14
@@ -43,7 +45,7 @@ def what_else_it_is(start: bytes) -> tuple[Fault, str]:
     if len(start) >= HEADER_SIZE and start[0] & 0x80 and start[2] == 1:
         return Fault.SSLV2_HELLO, f"it offers {version_name(start[3] << 8 | start[4])}"
     speaker = next((who for begin, who in _GREETINGS if start.startswith(begin)), "")
-    if (greeting := greeting_of(start)) is not None:
+    if (greeting := _greeting_of(start)) is not None:
         speaker = f", as of a server for {greeting.name} before TLS"
     if start[:1] == b"\x10" and b"\0\x04MQTT" in start[:12]:
         speaker = ", as of MQTT without TLS"
@@ -62,9 +64,15 @@ def refused_start(start: bytes, *, from_client: bool) -> ProtocolError:
         if known is not None:
             fix = advice(known.fix_peer, known.fix_local)
             return ProtocolError(fault, detail, fix=fix, verdict=known.verdict)
-    elif fault is Fault.NOT_TLS and (greeting := greeting_of(start)) is not None:
+    elif fault is Fault.NOT_TLS and (greeting := _greeting_of(start)) is not None:
         return ProtocolError(fault, detail, fix=greeting.fix)
     return ProtocolError(fault, detail)
+
+
+def _greeting_of(start: bytes) -> Greeting | None:
+    from handclasp.wire.greetings import greeting_of
+
+    return greeting_of(start)
 
 
 class Mistaken(NamedTuple):

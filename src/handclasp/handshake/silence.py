@@ -2,7 +2,7 @@
 
 asyncio's servers do so: they close the transport before the alert of `ssl` is on its way.
 
->>> from handclasp.alerts.silence import refused_in_silence
+>>> from handclasp.handshake.silence import refused_in_silence
 >>> from handclasp.faults import Fault
 >>> print(refused_in_silence(Fault.TRUNCATED).condition)
 this end, if the server requires a client certificate; else the server, which gave no reason
