@@ -194,6 +194,7 @@ class Authority:
         chain, key = self.directory / f"{file_name}.pem", self.directory / f"{file_name}.key"
         chain.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
         key.write_bytes(key_pem)
+        key.chmod(0o600)
         return Identity(file_name, chain, key)
 
     def _leaf_builder(self, public: object, name: str, *, server: bool) -> x509.CertificateBuilder:

@@ -26,7 +26,7 @@ from .features import FAST, KEY_TRANSPORT, RARE, SUITES12
 Role = Literal["client", "server"]
 ROOT = Path(__file__).resolve().parents[3]
 CACHE = Path(os.environ.get("HANDCLASP_PEERS", ROOT / ".peers"))
-TIMEOUT = 30.0  # seconds, for any one step of a conversation
+TIMEOUT = 120.0  # seconds, for any one step; tlslite-ng's ciphers in Python take 12 on an idle core
 
 
 class PeerError(Exception):
