@@ -19,7 +19,7 @@ SHOWN = {
     "asyncio_echo": ["hello", "TLSv1.3"],
     "early_data": ["in time: GET /time (none)", "early: GET /time (accepted)"],
     "exporters": ["welcome", "The exported keys are equal"],
-    "failure_explained": ["Fault:    CERTIFICATE_UNTRUSTED", "At fault: peer", "unknown_ca"],
+    "failure_explained": ["Fault:    CERTIFICATE_UNTRUSTED", "At fault: unclear", "unknown_ca"],
     "first_handshake": ["You said: hello", "X25519MLKEM768", "handshake.html in a browser"],
     "mutual_tls": ["Hello CN=alice", "this side has sent none", "this server requires one"],
     "pre_shared_key": ["hello, sensor 7", "Certificates: 0"],
