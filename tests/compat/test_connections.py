@@ -106,17 +106,6 @@ def test_a_server_without_a_certificate(files: Files, server: str, client: str) 
     assert "HANDSHAKE_FAILURE" in met.client.reason
 
 
-def test_a_name_that_ends_with_a_dot(files: Files) -> None:
-    """It is accepted here and not by `ssl`: see docs/compat.md."""
-    server = server_context("ssl", files)
-    pair = Bios(
-        server, client_context("handclasp", files), server_hostname="localhost."
-    ).handshake()
-    assert pair.client.getpeercert()
-    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        Bios(server, client_context("ssl", files), server_hostname="localhost.").handshake()
-
-
 def test_a_session_before_the_ticket(files: Files) -> None:
     server = server_context("ssl", files)
     for kind in ("ssl", "handclasp"):

@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.compat.pairs import CONTEXTS, Bios, Files
 from tests.pki import DAY, Leaf, Pki, key_of_type, key_pem, pem_of, self_signed
 
+from handclasp import SessionStore
 from handclasp.compat.context import refusing
 
 BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -322,6 +323,9 @@ def test_a_name_to_compare_is_needed(peers: Peers) -> None:
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         Bios(server, client, server_hostname=None).handshake()
     assert caught.value.verify_code == 62
+    refusal: Any = caught.value
+    assert refusal.blame == "local"
+    assert "server_hostname" in refusal.fix
     client.check_hostname = False
     pair = Bios(server, client, server_hostname=None).handshake()
     shown = pair.client.getpeercert()
@@ -406,3 +410,92 @@ def test_no_version_is_left() -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLError, match="no protocols available"):
         Bios(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context)
+
+
+HOSTS = ("localhost", "example.com", "127.0.0.1", "::1", "b\u00fccher.example")
+SPELLINGS = ("{}", "[{}]", "{}.", "[{}].", "[{}.]", "{}\u3002", "{}%", "{}%0", "{}%lo", "[{}%lo]")
+MISTAKES = (" {}", "{} ", "{}:443", "*.{}", "{}/", "u@{}")
+ODD = ("127.0.0.01", "0::1", "[0:0:0:0:0:0:0:1]", "a.wild.example", "LocalHost.")
+NAMES = (*(form.format(host) for host in HOSTS for form in (*SPELLINGS, *MISTAKES)), *ODD)
+"""Names in the spellings that programs give them in, right and wrong."""
+
+
+class Named:
+    """A server with all names of `HOSTS` in its certificate, for clients that give theirs."""
+
+    def __init__(self, peers: Peers) -> None:
+        names = ("localhost", "example.com", "127.0.0.1", "::1", "xn--bcher-kva.example")
+        self.peers, self.server = peers, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        chain = peers.files.leaf("named by all", Leaf((*names, "*.wild.example"), purpose=BOTH))
+        self.server.load_cert_chain(chain)
+
+    def client(self, kind: str) -> Any:
+        context = CONTEXTS[kind](ssl.PROTOCOL_TLS_CLIENT)
+        self.peers.load(context, "root")
+        return context
+
+    def error(self, client: ssl.SSLContext, name: str) -> ssl.SSLError | None:
+        """The failure of a client that gives this name."""
+        try:
+            Bios(self.server, client, server_hostname=name).handshake()
+        except ssl.SSLError as error:
+            return error
+        return None
+
+
+@pytest.fixture(scope="module")
+def named(peers: Peers) -> Named:
+    return Named(peers)
+
+
+def test_ours_accepts_only_names_that_ssl_accepts(named: Named) -> None:
+    ours, theirs = named.client("handclasp"), named.client("ssl")
+    accepted = {name for name in NAMES if named.error(ours, name) is None}
+    assert accepted <= {name for name in NAMES if named.error(theirs, name) is None}
+    assert {*HOSTS, "a.wild.example"} <= accepted
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("localhost.", "localhost"),
+        ("xn--bcher-kva.example.", "xn--bcher-kva.example"),
+        ("127.0.0.1.", "127.0.0.1"),
+        ("127.0.0.1%0", "127.0.0.1"),
+        ("[::1]", "::1"),
+        ("::1%lo", "::1"),
+        ("[::1%lo]", "::1"),
+    ],
+)
+def test_a_name_in_another_spelling_fails_as_with_ssl(named: Named, name: str, right: str) -> None:
+    theirs = named.error(named.client("ssl"), name)
+    ours: Any = named.error(named.client("handclasp"), name)
+    for error in (ours, theirs):
+        assert isinstance(error, ssl.SSLCertVerificationError)
+        assert error.reason == "CERTIFICATE_VERIFY_FAILED"
+        assert error.verify_code == 62
+    assert ours.verify_message == theirs.verify_message  # type: ignore[union-attr]
+    assert f"{right!r}" in ours.fix
+    assert ours.blame == "local"
+    assert named.error(named.client("handclasp"), right) is None
+    # Who does not compare names gives them as before, and another fault comes first.
+    unnamed = named.client("handclasp")
+    unnamed.check_hostname = False
+    assert named.error(unnamed, name) is None
+    stranger: Any = named.error(CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT), name)
+    assert stranger.fault_name == "CERTIFICATE_UNTRUSTED"
+
+
+def test_no_session_passes_by_the_spelling_of_a_name(named: Named) -> None:
+    """Neither one that is given, nor one of the store, which names them by their usual spelling."""
+    client = named.client("handclasp")
+    client.resume = SessionStore()
+    pair = Bios(named.server, client).handshake()
+    pair.server.write(b"x")
+    assert pair.client.read(1) == b"x"
+    for session in (None, pair.client.session):
+        again = Bios(named.server, client, server_hostname="localhost.", session=session)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            again.handshake()
+    last = Bios(named.server, client).handshake()
+    assert last.client.session_reused

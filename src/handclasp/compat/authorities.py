@@ -30,9 +30,10 @@ from handclasp.certificates.verify import (
     vouch_for,
 )
 from handclasp.compat.credentials import Path
+from handclasp.compat.errors import spelling_of
 from handclasp.compat.strict import check_strictly
 from handclasp.errors import CertificateError, ConfigurationError
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault, Verdict, advice
 from handclasp.handshake.client_sessions import ComparableCallback
 from handclasp.values import dataclass, field
 
@@ -218,6 +219,8 @@ class Verifier(ComparableCallback):
         loaded: the authorities and lists.
         flags: `SSLContext.verify_flags`.
         check_hostname: whether a server's name is compared.
+        written: the name of the one server that is verified, in a spelling that `ssl` finds in no
+            certificate; empty for any other.
         clock: gives the time.
     """
 
@@ -227,10 +230,11 @@ class Verifier(ComparableCallback):
         flags: int,
         *,
         check_hostname: bool,
+        written: str = "",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._loaded, self._flags = loaded.copy(), flags
-        self._check_hostname = check_hostname
+        self._check_hostname, self._written = check_hostname, written
         self._digest: str | None = None
         self._strict = bool(flags & ssl.VERIFY_X509_STRICT)
         self._clock = clock
@@ -245,7 +249,19 @@ class Verifier(ComparableCallback):
             for data in (*loaded.certificates, b"", *defaults, b"", *loaded.lists):
                 digest.update(len(data).to_bytes(8, "big") + data)
             self._digest = digest.hexdigest()
-        return self._digest, self._flags, self._check_hostname, self._current().state
+        named = self._check_hostname, self._written
+        return self._digest, self._flags, named, self._current().state
+
+    def for_name(self, name: str | None) -> Verifier:
+        """Return the callback for a server of this name, as the program wrote it.
+
+        It accepts no server by a name that `ssl` would find in no certificate.
+        """
+        if not self._check_hostname or name is None or spelling_of(name) is None:
+            return self
+        return Verifier(
+            self._loaded, self._flags, check_hostname=True, written=name, clock=self._clock
+        )
 
     def _read(self, state: tuple[_FileState, ...]) -> _Evidence:
         loaded, flags = self._loaded, self._flags
@@ -291,6 +307,8 @@ class Verifier(ComparableCallback):
                 proof = vouch_for(chain, path_der=completed.path_der)
             if self._strict:
                 check_strictly(proof.path_der)
+            if self._written:
+                raise _misspelt(self._written)
         except CertificateError as error:
             error.chain_der = chain
             raise
@@ -309,8 +327,7 @@ class Verifier(ComparableCallback):
         name = question.server_name if self._check_hostname else None
         if name is None and self._check_hostname:
             # `ssl` itself would accept any server over memory BIOs.
-            detail = "check_hostname needs a server_hostname to compare, and none was given"
-            raise CertificateError(Fault.CERTIFICATE_NAME_MISMATCH, detail)
+            raise _mismatch("check_hostname needs a server_hostname to compare: none was given.")
         return verify_server_chain(
             chain,
             trust,
@@ -320,6 +337,23 @@ class Verifier(ComparableCallback):
             ocsp_response=staple,
             sct_list=question.sct_list,
         )
+
+
+def _misspelt(written: str) -> CertificateError:
+    return _mismatch(
+        f"No certificate has a name that is written {written!r}, which `ssl` compares as it is.",
+        advice("", f"Write {spelling_of(written)!r}, without a dot at its end, brackets or zone."),
+    )
+
+
+def _mismatch(sentence: str, fix: str = "") -> CertificateError:
+    """Return the refusal of a server for the name that this program gave, or did not give."""
+    return CertificateError(
+        Fault.CERTIFICATE_NAME_MISMATCH,
+        sentence=sentence,
+        fix=fix or advice("", "Give the server's name as server_hostname."),
+        verdict=Verdict(Blame.LOCAL),
+    )
 
 
 @lru_cache(maxsize=16)

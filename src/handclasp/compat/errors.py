@@ -279,7 +279,20 @@ def verify_message(code: int, server_name: str | None) -> str:
 def _is_address(name: str | None) -> bool:
     from handclasp.certificates.names import ip_address
 
-    return name is not None and ip_address(name) is not None
+    return name is not None and ip_address(name) is not None and spelling_of(name) is None
+
+
+def spelling_of(name: str) -> str | None:
+    """Return how `ssl` would have to be given a name; None if it is written so.
+
+    This library reads names more leniently: without the dot at the end, and without the brackets
+    and the zone of an address. OpenSSL compares what it is given, and no certificate has these.
+    """
+    bare = name.removesuffix(".")
+    if bare[:1] == "[" and bare[-1:] == "]":
+        bare = bare[1:-1]
+    bare = bare.partition("%")[0]
+    return None if bare == name else bare
 
 
 def _combined(error: TLSError, base: type[ssl.SSLError], number: int, text: str) -> ssl.SSLError:

@@ -32,6 +32,7 @@ from handclasp.adapters.early import EarlyData
 from handclasp.adapters.forks import FORKS
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
+from handclasp.compat.authorities import Verifier
 from handclasp.compat.ciphers import known
 from handclasp.compat.facts import Facts
 from handclasp.compat.messages import MessageTrace
@@ -165,6 +166,10 @@ class Link(Facts):
             config = self._with_psk(config, self._made_with.offer)
         self._sessions = OneConnection(self._context, self._offered, self._context.resume)
         verify = config.verify
+        if isinstance(verify, Verifier):
+            named = verify.for_name(self.server_hostname)
+            if named is not verify:
+                verify, config = named, replace(config, verify=named)
         if self._sends_early and verify is not None:
             self._sessions.verify_with(verify, self.server_hostname)
         try:
