@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import socket
 import ssl
 import struct
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -212,18 +214,76 @@ def test_what_has_failed_stays_failed(files: Files, end: str, call: str) -> None
         assert not isinstance(caught.value, ssl.SSLWantReadError)
 
 
-def test_an_interrupt_in_the_callback_lets_nobody_in(files: Files) -> None:
-    door = Door(files)
-
+def raising(kind: type[BaseException]) -> Callable[..., Any]:
     def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+        raise kind
 
-    door.context.sni_callback = interrupted
-    door.incoming.write(record(hello("TLSv1.3")))
-    with pytest.raises(KeyboardInterrupt):
+    return interrupted
+
+
+INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTS)
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_an_interrupt_in_the_callback_lets_nobody_in(
+    files: Files, version: str, interrupt: type[BaseException]
+) -> None:
+    """The client is told by the alert of `ssl`, and the handshake has failed for good."""
+    door = Door(files)
+    door.context.sni_callback = raising(interrupt)
+    door.incoming.write(record(hello(version)))
+    with pytest.raises(interrupt):
         door.server.do_handshake()
+    alert = record(bytes([2, ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE]), ALERT)
+    assert door.outgoing.read() == alert
     door.context.sni_callback = None
-    assert not serves(door.take(record(hello("TLSv1.3"))))
+    for more in (b"", record(hello(version))):
+        door.incoming.write(more)
+        with pytest.raises(ssl.SSLError, match="CALLBACK_FAILED") as caught:
+            door.server.do_handshake()
+        assert f"ended by {interrupt.__name__}" in str(caught.value.__notes__)
+        assert isinstance(caught.value.__cause__, interrupt)
+    assert door.outgoing.read() == b""
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTS)
+def test_the_client_of_an_interrupted_callback_gets_its_alert(
+    files: Files, interrupt: type[BaseException]
+) -> None:
+    server, client = server_context("handclasp", files), client_context("ssl", files)
+    server.sni_callback = raising(interrupt)
+    ends = socket.socketpair()
+    with ends[0], ends[1], ThreadPoolExecutor(1) as pool:
+        for each in ends:
+            each.settimeout(20)
+        talk = pool.submit(client.wrap_socket, ends[1], server_hostname="localhost")
+        # `ssl.SSLSocket` closes a socket that it was given only after an ordinary exception.
+        with (
+            server.wrap_socket(ends[0], server_side=True, do_handshake_on_connect=False) as sock,
+            pytest.raises(interrupt),
+        ):
+            sock.do_handshake()
+        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+            talk.result()
+
+
+def test_an_interrupt_in_the_callback_of_keys_ends_the_handshake(files: Files) -> None:
+    server: Any = server_context("handclasp", files)
+    server.set_psk_server_callback(raising(SystemExit))
+    client: Any = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    client.set_psk_client_callback(lambda _: ("me", bytes(range(32))))
+    pair = Bios(server, client)
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client.do_handshake()
+    with pytest.raises(SystemExit):
+        pair.server.do_handshake()
+    with pytest.raises(ssl.SSLError, match="INTERNAL_ERROR"):
+        pair.client.do_handshake()
+    with pytest.raises(ssl.SSLError) as caught:
+        pair.server.do_handshake()
+    assert not isinstance(caught.value, ssl.SSLWantReadError)
 
 
 def test_a_callback_that_is_set_after_the_connection_was_made(files: Files) -> None:

@@ -249,7 +249,7 @@ class Link(Facts):
         except BaseException as error:
             # An interrupt: nobody may be served whom the callback has not let in.
             with suppress(TLSError):
-                connection.refuse(question, error)
+                connection.refuse(question, _interrupted(error))
             raise
         finally:
             self._may_switch = False
@@ -282,6 +282,11 @@ class Link(Facts):
                 events = self._choose_context(connection, question)
         except TLSError as error:
             self._fail(connection, error)
+        except BaseException:
+            # An interrupt, perhaps in a callback. If it has ended the connection, an alert says so.
+            if connection.failure is not None:
+                self._end(connection)
+            raise
         arrived: list[bytes] = []
         for event in events:
             if type(event) is DataReceived:
@@ -300,11 +305,11 @@ class Link(Facts):
 
     def _fail(self, connection: ClientConnection | ServerConnection, error: TLSError) -> NoReturn:
         """Send the alert, and raise the exception for the program. The connection is over."""
-        self._is_over = True
         # A peer that speaks HTTP would not understand the alert, and would show it.
-        if error.fault is not Fault.PLAINTEXT_HTTP and not isinstance(error, PeerAlertError):
-            with suppress(OSError):  # The failure itself is what the program has to know.
-                self._flush(connection, self._transport.deadline())
+        has_alert = error.fault is not Fault.PLAINTEXT_HTTP and not isinstance(
+            error, PeerAlertError
+        )
+        self._end(connection, has_alert=has_alert)
         made = errors.translated(
             error,
             self.server_hostname,
@@ -314,6 +319,15 @@ class Link(Facts):
         if DEFAULTS.note_failure is not None:
             DEFAULTS.note_failure(made, self._in_words())
         raise made from made.__cause__
+
+    def _end(
+        self, connection: ClientConnection | ServerConnection, *, has_alert: bool = True
+    ) -> None:
+        """Mark the connection as over, and send the alert, if there is one."""
+        self._is_over = True
+        if has_alert:
+            with suppress(OSError):  # The failure itself is what the program has to know.
+                self._flush(connection, self._transport.deadline())
 
     def _in_words(self) -> str:
         if self.server_side:
@@ -668,6 +682,17 @@ class Link(Facts):
             raise _failed_request("invalid config") from error
         except TLSError as error:
             self._fail(connection, error)
+
+
+def _interrupted(error: BaseException) -> ProtocolError:
+    """Return the failure of a handshake whose `sni_callback` ended by an interrupt."""
+    failure = ProtocolError(
+        Fault.CALLBACK_FAILED,
+        sentence=f"sni_callback ended by {type(error).__name__}, so the handshake was aborted.",
+        alert=int(ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE),
+    )
+    failure.__cause__ = error
+    return failure
 
 
 def _failed_request(text: str) -> ssl.SSLError:
