@@ -305,6 +305,30 @@ def test_a_read_of_the_wrong_kind_loses_nothing(pair: Connected) -> None:
 
 
 @KINDS
+def test_values_of_the_wrong_kind(pair: Connected, files: Files, kind: str) -> None:
+    """The client is of `ssl`, and the exceptions are those of `ssl` on either end."""
+    wrong: Any
+    for wrong in (memoryview(bytes(9))[::2], memoryview(bytes(9))[::-1]):
+        with pytest.raises(BufferError):
+            pair.server.send(wrong)
+    for wrong in ("text", 3, None):
+        with pytest.raises(TypeError):
+            pair.server.send(wrong)
+    for wrong in (3, None, b"tls-unique", []):
+        with pytest.raises(TypeError):
+            pair.server.get_channel_binding(wrong)
+    with pytest.raises(ValueError, match="not implemented"):
+        pair.server.get_channel_binding("unknown")
+    context = server_context(kind, files)
+    for setting in ("verify_flags", "num_tickets"):
+        for wrong in ("x", "0", 1.5, None, b"0"):
+            with pytest.raises(TypeError):
+                setattr(context, setting, wrong)
+    assert pair.server.send(memoryview(b"sentence").cast("B", (2, 4))) == 8
+    assert pair.client.recv(9) == b"sentence"
+
+
+@KINDS
 def test_plaintext_in_mid_connection_is_refused_at_once(pair: Connected) -> None:
     """Its length would be 8239 bytes; nobody waits for them."""
     os.write(pair.client.fileno(), b"GET / HTTP/1.1\r\n\r\n")

@@ -19,6 +19,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from handclasp.adapters.arguments import check_callback
@@ -358,7 +359,7 @@ class SSLContext(ssl.SSLContext):
 
     @num_tickets.setter
     def num_tickets(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        if settings_of(self) is not None and value > MOST_TICKETS:
+        if settings_of(self) is not None and index(value) > MOST_TICKETS:
             raise ValueError(
                 f"num_tickets {value} cannot be honoured: handclasp sends at most {MOST_TICKETS}."
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from handclasp.adapters.peercert import as_dict
 from handclasp.compat.ciphers import described
 from handclasp.compat.native import ENCODING_DER, ENCODING_PEM
+from handclasp.config.values import kind_of
 from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -125,6 +126,9 @@ class Facts:
         known. None before the handshake. RFC 9846 section C.5 leaves "tls-unique" undefined in TLS
         1.3; there it is what `ssl` returns.
         """
+        if not isinstance(cb_type, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            kind = kind_of(cb_type)
+            raise TypeError(f"get_channel_binding() argument 'cb_type' must be str, not {kind}")
         if cb_type not in _BINDINGS:
             raise ValueError(f"{cb_type!r} channel binding type not implemented")
         if self._connection is None or self.info is None:

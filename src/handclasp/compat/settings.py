@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handclasp.advice import CREDENTIALS
@@ -229,8 +230,8 @@ def group_of(name: str) -> str | None:
 
 
 def check_flags(flags: int) -> None:
-    """Refuse verify flags that cannot be honoured. Raises `ValueError`."""
-    if unknown := int(flags) & ~int(KNOWN_FLAGS):
+    """Refuse verify flags that cannot be honoured. Raises `ValueError`, or `TypeError`."""
+    if unknown := index(flags) & ~int(KNOWN_FLAGS):
         raise ValueError(f"verify_flags: {ssl.VerifyFlags(unknown)!r} cannot be honoured.")
 
 
