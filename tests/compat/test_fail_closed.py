@@ -499,3 +499,18 @@ def test_no_session_passes_by_the_spelling_of_a_name(named: Named) -> None:
             again.handshake()
     last = Bios(named.server, client).handshake()
     assert last.client.session_reused
+
+
+@pytest.mark.parametrize("count", [10, 11])
+@pytest.mark.parametrize("side", [False, True])
+def test_more_certificates_than_the_limit(peers: Peers, side: bool, count: int) -> None:
+    """As docs/compat.md says, on a server and a client, whether or not they verify."""
+    pem = peers.chains["good"].read_bytes()
+    key = pem[pem.index(b"-----BEGIN PRIVATE") :]
+    chain = pem.removesuffix(key) + peers.pki.ca_pem * (count - pem.count(b"BEGIN CERTIFICATE"))
+    sent = peers.files.write(f"{count}.pem", chain + key)
+    modes = (ssl.CERT_REQUIRED,) if side else (ssl.CERT_NONE, ssl.CERT_REQUIRED)
+    for mode in modes:
+        setting = Setting(side, mode, False, "plain", "root")
+        assert accepts("ssl", setting, peers, sent)
+        assert accepts_ours(setting, peers, sent) == (count == 10)
