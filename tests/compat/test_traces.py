@@ -141,7 +141,12 @@ def test_a_reset_leaves_a_trace_and_an_explanation(files: Files) -> None:
         client = context.wrap_socket(
             ours, server_hostname="localhost", do_handshake_on_connect=False
         )
-        closing = threading.Thread(target=lambda: (peer.recv(5), peer.close()))
+
+        def reset() -> None:
+            peer.recv(5)
+            peer.close()
+
+        closing = threading.Thread(target=reset)
         closing.start()
         with client, pytest.raises(ConnectionResetError) as caught:
             client.do_handshake()
