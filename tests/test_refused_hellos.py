@@ -67,6 +67,31 @@ def test_a_hello_that_needs_no_group(suite: str) -> None:
     assert {"NO_SHARED_GROUP", "NO_SHARED_SIGNATURE_SCHEME"} <= set(faults)
 
 
+@pytest.mark.parametrize(
+    ("more", "lacks"),
+    [
+        ((), "CBC, DHE or RSA key transport"),
+        (("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",), "DHE or RSA key transport"),
+        (("TLS_RSA_WITH_AES_128_GCM_SHA256",), "CBC or DHE"),
+        (("TLS_DHE_RSA_WITH_AES_128_CBC_SHA", "TLS_RSA_WITH_AES_128_CBC_SHA"), None),
+    ],
+)
+def test_old_servers_may_want_what_is_not_recommended(
+    more: tuple[str, ...], lacks: str | None
+) -> None:
+    """That the hello is a good one does not mean that it lacks nothing which others offer."""
+    situation = replace(WIDE, cipher_suites=(*WIDE.cipher_suites, *more))
+    found = causes("HANDSHAKE_FAILURE", situation)
+    told = summarize(found)
+    assert "The hello has the cipher suites, groups and signature schemes that are" in told.sentence
+    assert "recommended today" in told.condition
+    for sentence in (told.sentence, found[0].sentence):
+        assert ("ld servers may have only" in sentence) == (lacks is not None)
+        assert lacks is None or f" with {lacks}, which were not offered" in sentence
+    only13 = causes("HANDSHAKE_FAILURE", replace(situation, versions=("TLSv1.3",)))
+    assert "ld servers" not in summarize(only13).sentence
+
+
 def test_an_absent_list_is_no_empty_one() -> None:
     situation = replace(WIDE, versions=("TLSv1.2",), groups=(), signature_schemes=())
     for cause in causes("HANDSHAKE_FAILURE", situation):
@@ -134,7 +159,7 @@ def test_a_name_that_is_missing_is_one_cause_among_others() -> None:
     assert "UNRECOGNIZED_NAME" in [cause.fault for cause in found]
     told = summarize(found)
     assert "Most likely" not in told.sentence
-    assert "Nothing usual is missing in the hello but a server name (SNI)" in told.sentence
+    assert "are recommended today, but no server name (SNI), so it is one of" in told.sentence
     assert told.blame is Blame.UNCLEAR
     narrow = replace(WIDE, server_name=None, groups=("secp521r1",))
     assert causes("HANDSHAKE_FAILURE", narrow)[0].fault == "NO_SHARED_GROUP"

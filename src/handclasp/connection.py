@@ -361,6 +361,20 @@ class Connection(Lifecycle[Config]):
             return self._end(HandshakeTimeoutError(fault, detail or self._how_far()))
         return self._end(ProtocolError(fault, detail))
 
+    def explain_delay(self) -> HandshakeTimeoutError:
+        """Return what `abort` would give for a handshake that is late, which may yet go on.
+
+        For an adapter whose caller may wait once more.
+
+        >>> credentials = Credentials.load("chain.pem", "key.pem")
+        >>> server = ServerConnection(ServerConfig(credentials=credentials))
+        >>> print(server.explain_delay().detail)
+        the client had said nothing at all
+        """
+        error = HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT, self._how_far())
+        self._judge(error)
+        return error
+
     def answer(self, question: Question[Any], value: object) -> list[Event]:
         """Answer the open question; the handshake goes on, with what arrived meanwhile.
 

@@ -347,13 +347,10 @@ class Lifecycle(RecordLoop, Generic[Config]):
         """Fail the connection, here and nowhere else: send the alert, and drop the keys."""
         self._failure = error
         self._state = State.FAILED
-        is_large = self._is_client and hello_is_large(self._context, self._config)
+        if isinstance(error, ProtocolError):
+            self._judge(error)
         self._post = self._data_key = self._records.data_key = None
         self._drop_handshake()
-        if isinstance(error, ProtocolError):
-            role: Role = "client" if self._is_client else "server"
-            nothing_came = self._records.nothing_came
-            error.found_by(role, nothing_came=nothing_came, hello_is_large=is_large)
         self._records.forget_read_keys()
         self._unread.clear()
         self._forget_session(error)
@@ -363,6 +360,12 @@ class Lifecycle(RecordLoop, Generic[Config]):
         if self._trace is not None:
             self._trace.failed(error)
         return error
+
+    def _judge(self, error: ProtocolError) -> None:
+        """Tell an error which end has found it, and what that end has seen and said."""
+        role: Role = "client" if self._is_client else "server"
+        is_large = self._is_client and hello_is_large(self._context, self._config)
+        error.found_by(role, nothing_came=self._records.nothing_came, hello_is_large=is_large)
 
     def _forget_session(self, error: TLSError) -> None:
         """Forget what would resume a failed connection, as both sides do (RFC 5246 section 7.2.2).

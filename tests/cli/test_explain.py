@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import struct
@@ -267,6 +268,30 @@ def test_wrong_arguments(run: Run, good: Recorder, tmp_path: Path) -> None:
     assert "for captures" in sentence(run, 2, str(path), "--stream", "1")
     assert ".html" in sentence(run, 2, str(path), "--html", "page.txt")
     assert "Cannot write" in run("explain", str(path), "--html", "/nowhere/x.html").stderr
+
+
+def test_a_directory_of_traces(run: Run, good: Recorder, tmp_path: Path) -> None:
+    """As `python -m handclasp.compat --trace` and `serve --trace` make it."""
+    directory = tmp_path / "my traces"
+    directory.mkdir()
+    assert "without a file that could be read" in sentence(run, 2, str(directory))
+    (directory / "notes.txt").write_text("")
+    (directory / "gone.json").symlink_to("nowhere")
+    for number in range(8):
+        path = directory / f"7-{9 - number}-client.json"
+        good.save(path)
+        os.utime(path, (number, number))
+    told = sentence(run, 2, str(directory))
+    named = ", ".join(f"7-{number}-client.json" for number in range(2, 7))
+    assert f"the newest first: {named} and 3 more. Name one of them: handclasp explain '" in told
+    assert "notes" not in told
+    assert "gone" not in told
+    command = shlex.split(told.partition("handclasp explain ")[2])
+    assert run("explain", *command).exit_code == 0
+    for words in (("diff", str(directory), *command), ("redact", str(directory), "out.json")):
+        result = run(*words)
+        assert result.exit_code == 2
+        assert result.stderr.endswith(f"Name one of them: {shlex.quote(command[0])}\n")
 
 
 def test_a_key_log_that_is_none(run: Run, good: Recorder, tmp_path: Path) -> None:

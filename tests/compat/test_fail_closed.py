@@ -395,6 +395,49 @@ def test_ciphers_that_cannot_be_honoured() -> None:
     assert all(name.startswith("TLS_") for name in names[:-1])
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("ECDHE-RSA-AES128-SHA", "ECDHE-RSA-AES128-SHA (CBC, not an AEAD)"),
+        ("AES256-GCM-SHA384", "AES256-GCM-SHA384 (no forward secrecy)"),
+        (
+            "DHE-RSA-AES256-GCM-SHA384",
+            "DHE-RSA-AES256-GCM-SHA384 (DHE, not ECDHE with a certificate)",
+        ),
+        ("PSK-AES128-GCM-SHA256", "(PSK, not ECDHE with a certificate)"),
+        ("ECDHE-ECDSA-AES128-CCM", "ECDHE-ECDSA-AES128-CCM (an AEAD that is not supported)"),
+        ("AECDH-AES128-SHA:@SECLEVEL=0", "AECDH-AES128-SHA (not secure)"),
+        ("kRSA", " more. It has ECDHE-"),
+    ],
+)
+def test_it_is_told_why_a_suite_is_not_there(text: str, why: str) -> None:
+    """It is no misspelt name, for which OpenSSL has the same first words, and no others."""
+    context = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+    with pytest.raises(ssl.SSLError) as caught:
+        context.set_ciphers(text)
+    told = str(caught.value)
+    assert "No cipher can be selected. handclasp has none of the suites" in told
+    assert why in told
+    assert len(told) < 800
+    there = told.partition("It has ")[2].rstrip(".'),").split(", ")
+    context.set_ciphers(":".join(there))
+    assert {each["name"] for each in context.get_ciphers()} >= set(there)
+    with pytest.raises(ssl.SSLError) as misspelt:
+        context.set_ciphers("ECDHE-RSA-AES128-SHAA")
+    assert "handclasp" not in str(misspelt.value)
+
+
+def test_it_is_told_which_groups_are_there() -> None:
+    context = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+    with pytest.raises(ValueError, match="unknown elliptic curve name 'brainpoolP256r1': ") as told:
+        context.set_ecdh_curve("brainpoolP256r1")
+    there = str(told.value).partition(" are ")[2].split(", ")
+    assert there[0] == "prime256v1"
+    assert {"X25519", "X448", "X25519MLKEM768"} < set(there)
+    for name in there:
+        context.set_ecdh_curve(name)
+
+
 def test_new_settings_of_ssl_cannot_be_honoured() -> None:
     """What a later Python adds would be ignored otherwise."""
     context = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)

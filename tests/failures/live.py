@@ -375,8 +375,13 @@ def _scan(bench: Bench, port: int) -> None:
 FAILURE = "PEER_HANDSHAKE_FAILURE"
 NOT_SAID = "the alert does not say in which respect"
 DO_NOT_FIT = "the settings of the two ends do not fit together"
-NOTHING_MISSING = "since nothing usual is missing in the hello"
+ALL_RECOMMENDED = (
+    "since the hello has the cipher suites, groups and signature schemes that are recommended today"
+)
 ONE_OF = "so it is one of these"
+OLD_SUITES = (
+    "old servers may have only some with CBC, DHE or RSA key transport, which were not offered"
+)
 SEE_THE_LOG = "See in the server's log which of these it is"
 CLOCK = "unless the clock of this machine is wrong"
 
@@ -415,7 +420,7 @@ CONNECT = [
         FAILURE,
         "server",
         "Most likely: the server accepts none of the groups that were offered: X25519, secp256r1.",
-        NOTHING_MISSING,
+        "since the hello has the groups that are recommended today",
         "On the other end: Allow one of the groups that the client offers.",
         "The client has the groups that RFC 9846 section 9.1 names, so it is the server that is "
         "unusual; P-384 and P-521, which many offer, are all that the hello leaves out.",
@@ -429,7 +434,7 @@ CONNECT = [
         FAILURE,
         "server",
         ONE_OF,
-        NOTHING_MISSING,
+        ALL_RECOMMENDED,
         SEE_THE_LOG,
         "Nothing in the hello tells the causes apart, so none is called the likeliest, and nothing "
         "that was offered already is advised.",
@@ -457,7 +462,7 @@ CONNECT = [
         FAILURE,
         "server",
         "the server's certificate and its key",
-        NOTHING_MISSING,
+        ALL_RECOMMENDED,
         SEE_THE_LOG,
         "All usual schemes were offered, so only the server's own log can tell.",
         openssl("-sigalgs", "ecdsa_secp256r1_sha256", key_type="rsa-2048"),
@@ -470,7 +475,7 @@ CONNECT = [
         FAILURE,
         "server",
         "the authority of that certificate",
-        NOTHING_MISSING,
+        ALL_RECOMMENDED,
         SEE_THE_LOG,
         "OpenSSL goes by signature_algorithms_cert and gives up; that Ed25519 is not in it is "
         "named among the causes.",
@@ -497,7 +502,7 @@ CONNECT = [
         FAILURE,
         "server",
         "a pre-shared key that it requires",
-        "unless it is for special clients only",
+        "unless the server is for special clients only",
         SEE_THE_LOG,
         "A server for clients with keys answers others with the same alert.",
         openssl("-nocert", "-psk", "0102030405060708090a0b0c0d0e0f10"),
@@ -510,11 +515,38 @@ CONNECT = [
         FAILURE,
         "server",
         "the cipher suites",
-        NOTHING_MISSING,
+        ALL_RECOMMENDED,
         SEE_THE_LOG,
         "A client offers no CBC suites for good reason, so the server has to change.",
         openssl("-tls1_2", "-cipher", "AES128-SHA", key_type="rsa-2048"),
-        cause_also=("old servers support only others",),
+        cause_also=(OLD_SUITES,),
+    ),
+    Live(
+        "a server with CBC suites alone",
+        "OpenSSL s_server",
+        "TLS 1.2 with `-cipher ECDHE-RSA-AES256-SHA384`",
+        FAILURE,
+        "server",
+        OLD_SUITES,
+        ALL_RECOMMENDED,
+        SEE_THE_LOG,
+        "The hello has what is recommended, but other clients offer CBC as well, so the words do "
+        "not say that nothing is missing.",
+        openssl("-tls1_2", "-cipher", "ECDHE-RSA-AES256-SHA384", key_type="rsa-2048"),
+        never=("othing usual is missing", "Most likely"),
+    ),
+    Live(
+        "a server with DHE suites alone",
+        "OpenSSL s_server",
+        "TLS 1.2 with `-cipher DHE-RSA-AES256-GCM-SHA384`",
+        FAILURE,
+        "server",
+        OLD_SUITES,
+        ALL_RECOMMENDED,
+        SEE_THE_LOG,
+        "The same with finite-field groups, though the suite has forward secrecy and an AEAD.",
+        openssl("-tls1_2", "-cipher", "DHE-RSA-AES256-GCM-SHA384", key_type="rsa-2048"),
+        never=("othing usual is missing", "Most likely"),
     ),
     Live(
         "expired",

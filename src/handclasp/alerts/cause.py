@@ -48,9 +48,14 @@ _SEEN_FROM_HERE = {Blame.PEER: Blame.LOCAL, Blame.LOCAL: Blame.PEER}
 
 SETTINGS_DIFFER = Fault.NO_SHARED_GROUP.verdict()
 
-UNUSUAL_SERVER = Verdict(
-    Blame.PEER, "since nothing usual is missing in the hello, unless it is for special clients only"
-)
+
+def unusual_server(what: str) -> Verdict:
+    """Return the verdict if a hello has the usual values of a kind, such as "groups"."""
+    return Verdict(
+        Blame.PEER,
+        f"since the hello has the {what} that are recommended today, unless the server is for "
+        "special clients only",
+    )
 
 
 def make_cause(

@@ -15,7 +15,7 @@ from handclasp.advice import (
     SIGNATURE_SCHEMES,
     VERSIONS,
 )
-from handclasp.alerts.cause import SETTINGS_DIFFER, UNUSUAL_SERVER, Cause, listed_names, make_cause
+from handclasp.alerts.cause import SETTINGS_DIFFER, Cause, listed_names, make_cause, unusual_server
 from handclasp.alerts.situation import Situation, spelled_version
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.values import replace
@@ -126,8 +126,8 @@ def _missing(offered: Iterable[str], usual: Sequence[str]) -> list[str]:
     return [name for name in usual if name not in known]
 
 
-def _verdict_of(degree: int) -> Verdict:
-    return (UNUSUAL_SERVER, SETTINGS_DIFFER, _UNUSUALLY_LITTLE)[degree]
+def _verdict_of(degree: int, kind: str) -> Verdict:
+    return (unusual_server(kind), SETTINGS_DIFFER, _UNUSUALLY_LITTLE)[degree]
 
 
 def _offer_more(missing: Sequence[str], setting: str) -> str:
@@ -151,13 +151,20 @@ def _lack_of_suites(situation: Situation) -> _Lack:
     fix_local = _offer_more(missing, CIPHER_SUITES)
     fix_peer = "Allow one of the suites that the client offers, and add a certificate that fits it."
     cause = make_cause(
-        Fault.NO_SHARED_CIPHER_SUITE, sentence, fix_local, fix_peer, _verdict_of(degree)
+        Fault.NO_SHARED_CIPHER_SUITE,
+        sentence,
+        fix_local,
+        fix_peer,
+        _verdict_of(degree, "cipher suites"),
     )
     common = (
         _COMMON_SUITES if situation.versions == ("TLSv1.3",) else (*_COMMON_SUITES, *USUAL_SUITES12)
     )
     rarer = bool(_missing(suites, common)) if "TLSv1.3" in situation.versions else False
-    return _Lack(degree, rarer, replace(cause, topic="the cipher suites"))
+    old = _old_kinds(situation)
+    only = f" (old servers may have only some with {old}, which were not offered)"
+    topic = f"the cipher suites{only if old else ''}"
+    return _Lack(degree, rarer, replace(cause, topic=topic))
 
 
 def _remark_on_suites(situation: Situation, degree: int) -> str:
@@ -174,18 +181,26 @@ def _remark_on_suites(situation: Situation, degree: int) -> str:
             f" Those of TLS 1.2 need an {kind} certificate: with an {other} certificate, "
             "a server of TLS 1.2 can use none of them."
         )
-    if degree == 0 and all(_is_modern(name) for name in of12):
-        return (
-            " All of them have forward secrecy and authenticated encryption, and old servers "
-            "support only others."
-        )
+    if degree == 0 and (old := _old_kinds(situation)):
+        return f" Old servers may have only suites with {old}, which were not offered."
     return ""
 
 
-def _is_modern(suite: str) -> bool:
-    return suite.startswith(("TLS_ECDHE_", "TLS_DHE_")) and (
-        "_GCM_" in suite or "_CCM" in suite or "_POLY1305_" in suite
-    )
+def _old_kinds(situation: Situation) -> str:
+    """Name the kinds of suites that old servers are limited to, and this ClientHello lacks, if any.
+
+    They are out of use for good reason, but many clients offer them still.
+    """
+    suites = situation.cipher_suites
+    if "TLSv1.2" not in situation.versions or not suites:
+        return ""
+    there = {
+        "CBC": any("_CBC_" in name for name in suites),
+        "DHE": any(name.startswith("TLS_DHE_") for name in suites),
+        "RSA key transport": any(name.startswith("TLS_RSA_WITH_") for name in suites),
+    }
+    *others, last = [kind for kind, is_there in there.items() if not is_there] or [""]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _lack_of_groups(situation: Situation) -> _Lack:
@@ -203,7 +218,7 @@ def _lack_of_groups(situation: Situation) -> _Lack:
         else _none_of("groups", groups, degree),
         f"{_offer_more(_missing(groups, USUAL_GROUPS), GROUPS)} {unlimited}".strip(),
         "Allow one of the groups that the client offers.",
-        _verdict_of(degree),
+        _verdict_of(degree, "groups"),
     )
     return _Lack(degree, rarer, replace(cause, topic="the groups"))
 
@@ -221,7 +236,7 @@ def _lack_of_schemes(situation: Situation) -> _Lack:
         f"{listed_names(schemes, _MOST_LISTED[degree])}.",
         _offer_more(_missing(schemes, USUAL_SCHEMES), SIGNATURE_SCHEMES),
         "Add a certificate whose key signs in one of the schemes that the client offers.",
-        _verdict_of(degree),
+        _verdict_of(degree, "signature schemes"),
     )
     rarer = bool(_missing(schemes, _COMMON_SCHEMES))
     return _Lack(degree, rarer, replace(cause, topic="the server's certificate and its key"))
@@ -242,7 +257,7 @@ def _unaccepted_authority(situation: Situation) -> Cause:
         "",
         "Get a certificate from an authority with an RSA or ECDSA key, signed with SHA-256 or "
         "better.",
-        UNUSUAL_SERVER,
+        unusual_server("signature schemes"),
     )
 
 

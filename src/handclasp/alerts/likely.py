@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from handclasp.advice import PSKS, VERSIONS
-from handclasp.alerts.cause import SETTINGS_DIFFER, UNUSUAL_SERVER, Cause, make_cause
+from handclasp.alerts.cause import SETTINGS_DIFFER, Cause, make_cause, unusual_server
 from handclasp.alerts.certificates import (
     access_denied_causes,
     bad_certificate_causes,
@@ -170,6 +170,8 @@ _NO_COMMON_GROUND = (
 )
 
 
+_ALGORITHMS = "cipher suites, groups and signature schemes"
+
 _ALL_ARE_NAMED = "so it is one of these:"
 
 
@@ -184,18 +186,19 @@ def summarize(causes: Sequence[Cause]) -> Cause:
         )
         return replace(first, sentence=sentence)
     lacks_name = any(cause.fault == Fault.UNRECOGNIZED_NAME.name for cause in causes)
-    but = " but a server name (SNI)" if lacks_name else ""
+    but = ", but no server name (SNI)" if lacks_name else ""
+    verdict = SETTINGS_DIFFER if lacks_name else unusual_server(_ALGORITHMS)
     topics = list(dict.fromkeys(cause.topic for cause in causes if cause.topic))
     *others, last = topics
     named = f"{', '.join(others)} or {last}" if others else last
     return Cause(
         first.fault,
-        f"{_NO_COMMON_GROUND} Nothing usual is missing in the hello{but}, {_ALL_ARE_NAMED} "
-        f"{named}.",
-        SETTINGS_DIFFER.blame if lacks_name else UNUSUAL_SERVER.blame,
+        f"{_NO_COMMON_GROUND} The hello has the {_ALGORITHMS} that are recommended today{but}, "
+        f"{_ALL_ARE_NAMED} {named}.",
+        verdict.blame,
         first.fix_local if lacks_name else "",
         "See in the server's log which of these it is, and allow what the client offers.",
-        SETTINGS_DIFFER.condition if lacks_name else UNUSUAL_SERVER.condition,
+        verdict.condition,
     )
 
 

@@ -13,7 +13,7 @@ import click
 
 from handclasp.capture.stream import CaptureError
 from handclasp.cli.identity import printable
-from handclasp.cli.inputs import check_path, check_something_sent, read_file
+from handclasp.cli.inputs import check_no_directory, check_path, check_something_sent, read_file
 from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
@@ -72,6 +72,7 @@ def command(
         raise WrongArguments(f"--html {html}: the name must end in {PAGE_ENDING}.")
     from handclasp.capture.formats import is_capture, unpacked
 
+    check_no_directory(file, "handclasp explain", (".json", ".pcapng", ".pcap"))
     data = unpacked(read_file(file))
     if is_capture(data):
         told = _from_capture(Path(file), data, keylog, stream, lists=lists, as_json=as_json)

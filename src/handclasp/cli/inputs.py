@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,6 +160,41 @@ def read_file(path: str) -> bytes:
         raise WrongArguments(f"Cannot read {path}: {error.strerror or error}.") from None
 
 
+_MOST_NAMED = 5
+
+
+def check_no_directory(path: str, command: str = "", endings: Sequence[str] = (".json",)) -> None:
+    """Raise `WrongArguments` for a directory, such as that of --trace, and name what is in it.
+
+    Args:
+        command: what to call with one of its files, such as "handclasp explain".
+        endings: of the names of the files that can be read.
+    """
+    check_path(path)
+    if not os.path.isdir(path):
+        return
+    dated: list[tuple[int, str]] = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # The writer of traces removes old ones.
+                    if entry.name.endswith(tuple(endings)) and entry.is_file():
+                        dated.append((entry.stat().st_mtime_ns, entry.name))
+    except OSError as error:
+        raise WrongArguments(f"Cannot read {path}: {error.strerror or error}.") from None
+    if not dated:
+        raise WrongArguments(
+            f"{path} is a directory, without a file that could be read ({', '.join(endings)})."
+        )
+    names = [name for _, name in sorted(dated, reverse=True)]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    call = f"{command} {shlex.quote(os.path.join(path, names[0]))}".strip()
+    raise WrongArguments(
+        f"{path} is a directory. In it are, the newest first: {', '.join(names[:_MOST_NAMED])}"
+        f"{more}. Name one of them: {call}"
+    )
+
+
 def trust_of(path: str | None) -> TrustStore:
     """Return the authorities in a file, or those of the system; raise `WrongArguments`."""
     from handclasp import TrustStore
@@ -235,6 +272,7 @@ def read_trace(path: str) -> Recorder:
     from handclasp import Recorder
     from handclasp.trace.events import TraceFormatError
 
+    check_no_directory(path)
     try:
         return Recorder.from_json(read_file(path))
     except TraceFormatError as error:

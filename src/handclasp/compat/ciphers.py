@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, RSA_KEY_TRANSPORT_SUITES
+from handclasp.iana import listed
+
+_MOST_NAMED = 4
 
 
 def _openssl_name(name: str) -> str:
@@ -39,6 +42,29 @@ def suites_of(selected: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
     """
     names = [_BY_OPENSSL_NAME.get(str(each["name"])) for each in selected]
     return tuple([name for name in names if name is not None])
+
+
+def why_none(selected: Iterable[Mapping[str, object]]) -> str:
+    """Return why none of the suites that OpenSSL selected for TLS 1.2 can be used, in sentences."""
+    named = [f"{each['name']} ({_what_rules_out(each)})" for each in selected]
+    there = [name for name, ours in _BY_OPENSSL_NAME.items() if ours in CIPHER_SUITES12]
+    return (
+        f"handclasp has none of the suites of TLS 1.2 that were asked for: "
+        f"{listed(named, _MOST_NAMED)}. It has {', '.join(there)}."
+    )
+
+
+def _what_rules_out(suite: Mapping[str, object]) -> str:
+    exchange, cipher = str(suite["kea"]), str(suite["symmetric"])
+    if suite["auth"] == "auth-null" or "null" in cipher:
+        return "not secure"
+    if exchange == "kx-rsa":
+        return "no forward secrecy"
+    if exchange != "kx-ecdhe":
+        return f"{exchange.removeprefix('kx-').upper()}, not ECDHE with a certificate"
+    if not suite["aead"]:
+        return "CBC, not an AEAD" if "cbc" in cipher else "not an AEAD"
+    return "an AEAD that is not supported"
 
 
 def of_version(suites: Sequence[str], version: str) -> tuple[str, ...]:

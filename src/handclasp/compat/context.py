@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from handclasp.adapters.arguments import check_callback
 from handclasp.certificates.own_certificate import Role, warn_of_own
-from handclasp.compat.ciphers import of_version, suites_of
+from handclasp.compat.ciphers import of_version, suites_of, why_none
 from handclasp.compat.credentials import Password, PasswordOnce, Path, load_credentials
 from handclasp.compat.errors import configuration_failed, plain
 from handclasp.compat.link import Link
@@ -41,6 +41,7 @@ from handclasp.compat.settings import (
     check_flags,
     check_level,
     check_offer_of,
+    group_names,
     group_of,
     level_of,
 )
@@ -250,13 +251,13 @@ class SSLContext(ssl.SSLContext):
             raise
         chosen = Native.get_ciphers(self)
         # A string always keeps the suites of TLS 1.3, which may be all that is spoken.
-        asks_for_tls12 = self.minimum_version != ssl.TLSVersion.TLSv1_3 and any(
-            each["name"][:4] != "TLS_" for each in chosen
-        )
+        for_tls12 = [each for each in chosen if each["name"][:4] != "TLS_"]
+        asks_for_tls12 = self.minimum_version != ssl.TLSVersion.TLSv1_3 and for_tls12
         try:
             check_level(self)
             if asks_for_tls12 and not of_version(suites_of(chosen), "TLSv1.2"):
-                raise plain(ssl.SSLError, 0, "No cipher can be selected.")
+                why = why_none(for_tls12)
+                raise plain(ssl.SSLError, 0, f"No cipher can be selected. {why}")
         except ConfigurationError as error:
             Native.set_ciphers(self, before)
             raise configuration_failed(error) from error
@@ -280,7 +281,11 @@ class SSLContext(ssl.SSLContext):
             settings.changes += 1
 
     def set_ecdh_curve(self, name: str | bytes) -> None:
-        """Choose the only group of the key exchange."""
+        """Choose the only group of the key exchange.
+
+        Raises:
+            ValueError: there is no such group here; `ssl` has more, such as brainpoolP256r1.
+        """
         settings = settings_of(self)
         if settings is None:
             Native.set_ecdh_curve(self, name)
@@ -288,7 +293,10 @@ class SSLContext(ssl.SSLContext):
         # OpenSSL is not asked: `ssl` of Python 3.11.2 takes neither X25519 nor X448.
         group = group_of(os.fsdecode(name))
         if group is None:
-            raise ValueError(f"unknown elliptic curve name {name!r}")
+            known = ", ".join(group_names())
+            raise ValueError(
+                f"unknown elliptic curve name {name!r}: the groups of handclasp are {known}"
+            )
         settings.groups = (group,)
         settings.changes += 1
 

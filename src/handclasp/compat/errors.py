@@ -359,6 +359,12 @@ def _rebuilt(
     return made
 
 
+def explain_with(made: OSError, error: TLSError, *, server_side: bool) -> None:
+    """Add the explanation of a failure to the exception of the transport that a program gets."""
+    for note in _notes(error, "server" if server_side else "client"):
+        made.add_note(note)
+
+
 def _notes(error: TLSError, role: str) -> list[str]:
     told = str(error) if isinstance(error, PeerAlertError) else error.message
     blame = f"At fault: {at_fault(error.blame, error.condition, role)}." if error.blame else ""

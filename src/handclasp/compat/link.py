@@ -136,7 +136,12 @@ class Link(Facts):
                     connection = self._connection or self._begin()
                     self._complete(connection, deadline)
         except TimeoutError as error:
-            raise TimeoutError(f"The {what} operation timed out") from error
+            late = TimeoutError(f"The {what} operation timed out")
+            self._explain_delay(late)
+            raise late from error
+        except ConnectionError as error:
+            self._explain_loss(error)
+            raise
         except TLSError as error:
             # The way through the engine explains nothing.
             raise error.with_traceback(None) from error.__cause__
@@ -155,6 +160,41 @@ class Link(Facts):
                 self._established()
         self._flush_late(connection, deadline)
         self._is_ready = True  # Others may read and write now.
+
+    def _explain_delay(self, made: TimeoutError) -> None:
+        """Say how far the handshake has come, in the exception and in a trace file.
+
+        It is not over: as with `ssl`, the program may call `do_handshake` again.
+        """
+        connection = self._connection
+        if connection is None or connection.info is not None or connection.failure is not None:
+            return
+        with self._state:
+            error = connection.explain_delay()
+        note_late = getattr(self._kept_trace, "late", None)
+        if note_late is not None:
+            note_late(error)
+        self._explain(made, error)
+
+    def _explain_loss(self, made: ConnectionError) -> None:
+        """Say why the transport was lost in the handshake: the peer's alert, or how far it was."""
+        connection = self._connection
+        if connection is None or self._is_over:
+            return
+        self._add_what_the_peer_said(connection, made)
+        is_open = connection.info is None and connection.failure is None
+        if is_open and isinstance(made, ConnectionResetError):
+            try:
+                with self._state:
+                    connection.receive_eof(reset=True)
+            except TLSError as error:
+                self._is_over = True
+                self._explain(made, error)
+
+    def _explain(self, made: OSError, error: TLSError) -> None:
+        errors.explain_with(made, error, server_side=self.server_side)
+        if DEFAULTS.note_failure is not None:
+            DEFAULTS.note_failure(made, self._in_words())
 
     def _begin(self) -> ClientConnection | ServerConnection:
         trace = self._trace = self._make_trace()

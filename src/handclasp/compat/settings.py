@@ -229,6 +229,11 @@ def group_of(name: str) -> str | None:
     return _OPENSSL_GROUPS.get(name)
 
 
+def group_names() -> tuple[str, ...]:
+    """Return the groups that are available here, each under one name that OpenSSL takes."""
+    return tuple({group: name for name, group in reversed(_OPENSSL_GROUPS.items())}.values())[::-1]
+
+
 def check_flags(flags: int) -> None:
     """Refuse verify flags that cannot be honoured. Raises `ValueError`, or `TypeError`."""
     if unknown := index(flags) & ~int(KNOWN_FLAGS):

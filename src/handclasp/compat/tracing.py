@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from handclasp.errors import ConfigurationError, TLSError
-from handclasp.trace.events import RecordSeen, TraceEvent
+from handclasp.trace.events import Failed, RecordSeen, TraceEvent
 from handclasp.trace.recorder import EventRecorder
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class _Files:
 
 
 class TraceFile(EventRecorder):
-    """A recorder that writes itself into a directory once the handshake is complete or has failed.
+    """A recorder that writes itself into a directory when the handshake has ended, or is late.
 
     It records neither secrets nor application data, and of a flood of records the first: a stranger
     decides how many there are.
@@ -76,6 +76,12 @@ class TraceFile(EventRecorder):
     def failed(self, error: TLSError) -> None:
         super().failed(error)
         self._save()
+
+    def late(self, error: TLSError) -> None:
+        """Write the trace of a handshake that is late, as one that has failed; it may yet go on."""
+        self.failed(error)
+        if isinstance(self.events[-1], Failed):
+            self.events.pop()
 
     @property
     def path(self) -> Path:
