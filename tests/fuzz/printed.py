@@ -103,6 +103,7 @@ def _comes_out_as_it_went_in(stream: Stream) -> None:
         captured=(0 in speak, 1 in speak),
         acknowledged=(_is_acknowledged(stream, 0), _is_acknowledged(stream, 1)),
         begins=False,
+        starts=(_is_start_known(stream, 0), _is_start_known(stream, 1)),
     )
     if stream_in(_as_segments(stream), found[0]) != printed:
         raise AssertionError("another conversation than was printed")
@@ -117,6 +118,12 @@ def _is_acknowledged(stream: Stream, end: int) -> bool:
     if not {0, 1} <= set(senders):
         return True
     return 1 - end in senders[senders.index(end) :]
+
+
+def _is_start_known(stream: Stream, end: int) -> bool:
+    """Whether the other end spoke first, which acknowledges all before; or this one says nothing."""
+    senders = [piece.sender for piece in stream.pieces]
+    return end not in senders or 1 - end in senders[: senders.index(end)]
 
 
 # As tshark prints it
