@@ -121,7 +121,7 @@ def _is_acknowledged(stream: Stream, end: int) -> bool:
 
 
 def _is_start_known(stream: Stream, end: int) -> bool:
-    """Whether the other end spoke first, which acknowledges all before, or this one says nothing."""
+    """Whether the other end spoke first, and acknowledged all before; or this one says nothing."""
     senders = [piece.sender for piece in stream.pieces]
     return end not in senders or 1 - end in senders[: senders.index(end)]
 
