@@ -4252,7 +4252,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "compat/test_fail_closed.py::test_settings_that_cannot_be_honoured",
                 "compat.settings.check_flags",
-                "(unknown := int(flags) & ~int(KNOWN_FLAGS))",
+                "(unknown := index(flags) & ~int(KNOWN_FLAGS))",
             ),
             without(
                 "compat/test_fail_closed.py::test_settings_that_cannot_be_honoured",

@@ -489,7 +489,11 @@ class Link(Facts):
             self._raise_failure()
         if connection is None or not self._is_ready:
             connection = self._handshake(self._transport.deadline(), "write")
-        content = data if type(data) is bytes else _bytes_in(data)
+        content = data if type(data) is bytes else memoryview(data)
+        if type(content) is memoryview:
+            if not content.c_contiguous:
+                raise BufferError("memoryview: underlying buffer is not C-contiguous")
+            content = content.cast("B")
         with self._writing:
             try:
                 written = self._write(connection, content)
@@ -722,14 +726,6 @@ class Link(Facts):
             raise _failed_request("invalid config") from error
         except TLSError as error:
             self._fail(connection, error)
-
-
-def _bytes_in(data: Any) -> memoryview:
-    """Return the bytes of a buffer. Raises `TypeError`, and `BufferError` if it has gaps."""
-    view = memoryview(data)
-    if not view.c_contiguous:
-        raise BufferError("memoryview: underlying buffer is not C-contiguous")
-    return view.cast("B")
 
 
 def _interrupted(error: BaseException) -> ProtocolError:
