@@ -9,7 +9,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +32,8 @@ import handclasp
 from handclasp import ClientConfig, Credentials, ServerConfig, TrustStore
 from handclasp.trace.keylog import open_keylog
 
+pytestmark = pytest.mark.usefixtures("temporary")
+
 ANSWER = b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 FETCH = """
@@ -50,18 +51,6 @@ def fetch(url: str, ca: str) -> list[str]:
 @pytest.fixture
 def credentials(pair: tuple[str, str]) -> Credentials:
     return Credentials.load(*pair)
-
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory of key logs, which is empty after each test."""
-    place = tmp_path / "temporary"
-    place.mkdir()
-    monkeypatch.setenv("TMPDIR", str(place))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    return place
 
 
 def watch(*arguments: str) -> subprocess.CompletedProcess[bytes]:

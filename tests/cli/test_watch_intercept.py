@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ from handclasp.capture.watching import KeyLogLines
 from handclasp.certificates.authority import EVERY_NAME, LocalAuthority
 from handclasp.cli import intercept
 from handclasp.cli.intercept import Intercepting, Issued
+
+pytestmark = pytest.mark.usefixtures("temporary")
 
 ANSWER = b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CURL = shutil.which("curl") or ""
@@ -49,18 +50,6 @@ def ca_of_servers(pki: Pki, tmp_path: Path) -> str:
     path = tmp_path / "servers.pem"
     path.write_bytes(pki.ca_pem)
     return str(path)
-
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory of authorities, which is empty after each run."""
-    place = tmp_path / "temporary"
-    place.mkdir()
-    monkeypatch.setenv("TMPDIR", str(place))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "SSLKEYLOGFILE"):
-        monkeypatch.delenv(name, raising=False)
-    return place
 
 
 def intercepted(*arguments: str) -> tuple[Told, str]:
