@@ -84,3 +84,9 @@ def make_cause(
 
 def listed_names(names: Sequence[str], most: int = 4) -> str:
     return listed(names, most) if names else "none"
+
+
+def alternatives(names: Sequence[str]) -> str:
+    """Return "a, b or c"; empty if there are none."""
+    *others, last = names or [""]
+    return f"{', '.join(others)} or {last}" if others else last

@@ -15,7 +15,14 @@ from handclasp.advice import (
     SIGNATURE_SCHEMES,
     VERSIONS,
 )
-from handclasp.alerts.cause import SETTINGS_DIFFER, Cause, listed_names, make_cause, unusual_server
+from handclasp.alerts.cause import (
+    SETTINGS_DIFFER,
+    Cause,
+    alternatives,
+    listed_names,
+    make_cause,
+    unusual_server,
+)
 from handclasp.alerts.situation import Situation, spelled_version
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.values import replace
@@ -199,8 +206,7 @@ def _old_kinds(situation: Situation) -> str:
         "DHE": any(name.startswith("TLS_DHE_") for name in suites),
         "RSA key transport": any(name.startswith("TLS_RSA_WITH_") for name in suites),
     }
-    *others, last = [kind for kind, is_there in there.items() if not is_there] or [""]
-    return f"{', '.join(others)} or {last}" if others else last
+    return alternatives([kind for kind, is_there in there.items() if not is_there])
 
 
 def _lack_of_groups(situation: Situation) -> _Lack:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from handclasp.advice import PSKS, VERSIONS
-from handclasp.alerts.cause import SETTINGS_DIFFER, Cause, make_cause, unusual_server
+from handclasp.alerts.cause import SETTINGS_DIFFER, Cause, alternatives, make_cause, unusual_server
 from handclasp.alerts.certificates import (
     access_denied_causes,
     bad_certificate_causes,
@@ -189,12 +189,10 @@ def summarize(causes: Sequence[Cause]) -> Cause:
     but = ", but no server name (SNI)" if lacks_name else ""
     verdict = SETTINGS_DIFFER if lacks_name else unusual_server(_ALGORITHMS)
     topics = list(dict.fromkeys(cause.topic for cause in causes if cause.topic))
-    *others, last = topics
-    named = f"{', '.join(others)} or {last}" if others else last
     return Cause(
         first.fault,
         f"{_NO_COMMON_GROUND} The hello has the {_ALGORITHMS} that are recommended today{but}, "
-        f"{_ALL_ARE_NAMED} {named}.",
+        f"{_ALL_ARE_NAMED} {alternatives(topics)}.",
         verdict.blame,
         first.fix_local if lacks_name else "",
         "See in the server's log which of these it is, and allow what the client offers.",
