@@ -38,7 +38,7 @@ from handclasp.compat.facts import Facts
 from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.settings import DEFAULTS
-from handclasp.compat.transport import CHANGE_CIPHER_SPEC, PIECE, Deadline, Transport
+from handclasp.compat.transport import PIECE, Deadline, Transport
 from handclasp.config import ServerConfig
 from handclasp.config.values import kind_of
 from handclasp.crypto.suites import Buffer
@@ -54,6 +54,7 @@ from handclasp.faults import Fault
 from handclasp.iana import alert_name
 from handclasp.server import ServerConnection
 from handclasp.values import replace
+from handclasp.wire.records import CHANGE_CIPHER_SPEC_RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -575,8 +576,8 @@ class Link(Facts):
         program leaves Nagle's algorithm on; an alert would then be lost when the program closes.
         """
         data = connection.data_to_send()
-        if data == CHANGE_CIPHER_SPEC:
-            self._held = CHANGE_CIPHER_SPEC
+        if data == CHANGE_CIPHER_SPEC_RECORD:
+            self._held = CHANGE_CIPHER_SPEC_RECORD
             return b""
         if self._held:
             data, self._held = self._held + bytes(data), b""

@@ -26,8 +26,6 @@ _STARTS = frozenset(
     for kind in range(ContentType.CHANGE_CIPHER_SPEC, ContentType.APPLICATION_DATA + 1)
 )
 """The first two bytes of records: the type, and the major version."""
-CHANGE_CIPHER_SPEC = b"\x14\x03\x03\x00\x01\x01"
-"""The whole record."""
 _MILLISECONDS = 1000
 
 _SLACK = 0.9

@@ -38,7 +38,7 @@ from handclasp.record.protection13 import MAX_INNER_PLAINTEXT, Protection13
 from handclasp.speedups import ACCELERATED
 from handclasp.trace.hooks import Trace
 from handclasp.wire.framing import is_whole
-from handclasp.wire.records import MAX_PLAINTEXT, write_plaintext
+from handclasp.wire.records import CHANGE_CIPHER_SPEC_RECORD, MAX_PLAINTEXT
 
 _PLAINTEXT_EPOCH, _HANDSHAKE_EPOCH = Epoch.PLAINTEXT, Epoch.HANDSHAKE
 _HANDSHAKE = int(ContentType.HANDSHAKE)
@@ -46,7 +46,6 @@ _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _CHANGE_CIPHER_SPEC = int(ContentType.CHANGE_CIPHER_SPEC)
 
-_CHANGE_CIPHER_SPEC_RECORD = write_plaintext(_CHANGE_CIPHER_SPEC, b"\x01")
 
 RESERVED_RECORDS = 4
 """Records of a key's life that are kept back for its KeyUpdate and an alert."""
@@ -260,7 +259,7 @@ class RecordLayer:
         """Queue the record that means nothing in TLS 1.3 (RFC 8446 section D.4)."""
         if self.messages:
             self.flush()
-        record = _CHANGE_CIPHER_SPEC_RECORD
+        record = CHANGE_CIPHER_SPEC_RECORD
         self.out.append(record)
         if self._trace is not None:
             epoch, size = _PLAINTEXT_EPOCH.value, len(record)

@@ -29,6 +29,10 @@ def write_plaintext(kind: int, fragment: bytes, *, first_hello: bool = False) ->
     return head + len(fragment).to_bytes(2, "big") + fragment
 
 
+CHANGE_CIPHER_SPEC_RECORD = write_plaintext(int(ContentType.CHANGE_CIPHER_SPEC), b"\x01")
+"""The whole record, the same in all versions and connections."""
+
+
 def what_else_it_is(start: bytes) -> tuple[Fault, str]:
     """Return the fault for bytes that do not begin like TLS, and the evidence for people.
 
