@@ -185,21 +185,25 @@ def at_a_terminal(columns: int, *arguments: str) -> list[str]:
     ours, theirs = need_terminal()
     termios.tcsetwinsize(theirs, (24, columns))
     kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    subprocess.run(
+    process = subprocess.Popen(
         [*COMMAND, *arguments],
         env={**kept, "PYTHONPATH": SOURCE},
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         stderr=theirs,
-        timeout=60,
-        check=False,
     )
     os.close(theirs)
+    deadline = threading.Timer(WAIT_SECONDS, process.kill)
+    deadline.start()
+    # A terminal holds as little as 4 KiB, so what is told is read while the command runs.
     told = b""
     try:
         while data := os.read(ours, 65536):
             told += data
     except OSError:
         pass  # Linux says so at the end.
+    status = process.wait()
+    deadline.cancel()
     os.close(ours)
+    assert status >= 0, f"the command did not end: {told.decode()}"
     return told.decode().splitlines()
