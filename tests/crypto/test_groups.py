@@ -17,6 +17,7 @@ from handclasp.crypto.groups import (
     GROUPS,
     GROUPS_BY_CODE,
     BadShare,
+    share_within,
 )
 from handclasp.crypto.secret import Secret
 from handclasp.iana import GroupCode
@@ -85,6 +86,26 @@ def test_both_sides_agree(name: str) -> None:
     assert isinstance(client_secret, Secret)
     assert isinstance(server_secret, Secret)
     assert (len(client.share), len(server_share), len(client_secret)) == SIZES[name]
+
+
+@pytest.mark.parametrize("hybrid", [name for name in GROUPS if "MLKEM" in name])
+def test_a_hybrid_holds_the_share_of_its_traditional_group(hybrid: str) -> None:
+    group = hybrid.split("MLKEM")[0]
+    group = {"SecP256r1": "secp256r1", "SecP384r1": "secp384r1"}.get(group, group)
+    share = GROUPS[hybrid].exchange.generate(os.urandom)
+    alone = share_within(group, {hybrid: share})
+    assert alone is not None
+    assert alone.share in {share.share[: SIZES[group][0]], share.share[-SIZES[group][0] :]}
+    answer, secret = GROUPS[group].exchange.respond(alone.share, os.urandom)
+    assert alone.agree(answer) == secret
+
+
+def test_no_other_share_holds_one() -> None:
+    shares = {name: GROUPS[name].exchange.generate(os.urandom) for name in GROUPS}
+    assert share_within("X448", shares) is None
+    assert share_within("X25519MLKEM768", shares) is None
+    assert share_within("X25519", {"SecP256r1MLKEM768": shares["SecP256r1MLKEM768"]}) is None
+    assert share_within("X25519", {}) is None
 
 
 @groups

@@ -225,6 +225,26 @@ def test_hellos_differ(client_config: ClientConfig, server_config: ServerConfig)
     assert one.extensions[Ext.KEY_SHARE] != two.extensions[Ext.KEY_SHARE]
 
 
+@pytest.mark.parametrize("chosen", DEFAULT_KEY_SHARES)
+def test_the_share_alone_is_that_in_the_hybrid(
+    client_config: ClientConfig, server_config: ServerConfig, chosen: str
+) -> None:
+    """RFC 9954 section 3.2 allows it, and no other share is ever sent twice."""
+    pairs = [Pair(client_config, replace(server_config, groups=[chosen])).run() for _ in range(2)]
+    talk(pairs[0])
+    assert pairs[0].client.info.group == chosen
+    sent = []
+    for pair in pairs:
+        written = hellos(pair)[0].extensions[Ext.KEY_SHARE]
+        shares = {
+            each.group: each.key_exchange for each in ext.read_key_share_client_hello(written)
+        }
+        alone = shares[GROUPS["X25519"].code]
+        assert shares[GROUPS["X25519MLKEM768"].code][-32:] == alone
+        sent.append(alone)
+    assert sent[0] != sent[1]
+
+
 # Signature schemes
 
 SCHEMES_BY_KEY = {

@@ -11,7 +11,7 @@ connection, and used once, except those given to `share_of`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec, mlkem, x448, x25519
@@ -234,6 +234,11 @@ class _HybridShare:
     first_reply_size: int
 
     @property
+    def traditional(self) -> PrivateShare:
+        """The half that is not post-quantum."""
+        return self.second if isinstance(self.first, _MlKemShare) else self.first
+
+    @property
     def share(self) -> bytes:
         return self.first.share + self.second.share
 
@@ -292,6 +297,23 @@ GROUPS: dict[str, Group] = {
     for code, exchange in _EXCHANGES.items()
 }
 """Every group that can be configured, the default order first."""
+
+_HYBRIDS = {
+    "X25519": "X25519MLKEM768",
+    "secp256r1": "SecP256r1MLKEM768",
+    "secp384r1": "SecP384r1MLKEM1024",
+}
+
+
+def share_within(group: str, shares: Mapping[str, PrivateShare]) -> PrivateShare | None:
+    """Return the share of a group that a hybrid among `shares` contains; None if none does.
+
+    A ClientHello may carry it twice, alone and in the hybrid (RFC 9954 section 3.2): the server
+    answers one of them, so that the private key is still used once.
+    """
+    hybrid = shares.get(_HYBRIDS.get(group, ""))
+    return hybrid.traditional if isinstance(hybrid, _HybridShare) else None
+
 
 GROUPS_BY_CODE: dict[int, Group] = {group.code: group for group in GROUPS.values()}
 

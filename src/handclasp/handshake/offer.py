@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from handclasp.certificates.names import ip_address
 from handclasp.config import ClientConfig
-from handclasp.crypto.groups import GROUPS, PrivateShare
+from handclasp.crypto.groups import GROUPS, PrivateShare, share_within
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, CipherSuite
 from handclasp.handshake.certificate_types import offering_extensions
 from handclasp.handshake.context import HandshakeContext
@@ -119,7 +119,8 @@ def client_offer(
     shares: dict[str, PrivateShare] = {}
     if static.has_tls13:
         for name in config.key_shares or ():
-            share = shares[name] = _share(name, entropy, hs)
+            share = share_within(name, shares) or _share(name, entropy, hs)
+            shares[name] = share
             entries += (GROUPS[name].code << 16 | len(share.share)).to_bytes(4, "big") + share.share
         after[_SUPPORTED_VERSIONS] = len(versions).to_bytes(1, "big") + versions
         after[_KEY_SHARE] = len(entries).to_bytes(2, "big") + entries
