@@ -359,7 +359,6 @@ def test_work_with_public_keys_is_measured(pki: Pki) -> None:
     scheme = "ecdsa_secp256r1_sha256"
     assert costs(pair.client) == [
         ("key_generation", "X25519MLKEM768"),
-        ("key_generation", "X25519"),
         ("key_agreement", "X25519MLKEM768"),
         ("verify_chain", "1 certificate"),
         ("verify_signature", scheme),
