@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -553,6 +554,10 @@ def test_what_hypercorn_cannot_honour(server_config: ServerConfig) -> None:
     early = replace(server_config, max_early_data=1)
     for name, value, config in (
         ("certfile", "chain.pem", server_config),
+        ("alpn_protocols", ["http/1.1"], server_config),
+        ("ssl_handshake_timeout", 5, server_config),
+        ("verify_mode", ssl.CERT_REQUIRED, server_config),
+        ("verify_flags", ssl.VERIFY_X509_STRICT, server_config),
         ("quic_bind", ["127.0.0.1:1"], server_config),
         ("workers", 2, server_config),
         ("worker_class", "trio", server_config),

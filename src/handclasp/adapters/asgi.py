@@ -7,7 +7,6 @@ tell, and `RefuseEarlyData` answers 425 (RFC 8470).
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -111,8 +110,8 @@ async def serve_hypercorn(
         settings: a `hypercorn.Config`; its `bind` says where to listen.
         config: the settings of TLS.
         tls: arguments of `handclasp.aio.start_server`.
-        shutdown_trigger: an async function that returns when the server is to end; None: it ends
-            with this call's cancellation.
+        shutdown_trigger: an async function that returns when the server is to end; None: at
+            SIGINT or SIGTERM, in the main thread. It also ends with this call's cancellation.
 
     Raises:
         ImportError: hypercorn is not installed.
@@ -122,7 +121,7 @@ async def serve_hypercorn(
         from handclasp.adapters.asgi_hypercorn import run
     except ModuleNotFoundError as error:
         raise _missing("hypercorn", "hypercorn", error) from error
-    await run(app, settings, config, tls or {}, shutdown_trigger or asyncio.Event().wait)
+    await run(app, settings, config, tls or {}, shutdown_trigger)
 
 
 def tls_extension(info: ConnectionInfo) -> dict[str, Any]:
