@@ -9,9 +9,12 @@ from handclasp.certificates.authority import LocalAuthority
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError as error:  # This client has gone, and others go on.
+        print(error)
     writer.close()
 
 

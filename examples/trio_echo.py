@@ -10,8 +10,11 @@ from handclasp.certificates.authority import LocalAuthority
 
 
 async def echo(stream: handclasp.trio.TLSStream[trio.SocketStream]) -> None:
-    async for data in stream:
-        await stream.send_all(data)
+    try:
+        async for data in stream:
+            await stream.send_all(data)
+    except trio.BrokenResourceError as error:  # This client has gone, and others go on.
+        print(error.__cause__)
 
 
 async def main() -> None:

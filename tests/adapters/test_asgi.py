@@ -6,18 +6,21 @@ import asyncio
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.adapters.pairs import Aside
 from tests.adapters.streams import run
 from tests.children import child
@@ -31,6 +34,10 @@ from handclasp import (
     ClientAuth,
     ClientConfig,
     ClientConnection,
+    ConnectionInfo,
+    Credentials,
+    PeerAlertError,
+    PreSharedKey,
     ServerConfig,
     ServerConnection,
     SessionStore,
@@ -39,6 +46,7 @@ from handclasp import (
     asgi,
 )
 from handclasp.adapters.asgi import OverTLS
+from handclasp.certificates.credentials import LocalSigner
 from handclasp.errors import ConfigurationError
 
 uvicorn = need_module("uvicorn")
@@ -142,6 +150,16 @@ def der(pem: str) -> bytes:
     return x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
 
 
+def info_of(client_config: ClientConfig, server_config: ServerConfig) -> ConnectionInfo:
+    """Return what a server knows of a connection in memory."""
+    client = ClientConnection(client_config, server_name="localhost")
+    server = ServerConnection(server_config)
+    while server.info is None:
+        server.receive_data(client.data_to_send())
+        client.receive_data(server.data_to_send())
+    return server.info
+
+
 # The TLS extension
 
 
@@ -217,6 +235,61 @@ def test_a_certificate_that_nobody_verified(
     assert "not verified" in tls["client_cert_error"]
 
 
+def test_a_client_that_is_not_trusted_is_refused_though_none_is_required(
+    client_config: ClientConfig, mutual: ServerConfig
+) -> None:
+    app = App()
+    config = replace(client_config, credentials=Pki().client())
+
+    async def main() -> None:
+        async with by_uvicorn(app, mutual) as port:
+            with pytest.raises(PeerAlertError, match="unknown_ca"):
+                await ask(port, config, request("GET"))
+
+    run(main())
+    assert not app.scopes
+
+
+def shuffled(pki: Pki, *others: bytes) -> Credentials:
+    """Return a client's credentials, with other certificates before those that lead on."""
+    key = key_of_type("ecdsa-p256")
+    issuing = pki.intermediate()
+    leaf = issuing.issue(Leaf(purpose=ExtendedKeyUsageOID.CLIENT_AUTH), key.public_key())
+    credentials = Credentials.from_signer([leaf, *issuing.path], LocalSigner(key))
+    own, *rest = credentials.chain_der
+    return replace(credentials, chain_der=(own, *others, *rest))
+
+
+def test_a_chain_is_one_of_which_each_has_signed_the_one_before(
+    pki: Pki, client_config: ClientConfig, mutual: ServerConfig
+) -> None:
+    """The extension promises it; a client may send what it likes."""
+    unrelated = Pki().server("localhost").chain_der[0]
+    anybody = replace(
+        mutual, trust=None, verify=lambda question: accept_unverified(question.chain_der)
+    )
+    for others, config, length in (
+        ((), mutual, 2),
+        ((), anybody, 2),
+        ((unrelated,), mutual, 2),
+        ((unrelated,), anybody, 1),
+    ):
+        credentials = shuffled(pki, *others)
+        info = info_of(replace(client_config, credentials=credentials), config)
+        assert len(info.peer_chain_der) == 2 + len(others)
+        tls = asgi.tls_extension(info)
+        chain = [x509.load_pem_x509_certificate(each.encode()) for each in tls["client_cert_chain"]]
+        assert len(chain) == length
+        for certificate, issuer in pairwise(chain):
+            certificate.verify_directly_issued_by(issuer)
+
+
+def test_pre_shared_keys_need_no_certificate() -> None:
+    psk = PreSharedKey(b"sensor 7", os.urandom(32))
+    tls = asgi.tls_extension(info_of(ClientConfig(psks=[psk]), ServerConfig(psks=[psk])))
+    assert (tls["server_cert"], tls["client_cert_chain"], tls["tls_version"]) == (None, [], 0x304)
+
+
 def test_a_resumed_connection_has_the_same_client(
     pki: Pki, client_config: ClientConfig, mutual: ServerConfig
 ) -> None:
@@ -231,6 +304,7 @@ def test_a_resumed_connection_has_the_same_client(
     run(main())
     first, second = (scope["extensions"]["tls"] for scope in app.scopes)
     assert first["client_cert_chain"] == second["client_cert_chain"]
+    assert (first["server_cert"] is None, second["server_cert"]) == (False, None)  # None was sent.
     assert second["client_cert_name"] == "CN=a client"
 
 
@@ -246,12 +320,7 @@ def test_certificates_are_written_once_for_a_connection(
         scope["extensions"]["tls"]["client_cert_name"] = "of the application"
 
     config = replace(client_config, credentials=pki.client("client"))
-    client = ClientConnection(config, server_name="localhost")
-    server = ServerConnection(mutual)
-    while server.info is None:
-        server.receive_data(client.data_to_send())
-        client.receive_data(server.data_to_send())
-    over = OverTLS(app, server.info)
+    over = OverTLS(app, info_of(config, mutual))
 
     async def main() -> None:
         for _ in range(2):
@@ -553,6 +622,10 @@ def test_what_hypercorn_cannot_honour(server_config: ServerConfig) -> None:
     early = replace(server_config, max_early_data=1)
     for name, value, config in (
         ("certfile", "chain.pem", server_config),
+        ("alpn_protocols", ["http/1.1"], server_config),
+        ("ssl_handshake_timeout", 5, server_config),
+        ("verify_mode", ssl.CERT_REQUIRED, server_config),
+        ("verify_flags", ssl.VERIFY_X509_STRICT, server_config),
         ("quic_bind", ["127.0.0.1:1"], server_config),
         ("workers", 2, server_config),
         ("worker_class", "trio", server_config),
@@ -626,6 +699,26 @@ def test_the_example_of_mutual_tls(
     known, unknown = run(main())
     assert known.endswith(b"Hello CN=Ada\n")
     assert unknown.startswith(b"HTTP/1.1 403")
+
+
+def test_the_example_of_a_dependency() -> None:
+    requests = need_module("starlette.requests")
+    exceptions = need_module("starlette.exceptions")
+    names: dict[str, Any] = {}
+    exec(example("def client_name(", DOCUMENT), names)
+    for chain, error, status in ((["PEM"], None, 200), ([], None, 403), (["PEM"], "why", 403)):
+        tls = {
+            "client_cert_chain": chain,
+            "client_cert_name": "CN=Ada",
+            "client_cert_error": error,
+        }
+        asked = requests.Request({"type": "http", "extensions": {"tls": tls}})
+        if status == 200:
+            assert names["client_name"](asked) == "CN=Ada"
+            continue
+        with pytest.raises(exceptions.HTTPException) as caught:
+            names["client_name"](asked)
+        assert caught.value.status_code == status
 
 
 def test_the_example_of_early_data(example_of: Callable[..., tuple[Any, ...]]) -> None:

@@ -630,6 +630,28 @@ def test_the_examples_of_a_server_and_a_client(
     assert told.count("without close_notify") == 2
 
 
+def test_the_example_of_handshakes_that_fail(
+    server_config: ServerConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = names_of("on_handshake_error(")["on_handshake_error"]
+
+    async def main() -> None:
+        async with serving(echo, server_config, on_handshake_error=callback) as port:
+            with pytest.raises(CertificateError):
+                await open_tls_stream("localhost", port)
+            await until(lambda: len(caplog.records) == 1)
+            plain = await trio.open_tcp_stream("127.0.0.1", port)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await plain.aclose()
+            await until(lambda: len(caplog.records) == 2)
+
+    with caplog.at_level(logging.INFO, "tls"):
+        run(main)
+    refused, vanished = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(r"\('127.0.0.1', \d+\): .*unknown_ca.*", refused, re.DOTALL)
+    assert vanished.startswith("a client that has gone: ")
+
+
 async def leave_without_a_word(port: int, config: ClientConfig) -> None:
     """End the transport under TLS, as a program that crashes, or many that speak HTTPS."""
     stream = await open_tls_stream("localhost", port, config)

@@ -518,3 +518,39 @@ def test_two_threads_on_one_socket(files: Files, version: Any) -> None:
         each.join(60)
     assert list(counts.values()) == [total, total]
     pair.close()
+
+
+def test_a_close_leaves_what_has_come_to_a_thread_that_reads(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That thread may take it just when the close has seen it, which then would wait for more."""
+    pair = Connected(server_context("handclasp", files), client_context("handclasp", files))
+    pair.client.settimeout(None)
+    reading = pair.client._sslobj._reading  # type: ignore[attr-defined]
+
+    def read() -> None:
+        with suppress(OSError):  # The connection ends under it.
+            pair.client.recv(1)
+
+    threads = [threading.Thread(target=read, daemon=True)]
+    threads[0].start()
+    while reading.acquire(blocking=False):
+        reading.release()
+
+    class SeesMore:
+        def register(self, *_: object) -> None: ...
+
+        def poll(self, _: object) -> list[object]:
+            return [self]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(select, "poll", SeesMore)
+        threads.append(threading.Thread(target=pair.client.close, daemon=True))
+        threads[1].start()
+        threads[1].join(10)
+        is_closed = not threads[1].is_alive()
+    pair.server.close()  # Ends what still waits.
+    for each in threads:
+        each.join(10)
+    assert is_closed
+    pair.close()

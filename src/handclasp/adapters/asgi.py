@@ -7,11 +7,12 @@ tell, and `RefuseEarlyData` answers 425 (RFC 8470).
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from handclasp.certificates.reading import is_issued_by
 from handclasp.config import ServerConfig
 from handclasp.deferred import DeferredModule
 from handclasp.info import ConnectionInfo
@@ -111,8 +112,8 @@ async def serve_hypercorn(
         settings: a `hypercorn.Config`; its `bind` says where to listen.
         config: the settings of TLS.
         tls: arguments of `handclasp.aio.start_server`.
-        shutdown_trigger: an async function that returns when the server is to end; None: it ends
-            with this call's cancellation.
+        shutdown_trigger: an async function that returns when the server is to end; None: at
+            SIGINT or SIGTERM, in the main thread. It also ends with this call's cancellation.
 
     Raises:
         ImportError: hypercorn is not installed.
@@ -122,7 +123,7 @@ async def serve_hypercorn(
         from handclasp.adapters.asgi_hypercorn import run
     except ModuleNotFoundError as error:
         raise _missing("hypercorn", "hypercorn", error) from error
-    await run(app, settings, config, tls or {}, shutdown_trigger or asyncio.Event().wait)
+    await run(app, settings, config, tls or {}, shutdown_trigger)
 
 
 def tls_extension(info: ConnectionInfo) -> dict[str, Any]:
@@ -139,12 +140,25 @@ def tls_extension(info: ConnectionInfo) -> dict[str, Any]:
         error = "The client's certificate was not verified: the server accepts any."
     return {
         "server_cert": _pem(info.local_chain_der[0]) if has_own else None,
-        "client_cert_chain": [_pem(each) for each in info.peer_chain_der] if has_chain else [],
+        "client_cert_chain": [_pem(each) for each in _chain(info)] if has_chain else [],
         "client_cert_name": info.peer_chain[0].subject.rfc4514_string() if has_chain else None,
         "client_cert_error": error,
         "tls_version": _VERSIONS[info.version],
         "cipher_suite": info.cipher_suite_code,
     }
+
+
+def _chain(info: ConnectionInfo) -> Sequence[bytes]:
+    """Return the client's certificate, and of the others that it sent those that lead on from it.
+
+    The extension promises that each has signed the one before. A client may send more, in any order
+    (RFC 8446 section 4.4.2).
+    """
+    sent = info.peer_chain_der
+    if info.verified_chain_der:
+        return list(takewhile(sent.__contains__, info.verified_chain_der))
+    signed = takewhile(lambda pair: is_issued_by(*pair), pairwise(info.peer_chain))
+    return sent[: 1 + len(list(signed))]
 
 
 class OverTLS:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import stat
 from collections.abc import AsyncIterator
 from functools import partial
-from socket import AF_UNIX, SOCK_STREAM, fromfd, socket
+from socket import AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, fromfd, socket
 from typing import Any
 
 import h11
@@ -72,7 +74,7 @@ class TLSUvicorn(uvicorn.Server):
             raise SystemExit(STARTUP_FAILURE) from error
         for server in self.servers:
             for each in server.sockets:
-                _log.info("Uvicorn running on TLS at %s (Press CTRL+C to quit)", each.getsockname())
+                _log.info("Uvicorn running on %s (Press CTRL+C to quit)", _where(each))
         self.started = True
 
     async def _listen(self, sockets: list[socket] | None) -> AsyncIterator[TLSServer]:
@@ -91,7 +93,9 @@ class TLSUvicorn(uvicorn.Server):
             for sock in sockets:
                 yield await create_server(make, sock=sock, **self._tls)
         elif config.uds is not None:
+            mode = _mode_of_socket(config.uds)
             yield await create_unix_server(make, config.uds, **self._tls)
+            os.chmod(config.uds, mode)
         else:
             yield await create_server(make, config.host, config.port, **self._tls)
 
@@ -136,6 +140,23 @@ class Protocol(H11Protocol):
         """Return whether all early data belong to requests that are complete."""
         at_rest = self.conn.their_state in (h11.IDLE, h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
         return at_rest and not self.conn.trailing_data[0]
+
+
+def _where(sock: socket) -> str:
+    """Return where a socket listens, as a URL unless it is a UNIX socket."""
+    name = sock.getsockname()
+    if sock.family not in (AF_INET, AF_INET6):
+        return f"unix socket {name} with TLS"
+    host, port = name[:2]
+    return f"https://[{host}]:{port}" if sock.family == AF_INET6 else f"https://{host}:{port}"
+
+
+def _mode_of_socket(path: str) -> int:
+    """Return the rights of the file at `path`; without one, all may connect, as with uvicorn."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return 0o666
 
 
 def _with_scope(protocol: Any) -> Any:

@@ -643,8 +643,15 @@ class Link(Facts):
         connection = self._connection
         if self.server_side or connection is None or connection.info is None:
             return
-        if not self._peer_closed and self._forks == FORKS.count:
-            self._transport.discard()
+        if self._peer_closed or self._forks != FORKS.count:
+            return
+        # Another thread that reads takes it. It could also do so between a look at the socket and
+        # a read of this one, which would then wait, and keep the socket from being closed.
+        if self._reading.acquire(blocking=False):
+            try:
+                self._transport.discard()
+            finally:
+                self._reading.release()
 
     def _refuse_data(self) -> None:
         if self._at < len(self._received):
