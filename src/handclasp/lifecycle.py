@@ -5,7 +5,7 @@ Here is the only place that sends alerts, and the only one where a failure ends 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Generic, TypeVar
@@ -28,6 +28,7 @@ from handclasp.events import (
     PeerClosed,
 )
 from handclasp.faults import Fault, Role
+from handclasp.faults.large_hello import is_large_hello, is_within_machine
 from handclasp.handshake.exporting import Exporter
 from handclasp.handshake.post import PostHandshake, Reaction
 from handclasp.handshake.result import (
@@ -37,7 +38,7 @@ from handclasp.handshake.result import (
     HandshakeResult12,
     HandshakeResult13,
 )
-from handclasp.handshake.situation import hello_is_large, situation_of
+from handclasp.handshake.situation import situation_of
 from handclasp.handshake.tls12.post import PostHandshake12
 from handclasp.handshake.tls13.post import PostHandshake13
 from handclasp.iana import AlertDescription, AlertLevel, alert_name
@@ -74,7 +75,12 @@ _HANDSHAKING, _ESTABLISHED = State.HANDSHAKING, State.ESTABLISHED
 
 
 class Lifecycle(RecordLoop, Generic[Config]):
-    """The life of one connection. `Connection` adds the verbs."""
+    """The life of one connection. `Connection` adds the verbs.
+
+    Attributes:
+        ask_own_address: returns the address of this end of the transport, which may raise OSError;
+            set by adapters that know it, and asked only to explain a failure.
+    """
 
     __slots__ = (
         "_cancellations",
@@ -93,6 +99,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         "_unsent_answers",
         "_update_requested",
         "_wire",
+        "ask_own_address",
     )
 
     def __init__(self, config: Config, *, is_client: bool, trace: Trace | None) -> None:
@@ -115,6 +122,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         self._closed = self._update_requested = False
         self._cancellations = self._unsent_answers = 0
         self._early_data: list[bytes] = []
+        self.ask_own_address: Callable[[], object] | None = None
 
     # The handshake is complete
 
@@ -264,6 +272,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
             post=self._post,
             certificate=self._certificate,
             server_name=self._asked_for(),
+            hello_is_large=self._hello_is_large(),
         )
 
     def _asked_for(self) -> str | None:
@@ -364,8 +373,20 @@ class Lifecycle(RecordLoop, Generic[Config]):
     def _judge(self, error: ProtocolError) -> None:
         """Tell an error which end has found it, and what that end has seen and said."""
         role: Role = "client" if self._is_client else "server"
-        is_large = self._is_client and hello_is_large(self._context, self._config)
-        error.found_by(role, nothing_came=self._records.nothing_came, hello_is_large=is_large)
+        nothing_came = self._records.nothing_came
+        error.found_by(role, nothing_came=nothing_came, hello_is_large=self._hello_is_large())
+
+    def _hello_is_large(self) -> bool:
+        """Return whether a client's hello, to which no answer came, may take several packets."""
+        if not self._is_client or self._context is None:
+            return False
+        if not is_large_hello(self._context.transcript.waiting_size, self._config.groups):
+            return False
+        try:
+            own = self.ask_own_address() if self.ask_own_address is not None else None
+        except OSError:
+            return True
+        return not is_within_machine(own)
 
     def _forget_session(self, error: TLSError) -> None:
         """Forget what would resume a failed connection, as both sides do (RFC 5246 section 7.2.2).

@@ -17,6 +17,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from socket import socket
 from typing import Any, TypeAlias, TypeVar
 
@@ -631,6 +632,7 @@ class _Client:
             port=_port_number(self._port, plain),
             trace=self._trace,
         )
+        connection.ask_own_address = partial(plain.get_extra_info, "sockname")
         _note_ends(plain, self._trace)
         self._early.send_on(connection)
         return connection
@@ -768,6 +770,7 @@ def _connection_of(
     if isinstance(config, ServerConfig):
         return _server_of(config, trace, plain)
     connection = ClientConnection(config, server_name=server_name, port=port, trace=trace)
+    connection.ask_own_address = partial(plain.get_extra_info, "sockname")
     _note_ends(plain, trace)
     return connection
 

@@ -229,6 +229,7 @@ class TLSSocket:
     ) -> None:
         self.connection = connection
         sock = _take_over(sock)
+        connection.ask_own_address = sock.getsockname
         self._duplex = Duplex(sock, connection, handshake_timeout, early)
         self._sock = sock
         self._files = 0

@@ -133,6 +133,8 @@ class TLSStream(trio.abc.HalfCloseableStream, Generic[StreamT]):
             connection = ClientConnection(settings, server_name=server_name, port=port, trace=trace)
         _note_ends(transport_stream, trace)
         if isinstance(connection, ClientConnection):
+            sock = socket_of(transport_stream)
+            connection.ask_own_address = sock.getsockname if sock is not None else None
             early.send_on(connection)
         self.transport_stream = transport_stream
         self._https_compatible = https_compatible

@@ -220,6 +220,7 @@ class Link(Facts):
         except ConfigurationError as error:
             # Such as a name that is none, which `ssl` takes until it compares it.
             raise errors.configuration_failed(error) from None
+        connection.ask_own_address = self._transport.own_address
         if self._sends_early:
             self.early.send_on(connection)
         self._may_switch = False

@@ -81,6 +81,10 @@ class Transport(Protocol):
 
     is_socket: bool
 
+    def own_address(self) -> object:
+        """Return the address of this end, or None where it has none. Raises `OSError`."""
+        ...
+
     def deadline(self) -> Deadline:
         """Return the bound of a call that begins now."""
         ...
@@ -138,6 +142,10 @@ class SocketTransport:
             )
             raise plain(ssl.SSLError, ssl.SSL_ERROR_INVALID_ERROR_CODE, text)
         return sock
+
+    def own_address(self) -> object:
+        sock = self._sock()
+        return sock.getsockname() if sock is not None else None
 
     def deadline(self) -> Deadline:
         sock = self._sock()
@@ -235,6 +243,9 @@ class BioTransport:
         self._incoming = incoming
         self._outgoing = outgoing
         self._part = b""
+
+    def own_address(self) -> object:
+        return None
 
     def deadline(self) -> Deadline:
         return _NO_DEADLINE

@@ -9,7 +9,6 @@ from handclasp.alerts.situation import is_impossible
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.config import SharedConfig
 from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES
-from handclasp.faults.large_hello import is_large_hello
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.post import PostHandshake
 from handclasp.handshake.tls12.post import PostHandshake12
@@ -29,6 +28,7 @@ def situation_of(
     post: PostHandshake | None,
     certificate: ClientAuthStatus,
     server_name: str | None,
+    hello_is_large: bool,
 ) -> Situation:
     """Return the facts that explain why the peer may have sent `alert`.
 
@@ -42,6 +42,7 @@ def situation_of(
         post: what takes messages since then.
         certificate: whether this side has shown one.
         server_name: the name in the hello.
+        hello_is_large: whether a client's hello may take several packets.
     """
     stage: Stage = "established" if info is not None else "handshake"
     if version is None and is_client:
@@ -72,7 +73,7 @@ def situation_of(
         is_for_name=covers_name(chain, server_name) if not is_client else None,
         is_stapled=context.is_stapled if context is not None else None,
         offers_up_to=is_client and "TLSv1.3" not in config.versions,
-        hello_is_large=stage == "hello" and hello_is_large(context, config),
+        hello_is_large=stage == "hello" and hello_is_large,
         offers_psk=_offers_psk(config) if is_client else None,
         now=_believable_time(config, own),
         server_certificate_types=config.peer_certificate_types if is_client else (),
@@ -93,12 +94,6 @@ def _believable_time(config: SharedConfig, own: OwnChain) -> datetime | None:
         return None
     now = config.clock()
     return None if is_impossible(now, own.validity) else now
-
-
-def hello_is_large(context: HandshakeContext | None, config: SharedConfig) -> bool:
-    """Return whether a client's hello, to which no answer came, may take several packets."""
-    size = context.transcript.waiting_size if context is not None else 0
-    return is_large_hello(size, config.groups)
 
 
 def _offers_psk(config: SharedConfig) -> bool | None:

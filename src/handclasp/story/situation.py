@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from handclasp.alerts import ABOUT_CERTIFICATES, ClientAuthStatus, OwnChain, Situation, Stage
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.errors import ProtocolError
-from handclasp.faults.large_hello import is_large_hello
+from handclasp.faults.large_hello import is_large_hello, is_within_machine
 from handclasp.iana import (
     EMPTY_RENEGOTIATION_INFO_SCSV,
     AlertDescription,
@@ -40,6 +40,7 @@ from handclasp.trace.events import (
     MessageSeen,
     RecordSeen,
     TraceEvent,
+    TransportSeen,
 )
 from handclasp.values import dataclass
 from handclasp.wire import extensions, messages
@@ -63,7 +64,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         version=version_of(answer) if answer is not None else None,
         versions=offer.versions,
         offers_psk=None if hello is None else ExtensionType.PRE_SHARED_KEY in hello.extensions,
-        hello_is_large=stage == "hello" and is_large_hello(_hello_size(events), offer.groups),
+        hello_is_large=stage == "hello" and _is_large(events, offer.groups),
         offers_ech=_offers_ech(hello, events),
         is_part_unseen=_is_part_unseen(role, events),
         lacks_renegotiation_info=_lacks_renegotiation_info(hello, answer),
@@ -315,6 +316,14 @@ def _last_hello(events: Sequence[TraceEvent]) -> messages.ClientHello | None:
             message = message_of(event)
             return message if isinstance(message, messages.ClientHello) else None
     return None
+
+
+def _is_large(events: Sequence[TraceEvent], groups: Sequence[str]) -> bool:
+    """Return whether the hello may take several packets on its way."""
+    ends = next((each for each in events if isinstance(each, TransportSeen)), None)
+    if ends is not None and is_within_machine((ends.local_address, ends.local_port)):
+        return False
+    return is_large_hello(_hello_size(events), groups)
 
 
 def _hello_size(events: Sequence[TraceEvent]) -> int:
