@@ -38,7 +38,13 @@ if TYPE_CHECKING:
     from handclasp.config import ClientAuth, ClientConfig, ServerConfig
     from handclasp.connection import Connection
     from handclasp.crypto.secret import Secret
-    from handclasp.ech import EchConfigList, EchKey, EchRejectedError, ReloadingEchKeys
+    from handclasp.ech import (
+        EchConfigList,
+        EchKey,
+        EchKeySource,
+        EchRejectedError,
+        ReloadingEchKeys,
+    )
     from handclasp.errors import (
         CertificateError,
         ConfigurationError,
@@ -74,6 +80,7 @@ if TYPE_CHECKING:
         ChooseCredentials,
         ConfirmPeer,
         Decrypt,
+        FindEchKeys,
         FindPsk,
         Question,
         ReverifyPeer,
@@ -129,6 +136,7 @@ __all__ = [
     "EchConfigList",
     "EchKey",
     "ReloadingEchKeys",
+    "EchKeySource",
     "Connection",
     "ClientConnection",
     "ServerConnection",
@@ -152,6 +160,7 @@ __all__ = [
     "ReverifyPeer",
     "ConfirmPeer",
     "FindPsk",
+    "FindEchKeys",
     "CheckReplay",
     "VerifiedPeer",
     "verify_server_chain",
@@ -206,7 +215,7 @@ _NAMES = {
     "config": "ClientAuth ClientConfig ServerConfig",
     "connection": "Connection",
     "crypto.secret": "Secret",
-    "ech": "EchConfigList EchKey EchRejectedError ReloadingEchKeys",
+    "ech": "EchConfigList EchKey EchKeySource EchRejectedError ReloadingEchKeys",
     "errors": (
         "CertificateError ConfigurationError HandshakeTimeoutError PeerAlertError "
         "ProtocolError StateError TLSError TruncationError WantRead WantWrite"
@@ -220,8 +229,8 @@ _NAMES = {
     "lifecycle": "State",
     "limits": "Limits",
     "questions": (
-        "DEFER CheckReplay ChooseConfig ChooseCredentials ConfirmPeer Decrypt FindPsk "
-        "Question ReverifyPeer Sign VerifyPeer"
+        "DEFER CheckReplay ChooseConfig ChooseCredentials ConfirmPeer Decrypt "
+        "FindEchKeys FindPsk Question ReverifyPeer Sign VerifyPeer"
     ),
     "server": "ServerConnection",
     "sessions.psk": "PreSharedKey",

@@ -18,7 +18,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import cast, overload
+from typing import Any, Protocol, cast, overload
 
 from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
@@ -373,6 +373,42 @@ class ReloadingEchKeys(ReloadingFiles[tuple[EchKey, ...]]):
         keys = cast("tuple[EchKey, ...]", loaded if isinstance(loaded, tuple) else ())
         check_ech_keys(keys)
         return keys
+
+
+class EchKeySource(Protocol):
+    """The source of a server's keys that come from elsewhere: a database, or a service for keys.
+
+    It is asked about each hello with encrypted_client_hello, by a `FindEchKeys` question. For files
+    there is `EchKey.auto_reload`.
+
+    >>> class Rotating:
+    ...     def __init__(self):
+    ...         self.held = (EchKey.generate("public.example"),)
+    ...     def rotate(self):
+    ...         new = EchKey.generate("public.example", avoid=self.held)
+    ...         old = EchKey(self.held[0].private_key, self.held[0].configs, send_as_retry=False)
+    ...         self.held = (new, old)
+    ...     def find_keys(self, config_id, public_name):
+    ...         return self.held
+    >>> server = ServerConfig(credentials=Credentials.load("chain.pem", "key.pem"), ech=Rotating())
+    """
+
+    def find_keys(self, config_id: int, public_name: str | None) -> Any:
+        """Return the current keys, best first, in a tuple or list; None: this server has no ECH.
+
+        An awaitable of it, or DEFER, makes the handshake wait for the answer. An exception, or
+        anything else, fails the handshake with `Fault.CALLBACK_FAILED`: a server that went on
+        without its keys would tell its clients that it has no ECH any more.
+
+        Whether a key has this `config_id` or not, the answer should take the same time, and contain
+        the keys with `send_as_retry` in any case: who cannot tell the numbers in use from others
+        cannot find out which names a number stands for. `FindEchKeys` describes the arguments.
+        """
+        ...
+
+
+HELD_KEYS = (tuple, ReloadingEchKeys)
+"""The types of a config's `ech` where nobody need be asked for the keys."""
 
 
 def check_ech_keys(keys: tuple[EchKey, ...]) -> None:

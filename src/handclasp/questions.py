@@ -7,11 +7,12 @@ answers later.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
+from handclasp.ech import EchKey
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.values import dataclass, field
 
@@ -43,7 +44,7 @@ class Question(Generic[Answer]):
     []
 
     The other questions are answered in the same way: `Sign`, `Decrypt`, `VerifyPeer`,
-    `ReverifyPeer`, `ConfirmPeer`, `FindPsk`, `CheckReplay` and `ChooseConfig`.
+    `ReverifyPeer`, `ConfirmPeer`, `FindPsk`, `FindEchKeys`, `CheckReplay` and `ChooseConfig`.
 
     Attributes:
         pending: the awaitable of the answer, if any.
@@ -165,6 +166,26 @@ class FindPsk(Question[PreSharedKey | None]):
     """
 
     identity: bytes
+
+
+@dataclass(eq=False, slots=True)
+class FindEchKeys(Question[Sequence[EchKey] | None]):
+    """Find a server's current keys for Encrypted Client Hello, best first (RFC 9849 section 7.1).
+
+    The answer is a tuple or list of `EchKey`, of which at least one has `send_as_retry`; or None,
+    and the server then says that it has no ECH. It is asked once for each hello with the extension,
+    which may be GREASE, and never about the second hello after a HelloRetryRequest. The client has
+    proved nothing yet: anybody can name any number.
+
+    See `EchKeySource` for an example.
+
+    Attributes:
+        config_id: the number of the configuration that the client used, or a random one.
+        public_name: the name in the outer hello, which everybody can read, or None.
+    """
+
+    config_id: int
+    public_name: str | None
 
 
 @dataclass(eq=False, slots=True)

@@ -43,6 +43,7 @@ ANSWERED_LATER = {
     "confirm_peer",
     "find_psk",
     "replay_guard",
+    "ech",
 }
 """The settings whose hooks may answer later."""
 

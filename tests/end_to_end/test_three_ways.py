@@ -9,7 +9,7 @@ is answered in each way, all others at once. The hooks that cannot answer later 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -21,6 +21,8 @@ from handclasp import (
     ClientConfig,
     Credentials,
     EarlyDataReceived,
+    EchConfigList,
+    EchKey,
     Fault,
     PreSharedKey,
     Question,
@@ -42,6 +44,7 @@ Asked = tuple[str, str]
 SERVER_IS_KNOWN = (("client", "VerifyPeer"), ("client", "ConfirmPeer"))
 SERVER_CHOOSES = (("server", "ChooseConfig"), ("server", "ChooseCredentials"))
 SERVER_SIGNS = (*SERVER_CHOOSES, ("server", "Sign"))
+KEYS_ARE_FOUND = (("server", "FindEchKeys"),)
 CLIENT_SIGNS = (
     ("client", "ChooseCredentials"),
     ("client", "Sign"),
@@ -71,6 +74,10 @@ PATHS: dict[tuple[str, str], tuple[Asked, ...]] = {
     ),
     ("TLSv1.3", "psk"): (*SERVER_CHOOSES, ("server", "FindPsk")),
     ("TLSv1.3", "retry"): (*SERVER_IS_KNOWN, *SERVER_SIGNS),
+    ("TLSv1.3", "ech"): (*SERVER_IS_KNOWN, *KEYS_ARE_FOUND, *SERVER_SIGNS),
+    ("TLSv1.3", "ech, retry"): (*SERVER_IS_KNOWN, *KEYS_ARE_FOUND, *SERVER_SIGNS),
+    ("TLSv1.3", "resumed, ech"): (*SERVER_IS_KNOWN, *KEYS_ARE_FOUND, *SERVER_CHOOSES),
+    ("TLSv1.3", "grease for ech"): (*SERVER_IS_KNOWN, *KEYS_ARE_FOUND, *SERVER_SIGNS),
     ("TLSv1.3", "psk, retry"): (*SERVER_CHOOSES, ("server", "FindPsk")),
     ("TLSv1.3", "resumed, client auth, retry"): (*SERVER_IS_KNOWN, *CLIENT_IS_KNOWN_AGAIN),
     ("TLSv1.2", "key transport"): (
@@ -184,6 +191,17 @@ class Guard:
         return self.hooks.give("server", "CheckReplay", True)
 
 
+@dataclass
+class KeySource:
+    """The keys for Encrypted Client Hello, which are elsewhere."""
+
+    hooks: Hooks
+    keys: tuple[EchKey, ...] = (EchKey.generate("localhost"),)
+
+    def find_keys(self, *_: object) -> object:
+        return self.hooks.give("server", "FindEchKeys", self.keys)
+
+
 class World:
     """Two ends with hooks for everything, which meet on one path.
 
@@ -225,12 +243,17 @@ class World:
             client.update(transport)
             server.update(transport)
         self.client = ClientConfig(**client)
-        self.server = self._by_the_hello(ServerConfig(**server))
+        source = KeySource(self.hooks)
+        if self.encrypts:
+            self.client = replace(self.client, ech=EchConfigList(source.keys[0].configs))
+        self.server = self._by_the_hello(
+            ServerConfig(**server), ech=source if path.endswith("ech") or self.encrypts else ()
+        )
 
-    def _by_the_hello(self, chosen: ServerConfig) -> ServerConfig:
+    def _by_the_hello(self, chosen: ServerConfig, **more: Any) -> ServerConfig:
         """A config that could not complete a handshake, and chooses the one that can."""
         choose = self.hooks.answer("server", chosen)
-        return ServerConfig(choose_credentials=_nobody, choose_config=choose, tickets=0)
+        return ServerConfig(choose_credentials=_nobody, choose_config=choose, tickets=0, **more)
 
     def _decides(self, role: str, confirms: bool) -> dict[str, Any]:
         if confirms:
@@ -246,6 +269,11 @@ class World:
     def shows(self) -> bool:
         """Whether the client shows a certificate, now or when the session was made."""
         return "client auth" in self.path or self.path == "early data"
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether the client has a configuration for Encrypted Client Hello."""
+        return "ech" in self.path and "grease" not in self.path
 
     @property
     def comes_back(self) -> bool:
@@ -352,6 +380,7 @@ def test_the_same_in_three_ways(pki: Pki, version: str, path: str, asked: Asked,
     for each in (pair.client, pair.server):
         assert each.info.version == version
         assert each.info.resumed is world.comes_back
+        assert each.info.ech_accepted is world.encrypts
     assert pair.client.info.peer_verified is (not path.startswith("psk"))
     assert pair.server.info.peer_verified is world.shows
     early = [event.data for event in pair.server.events if isinstance(event, EarlyDataReceived)]

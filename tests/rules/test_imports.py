@@ -147,7 +147,13 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "values",
         "wire",
     ),
-    "questions": ("certificates.credentials", "certificates.verify", "sessions.psk", "values"),
+    "questions": (
+        "certificates.credentials",
+        "certificates.verify",
+        "ech",
+        "sessions.psk",
+        "values",
+    ),
     "events": ("questions", "info", "values"),
     "sessions": (
         "sessions",

@@ -1612,7 +1612,8 @@ THREATS: tuple[Threat, ...] = (
         _DOWNGRADE,
         "Encrypted Client Hello switched off, or another key given, by the network",
         "The library never connects in the clear after a rejection. The server's configurations "
-        "count only if it proved to be the public name. A confirmation cannot be taken back.",
+        "count only if it proved to be the public name. A confirmation cannot be taken back. If a "
+        "server's source of keys fails, so does the handshake: it never says then that ECH is off.",
         (
             without(
                 "end_to_end/test_ech.py::test_without_verification_nothing_that_the_server_says_"
@@ -1625,6 +1626,12 @@ THREATS: tuple[Threat, ...] = (
                 "adversarial/test_ech.py::test_a_server_that_confirms_in_its_retry_alone",
                 "handshake.tls13.client_retry._send_encrypted",
                 "raise ProtocolError(Fault.ECH_NOT_CONFIRMED)",
+            ),
+            without(
+                "end_to_end/test_ech_keys.py::test_a_source_that_fails_does_not_say_that_there_is_"
+                "no_ech",
+                "handshake.ech_server.find_keys_and_open",
+                "check_ech_keys(keys)",
             ),
         ),
         (

@@ -39,7 +39,7 @@ from handclasp.crypto.groups import DEFAULT_GROUPS
 from handclasp.crypto.signatures import DEFAULT_SIGNATURE_SCHEMES
 from handclasp.crypto.suites import DEFAULT_CIPHER_SUITES
 from handclasp.derived import Derived, WithDerived
-from handclasp.ech import EchConfigList, EchKey, ReloadingEchKeys
+from handclasp.ech import EchConfigList, EchKey, EchKeySource, ReloadingEchKeys
 from handclasp.limits import Limits
 from handclasp.sessions.psk import PreSharedKey
 from handclasp.sessions.replay import ReplayGuard
@@ -339,10 +339,11 @@ class ServerConfig(SharedConfig):
             certificate). An attacker who recorded a ClientHello can make the server send such data
             again, so sending them must do no harm (docs/decisions/0026).
         ech: the keys for Encrypted Client Hello (RFC 9849), of which a hello may be encrypted to
-            any: `EchKey` in a list, or `EchKey.auto_reload` of their files. Clients with another
-            configuration get those of the keys with `send_as_retry`, so the certificates should
-            cover their public names. Connections that `choose_config` gives another config use the
-            keys of this one.
+            any: `EchKey` in a list, `EchKey.auto_reload` of their files, or an `EchKeySource`,
+            which answers a `FindEchKeys` question directly, by an awaitable, or later (DEFER).
+            Clients with another configuration get those of the keys with `send_as_retry`, so the
+            certificates should cover their public names. Connections that `choose_config` gives
+            another config use the keys of this one.
         ech_trial_decryption: try every key, whatever config_id the client names (RFC 9849 section
             10.4). Each one costs a key agreement, for everybody's hello.
         replay_guard: prevents 0-RTT data from being accepted twice. None uses the filter that
@@ -372,7 +373,7 @@ class ServerConfig(SharedConfig):
     max_early_data: int = 0
     confirm_early_data: bool = False
     half_rtt_data: bool = False
-    ech: Sequence[EchKey] | ReloadingEchKeys = ()
+    ech: Sequence[EchKey] | ReloadingEchKeys | EchKeySource = ()
     ech_trial_decryption: bool = False
     replay_guard: ReplayGuard | None = field(default=None, repr=False, compare=False)
 
@@ -383,9 +384,11 @@ class ServerConfig(SharedConfig):
 
     @property
     def ech_keys(self) -> tuple[EchKey, ...]:
-        """The current keys for Encrypted Client Hello, best first."""
+        """The current keys for Encrypted Client Hello, best first; () if a source finds them."""
         ech = self.ech
-        return ech.current if isinstance(ech, ReloadingEchKeys) else tuple(ech)
+        if isinstance(ech, ReloadingEchKeys):
+            return ech.current
+        return ech if isinstance(ech, tuple) else ()
 
     @property
     def refuses_names(self) -> bool:

@@ -198,16 +198,19 @@ def check_ech_configs(config: ClientConfig) -> None:
 def check_ech(config: ServerConfig) -> None:
     """Check the keys for Encrypted Client Hello (RFC 9849 section 7.1)."""
     keys = cast(object, config.ech)
-    if not isinstance(keys, ReloadingEchKeys):
+    is_source = callable(getattr(keys, "find_keys", None))
+    if not is_source and not isinstance(keys, ReloadingEchKeys):
         keys = as_tuple("ech", keys, "EchKey")
         object.__setattr__(config, "ech", keys)
-    if not keys:
+    if not is_source and not keys:
         if config.ech_trial_decryption:
             raise ConfigurationError("ech_trial_decryption needs keys to try: ech=[...].")
         return
-    check_ech_keys(config.ech_keys)
     if "TLSv1.3" not in config.versions:
         raise ConfigurationError("ech requires TLS 1.3, which versions leaves out.")
+    if is_source:
+        return
+    check_ech_keys(config.ech_keys)
     warn_of_uncovered_public_names(config)
 
 

@@ -23,6 +23,7 @@ from handclasp.questions import (
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
+    FindEchKeys,
     FindPsk,
     Question,
     ReverifyPeer,
@@ -41,6 +42,7 @@ _ANSWER_TYPES: Mapping[type[Question[Any]], tuple[type, ...]] = {
     Sign: (bytes,),
     Decrypt: (object,),  # A wrong type has the effect of a wrong secret, and must not show either.
     FindPsk: (PreSharedKey, type(None)),
+    FindEchKeys: (tuple, list, type(None)),
     CheckReplay: (bool,),
     ReverifyPeer: (VerifiedPeer, type(None)),
     VerifyPeer: (VerifiedPeer,),
@@ -54,6 +56,7 @@ _CALLBACKS: Mapping[type[Question[Any]], str] = {
     Sign: "the signer",
     Decrypt: "the signer's decrypt",
     FindPsk: "find_psk",
+    FindEchKeys: "ech.find_keys()",
     CheckReplay: "replay_guard",
     ReverifyPeer: "the verification",
     VerifyPeer: "the verification",

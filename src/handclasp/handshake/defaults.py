@@ -15,6 +15,7 @@ from handclasp.certificates.verify import (
     verify_server_chain,
 )
 from handclasp.config import ClientConfig, ServerConfig, SharedConfig
+from handclasp.ech import HELD_KEYS, EchKeySource
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.handshake.answers import Answerers, Answers
 from handclasp.handshake.negotiation import choose_client_credentials, choose_server_credentials
@@ -27,6 +28,7 @@ from handclasp.questions import (
     ChooseCredentials,
     ConfirmPeer,
     Decrypt,
+    FindEchKeys,
     FindPsk,
     Question,
     ReverifyPeer,
@@ -100,6 +102,8 @@ class ServerAnswers(Answers):
             answerers[ChooseConfig] = config.choose_config
         if config.find_psk is not None:
             answerers[FindPsk] = config.find_psk
+        if not isinstance(config.ech, HELD_KEYS):
+            answerers[FindEchKeys] = self.find_ech_keys
         return answerers
 
     def choose_credentials(self, question: ChooseCredentials) -> object:
@@ -136,6 +140,11 @@ class ServerAnswers(Answers):
         """Verify a client once more; None where it is not trusted any more."""
         verify: Any = self._config.verify or self.verify
         return _answer_or(None, lambda: verify(question), VerifiedPeer)
+
+    def find_ech_keys(self, question: FindEchKeys) -> object:
+        """Return what the source of the keys for Encrypted Client Hello answers."""
+        source = cast(EchKeySource, self._config.ech)
+        return source.find_keys(question.config_id, question.public_name)
 
     def check_replay(self, question: CheckReplay) -> object:
         """Return whether the replay guard has not seen this flight; False without a guard."""

@@ -12,15 +12,18 @@ from collections.abc import Iterator
 from handclasp.config import ServerConfig
 from handclasp.crypto.groups import BadShare
 from handclasp.crypto.hpke import KEMS, HpkeContext, OpenError, SymmetricSuite, setup_recipient
-from handclasp.ech import EchKey, private_share
-from handclasp.errors import ProtocolError
+from handclasp.ech import EchKey, check_ech_keys, private_share
+from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.ech_state import ReceivedEch
+from handclasp.handshake.hooks import unfit_ech_keys
+from handclasp.handshake.offered import asked_name
 from handclasp.handshake.trace_notes import note_ech_secrets, note_hello_that_counts
 from handclasp.iana import TLS13, VERSION_NAMES, ExtensionType, version_name
 from handclasp.keys.ech import retry_confirmation
 from handclasp.keys.transcript import Transcript
+from handclasp.questions import FindEchKeys
 from handclasp.values import replace
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import (
@@ -39,18 +42,46 @@ from handclasp.wire.rules import check_extensions
 _ECH = ExtensionType.ENCRYPTED_CLIENT_HELLO
 
 
-def open_client_hello(
+async def find_keys_and_open(
     hs: HandshakeContext, config: ServerConfig, outer: ClientHello
+) -> ClientHello:
+    """Return what `open_client_hello` does, with keys that the config's source is asked for."""
+    encrypted = _read(outer)
+    data = outer.extensions.get(ExtensionType.SERVER_NAME)
+    name = hs.reading.read(asked_name, data) if data is not None else None
+    found = await hs.ask(FindEchKeys(encrypted.config_id, name))
+    keys = tuple(found or ())
+    if found is not None:
+        try:
+            check_ech_keys(keys)
+        except ConfigurationError as error:
+            raise unfit_ech_keys(error) from error
+    return open_client_hello(hs, config, outer, keys)
+
+
+def open_client_hello(
+    hs: HandshakeContext,
+    config: ServerConfig,
+    outer: ClientHello,
+    found: tuple[EchKey, ...] | None = None,
 ) -> ClientHello:
     """Return the hello that counts: the inner one, if a key opens it (RFC 9849 section 7.1).
 
     Whether no key has the config_id, or decryption fails, the outer hello counts, and nothing tells
     the two apart.
+
+    Args:
+        hs: the handshake.
+        config: the config, which has the keys.
+        outer: the hello that came.
+        found: the keys instead, where the config has a source of them.
     """
     encrypted = _read(outer)
-    if not config.ech:
+    if found is None and not config.ech:
         return outer
-    keys = config.ech_keys
+    keys = config.ech_keys if found is None else found
+    if not keys:
+        return outer
     retry = tuple([each for key in keys if key.send_as_retry for each in key.configs])
     hs.ech = ReceivedEch(encrypted, retry_configs=retry)
     aad = outer_aad(outer, encrypted)

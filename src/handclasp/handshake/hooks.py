@@ -132,6 +132,18 @@ def unfit_config(error: ConfigurationError) -> ProtocolError:
     )
 
 
+def unfit_ech_keys(error: ConfigurationError) -> ProtocolError:
+    """Return the error for keys from a source that a server cannot use together."""
+    name = "ech.find_keys()"
+    return _failed(
+        name,
+        f"{name}: {error}",
+        f"gave keys that cannot be used. {str(error).removesuffix('.')}",
+        f"Let {name} give EchKey in a tuple or list, one with send_as_retry at least, or None for "
+        "a server without Encrypted Client Hello.",
+    )
+
+
 def _failed(name: str, detail: str, words: str, fix: str) -> ProtocolError:
     fault = Fault.CALLBACK_FAILED
     return ProtocolError(

@@ -28,6 +28,7 @@ _QUESTIONS = {
     "ChooseCredentials": "choosing a certificate",
     "ConfirmPeer": "asking the application",
     "FindPsk": "looking up an earlier key",
+    "FindEchKeys": "looking up the keys for encrypted hellos",
 }
 
 
