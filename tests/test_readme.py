@@ -52,6 +52,7 @@ from handclasp import ServerConfig as _ServerConfig
 app: _Any
 config: _ServerConfig
 """,
+    "docs/scan.md": "",
     "docs/sockets.md": "",
     "docs/testing.md": "",
     "docs/trio.md": """\

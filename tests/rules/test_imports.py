@@ -287,8 +287,8 @@ OUTER = (
 
 # What talks to the system: the adapters, and in `capture` the module that has a program read the
 # files of others, and those that relay and watch. `capture` stands beside the adapters: only the
-# command line imports it, and so it is with `scan`, where one module makes the connections. In
-# `starttls`, one module holds a dialogue over a socket.
+# command line imports it, and so it is with `scan`, where one module makes the connections,
+# and one forks the processes that do. In `starttls`, one module holds a dialogue over a socket.
 ADAPTERS = (
     "adapters",
     "serving",
@@ -307,6 +307,7 @@ ADAPTERS = (
     "capture.tshark",
     "capture.watching",
     "scan.runner",
+    "scan.workers",
     "starttls.blocking",
 )
 
@@ -346,6 +347,7 @@ PUBLIC_MODULES = (
     "explained",
     "private_files",
     "scan",
+    "scan.workers",
     "speedups",
     "starttls",
     "starttls.blocking",

@@ -34,6 +34,12 @@ def one_address(words: Sequence[str]) -> str:
     raise WrongArguments(f"{' '.join(words)!r} is not one address: write HOST:PORT.{meant}")
 
 
+def check_fork() -> None:
+    """Raise `WrongArguments` where --workers cannot be had."""
+    if not hasattr(os, "fork"):
+        raise WrongArguments("--workers needs a system with fork.")
+
+
 def host_and_port(text: str, default_port: int = 443) -> tuple[str, int]:
     """HOST, HOST:PORT, an IPv6 address, or [IPv6]:PORT. Raises `WrongArguments`."""
     if text.startswith("["):

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from handclasp.cli.inputs import check_path, credentials_of, host_and_port, trace_file, trust_of
+from handclasp.cli.inputs import (
+    check_fork,
+    check_path,
+    credentials_of,
+    host_and_port,
+    trace_file,
+    trust_of,
+)
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.pages import PAGE_ENDING
 from handclasp.cli.progress import Progress
@@ -69,6 +76,15 @@ _PROFILE_FILE = ".json"
     help="Scan so many hosts at once; each by one connection after the other.",
 )
 @click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Scan with N processes, one for each core that they may use. They share --concurrency and "
+    "--rate.",
+)
+@click.option(
     "--rate",
     metavar="N",
     type=click.FloatRange(0, 1_000_000),
@@ -89,17 +105,30 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     It makes some 40 to 90 connections to each server, one after the other, and completes few of
     them. Old versions are detected, and never spoken.
     """
+    from handclasp.scan.workers import WorkersEndedError
+
     targets = list(_targets(addresses, options))
     settings = _settings(options)
+    workers = options["workers"]
+    if workers > 1:
+        check_fork()
     with _output(options) as output:
         if output.results is not None:
             targets = [target for target in targets if target not in output.results]
         output.is_stream = len(targets) > 1
+        ended = ""
         try:
-            asyncio.run(_scan(targets, settings, output))
+            if workers > 1:
+                _scan_in_processes(targets, settings, output, workers)
+            else:
+                asyncio.run(_scan(targets, settings, output))
         except KeyboardInterrupt:
+            ended = "\nInterrupted"
+        except WorkersEndedError as error:
+            ended = f"{error} Given up"
+        if ended:
             continues = " The same command continues." if options["out"] else ""
-            said = f"\nInterrupted after {output.count} of {len(targets)}.{continues}"
+            said = f"{ended} after {output.count} of {len(targets)}.{continues}"
             click.echo(said, err=True)
             output.failed = True
     if output.failed:
@@ -118,24 +147,34 @@ class _Output:
     count: int = 0
     failed: bool = False
 
-    def add(self, report: Report) -> None:
-        """Write one report wherever it is wanted."""
+    def render(self, report: Report) -> dict[str, Any]:
+        """Return what is to be written of a report, in plain values."""
         from handclasp.cli.scanned import report_text
         from handclasp.scan import findings, page_section
 
-        self.count += 1
         found = findings(report, self.profile) if self.profile is not None else []
-        self.failed = self.failed or bool(report.error or found)
+        rendered: dict[str, Any] = {"failed": bool(report.error or found)}
         if self.page is not None:
-            self.page.write(page_section(report, self.profile))
+            rendered["page"] = page_section(report, self.profile)
         if self.results is not None or self.as_json:
-            values = _to_json(report, self.profile, found)
-            if self.results is not None:
-                self.results.append(values)
-            if self.as_json:
-                print(json.dumps(values, indent=None if self.is_stream else 2), flush=True)
-        if not self.as_json and self.results is None and self.page is None:
-            print(report_text(report, self.profile), flush=True)
+            rendered["values"] = _to_json(report, self.profile, found)
+        elif self.page is None:
+            rendered["text"] = report_text(report, self.profile)
+        return rendered
+
+    def write(self, rendered: dict[str, Any]) -> None:
+        """Write what was made of one report wherever it is wanted."""
+        self.count += 1
+        self.failed = self.failed or rendered["failed"]
+        if self.page is not None:
+            self.page.write(rendered["page"])
+        if self.results is not None:
+            self.results.append(rendered["values"])
+        if self.as_json:
+            indent = None if self.is_stream else 2
+            print(json.dumps(rendered["values"], indent=indent), flush=True)
+        if "text" in rendered:
+            print(rendered["text"], flush=True)
 
 
 @contextmanager
@@ -168,8 +207,28 @@ async def _scan(targets: Sequence[Target], settings: ScanSettings, output: _Outp
     progress = Progress(len(targets), sys.stderr)
     async for report in scan_all(targets, settings):
         progress.clear()
-        output.add(report)
+        output.write(output.render(report))
         progress.advance()
+    progress.clear()
+
+
+def _scan_in_processes(
+    targets: Sequence[Target], settings: ScanSettings, output: _Output, workers: int
+) -> None:
+    from handclasp.scan.workers import scan_in_workers
+
+    progress = Progress(len(targets), sys.stderr)
+
+    def remark(sentence: str) -> None:
+        progress.clear()
+        click.echo(sentence, err=True)
+
+    found = scan_in_workers(targets, settings, output.render, workers=workers, remark=remark)
+    with closing(found):
+        for rendered in found:
+            progress.clear()
+            output.write(rendered)
+            progress.advance()
     progress.clear()
 
 

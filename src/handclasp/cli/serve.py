@@ -28,6 +28,7 @@ from handclasp.cli.captures import (
 )
 from handclasp.cli.faulty import run_fault
 from handclasp.cli.inputs import (
+    check_fork,
     check_path,
     followed_credentials,
     followed_ech_keys,
@@ -92,8 +93,7 @@ _ALONE = {
 
 def check_workers(options: dict[str, Any]) -> None:
     """Refuse what several processes cannot honour. Raises `WrongArguments`."""
-    if not hasattr(os, "fork"):
-        raise WrongArguments("--workers needs a system with fork.")
+    check_fork()
     for name, sentence in _ALONE.items():
         if options[name]:
             raise WrongArguments(sentence)

@@ -150,7 +150,7 @@ async def scan_all(
                 target = next(ahead, None)
                 if target is None:
                     break
-                running.add(asyncio.create_task(_scan_any(target, settings, pace)))
+                running.add(asyncio.create_task(scan_any(target, settings, pace)))
             if not running:
                 return
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -162,7 +162,8 @@ async def scan_all(
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _scan_any(target: Target, settings: ScanSettings, pace: Pace) -> Report:
+async def scan_any(target: Target, settings: ScanSettings, pace: Pace) -> Report:
+    """Scan one of many servers: a target with an impossible name gives a report, too."""
     try:
         return await scan(target, settings, pace=pace)
     except ConfigurationError as error:
