@@ -150,7 +150,7 @@ async def open_connection(
     """
     streams = _Streams(limit, asyncio.get_running_loop())
     where = _where_to_connect(host, port, sock)
-    client = _Client(config, host, server_name, port, trace, close_timeout, early_data)
+    client = _Connecting(config, host, server_name, port, trace, close_timeout, early_data)
     transport = await client.connect(lambda: streams.protocol, "create_connection", where | kwds)
     return streams.on(transport)
 
@@ -177,7 +177,7 @@ async def open_unix_connection(
     """
     refuse_arguments(unknown)
     streams = _Streams(limit, asyncio.get_running_loop())
-    client = _Client(config, None, server_name, None, trace, close_timeout, early_data)
+    client = _Connecting(config, None, server_name, None, trace, close_timeout, early_data)
     transport = await client.connect(
         lambda: streams.protocol, "create_unix_connection", _unix_path_or_sock(path, sock)
     )
@@ -220,7 +220,7 @@ async def create_connection(
     b'hello'
     """
     where = _where_to_connect(host, port, sock)
-    client = _Client(config, host, server_name, port, trace, close_timeout, early_data)
+    client = _Connecting(config, host, server_name, port, trace, close_timeout, early_data)
     return await _connect_protocol(client, protocol_factory, "create_connection", where | kwds)
 
 
@@ -241,7 +241,7 @@ async def create_unix_connection(
     See `create_unix_server` for an example.
     """
     refuse_arguments(unknown)
-    client = _Client(config, None, server_name, None, trace, close_timeout, early_data)
+    client = _Connecting(config, None, server_name, None, trace, close_timeout, early_data)
     return await _connect_protocol(
         client, protocol_factory, "create_unix_connection", _unix_path_or_sock(path, sock)
     )
@@ -574,7 +574,7 @@ async def _flush(writer: asyncio.StreamWriter, plain: asyncio.Transport) -> None
         await asyncio.sleep(0)
 
 
-class _Client:
+class _Connecting:
     """The parameters of a connection to be made."""
 
     def __init__(
@@ -639,7 +639,7 @@ class _Client:
 
 
 async def _connect_protocol(
-    client: _Client, factory: Callable[[], ProtocolT], method: str, where: dict[str, Any]
+    client: _Connecting, factory: Callable[[], ProtocolT], method: str, where: dict[str, Any]
 ) -> tuple[TLSTransport, ProtocolT]:
     check_protocol_factory(factory)
     made: list[ProtocolT] = []

@@ -7,7 +7,6 @@ middleboxes that read only the first. Within one machine, nothing cuts it into p
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv6Address, ip_address
 
 from handclasp.advice import X25519_ALONE
 
@@ -34,6 +33,8 @@ def is_within_machine(address: object) -> bool:
     Args:
         address: as `getsockname` returns it, of whatever kind of socket.
     """
+    from ipaddress import IPv6Address, ip_address
+
     if isinstance(address, str | bytes):
         return True
     if not isinstance(address, tuple) or not address:

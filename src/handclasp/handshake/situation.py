@@ -50,10 +50,8 @@ def situation_of(
     # Before there is an answer, a key is only offered: a server has no part in that.
     external_key = info.psk_identity is not None if info else stage == "hello" and bool(config.psks)
     chain: tuple[bytes, ...] = ()
-    if alert in ABOUT_CERTIFICATES and context is not None:
-        chain = context.shown_chain
-    elif alert in ABOUT_CERTIFICATES and info is not None and certificate == "shown":
-        chain = info.local_chain_der
+    if alert in ABOUT_CERTIFICATES:
+        chain = _shown_chain(context, info if certificate == "shown" else None)
     own = OwnChain(*chain_in_words(chain), root_file=_root_file(chain, config))
     return Situation(
         role="client" if is_client else "server",
@@ -79,6 +77,15 @@ def situation_of(
         server_certificate_types=config.peer_certificate_types if is_client else (),
         client_certificate_types=config.own_certificate_types if is_client else (),
     )
+
+
+def _shown_chain(
+    context: HandshakeContext | None, info: ConnectionInfo | None
+) -> tuple[bytes, ...]:
+    """Return the chain that this side has shown, in a handshake that goes on or one that ended."""
+    if context is not None:
+        return context.shown_chain
+    return info.local_chain_der if info is not None else ()
 
 
 def _root_file(chain: tuple[bytes, ...], config: SharedConfig) -> str:
