@@ -250,6 +250,7 @@ SERVERS: dict[str, Configured] = {
             "fallback_scsv": True,
             "compression": False,
             "heartbeat": False,
+            "rsa_oracle": False,
         },
     ),
     "OpenSSL 3.5": Configured(

@@ -13,7 +13,7 @@ from handclasp.scan.legacy import OldAnswer
 from handclasp.scan.plan import examine
 from handclasp.scan.probes import Offer
 from handclasp.scan.report import Report, Target
-from handclasp.scan.steps import Ask, AskOld, Probe, Shake, Shaken
+from handclasp.scan.steps import Ask, AskOld, Exchange, Probe, Provoke, Shake, Shaken
 from handclasp.scan.suites import exchange_of
 from handclasp.wire.extensions import (
     write_alpn,
@@ -65,7 +65,7 @@ class Model:
     fallback: bool = True
     compression: int = 0
     random_end: bytes = b"DOWNGRD\1"
-    asked: list[Ask | AskOld | Shake] = field(default_factory=list[Any])
+    asked: list[Exchange] = field(default_factory=list[Any])
 
     def examine(self, request: bytes = b"") -> Report:
         """Scan it, by the whole plan."""
@@ -82,7 +82,7 @@ class Model:
         except StopIteration:
             return report
 
-    def answer(self, exchange: Ask | AskOld | Shake) -> Answer | OldAnswer | Shaken:
+    def answer(self, exchange: Exchange) -> Answer | OldAnswer | Shaken | str:
         match exchange:
             case Ask():
                 reader = AnswerReader(whole_flight=exchange.whole_flight)
@@ -91,8 +91,13 @@ class Model:
                 return reader.answer
             case AskOld():
                 return OldAnswer(self.ssl2, b"\x80")
+            case Provoke():
+                return self.react(exchange)
             case Shake():
                 return Shaken(error="a model makes no handshake")
+
+    def react(self, provoke: Provoke) -> str:
+        return "alert bad_record_mac" if provoke.complete else "nothing"
 
     def reply(self, asked: Ask) -> bytes:
         hello = asked.hello

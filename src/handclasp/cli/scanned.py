@@ -38,6 +38,7 @@ _FEATURES = {
     "client_certificate": "asks for a certificate",
     "client_authorities": "of authorities",
     "dh_bits": "bits of DHE",
+    "rsa_oracle": "tells paddings apart",
     "hsts": "HSTS, max-age",
 }
 """The features by name, in the order in which they are shown."""

@@ -6,7 +6,7 @@ the answer, and note a fact. `runner.py` carries the exchanges out. `hello.py` a
 and read what is in the clear; for the rest there is the library's own client.
 
 Old versions and suites are detected, and never spoken: their hellos are made here, apart from the
-engine, only the server's first flight is read, and nothing can answer it.
+engine, and only `robot.py` answers a server's first flight, so that no handshake completes.
 
 >>> import asyncio
 >>> from handclasp.scan import (

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from handclasp.errors import ProtocolError
 from handclasp.iana import TLS12, TLS13, VERSION_NAMES
-from handclasp.scan import features, probes
+from handclasp.scan import features, probes, robot
 from handclasp.scan.probes import OLDER, Offer
 from handclasp.scan.report import Report
 from handclasp.scan.steps import Probe
@@ -55,6 +55,7 @@ def _rest(offer: Offer, report: Report, request: bytes) -> Iterator[tuple[str, P
         yield "what TLSv1.3 encrypts", features.encrypted(offer, report, request)
     if "TLSv1.2" in report.suites:
         yield "resumption in TLSv1.2", features.resumed12(offer, report)
+    yield "answers to key exchanges of RSA", robot.rsa_oracle(offer, report)
 
 
 def attempt(report: Report, what: str, probe: Probe[None]) -> Probe[None]:

@@ -26,7 +26,8 @@ from handclasp.scan.legacy import OldAnswer, read_old_answer, write_old_hello
 from handclasp.scan.plan import examine
 from handclasp.scan.probes import Offer
 from handclasp.scan.report import Report, Target
-from handclasp.scan.steps import Ask, AskOld, Exchange, Shake, Shaken
+from handclasp.scan.robot import RANDOM_BYTES, read_reaction, write_second_flight
+from handclasp.scan.steps import Ask, AskOld, Exchange, Provoke, Shake, Shaken
 from handclasp.starttls import opening
 from handclasp.starttls.dialogue import DialogueError
 from handclasp.starttls.proxy import Proxy
@@ -40,6 +41,8 @@ _QUIET_SECONDS = 0.25
 """The time after a handshake without a request in which tickets are waited for."""
 _ANSWER_SECONDS = 2.0
 """The longest time for the answer to a request: it is asked for its headers alone."""
+_WAITING_SECONDS = 0.5
+"""The time in which a server would complain of half a flight."""
 _RETRY_SECONDS = 0.5
 
 
@@ -214,7 +217,7 @@ class _Host:
         name = self._target.name.encode("ascii", "ignore").decode()
         return f"HEAD / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
 
-    async def _perform(self, exchange: Exchange) -> Answer | OldAnswer | Shaken:
+    async def _perform(self, exchange: Exchange) -> Answer | OldAnswer | Shaken | str:
         most = self._settings.host_connections
         if self._report.connections >= most:
             raise _Stopped(f"{most} connections were not enough for this host.")
@@ -225,6 +228,8 @@ class _Host:
                     return await self._ask(sock, exchange)
                 case AskOld():
                     return await self._ask_old(sock)
+                case Provoke():
+                    return await self._provoke(sock, exchange)
                 case Shake():
                     return await self._shake(sock, exchange)
         finally:
@@ -320,6 +325,29 @@ class _Host:
                         break
                     heard += data
         return read_old_answer(heard)
+
+    async def _provoke(self, sock: socket.socket, provoke: Provoke) -> str:
+        """Return the first thing that the server says to the second flight."""
+        loop, heard = asyncio.get_running_loop(), b""
+        answer = await self._ask(sock, Ask(provoke.hello, whole_flight=True))
+        if answer.ending != "flight":
+            return answer.said()
+        # Without the rest of the flight a server waits for it, and so do we for a while.
+        most = _ANSWER_SECONDS if provoke.complete else _WAITING_SECONDS
+        try:
+            async with asyncio.timeout(min(self._settings.timeout, most)):
+                flight = write_second_flight(provoke, os.urandom(RANDOM_BYTES))
+                await loop.sock_sendall(sock, flight)
+                while not (reaction := read_reaction(heard)):
+                    data = await loop.sock_recv(sock, _READ)
+                    if not data:
+                        return "the server closed the connection"
+                    heard += data
+        except TimeoutError:
+            return "nothing"
+        except OSError as error:
+            return f"the connection broke: {error.strerror or error}"
+        return reaction
 
     async def _shake(self, sock: socket.socket, wanted: Shake) -> Shaken:
         recorder = EventRecorder(limit=2000)

@@ -51,6 +51,30 @@ class Shake:
     tickets: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class RsaKey:
+    """The public numbers of an RSA key."""
+
+    modulus: int
+    exponent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provoke:
+    """Answer a server's first flight with a key exchange of RSA; the result is what it says then.
+
+    Attributes:
+        key: the server's.
+        form: one of `robot.FORMS`.
+        complete: send change_cipher_spec and a Finished of random, too.
+    """
+
+    hello: Hello
+    key: RsaKey
+    form: str
+    complete: bool
+
+
 @dataclass(slots=True)
 class Shaken:
     """The result of a `Shake`.
@@ -74,7 +98,7 @@ class Shaken:
         return [raw for raw in self.messages if raw[0] == kind]
 
 
-Exchange: TypeAlias = Ask | AskOld | Shake
+Exchange: TypeAlias = Ask | AskOld | Provoke | Shake
 Found = TypeVar("Found")
 Probe: TypeAlias = Generator[Exchange, Any, Found]
 """A generator of exchanges that returns what it found out."""

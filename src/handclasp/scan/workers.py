@@ -19,7 +19,7 @@ import signal
 import socket
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -47,7 +47,7 @@ def scan_in_workers(
     *,
     workers: int,
     remark: Callable[[str], object],
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Scan many servers with several processes; yield what `render` made of each report.
 
     See docs/scan.md for an example.
