@@ -234,3 +234,14 @@ def test_a_wrong_name_is_likelier_than_what_has_other_alerts(alert: str) -> None
         "CERTIFICATE_NOT_YET_VALID",
         "CERTIFICATE_NAME_MISMATCH",
     ]
+
+
+@ROLES
+def test_a_signature_that_is_wrong_in_the_chain_or_over_the_handshake(role: str) -> None:
+    situation = shown(role, LONG_VALID)
+    faults = [each.fault for each in causes("DECRYPT_ERROR", situation)]
+    assert faults == ["CERTIFICATE_UNTRUSTED", "BAD_SIGNATURE", "BAD_FINISHED"]
+    for chain in (OwnChain(), replace(situation.chain, is_self_signed=True)):
+        first, *_ = causes("DECRYPT_ERROR", replace(situation, chain=chain))
+        assert first.fault == "BAD_SIGNATURE"
+        assert first.sentence.startswith("The peer")

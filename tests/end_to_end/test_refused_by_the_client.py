@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.capture.test_observe import Captured, make_captured
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
@@ -15,6 +19,7 @@ from handclasp import (
     Credentials,
     PeerAlertError,
     ServerConfig,
+    ServerConnection,
     TLSError,
 )
 from handclasp.alerts import OwnChain, Situation, likely_causes, summarize
@@ -140,3 +145,59 @@ def test_the_root_of_the_local_authority_is_named_by_its_file(
     assert error.alert == "unknown_ca"
     assert f"its certificate is in {tmp_path / 'authority' / 'ca.pem'}." in error.fix
     assert "intermediate" not in error.fix + error.explanation
+
+
+def issue_without_key_ids(
+    name: str, key: ec.EllipticCurvePrivateKey, by: ec.EllipticCurvePrivateKey, *, is_ca: bool
+) -> bytes:
+    """A certificate by "Authority" that names no keys, so that its issuer is found by name."""
+    now = datetime.now(UTC)
+    constraints = x509.BasicConstraints(ca=is_ca, path_length=None)
+    builder = x509.CertificateBuilder(
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Authority")]),
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]),
+        key.public_key(),
+        x509.random_serial_number(),
+        now - timedelta(days=1),
+        now + timedelta(days=1),
+    ).add_extension(constraints, critical=True)
+    if not is_ca:
+        alternative = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+        builder = builder.add_extension(alternative, critical=False)
+    return pem_of(builder.sign(by, hashes.SHA256()))
+
+
+@pytest.mark.parametrize("is_ours_trusted", [True, False])
+@VERSIONS
+def test_an_authority_that_was_created_again(version: str, *, is_ours_trusted: bool) -> None:
+    """OpenSSL finds the authority by its name, and then that its key is another."""
+    old, new, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    leaf = issue_without_key_ids("leaf", own, new, is_ca=False)
+    trusted = new if is_ours_trusted else old
+    context = ssl.create_default_context(
+        cadata=issue_without_key_ids("Authority", trusted, trusted, is_ca=True).decode()
+    )
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    credentials = Credentials.from_pem(leaf, key_pem(own))
+    server = ServerConnection(ServerConfig(credentials=credentials, versions=[version]))
+    error: ssl.SSLError | None = None
+    for _ in range(3):
+        try:
+            client.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            server.receive_data(outgoing.read())
+            incoming.write(server.data_to_send())
+        except ssl.SSLError as refused:
+            error = refused
+            break
+    assert (error is None) == is_ours_trusted
+    if is_ours_trusted:
+        return
+    with pytest.raises(PeerAlertError) as caught:
+        server.receive_data(outgoing.read())
+    assert caught.value.alert == "decrypt_error"
+    assert "another authority by the name of CN=Authority" in caught.value.explanation
+    assert caught.value.blame == "unclear"
+    assert caught.value.others[0].fault == "BAD_SIGNATURE"

@@ -155,6 +155,26 @@ def unknown_ca_causes(situation: Situation) -> Iterator[Cause]:
     yield _no_list_or_too_deep(situation)
 
 
+def wrong_signature_in_chain(situation: Situation) -> Iterator[Cause]:
+    """Yield the cause if an end finds a wrong signature within a chain, as OpenSSL does.
+
+    It takes the certificate of an authority by its name. Before a program sends a chain, it
+    usually checks that its private key fits, so that the signature over the handshake is right.
+    """
+    chain, other = situation.chain, other_end(situation)
+    if not chain.size or chain.is_self_signed:
+        return
+    yield make_cause(
+        Fault.CERTIFICATE_UNTRUSTED,
+        f"The {other} could not verify a signature: perhaps one in the chain that was sent, which "
+        f"it cannot if it knows another authority by the name of {chain.issuer}, such as one that "
+        "was created again with a new key.",
+        f"Use a certificate of the authority that the {other} trusts ({CREDENTIALS}).",
+        f"Trust the very authority {chain.issuer} that issued the chain.",
+        Verdict(Blame.UNCLEAR, "the end that has the outdated certificate, if there are two"),
+    )
+
+
 def _trust_root(chain: OwnChain) -> str:
     """Return the advice to an end that does not trust a root of which the file is known."""
     return f"Trust the root {chain.issuer}: its certificate is in {chain.root_file}."

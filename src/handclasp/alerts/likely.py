@@ -23,6 +23,7 @@ from handclasp.alerts.certificates import (
     unknown_ca_causes,
     unsupported_certificate_causes,
     without_certificate,
+    wrong_signature_in_chain,
 )
 from handclasp.alerts.hello import (
     hello_causes,
@@ -256,10 +257,12 @@ def _bad_record_mac(situation: Situation) -> Iterator[Cause]:
 
 def _decrypt_error(situation: Situation) -> Iterator[Cause]:
     if situation.certificate == "shown":
+        by_chain = list(wrong_signature_in_chain(situation))
+        yield from by_chain
         yield make_cause(
             Fault.BAD_SIGNATURE,
-            "The peer could not verify the signature with which this side proves that it holds the "
-            "key of its certificate.",
+            f"{'Or the' if by_chain else 'The'} peer could not verify the signature with which "
+            "this side proves that it holds the key of its certificate.",
             "Make sure that the private key belongs to the certificate.",
             "",
             Verdict(Blame.LOCAL, "unless the other end's implementation has a defect"),

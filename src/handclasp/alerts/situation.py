@@ -126,6 +126,7 @@ ABOUT_CERTIFICATES = frozenset(
         Alert.UNSUPPORTED_CERTIFICATE,
         Alert.ACCESS_DENIED,
         Alert.CERTIFICATE_REQUIRED,
+        Alert.DECRYPT_ERROR,
     )
 )
 """The alerts whose causes depend on `Situation.chain`."""

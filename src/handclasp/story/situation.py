@@ -272,7 +272,10 @@ _AFTER_A_CERTIFICATE = (
     HandshakeType.CLIENT_KEY_EXCHANGE,
     HandshakeType.FINISHED,
 )
-_OF_A_CERTIFICATE = ABOUT_CERTIFICATES - {AlertDescription.HANDSHAKE_FAILURE}
+_OF_A_CERTIFICATE = ABOUT_CERTIFICATES - {
+    AlertDescription.HANDSHAKE_FAILURE,
+    AlertDescription.DECRYPT_ERROR,
+}
 
 
 def _is_stapled(events: Sequence[TraceEvent]) -> bool | None:
