@@ -375,6 +375,20 @@ class Connection(Lifecycle[Config]):
         self._judge(error)
         return error
 
+    def explain_abandonment(self) -> ProtocolError:
+        """Return the error for a handshake that the program has given up without a word.
+
+        For an adapter that learns of it too late to say anything to the peer. The connection stays
+        as it is: nothing is queued, and the session that it would have resumed is kept.
+
+        >>> client = ClientConnection(server_name="example.com")
+        >>> print(client.explain_abandonment().detail)
+        the server had said nothing at all
+        """
+        error = ProtocolError(Fault.HANDSHAKE_ABANDONED, self._how_far())
+        self._judge(error)
+        return error
+
     def answer(self, question: Question[Any], value: object) -> list[Event]:
         """Answer the open question; the handshake goes on, with what arrived meanwhile.
 

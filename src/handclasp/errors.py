@@ -293,7 +293,12 @@ class ProtocolError(TLSError):
             self.__notes__ = [self.fix]
 
 
-_ENDS = (Fault.CLOSED_DURING_HANDSHAKE, Fault.RESET_DURING_HANDSHAKE, Fault.HANDSHAKE_TIMEOUT)
+_ENDS = (
+    Fault.CLOSED_DURING_HANDSHAKE,
+    Fault.RESET_DURING_HANDSHAKE,
+    Fault.HANDSHAKE_TIMEOUT,
+    Fault.HANDSHAKE_ABANDONED,
+)
 """Faults for which the other end gives no reason."""
 
 

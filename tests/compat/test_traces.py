@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import os
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,7 +18,7 @@ import pytest
 from tests.compat.pairs import Files, client_context, server_context
 from tests.pki import Pki
 
-from handclasp import ClientConfig, ClientConnection
+from handclasp import ClientConfig, ClientConnection, Recorder, compat
 from handclasp.compat import tracing
 from handclasp.compat.tracing import traces_in
 from handclasp.trace.events import Failed, HandshakeResult
@@ -157,3 +162,160 @@ def test_a_reset_leaves_a_trace_and_an_explanation(files: Files) -> None:
     last = EventRecorder.load(path).events[-1]
     assert isinstance(last, Failed)
     assert last.fault == "RESET_DURING_HANDSHAKE"
+
+
+def the_last_event(directory: Path) -> Any:
+    [path] = directory.iterdir()
+    return EventRecorder.load(path).events[-1]
+
+
+def assert_given_up(last: Any, *, server_said_nothing: bool) -> None:
+    assert isinstance(last, Failed)
+    assert (last.fault, last.alert, last.blame) == ("HANDSHAKE_ABANDONED", "", "unclear")
+    assert ("the server had said nothing at all" in last.message) == server_said_nothing
+
+
+@pytest.mark.parametrize("how", ["timeout", "cancel"])
+def test_asyncio_gives_up_a_handshake(files: Files, how: str) -> None:
+    """It drops its object without a further call."""
+    directory = files.directory / "traces"
+    context: Any = client_context("handclasp", files)
+    context.make_trace = traces_in(directory)
+
+    async def connect(address: tuple[str, int]) -> None:
+        connecting = asyncio.open_connection(
+            *address,
+            ssl=context,
+            server_hostname="localhost",
+            ssl_handshake_timeout=0.1 if how == "timeout" else None,
+        )
+        with pytest.raises((ConnectionAbortedError, TimeoutError)):
+            await asyncio.wait_for(connecting, 0.1 if how == "cancel" else 20)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asyncio.run(connect(silent.getsockname()))
+    gc.collect()
+    assert_given_up(the_last_event(directory), server_said_nothing=True)
+
+
+@pytest.mark.parametrize("callback", [None, lambda *_: None])
+def test_the_program_closes_in_the_middle(files: Files, callback: Any) -> None:
+    """The trace tells so at once, and the story is there afterwards."""
+    context: Any = client_context("handclasp", files)
+    context.make_trace = Recorder
+    context._msg_callback = callback
+    ours, other = socket.socketpair()
+    with other:
+        ours.setblocking(False)
+        client = context.wrap_socket(
+            ours, server_hostname="localhost", do_handshake_on_connect=False
+        )
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        client.close()
+    assert_given_up(client.trace.events[-1], server_said_nothing=True)
+    told = " ".join(client.explain().split())
+    assert "gave up before the handshake was complete" in told
+
+
+@pytest.mark.parametrize("callback", [None, lambda *_: None])
+def test_an_object_that_is_dropped_in_the_middle(files: Files, callback: Any) -> None:
+    context: Any = client_context("handclasp", files)
+    recorder = Recorder()
+    context.make_trace = lambda: recorder
+    context._msg_callback = callback
+    begin(context)
+    gc.collect()
+    assert_given_up(recorder.events[-1], server_said_nothing=True)
+
+
+def begin(context: Any) -> Any:
+    client = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return client
+
+
+def test_a_handshake_that_the_program_s_timeout_ended_is_not_said_to_be_given_up(
+    files: Files,
+) -> None:
+    context: Any = client_context("handclasp", files)
+    recorder = Recorder()
+    context.make_trace = lambda: recorder
+    ours, other = socket.socketpair()
+    with ours, other:
+        ours.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            context.wrap_socket(ours, server_hostname="localhost")
+    [last] = [event for event in recorder.events if isinstance(event, Failed)]
+    assert last.fault == "HANDSHAKE_TIMEOUT"
+
+
+@pytest.mark.parametrize("end", ["pass", "threading.Thread(target=run, daemon=True).start()"])
+def test_the_interpreter_ends_in_the_middle(files: Files, end: str) -> None:
+    source = """
+import ssl, threading
+def run():
+    global client
+    context = ssl.create_default_context()
+    client = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        begun.set()
+        waiting.wait()
+begun, waiting = threading.Event(), threading.Event()
+if "END" == "pass":
+    waiting.set()
+    run()
+else:
+    END
+    begun.wait()
+"""
+    directory = files.directory / "traces"
+    program = files.write("program.py", source.replace("END", end).encode())
+    command = [sys.executable, "-m", "handclasp.compat", "--trace", str(directory), str(program)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(compat.__file__).parents[2])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert_given_up(the_last_event(directory), server_said_nothing=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no forks.")
+def test_a_fork_does_not_give_up_for_its_parent(files: Files) -> None:
+    directory = files.directory / "traces"
+    context: Any = client_context("handclasp", files)
+    context.make_trace = traces_in(directory)
+    client = begin(context)
+    child = os.fork()
+    if not child:
+        del client
+        gc.collect()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert not list(directory.iterdir())
+    del client
+    gc.collect()
+    assert_given_up(the_last_event(directory), server_said_nothing=True)
+
+
+def test_the_collector_may_come_while_a_file_is_noted(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is held by the very thread that it interrupts."""
+    directory = files.directory / "traces"
+    context: Any = client_context("handclasp", files)
+    context.make_trace = traces_in(directory)
+    left = [begin(context)]
+    count: Any = tracing._Files._count
+
+    def count_and_collect(self: Any, path: Path) -> None:
+        left.clear()
+        gc.collect()
+        count(self, path)
+
+    monkeypatch.setattr(tracing._Files, "_count", count_and_collect)
+    monkeypatch.setattr(tracing, "MOST_FILES", 1)
+    begin(context)
+    gc.collect()
+    assert len(list(directory.iterdir())) == 1

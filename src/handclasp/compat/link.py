@@ -39,6 +39,7 @@ from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.settings import DEFAULTS
 from handclasp.compat.transport import PIECE, Deadline, Transport
+from handclasp.compat.unfinished import Unfinished
 from handclasp.config import ServerConfig
 from handclasp.config.values import kind_of
 from handclasp.crypto.suites import Buffer
@@ -95,6 +96,8 @@ class Link(Facts):
         self._connection: ClientConnection | ServerConnection | None = None
         self._trace: Trace | None = None
         self._kept_trace: Trace | None = None
+        self._unfinished: Unfinished | None = None
+        self._give_up: weakref.finalize[..., Any] | None = None
         self._sessions: OneConnection | None = None
         self._offered: SSLSession | None = None
         self._offered_suites: tuple[str, ...] = ()
@@ -172,6 +175,8 @@ class Link(Facts):
             return
         with self._state:
             error = connection.explain_delay()
+        if self._unfinished is not None:
+            self._unfinished.is_late = True
         note_late = getattr(self._kept_trace, "late", None)
         if note_late is not None:
             note_late(error)
@@ -197,12 +202,26 @@ class Link(Facts):
         if DEFAULTS.note_failure is not None:
             DEFAULTS.note_failure(made, self._in_words())
 
+    def give_up(self) -> None:
+        """Finish the trace of a handshake that is not complete: the program closes the socket."""
+        give_up = self._give_up
+        if give_up is not None:
+            with self._state:
+                give_up()
+
     def _begin(self) -> ClientConnection | ServerConnection:
+        connection = self._made_connection()
+        self._connection = connection
+        if self._kept_trace is not None:
+            self._unfinished = Unfinished(connection, self._kept_trace)
+            self._give_up = weakref.finalize(self, self._unfinished.give_up)
+        return connection
+
+    def _made_connection(self) -> ClientConnection | ServerConnection:
         trace = self._trace = self._make_trace()
         config = self._config
         if isinstance(config, ServerConfig):
-            self._connection = ServerConnection(config, trace=trace)
-            return self._connection
+            return ServerConnection(config, trace=trace)
         if self._made_with.offer is not None:
             config = self._with_psk(config, self._made_with.offer)
         self._sessions = OneConnection(self._context, self._offered, self._context.resume)
@@ -224,7 +243,6 @@ class Link(Facts):
         if self._sends_early:
             self.early.send_on(connection)
         self._may_switch = False
-        self._connection = connection
         return connection
 
     def _with_psk(self, config: ClientConfig, offer: Offer) -> ClientConfig:
@@ -269,7 +287,8 @@ class Link(Facts):
         callback = self._context.message_callback
         if callback is None:
             return trace
-        told: Any = MessageTrace(callback, lambda: self.owner, trace)
+        # Without a reference to this link, which could otherwise not be collected.
+        told: Any = MessageTrace(callback, self._owner or _nobody, trace)
         return cast("Trace", told)
 
     def _raise_of_callback(self) -> None:
@@ -307,6 +326,9 @@ class Link(Facts):
         connection = self._connection
         info = connection.info if connection is not None else None
         if info is not None:
+            if self._give_up is not None:
+                self._give_up.detach()
+                self._give_up = self._unfinished = None
             self._context.note_handshake("accept" if self.server_side else "connect", info)
 
     # What comes in
@@ -735,6 +757,10 @@ class Link(Facts):
             raise _failed_request("invalid config") from error
         except TLSError as error:
             self._fail(connection, error)
+
+
+def _nobody() -> None:
+    """Stand for the owner of a link that has none."""
 
 
 def _interrupted(error: BaseException) -> ProtocolError:

@@ -150,6 +150,7 @@ class SSLSocket(More, ssl.SSLSocket):
     def _real_close(self, *arguments: Any) -> None:
         link: object = self.__dict__.get("_sslobj")
         if isinstance(link, Link):
+            link.give_up()
             link.discard_unread()
             # `ssl` forgets the connection first: what another thread sends before the socket is
             # closed would leave in the clear, and what it reads would be records.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
@@ -35,24 +36,40 @@ class _Files:
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self._written: deque[Path] = deque()
         self._sizes: dict[Path, int] = {}
         self._bytes = 0
 
     def add(self, path: Path) -> None:
-        """Note a file that was written, and remove the oldest that are too many."""
-        with self._lock:
-            self._bytes -= self._sizes.pop(path, 0)
+        """Note a file that was written, and remove the oldest that are too many.
+
+        It never waits: the collector may call it, by a handshake that was given up, in the middle
+        of this very function. The call that holds the lock counts this file as well.
+        """
+        self._written.append(path)
+        while self._written and self._lock.acquire(blocking=False):
+            try:
+                while self._written:
+                    self._count(self._written.popleft())
+            finally:
+                self._lock.release()
+
+    def _count(self, path: Path) -> None:
+        self._bytes -= self._sizes.pop(path, 0)
+        with suppress(OSError):  # Somebody else may have moved one of them.
             self._sizes[path] = size = path.stat().st_size
             self._bytes += size
-            while len(self._sizes) > MOST_FILES or self._bytes > MOST_BYTES:
-                oldest = next(iter(self._sizes))
-                self._bytes -= self._sizes.pop(oldest)
-                with suppress(OSError):  # Somebody else may have moved it.
-                    oldest.unlink()
+        while len(self._sizes) > MOST_FILES or self._bytes > MOST_BYTES:
+            oldest = next(iter(self._sizes))
+            self._bytes -= self._sizes.pop(oldest)
+            with suppress(OSError):
+                oldest.unlink()
 
 
 class TraceFile(EventRecorder):
     """A recorder that writes itself into a directory when the handshake has ended, or is late.
+
+    A handshake that the program gives up has ended when its object is collected.
 
     It records neither secrets nor application data, and of a flood of records the first: a stranger
     decides how many there are.

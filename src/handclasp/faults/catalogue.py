@@ -963,6 +963,26 @@ class Fault(Enum):
             fix_local=f"If the network is slow, allow more time ({TIMEOUT}).",
         ),
     )
+    HANDSHAKE_ABANDONED = Entry(
+        alert=Alert.USER_CANCELED,
+        section="RFC 9846 6.1",
+        sentence="The program on this end gave up before the handshake was complete.",
+        fix_peer="See the other end's log for the step at which it waits.",
+        fix_local="Look for a timeout, a cancelled task, or a close in the program.",
+        verdict=Verdict(
+            Blame.UNCLEAR,
+            "the other end, if it was to answer sooner; this end, if it was to wait longer",
+        ),
+        as_client=ForRole(
+            silent_fix_peer="Check that the service is up and speaks TLS on this port.",
+            silent_fix_local="Look for a timeout, a cancelled task, or a close in the program.",
+        ),
+        as_server=ForRole(
+            fix_peer="See the client's log for the step at which it waits.",
+            fix_local="Look for a timeout, a cancelled task, or a close in the program.",
+        ),
+        sends_alert=False,
+    )
 
     RESET_DURING_HANDSHAKE = Entry(
         alert=Alert.CLOSE_NOTIFY,

@@ -108,7 +108,13 @@ def is_of_certificates(fault: str) -> bool:
 
 _CONTENT_NAMES = {int(kind): kind.name.lower() for kind in ContentType}
 _FROM_THE_WIRE = ("NOT_TLS", "PLAINTEXT_HTTP", "SSLV2_HELLO")
-_ENDS = ("CLOSED_DURING_HANDSHAKE", "RESET_DURING_HANDSHAKE", "TRUNCATED", "HANDSHAKE_TIMEOUT")
+_ENDS = (
+    "CLOSED_DURING_HANDSHAKE",
+    "RESET_DURING_HANDSHAKE",
+    "TRUNCATED",
+    "HANDSHAKE_TIMEOUT",
+    "HANDSHAKE_ABANDONED",
+)
 
 
 def evidence_of(
@@ -332,6 +338,7 @@ def _of_end(events: Sequence[TraceEvent], fault: str) -> Iterator[Evidence]:
     how = {
         "RESET_DURING_HANDSHAKE": "a TCP reset",
         "HANDSHAKE_TIMEOUT": "nothing more within the time",
+        "HANDSHAKE_ABANDONED": "nothing more until the program gave up",
     }.get(fault, "the end of the transport (FIN)")
     received = f"{sizes['received']:,} bytes in records" if sizes["received"] else "nothing"
     says = f"{received} received, {sizes['sent']:,} bytes sent before it"
