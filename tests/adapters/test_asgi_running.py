@@ -160,7 +160,7 @@ def test_hypercorn_has_its_backlog(
     backlog: int,
 ) -> None:
     seen = []
-    start_server = asgi_hypercorn.start_server
+    start_server = aio.start_server
 
     async def note(*args: Any, **settings: Any) -> Any:
         seen.append(settings["backlog"])

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from random import randint
 from socket import socket
+from types import FrameType
 from typing import Any
 
 import hypercorn
@@ -139,7 +140,7 @@ def _ending_by(trigger: Wait | None) -> Iterator[Wait]:
         return
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
-    before = {}
+    before: dict[int, Any] = {}
 
     def hear_no_more() -> None:
         while before:
@@ -166,7 +167,11 @@ def _handle(loop: asyncio.AbstractEventLoop, number: int, call: Callable[[], Non
     try:
         loop.add_signal_handler(number, call)
     except NotImplementedError:  # On Windows.
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(call))
+
+        def heard(_number: int, _frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(call)
+
+        signal.signal(number, heard)
 
 
 async def _first_of(*waits: Wait) -> None:
