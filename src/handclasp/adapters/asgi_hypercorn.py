@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from random import randint
 from socket import socket
@@ -23,7 +23,9 @@ from hypercorn.asyncio.statsd import StatsdLogger
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.typing import LifespanState
-from hypercorn.utils import repr_socket_addr
+from hypercorn.utils import (
+    repr_socket_addr,  # pyright: ignore[reportUnknownVariableType]
+)
 
 from handclasp.adapters.arguments import (
     DEFAULT_BACKLOG,
@@ -108,7 +110,7 @@ async def _serve(
 
 
 @asynccontextmanager
-async def _alive(wrapped: ASGIWrapper, settings: hypercorn.Config) -> AsyncIterator[LifespanState]:
+async def _alive(wrapped: ASGIWrapper, settings: hypercorn.Config) -> AsyncGenerator[LifespanState]:
     """Let the application start, and in the end tell it that it is over."""
     loop = asyncio.get_running_loop()
     state: LifespanState = {}
@@ -130,7 +132,7 @@ async def _alive(wrapped: ASGIWrapper, settings: hypercorn.Config) -> AsyncItera
 
 
 @contextmanager
-def _ending_by(trigger: Wait | None) -> Iterator[Wait]:
+def _ending_by(trigger: Wait | None) -> Generator[Wait]:
     """Give what to wait for: the trigger, or else SIGINT and SIGTERM, as for hypercorn's `serve`.
 
     Only the first signal is handled here, so that another one ends what takes too long.
