@@ -27,9 +27,8 @@ from typing import Any
 from tests.browser.databases import trust_database
 from tests.programs.certificates import write_certificates
 from tests.programs.daemons import running
-from tests.programs.peers import free_port, wait_for
 from tests.rules.source import ROOT
-from tests.watch.figures import figures
+from tests.watch.figures import child, figures, watching
 
 PAGE = ROOT / "docs" / "watch.md"
 PYTHON = ROOT / ".peers" / "programs" / "bin" / "python"
@@ -75,12 +74,21 @@ class Program:
     Attributes:
         server: the server of a relay, for programs that follow no proxy; the command then gets the
             port of the relay.
+        is_intercepted: whether it has to trust the authority of the relay, by --intercept.
     """
 
     name: str
     version: Callable[[], str]
     command: Callable[[Place, str, int], Sequence[str]]
     server: Callable[[Place], int | None] | None = None
+    is_intercepted: bool = False
+
+    @property
+    def way(self) -> str:
+        """How its connection comes through `watch`."""
+        if self.is_intercepted:
+            return "relay, `--intercept`"
+        return "proxy" if self.server is None else "relay"
 
 
 def printed(*command: str) -> str:
@@ -119,6 +127,18 @@ def _peer(program: Sequence[str]) -> Callable[[Place, str, int], Sequence[str]]:
         return [*program, "client", *flags, "--port", str(port)]
 
     return command
+
+
+def _with_and_without_keys(name: str, program: Sequence[str]) -> Iterator[Program]:
+    """A program that writes no key log, from end to end and by --intercept."""
+    for is_intercepted in (False, True):
+        yield Program(
+            name,
+            lambda: printed(*program, "version"),
+            _peer(program),
+            lambda place: place.port,
+            is_intercepted,
+        )
 
 
 def _chromium(place: Place, ca: str, port: int) -> Sequence[str]:
@@ -183,18 +203,8 @@ PROGRAMS = (
         lambda: printed("firefox-esr", "--version").removeprefix("Mozilla Firefox "),
         _firefox,
     ),
-    Program(
-        "Go",
-        lambda: printed(str(GO), "version"),
-        _peer([str(GO)]),
-        lambda place: place.port,
-    ),
-    Program(
-        "Java",
-        lambda: printed("java", "-cp", str(JAVA), "Peer", "version"),
-        _peer(["java", "-cp", str(JAVA), "Peer"]),
-        lambda place: place.port,
-    ),
+    *_with_and_without_keys("Go", [str(GO)]),
+    *_with_and_without_keys("Java", ["java", "-cp", str(JAVA), "Peer"]),
     Program(
         "psql",
         lambda: " ".join(printed("psql", "--version").split()[2:3]),
@@ -268,10 +278,13 @@ def _package(files: Path) -> None:
 
 
 def watched(program: Program, place: Place, ca: str) -> dict[str, Any]:
-    """What `handclasp watch` says of the program's last connection."""
-    command = [sys.executable, "-m", "handclasp", "watch", "--json"]
-    command += ["--ca", str(place.home / "ca.pem")]
+    """What `handclasp watch` says of the program's last connection; of two halves, its own.
+
+    Only the other half has the certificate of the server.
+    """
+    options = ["--json", "--ca", str(place.home / "ca.pem")]
     if program.server is None:
+        command = [sys.executable, "-m", "handclasp", "watch", *options]
         made = subprocess.run(
             [*command, "--", *program.command(place, ca, 0)],
             capture_output=True,
@@ -280,31 +293,32 @@ def watched(program: Program, place: Place, ca: str) -> dict[str, Any]:
         )
         lines = made.stdout.splitlines()
     else:
-        lines = _by_relay(program, place, ca, command)
-    told = [json.loads(line) for line in lines]
-    return next((each for each in reversed(told) if each["tls"]), {})
+        lines = _by_relay(program, place, ca, options)
+    told = [each for each in map(json.loads, lines) if each["tls"]]
+    own = next((each for each in reversed(told) if each["intercepted"] != "server"), {})
+    others = [each for each in told if each["intercepted"] == "server"]
+    return {**own, "peer": others[-1]["peer"]} if own and others else own
 
 
-def _by_relay(program: Program, place: Place, ca: str, command: Sequence[str]) -> list[bytes]:
+def _by_relay(program: Program, place: Place, ca: str, options: Sequence[str]) -> list[bytes]:
     server = program.server(place) if program.server is not None else None
     if server is None:
         return []
-    port = free_port()
-    relay = subprocess.Popen(
-        [*command, f"localhost:{server}", "--listen", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for(port)
-        subprocess.run(
-            program.command(place, ca, port), capture_output=True, timeout=_SECONDS, check=False
-        )
-        time.sleep(0.2)
-    finally:
-        relay.terminate()
-        output, _ = relay.communicate(timeout=_SECONDS)
-    return output.splitlines()
+    intercept = ["--intercept"] if program.is_intercepted else []
+    command = watching(f"localhost:{server}", *options, *intercept)
+    with tempfile.TemporaryFile() as output:
+        with child(*command, output=output) as relay:
+            is_trusted = Path(ca).name == "ca.pem"
+            trusted = relay.authority() if intercept and is_trusted else ca
+            subprocess.run(
+                program.command(place, trusted, relay.port),
+                capture_output=True,
+                timeout=_SECONDS,
+                check=False,
+            )
+            time.sleep(0.2)
+        output.seek(0)
+        return output.read().splitlines()
 
 
 def row(program: Program, place: Place) -> str:
@@ -322,9 +336,8 @@ def row(program: Program, place: Place) -> str:
     told = failure.get("cause") or " ".join(bad.get("notes") or ["not seen"])
     words = " ".join(told.split()).replace("|", "\\|")
     cause = words.split(":")[0].split(". ")[0].rstrip(".")
-    way = "proxy" if program.server is None else "relay"
     blame = f" ({failure['blame']})" if failure else ""
-    cells = [f"{program.name} {version}", way, good["version"], good["cipher_suite"]]
+    cells = [f"{program.name} {version}", program.way, good["version"], good["cipher_suite"]]
     cells += [good["group"] or "", certificate, good["outcome"], f"{cause}{blame}"]
     return f"| {' | '.join(map(str, cells))} |"
 
