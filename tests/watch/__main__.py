@@ -294,8 +294,10 @@ def watched(program: Program, place: Place, ca: str) -> dict[str, Any]:
         lines = made.stdout.splitlines()
     else:
         lines = _by_relay(program, place, ca, options)
-    told = [each for each in map(json.loads, lines) if each["tls"]]
-    own = next((each for each in reversed(told) if each["intercepted"] != "server"), {})
+    told: list[dict[str, Any]] = [each for each in map(json.loads, lines) if each["tls"]]
+    own: dict[str, Any] = next(
+        (each for each in reversed(told) if each["intercepted"] != "server"), {}
+    )
     others = [each for each in told if each["intercepted"] == "server"]
     return {**own, "peer": others[-1]["peer"]} if own and others else own
 
