@@ -63,6 +63,15 @@ def test_a_peer_that_keeps_silent(server_config: ServerConfig) -> None:
     refused(encounter.run(), Fault.HANDSHAKE_TIMEOUT)
 
 
+def test_a_program_that_gives_up_without_a_word(server_config: ServerConfig) -> None:
+    """Nothing can be sent by then, and the connection is as it was."""
+    encounter = Encounter(ServerConnection(server_config), ScriptedClient(order=()))
+    error = encounter.connection.explain_abandonment()
+    assert error.fault is Fault.HANDSHAKE_ABANDONED
+    assert encounter.connection.error is None
+    assert not encounter.connection.data_to_send()
+
+
 class Forgetful:
     """A signer elsewhere that signs with another key than the certificate's."""
 
