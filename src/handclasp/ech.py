@@ -407,10 +407,6 @@ class EchKeySource(Protocol):
         ...
 
 
-HELD_KEYS = (tuple, ReloadingEchKeys)
-"""The types of a config's `ech` where nobody need be asked for the keys."""
-
-
 def check_ech_keys(keys: tuple[EchKey, ...]) -> None:
     """Raise `ConfigurationError` for keys that a server cannot use together (RFC 9849 7.1)."""
     if not keys:

@@ -626,14 +626,8 @@ class _Connecting:
         return pump.transport
 
     def _connection(self, plain: asyncio.BaseTransport) -> ClientConnection:
-        connection = ClientConnection(
-            self._config,
-            server_name=self._name,
-            port=_port_number(self._port, plain),
-            trace=self._trace,
-        )
-        connection.ask_own_address = partial(plain.get_extra_info, "sockname")
-        _note_ends(plain, self._trace)
+        port = _port_number(self._port, plain)
+        connection = _client_of(self._config, self._name, port, self._trace, plain)
         self._early.send_on(connection)
         return connection
 
@@ -769,6 +763,16 @@ def _connection_of(
 ) -> Connection:
     if isinstance(config, ServerConfig):
         return _server_of(config, trace, plain)
+    return _client_of(config, server_name, port, trace, plain)
+
+
+def _client_of(
+    config: ClientConfig,
+    server_name: str | None,
+    port: int | None,
+    trace: Trace | None,
+    plain: asyncio.BaseTransport,
+) -> ClientConnection:
     connection = ClientConnection(config, server_name=server_name, port=port, trace=trace)
     connection.ask_own_address = partial(plain.get_extra_info, "sockname")
     _note_ends(plain, trace)

@@ -15,7 +15,7 @@ from handclasp.certificates.verify import (
     verify_server_chain,
 )
 from handclasp.config import ClientConfig, ServerConfig, SharedConfig
-from handclasp.ech import HELD_KEYS, EchKeySource
+from handclasp.ech import EchKeySource, ReloadingEchKeys
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.handshake.answers import Answerers, Answers
 from handclasp.handshake.negotiation import choose_client_credentials, choose_server_credentials
@@ -102,7 +102,7 @@ class ServerAnswers(Answers):
             answerers[ChooseConfig] = config.choose_config
         if config.find_psk is not None:
             answerers[FindPsk] = config.find_psk
-        if not isinstance(config.ech, HELD_KEYS):
+        if not isinstance(config.ech, tuple | ReloadingEchKeys):
             answerers[FindEchKeys] = self.find_ech_keys
         return answerers
 

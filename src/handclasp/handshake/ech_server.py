@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from handclasp.config import ServerConfig
 from handclasp.crypto.groups import BadShare
 from handclasp.crypto.hpke import KEMS, HpkeContext, OpenError, SymmetricSuite, setup_recipient
-from handclasp.ech import EchKey, check_ech_keys, private_share
+from handclasp.ech import EchKey, ReloadingEchKeys, check_ech_keys, private_share
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
@@ -42,44 +42,34 @@ from handclasp.wire.rules import check_extensions
 _ECH = ExtensionType.ENCRYPTED_CLIENT_HELLO
 
 
-async def find_keys_and_open(
+async def find_keys(
     hs: HandshakeContext, config: ServerConfig, outer: ClientHello
-) -> ClientHello:
-    """Return what `open_client_hello` does, with keys that the config's source is asked for."""
-    encrypted = _read(outer)
+) -> tuple[EchKey, ...]:
+    """Return the current keys: those of files that change, or what the config's source answers."""
+    if isinstance(config.ech, ReloadingEchKeys):
+        return config.ech.current
     data = outer.extensions.get(ExtensionType.SERVER_NAME)
     name = hs.reading.read(asked_name, data) if data is not None else None
-    found = await hs.ask(FindEchKeys(encrypted.config_id, name))
-    keys = tuple(found or ())
-    if found is not None:
-        try:
-            check_ech_keys(keys)
-        except ConfigurationError as error:
-            raise unfit_ech_keys(error) from error
-    return open_client_hello(hs, config, outer, keys)
+    found = await hs.ask(FindEchKeys(_read(outer).config_id, name))
+    if found is None:
+        return ()
+    keys = tuple(found)
+    try:
+        check_ech_keys(keys)
+    except ConfigurationError as error:
+        raise unfit_ech_keys(error) from error
+    return keys
 
 
 def open_client_hello(
-    hs: HandshakeContext,
-    config: ServerConfig,
-    outer: ClientHello,
-    found: tuple[EchKey, ...] | None = None,
+    hs: HandshakeContext, config: ServerConfig, outer: ClientHello, keys: tuple[EchKey, ...]
 ) -> ClientHello:
     """Return the hello that counts: the inner one, if a key opens it (RFC 9849 section 7.1).
 
     Whether no key has the config_id, or decryption fails, the outer hello counts, and nothing tells
     the two apart.
-
-    Args:
-        hs: the handshake.
-        config: the config, which has the keys.
-        outer: the hello that came.
-        found: the keys instead, where the config has a source of them.
     """
     encrypted = _read(outer)
-    if found is None and not config.ech:
-        return outer
-    keys = config.ech_keys if found is None else found
     if not keys:
         return outer
     retry = tuple([each for key in keys if key.send_as_retry for each in key.configs])

@@ -6,12 +6,11 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from handclasp.config import ServerConfig
-from handclasp.ech import HELD_KEYS
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
 from handclasp.handshake.disagreement import ONLY_UNSAFE, disagreement
-from handclasp.handshake.ech_server import find_keys_and_open, open_client_hello
+from handclasp.handshake.ech_server import find_keys, open_client_hello
 from handclasp.handshake.negotiation import first_shared, shown
 from handclasp.handshake.offered import (
     asked_name,
@@ -54,10 +53,9 @@ async def server_handshake(
     hs.client_random = hello.random
     check_extensions(hello.extensions, MessageContext.CH, config.limits.max_extensions)
     if _ECH in hello.extensions:
-        if isinstance(config.ech, HELD_KEYS):
-            hello = open_client_hello(hs, config, hello)
-        else:
-            hello = await find_keys_and_open(hs, config, hello)
+        ech = config.ech
+        keys = ech if isinstance(ech, tuple) else await find_keys(hs, config, hello)
+        hello = open_client_hello(hs, config, hello, keys)
     if config.choose_config is not None:
         config = await _choose_config(hs, config, hello)
     version = _choose_version(hs, config, hello)

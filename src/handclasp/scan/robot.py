@@ -17,14 +17,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from handclasp.certificates.reading import load_certificate, read_or_none
-from handclasp.iana import TLS12, VERSION_NAMES, ContentType, HandshakeType, alert_name
+from handclasp.iana import TLS12, VERSION_NAMES, ContentType, alert_name
 from handclasp.scan.hello import SSL30
 from handclasp.scan.probes import OLDER, Offer, codes_of
 from handclasp.scan.report import Fact, Report
 from handclasp.scan.steps import Probe, Provoke, RsaKey, ask
 from handclasp.scan.suites import exchange_of
-from handclasp.wire.messages12 import write_encrypted_secret
+from handclasp.wire.codecs import write_message
+from handclasp.wire.messages12 import ClientKeyExchange, write_encrypted_secret
 from handclasp.wire.records import HEADER_SIZE
+from handclasp.wire.writer import opaque16
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -113,8 +115,8 @@ def write_second_flight(provoke: Provoke, random: bytes) -> bytes:
     version = min(provoke.hello.version, TLS12).to_bytes(2, "big")
     block = _block(provoke, version, random)
     number = pow(int.from_bytes(block, "big"), provoke.key.exponent, provoke.key.modulus)
-    body = write_encrypted_secret(number.to_bytes(len(block), "big"))
-    message = bytes((HandshakeType.CLIENT_KEY_EXCHANGE,)) + len(body).to_bytes(3, "big") + body
+    secret = write_encrypted_secret(number.to_bytes(len(block), "big"))
+    message = write_message(ClientKeyExchange(secret))
     records = _record(ContentType.HANDSHAKE, version, message)
     if provoke.complete:
         records += _record(ContentType.CHANGE_CIPHER_SPEC, version, b"\1")
@@ -124,7 +126,7 @@ def write_second_flight(provoke: Provoke, random: bytes) -> bytes:
 
 def _record(kind: int, version: bytes, content: bytes) -> bytes:
     """Return a record of the version that was agreed upon: older servers refuse any other."""
-    return bytes((kind,)) + version + len(content).to_bytes(2, "big") + content
+    return bytes((kind,)) + version + opaque16(content)
 
 
 def _block(provoke: Provoke, version: bytes, random: bytes) -> bytes:
