@@ -7,6 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.end_to_end.ech import (
+    CONFIGS,
+    KEY,
+    OTHER,
+    PUBLIC,
+    RETRY,
+    SECRET,
+    ech_client,
+    ech_server,
+)
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
@@ -29,28 +39,14 @@ from handclasp.wire import extensions as ext
 from handclasp.wire.ech import INNER, encode_inner_hello
 from handclasp.wire.messages import ClientHello, ServerHello, write_finished, write_message
 
-SECRET, PUBLIC = "secret.test", "public.test"
-KEY, OTHER = EchKey.generate(PUBLIC), EchKey.generate(PUBLIC)
-RETRY: dict[str, Any] = {"groups": ["secp384r1"]}
 OFFER = "handclasp.handshake.tls13.ech_offer"
 ECH = Ext.ENCRYPTED_CLIENT_HELLO
 
 Edit = Callable[[dict[int, bytes]], None]
 
 
-@pytest.fixture
-def pki() -> Pki:
-    return Pki()
-
-
-@pytest.fixture
-def client(pki: Pki) -> ClientConfig:
-    return ClientConfig(trust=pki.trust, ech=EchConfigList(KEY.configs))
-
-
-@pytest.fixture
-def server(pki: Pki) -> ServerConfig:
-    return ServerConfig(credentials=pki.server(SECRET, PUBLIC), ech=[KEY])
+client = pytest.fixture(ech_client)
+server = pytest.fixture(ech_server)
 
 
 def refused(error: TLSError | None, fault: Fault, alert: str, other: TLSError | None) -> None:
@@ -292,7 +288,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, extensions: dict[int, bytes]) -
 def test_retry_configs_after_the_inner_hello_was_taken(
     monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
 ) -> None:
-    answer_with(monkeypatch, {ECH: EchConfigList(KEY.configs).to_bytes()})
+    answer_with(monkeypatch, {ECH: CONFIGS.to_bytes()})
     pair = Pair(client, server, SECRET)
     client_refuses(pair, Fault.UNSOLICITED_EXTENSION, "unsupported_extension")
 
@@ -400,7 +396,7 @@ def test_an_older_version_after_early_data(
 def test_retry_configs_that_were_not_asked_for(
     monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
 ) -> None:
-    answer_with(monkeypatch, {ECH: EchConfigList(KEY.configs).to_bytes()})
+    answer_with(monkeypatch, {ECH: CONFIGS.to_bytes()})
     plain = replace(client, ech=None, grease_ech=False)
     pair = Pair(plain, replace(server, ech=()), SECRET)
     client_refuses(pair, Fault.UNSOLICITED_EXTENSION, "unsupported_extension")
@@ -415,7 +411,7 @@ def test_a_confirmation_that_was_not_asked_for(
     client_refuses(pair, Fault.UNSOLICITED_EXTENSION, "unsupported_extension")
 
 
-@pytest.mark.parametrize("ech_configs", [EchConfigList(KEY.configs), None])
+@pytest.mark.parametrize("ech_configs", [CONFIGS, None])
 def test_the_extension_in_a_server_hello(
     monkeypatch: pytest.MonkeyPatch,
     client: ClientConfig,
@@ -456,7 +452,7 @@ def test_a_key_share_that_is_none_is_as_an_unknown_key(
     monkeypatch.setattr(f"{OFFER}._sealed", edited)
     pair = Pair(client, server, SECRET).run()
     assert isinstance(pair.client.error, EchRejectedError)
-    assert pair.client.error.retry_configs == EchConfigList(KEY.configs)
+    assert pair.client.error.retry_configs == CONFIGS
 
 
 @pytest.mark.parametrize("suite", [(1, 0xFFFF), (9, 1), (0, 0)])
@@ -581,7 +577,7 @@ def test_no_key_is_tried_on_the_second_hello_of_a_client_that_was_rejected(
     client = replace(client, ech=EchConfigList(unknown.configs))
     pair = Pair(client, replace(server, **RETRY), SECRET).run()
     assert isinstance(pair.client.error, EchRejectedError)
-    assert pair.client.error.retry_configs == EchConfigList(KEY.configs)
+    assert pair.client.error.retry_configs == CONFIGS
     assert tried == []
 
 

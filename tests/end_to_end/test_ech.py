@@ -7,6 +7,17 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from tests.end_to_end.ech import (
+    CONFIGS,
+    KEY,
+    OTHER,
+    PUBLIC,
+    RETRY,
+    SECRET,
+    ech_client,
+    ech_server,
+    outer_hellos,
+)
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
@@ -35,38 +46,14 @@ from handclasp.story.facts import encrypted_hello_in
 from handclasp.story.narrate import narrate
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import make_ech_config, read_encrypted_client_hello
-from handclasp.wire.messages import ClientHello, read_message
 
-SECRET, PUBLIC = "secret.test", "public.test"
-KEY, OTHER = EchKey.generate(PUBLIC), EchKey.generate(PUBLIC)
-CONFIGS = EchConfigList(KEY.configs)
-RETRY: dict[str, Any] = {"groups": ["secp384r1"]}
-
-
-@pytest.fixture
-def client(pki: Pki) -> ClientConfig:
-    return ClientConfig(trust=pki.trust, ech=CONFIGS)
-
-
-@pytest.fixture
-def server(pki: Pki) -> ServerConfig:
-    return ServerConfig(credentials=pki.server(SECRET, PUBLIC), ech=[KEY])
-
-
-def hellos(pair: Pair) -> list[ClientHello]:
-    """The ClientHellos as they went over the wire."""
-    found: list[ClientHello] = []
-    for kind, body in pair.client.records:
-        if kind == 22 and body[0] == 1:
-            hello = read_message(body)
-            assert isinstance(hello, ClientHello)
-            found.append(hello)
-    return found
+client = pytest.fixture(ech_client)
+server = pytest.fixture(ech_server)
 
 
 def assert_hidden(pair: Pair) -> None:
     assert SECRET.encode() not in pair.client.sent
-    for hello in hellos(pair):
+    for hello in outer_hellos(pair):
         assert ext.read_server_name(hello.extensions[Ext.SERVER_NAME]) == PUBLIC
 
 
@@ -131,7 +118,7 @@ def test_accepted_after_a_retry(client: ClientConfig, server: ServerConfig, cook
     assert pair.client.info.hello_retry
     first, second = [
         read_encrypted_client_hello(hello.extensions[Ext.ENCRYPTED_CLIENT_HELLO])
-        for hello in hellos(pair)
+        for hello in outer_hellos(pair)
     ]
     assert first is not None
     assert second is not None
@@ -148,8 +135,8 @@ def test_no_cookie_for_a_hello_with_the_extension(
 ) -> None:
     # The clients of OpenSSL 4.0 leave it out of their second outer hello.
     pair = Pair(replace(client, ech=ech), replace(server, ech=keys, **RETRY), SECRET).run()
-    assert len(hellos(pair)) == 2
-    assert all(Ext.COOKIE not in hello.extensions for hello in hellos(pair))
+    assert len(outer_hellos(pair)) == 2
+    assert all(Ext.COOKIE not in hello.extensions for hello in outer_hellos(pair))
     assert pair.client.connection.info is not None or rejected(pair)
 
 
@@ -158,7 +145,7 @@ def test_hellos_without_a_name_and_with_grease_switched_off(pki: Pki, client: Cl
     pair = Pair(replace(client, grease=False), server, "127.0.0.1").run()
     assert pair.client.info.ech_accepted
     assert pair.server.info.server_name is None
-    assert ext.read_server_name(hellos(pair)[0].extensions[Ext.SERVER_NAME]) == PUBLIC
+    assert ext.read_server_name(outer_hellos(pair)[0].extensions[Ext.SERVER_NAME]) == PUBLIC
 
 
 def test_names_of_any_length_make_hellos_of_one_size(client: ClientConfig) -> None:
@@ -329,7 +316,7 @@ def test_resumption_and_early_data(client: ClientConfig, server: ServerConfig) -
     assert pair.client.info.resumed
     assert pair.client.info.early_data_status == "accepted"
     assert pair.server.saw(EarlyDataReceived)
-    [hello] = hellos(pair)
+    [hello] = outer_hellos(pair)
     assert Ext.EARLY_DATA in hello.extensions
     assert list(hello.extensions)[-1] == Ext.PRE_SHARED_KEY
     assert_accepted(pair)
@@ -361,7 +348,7 @@ def test_the_outer_hello_names_no_session(
     session = pair.client.connection._sessions.session  # type: ignore[union-attr]
     assert session is not None
     pair.run()
-    outer = ext.read_offered_psks(hellos(pair)[0].extensions[Ext.PRE_SHARED_KEY])
+    outer = ext.read_offered_psks(outer_hellos(pair)[0].extensions[Ext.PRE_SHARED_KEY])
     assert session.ticket not in pair.client.sent
     assert [len(each.identity) for each in outer.identities] == [len(session.ticket)]
     assert pair.client.info.resumed
@@ -415,7 +402,7 @@ def test_grease_is_ignored_by_all(pki: Pki, server: ServerConfig, change: dict[s
     pair = Pair(ClientConfig(trust=pki.trust), replace(server, **change), SECRET).run()
     assert not pair.client.info.ech_accepted
     assert not pair.server.info.ech_accepted
-    datas = [hello.extensions[Ext.ENCRYPTED_CLIENT_HELLO] for hello in hellos(pair)]
+    datas = [hello.extensions[Ext.ENCRYPTED_CLIENT_HELLO] for hello in outer_hellos(pair)]
     assert len(set(datas)) == 1
     exchange(pair)
 
@@ -434,7 +421,9 @@ def test_when_grease_is_sent(
     pki: Pki, server: ServerConfig, change: dict[str, Any], is_sent: bool
 ) -> None:
     pair = Pair(ClientConfig(trust=pki.trust, **change), server, SECRET).run()
-    assert all((Ext.ENCRYPTED_CLIENT_HELLO in each.extensions) == is_sent for each in hellos(pair))
+    assert all(
+        (Ext.ENCRYPTED_CLIENT_HELLO in each.extensions) == is_sent for each in outer_hellos(pair)
+    )
     exchange(pair)
 
 
@@ -454,7 +443,7 @@ def test_grease_is_as_long_as_the_real_thing(
     def extension(config: ClientConfig, name: str) -> tuple[int, int, int]:
         pair = Pair(config, server, name)
         pair.client.take()
-        data = hellos(pair)[0].extensions[Ext.ENCRYPTED_CLIENT_HELLO]
+        data = outer_hellos(pair)[0].extensions[Ext.ENCRYPTED_CLIENT_HELLO]
         found = read_encrypted_client_hello(data)
         assert found is not None
         return len(found.enc), len(found.payload), found.cipher_suite[0]
@@ -471,7 +460,7 @@ def test_key_logs_have_the_inner_hello(client: ClientConfig, server: ServerConfi
     pair = Pair(client, server, SECRET).run()
     assert_accepted(pair)
     assert sorted(lines["client"]) == sorted(lines["server"])
-    outer = hellos(pair)[0].random.hex()
+    outer = outer_hellos(pair)[0].random.hex()
     by_label = {label: (random, value) for label, random, value in map(str.split, lines["client"])}
     assert by_label["ECH_CONFIG"] == (outer, KEY.configs[0].raw.hex())
     assert by_label["ECH_SECRET"][0] == outer
@@ -486,7 +475,7 @@ def test_key_logs_of_a_rejected_hello_go_by_the_outer_one(
     lines: list[str] = []
     pair = Pair(replace(client, keylog=lines.append), replace(server, ech=[OTHER]), SECRET).run()
     rejected(pair)
-    assert {line.split()[1] for line in lines} == {hellos(pair)[0].random.hex()}
+    assert {line.split()[1] for line in lines} == {outer_hellos(pair)[0].random.hex()}
 
 
 def test_what_is_told_of_a_rejection(client: ClientConfig, server: ServerConfig) -> None:

@@ -6,84 +6,36 @@ one as it went over the wire.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.end_to_end.ech import PUBLIC, RETRY, SECRET, Hello, ech_client, ech_server, opened_hellos
 from tests.end_to_end.pair import Pair
-from tests.pki import Pki
 
 from handclasp import (
     ClientConfig,
     EarlyDataReceived,
-    EchConfigList,
-    EchKey,
     PreSharedKey,
     ServerConfig,
     Session,
     SessionStore,
 )
-from handclasp.crypto.hpke import EXPANSION, KEMS, SymmetricSuite, setup_recipient
-from handclasp.ech import private_share
 from handclasp.iana import GREASE_VALUES, TLS13
 from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import (
     INNER,
-    decode_inner_hello,
-    hpke_info,
-    outer_aad,
-    read_encrypted_client_hello,
 )
-from handclasp.wire.messages import ClientHello, read_message
+from handclasp.wire.messages import ClientHello
 
-SECRET, PUBLIC = "secret.test", "public.test"
-KEY = EchKey.generate(PUBLIC)
-RETRY: dict[str, Any] = {"groups": ["secp384r1"]}
 PSK = PreSharedKey(b"an identity that tells", b"k" * 31 + b"x")
 SESSION_ID_AT = 2 + 32
 """Where the length of legacy_session_id stands in a ClientHello without its header."""
 
 
-@pytest.fixture
-def client(pki: Pki) -> ClientConfig:
-    return ClientConfig(trust=pki.trust, ech=EchConfigList(KEY.configs))
-
-
-@pytest.fixture
-def server(pki: Pki) -> ServerConfig:
-    return ServerConfig(credentials=pki.server(SECRET, PUBLIC), ech=[KEY])
-
-
-@dataclass
-class Hello:
-    """An outer hello, and the inner one that it holds."""
-
-    outer: ClientHello
-    inner: ClientHello
-    encoded: bytes
-    shared: tuple[int, ...]
-
-
-def hellos(pair: Pair) -> list[Hello]:
-    """What the client of a pair sent, opened with `KEY`: one hello, or two after a retry."""
-    sent = [read_message(body) for kind, body in pair.client.records if kind == 22 and body[0] == 1]
-    found: list[Hello] = []
-    context = None
-    for outer in sent:
-        assert isinstance(outer, ClientHello)
-        hidden = read_encrypted_client_hello(outer.extensions[Ext.ENCRYPTED_CLIENT_HELLO])
-        assert hidden is not None
-        if context is None:
-            [config] = KEY.configs
-            suite = SymmetricSuite(*hidden.cipher_suite)
-            kem, info = KEMS[config.kem], hpke_info(config)
-            context = setup_recipient(kem, suite, hidden.enc, private_share(KEY), info)
-        encoded = context.open(outer_aad(outer, hidden), hidden.payload)
-        assert len(hidden.payload) == len(encoded) + EXPANSION
-        inner, shared = decode_inner_hello(encoded, outer)
-        found.append(Hello(outer, inner, encoded, shared))
-    return found
+client = pytest.fixture(ech_client)
+server = pytest.fixture(ech_server)
 
 
 def versions(hello: ClientHello) -> set[int]:
@@ -99,7 +51,7 @@ def test_both_hellos_keep_the_rules(
     client = replace(client, versions=offered, alpn=["h2"])
     pair = Pair(client, replace(server, **retry), SECRET).run()
     assert pair.client.info.ech_accepted
-    found = hellos(pair)
+    found = opened_hellos(pair)
     assert len(found) == 1 + bool(retry)
     for hello in found:
         outer, inner = hello.outer, hello.inner
@@ -164,7 +116,7 @@ def test_sessions_and_early_data_are_offered_inside_alone(
     pair.run()
     assert pair.client.info.resumed
     assert pair.client.info.early_data_status == ("rejected" if retry else "accepted")
-    found = hellos(pair)
+    found = opened_hellos(pair)
     for at, hello in enumerate(found):
         assert_grease_psks(hello, secrets=(session.ticket,))
         # Section 6.1, rule 7; no second hello has it (RFC 8446 section 4.1.2).
@@ -184,14 +136,14 @@ def test_external_keys_are_offered_inside_alone(
     client = replace(client, psks=[PSK, second], allow_psk_ke=True)
     pair = Pair(client, replace(server, psks=[second], **retry), SECRET).run()
     assert pair.client.info.psk_identity == second.identity
-    for hello in hellos(pair):
+    for hello in opened_hellos(pair):
         assert_grease_psks(hello, secrets=(PSK.identity, second.identity))
 
 
 def test_grease_keys_are_others_each_time(client: ClientConfig, server: ServerConfig) -> None:
     client = replace(client, psks=[PSK])
     pairs = [Pair(client, replace(server, psks=[PSK]), SECRET).run() for _ in range(2)]
-    made = [hellos(pair)[0].outer.extensions[Ext.PRE_SHARED_KEY] for pair in pairs]
+    made = [opened_hellos(pair)[0].outer.extensions[Ext.PRE_SHARED_KEY] for pair in pairs]
     first, second = map(ext.read_offered_psks, made)
     assert first.identities[0].identity != second.identities[0].identity
     assert first.binders[0] != second.binders[0]
@@ -211,7 +163,7 @@ def test_a_session_of_tls12_is_offered_in_neither_hello(
     assert session.ticket
     pair = Pair(replace(client, sessions=sessions), server, SECRET).run()
     assert not pair.client.info.resumed
-    [hello] = hellos(pair)
+    [hello] = opened_hellos(pair)
     assert Ext.SESSION_TICKET not in hello.inner.extensions
     assert Ext.PRE_SHARED_KEY not in hello.inner.extensions
     assert not hello.outer.extensions.get(Ext.SESSION_TICKET)

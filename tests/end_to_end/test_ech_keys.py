@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from tests.adapters.pairs import Aside, plain_pair
+from tests.end_to_end.ech import KEY, PUBLIC, RETRY, SECRET, ech_client
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
@@ -30,11 +31,8 @@ from handclasp import (
     aio,
 )
 
-SECRET, PUBLIC = "secret.test", "public.test"
-KEY = EchKey.generate(PUBLIC)
 NEXT = EchKey.generate(PUBLIC, avoid=[KEY])
 RETIRED = replace(KEY, send_as_retry=False)
-RETRY: dict[str, Any] = {"groups": ["secp384r1"]}
 
 
 class Source:
@@ -62,9 +60,7 @@ class Later:
         return [KEY]
 
 
-@pytest.fixture
-def client(pki: Pki) -> ClientConfig:
-    return ClientConfig(trust=pki.trust, ech=EchConfigList(KEY.configs))
+client = pytest.fixture(ech_client)
 
 
 def server(pki: Pki, source: EchKeySource, **more: Any) -> ServerConfig:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.end_to_end.ech import KEY, OTHER, PUBLIC, SECRET, ech_client, ech_server
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
-from handclasp import ClientConfig, EchConfigList, EchKey, Recorder, ServerConfig
+from handclasp import ClientConfig, EchKey, Recorder, ServerConfig
 from handclasp.story.narrate import narrate
 from handclasp.story.page import page_of
 from handclasp.story.redact import redacted
@@ -18,15 +19,11 @@ from handclasp.trace.events import DecisionTaken, InnerHello, MessageSeen, Trace
 from handclasp.wire import extensions as ext
 from handclasp.wire.messages import ClientHello, read_message
 
-SECRET, PUBLIC = "secret.test", "public.test"
-KEY, OTHER = EchKey.generate(PUBLIC), EchKey.generate(PUBLIC)
-
 
 def talk(key: EchKey = KEY, **changes: Any) -> Pair:
     pki = Pki()
-    client = ClientConfig(trust=pki.trust, ech=EchConfigList(KEY.configs))
-    server = ServerConfig(credentials=pki.server(SECRET, PUBLIC), ech=[key])
-    return Pair(client, replace(server, **changes), SECRET).run()
+    server = replace(ech_server(pki), ech=[key])
+    return Pair(ech_client(pki), replace(server, **changes), SECRET).run()
 
 
 def inner_hellos(events: Sequence[TraceEvent]) -> list[InnerHello]:
