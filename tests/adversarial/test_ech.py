@@ -16,6 +16,7 @@ from tests.end_to_end.ech import (
     SECRET,
     ech_client,
     ech_server,
+    outer_hellos,
 )
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
@@ -36,11 +37,14 @@ from handclasp.handshake.offer import offer_after_retry
 from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import ech
 from handclasp.wire import extensions as ext
-from handclasp.wire.ech import INNER, encode_inner_hello
+from handclasp.wire.ech import INNER, encode_inner_hello, make_ech_config
 from handclasp.wire.messages import ClientHello, ServerHello, write_finished, write_message
 
 OFFER = "handclasp.handshake.tls13.ech_offer"
 ECH = Ext.ENCRYPTED_CLIENT_HELLO
+
+EITHER_HELLO = [({}, 1), (RETRY, 2)]
+"""The change of the server's config after which the misuse is in this hello, the last one."""
 
 Edit = Callable[[dict[int, bytes]], None]
 
@@ -104,11 +108,53 @@ def versions(*numbers: int) -> dict[int, bytes]:
         lambda inner: inner.pop(Ext.SUPPORTED_VERSIONS),
     ],
 )
+@pytest.mark.parametrize(("retry", "number"), EITHER_HELLO)
 def test_inner_hellos_that_are_none(
-    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig, edit: Edit
+    monkeypatch: pytest.MonkeyPatch,
+    client: ClientConfig,
+    server: ServerConfig,
+    edit: Edit,
+    retry: dict[str, Any],
+    number: int,
 ) -> None:
-    with_inner(monkeypatch, edit)
-    server_refuses(Pair(client, server, SECRET), Fault.BAD_INNER_HELLO)
+    with_inner(monkeypatch, edit, number=number)
+    server_refuses(Pair(client, replace(server, **retry), SECRET), Fault.BAD_INNER_HELLO)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda shared: [Ext.COOKIE],
+        lambda shared: [ECH],
+        lambda shared: [shared[0], shared[0]],
+        lambda shared: [shared[1], shared[0]],
+    ],
+)
+@pytest.mark.parametrize(("retry", "number"), EITHER_HELLO)
+def test_references_to_what_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+    client: ClientConfig,
+    server: ServerConfig,
+    wrong: Callable[[list[int]], list[int]],
+    retry: dict[str, Any],
+    number: int,
+) -> None:
+    """A missing extension, the one that holds the hello, one twice, and two in another order."""
+    count = 0
+
+    def encode(inner: ClientHello, shared: Any, *lengths: int) -> bytes:
+        nonlocal count
+        count += 1
+        if count != number:
+            return encode_inner_hello(inner, shared, *lengths)
+        kinds = wrong(list(shared))
+        data = b"".join([kind.to_bytes(2, "big") for kind in kinds])
+        own = {kind: each for kind, each in inner.extensions.items() if kind not in shared}
+        extensions = {**own, Ext.ECH_OUTER_EXTENSIONS: bytes([len(data)]) + data}
+        return encode_inner_hello(replace(inner, extensions=extensions), (), *lengths)
+
+    monkeypatch.setattr(f"{OFFER}.encode_inner_hello", encode)
+    server_refuses(Pair(client, replace(server, **retry), SECRET), Fault.BAD_INNER_HELLO)
 
 
 @pytest.mark.parametrize("retry", [{}, RETRY])
@@ -206,6 +252,10 @@ def with_ech(**changes: Any) -> Callable[[ClientHello], ClientHello]:
     return edit
 
 
+def with_extension(kind: int, data: bytes) -> Callable[[ClientHello], ClientHello]:
+    return lambda hello: replace(hello, extensions={**hello.extensions, kind: data})
+
+
 def without_ech(hello: ClientHello) -> ClientHello:
     kept = {kind: data for kind, data in hello.extensions.items() if kind != ECH}
     return replace(hello, extensions=kept)
@@ -227,9 +277,12 @@ def without_ech(hello: ClientHello) -> ClientHello:
         ),
         (with_ech(enc=bytes(32)), Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST, "illegal_parameter"),
         (with_ech(payload=bytes(200)), Fault.ECH_NOT_DECRYPTED, "decrypt_error"),
+        (with_extension(ECH, INNER), Fault.INNER_HELLO_IN_PLAINTEXT, "illegal_parameter"),
+        (with_extension(ECH, b"\2\0\0"), Fault.ILLEGAL_VALUE, "illegal_parameter"),
+        (with_extension(ECH, b"\1\0"), Fault.DECODE_ERROR, "decode_error"),
         (
-            lambda hello: replace(hello, extensions={**hello.extensions, ECH: INNER}),
-            Fault.INNER_HELLO_IN_PLAINTEXT,
+            with_extension(Ext.ECH_OUTER_EXTENSIONS, b"\2\0\0"),
+            Fault.MISPLACED_EXTENSION,
             "illegal_parameter",
         ),
         # The outer hello is authenticated, so nobody on the way can change it.
@@ -257,6 +310,34 @@ def test_a_second_inner_hello_that_asks_for_another_server(
     with_inner(monkeypatch, edit, number=2)
     pair = Pair(client, replace(server, **RETRY), SECRET)
     server_refuses(pair, Fault.CHANGED_AFTER_HELLO_RETRY_REQUEST)
+
+
+@pytest.mark.parametrize("retry", [{}, RETRY])
+def test_an_outer_hello_with_nothing_but_the_inner_one(
+    monkeypatch: pytest.MonkeyPatch,
+    client: ClientConfig,
+    server: ServerConfig,
+    retry: dict[str, Any],
+) -> None:
+    """Whatever a server goes by is in the inner hello."""
+    sealed = __import__(OFFER, fromlist=["_sealed"])._sealed
+
+    def bare(encryption: Any, inner: Any, draft: ClientHello, shared: Any, enc: bytes) -> Any:
+        draft = replace(draft, cipher_suites=(0x0A0A,), extensions={ECH: b""})
+        return sealed(encryption, inner, draft, (), enc)
+
+    monkeypatch.setattr(f"{OFFER}._sealed", bare)
+    client = replace(client, sessions=SessionStore(), alpn=["h2"])
+    server = replace(server, alpn=["h2"], **retry)
+    for is_resumed in (False, True):
+        pair = Pair(client, server, SECRET).run()
+        assert all(set(hello.extensions) == {ECH} for hello in outer_hellos(pair))
+        assert len(outer_hellos(pair)) == 1 + bool(retry)
+        for info in (pair.client.info, pair.server.info):
+            assert info.ech_accepted
+            assert info.server_name == SECRET
+            assert info.alpn == "h2"
+            assert info.resumed is is_resumed
 
 
 @pytest.mark.parametrize("place", [40, 45, -1])
@@ -472,6 +553,23 @@ def test_a_cipher_suite_that_is_not_in_the_configuration_is_as_an_unknown_key(
     monkeypatch.setattr(f"{OFFER}._sealed", edited)
     pair = Pair(client, server, SECRET).run()
     assert isinstance(pair.client.error, EchRejectedError)
+
+
+@pytest.mark.parametrize("asked", [(1, 2), (1, 3), (2, 1)])
+def test_a_supported_cipher_suite_that_is_not_in_the_configuration(
+    client: ClientConfig, server: ServerConfig, asked: tuple[int, int]
+) -> None:
+    """RFC 9849 section 7.1: it is no candidate, though the key would open the inner hello."""
+    [made] = KEY.configs
+    listed = make_ech_config(7, made.kem, made.public_key, [(1, 1)], 64, PUBLIC)
+    server = replace(server, ech=[EchKey(KEY.private_key, (listed,))])
+    # The bytes of a configuration are part of the encryption: they stay as they are.
+    client = replace(client, ech=EchConfigList([replace(listed, cipher_suites=(asked,))]))
+    pair = Pair(client, server, SECRET).run()
+    assert isinstance(pair.client.error, EchRejectedError)
+    assert pair.client.error.retry_configs == EchConfigList([listed])
+    client = replace(client, ech=EchConfigList([listed]))
+    assert Pair(client, server, SECRET).run().client.info.ech_accepted
 
 
 def test_early_data_inside_and_a_hello_retry(client: ClientConfig, server: ServerConfig) -> None:

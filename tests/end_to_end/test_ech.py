@@ -322,6 +322,25 @@ def test_resumption_and_early_data(client: ClientConfig, server: ServerConfig) -
     assert_accepted(pair)
 
 
+@pytest.mark.parametrize("is_resumed", [True, False])
+def test_early_data_that_a_server_refuses_with_the_inner_hello_accepted(
+    pki: Pki, client: ClientConfig, server: ServerConfig, is_resumed: bool
+) -> None:
+    client = replace(client, sessions=SessionStore(), allow_early_data=True)
+    assert_accepted(Pair(client, replace(server, max_early_data=1000), SECRET).run())
+    # Another server has other keys for tickets.
+    refusing = server if is_resumed else replace(ech_server(pki), max_early_data=1000)
+    pair = Pair(client, refusing, SECRET)
+    pair.client.connection.send_early_data(b"at once")  # type: ignore[union-attr]
+    pair.run()
+    for info in (pair.client.info, pair.server.info):
+        assert info.resumed is is_resumed
+        assert info.early_data_status == "rejected"
+    assert not pair.server.saw(EarlyDataReceived)
+    assert pair.server.data == b""
+    assert_accepted(pair)
+
+
 @pytest.mark.parametrize("change", [{"ech": [OTHER]}, {"ech": [OTHER], **RETRY}])
 def test_early_data_of_a_rejected_hello_go_nowhere(
     client: ClientConfig, server: ServerConfig, change: dict[str, Any]
@@ -366,6 +385,25 @@ def test_external_keys_stay_inside(
     assert key.identity not in pair.client.sent
     error = rejected(Pair(client, replace(server, ech=[OTHER]), SECRET).run())
     assert error.retry_configs is not None
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_two_keys_with_one_config_id(
+    client: ClientConfig, server: ServerConfig, is_first: bool
+) -> None:
+    """RFC 9849 section 7.1: a server tries all that the config_id fits."""
+    [used], [made] = KEY.configs, OTHER.configs
+    same = make_ech_config(
+        used.config_id, made.kem, made.public_key, made.cipher_suites, 64, PUBLIC
+    )
+    twin = EchKey(OTHER.private_key, (same,))
+    keys = [KEY, twin] if is_first else [twin, KEY]
+    server = replace(server, ech=keys)
+    for config in (used, same):
+        pair = Pair(replace(client, ech=EchConfigList([config])), server, SECRET).run()
+        assert_accepted(pair)
+    pair = Pair(client, replace(server, **RETRY), SECRET).run()
+    assert_accepted(pair)
 
 
 def test_trial_decryption(client: ClientConfig, server: ServerConfig) -> None:
