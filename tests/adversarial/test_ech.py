@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -213,13 +213,27 @@ def test_ech_outer_extensions_in_an_outer_hello(
     server_refuses(pair, Fault.MISPLACED_EXTENSION)
 
 
+def plain_hello(pair: Pair, data: bytes, *, without: Sequence[int] = ()) -> None:
+    """Give the server the client's hello with this encrypted_client_hello, in the clear."""
+    pair.client.take()
+    [hello] = outer_hellos(pair)
+    kept = {kind: each for kind, each in hello.extensions.items() if kind not in without}
+    raw = write_message(replace(hello, extensions={**kept, ECH: data}, raw=b""))
+    pair.server.receive(b"\x16\3\1" + len(raw).to_bytes(2, "big") + raw)
+
+
 @pytest.mark.parametrize("keys", [[KEY], []])
-def test_an_inner_hello_in_the_clear(client: ClientConfig, server: ServerConfig, keys: Any) -> None:
+@pytest.mark.parametrize("without", [[], [Ext.SUPPORTED_VERSIONS]])
+def test_an_inner_hello_in_the_clear(
+    client: ClientConfig, server: ServerConfig, keys: Any, without: list[int]
+) -> None:
+    """Whatever version it offers: no answer may confirm it, in a random of an older one either."""
     pair = Pair(replace(client, ech=None), replace(server, ech=keys), SECRET)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("handclasp.handshake.offer._grease_ech", lambda *_: INNER)
-        pair = Pair(replace(client, ech=None), replace(server, ech=keys), SECRET)
+    plain_hello(pair, INNER, without=without)
     server_refuses(pair, Fault.INNER_HELLO_IN_PLAINTEXT)
+    pair = Pair(replace(client, ech=None), replace(server, ech=keys), SECRET)
+    plain_hello(pair, INNER + b"\0", without=without)
+    server_refuses(pair, Fault.DECODE_ERROR, "decode_error")
 
 
 def second_outer(
@@ -510,6 +524,79 @@ def test_the_extension_in_a_server_hello(
     client_refuses(pair, Fault.MISPLACED_EXTENSION)
 
 
+def answer_of_tls12(
+    monkeypatch: pytest.MonkeyPatch, edit: Callable[[ServerHello], ServerHello]
+) -> None:
+    """Have a server of TLS 1.2 send another ServerHello."""
+    monkeypatch.setattr(
+        "handclasp.handshake.tls12.server.ServerHello", lambda *given: edit(ServerHello(*given))
+    )
+
+
+@pytest.mark.parametrize("ech_configs", [CONFIGS, None])
+@pytest.mark.parametrize(
+    "data", [b"8 random", CONFIGS.to_bytes(), b""], ids=["confirmation", "configs", "empty"]
+)
+def test_the_extension_in_a_server_hello_of_tls12(
+    monkeypatch: pytest.MonkeyPatch,
+    client: ClientConfig,
+    server: ServerConfig,
+    ech_configs: EchConfigList | None,
+    data: bytes,
+) -> None:
+    """An older version has nothing to answer with (RFC 9849 section 5)."""
+    answer_of_tls12(
+        monkeypatch, lambda hello: replace(hello, extensions={**hello.extensions, ECH: data})
+    )
+    older = replace(server, ech=(), versions=["TLSv1.2"])
+    pair = Pair(replace(client, ech=ech_configs), older, SECRET)
+    client_refuses(pair, Fault.MISPLACED_EXTENSION)
+
+
+def test_a_server_of_tls12_that_rejects_and_resumes(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    """It echoes the session id, as if the outer hello had offered a session by it."""
+    client = replace(client, sessions=SessionStore())
+    Pair(client, server, SECRET).run()
+
+    def resuming(hello: ServerHello) -> ServerHello:
+        [asked] = outer_hellos(pair)
+        return replace(hello, legacy_session_id_echo=asked.legacy_session_id)
+
+    answer_of_tls12(monkeypatch, resuming)
+    pair = Pair(client, replace(server, ech=(), versions=["TLSv1.2"]), SECRET)
+    client_refuses(pair, Fault.UNOFFERED_SESSION)
+
+
+def test_an_answer_to_a_name_that_the_outer_hello_alone_has(
+    monkeypatch: pytest.MonkeyPatch, pki: Pki, client: ClientConfig
+) -> None:
+    """What was asked for stands in the hello that the server took."""
+    server = ServerConfig(credentials=pki.server("127.0.0.1", PUBLIC), ech=[KEY])
+    answer_with(monkeypatch, {Ext.SERVER_NAME: b""})
+    pair = Pair(client, server, "127.0.0.1")
+    client_refuses(pair, Fault.UNSOLICITED_EXTENSION, "unsupported_extension")
+    [outer] = outer_hellos(pair)
+    assert ext.read_server_name(outer.extensions[Ext.SERVER_NAME]) == PUBLIC
+    # In a rejected hello it is the answer to the public name.
+    pair = Pair(client, replace(server, ech=[OTHER]), "127.0.0.1").run()
+    assert isinstance(pair.client.error, EchRejectedError)
+
+
+def test_grease_has_no_confirmation_to_check(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+) -> None:
+    request_with(monkeypatch, b"8 random")
+    pair = Pair(replace(client, ech=None), replace(server, **RETRY), SECRET).run()
+    for info in (pair.client.info, pair.server.info):
+        assert info.hello_retry
+        assert not info.ech_accepted
+        assert info.server_name == SECRET
+    first, second = [hello.extensions[ECH] for hello in outer_hellos(pair)]
+    assert first == second
+
+
 def test_retry_configs_for_grease_are_read_and_not_used(
     client: ClientConfig, server: ServerConfig
 ) -> None:
@@ -586,12 +673,12 @@ def test_early_data_inside_and_a_hello_retry(client: ClientConfig, server: Serve
     assert pair.server.data == b""
 
 
+@pytest.mark.parametrize("without", [[], [Ext.SUPPORTED_VERSIONS]])
 def test_types_of_the_extension_that_nobody_knows(
-    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig
+    client: ClientConfig, server: ServerConfig, without: list[int]
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("handclasp.handshake.offer._grease_ech", lambda *_: b"\2\0\0")
-        pair = Pair(replace(client, ech=None), server, SECRET)
+    pair = Pair(replace(client, ech=None), server, SECRET)
+    plain_hello(pair, b"\2\0\0", without=without)
     server_refuses(pair, Fault.ILLEGAL_VALUE)
 
 

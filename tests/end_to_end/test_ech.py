@@ -24,8 +24,10 @@ from tests.pki import Pki
 from handclasp import (
     Blame,
     CertificateError,
+    ChooseCredentials,
     ClientConfig,
     ConfirmPeer,
+    Credentials,
     EarlyDataReceived,
     EchConfig,
     EchConfigList,
@@ -49,6 +51,23 @@ from handclasp.wire.ech import make_ech_config, read_encrypted_client_hello
 
 client = pytest.fixture(ech_client)
 server = pytest.fixture(ech_server)
+
+
+WRITE_RETRY_CONFIGS = "handclasp.handshake.tls13.server.write_ech_config_list"
+[USABLE] = OTHER.configs
+UNUSABLE = [
+    EchConfig(b"\xfe\x0a\0\1x", 0xFE0A),
+    make_ech_config(7, 0x6666, b"a key", USABLE.cipher_suites, 64, PUBLIC),
+    make_ech_config(7, USABLE.kem, USABLE.public_key, [(9, 9)], 64, PUBLIC),
+    make_ech_config(7, USABLE.kem, USABLE.public_key, [(1, 1)], 64, "public_name.test"),
+    make_ech_config(7, USABLE.kem, USABLE.public_key, [(1, 1)], 64, PUBLIC, {0x8001: b""}),
+]
+"""Of another version, KEM and suite, with no DNS name, and with an unknown mandatory extension."""
+
+
+def rejecting(server: ServerConfig, version: str) -> ServerConfig:
+    """The server without the key of the client; in TLS 1.2 there is no ECH at all."""
+    return replace(server, ech=[OTHER] if version == "TLSv1.3" else (), versions=[version])
 
 
 def assert_hidden(pair: Pair) -> None:
@@ -157,6 +176,16 @@ def test_names_of_any_length_make_hellos_of_one_size(client: ClientConfig) -> No
     assert len(sizes) == 1
 
 
+def test_a_name_that_is_longer_than_the_configuration_expects(
+    pki: Pki, client: ClientConfig
+) -> None:
+    """Its maximum_name_length is for the padding alone (RFC 9849 section 4)."""
+    key = EchKey.generate(PUBLIC, maximum_name_length=4)
+    server = ServerConfig(credentials=pki.server(SECRET, PUBLIC), ech=[key])
+    client = replace(client, ech=EchConfigList(key.configs))
+    assert_accepted(Pair(client, server, SECRET).run())
+
+
 @pytest.mark.parametrize("retry", [{}, RETRY])
 @pytest.mark.parametrize("versions", [["TLSv1.3"], ["TLSv1.2", "TLSv1.3"]])
 def test_another_key_is_rejected_with_the_current_configs(
@@ -204,11 +233,23 @@ def test_a_server_without_ech_says_so_by_its_certificate(
 def test_configs_that_nobody_can_use_are_no_retry_configs(
     client: ClientConfig, server: ServerConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unknown = EchConfig(b"\xfe\x0a\0\1x", 0xFE0A)
-    write = "handclasp.handshake.tls13.server.write_ech_config_list"
-    monkeypatch.setattr(write, lambda _: EchConfigList([unknown]).to_bytes())
+    monkeypatch.setattr(WRITE_RETRY_CONFIGS, lambda _: EchConfigList(UNUSABLE).to_bytes())
     error = rejected(Pair(client, replace(server, ech=[OTHER]), SECRET).run())
     assert error.retry_configs is None
+
+
+def test_retry_configs_of_which_one_can_be_used(
+    client: ClientConfig, server: ServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = EchConfigList([*UNUSABLE, *OTHER.configs])
+    server = replace(server, ech=[OTHER])
+    with monkeypatch.context() as patch:
+        patch.setattr(WRITE_RETRY_CONFIGS, lambda _: configs.to_bytes())
+        error = rejected(Pair(client, server, SECRET).run())
+        # A client that sent GREASE reads them as well, and has no use for them.
+        assert Pair(replace(client, ech=None), server, SECRET).run().established
+    assert error.retry_configs == configs
+    assert_accepted(Pair(replace(client, ech=error.retry_configs), server, SECRET).run())
 
 
 @pytest.mark.parametrize("versions", [["TLSv1.3"], ["TLSv1.2"]])
@@ -261,8 +302,9 @@ def test_without_verification_nothing_that_the_server_says_counts(
     assert "nobody verified" in error.message
 
 
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
 def test_verify_is_asked_about_the_public_name_of_a_server_that_rejects(
-    server: ServerConfig,
+    server: ServerConfig, version: str
 ) -> None:
     asked: list[str | None] = []
 
@@ -271,9 +313,56 @@ def test_verify_is_asked_about_the_public_name_of_a_server_that_rejects(
         return vouch_for(question.chain_der)
 
     client = ClientConfig(verify=verify, ech=CONFIGS)
-    error = rejected(Pair(client, replace(server, ech=[OTHER]), SECRET).run())
+    error = rejected(Pair(client, rejecting(server, version), SECRET).run())
     assert asked == [PUBLIC]
     assert error.is_authentic
+
+
+@pytest.mark.parametrize("change", [{}, {"ech": None}, {"ech": None, "grease_ech": False}])
+def test_verify_is_asked_about_the_name_that_was_meant(
+    server: ServerConfig, change: dict[str, Any]
+) -> None:
+    """Whether the inner hello was accepted, or there is none; a resumed session asks again."""
+    asked: list[str | None] = []
+
+    def verify(question: VerifyPeer) -> VerifiedPeer:
+        asked.append(question.server_name)
+        return vouch_for(question.chain_der)
+
+    client = replace(ClientConfig(verify=verify, sessions=SessionStore(), ech=CONFIGS), **change)
+    for is_resumed in (False, True):
+        assert Pair(client, server, SECRET).run().client.info.resumed is is_resumed
+    assert asked
+    assert set(asked) == {SECRET}
+
+
+@pytest.mark.parametrize("change", [{}, RETRY])
+def test_verify_is_asked_about_the_public_name_after_refused_early_data(
+    server: ServerConfig, change: dict[str, Any]
+) -> None:
+    asked: list[str | None] = []
+
+    def verify(question: VerifyPeer) -> VerifiedPeer:
+        asked.append(question.server_name)
+        return vouch_for(question.chain_der)
+
+    client = ClientConfig(
+        verify=verify,
+        ech=CONFIGS,
+        sessions=SessionStore(),
+        allow_early_data=True,
+        early_data_before_callbacks=True,
+    )
+    server = replace(server, max_early_data=1000)
+    assert_accepted(Pair(client, server, SECRET).run())
+    assert asked == [SECRET]
+    pair = Pair(client, replace(server, ech=[OTHER], **change), SECRET)
+    pair.client.connection.send_early_data(b"at once")  # type: ignore[union-attr]
+    asked.clear()
+    error = rejected(pair.run())
+    assert asked == [PUBLIC]
+    assert error.is_authentic
+    assert not pair.server.saw(EarlyDataReceived)
 
 
 def test_confirm_peer_is_not_asked_about_a_server_that_rejects(
@@ -292,17 +381,41 @@ def test_confirm_peer_is_not_asked_about_a_server_that_rejects(
     assert asked == [SECRET]
 
 
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+@pytest.mark.parametrize("is_asked", [True, False])
 def test_a_server_that_rejects_gets_no_client_certificate(
-    pki: Pki, client: ClientConfig, server: ServerConfig
+    pki: Pki, client: ClientConfig, server: ServerConfig, version: str, is_asked: bool
 ) -> None:
+    """Nor is the program asked for one, which might tell its user about the wrong server."""
+    asked: list[ChooseCredentials] = []
+    credentials = pki.client("a client")
+
+    def choose(question: ChooseCredentials) -> Credentials:
+        asked.append(question)
+        return credentials
+
     server = replace(server, client_auth="optional", trust=pki.trust)
-    client = replace(client, credentials=pki.client("a client"))
-    pair = Pair(client, server, SECRET).run()
-    assert_accepted(pair)
-    assert pair.server.info.peer_chain_der
-    pair = Pair(client, replace(server, ech=[OTHER]), SECRET).run()
-    rejected(pair)
-    assert pair.server.info.peer_chain_der == ()
+    own = {"choose_credentials": choose} if is_asked else {"credentials": credentials}
+    client = replace(client, **cast(Any, own))
+    for config in (client, replace(client, ech=None)):
+        pair = Pair(config, server, SECRET).run()
+        assert pair.client.info.ech_accepted is (config is client)
+        assert pair.server.info.peer_chain_der
+    assert len(asked) == 2 * is_asked
+    asked.clear()
+    required = replace(server, client_auth="required")
+    for each in (server, required):
+        pair = Pair(client, rejecting(each, version), SECRET).run()
+        assert asked == []
+        if each is server:
+            rejected(pair)
+            assert pair.server.info.peer_chain_der == ()
+        else:
+            assert pair.server.error is not None
+            assert pair.server.error.fault in (
+                Fault.CLIENT_CERTIFICATE_MISSING,
+                Fault.CLIENT_CERTIFICATE_MISSING12,
+            )
 
 
 def test_resumption_and_early_data(client: ClientConfig, server: ServerConfig) -> None:

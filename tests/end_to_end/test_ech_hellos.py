@@ -10,7 +10,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.end_to_end.ech import PUBLIC, RETRY, SECRET, Hello, ech_client, ech_server, opened_hellos
+from tests.end_to_end.ech import (
+    PUBLIC,
+    RETRY,
+    SECRET,
+    Hello,
+    ech_client,
+    ech_server,
+    opened_hellos,
+    outer_hellos,
+)
 from tests.end_to_end.pair import Pair
 
 from handclasp import (
@@ -30,6 +39,19 @@ from handclasp.wire.ech import (
 from handclasp.wire.messages import ClientHello
 
 PSK = PreSharedKey(b"an identity that tells", b"k" * 31 + b"x")
+COMMON = {
+    Ext.KEY_SHARE,
+    Ext.SUPPORTED_GROUPS,
+    Ext.SIGNATURE_ALGORITHMS,
+    Ext.APPLICATION_LAYER_PROTOCOL_NEGOTIATION,
+}
+OF_TLS12 = {
+    Ext.EC_POINT_FORMATS,
+    Ext.EXTENDED_MASTER_SECRET,
+    Ext.RENEGOTIATION_INFO,
+    Ext.SESSION_TICKET,
+}
+SESSION_ID = b"an identity of 32 bytes in all.."
 SESSION_ID_AT = 2 + 32
 """Where the length of legacy_session_id stands in a ClientHello without its header."""
 
@@ -63,7 +85,8 @@ def test_both_hellos_keep_the_rules(
         at = kinds.index(hello.shared[0])
         assert tuple(kinds[at : at + len(hello.shared)]) == hello.shared
         assert tuple(kind for kind in outer.extensions if kind in hello.shared) == hello.shared
-        assert Ext.KEY_SHARE in hello.shared
+        assert {*hello.shared} >= COMMON
+        assert OF_TLS12.isdisjoint(inner.extensions)
         # Section 6.1, the rules of the inner hello
         assert inner.extensions[Ext.ENCRYPTED_CLIENT_HELLO] == INNER
         assert versions(inner) == {TLS13}
@@ -78,6 +101,43 @@ def test_both_hellos_keep_the_rules(
         assert ext.read_server_name(outer.extensions[Ext.SERVER_NAME]) == PUBLIC
     assert len({hello.outer.random for hello in found}) == 1
     assert len({hello.inner.random for hello in found}) == 1
+
+
+@pytest.mark.parametrize("retry", [{}, RETRY])
+def test_a_name_that_is_the_public_one_is_not_shared(
+    client: ClientConfig, server: ServerConfig, retry: dict[str, Any]
+) -> None:
+    """Nobody else knows that they are the same, and the size would tell it."""
+    sizes: list[int] = []
+    for name in (PUBLIC, SECRET):
+        pair = Pair(client, replace(server, **retry), name).run()
+        assert pair.client.info.ech_accepted
+        assert pair.server.info.server_name == name
+        for hello in opened_hellos(pair):
+            assert ext.read_server_name(hello.inner.extensions[Ext.SERVER_NAME]) == name
+            assert Ext.SERVER_NAME not in hello.shared
+        sizes.append(len(opened_hellos(pair)[0].encoded))
+    assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize("retry", [{}, RETRY])
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_both_hellos_have_values_of_grease(
+    client: ClientConfig, server: ServerConfig, retry: dict[str, Any], is_sent: bool
+) -> None:
+    """RFC 8701 section 3.1."""
+    pair = Pair(replace(client, grease=is_sent), replace(server, **retry), SECRET).run()
+    assert pair.client.info.ech_accepted
+    for hello in opened_hellos(pair):
+        for each in (hello.outer, hello.inner):
+            extensions = each.extensions
+            for values in (
+                extensions,
+                each.cipher_suites,
+                ext.read_supported_versions(extensions[Ext.SUPPORTED_VERSIONS]),
+                ext.read_supported_groups(extensions[Ext.SUPPORTED_GROUPS]),
+            ):
+                assert GREASE_VALUES.isdisjoint(values) is not is_sent
 
 
 def assert_grease_psks(hello: Hello, *, secrets: tuple[bytes, ...]) -> None:
@@ -168,6 +228,35 @@ def test_a_session_of_tls12_is_offered_in_neither_hello(
     assert Ext.PRE_SHARED_KEY not in hello.inner.extensions
     assert not hello.outer.extensions.get(Ext.SESSION_TICKET)
     assert session.ticket not in hello.outer.raw
+
+
+class ById(SessionStore):
+    """Keeps each session as a server without tickets would have given it."""
+
+    def put(self, key: str, session: Session) -> None:
+        super().put(key, replace(session, ticket=b"", session_id=SESSION_ID))
+
+
+def test_a_session_of_tls12_without_a_ticket_is_offered_in_neither_hello(
+    client: ClientConfig, server: ServerConfig
+) -> None:
+    client = replace(client, sessions=ById())
+    plain = replace(client, ech=None)
+    older = replace(server, ech=(), versions=["TLSv1.2"])
+    assert Pair(plain, older, SECRET).run().established
+    offering = Pair(plain, server, SECRET).run()
+    assert [hello.legacy_session_id for hello in outer_hellos(offering)] == [SESSION_ID]
+    assert Pair(plain, older, SECRET).run().established
+    pair = Pair(client, server, SECRET)
+    session = pair.client.connection._sessions.session  # type: ignore[union-attr]
+    assert session is not None
+    assert session.session_id == SESSION_ID
+    pair.run()
+    assert pair.client.info.ech_accepted
+    assert not pair.client.info.resumed
+    [hello] = opened_hellos(pair)
+    assert SESSION_ID not in hello.outer.raw
+    assert SESSION_ID not in hello.inner.raw
 
 
 class Mistaken(SessionStore):
