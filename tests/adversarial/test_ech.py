@@ -16,6 +16,7 @@ from tests.end_to_end.ech import (
     SECRET,
     ech_client,
     ech_server,
+    opened_hellos,
     outer_hellos,
 )
 from tests.end_to_end.pair import Pair
@@ -352,6 +353,26 @@ def test_an_outer_hello_with_nothing_but_the_inner_one(
             assert info.server_name == SECRET
             assert info.alpn == "h2"
             assert info.resumed is is_resumed
+
+
+@pytest.mark.parametrize("compressed", [1, 2])
+def test_one_of_both_inner_hellos_is_compressed(
+    monkeypatch: pytest.MonkeyPatch, client: ClientConfig, server: ServerConfig, compressed: int
+) -> None:
+    """Each hello is decoded by itself, with its own outer one."""
+    count = 0
+
+    def encode(inner: ClientHello, shared: Any, *lengths: int) -> bytes:
+        nonlocal count
+        count += 1
+        return encode_inner_hello(inner, shared if count == compressed else (), *lengths)
+
+    monkeypatch.setattr(f"{OFFER}.encode_inner_hello", encode)
+    pair = Pair(client, replace(server, **RETRY), SECRET).run()
+    assert pair.server.info.ech_accepted
+    assert [bool(hello.shared) for hello in opened_hellos(pair)] == [
+        compressed == number for number in (1, 2)
+    ]
 
 
 @pytest.mark.parametrize("place", [40, 45, -1])

@@ -191,13 +191,14 @@ def test_a_name_that_is_longer_than_the_configuration_expects(
 def test_another_key_is_rejected_with_the_current_configs(
     client: ClientConfig, server: ServerConfig, retry: dict[str, Any], versions: list[str]
 ) -> None:
-    old = EchKey.generate(PUBLIC)
-    keys = [OTHER, replace(old, send_as_retry=False)]
+    second = EchKey.generate(PUBLIC, avoid=[KEY, OTHER])
+    old = EchKey.generate(PUBLIC, avoid=[KEY, OTHER, second])
+    keys = [OTHER, replace(old, send_as_retry=False), second]
     server = replace(server, ech=keys, **retry)
     pair = Pair(replace(client, versions=versions), server, SECRET).run()
     error = rejected(pair)
     assert error.is_authentic
-    assert error.retry_configs == EchConfigList(OTHER.configs)
+    assert error.retry_configs == EchConfigList([*OTHER.configs, *second.configs])
     assert "Connect once more" in error.fix
     assert_accepted(Pair(replace(client, ech=error.retry_configs), server, SECRET).run())
 
