@@ -7,8 +7,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
+from tests.end_to_end.ech import CONFIGS, KEY, OTHER, SECRET, ech_server
 from tests.pki import Pki
 
 import handclasp
@@ -22,9 +24,7 @@ from handclasp import (
     aio,
 )
 
-SECRET, PUBLIC = "secret.test", "public.test"
 DATA = b"for the secret server alone"
-KEY, OLD = EchKey.generate(PUBLIC), EchKey.generate(PUBLIC)
 
 
 class Server:
@@ -61,8 +61,11 @@ def pki() -> Pki:
 
 
 @pytest.fixture
-def server(pki: Pki) -> Iterator[Server]:
-    config = ServerConfig(credentials=pki.server(SECRET, PUBLIC), ech=[KEY])
+def server(pki: Pki, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server with ECH, or one of TLS 1.2 where the test asks for that."""
+    config = ech_server(pki)
+    if getattr(request, "param", "") == "TLSv1.2":
+        config = replace(config, ech=(), versions=["TLSv1.2"])
     server = Server(config)
     yield server
     server.join()
@@ -72,9 +75,10 @@ def client_config(pki: Pki, key: EchKey) -> ClientConfig:
     return ClientConfig(trust=pki.trust, ech=EchConfigList(key.configs))
 
 
+@pytest.mark.parametrize("server", ["TLSv1.3", "TLSv1.2"], indirect=True)
 def test_what_waits_for_the_handshake_is_not_sent(pki: Pki, server: Server) -> None:
     sock = socket.create_connection(("127.0.0.1", server.port), 20)
-    config = client_config(pki, OLD)
+    config = client_config(pki, OTHER)
     tls = handclasp.wrap_client(sock, config, server_name=SECRET, handshake=False)
     with pytest.raises(EchRejectedError):
         tls.sendall(DATA)
@@ -90,9 +94,9 @@ def test_asyncio_sends_nothing_either(pki: Pki, server: Server) -> None:
     async def connect() -> None:
         with pytest.raises(EchRejectedError) as caught:
             await aio.open_connection(
-                "127.0.0.1", server.port, config=client_config(pki, OLD), server_name=SECRET
+                "127.0.0.1", server.port, config=client_config(pki, OTHER), server_name=SECRET
             )
-        assert caught.value.retry_configs == EchConfigList(KEY.configs)
+        assert caught.value.retry_configs == CONFIGS
 
     asyncio.run(connect())
     server.join()
