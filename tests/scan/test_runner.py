@@ -164,6 +164,7 @@ def test_a_host_has_a_time_and_a_number_of_connections(pki: Pki) -> None:
     assert "12 connections were not enough" in few.incomplete[0]
     assert few.speaks("TLSv1.3")
     assert "0.005 s were not enough" in short.incomplete[0]
+    assert (few.broken_off, short.broken_off) == (True, True)
 
 
 def test_starttls_comes_before_each_hello(pki: Pki) -> None:
@@ -178,7 +179,7 @@ def test_starttls_comes_before_each_hello(pki: Pki) -> None:
     with listening(serve) as port:
         report = scanned(port, pki, starttls="pop3")
         assert report.speaks("TLSv1.3")
-        assert report.incomplete == []
+        assert (report.incomplete, report.broken_off) == ([], False)
         refused = scanned(port, pki, starttls="ftp", timeout=0.5)
     assert refused.error
 

@@ -193,6 +193,8 @@ class Report:
         chains: the certificates.
         features: a `Fact` for each of the rest, by name.
         incomplete: what could not be found out, and why.
+        broken_off: whether the scan ended before all was asked: the connection was lost, or a bound
+            of `ScanSettings` was reached.
         connections: how many connections the scan made.
         elapsed: seconds that it took.
     """
@@ -208,6 +210,7 @@ class Report:
     chains: list[Chain] = field(default_factory=list[Chain])
     features: dict[str, Fact] = field(default_factory=dict[str, Fact])
     incomplete: list[str] = field(default_factory=list[str])
+    broken_off: bool = False
     connections: int = 0
     elapsed: float = 0.0
 
@@ -219,6 +222,11 @@ class Report:
         """Note what could not be found out, once."""
         if what not in self.incomplete:
             self.incomplete.append(what)
+
+    def break_off(self, reason: str) -> None:
+        """Note that the rest is not asked."""
+        self.broken_off = True
+        self.lacks(f"The rest: {reason}")
 
     def saw(
         self, chain: Sequence[bytes], scheme: str = "", status: bytes = b"", scts: bytes = b""
@@ -276,6 +284,7 @@ class Report:
             "certificates": [chain.to_json() for chain in self.chains],
             "features": {name: fact.to_json() for name, fact in self.features.items()},
             "incomplete": list(self.incomplete),
+            "broken_off": self.broken_off,
             "connections": self.connections,
             "elapsed_s": round(self.elapsed, 3),
         }

@@ -125,7 +125,7 @@ async def scan(
         async with asyncio.timeout(settings.host_seconds):
             await host.run(offer)
     except TimeoutError:
-        report.lacks(f"The rest: {settings.host_seconds:g} s were not enough for this host.")
+        report.break_off(f"{settings.host_seconds:g} s were not enough for this host.")
     report.elapsed = asyncio.get_running_loop().time() - began
     if report.chains:
         trust = settings.trust if settings.trust is not None else TrustStore.system()
@@ -207,7 +207,7 @@ class _Host:
         except _Stopped as reason:
             plan.close()
             if self._report.versions:
-                self._report.lacks(f"The rest: {reason}")
+                self._report.break_off(str(reason))
             else:
                 self._report.error = str(reason)
 
