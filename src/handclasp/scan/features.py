@@ -145,7 +145,11 @@ def fallback(offer: Offer, report: Report) -> Probe[None]:
     version = spoken[1]
     accepted = codes_of(version, report.suites[VERSION_NAMES[version]].names)
     answer = yield from ask(offer.hello(version, [*accepted, FALLBACK_SCSV]))
-    refused = answer.said() == "alert inappropriate_fallback"
+    # It is accepted without the signal. Some servers close without sending the alert.
+    refused = answer.said() == "alert inappropriate_fallback" or answer.ending in (
+        "closed",
+        "reset",
+    )
     says = f"a hello of {VERSION_NAMES[version]} with TLS_FALLBACK_SCSV: {answer.said()} (RFC 7507)"
     report.features["fallback_scsv"] = Fact(refused, says, answer.evidence)
 

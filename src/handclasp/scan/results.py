@@ -121,7 +121,7 @@ class ScanResults:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """What counts of the last report on a host."""
+    """The last report on a host, as far as it counts here."""
 
     is_done: bool
     is_failure: bool
