@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from tests.pki import Leaf, Pki
-from tests.scan.serving import listening, ours
+from tests.scan.serving import Serve, listening, ours
 
 from handclasp import ClientConfig, ConfigurationError, ServerConfig
+from handclasp.cli.scanned import report_text
 from handclasp.scan import Report, ScanSettings, Target, scan, scan_all
 from handclasp.scan.runner import Pace
 
@@ -121,6 +122,36 @@ def hang_up(sock: socket.socket) -> None:
 def speak_http(sock: socket.socket) -> None:
     sock.recv(65536)
     sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def greet(greeting: bytes) -> Serve:
+    def serve(sock: socket.socket) -> None:
+        sock.sendall(greeting)
+        silent(sock)
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("greeting", "speaks", "option"),
+    [
+        (b"220 mail.example.com ESMTP ready\r\n", "SMTP", "--starttls smtp"),
+        (b"220 (vsFTPd 3.0.3)\r\n", "FTP", "--starttls ftp"),
+        (b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready.\r\n", "IMAP", "--starttls imap"),
+        (b"+OK ready\r\n", "POP3", "--starttls pop3"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH", ""),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP", ""),
+    ],
+)
+def test_a_server_that_speaks_in_the_clear_is_named_with_the_option_that_it_needs(
+    greeting: bytes, speaks: str, option: str
+) -> None:
+    with listening(greet(greeting)) as port:
+        report = scanned(port, timeout=2)
+    assert speaks in report.error
+    assert f"({option})" in report.fix if option else "--starttls" not in report.fix
+    assert report.to_json()["fix"] == report.fix
+    assert report.fix in " ".join(report_text(report).split())
 
 
 def drip(sock: socket.socket) -> None:

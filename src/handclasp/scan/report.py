@@ -185,6 +185,7 @@ class Report:
         target: the server.
         address: the address that was connected to; empty if there was none.
         error: why the server could not be scanned at all; empty if it could.
+        fix: what to do where an answer is no TLS: a server for mail may want `--starttls`.
         versions: a `Fact` for each version, from "TLSv1.3" to "SSLv2".
         suites: the `Suites` of each version that has any.
         groups: the names of the groups in "TLSv1.3" and in older versions, "TLSv1.2".
@@ -202,6 +203,7 @@ class Report:
     target: Target
     address: str = ""
     error: str = ""
+    fix: str = ""
     versions: dict[str, Fact] = field(default_factory=dict[str, Fact])
     suites: dict[str, Suites] = field(default_factory=dict[str, Suites])
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -269,6 +271,7 @@ class Report:
             "server_name": self.target.name,
             "address": self.address,
             "error": self.error or None,
+            "fix": self.fix or None,
             "versions": {name: fact.to_json() for name, fact in self.versions.items()},
             "suites": {
                 version: {
