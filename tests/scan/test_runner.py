@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 from tests.pki import Leaf, Pki
 from tests.scan.serving import Serve, listening, ours
 
+import handclasp
 from handclasp import ClientConfig, ConfigurationError, ServerConfig
 from handclasp.cli.scanned import report_text
-from handclasp.scan import Report, ScanSettings, Target, scan, scan_all
+from handclasp.scan import Report, ScanSettings, Target, findings, profiles, scan, scan_all
 from handclasp.scan.runner import Pace
 
 
@@ -108,6 +110,27 @@ def test_nobody_listens() -> None:
     report = scanned(port)
     assert "Connection refused" in report.error or "Connect call failed" in report.error
     assert not report.versions
+
+
+@pytest.mark.parametrize(("alpn", "least", "most"), [((), 0.4, 1.5), (("http/1.1",), 1.9, 3)])
+def test_a_server_that_did_not_promise_http_is_not_waited_for_long(
+    pki: Pki, alpn: tuple[str, ...], least: float, most: float
+) -> None:
+    config = ServerConfig(credentials=pki.server("localhost"), versions=["TLSv1.3"], alpn=alpn)
+
+    def serve(sock: socket.socket) -> None:
+        with handclasp.wrap_server(sock, config) as tls:
+            while tls.recv(65536):
+                pass
+
+    with listening(serve) as port:
+        report = scanned(port, pki)
+    found = re.fullmatch(
+        r"no answer to a request of HTTP in ([\d.]+) s", report.features["hsts"].says
+    )
+    assert found is not None
+    assert least <= float(found[1]) <= most
+    assert not [each for each in findings(report, profiles()["modern"]) if each.kind == "hsts"]
 
 
 def silent(sock: socket.socket) -> None:

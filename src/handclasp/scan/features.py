@@ -292,6 +292,9 @@ _MAX_AGE = re.compile(rb"max-age\s*=\s*\"?(\d{1,12})", re.IGNORECASE)
 
 
 def _note_hsts(report: Report, shaken: Shaken) -> None:
+    if shaken.info is not None and not shaken.received:
+        says = f"no answer to a request of HTTP in {shaken.waited:.1f} s"
+        report.features["hsts"] = Fact(None, says)
     if not shaken.received.startswith(b"HTTP/"):
         return
     found = _HSTS.search(shaken.received.partition(b"\r\n\r\n")[0])
