@@ -39,6 +39,7 @@ def test_our_server_is_found_as_it_is_configured(pki: Pki) -> None:
         allow_alpn_mismatch=True,
         max_early_data=4096,
         record_size_limit=8192,
+        ticket_lifetime=1800,
     )
     answer = b"HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=63072000\r\n\r\n"
     with listening(ours(config, answer)) as port:
@@ -76,6 +77,7 @@ def test_our_server_is_found_as_it_is_configured(pki: Pki) -> None:
         "ech_retry_configs": False,
     }
     assert {name: features[name] for name in expected} == expected
+    assert "valid for 1,800 s" in report.features["tickets"].says
 
 
 def test_a_server_that_asks_for_a_certificate(pki: Pki) -> None:

@@ -41,6 +41,7 @@ _HTTP = "http/1.1"
 _DEFLATE_OR_NOTHING = b"\1\0"
 _PEER_MAY_SEND = b"\1"
 _RECORD_LIMIT = 4096
+_SHOWN_LIFETIMES = 4
 _SENTINELS = {TLS12: b"DOWNGRD\1"}
 _OLDER_SENTINEL = b"DOWNGRD\0"
 _EVIDENCE_BYTES = 96
@@ -252,14 +253,17 @@ def _note_request13(report: Report, raw: bytes) -> None:
 
 def _note_tickets(report: Report, shaken: Shaken) -> None:
     seen = shaken.messages_of(HandshakeType.NEW_SESSION_TICKET)
-    most = 0
+    most, lifetimes = 0, set[int]()
     for raw in seen:
         message = read_message(raw)
         if isinstance(message, NewSessionTicket):
+            lifetimes.add(message.ticket_lifetime)
             data = message.extensions.get(ExtensionType.EARLY_DATA)
             most = max(most, read_max_early_data_size(data) if data is not None else 0)
     first = seen[0][:_EVIDENCE_BYTES] if seen else b""
-    report.features["tickets"] = Fact(len(seen), "tickets after a handshake of TLSv1.3", first)
+    valid = " and ".join(f"{seconds:,} s" for seconds in sorted(lifetimes)[:_SHOWN_LIFETIMES])
+    told = "tickets after a handshake of TLSv1.3" + (f", valid for {valid}" if valid else "")
+    report.features["tickets"] = Fact(len(seen), told, first)
     says = f"up to {most:,} bytes of 0-RTT" if most else "no ticket allows 0-RTT"
     report.features["early_data"] = Fact(most > 0, says, first)
 
