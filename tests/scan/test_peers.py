@@ -20,11 +20,16 @@ from handclasp.scan import Report, ScanSettings, Target, scan
 pytestmark = pytest.mark.interop
 
 
+def let_others_read(home: Path) -> None:
+    """Let servers that run as other users read the certificates."""
+    for directory in (home, *home.parents[:2]):
+        directory.chmod(0o755)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("scan")
-    for directory in (home, *home.parents[:2]):
-        directory.chmod(0o755)  # Servers that run as other users read the certificates.
+    let_others_read(home)
     write_certificates(home)
     return home
 
@@ -42,7 +47,7 @@ def same(found: tuple[str, ...], expected: Any) -> bool:
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_server_is_found_as_it_is_configured(name: str, home: Path, tmp_path: Path) -> None:
     configured, port = SERVERS[name], free_port()
-    tmp_path.chmod(0o755)
+    let_others_read(tmp_path)  # Once more: another run of pytest closes the directory above.
     command = configured.start(Setup(home, tmp_path, port))
     with child(command, tmp_path) as process:
         wait_for(port, 60, lambda: process.popen.poll() is None)
