@@ -84,8 +84,8 @@ def test_a_host_that_failed_is_scanned_again_and_then_counts_as_it_is_now(
     out, serves = tmp_path / "out.jsonl", [False]
     serve = ours(ServerConfig(credentials=pki.server("localhost")))
     with listening(lambda sock: serve(sock) if serves[0] else sock.close()) as port:
-        arguments = ("scan", f"127.0.0.1:{port}", "--ca", ca_file, "--out", str(out))
-        arguments += ("--server-name", "localhost")
+        arguments = ["scan", f"127.0.0.1:{port}", "--ca", ca_file, "--out", str(out)]
+        arguments += ["--server-name", "localhost"]
         assert run(*arguments).exit_code == 1
         serves[0] = True
         kept = run(*arguments, "--keep-failed")

@@ -111,7 +111,8 @@ class ScanResults:
         )
 
     def _note(self, report: dict[str, Any]) -> None:
-        error, profile = report["error"], report.get("profile") or {}
+        error: str | None = report["error"]
+        profile: dict[str, Any] = report.get("profile") or {}
         measured = self._profile in (None, (profile.get("name"), profile.get("title")))
         ended = self._keep_failed or not (error or report.get("broken_off", False))
         self._seen[report["host"], report["port"], report["server_name"]] = _Line(

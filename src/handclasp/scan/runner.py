@@ -392,7 +392,7 @@ class _Host:
         data = await loop.sock_recv(sock, _READ)
         return tls.receive_data(data) if data else tls.receive_eof()
 
-    def _answer_seconds(self, info: ConnectionInfo, handshake: float) -> float:
+    def _answer_seconds(self, info: ConnectionInfo | None, handshake: float) -> float:
         """Return how long to wait for the answer to a request of HTTP.
 
         A server that agreed on HTTP, or listens on its port, has time to make one. Any other may
@@ -400,7 +400,8 @@ class _Host:
         of the handshake.
         """
         most = min(self._settings.timeout, _ANSWER_SECONDS)
-        if info.alpn is not None or self._target.port == _HTTPS_PORT:
+        agreed = info is not None and info.alpn is not None
+        if agreed or self._target.port == _HTTPS_PORT:
             return most
         return min(most, max(_UNPROMISED_SECONDS, _UNPROMISED_HANDSHAKES * handshake))
 
