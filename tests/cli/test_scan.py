@@ -78,6 +78,25 @@ def test_hosts_of_a_file_are_scanned_and_a_second_run_continues(
     assert len(out.read_text().splitlines()) == 3
 
 
+def test_a_host_that_failed_is_scanned_again_and_then_counts_as_it_is_now(
+    run: Run, pki: Pki, ca_file: str, tmp_path: Path
+) -> None:
+    out, serves = tmp_path / "out.jsonl", [False]
+    serve = ours(ServerConfig(credentials=pki.server("localhost")))
+    with listening(lambda sock: serve(sock) if serves[0] else sock.close()) as port:
+        arguments = ["scan", f"127.0.0.1:{port}", "--ca", ca_file, "--out", str(out)]
+        arguments += ["--server-name", "localhost"]
+        assert run(*arguments).exit_code == 1
+        serves[0] = True
+        kept = run(*arguments, "--keep-failed")
+        assert (kept.exit_code, kept.stderr) == (1, "1 of 1 hosts are done already.\n")
+        again = run(*arguments)
+    assert again.exit_code == 0
+    assert "1 in the file failed, broke off" in again.stderr
+    reports = map(json.loads, out.read_text().splitlines())
+    assert [report["error"] is None for report in reports] == [False, True]
+
+
 def test_a_host_that_cannot_be_reached_is_a_failure(run: Run) -> None:
     done = run("scan", "127.0.0.1:1", "--timeout", "2")
     assert done.exit_code == 1

@@ -250,6 +250,19 @@ service pop3-login {{
     return ["-F", "-c", path]
 
 
+def dovecot_in_the_clear(setup: Setup) -> list[str]:
+    """Start Dovecot as it is started otherwise, but with STARTTLS."""
+    arguments = _dovecot(setup)
+    path = setup.where / "dovecot.conf"
+    text = path.read_text().replace("    ssl = yes\n", "")
+    for name in ("imap", "pop3"):  # The ports of the two listeners change places.
+        text = text.replace(f"inet_listener {name} ", "inet_listener x ")
+        text = text.replace(f"inet_listener {name}s ", f"inet_listener {name} ")
+        text = text.replace("inet_listener x ", f"inet_listener {name}s ")
+    path.write_text(text)
+    return arguments
+
+
 def _vsftpd(setup: Setup) -> list[str]:
     root = setup.where / "root"
     root.mkdir()

@@ -131,6 +131,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     ),
     "scan": (
         "scan",
+        "advice",
         "certificates",
         "client",
         "config",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.programs import daemons
+from tests.programs.daemons import DAEMONS
+from tests.programs.peers import free_port
 from tests.required import lacking, need_tool
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +23,7 @@ ECDSA12 = (
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
 )
+ECDSA_CHACHA12 = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,81 @@ def _openssl4(setup: Setup) -> list[str]:
     return [*command, *second, *hidden]
 
 
+def _ours(setup: Setup) -> list[str]:
+    own = ("--cert", f"{setup.home}/server-chain.pem", "--key", f"{setup.home}/server-key.pem")
+    return [sys.executable, "-m", "handclasp", "serve", "--port", str(setup.port), *own]
+
+
+def _daemon(name: str, start: Callable[[daemons.Setup], list[str]]) -> Callable[[Setup], list[str]]:
+    def command(setup: Setup) -> list[str]:
+        path = DAEMONS[name].path()
+        if path is None:
+            lacking(f"{name} is not installed")
+        environment = {"HANDCLASP_SECOND_PORT": str(free_port())}
+        return [path, *start(daemons.Setup(setup.home, setup.where, setup.port, environment))]
+
+    return command
+
+
+def _postgres(setup: Setup) -> list[str]:
+    path, *arguments = _daemon("postgres", DAEMONS["postgres"].start)(setup)
+    settings = {
+        "ssl_min_protocol_version": "TLSv1.2",
+        "ssl_ciphers": "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ssl_prefer_server_ciphers": "on",
+        "ssl_ecdh_curve": "secp384r1",
+    }
+    arguments += [part for each in settings.items() for part in ("-c", "=".join(each))]
+    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    return [*as_user, path, *arguments]
+
+
+def _dovecot(setup: Setup) -> list[str]:
+    command = _daemon("dovecot", daemons.dovecot_in_the_clear)(setup)
+    with (setup.where / "dovecot.conf").open("a") as file:
+        file.write("ssl_min_protocol = TLSv1\nssl_prefer_server_ciphers = yes\n")
+        file.write("ssl_cipher_list = ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0\n")
+        file.write("ssl_curve_list = P-384:P-256\n")
+    return command
+
+
 SERVERS: dict[str, Configured] = {
+    "ours": Configured(
+        _ours,
+        suites={"TLSv1.3": ALL13, "TLSv1.2": {*ECDSA12, ECDSA_CHACHA12}},
+        groups={
+            "TLSv1.3": (
+                *("X25519MLKEM768", "X25519", "secp256r1", "secp384r1"),
+                *("SecP256r1MLKEM768", "SecP384r1MLKEM1024"),
+            ),
+            # Its third, secp384r1, is behind the curve of its certificate: docs/scan.md, "Limits".
+            "TLSv1.2": ("X25519", "secp256r1"),
+        },
+        alpn=("http/1.1",),
+        features={"extended_master_secret": True, "downgrade_sentinel": True, "hsts": 0},
+    ),
+    "PostgreSQL": Configured(
+        _postgres,
+        suites={"TLSv1.3": ALL13, "TLSv1.2": ECDSA12},
+        groups={"TLSv1.3": {"secp384r1"}, "TLSv1.2": {"secp384r1"}},
+        features={"session_ticket": False, "tickets": 0, "hsts": None},
+        starttls="postgres",
+    ),
+    "Dovecot": Configured(
+        _dovecot,
+        versions=("TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1.0"),
+        suites={"TLSv1.3": ALL13}
+        | dict.fromkeys(
+            ("TLSv1.2", "TLSv1.1", "TLSv1.0"),
+            (
+                "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+                "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+            ),
+        ),
+        groups=dict.fromkeys(("TLSv1.3", "TLSv1.2"), ("secp384r1", "secp256r1")),
+        features={"fallback_scsv": True, "downgrade_sentinel": True, "hsts": None},
+        starttls="imap",
+    ),
     "OpenSSL": Configured(
         _openssl("openssl", "-groups", "P-521:X448", "-ciphersuites", "TLS_AES_128_CCM_SHA256"),
         suites={"TLSv1.3": {"TLS_AES_128_CCM_SHA256"}},

@@ -20,11 +20,16 @@ from handclasp.scan import Report, ScanSettings, Target, scan
 pytestmark = pytest.mark.interop
 
 
+def let_others_read(home: Path) -> None:
+    """Let servers that run as other users read the certificates."""
+    for directory in (home, *home.parents[:2]):
+        directory.chmod(0o755)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("scan")
-    for directory in (home, *home.parents[:2]):
-        directory.chmod(0o755)  # Servers that run as other users read the certificates.
+    let_others_read(home)
     write_certificates(home)
     return home
 
@@ -42,7 +47,7 @@ def same(found: tuple[str, ...], expected: Any) -> bool:
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_server_is_found_as_it_is_configured(name: str, home: Path, tmp_path: Path) -> None:
     configured, port = SERVERS[name], free_port()
-    tmp_path.chmod(0o755)
+    let_others_read(tmp_path)  # Once more: another run of pytest closes the directory above.
     command = configured.start(Setup(home, tmp_path, port))
     with child(command, tmp_path) as process:
         wait_for(port, 60, lambda: process.popen.poll() is None)
@@ -64,17 +69,11 @@ def test_a_server_is_found_as_it_is_configured(name: str, home: Path, tmp_path: 
     assert {each: values.get(each) for each in configured.features} == configured.features
 
 
-STARTTLS = {"postgres": "postgres", "mysql": "mariadb"}
-
-
-@pytest.mark.parametrize("protocol", STARTTLS)
-def test_a_server_that_begins_in_the_clear(
-    protocol: str, home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    with daemons.running([STARTTLS[protocol]], home) as (ports, missing):
-        if STARTTLS[protocol] not in ports:
-            lacking(missing[STARTTLS[protocol]])
-        report = scanned(home, ports[STARTTLS[protocol]], protocol)
+def test_mariadb_begins_in_the_clear(home: Path) -> None:
+    with daemons.running(["mariadb"], home) as (ports, missing):
+        if "mariadb" not in ports:
+            lacking(missing["mariadb"])
+        report = scanned(home, ports["mariadb"], "mysql")
     assert (report.error, report.incomplete) == ("", [])
     accepted = [each for each, fact in report.versions.items() if fact.value]
     assert accepted[:2] == ["TLSv1.3", "TLSv1.2"]

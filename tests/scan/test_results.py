@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from handclasp import ConfigurationError
-from handclasp.scan import Report, ScanResults, Target
+from handclasp.scan import Report, ScanResults, Target, profiles
 
 ONE, TWO = Target("one.example"), Target("two.example", 8443, "name.example")
 
@@ -41,7 +42,48 @@ def test_a_failure_is_remembered(tmp_path: Path) -> None:
     again.close()
 
 
-@pytest.mark.parametrize("text", [b"hello\n", b"{}\n", b'{"format": "handclasp-scan/9"}\n', b"1\n"])
+def test_a_host_whose_scan_did_not_end_is_not_done(tmp_path: Path) -> None:
+    path = tmp_path / "scan.jsonl"
+    results = ScanResults(path)
+    results.append(Report(ONE, error="no connection within 5 s.").to_json())
+    lost = Report(TWO)
+    lost.break_off("no connection: Connection refused.")
+    results.append(lost.to_json())
+    assert [(each in results, results.again(each)) for each in (ONE, TWO)] == [(False, True)] * 2
+    results.close()
+    kept = ScanResults(path, keep_failed=True)
+    assert (ONE in kept, TWO in kept, len(kept), kept.failed) == (True, True, 2, True)
+    kept.append(Report(ONE).to_json())  # The last line counts.
+    kept.close()
+    later = ScanResults(path)
+    assert (ONE in later, TWO in later, len(later), later.failed) == (True, False, 1, False)
+    later.close()
+
+
+def test_a_host_that_was_measured_otherwise_is_not_done(tmp_path: Path) -> None:
+    path, known = tmp_path / "scan.jsonl", profiles()
+    unmet = {"name": "modern", "title": known["modern"].cited, "met": False}
+    results = ScanResults(path, known["modern"])
+    results.append(Report(ONE).to_json())
+    results.append(Report(TWO).to_json() | {"profile": unmet})
+    assert (ONE in results, TWO in results, results.failed) == (False, True, True)
+    results.close()
+    for profile, done in ((None, True), (known["modern"], True), (known["cnsa2"], False)):
+        again = ScanResults(path, profile)
+        assert (TWO in again) is done
+        again.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"hello\n",
+        b"{}\n",
+        b'{"format": "handclasp-scan/9"}\n',
+        b"1\n",
+        json.dumps(Report(ONE).to_json() | {"profile": "modern"}).encode() + b"\n",
+    ],
+)
 def test_a_file_of_something_else_is_not_touched(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(text + b"an unfinished line")

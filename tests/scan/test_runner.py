@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from typing import Any
 
 import pytest
 from tests.pki import Leaf, Pki
-from tests.scan.serving import listening, ours
+from tests.scan.serving import Serve, listening, ours
 
+import handclasp
 from handclasp import ClientConfig, ConfigurationError, ServerConfig
-from handclasp.scan import Report, ScanSettings, Target, scan, scan_all
+from handclasp.cli.scanned import report_text
+from handclasp.scan import Report, ScanSettings, Target, findings, profiles, scan, scan_all
 from handclasp.scan.runner import Pace
 
 
@@ -36,6 +39,7 @@ def test_our_server_is_found_as_it_is_configured(pki: Pki) -> None:
         allow_alpn_mismatch=True,
         max_early_data=4096,
         record_size_limit=8192,
+        ticket_lifetime=1800,
     )
     answer = b"HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=63072000\r\n\r\n"
     with listening(ours(config, answer)) as port:
@@ -73,6 +77,7 @@ def test_our_server_is_found_as_it_is_configured(pki: Pki) -> None:
         "ech_retry_configs": False,
     }
     assert {name: features[name] for name in expected} == expected
+    assert "valid for 1,800 s" in report.features["tickets"].says
 
 
 def test_a_server_that_asks_for_a_certificate(pki: Pki) -> None:
@@ -109,6 +114,27 @@ def test_nobody_listens() -> None:
     assert not report.versions
 
 
+@pytest.mark.parametrize(("alpn", "least", "most"), [((), 0.4, 1.5), (("http/1.1",), 1.9, 3)])
+def test_a_server_that_did_not_promise_http_is_not_waited_for_long(
+    pki: Pki, alpn: tuple[str, ...], least: float, most: float
+) -> None:
+    config = ServerConfig(credentials=pki.server("localhost"), versions=["TLSv1.3"], alpn=alpn)
+
+    def serve(sock: socket.socket) -> None:
+        with handclasp.wrap_server(sock, config) as tls:
+            while tls.recv(65536):
+                pass
+
+    with listening(serve) as port:
+        report = scanned(port, pki)
+    found = re.fullmatch(
+        r"no answer to a request of HTTP in ([\d.]+) s", report.features["hsts"].says
+    )
+    assert found is not None
+    assert least <= float(found[1]) <= most
+    assert not [each for each in findings(report, profiles()["modern"]) if each.kind == "hsts"]
+
+
 def silent(sock: socket.socket) -> None:
     while sock.recv(65536):
         pass
@@ -121,6 +147,36 @@ def hang_up(sock: socket.socket) -> None:
 def speak_http(sock: socket.socket) -> None:
     sock.recv(65536)
     sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def greet(greeting: bytes) -> Serve:
+    def serve(sock: socket.socket) -> None:
+        sock.sendall(greeting)
+        silent(sock)
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("greeting", "speaks", "option"),
+    [
+        (b"220 mail.example.com ESMTP ready\r\n", "SMTP", "--starttls smtp"),
+        (b"220 (vsFTPd 3.0.3)\r\n", "FTP", "--starttls ftp"),
+        (b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready.\r\n", "IMAP", "--starttls imap"),
+        (b"+OK ready\r\n", "POP3", "--starttls pop3"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH", ""),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP", ""),
+    ],
+)
+def test_a_server_that_speaks_in_the_clear_is_named_with_the_option_that_it_needs(
+    greeting: bytes, speaks: str, option: str
+) -> None:
+    with listening(greet(greeting)) as port:
+        report = scanned(port, timeout=2)
+    assert speaks in report.error
+    assert f"({option})" in report.fix if option else "--starttls" not in report.fix
+    assert report.to_json()["fix"] == report.fix
+    assert report.fix in " ".join(report_text(report).split())
 
 
 def drip(sock: socket.socket) -> None:
@@ -164,6 +220,7 @@ def test_a_host_has_a_time_and_a_number_of_connections(pki: Pki) -> None:
     assert "12 connections were not enough" in few.incomplete[0]
     assert few.speaks("TLSv1.3")
     assert "0.005 s were not enough" in short.incomplete[0]
+    assert (few.broken_off, short.broken_off) == (True, True)
 
 
 def test_starttls_comes_before_each_hello(pki: Pki) -> None:
@@ -178,7 +235,7 @@ def test_starttls_comes_before_each_hello(pki: Pki) -> None:
     with listening(serve) as port:
         report = scanned(port, pki, starttls="pop3")
         assert report.speaks("TLSv1.3")
-        assert report.incomplete == []
+        assert (report.incomplete, report.broken_off) == ([], False)
         refused = scanned(port, pki, starttls="ftp", timeout=0.5)
     assert refused.error
 

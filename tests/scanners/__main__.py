@@ -42,7 +42,9 @@ GOOD = ("OK", "INFO", "DEBUG")
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.scanners")
-    parser.add_argument("scanners", nargs="*", default=["sslyze", "sslscan", "testssl", "cpython"])
+    parser.add_argument(
+        "judges", metavar="JUDGE", nargs="*", default=["sslyze", "sslscan", "testssl", "cpython"]
+    )
     options = parser.parse_args()
     verdicts: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as name:

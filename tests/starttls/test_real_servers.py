@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.programs import daemons
 from tests.programs.certificates import write_certificates
-from tests.programs.daemons import DAEMONS, Setup
+from tests.programs.daemons import DAEMONS, Setup, dovecot_in_the_clear
 from tests.required import lacking
 
 pytestmark = pytest.mark.interop
@@ -31,18 +31,6 @@ def _slapd_in_the_clear(setup: Setup) -> list[str]:
     return [each.replace("ldaps://", "ldap://") for each in DAEMONS["slapd"].start(setup)]
 
 
-def _dovecot_in_the_clear(setup: Setup) -> list[str]:
-    arguments = DAEMONS["dovecot"].start(setup)
-    path = setup.where / "dovecot.conf"
-    text = path.read_text().replace("    ssl = yes\n", "")
-    for name in ("imap", "pop3"):  # The ports of the two listeners change places.
-        text = text.replace(f"inet_listener {name} ", "inet_listener x ")
-        text = text.replace(f"inet_listener {name}s ", f"inet_listener {name} ")
-        text = text.replace("inet_listener x ", f"inet_listener {name}s ")
-    path.write_text(text)
-    return arguments
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("servers")
@@ -56,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ports(home: Path) -> Iterator[dict[str, int]]:
     clear = {
         "slapd": replace(DAEMONS["slapd"], start=_slapd_in_the_clear),
-        "dovecot": replace(DAEMONS["dovecot"], start=_dovecot_in_the_clear),
+        "dovecot": replace(DAEMONS["dovecot"], start=dovecot_in_the_clear),
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(daemons, "DAEMONS", {**DAEMONS, **clear})

@@ -94,10 +94,16 @@ _PROFILE_FILE = ".json"
 @click.option(
     "--out",
     metavar="FILE",
-    help="Append a line of JSON for each host to FILE. Hosts that are in it already are left out, "
-    "so that the same command continues a scan that broke off.",
+    help="Append a line of JSON for each host to FILE. Hosts that are done in it already are left "
+    "out, so that the same command continues a scan that broke off. Hosts that failed are scanned "
+    "again.",
 )
-@click.option("--page", metavar="FILE", help="Write a page of all hosts into FILE, .html.")
+@click.option(
+    "--keep-failed", is_flag=True, help="With --out: leave out the hosts that failed, too."
+)
+@click.option(
+    "--page", metavar="FILE", help="Write a page of the hosts of this run into FILE, .html."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: an object for each host.")
 def command(addresses: tuple[str, ...], **options: Any) -> None:
     """Tell what TLS servers can do, and what to change.
@@ -114,7 +120,7 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
         check_fork()
     with _output(options) as output:
         if output.results is not None:
-            targets = [target for target in targets if target not in output.results]
+            targets = _left(targets, output.results)
         output.is_stream = len(targets) > 1
         ended = ""
         try:
@@ -131,7 +137,7 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
             said = f"{ended} after {output.count} of {len(targets)}.{continues}"
             click.echo(said, err=True)
             output.failed = True
-    if output.failed:
+    if output.failed or (output.results is not None and output.results.failed):
         raise click.exceptions.Exit(FAILED)
 
 
@@ -165,7 +171,7 @@ class _Output:
     def write(self, rendered: dict[str, Any]) -> None:
         """Write what was made of one report wherever it is wanted."""
         self.count += 1
-        self.failed = self.failed or rendered["failed"]
+        self.failed = self.failed or (rendered["failed"] and self.results is None)
         if self.page is not None:
             self.page.write(rendered["page"])
         if self.results is not None:
@@ -186,8 +192,9 @@ def _output(options: dict[str, Any]) -> Generator[_Output]:
     path = trace_file(options["page"], "--page ", (PAGE_ENDING,)) if options["page"] else None
     if options["out"]:
         with configuration_checked():
-            output.results = ScanResults(options["out"])
-        output.failed = output.results.failed
+            output.results = ScanResults(
+                options["out"], output.profile, keep_failed=options["keep_failed"]
+            )
     try:
         if path is None:
             yield output
@@ -199,6 +206,20 @@ def _output(options: dict[str, Any]) -> Generator[_Output]:
     finally:
         if output.results is not None:
             output.results.close()
+
+
+def _left(targets: Sequence[Target], results: ScanResults) -> list[Target]:
+    """Return the hosts that are not done yet, and say what is left out."""
+    left = [target for target in targets if target not in results]
+    again = sum(map(results.again, left))
+    if len(left) < len(targets) or again:
+        said = f"{len(targets) - len(left):,} of {len(targets):,} hosts are done already."
+        if again:
+            said += (
+                f" {again:,} in the file failed, broke off, or were measured otherwise: once more."
+            )
+        click.echo(said, err=True)
+    return left
 
 
 async def _scan(targets: Sequence[Target], settings: ScanSettings, output: _Output) -> None:

@@ -55,6 +55,8 @@ def _lines(report: Report, profile: Profile | None) -> Iterator[str]:
     yield f"{printable(str(report.target))}{where}: {cost}"
     if report.error:
         yield from _line("failed", report.error)
+        if report.fix:
+            yield from _line("", report.fix)
     else:
         yield from _negotiation(report)
         for chain in report.chains:

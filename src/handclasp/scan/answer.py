@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from handclasp.advice import worded
 from handclasp.errors import ProtocolError
 from handclasp.iana import (
     TLS12,
@@ -33,7 +34,7 @@ from handclasp.wire.messages import HEADER_SIZE, ServerHello, read_message
 from handclasp.wire.messages12 import CODECS12, NAMED_CURVE, Certificate12, CertificateStatus
 from handclasp.wire.reader import Reader
 from handclasp.wire.records import HEADER_SIZE as RECORD_HEADER
-from handclasp.wire.records import MAX_CIPHERTEXT, what_else_it_is
+from handclasp.wire.records import MAX_CIPHERTEXT, refused_start
 
 MOST_BYTES = 256 * 1024
 """The bytes of an answer that are read: several times the largest chain that browsers accept."""
@@ -96,6 +97,7 @@ class Answer:
         key_exchange: the ServerKeyExchange; None without one.
         request: the CertificateRequest; None without one.
         evidence: the first bytes of the ServerHello, the alert, or whatever came.
+        fix: what to do about an answer that is no TLS, with the options of the command line.
     """
 
     ending: Ending = "open"
@@ -108,6 +110,7 @@ class Answer:
     key_exchange: KeyExchange | None = None
     request: Request | None = None
     evidence: bytes = field(default=b"", repr=False)
+    fix: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -183,8 +186,10 @@ class AnswerReader:
         while not self.is_over and len(buffer) - at >= RECORD_HEADER:
             kind, size = buffer[at], buffer[at + 3] << 8 | buffer[at + 4]
             if kind not in _KINDS or buffer[at + 1] != 3 or size > MAX_CIPHERTEXT:
-                _, what = what_else_it_is(bytes(buffer[at : at + 64]))
-                self.end("not tls", f"the answer is no TLS: {what}")
+                error = refused_start(bytes(buffer[at : at + 64]), from_client=False)
+                error.found_by("client")
+                self.end("not tls", f"the answer is no TLS: {error.detail}")
+                self.answer.fix = worded(error.fix, "connect")
                 return
             after = at + RECORD_HEADER + size
             if after > len(buffer):

@@ -41,6 +41,7 @@ _HTTP = "http/1.1"
 _DEFLATE_OR_NOTHING = b"\1\0"
 _PEER_MAY_SEND = b"\1"
 _RECORD_LIMIT = 4096
+_SHOWN_LIFETIMES = 4
 _SENTINELS = {TLS12: b"DOWNGRD\1"}
 _OLDER_SENTINEL = b"DOWNGRD\0"
 _EVIDENCE_BYTES = 96
@@ -145,7 +146,11 @@ def fallback(offer: Offer, report: Report) -> Probe[None]:
     version = spoken[1]
     accepted = codes_of(version, report.suites[VERSION_NAMES[version]].names)
     answer = yield from ask(offer.hello(version, [*accepted, FALLBACK_SCSV]))
-    refused = answer.said() == "alert inappropriate_fallback"
+    # It is accepted without the signal. Some servers close without sending the alert.
+    refused = answer.said() == "alert inappropriate_fallback" or answer.ending in (
+        "closed",
+        "reset",
+    )
     says = f"a hello of {VERSION_NAMES[version]} with TLS_FALLBACK_SCSV: {answer.said()} (RFC 7507)"
     report.features["fallback_scsv"] = Fact(refused, says, answer.evidence)
 
@@ -248,14 +253,17 @@ def _note_request13(report: Report, raw: bytes) -> None:
 
 def _note_tickets(report: Report, shaken: Shaken) -> None:
     seen = shaken.messages_of(HandshakeType.NEW_SESSION_TICKET)
-    most = 0
+    most, lifetimes = 0, set[int]()
     for raw in seen:
         message = read_message(raw)
         if isinstance(message, NewSessionTicket):
+            lifetimes.add(message.ticket_lifetime)
             data = message.extensions.get(ExtensionType.EARLY_DATA)
             most = max(most, read_max_early_data_size(data) if data is not None else 0)
     first = seen[0][:_EVIDENCE_BYTES] if seen else b""
-    report.features["tickets"] = Fact(len(seen), "tickets after a handshake of TLSv1.3", first)
+    valid = " and ".join(f"{seconds:,} s" for seconds in sorted(lifetimes)[:_SHOWN_LIFETIMES])
+    told = "tickets after a handshake of TLSv1.3" + (f", valid for {valid}" if valid else "")
+    report.features["tickets"] = Fact(len(seen), told, first)
     says = f"up to {most:,} bytes of 0-RTT" if most else "no ticket allows 0-RTT"
     report.features["early_data"] = Fact(most > 0, says, first)
 
@@ -288,6 +296,9 @@ _MAX_AGE = re.compile(rb"max-age\s*=\s*\"?(\d{1,12})", re.IGNORECASE)
 
 
 def _note_hsts(report: Report, shaken: Shaken) -> None:
+    if shaken.info is not None and not shaken.received:
+        says = f"no answer to a request of HTTP in {shaken.waited:.1f} s"
+        report.features["hsts"] = Fact(None, says)
     if not shaken.received.startswith(b"HTTP/"):
         return
     found = _HSTS.search(shaken.received.partition(b"\r\n\r\n")[0])

@@ -74,7 +74,7 @@ def _verdict(report: Report, profile: Profile | None, found: list[Finding]) -> t
 
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
     if report.error:
-        yield "failed", report.error
+        yield "failed", f"{report.error} {report.fix}".strip()
     for name, fact in report.versions.items():
         yield name, fact.text + (f" ({fact.says})" if fact.says else "")
     for version, suites in report.suites.items():

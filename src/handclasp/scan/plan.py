@@ -24,9 +24,11 @@ def examine(offer: Offer, report: Report, request: bytes) -> Probe[None]:
     """
     yield from attempt(report, "versions", probes.versions(offer, report))
     spoken = [v for v in (TLS13, *OLDER) if report.speaks(VERSION_NAMES[v])]
+    if spoken or report.speaks("SSLv2"):
+        report.fix = ""  # Only some of its answers are no TLS.
+    else:
+        report.error = _no_version(report)
     if not spoken:
-        if not report.speaks("SSLv2"):
-            report.error = _no_version(report)
         return
     for version in spoken:
         name = VERSION_NAMES[version]

@@ -148,6 +148,7 @@ def _note_version(report: Report, version: int, answer: Answer) -> None:
     if not accepted:
         chose = VERSION_NAMES.get(answer.version, f"0x{answer.version:04x}")
         says = f"it chose {chose}" if answer.accepted else answer.said()
+    report.fix = report.fix or answer.fix
     unknown = answer.ending in ("silent", "malformed", "not tls") and not answer.accepted
     value = None if unknown else accepted
     report.versions[VERSION_NAMES[version]] = Fact(value, says, answer.evidence)

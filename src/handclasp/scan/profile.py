@@ -258,7 +258,8 @@ def _days(described: dict[str, Any]) -> int | None:
 
 def _features(report: Report, profile: Profile) -> Iterator[Finding]:
     hsts, least = report.features.get("hsts"), profile.hsts_min_age
-    if hsts is not None and least is not None and int(str(hsts.value)) < least:
+    age = hsts.value if hsts is not None else None  # None, too, where nothing answers in HTTP.
+    if hsts is not None and age is not None and least is not None and int(str(age)) < least:
         why = f"max-age is {hsts.value} s, and {least} are demanded"
         why = why if hsts.value else "the response has no Strict-Transport-Security"
         yield _finding(profile, "hsts", "Strict-Transport-Security", why, hsts.evidence)

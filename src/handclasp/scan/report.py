@@ -185,6 +185,7 @@ class Report:
         target: the server.
         address: the address that was connected to; empty if there was none.
         error: why the server could not be scanned at all; empty if it could.
+        fix: what to do where an answer is no TLS: a server for mail may want `--starttls`.
         versions: a `Fact` for each version, from "TLSv1.3" to "SSLv2".
         suites: the `Suites` of each version that has any.
         groups: the names of the groups in "TLSv1.3" and in older versions, "TLSv1.2".
@@ -193,6 +194,8 @@ class Report:
         chains: the certificates.
         features: a `Fact` for each of the rest, by name.
         incomplete: what could not be found out, and why.
+        broken_off: whether the scan ended before all was asked: the connection was lost, or a bound
+            of `ScanSettings` was reached.
         connections: how many connections the scan made.
         elapsed: seconds that it took.
     """
@@ -200,6 +203,7 @@ class Report:
     target: Target
     address: str = ""
     error: str = ""
+    fix: str = ""
     versions: dict[str, Fact] = field(default_factory=dict[str, Fact])
     suites: dict[str, Suites] = field(default_factory=dict[str, Suites])
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -208,6 +212,7 @@ class Report:
     chains: list[Chain] = field(default_factory=list[Chain])
     features: dict[str, Fact] = field(default_factory=dict[str, Fact])
     incomplete: list[str] = field(default_factory=list[str])
+    broken_off: bool = False
     connections: int = 0
     elapsed: float = 0.0
 
@@ -219,6 +224,11 @@ class Report:
         """Note what could not be found out, once."""
         if what not in self.incomplete:
             self.incomplete.append(what)
+
+    def break_off(self, reason: str) -> None:
+        """Note that the rest is not asked."""
+        self.broken_off = True
+        self.lacks(f"The rest: {reason}")
 
     def saw(
         self, chain: Sequence[bytes], scheme: str = "", status: bytes = b"", scts: bytes = b""
@@ -261,6 +271,7 @@ class Report:
             "server_name": self.target.name,
             "address": self.address,
             "error": self.error or None,
+            "fix": self.fix or None,
             "versions": {name: fact.to_json() for name, fact in self.versions.items()},
             "suites": {
                 version: {
@@ -276,6 +287,7 @@ class Report:
             "certificates": [chain.to_json() for chain in self.chains],
             "features": {name: fact.to_json() for name, fact in self.features.items()},
             "incomplete": list(self.incomplete),
+            "broken_off": self.broken_off,
             "connections": self.connections,
             "elapsed_s": round(self.elapsed, 3),
         }

@@ -1,4 +1,4 @@
-"""The file of a long scan: a line of JSON for each host, which a broken run can continue."""
+"""The file of a long scan: a line of JSON for each host, which a later run continues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from handclasp.errors import ConfigurationError
+from handclasp.scan.profile import Profile
 from handclasp.scan.report import FORMAT, Target
+from handclasp.values import dataclass
 
 _BEGINNING = json.dumps({"format": FORMAT}).encode()[:-1]
 """The first bytes of each line: whatever begins otherwise is not cut off."""
@@ -17,25 +19,35 @@ _BEGINNING = json.dumps({"format": FORMAT}).encode()[:-1]
 class ScanResults:
     """The hosts that are done, in a file.
 
-    Each host is one line, written at once. What a killed run left without an end of line is cut
-    off, and its host scanned again.
+    Each report is one line, written at once, and of several lines for one host the last one counts.
+    What a killed run left without an end of line is cut off, and its host scanned again.
+
+    A target is in it, and so need not be scanned again, if its scan came to an end: it did not
+    fail, and was not broken off (`Report.broken_off`). With a profile, it must have been measured
+    against that one, too.
 
     See `handclasp.scan` for an example.
 
     Args:
         path: the file, which is made if it is not there.
-
-    Attributes:
-        failed: whether a host in it could not be scanned, or did not meet its profile.
+        profile: what the hosts are measured against; None where they are not.
+        keep_failed: let hosts whose scan failed or was broken off be done, too.
 
     Raises:
         ConfigurationError: the file holds something else, or cannot be used.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        profile: Profile | None = None,
+        *,
+        keep_failed: bool = False,
+    ) -> None:
         self._path = Path(path)
-        self._done: set[tuple[str, int, str]] = set()
-        self.failed = False
+        self._profile = (profile.name, profile.cited) if profile is not None else None
+        self._keep_failed = keep_failed
+        self._seen: dict[tuple[str, int, str], _Line] = {}
         try:
             self._read()
             self._file = self._path.open("ab", buffering=0)
@@ -45,10 +57,20 @@ class ScanResults:
     def __contains__(self, target: object) -> bool:
         if not isinstance(target, Target):
             return False
-        return (target.host, target.port, target.name) in self._done
+        line = self._seen.get(_key(target))
+        return line is not None and line.is_done
 
     def __len__(self) -> int:
-        return len(self._done)
+        return sum(line.is_done for line in self._seen.values())
+
+    @property
+    def failed(self) -> bool:
+        """Whether a host in it could not be scanned, or did not meet its profile."""
+        return any(line.is_failure for line in self._seen.values())
+
+    def again(self, target: Target) -> bool:
+        """Return whether the file has a report of a target that is to be scanned once more."""
+        return _key(target) in self._seen and target not in self
 
     def append(self, report: dict[str, Any]) -> None:
         """Write a report, as `Report.to_json` returns it. Raises `OSError`."""
@@ -80,7 +102,7 @@ class ScanResults:
             if report["format"] != FORMAT:
                 raise ValueError("another format")
             self._note(report)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise self._strange() from None
 
     def _strange(self) -> ConfigurationError:
@@ -89,6 +111,22 @@ class ScanResults:
         )
 
     def _note(self, report: dict[str, Any]) -> None:
-        self._done.add((report["host"], report["port"], report["server_name"]))
-        met = report.get("profile", {}).get("met", True)
-        self.failed = self.failed or bool(report["error"]) or not met
+        error: str | None = report["error"]
+        profile: dict[str, Any] = report.get("profile") or {}
+        measured = self._profile in (None, (profile.get("name"), profile.get("title")))
+        ended = self._keep_failed or not (error or report.get("broken_off", False))
+        self._seen[report["host"], report["port"], report["server_name"]] = _Line(
+            is_done=ended and measured, is_failure=bool(error) or not profile.get("met", True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """The last report on a host, as far as it counts here."""
+
+    is_done: bool
+    is_failure: bool
+
+
+def _key(target: Target) -> tuple[str, int, str]:
+    return target.host, target.port, target.name

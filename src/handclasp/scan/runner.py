@@ -20,6 +20,7 @@ from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.events import DataReceived, PeerClosed
+from handclasp.info import ConnectionInfo
 from handclasp.scan.answer import Answer, AnswerReader
 from handclasp.scan.hello import write_hello
 from handclasp.scan.legacy import OldAnswer, read_old_answer, write_old_hello
@@ -41,6 +42,10 @@ _QUIET_SECONDS = 0.25
 """The time after a handshake without a request in which tickets are waited for."""
 _ANSWER_SECONDS = 2.0
 """The longest time for the answer to a request: it is asked for its headers alone."""
+_UNPROMISED_SECONDS = 0.5
+_UNPROMISED_HANDSHAKES = 4
+"""The time for that answer where nothing promises HTTP: the larger of both."""
+_HTTPS_PORT = 443
 _WAITING_SECONDS = 0.5
 """The time in which a server would complain of half a flight."""
 _RETRY_SECONDS = 0.5
@@ -125,7 +130,7 @@ async def scan(
         async with asyncio.timeout(settings.host_seconds):
             await host.run(offer)
     except TimeoutError:
-        report.lacks(f"The rest: {settings.host_seconds:g} s were not enough for this host.")
+        report.break_off(f"{settings.host_seconds:g} s were not enough for this host.")
     report.elapsed = asyncio.get_running_loop().time() - began
     if report.chains:
         trust = settings.trust if settings.trust is not None else TrustStore.system()
@@ -207,7 +212,7 @@ class _Host:
         except _Stopped as reason:
             plan.close()
             if self._report.versions:
-                self._report.lacks(f"The rest: {reason}")
+                self._report.break_off(str(reason))
             else:
                 self._report.error = str(reason)
 
@@ -354,14 +359,17 @@ class _Host:
         tls = ClientConnection(
             wanted.config, server_name=self._target.name, port=self._target.port, trace=recorder
         )
-        shaken = Shaken()
+        shaken, now = Shaken(), asyncio.get_running_loop().time
+        began = now()
         try:
             async with asyncio.timeout(self._settings.timeout):
                 while not tls.established:
                     await self._exchange(sock, tls)
                 shaken.info = tls.info
             if wanted.request or wanted.tickets:
-                shaken.received = await self._converse(sock, tls, wanted.request)
+                began, seconds = now(), self._answer_seconds(shaken.info, now() - began)
+                shaken.received = await self._converse(sock, tls, wanted.request, seconds)
+                shaken.waited = now() - began
         except TimeoutError:
             shaken.error = f"nothing more came for {self._settings.timeout:g} s."
         except OSError as error:  # Also each error of TLS.
@@ -384,13 +392,32 @@ class _Host:
         data = await loop.sock_recv(sock, _READ)
         return tls.receive_data(data) if data else tls.receive_eof()
 
-    async def _converse(self, sock: socket.socket, tls: ClientConnection, request: bytes) -> bytes:
-        """Send a request, and return the first bytes of the answer; read tickets meanwhile."""
+    def _answer_seconds(self, info: ConnectionInfo | None, handshake: float) -> float:
+        """Return how long to wait for the answer to a request of HTTP.
+
+        A server that agreed on HTTP, or listens on its port, has time to make one. Any other may
+        never answer; if it does, it needs little more than for the round trips and the signature
+        of the handshake.
+        """
+        most = min(self._settings.timeout, _ANSWER_SECONDS)
+        agreed = info is not None and info.alpn is not None
+        if agreed or self._target.port == _HTTPS_PORT:
+            return most
+        return min(most, max(_UNPROMISED_SECONDS, _UNPROMISED_HANDSHAKES * handshake))
+
+    async def _converse(
+        self, sock: socket.socket, tls: ClientConnection, request: bytes, seconds: float
+    ) -> bytes:
+        """Send a request, and return the first bytes of the answer; read tickets meanwhile.
+
+        Args:
+            seconds: the longest wait for the answer; without a request the wait is short.
+        """
         received = b""
-        seconds = _QUIET_SECONDS
         if request:
             tls.send_data(request)
-            seconds = min(self._settings.timeout, _ANSWER_SECONDS)
+        else:
+            seconds = _QUIET_SECONDS
         with suppress(OSError):  # Nothing came in time, or the server closed: both are its right.
             async with asyncio.timeout(seconds):
                 while len(received) < _MOST_RECEIVED and b"\r\n\r\n" not in received:

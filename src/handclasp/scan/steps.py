@@ -85,6 +85,7 @@ class Shaken:
         chain_der: the certificates, also where the handshake failed after them.
         error: why it failed; empty if it did not.
         received: the first bytes of the answer to the request.
+        waited: the seconds after the request in which they came, or nothing did.
     """
 
     messages: tuple[bytes, ...] = field(default=(), repr=False)
@@ -92,6 +93,7 @@ class Shaken:
     chain_der: tuple[bytes, ...] = field(default=(), repr=False)
     error: str = ""
     received: bytes = field(default=b"", repr=False)
+    waited: float = 0.0
 
     def messages_of(self, kind: int) -> list[bytes]:
         """Return the messages of one type."""
