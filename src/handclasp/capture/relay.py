@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import struct
 import sys
@@ -586,7 +587,7 @@ async def _connected(address: Address) -> socket.socket:
         except OSError as error:
             sock.close()
             failure = failure or (
-                _no_answer_in(_CONNECT_SECONDS) if connecting.expired() else error
+                _no_answer_in(_CONNECT_SECONDS) if connecting.expired() else _in_words(error)
             )
         except BaseException:
             sock.close()
@@ -594,6 +595,13 @@ async def _connected(address: Address) -> socket.socket:
         else:
             return sock
     raise failure or socket.gaierror(socket.EAI_NONAME, "the name has no address")
+
+
+def _in_words(error: OSError) -> OSError:
+    """Return what the system says: asyncio's own text is "Connect call failed" and an address."""
+    if error.errno is None or error.errno <= 0:
+        return error
+    return OSError(error.errno, os.strerror(error.errno))
 
 
 def _no_answer_in(seconds: float) -> OSError:

@@ -120,6 +120,9 @@ class Program:
 
     Where standard input is a terminal, it stays in the foreground group of processes, to which the
     terminal sends Ctrl-C; otherwise it gets a group of its own, which is ended as a whole.
+
+    Attributes:
+        was_signalled: whether it was asked to end by a signal that this process got.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -128,7 +131,7 @@ class Program:
         self._has_own_group = os.name == "posix" and not sys.stdin.isatty()
         self._signals: asyncio.Queue[int] = asyncio.Queue()
         self._process: asyncio.subprocess.Process | None = None
-        self._was_signalled = False
+        self.was_signalled = False
 
     async def run(self, *, output_to_errors: bool = False) -> int:
         """Run the program, and return its exit status, as a shell has it."""
@@ -153,7 +156,7 @@ class Program:
             ending.cancel()
             if self._process.returncode is None:
                 self._send(signal.SIGKILL)
-        if self._has_own_group and self._was_signalled:
+        if self._has_own_group and self.was_signalled:
             # What it has started does not outlive it.
             self._send(signal.SIGKILL)
         return status if status >= 0 else 128 - status
@@ -165,7 +168,7 @@ class Program:
     async def _end_on_signals(self) -> None:
         """Hand on the first signal; end a program that stays, and at once on a second one."""
         number = await self._signals.get()
-        self._was_signalled = True
+        self.was_signalled = True
         for then, seconds in zip((number, signal.SIGTERM), _PATIENCE_SECONDS, strict=True):
             self._send(then)
             with suppress(TimeoutError):

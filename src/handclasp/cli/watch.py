@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import click
 from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.inputs import check_path, host_and_port, trace_file, trust_of
 from handclasp.cli.narrative import story_text, verbose_option
-from handclasp.cli.outcome import WrongArguments
+from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.cli.pages import page_for, write_page
 from handclasp.cli.program import (
     AUTHORITY_VARIABLES,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from handclasp.capture.stream import Address
     from handclasp.capture.watching import Sighting, Watch
     from handclasp.certificates.authority import LocalAuthority
+    from handclasp.cli.watched_live import WatchedPages
     from handclasp.starttls.proxy import Proxy
 
 _DESCRIPTORS_OF_RELAY = 2
@@ -79,6 +80,7 @@ class _Settings:
     detail: int
     limit: int
     idle: float | None
+    live: WatchedPages | None = None
     authority: LocalAuthority | None = None
     authority_file: Path | None = None
     """With --intercept alone, as `authority`."""
@@ -117,6 +119,9 @@ class _Settings:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each connection.")
 @click.option("--page", "pages", metavar="DIR", help="Write a page of each connection into DIR.")
+@click.option(
+    "--live", is_flag=True, help="Show the connections on a page for your browser, until Ctrl-C."
+)
 @click.option(
     "--pcapng",
     metavar="FILE",
@@ -195,7 +200,15 @@ def _settings(
         options["verbose"],
         options["limit"] * 1024,
         options["idle"],
+        _live_pages() if options["live"] else None,
     )
+
+
+def _live_pages() -> WatchedPages:
+    from handclasp.cli.watched_live import WatchedPages
+
+    with configuration_checked():
+        return WatchedPages()
 
 
 def _prepare_to_intercept(settings: _Settings, stack: ExitStack) -> None:
@@ -234,9 +247,16 @@ async def _run(settings: _Settings, signals: Signals) -> int:
         why = error.strerror or error
         raise WrongArguments(f"--listen {settings.listen}: {why}.") from None
     _warn_of_interception(settings)
-    async with relay:
+    async with AsyncExitStack() as stack:
+        if settings.live is not None:
+            await stack.enter_async_context(settings.live.served())
+            click.echo(f"The connections, live: {settings.live.url}", err=True)
+        await stack.enter_async_context(relay)
         if settings.program is None:
-            return await _until_stopped(settings, relay, signals)
+            told = f"Listening on 127.0.0.1:{relay.port}; what connects there is relayed to "
+            told += f"{settings.target}. Ctrl-C ends it."
+            await _until_stopped(signals, told)
+            return 0
         return await _program(settings, relay, signals)
 
 
@@ -292,16 +312,12 @@ def _warn_of_interception(settings: _Settings) -> None:
     click.echo(f"{trust}. Its key is in memory alone, and ends with this run.", err=True)
 
 
-async def _until_stopped(settings: _Settings, relay: Relay, signals: Signals) -> int:
+async def _until_stopped(signals: Signals, told: str) -> None:
+    """Say a sentence, and wait for a signal to end."""
     stopped = asyncio.Event()
     with signals.going_to(lambda number: stopped.set()):
-        click.echo(
-            f"Listening on 127.0.0.1:{relay.port}; what connects there is relayed to "
-            f"{settings.target}. Ctrl-C ends it.",
-            err=True,
-        )
+        click.echo(told, err=True)
         await stopped.wait()
-    return 0
 
 
 async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
@@ -320,6 +336,10 @@ async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
             "does not follow HTTPS_PROXY: then `handclasp watch HOST:PORT` relays to its server.",
             err=True,
         )
+    if settings.live is not None and was_run and not program.was_signalled:
+        # The program may have run for a moment only.
+        told = f"The program has ended with status {status}. The page stays until Ctrl-C: "
+        await _until_stopped(signals, told + settings.live.url)
     return status
 
 
@@ -343,6 +363,8 @@ def _route(settings: _Settings) -> Callable[[Address], Route]:
 def _tell(settings: _Settings, sighting: Sighting) -> None:
     """Tell of a connection when its outcome is known, and of a failure after that."""
     relayed = sighting.relayed
+    if settings.live is not None:
+        settings.live.add(_report(settings, sighting))
     is_news = sighting.has_failed > settings.told.get(relayed, -1)
     if is_news and not settings.as_json:
         settings.told[relayed] = sighting.has_failed
