@@ -289,6 +289,13 @@ class Relay:
         if self._reports:  # They are not cancelled with the connections.
             await asyncio.wait(self._reports)
 
+    def give_up_reports(self) -> None:
+        """Cancel the reports that are under way, for which `close` waits: their reader may have
+        stopped reading.
+        """
+        for report in self._reports:
+            report.cancel()
+
     async def _accept(self) -> None:
         while True:
             await self._accept_those_that_wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 _DESCRIPTORS_OF_RELAY = 2
 _DESCRIPTORS_BESIDE = 64
 """The open files that are not those of connections."""
+_REPORT_SECONDS = 5.0
+"""The seconds that reports have after a signal."""
 _LAST_SECONDS = 1.0
 """The seconds that connections have to end after their program."""
 
@@ -85,6 +88,8 @@ class _Settings:
     authority_file: Path | None = None
     """With --intercept alone, as `authority`."""
     count: int = 0
+    is_stuck: bool = False
+    """True once a report was given up: its thread does not end."""
     told: dict[Relayed, bool] = field(default_factory=dict[Any, bool])
     """The open connections that were reported, and whether they had failed by then."""
 
@@ -164,6 +169,8 @@ def command(context: click.Context, /, address: str | None, **options: Any) -> N
         elif program is not None:
             settings.keylog = str(stack.enter_context(private_place("keys.log")))
         status = asyncio.run(_run(settings, signals))
+    if settings.is_stuck:
+        os._exit(status)  # All is cleared up, and Python would wait for the thread.
     raise click.exceptions.Exit(status)
 
 
@@ -256,6 +263,7 @@ async def _run(settings: _Settings, signals: Signals) -> int:
             told = f"Listening on 127.0.0.1:{relay.port}; what connects there is relayed to "
             told += f"{settings.target}. Ctrl-C ends it."
             await _until_stopped(signals, told)
+            await _close(settings, relay)
             return 0
         return await _program(settings, relay, signals)
 
@@ -320,15 +328,41 @@ async def _until_stopped(signals: Signals, told: str) -> None:
         await stopped.wait()
 
 
+async def _close(settings: _Settings, relay: Relay, stopped: asyncio.Event | None = None) -> None:
+    """Close the relay with all reports, or give up those that take long after a signal.
+
+    A reader of the reports that does not read, such as a pager, would keep this process for ever.
+    """
+    patience = _LAST_SECONDS if stopped is not None else 0.0
+    closing = asyncio.create_task(relay.close(patience))
+    if stopped is not None:
+        stopping = asyncio.create_task(stopped.wait())
+        await asyncio.wait([closing, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+    await asyncio.wait([closing], timeout=_REPORT_SECONDS)
+    if not closing.done():
+        settings.is_stuck = True
+        relay.give_up_reports()
+    await closing
+
+
 async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
     if settings.program is None:
         return 0
     keylog = Path(settings.keylog) if settings.keylog is not None else None
     environment = environment_of(relay.port, keylog=keylog, authority=settings.authority_file)
     program = Program(settings.program, environment)
-    with signals.going_to(program.signal):
+    stopped = asyncio.Event()
+
+    def stop(number: int) -> None:
+        program.signal(number)
+        stopped.set()
+
+    with signals.going_to(stop):
         status = await program.run(output_to_errors=settings.as_json)
-        await relay.close(_LAST_SECONDS)
+        await _close(settings, relay, stopped)
+    if settings.is_stuck:
+        return status  # What is said now would wait, too.
     was_run = status not in (NOT_FOUND, NOT_RUNNABLE)
     if was_run and not settings.count and not settings.as_json:
         click.echo(
