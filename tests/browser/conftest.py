@@ -13,7 +13,7 @@ from tests.children import Child, child
 import handclasp
 from handclasp.certificates.authority import LocalAuthority
 
-_SOURCE = str(Path(handclasp.__file__).resolve().parent.parent)
+SOURCE = str(Path(handclasp.__file__).resolve().parent.parent)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ class Demo:
 
 @pytest.fixture
 def demo(home: Path, authority: LocalAuthority, tmp_path: Path) -> Iterator[Demo]:
-    env = {"HANDCLASP_HOME": str(home), "PYTHONPATH": _SOURCE, "PYTHONWARNINGS": "error"}
+    env = {"HANDCLASP_HOME": str(home), "PYTHONPATH": SOURCE, "PYTHONWARNINGS": "error"}
     command = [sys.executable, "-m", "handclasp", "demo", "--no-browser", "--port", "0"]
     with child(command, tmp_path, env=env) as process:
         url = process.wait_for(r"^Listening on (https://localhost:\d+/)$")[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -30,6 +31,7 @@ from tests.pki import Pki
 
 import handclasp
 from handclasp import ClientConfig, Credentials, ServerConfig, TrustStore
+from handclasp.cli.program import Program
 from handclasp.trace.keylog import open_keylog
 
 pytestmark = pytest.mark.usefixtures("temporary")
@@ -125,7 +127,7 @@ def test_a_server_that_cannot_be_reached(ca: str) -> None:
         port = gone.getsockname()[1]
     [told], errors = watched_json("--", *fetch(f"https://localhost:{port}/", ca))
     assert b"502" in errors
-    assert told["instead"].startswith(f"There is no connection to localhost:{port}: ")
+    assert told["instead"] == f"There is no connection to localhost:{port}: Connection refused."
     assert not told["tls"]
 
 
@@ -236,6 +238,52 @@ def test_a_program_that_ignores_signals_is_ended(temporary: Path) -> None:
         assert popen.wait(WAIT_SECONDS) == 128 + signal.SIGKILL
     wait_until_gone(pid)
     assert list(temporary.iterdir()) == []
+
+
+VISITS = """
+import os, socket, sys, time, urllib.parse
+proxy = urllib.parse.urlsplit(os.environ["https_proxy"])
+for _ in range(600):
+    with socket.create_connection((proxy.hostname, proxy.port)) as sock:
+        sock.sendall(b"CONNECT 127.0.0.1:1 HTTP/1.1\\r\\n\\r\\n")
+        while sock.recv(1000):
+            pass
+open(sys.argv[1], "w").close()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("options", [["--json"], []], ids=["json", "lines"])
+def test_a_reader_that_does_not_read_keeps_nothing(
+    options: list[str], temporary: Path, tmp_path: Path
+) -> None:
+    """The pipe of the reports is full, as with a pager that is not scrolled."""
+    done = tmp_path / "done"
+    with running(*options, "--", sys.executable, "-c", VISITS, str(done)) as popen:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not done.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        popen.send_signal(signal.SIGINT)
+        # Python's own last words may wait for the same pipe, until SIGTERM.
+        assert popen.wait(WAIT_SECONDS) in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    assert list(temporary.iterdir()) == []
+
+
+def test_where_signals_cannot_be_sent_the_program_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Windows: Ctrl-C comes by the console, and the rest ends the program at once."""
+    monkeypatch.setattr("handclasp.cli.program._IS_POSIX", False)
+
+    async def ended() -> int:
+        program = Program([sys.executable, "-c", "import time; time.sleep(600)"], {**os.environ})
+        running = asyncio.create_task(program.run())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            program.signal(number)
+        return await running
+
+    assert asyncio.run(ended()) == 128 + signal.SIGKILL
 
 
 def test_more_signals_meanwhile_leave_nothing_either(temporary: Path) -> None:

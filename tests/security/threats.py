@@ -3676,6 +3676,33 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _FILES,
+        "Others who read the page of `watch --live`: users of the machine, pages of others that "
+        "rebind a name (CWE-306, CWE-350)",
+        "Every path begins with a secret of 144 bits, made for the run; the Host must be this "
+        "machine's. The page allows no script but its own, leaves no Referer, and keeps so many "
+        "connections.",
+        (
+            without(
+                "cli/test_watch_live.py::test_who_does_not_know_the_address_gets_nothing",
+                "cli.watched_live.WatchedPages.__init__",
+                "secrets.token_urlsafe(18)",
+                "''",
+            ),
+            without(
+                "cli/test_watch_live.py::test_who_does_not_know_the_address_gets_nothing",
+                "cli.watched_live.WatchedPages._answer",
+                "host[1] not in self._hosts",
+            ),
+            without(
+                "cli/test_watch_live.py::test_only_the_newest_are_kept",
+                "cli.watched_live.WatchedPages.add",
+                "len(self._reports) > MOST_REMEMBERED",
+            ),
+        ),
+        ("cli/test_watch_live.py::test_the_page_allows_no_script_of_others",),
+    ),
+    Threat(
+        _FILES,
         "A certificate of our own that hides a bad one of the server (CWE-295, CWE-296)",
         "`handclasp watch --intercept` verifies the server for the name that the client asked for, "
         "before the client gets a certificate for it; if that fails, the client is refused. The "

@@ -41,6 +41,8 @@ _CODE = {
     "httpx": "import sys, ssl, httpx; "
     "context = ssl.create_default_context(cafile=sys.argv[2]); "
     "print(httpx.get(sys.argv[1], verify=context))",
+    "curl_cffi": "import sys; from curl_cffi import requests; "
+    "print(requests.get(sys.argv[1], verify=sys.argv[2], impersonate='chrome'))",
     "aiohttp": """
 import asyncio, ssl, sys, aiohttp
 async def main():
@@ -105,11 +107,19 @@ def library(name: str) -> Callable[[], str]:
     return lambda: " ".join(printed(str(PYTHON), "-c", code).split()[:3])
 
 
-def python(name: str) -> Program:
-    def command(place: Place, ca: str, port: int) -> Sequence[str]:
-        return [str(PYTHON), "-c", _CODE[name], place.url, ca]
+def _curl_cffi() -> str:
+    """The version of the binding, and of the TLS library in it."""
+    code = "import curl_cffi as c; print(c.__version__, c.Curl().version().decode().split()[1])"
+    return printed(sys.executable, "-c", code)
 
-    return Program(name, library(name), command)
+
+def python(
+    name: str, version: Callable[[], str] | None = None, interpreter: str = str(PYTHON)
+) -> Program:
+    def command(place: Place, ca: str, port: int) -> Sequence[str]:
+        return [interpreter, "-c", _CODE[name], place.url, ca]
+
+    return Program(name, version or library(name), command)
 
 
 def _pip(place: Place, ca: str, port: int) -> Sequence[str]:
@@ -182,6 +192,7 @@ PROGRAMS = (
     python("requests"),
     python("httpx"),
     python("aiohttp"),
+    python("curl_cffi", _curl_cffi, sys.executable),  # It is among the peers of interop.
     Program(
         "git",
         lambda: printed("git", "--version").removeprefix("git version "),

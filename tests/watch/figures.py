@@ -318,7 +318,9 @@ def _table_of_many(costs: dict[str, Many]) -> list[str]:
     told = (
         f"All are open at once, and each sends {_EACH >> 10} KiB and gets them back. The seconds "
         "are from the first connection to the last byte, with client and server on the same "
-        "machine; the memory is that of the relay."
+        "machine; the memory is that of the relay. Every relay has a backlog of 1,024, so that no "
+        "client has to try again. With --intercept, each connection has two handshakes in this "
+        "process, and its data is decrypted and encrypted again."
     )
     return [*lines, "", *_wrapped(told)]
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import struct
 import sys
@@ -287,6 +288,13 @@ class Relay:
             await asyncio.wait(self._tasks)
         if self._reports:  # They are not cancelled with the connections.
             await asyncio.wait(self._reports)
+
+    def give_up_reports(self) -> None:
+        """Cancel the reports that are under way, for which `close` waits: their reader may have
+        stopped reading.
+        """
+        for report in self._reports:
+            report.cancel()
 
     async def _accept(self) -> None:
         while True:
@@ -586,7 +594,7 @@ async def _connected(address: Address) -> socket.socket:
         except OSError as error:
             sock.close()
             failure = failure or (
-                _no_answer_in(_CONNECT_SECONDS) if connecting.expired() else error
+                _no_answer_in(_CONNECT_SECONDS) if connecting.expired() else _in_words(error)
             )
         except BaseException:
             sock.close()
@@ -594,6 +602,13 @@ async def _connected(address: Address) -> socket.socket:
         else:
             return sock
     raise failure or socket.gaierror(socket.EAI_NONAME, "the name has no address")
+
+
+def _in_words(error: OSError) -> OSError:
+    """Return what the system says: asyncio's own text is "Connect call failed" and an address."""
+    if error.errno is None or error.errno <= 0:
+        return error
+    return OSError(error.errno, os.strerror(error.errno))
 
 
 def _no_answer_in(seconds: float) -> OSError:

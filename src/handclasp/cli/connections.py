@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from handclasp import ConnectionInfo, Recorder
     from handclasp.serving.visits import Visit
     from handclasp.story.fingerprints import Ja3, Ja4
+    from handclasp.trace.events import TraceEvent
 
 MOST_REMEMBERED = 200
 _MOST_PATHS = 8
@@ -61,13 +62,7 @@ class Connection:
     @cached_property
     def took(self) -> str:
         """Time and bytes of the handshake, which is over by the time that anybody asks."""
-        from handclasp.story.facts import facts_of
-
-        facts = facts_of(self.recorder.events)
-        if facts.handshake_ns is None:
-            return "-"
-        size = facts.handshake_sent + facts.handshake_received
-        return f"{facts.handshake_ns / 1e6:.1f} ms, {size:,} bytes"
+        return took_of(self.recorder.events)
 
 
 class Connections:
@@ -188,6 +183,17 @@ class _Waiter:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.woken = asyncio.Event()
+
+
+def took_of(events: Sequence[TraceEvent]) -> str:
+    """Return the time and the bytes of a handshake; "-" if it was not completed."""
+    from handclasp.story.facts import facts_of
+
+    facts = facts_of(events)
+    if facts.handshake_ns is None:
+        return "-"
+    size = facts.handshake_sent + facts.handshake_received
+    return f"{facts.handshake_ns / 1e6:.1f} ms, {size:,} bytes"
 
 
 def rows_of(connections: Sequence[Connection], shown: Connection | None) -> list[dict[str, object]]:

@@ -19,6 +19,8 @@ import click
 
 from handclasp.private_files import create_private
 
+_IS_POSIX = os.name == "posix"
+_KILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 _NO_PROXY_VARIABLES = ("NO_PROXY", "no_proxy")
 _PATIENCE_SECONDS = (3.0, 2.0)
@@ -86,7 +88,7 @@ class Signals:
 
     def __enter__(self) -> Signals:
         numbers = [signal.SIGINT, signal.SIGTERM]
-        if os.name == "posix":
+        if _IS_POSIX:
             numbers.append(signal.SIGHUP)
         # Handlers of asyncio would end with the event loop, and files are removed after that.
         if threading.current_thread() is threading.main_thread():
@@ -120,15 +122,18 @@ class Program:
 
     Where standard input is a terminal, it stays in the foreground group of processes, to which the
     terminal sends Ctrl-C; otherwise it gets a group of its own, which is ended as a whole.
+
+    Attributes:
+        was_signalled: whether it was asked to end by a signal that this process got.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command = command
         self._environment = environment
-        self._has_own_group = os.name == "posix" and not sys.stdin.isatty()
+        self._has_own_group = _IS_POSIX and not sys.stdin.isatty()
         self._signals: asyncio.Queue[int] = asyncio.Queue()
         self._process: asyncio.subprocess.Process | None = None
-        self._was_signalled = False
+        self.was_signalled = False
 
     async def run(self, *, output_to_errors: bool = False) -> int:
         """Run the program, and return its exit status, as a shell has it."""
@@ -152,10 +157,10 @@ class Program:
         finally:
             ending.cancel()
             if self._process.returncode is None:
-                self._send(signal.SIGKILL)
-        if self._has_own_group and self._was_signalled:
+                self._send(_KILL)
+        if self._has_own_group and self.was_signalled:
             # What it has started does not outlive it.
-            self._send(signal.SIGKILL)
+            self._send(_KILL)
         return status if status >= 0 else 128 - status
 
     def signal(self, number: int) -> None:
@@ -165,16 +170,21 @@ class Program:
     async def _end_on_signals(self) -> None:
         """Hand on the first signal; end a program that stays, and at once on a second one."""
         number = await self._signals.get()
-        self._was_signalled = True
+        self.was_signalled = True
         for then, seconds in zip((number, signal.SIGTERM), _PATIENCE_SECONDS, strict=True):
             self._send(then)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._signals.get(), seconds)
                 break
-        self._send(signal.SIGKILL)
+        self._send(_KILL)
 
     def _send(self, number: int) -> None:
         if self._process is None:
+            return
+        if not _IS_POSIX:
+            # The console gives Ctrl-C to the program itself, and there are no other signals.
+            if number != signal.SIGINT:
+                self._process.kill()
             return
         with suppress(ProcessLookupError, PermissionError):
             if self._has_own_group:

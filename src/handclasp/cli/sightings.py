@@ -150,7 +150,8 @@ class Report:
             return []
         return [
             "The client sent no data after its handshake. Perhaps it refused the server's "
-            "certificate only then, as programs with GnuTLS do, which say so by no alert."
+            "certificate only then, as programs with GnuTLS do, and curl with BoringSSL: they say "
+            "so by no alert."
         ]
 
     def _notes_of_half(self) -> list[str]:

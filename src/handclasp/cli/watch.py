@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import click
 from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.inputs import check_path, host_and_port, trace_file, trust_of
 from handclasp.cli.narrative import story_text, verbose_option
-from handclasp.cli.outcome import WrongArguments
+from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.cli.pages import page_for, write_page
 from handclasp.cli.program import (
     AUTHORITY_VARIABLES,
@@ -38,11 +39,14 @@ if TYPE_CHECKING:
     from handclasp.capture.stream import Address
     from handclasp.capture.watching import Sighting, Watch
     from handclasp.certificates.authority import LocalAuthority
+    from handclasp.cli.watched_live import WatchedPages
     from handclasp.starttls.proxy import Proxy
 
 _DESCRIPTORS_OF_RELAY = 2
 _DESCRIPTORS_BESIDE = 64
 """The open files that are not those of connections."""
+_REPORT_SECONDS = 5.0
+"""The seconds that reports have after a signal."""
 _LAST_SECONDS = 1.0
 """The seconds that connections have to end after their program."""
 
@@ -79,10 +83,13 @@ class _Settings:
     detail: int
     limit: int
     idle: float | None
+    live: WatchedPages | None = None
     authority: LocalAuthority | None = None
     authority_file: Path | None = None
     """With --intercept alone, as `authority`."""
     count: int = 0
+    is_stuck: bool = False
+    """True once a report was given up: its thread does not end."""
     told: dict[Relayed, bool] = field(default_factory=dict[Any, bool])
     """The open connections that were reported, and whether they had failed by then."""
 
@@ -117,6 +124,9 @@ class _Settings:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each connection.")
 @click.option("--page", "pages", metavar="DIR", help="Write a page of each connection into DIR.")
+@click.option(
+    "--live", is_flag=True, help="Show the connections on a page for your browser, until Ctrl-C."
+)
 @click.option(
     "--pcapng",
     metavar="FILE",
@@ -159,6 +169,8 @@ def command(context: click.Context, /, address: str | None, **options: Any) -> N
         elif program is not None:
             settings.keylog = str(stack.enter_context(private_place("keys.log")))
         status = asyncio.run(_run(settings, signals))
+    if settings.is_stuck:
+        os._exit(status)  # All is cleared up, and Python would wait for the thread.
     raise click.exceptions.Exit(status)
 
 
@@ -195,7 +207,15 @@ def _settings(
         options["verbose"],
         options["limit"] * 1024,
         options["idle"],
+        _live_pages() if options["live"] else None,
     )
+
+
+def _live_pages() -> WatchedPages:
+    from handclasp.cli.watched_live import WatchedPages
+
+    with configuration_checked():
+        return WatchedPages()
 
 
 def _prepare_to_intercept(settings: _Settings, stack: ExitStack) -> None:
@@ -234,9 +254,17 @@ async def _run(settings: _Settings, signals: Signals) -> int:
         why = error.strerror or error
         raise WrongArguments(f"--listen {settings.listen}: {why}.") from None
     _warn_of_interception(settings)
-    async with relay:
+    async with AsyncExitStack() as stack:
+        if settings.live is not None:
+            await stack.enter_async_context(settings.live.served())
+            click.echo(f"The connections, live: {settings.live.url}", err=True)
+        await stack.enter_async_context(relay)
         if settings.program is None:
-            return await _until_stopped(settings, relay, signals)
+            told = f"Listening on 127.0.0.1:{relay.port}; what connects there is relayed to "
+            told += f"{settings.target}. Ctrl-C ends it."
+            await _until_stopped(signals, told)
+            await _close(settings, relay)
+            return 0
         return await _program(settings, relay, signals)
 
 
@@ -292,16 +320,30 @@ def _warn_of_interception(settings: _Settings) -> None:
     click.echo(f"{trust}. Its key is in memory alone, and ends with this run.", err=True)
 
 
-async def _until_stopped(settings: _Settings, relay: Relay, signals: Signals) -> int:
+async def _until_stopped(signals: Signals, told: str) -> None:
+    """Say a sentence, and wait for a signal to end."""
     stopped = asyncio.Event()
     with signals.going_to(lambda number: stopped.set()):
-        click.echo(
-            f"Listening on 127.0.0.1:{relay.port}; what connects there is relayed to "
-            f"{settings.target}. Ctrl-C ends it.",
-            err=True,
-        )
+        click.echo(told, err=True)
         await stopped.wait()
-    return 0
+
+
+async def _close(settings: _Settings, relay: Relay, stopped: asyncio.Event | None = None) -> None:
+    """Close the relay with all reports, or give up those that take long after a signal.
+
+    A reader of the reports that does not read, such as a pager, would keep this process for ever.
+    """
+    patience = _LAST_SECONDS if stopped is not None else 0.0
+    closing = asyncio.create_task(relay.close(patience))
+    if stopped is not None:
+        stopping = asyncio.create_task(stopped.wait())
+        await asyncio.wait([closing, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+    await asyncio.wait([closing], timeout=_REPORT_SECONDS)
+    if not closing.done():
+        settings.is_stuck = True
+        relay.give_up_reports()
+    await closing
 
 
 async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
@@ -310,9 +352,17 @@ async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
     keylog = Path(settings.keylog) if settings.keylog is not None else None
     environment = environment_of(relay.port, keylog=keylog, authority=settings.authority_file)
     program = Program(settings.program, environment)
-    with signals.going_to(program.signal):
+    stopped = asyncio.Event()
+
+    def stop(number: int) -> None:
+        program.signal(number)
+        stopped.set()
+
+    with signals.going_to(stop):
         status = await program.run(output_to_errors=settings.as_json)
-        await relay.close(_LAST_SECONDS)
+        await _close(settings, relay, stopped)
+    if settings.is_stuck:
+        return status  # What is said now would wait, too.
     was_run = status not in (NOT_FOUND, NOT_RUNNABLE)
     if was_run and not settings.count and not settings.as_json:
         click.echo(
@@ -320,6 +370,10 @@ async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
             "does not follow HTTPS_PROXY: then `handclasp watch HOST:PORT` relays to its server.",
             err=True,
         )
+    if settings.live is not None and was_run and not program.was_signalled:
+        # The program may have run for a moment only.
+        told = f"The program has ended with status {status}. The page stays until Ctrl-C: "
+        await _until_stopped(signals, told + settings.live.url)
     return status
 
 
@@ -343,6 +397,8 @@ def _route(settings: _Settings) -> Callable[[Address], Route]:
 def _tell(settings: _Settings, sighting: Sighting) -> None:
     """Tell of a connection when its outcome is known, and of a failure after that."""
     relayed = sighting.relayed
+    if settings.live is not None:
+        settings.live.add(_report(settings, sighting))
     is_news = sighting.has_failed > settings.told.get(relayed, -1)
     if is_news and not settings.as_json:
         settings.told[relayed] = sighting.has_failed

@@ -1,11 +1,11 @@
-// The list of this browser's connections, kept up to date by the server's events.
+// The list of connections, kept up to date by the server's events.
 
 class LiveList {
   constructor(body, status) {
     this.body = body;
     this.status = status;
-    this.seen = new Set([...body.rows].map((row) => row.cells[0].textContent));
-    this.current = body.querySelector(".this")?.cells[0].textContent;
+    this.seen = new Set([...body.querySelectorAll("a")].map((link) => link.href));
+    this.current = body.querySelector(".this a")?.href;
   }
 
   listen(url) {
@@ -22,18 +22,17 @@ class LiveList {
 
   show(rows) {
     this.body.replaceChildren(...rows.map((row) => this.rowOf(row)));
-    for (const row of rows) this.seen.add(String(row.number));
+    for (const link of this.body.querySelectorAll("a")) this.seen.add(link.href);
   }
 
   // Every text is set as text: what a peer sent can never become markup.
   rowOf(row) {
-    const number = String(row.number);
     const line = document.createElement("tr");
-    line.classList.add(row.kind);
-    line.classList.toggle("this", number === this.current);
-    line.classList.toggle("new", !this.seen.has(number));
-    const link = element("a", number);
+    const link = element("a", String(row.number));
     link.href = row.link;
+    line.classList.add(row.kind);
+    line.classList.toggle("this", link.href === this.current);
+    line.classList.toggle("new", !this.seen.has(link.href));
     const outcome = element("td", element("b", row.outcome), " ", element("span", row.detail));
     outcome.lastChild.classList.add("detail");
     const asked = element("td", element("code", row.paths));
@@ -66,5 +65,7 @@ function watchAgain(button) {
   });
 }
 
-new LiveList(document.getElementById("rows"), document.getElementById("live")).listen("/events");
-watchAgain(document.getElementById("again"));
+const rows = document.getElementById("rows");
+new LiveList(rows, document.getElementById("live")).listen(rows.dataset.events);
+const again = document.getElementById("again");
+if (again) watchAgain(again);
