@@ -20,7 +20,7 @@ def tell_objects_of_ends() -> None:
         return
 
     def tell_and_wake(self: Any, exc: BaseException | None = None) -> None:
-        link = getattr(getattr(self, "_sslobj", None), "_sslobj", None)
+        link: Any = getattr(getattr(self, "_sslobj", None), "_sslobj", None)
         if exc is not None and hasattr(link, "explain_end_by_loop"):
             link.explain_end_by_loop(exc)
         wake(self, exc)
