@@ -249,10 +249,11 @@ def test_where_libraries_keep_an_exception() -> None:
     for each in [*hidden, Wrapping("text", ExceptionGroup("several", [ours]))]:
         LastFailure().add_to(each)
         assert each.__notes__ == told
-    for each in by_cause, ours, ExceptionGroup("several", [ours, KeyError()]):
-        before = list(getattr(each, "__notes__", []))
-        LastFailure().add_to(each)
-        assert getattr(each, "__notes__", []) == before
+    shown: list[BaseException] = [by_cause, ours, ExceptionGroup("several", [ours, KeyError()])]
+    for one in shown:
+        before = list(getattr(one, "__notes__", []))
+        LastFailure().add_to(one)
+        assert getattr(one, "__notes__", []) == before
 
 
 @pytest.mark.parametrize("how", ["raise", "raise ConnectionError('aborted')", "sys.exit(3)"])
