@@ -197,9 +197,63 @@ def test_an_explanation_that_a_library_has_dropped(files: Files, url: str, where
     source = DROPPING.replace("WHERE", where).replace("HOW", "pass")
     told = ended(files, source, url, str(files.write("other.pem", Pki().ca_pem)))
     last = told[told.index("ConnectionError: aborted") + 1 :]
-    assert re.fullmatch(r"The last TLS .* failed, to localhost, \d\.\d s before:", last[0])
-    assert last[1].startswith("handclasp: No path leads from the certificate to a trusted")
+    assert last[0].startswith("handclasp: No path leads from the certificate to a trusted")
     assert last[-1].startswith("At fault: ")
+
+
+@pytest.mark.parametrize(
+    ("ends", "told_as"),
+    [
+        ("raise ConnectionError('no server left')", "possible"),
+        ("raise ReconnectFailed('no server left')", "possible"),
+        ("raise KeyError('settings')", "nothing"),
+        ("open('/nowhere')", "nothing"),
+    ],
+)
+def test_what_ends_a_program_after_a_failure(
+    files: Files, url: str, ends: str, told_as: str
+) -> None:
+    """Only the exception of a connection may have to do with one that the program survived."""
+    survived = f"""
+    class ReconnectFailed(Exception): pass
+    try:
+        get()
+    except OSError:
+        pass
+    {ends}
+"""
+    source = DROPPING.replace("WHERE", survived).replace("HOW", "pass")
+    told = ended(files, source, url, str(files.write("other.pem", Pki().ca_pem)))
+    if told_as == "nothing":
+        assert not [line for line in told if "handclasp: " in line or "TLS" in line]
+        return
+    at = [line.startswith("The last TLS connection of this process") for line in told].index(True)
+    assert re.search(r" failed, to localhost, did so \d\.\d s before\. It may be", told[at])
+    assert told[at + 1].startswith("handclasp: No path leads from the certificate to a trusted")
+
+
+class Wrapping(Exception):
+    reason: BaseException | None = None
+
+
+def test_where_libraries_keep_an_exception() -> None:
+    ours = ssl.SSLError("failed")
+    ours.add_note("some other note")
+    ours.add_note("handclasp: The certificate has expired.")
+    ours.add_note("At fault: the server.")
+    told = ["handclasp: The certificate has expired.", "At fault: the server."]
+    by_attribute, by_context, by_cause = Wrapping("a"), Wrapping("b"), Wrapping("c")
+    by_attribute.reason = by_context.__context__ = by_cause.__cause__ = ours
+    by_context.__suppress_context__ = True
+    hidden = [Wrapping("text", ours), Wrapping(by_attribute), by_attribute, by_context]
+    for each in [*hidden, Wrapping("text", ExceptionGroup("several", [ours]))]:
+        LastFailure().add_to(each)
+        assert each.__notes__ == told
+    shown: list[BaseException] = [by_cause, ours, ExceptionGroup("several", [ours, KeyError()])]
+    for one in shown:
+        before = list(getattr(one, "__notes__", []))
+        LastFailure().add_to(one)
+        assert getattr(one, "__notes__", []) == before
 
 
 @pytest.mark.parametrize("how", ["raise", "raise ConnectionError('aborted')", "sys.exit(3)"])
@@ -227,7 +281,7 @@ def test_a_server_that_leaves_without_a_word_is_explained(files: Files) -> None:
         told = ended(files, source, url, str(files.ca))
         thread.join()
     last = [line.startswith("http.client.RemoteDisconnected") for line in told].index(True)
-    assert told[last + 1].startswith("The last TLS connection that failed, to localhost")
+    assert told[last + 1].startswith("The last TLS connection of this process that failed, to loc")
     assert "without close_notify" in told[last + 2]
 
 
@@ -256,7 +310,7 @@ def test_old_failures_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     last = LastFailure()
     last.note(error, "as a server")
     for seconds[0], notes in ((104.0, 1), (106.0, 0)):
-        other = KeyError("other")
+        other = ConnectionError("other")
         last.add_to(other)
         assert len(getattr(other, "__notes__", [])) == notes
         group = ExceptionGroup("several", [error])

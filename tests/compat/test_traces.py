@@ -198,6 +198,67 @@ def test_asyncio_gives_up_a_handshake(files: Files, how: str) -> None:
     assert_given_up(the_last_event(directory), server_said_nothing=True)
 
 
+@pytest.mark.parametrize(
+    ("ends", "fault", "words"),
+    [
+        ("timeout", "HANDSHAKE_ABANDONED", "the server had said nothing at all"),
+        ("close", "CLOSED_DURING_HANDSHAKE", "closed the connection before the handshake was"),
+        ("reset", "RESET_DURING_HANDSHAKE", "was reset (TCP RST) before the handshake was"),
+    ],
+)
+def test_an_exception_of_asyncio_itself_is_explained(
+    files: Files, ends: str, fault: str, words: str
+) -> None:
+    """It makes one for its own timeout and for the peer's end, and does not ask its object."""
+    directory = files.directory / "traces"
+    context: Any = client_context("handclasp", files)
+    context.make_trace = traces_in(directory)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(5)
+        if ends == "timeout":
+            await reader.read()
+        elif ends == "reset":
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            await reader.read(60_000)
+        writer.close()
+
+    async def connect() -> OSError:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(ConnectionError) as caught:
+                await asyncio.open_connection(
+                    "127.0.0.1",
+                    port,
+                    ssl=context,
+                    server_hostname="localhost",
+                    ssl_handshake_timeout=0.1 if ends == "timeout" else None,
+                )
+            return caught.value
+
+    error = asyncio.run(connect())
+    assert words in explained(error)
+    assert "At fault: " in explained(error)
+    assert the_last_event(directory).fault == fault
+
+
+def test_a_broken_pipe_in_a_handshake_is_no_choice_of_the_program(files: Files) -> None:
+    context: Any = client_context("handclasp", files)
+    context.make_trace = Recorder
+    ours, other = socket.socketpair()
+    other.close()
+    with ours:
+        client = context.wrap_socket(
+            ours, server_hostname="localhost", do_handshake_on_connect=False
+        )
+        with client, pytest.raises(BrokenPipeError) as caught:
+            client.do_handshake()
+    assert "was reset (TCP RST) before the handshake was" in explained(caught.value)
+    assert client.trace.events[-1].fault == "RESET_DURING_HANDSHAKE"
+
+
 @pytest.mark.parametrize("callback", [None, lambda *_: None])
 def test_the_program_closes_in_the_middle(files: Files, callback: Any) -> None:
     """The trace tells so at once, and the story is there afterwards."""

@@ -16,11 +16,14 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+from importlib.machinery import SourceFileLoader, SourcelessFileLoader
+from pkgutil import get_importer
+from types import CodeType, ModuleType
+from typing import Any
 
-from handclasp.compat.activation import inject
+from handclasp.compat.children import begin
 from handclasp.compat.last_failure import LastFailure
 from handclasp.compat.settings import DEFAULTS
-from handclasp.compat.tracing import traces_in
 
 _USAGE = (
     "usage: python -m handclasp.compat [--trace DIRECTORY] (-m MODULE | PROGRAM) [ARGUMENT ...]"
@@ -31,30 +34,73 @@ def main(arguments: list[str]) -> None:
     """Inject handclasp, and run the program that the arguments name as `__main__`."""
     directory: str | None = None
     if arguments[:1] == ["--trace"] and len(arguments) > 1:
-        directory, arguments = arguments[1], arguments[2:]
+        directory, arguments = os.path.abspath(arguments[1]), arguments[2:]
     is_module = arguments[:1] == ["-m"]
     if is_module:
         arguments = arguments[1:]
     if not arguments or (not is_module and arguments[0].startswith("-")):
         sys.exit(_USAGE)
-    if directory is not None:
-        DEFAULTS.make_trace = traces_in(directory)
     last = LastFailure()
     DEFAULTS.note_failure = last.note
     last.watch_threads()
-    inject()
+    begin(directory)
     program, sys.argv = arguments[0], arguments
     try:
         if is_module:
-            sys.path[0] = os.getcwd()
-            runpy.run_module(program, run_name="__main__", alter_sys=True)
+            _run_module(program)
         else:
-            path = os.path.abspath(program)  # As Python has it in `__file__`.
-            sys.path[0] = os.path.dirname(path)
-            runpy.run_path(path, run_name="__main__")
-    except Exception as error:
+            _run_file(program)
+    except (Exception, BaseExceptionGroup) as error:
         last.add_to(error)
         raise
+
+
+def _run_module(name: str) -> None:
+    sys.path[0] = os.getcwd()
+    _become_main()
+    _run_as_main(name)
+
+
+def _run_file(program: str) -> None:
+    path = os.path.abspath(program)  # As Python has it in `__file__`.
+    if get_importer(path) is not None:
+        # A directory or an archive, with a `__main__.py`.
+        sys.path[0] = path
+        _become_main()
+        _run_as_main("__main__", alter_argv=False)
+        return
+    kind = SourcelessFileLoader if path.endswith(".pyc") else _ScriptLoader
+    loader = kind("__main__", path)
+    try:
+        loader.get_data(path)
+    except OSError as error:
+        reason = f"[Errno {error.errno}] {error.strerror}"
+        sys.stderr.write(f"{sys.executable}: can't open file {path!r}: {reason}\n")
+        sys.exit(2)
+    sys.path[0] = os.path.dirname(path)
+    main = _become_main()
+    main.__dict__.update(__file__=path, __cached__=None, __loader__=loader)
+    loader.exec_module(main)
+
+
+class _ScriptLoader(SourceFileLoader):
+    """A loader that keeps no bytecode of a script, as Python keeps none."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def _become_main() -> ModuleType:
+    """Replace this `__main__` by an empty one, for good.
+
+    Threads, `atexit` and pickles need the names of the program even after its last line.
+    """
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    return main
+
+
+_run_as_main: Any = runpy._run_module_as_main  # type: ignore[attr-defined]
+"""The function that `python -m` itself calls: it says when a module is not there."""
 
 
 if __name__ == "__main__":

@@ -34,6 +34,9 @@ class _Reason(NamedTuple):
     words: str
 
 
+EXPLANATION = "handclasp: "
+"""The beginning of the notes that explain an exception."""
+
 _REASONS: dict[Fault, str] = {
     Fault.NOT_TLS: "WRONG_VERSION_NUMBER",
     Fault.PLAINTEXT_HTTP: "HTTP_REQUEST",
@@ -368,7 +371,7 @@ def explain_with(made: OSError, error: TLSError, *, server_side: bool) -> None:
 def _notes(error: TLSError, role: str) -> list[str]:
     told = str(error) if isinstance(error, PeerAlertError) else error.message
     blame = f"At fault: {at_fault(error.blame, error.condition, role)}." if error.blame else ""
-    return list(filter(None, (f"handclasp: {told}", worded(error.fix, "ssl"), blame)))
+    return list(filter(None, (f"{EXPLANATION}{told}", worded(error.fix, "ssl"), blame)))
 
 
 def _of_alert(number: int, name: str) -> _Reason:

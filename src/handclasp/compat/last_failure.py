@@ -1,20 +1,34 @@
-"""The last connection that failed, for the traceback of a program that does not show it.
+"""Explanations of failed connections for tracebacks that would not show them.
 
-Some libraries drop the exception of a connection, and raise another one later ("Connection
-aborted"). `python -m handclasp.compat` then adds the explanation to what the program raises.
+Some libraries drop the exception of a connection, or keep it where no traceback shows it, and raise
+another one ("Connection aborted"). `python -m handclasp.compat` adds the explanation to what ends
+the program or a thread: as it is, where that exception has ours; as a possible cause, where it is
+one of a connection, and a connection of TLS has just failed; and otherwise not at all.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Any, cast
 
+from handclasp.compat.errors import EXPLANATION
 from handclasp.values import dataclass
 
 _RECENT = 5.0
 """Seconds. A failure that the program has survived for longer has hardly ended it."""
+
+_MOST_REACHED = 1000
+"""Exceptions to search for an explanation: a group may hold any number of them."""
+
+_OF_A_CONNECTION = re.compile(
+    r"[Cc]onnect|Time[Oo]ut(Error)?$|SSL|TLS|Tls|Socket|Network|ProtocolError|BrokenResource"
+    r"|IncompleteRead"
+)
+"""Parts of the names that libraries give to the classes, or their bases, of such exceptions:
+ConnectionResetError, RemoteDisconnected, ReadTimeout, AutoReconnect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +54,75 @@ class LastFailure:
 
     def note(self, error: BaseException, where: str) -> None:
         """Remember the exception that a program gets for a connection, `where` in words."""
-        notes = tuple(getattr(error, "__notes__", ()))
-        self._failure = _Failure(monotonic(), where, notes)
+        if notes := _explanation(error):
+            self._failure = _Failure(monotonic(), where, tuple(notes))
 
     def add_to(self, error: BaseException) -> None:
-        """Add the explanation to an exception whose traceback would not show it.
+        """Add to an exception the explanation that its traceback would not show."""
+        reached = list(_reached_from(error))
+        explained = [notes for each in reached if (notes := _explanation(each))]
+        if explained:
+            shown = {note for each in _shown_with(error) for note in _explanation(each)}
+            for note in dict.fromkeys(note for notes in explained for note in notes):
+                if note not in shown:
+                    error.add_note(note)
+        elif self._failure is not None and any(map(_is_of_a_connection, reached)):
+            self._add_possible_cause(self._failure, error)
 
-        It says of which connection it is, and when that failed: whether one has to do with the
-        other is not known here.
-        """
-        failure = self._failure
-        if failure is None or not failure.notes:
-            return
+    def _add_possible_cause(self, failure: _Failure, error: BaseException) -> None:
+        """Say of which connection it is, and when that failed: more is not known here."""
         passed = monotonic() - failure.at
-        told = [note for each in _shown_with(error) for note in getattr(each, "__notes__", ())]
-        if passed > _RECENT or failure.notes[0] in told:
-            return
-        title = f"The last TLS connection that failed, {failure.where}, {passed:.1f} s before:"
-        error.add_note("\n".join([title, *failure.notes]))
+        if passed <= _RECENT:
+            title = (
+                f"The last TLS connection of this process that failed, {failure.where}, did so "
+                f"{passed:.1f} s before. It may be the cause:"
+            )
+            error.add_note("\n".join([title, *failure.notes]))
 
     def watch_threads(self) -> None:
         """Add the explanation also to what ends a thread."""
         report = threading.excepthook
 
         def add_and_report(arguments: Any) -> None:
-            if isinstance(arguments.exc_value, Exception):
+            if arguments.exc_value is not None:
                 self.add_to(arguments.exc_value)
             report(arguments)
 
         threading.excepthook = add_and_report
+
+
+def _explanation(error: BaseException) -> list[str]:
+    """Return the notes by which this library explains an exception; none if it does not."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    for at, note in enumerate(notes):
+        if note.startswith(EXPLANATION):
+            return notes[at:]
+    return []
+
+
+def _is_of_a_connection(error: BaseException) -> bool:
+    kinds = type(error).__mro__
+    if any(_OF_A_CONNECTION.search(kind.__name__) for kind in kinds):
+        return True
+    return type(error) is OSError and error.filename is None
+
+
+def _reached_from(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, and those that it has in any way, whether a traceback shows them or not.
+
+    Libraries keep one as cause or context, in a group, as an argument, or in an attribute such as
+    `reason` of urllib3's MaxRetryError.
+    """
+    pending: list[object] = [error]
+    seen: set[int] = set()
+    while pending and len(seen) < _MOST_REACHED:
+        each = pending.pop()
+        if not isinstance(each, BaseException) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        pending += [*vars(each).values(), *each.args, *_members(each)]
+        pending += [each.__context__, each.__cause__]
 
 
 def _shown_with(error: BaseException) -> Iterator[BaseException]:
@@ -84,5 +138,11 @@ def _shown_with(error: BaseException) -> Iterator[BaseException]:
         pending.append(each.__cause__)
         if each.__cause__ is None and not each.__suppress_context__:
             pending.append(each.__context__)
-        if isinstance(each, BaseExceptionGroup):
-            pending += cast("BaseExceptionGroup[BaseException]", each).exceptions
+        pending += _members(each)
+
+
+def _members(error: BaseException) -> Sequence[BaseException]:
+    """Return the exceptions of a group; none of any other exception."""
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).exceptions
+    return ()

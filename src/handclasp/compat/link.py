@@ -21,6 +21,7 @@ follows close_notify is not TLS any more.
 
 from __future__ import annotations
 
+import errno
 import ssl
 import weakref
 from contextlib import suppress
@@ -32,6 +33,7 @@ from handclasp.adapters.early import EarlyData
 from handclasp.adapters.forks import FORKS
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
+from handclasp.compat.asyncio_ends import tell_objects_of_ends
 from handclasp.compat.authorities import Verifier
 from handclasp.compat.ciphers import known
 from handclasp.compat.facts import Facts
@@ -188,19 +190,41 @@ class Link(Facts):
         if connection is None or self._is_over:
             return
         self._add_what_the_peer_said(connection, made)
-        is_open = connection.info is None and connection.failure is None
-        if is_open and isinstance(made, ConnectionResetError):
-            try:
-                with self._state:
-                    connection.receive_eof(reset=True)
-            except TLSError as error:
-                self._is_over = True
-                self._explain(made, error)
+        if connection.info is None and connection.failure is None:
+            # EPIPE as well: a reset came before this call.
+            self._explain_end(connection, made, reset=True)
+
+    def _explain_end(
+        self, connection: ClientConnection | ServerConnection, made: ConnectionError, *, reset: bool
+    ) -> None:
+        try:
+            with self._state:
+                connection.receive_eof(reset=reset)
+        except TLSError as error:
+            self._is_over = True
+            self._explain(made, error)
 
     def _explain(self, made: OSError, error: TLSError) -> None:
         errors.explain_with(made, error, server_side=self.server_side)
+        self._note_failure(made)
+
+    def _note_failure(self, made: OSError) -> None:
         if DEFAULTS.note_failure is not None:
             DEFAULTS.note_failure(made, self._in_words())
+
+    def explain_end_by_loop(self, made: BaseException) -> None:
+        """Explain the exception by which asyncio itself ends the handshake: see `asyncio_ends`."""
+        connection = self._connection
+        if connection is None or connection.info is not None or self._is_over:
+            return
+        if not isinstance(made, ConnectionError):
+            return
+        if isinstance(made, ConnectionAbortedError):
+            self._explain(made, connection.explain_abandonment())
+            self.give_up()
+        else:
+            # asyncio makes one without a number for an end in order.
+            self._explain_end(connection, made, reset=made.errno == errno.ECONNRESET)
 
     def give_up(self) -> None:
         """Finish the trace of a handshake that is not complete: the program closes the socket."""
@@ -212,6 +236,8 @@ class Link(Facts):
     def _begin(self) -> ClientConnection | ServerConnection:
         connection = self._made_connection()
         self._connection = connection
+        if not self._transport.is_socket:
+            tell_objects_of_ends()
         if self._kept_trace is not None:
             self._unfinished = Unfinished(connection, self._kept_trace)
             self._give_up = weakref.finalize(self, self._unfinished.give_up)
@@ -380,8 +406,7 @@ class Link(Facts):
             server_side=self.server_side,
             trace=self._kept_trace,
         )
-        if DEFAULTS.note_failure is not None:
-            DEFAULTS.note_failure(made, self._in_words())
+        self._note_failure(made)
         raise made from made.__cause__
 
     def _end(
