@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from ipaddress import ip_network
 from typing import Any
@@ -443,6 +443,15 @@ CHANGES: dict[str, Callable[[Scenario], None]] = {
             extension(critical(x509.SubjectAlternativeName([x509.DNSName("localhost")]))),
         )
         for name, subject in (("", {}), (" with a subject", {"common_name": "localhost"}))
+    },
+    **{
+        f"{authority} for {name} critical": change
+        for name, purpose in (("servers", SERVER), ("clients", CLIENT), ("anything", ANY))
+        for marked in (critical(x509.ExtendedKeyUsage([purpose])),)
+        for authority, change in (
+            ("lower", entry("lower", extensions=[marked])),
+            ("root", setting("root", partial(root, "root for one use", extensions=(marked,)))),
+        )
     },
     "leaf must staple": extension(MUST_STAPLE),
     "leaf must staple critical": extension(critical(MUST_STAPLE)),

@@ -194,6 +194,23 @@ class TestCriticalMarks:
         with pytest.raises(VerificationError):
             build_path(pki.issue(other, P256), *arguments)
 
+    @pytest.mark.parametrize("name", ["localhost", None, ANY_NAME])
+    @pytest.mark.parametrize("place", ["root", "intermediate"])
+    def test_private_authorities_mark_their_own_usage(self, place: str, name: str | None) -> None:
+        purpose, other = (CLIENT, SERVER) if name is None else (SERVER, CLIENT)
+        anything = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+        for usages, is_fine in (([purpose], True), ([anything], True), ([other], False)):
+            marked = {"extensions": [critical(x509.ExtendedKeyUsage(usages))]}
+            root = Pki("a root", **marked if place == "root" else {})
+            issuer = root.intermediate("one", **marked if place != "root" else {})
+            leaf = issuer.issue(Leaf(purpose=purpose), P256)
+            arguments = leaf, issuer.path, root.certificate, root.now
+            no_path(*arguments, WEB, name)
+            if is_fine:
+                assert built(*arguments, PRIVATE, name)
+            else:
+                no_path(*arguments, PRIVATE, name)
+
     def test_names_must_be_where_there_is_no_subject(self) -> None:
         pki, policy = Pki(), CertificatePolicy(profile="private")
         marked = critical(x509.SubjectAlternativeName([x509.DNSName("localhost")]))

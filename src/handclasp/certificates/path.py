@@ -140,13 +140,12 @@ def _path_among(
             return _verified(strict, leaf, intermediates, name)
     authority = _relaxed_authority(trust.anchors, policy.profile)
     end_entity = _relaxed_leaf(trust.anchors, policy.profile, has_name=bool(name))
-    if name == ANY_NAME:
-        authority = _of_servers(authority)
-    if name == ANY_NAME and policy.profile == "web":
-        end_entity = _of_servers(end_entity)
-    elif policy.profile == "private":
+    if policy.profile == "private":
         allows = _allows_clients if name is None else _allows_servers
+        authority = authority.may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, allows)
         end_entity = end_entity.may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, allows)
+    elif name == ANY_NAME:
+        authority, end_entity = _of_servers(authority), _of_servers(end_entity)
     relaxed = builder.extension_policies(ca_policy=authority, ee_policy=end_entity)
     return _verified(relaxed, leaf, intermediates, name)
 
@@ -409,19 +408,29 @@ def _of_servers(policy: ExtensionPolicy) -> ExtensionPolicy:
     return policy.may_be_present(x509.ExtendedKeyUsage, Criticality.NON_CRITICAL, _allows_servers)
 
 
-def _allows_clients(_: Policy, __: x509.Certificate, usage: x509.ExtendedKeyUsage | None) -> None:
-    if usage is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in usage:
+def _allows_clients(
+    _: Policy, certificate: x509.Certificate, usage: x509.ExtendedKeyUsage | None
+) -> None:
+    if not _allows(ExtendedKeyUsageOID.CLIENT_AUTH, certificate, usage):
         raise ValueError("required EKU not found: it is not for TLS clients")
 
 
 def _allows_servers(
     _: Policy, certificate: x509.Certificate, usage: x509.ExtendedKeyUsage | None
 ) -> None:
-    if usage is None or ExtendedKeyUsageOID.SERVER_AUTH in usage:
-        return
-    anything = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
-    if not (anything and _is_authority(certificate)):
+    if not _allows(ExtendedKeyUsageOID.SERVER_AUTH, certificate, usage):
         raise ValueError("required EKU not found: it is not for TLS servers")
+
+
+def _allows(
+    purpose: x509.ObjectIdentifier,
+    certificate: x509.Certificate,
+    usage: x509.ExtendedKeyUsage | None,
+) -> bool:
+    """Return whether a certificate is for a purpose; "for anything" is for authorities alone."""
+    if usage is None or purpose in usage:
+        return True
+    return ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage and _is_authority(certificate)
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

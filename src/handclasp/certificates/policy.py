@@ -46,9 +46,9 @@ class CertificatePolicy:
         profile: "web" is the profile of the public web (RFC 5280 and the CA/Browser Forum's
             Baseline Requirements). "private" is for private authorities, which often omit fields:
             an authority may lack keyUsage, key identifiers and the critical mark on
-            basicConstraints, a leaf may lack authorityKeyIdentifier and extended key usage, its
-            extended key usage and its names may be critical, and its common name may be anything.
-            No rule that stops an attacker is relaxed.
+            basicConstraints, a leaf may lack authorityKeyIdentifier and extended key usage, the
+            extended key usage of both and a leaf's names may be critical, and its common name may
+            be anything. No rule that stops an attacker is relaxed.
         max_intermediates: the largest number of certificates between leaf and anchor.
         pins: SHA-256 digests of SubjectPublicKeyInfo in base64, as in RFC 7469; at least one must
             match a certificate on the verified path. Empty disables pinning.

@@ -241,11 +241,19 @@ def _critical(certificate: Seen, never: frozenset[str]) -> Problem | None:
 
 
 def _leaf_critical(leaf: Seen, context: Context) -> Outcome:
+    return _critical_marks(leaf, context, _NEVER_CRITICAL)
+
+
+def _issuer_critical(issuer: Seen, context: Context) -> Outcome:
+    return _critical_marks(issuer, context, _NEVER_CRITICAL | {_SUBJECT_KEY})
+
+
+def _critical_marks(certificate: Seen, context: Context, never: frozenset[str]) -> Outcome:
     """Check the critical extensions; private authorities may mark extended key usage so."""
-    lenient = _critical(leaf, _NEVER_CRITICAL - {_EXTENDED_KEY_USAGE})
+    lenient = _critical(certificate, never - {_EXTENDED_KEY_USAGE})
     if lenient is not None or not context.web:
         return lenient
-    strict = _critical(leaf, _NEVER_CRITICAL)
+    strict = _critical(certificate, never)
     return None if strict is None else Problem(strict.text, is_excused_in_private=True)
 
 
@@ -267,7 +275,7 @@ ISSUER_EXTENSIONS = IssuerRule(
     section="RFC 5280 4.2",
     field="extensions",
     checked=Checked.BY_VERIFIER,
-    check=lambda issuer, _: _critical(issuer, _NEVER_CRITICAL | {_SUBJECT_KEY}),
+    check=_issuer_critical,
     evidence=_counted,
 )
 
