@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, RSA_KEY_TRANSPORT_SUITES
-from handclasp.iana import listed
+from handclasp.wording import listed
 
 _MOST_NAMED = 4
 
