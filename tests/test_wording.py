@@ -8,6 +8,7 @@ from tests.pki import Leaf, Pki
 
 from handclasp import ClientConfig, ServerConfig, TLSError
 from handclasp.certificates import describe
+from handclasp.certificates.reading import certificate_of
 from handclasp.cli.identity import names_of
 from handclasp.wording import LONGEST, ROOM, listed
 
@@ -42,7 +43,7 @@ def test_a_list_is_short_and_printable_whatever_the_names() -> None:
 @pytest.mark.parametrize("names", [MANY, LONG, LONG_ONES], ids=["many", "long", "long ones"])
 def test_what_is_said_of_a_certificate_is_short(pki: Pki, names: tuple[str, ...]) -> None:
     credentials = pki.credentials(Leaf(names))
-    certificate = describe.certificate_of(credentials.chain_der[0])
+    certificate = certificate_of(credentials.chain_der[0])
     told = [
         repr(credentials),
         credentials.subject,
