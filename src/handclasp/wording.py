@@ -24,6 +24,7 @@ def listed(
     *,
     count: int | None = None,
     at_least: bool = False,
+    longest: int = LONGEST,
     room: int = ROOM,
 ) -> str:
     """Return the first names of a list, and how many more there are, for people.
@@ -33,11 +34,12 @@ def listed(
         most: the number of names that are shown, if they fit into `room` characters.
         count: the number of all names, where `names` has only the first.
         at_least: whether there may be more than `count`.
+        longest: the characters of one name.
         room: the characters for all names together.
     """
     shown: list[str] = []
     for name in names[:most]:
-        text = printable(name, LONGEST)
+        text = printable(name, longest)
         room -= len(text) + len(", ")
         if shown and room < 0:
             break
