@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import handclasp
 import handclasp.compat
 from handclasp.certificates.authority import LocalAuthority
 
@@ -46,6 +47,11 @@ def main() -> None:
         urllib.request.urlopen(url, context=ssl.create_default_context())
     except urllib.error.URLError as error:
         print("A context that does not trust the authority:", error.reason)
+        # The same class and words as with `ssl`. What follows is what `ssl` does not tell.
+        if isinstance(error.reason, handclasp.TLSError):
+            print("Why:", error.reason.explanation)
+            print("What to do:", error.reason.fix)
+            print("At fault:", error.reason.blame)
     server.shutdown()
     server.server_close()
 

@@ -33,7 +33,13 @@ SHOWN = {
         "in a file, second visit: resumed",
     ],
     "trio_echo": ["hello", "TLSv1.3"],
-    "unchanged_program": ["TLSv1.3", "unable to get local issuer certificate"],
+    "unchanged_program": [
+        "TLSv1.3",
+        "unable to get local issuer certificate",
+        "Why: No path leads from the certificate to a trusted authority.",
+        "What to do: ",
+        "At fault: ",
+    ],
     "verification_callback": ["hello", "valid for 397 days, and 1 are enough"],
 }
 """What the output of each must contain, in this order."""

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tests.certificates.hostile import sequence, tlv
 from tests.pki import Leaf, Pki, key_of_type
 
-from handclasp.certificates.names import Names, certificate_names, covers, normal_name, printable
+from handclasp.certificates.names import Names, certificate_names, covers, normal_name
 from handclasp.errors import ConfigurationError
+from handclasp.wording import printable
 
 
 @pytest.mark.parametrize(

@@ -529,6 +529,46 @@ def test_a_name_in_another_spelling_fails_as_with_ssl(named: Named, name: str, r
     assert stranger.fault_name == "CERTIFICATE_UNTRUSTED"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "localhost:443",
+        "127.0.0.1:443",
+        "[::1]:443",
+        " localhost",
+        "localhost\n",
+        "https://localhost",
+        "user@localhost",
+        "%",
+    ],
+)
+def test_what_is_no_name_fails_as_with_ssl(named: Named, name: str) -> None:
+    theirs: Any = named.error(named.client("ssl"), name)
+    ours: Any = named.error(named.client("handclasp"), name)
+    for error in (ours, theirs):
+        assert isinstance(error, ssl.SSLCertVerificationError)
+        assert (error.reason, error.verify_code) == ("CERTIFICATE_VERIFY_FAILED", 62)
+    assert ours.verify_message == theirs.verify_message
+    assert "neither a DNS name nor an IP address" in ours.explanation
+    assert "Give the server's name alone" in ours.fix
+    assert ours.blame == "local"
+    # Who does not compare names connects as before, and another fault comes first.
+    unnamed = named.client("handclasp")
+    unnamed.check_hostname = False
+    assert named.error(unnamed, name) is None
+    stranger: Any = named.error(CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT), name)
+    assert stranger.fault_name == "CERTIFICATE_UNTRUSTED"
+
+
+def test_a_name_that_is_too_long_is_refused_as_by_ssl(named: Named) -> None:
+    for kind in CONTEXTS:
+        client = named.client(kind)
+        for client.check_hostname in (False, True):
+            with pytest.raises(ssl.SSLError, match="ssl3 ext invalid servername") as caught:
+                Bios(named.server, client, server_hostname=".".join(["a" * 60] * 5))
+            assert caught.value.reason == "SSL3_EXT_INVALID_SERVERNAME"
+
+
 def test_no_session_passes_by_the_spelling_of_a_name(named: Named) -> None:
     """Neither one that is given, nor one of the store, which names them by their usual spelling."""
     client = named.client("handclasp")
@@ -537,9 +577,10 @@ def test_no_session_passes_by_the_spelling_of_a_name(named: Named) -> None:
     pair.server.write(b"x")
     assert pair.client.read(1) == b"x"
     for session in (None, pair.client.session):
-        again = Bios(named.server, client, server_hostname="localhost.", session=session)
-        with pytest.raises(ssl.SSLCertVerificationError):
-            again.handshake()
+        for name in ("localhost.", "localhost:443"):
+            again = Bios(named.server, client, server_hostname=name, session=session)
+            with pytest.raises(ssl.SSLCertVerificationError):
+                again.handshake()
     last = Bios(named.server, client).handshake()
     assert last.client.session_reused
 

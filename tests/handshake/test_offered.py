@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handclasp.handshake import offered
-from handclasp.iana import MOST_UNNAMED, GroupCode, SignatureSchemeCode, listed
+from handclasp.iana import MOST_UNNAMED, GroupCode, SignatureSchemeCode, offered_names
 from handclasp.wire import extensions as ext
 from handclasp.wire.writer import uint16s
 
@@ -51,8 +51,8 @@ def test_of_what_has_no_name_the_first_are_kept_and_of_what_has_one_all() -> Non
 
 
 def test_a_long_list_for_people() -> None:
-    assert listed((), 2) == "nothing"
-    assert listed(("a", "b"), 2) == "a, b"
-    assert listed(("a", "b", "c"), 2) == "a, b and 1 more"
+    assert offered_names((), 2) == "nothing"
+    assert offered_names(("a", "b"), 2) == "a, b"
+    assert offered_names(("a", "b", "c"), 2) == "a, b and 1 more"
     # Of so many, some may be left out already.
-    assert listed(("a",) * MOST_UNNAMED, 2) == f"a, a and at least {MOST_UNNAMED - 2} more"
+    assert offered_names(("a",) * MOST_UNNAMED, 2) == f"a, a and at least {MOST_UNNAMED - 2} more"

@@ -14,20 +14,21 @@ from tests.rules.source import Module, inside_imports, modules, modules_below, o
 # layer -> what its modules may import, as prefixes of module names
 ARROWS: dict[str, tuple[str, ...]] = {
     "faults": ("advice", "faults", "iana"),
-    "alerts": ("advice", "alerts", "faults", "iana", "values"),
+    "alerts": ("advice", "alerts", "faults", "iana", "values", "wording"),
     "errors": ("alerts", "faults", "iana"),
     "limits": ("errors", "values"),
     "info": ("certificates.evidence", "deferred", "iana", "values"),
     "private_files": (),
     "values": (),
     "advice": (),
+    "wording": (),
     "deferred": (),
     "explained": (),
     "process": (),
     "synchronous": ("errors",),
     "trusted_files": (),
     "kept": ("process",),
-    "iana": ("iana",),
+    "iana": ("iana", "wording"),
     "wire": ("wire", "iana", "advice", "errors", "faults", "values", "kept"),
     "crypto": ("_speedups", "crypto", "speedups", "iana", "errors", "values"),
     "keys": ("keys", "crypto", "iana", "wire", "values"),
@@ -60,6 +61,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "trusted_files",
         "kept",
         "synchronous",
+        "wording",
     ),
     "handshake": (
         "questions",
@@ -111,6 +113,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "iana",
         "wire",
         "values",
+        "wording",
     ),
     "starttls": ("explained", "starttls", "values"),
     "capture": (
@@ -147,6 +150,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "trace.recorder",
         "values",
         "wire",
+        "wording",
     ),
     "questions": (
         "certificates.credentials",
@@ -369,6 +373,7 @@ PUBLIC_MODULES = (
     "trace.hooks",
     "trace.keylog",
     "trace.pcapng",
+    "wording",
 )
 
 NEVER_BELOW_ADAPTERS = {
@@ -710,7 +715,7 @@ while not (client.established and server.established):
 # One of the modules of ours is the accelerator, where it was built.
 STEPS = {
     "import": Step("import handclasp", set(), 1),
-    "a name of it": Step("from handclasp import TLSError", {"typing"}, 20),
+    "a name of it": Step("from handclasp import TLSError", {"typing"}, 21),
     # click needs most of them.
     "the command line": Step(
         "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 35

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from handclasp.advice import without_settings
 from handclasp.faults import Blame, Fault, Verdict, advice
-from handclasp.iana import listed
+from handclasp.iana import offered_names
 from handclasp.values import value
 
 
@@ -83,7 +83,7 @@ def make_cause(
 
 
 def listed_names(names: Sequence[str], most: int = 4) -> str:
-    return listed(names, most) if names else "none"
+    return offered_names(names, most) if names else "none"
 
 
 def alternatives(names: Sequence[str]) -> str:

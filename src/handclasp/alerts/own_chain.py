@@ -9,6 +9,7 @@ from handclasp.advice import CREDENTIALS
 from handclasp.alerts.cause import SETTINGS_DIFFER, Cause, make_cause
 from handclasp.alerts.situation import Situation, other_end
 from handclasp.faults import Blame, Fault, Verdict
+from handclasp.wording import listed
 
 _NEAR = timedelta(days=2)
 """A clock that is wrong is rarely wrong by more, unless it was never set."""
@@ -104,7 +105,7 @@ def wrong_purpose(situation: Situation, opening: str = "") -> Cause | None:
     """Return the cause if the extended key usage of the certificate leaves out the use here."""
     if not is_for_other_purpose(situation):
         return None
-    named = ", ".join(situation.chain.purposes or ()) or "nothing"
+    named = listed(situation.chain.purposes or ())
     return make_cause(
         Fault.CERTIFICATE_WRONG_PURPOSE,
         _sentence(

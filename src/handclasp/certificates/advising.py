@@ -14,10 +14,11 @@ from cryptography import x509
 
 from handclasp.advice import CHECKED_OCSP, PRIVATE_PROFILE, SERVER_NAME, TRUST
 from handclasp.certificates.name_constraints import LEADING_DOT
-from handclasp.certificates.names import MOST_LISTED, ip_address, printable
+from handclasp.certificates.names import MOST_LISTED, ip_address
 from handclasp.certificates.rules import Context, Finding
 from handclasp.certificates.seen import Seen
 from handclasp.faults import CLOCK_CONDITION, Blame, Fault, Verdict, advice
+from handclasp.wording import LONGEST, printable
 
 
 class Advised(NamedTuple):
@@ -230,14 +231,18 @@ def _names(finding: Finding, context: Context) -> _Fix | None:
     above = context.names[0].partition(".")[2]
     if not leaf.names or leaf.names.covering(context.names[0]) or f"*.{above}" in leaf.names:
         return _Fix(cover, "", Verdict(Blame.PEER))
-    first = [printable(each, 60) for each in leaf.names.first(MOST_LISTED)]
-    exact = [each for each in first if not each.startswith("*.")][:3]
-    patterns = [each for each in first if each.startswith("*.")][:3]
+    return _Fix(cover, f"Connect by a name that {_example_of(leaf)} ({SERVER_NAME}).")
+
+
+def _example_of(leaf: Seen) -> str:
+    """Return where a name is to connect by, with an example that can be copied."""
+    first = [each for each in leaf.names.first(MOST_LISTED) if len(each) <= LONGEST]
+    exact = next((each for each in first if each[:2] != "*."), "")
     if exact:
-        by = f"Connect by a name that is in the certificate, such as {exact[0]} ({SERVER_NAME})."
-    else:
-        by = f"Connect by a name that {patterns[0]} covers ({SERVER_NAME})."
-    return _Fix(cover, by)
+        return f"is in the certificate, such as {printable(exact)}"
+    if first and len(leaf.names) == len(first):
+        return f"{printable(first[0])} covers"
+    return "the certificate covers"
 
 
 def _is_host(name: str) -> bool:

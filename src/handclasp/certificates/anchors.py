@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handclasp.certificates.loading import capital, other_format, read_file
-from handclasp.certificates.names import printable
 from handclasp.certificates.reading import certificate_of, read_or_value_error
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, path_errors
+from handclasp.wording import printable
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -81,6 +81,9 @@ LOCAL_NETWORKS = (
 EVERY_NAME = "*"
 """In the names of a new authority: no constraints at all."""
 
+_MOST_OF_CONSTRAINTS = 10_000
+"""Characters of all names that an authority may certify."""
+
 _AUTHORITY_DAYS = 730
 """OpenSSL does not hold a thief of the key to all of the constraints: see above."""
 
@@ -195,24 +198,25 @@ class LocalAuthority:
     @property
     def constraints(self) -> str:
         """The names that it may certify, for people; empty for every name."""
-        from handclasp.certificates.name_constraints import listed
+        from handclasp.certificates.name_constraints import constraints_text
 
         found = self._constraints
-        return listed(found.permitted_subtrees or (), most=100) if found is not None else ""
+        trees = (found.permitted_subtrees if found is not None else None) or ()
+        return constraints_text(trees, most=len(trees), room=_MOST_OF_CONSTRAINTS) if trees else ""
 
     @property
     def _limits(self) -> str:
         """The same in short: the usual names and networks are many, and always the same."""
-        from handclasp.certificates.name_constraints import listed
+        from handclasp.certificates.name_constraints import constraints_text
 
         found, usual = self._constraints, _name_constraints(())
         trees = (found.permitted_subtrees if found is not None else None) or ()
         known = (usual.permitted_subtrees if usual is not None else None) or ()
         more = [tree for tree in trees if tree not in known]
         if len(trees) - len(more) < len(known):
-            return self.constraints
+            return constraints_text(trees) if trees else ""
         names = ", ".join(name if name == "localhost" else f".{name}" for name in LOCAL_NAMES)
-        added = f", {listed(more, most=100)}" if more else ""
+        added = f", {constraints_text(more)}" if more else ""
         return f"{names}, and addresses that are not of the internet{added}"
 
     @property

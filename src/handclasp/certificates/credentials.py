@@ -29,6 +29,7 @@ from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.synchronous import check_synchronous
 from handclasp.values import dataclass, field, replace
+from handclasp.wording import listed
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -407,7 +408,8 @@ class Credentials:
         return any(covers(pattern, name) for pattern in self.names)
 
     def __repr__(self) -> str:
-        return f"Credentials(subject={self.subject!r}, names={self.names!r})"
+        names = listed([repr(name) for name in self.names]) if self.names else ""
+        return f"Credentials(subject={self.subject!r}, names=({names}))"
 
     def _check_certificate(self, what: str) -> None:
         if self.certificate_type != "X509":

@@ -35,18 +35,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from handclasp.certificates.credentials import spki_is_pss
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.names import (
+    MOST_LISTED,
     certificate_names,
     covers,
     issuer_of,
     name_text,
     names_of,
-    printable,
     subject_of,
 )
 from handclasp.certificates.reading import certificate_of, read_or_none
 from handclasp.crypto.signatures import key_kind
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, shown
+from handclasp.wording import listed, printable
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -163,7 +164,9 @@ def field_in_words(der: bytes | x509.Certificate, name: str) -> tuple[str, str]:
         value = _constraints_in_words(found)
     if name == "tlsfeature":
         value = "status_request (must-staple)" if value else ""
-    text = ", ".join(map(str, found[keys[0]])) if isinstance(value, list) else str(value or "")
+    if isinstance(value, list):
+        value = listed([str(each) for each in found[keys[0]]], MOST_LISTED) if value else ""
+    text = str(value or "")
     return printable(text, 200), section
 
 
@@ -173,17 +176,20 @@ def _extensions_in_words(certificate: x509.Certificate) -> str:
     if names is None:
         return ""
     lacks = "" if "subjectAltName" in names else "no subjectAltName"
-    return "; ".join(filter(None, (", ".join(names), lacks)))
+    return "; ".join(filter(None, (listed(names, _MOST_EXTENSIONS) if names else "", lacks)))
 
 
 def _constraints_in_words(described: dict[str, Any]) -> str:
     parts = [
-        f"{kind} {', '.join(described[key])}"
+        f"{kind} {listed(described[key])}"
         for kind, key in (("permitted", "permitted_names"), ("excluded", "excluded_names"))
         if described.get(key)
     ]
     return "; ".join(parts)
 
+
+_MOST_EXTENSIONS = 12
+"""Extensions that are named: certificates in use have ten."""
 
 _DEFINED: dict[str, tuple[tuple[str, ...], str]] = {
     "version": ((), "RFC 5280 section 4.1.2.1"),
@@ -238,7 +244,6 @@ def chain_in_words(chain: Sequence[bytes]) -> _ChainInWords:
     try:
         leaf, last = certificate_of(chain[0]), certificate_of(chain[-1])
         names = certificate_names(leaf)
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         purposes = read_or_none(partial(extended_key_usage_of, leaf))
         return _ChainInWords(
@@ -246,7 +251,7 @@ def chain_in_words(chain: Sequence[bytes]) -> _ChainInWords:
             subject_of(leaf),
             subject_of(last),
             issuer_of(last),
-            ", ".join(names[:3]) + more,
+            listed(names, 3) if names else "",
             f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
             len(chain) == 1 and _is_self_signed(leaf),
             tuple(map(_validity, chain[:_MOST_DATED])),

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from cryptography import x509
 
-from handclasp.certificates.names import name_text, printable
+from handclasp.certificates.names import name_text
 from handclasp.certificates.seen import Seen
+from handclasp.wording import ROOM, listed, printable
 
 _MOST_CHECKS = 2_000
 """The pairs of a name and a constraint that one step compares: both lists are the peer's."""
@@ -131,8 +132,12 @@ def _read(extension: x509.Extension[x509.NameConstraints]) -> _Constraints:
     excluded = extension.value.excluded_subtrees or []
     trees = [*permitted, *excluded]
     directory = any(isinstance(tree, x509.DirectoryName) for tree in trees)
-    within = f"all names are within {listed(permitted)}" if permitted else "all names are allowed"
-    summary = f"{within}, none in {listed(excluded)}" if excluded else within
+    within = (
+        f"all names are within {constraints_text(permitted)}"
+        if permitted
+        else "all names are allowed"
+    )
+    summary = f"{within}, none in {constraints_text(excluded)}" if excluded else within
     return _Constraints(
         permitted, excluded, extension.critical and directory, sum(map(_work_of, trees)), summary
     )
@@ -146,16 +151,15 @@ def _work_of(name: x509.GeneralName) -> int:
     return 1 + len(value) // _USUAL_LENGTH if isinstance(value, str) else 1
 
 
-def listed(trees: Sequence[x509.GeneralName], most: int = 4) -> str:
+def constraints_text(trees: Sequence[x509.GeneralName], most: int = 4, room: int = ROOM) -> str:
     """Return the first few constraints, for people."""
-    text = ", ".join(_text(tree) for tree in trees[:most])
-    return f"{text} and {len(trees) - most} more" if len(trees) > most else text
+    return listed([_text(tree) for tree in trees[:most]], most, count=len(trees), room=room)
 
 
 def _problem(name: x509.GeneralName, permitted: Sequence[Any], excluded: Sequence[Any]) -> str:
     allowing = [tree for tree in permitted if type(tree) is type(name)]
     if allowing and not any(_within(name, tree, whole=True) for tree in allowing):
-        return f"{_text(name)} is none of the permitted {listed(allowing)}"
+        return f"{_text(name)} is none of the permitted {constraints_text(allowing)}"
     for tree in excluded:
         if type(tree) is type(name) and _within(name, tree, whole=False):
             return f"{_text(name)} is excluded by {_text(tree)}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from handclasp.certificates.der import elements, extensions_size, issuer_and_subject
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, shown
+from handclasp.wording import listed, printable
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -52,6 +53,9 @@ MOST_LISTED = 8
 
 _DNS_ENTRY, _ADDRESS_ENTRY, _ADDRESS_SIZES = 0x82, 0x87, (4, 16)
 """The tags of a DNS name and an address in a subjectAltName (RFC 5280 section 4.2.1.6)."""
+
+_MOST_OF_A_SUBJECT = 100
+"""Characters of the names that stand for a subject."""
 
 _COMMON_NAME = b"\x06\x03\x55\x04\x03"
 """The type of a common name in DER (RFC 5280 appendix A.1: id-at-commonName)."""
@@ -309,7 +313,8 @@ def _names_text(certificate: x509.Certificate) -> str:
     size = extensions_size(_encoded(certificate))
     if size > MOST_EXTENSIONS:
         return unread_names(size)
-    return ", ".join(names_of(certificate).first(3))
+    names = names_of(certificate)
+    return listed(names.first(3), 3, count=len(names), room=_MOST_OF_A_SUBJECT)
 
 
 def unread_names(size: int) -> str:
@@ -346,18 +351,6 @@ def name_text(name: x509.Name, limit: int = 120) -> str:
             between = "+"
         between = ","
     return printable(text, limit)
-
-
-def printable(text: str, limit: int = 120) -> str:
-    """Return text from a certificate, which the peer chose, made safe to print.
-
-    Control characters would otherwise reach terminals and logs.
-    """
-    start = text if len(text) <= limit else text[: limit - 3]
-    safe = start
-    if not start.isprintable():
-        safe = "".join(character if character.isprintable() else "?" for character in start)
-    return safe if len(text) <= limit else safe + "..."
 
 
 def _is_dns_name(name: str) -> bool:

@@ -33,6 +33,7 @@ from handclasp.certificates.signature_bounds import signature_problem, signed_by
 from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Blame, Fault, Verdict, advice
+from handclasp.wording import listed
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -156,7 +157,7 @@ def _about_others(answers: Sequence[Answer], leaf: x509.Certificate) -> str:
         return (
             f"its answer is about a certificate of another issuer than that of {subject_of(leaf)}"
         )
-    serials = ", ".join(f"{answer.serial:x}" for answer in answers[:3])
+    serials = listed([f"{answer.serial:x}" for answer in answers], 3)
     return (
         f"it is about another certificate (serial {serials}) than {subject_of(leaf)} "
         f"(serial {leaf.serial_number:x}): staple the one that belongs to it"

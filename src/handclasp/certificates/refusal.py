@@ -13,11 +13,11 @@ from cryptography import x509
 from handclasp.certificates.advising import Advised
 from handclasp.certificates.evidence import Evidence, is_self_issued
 from handclasp.certificates.explanation import explain_parsed
-from handclasp.certificates.names import printable
 from handclasp.certificates.path import IssuersLeftOutError
 from handclasp.certificates.rules import Context, Finding
 from handclasp.errors import CertificateError
 from handclasp.faults import Fault, advice
+from handclasp.wording import printable
 
 _MOST_REASONS = 4
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from handclasp.certificates.der import public_key_info
 from handclasp.certificates.key_bounds import key_problem
-from handclasp.certificates.names import printable, subject_of
+from handclasp.certificates.names import subject_of
 from handclasp.certificates.reading import keep_warnings_out
 from handclasp.certificates.signature_bounds import signature_problem
 from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.faults import Fault
 from handclasp.values import dataclass, field
+from handclasp.wording import printable
 
 if TYPE_CHECKING:
     from cryptography import x509

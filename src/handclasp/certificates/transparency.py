@@ -27,7 +27,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.certificates import der, raw_keys
-from handclasp.certificates.names import printable
 from handclasp.certificates.reading import keep_warnings_out
 from handclasp.crypto.signatures import key_kind
 from handclasp.deferred import DeferredModule
@@ -35,6 +34,7 @@ from handclasp.errors import CertificateError, ConfigurationError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.values import dataclass, field
 from handclasp.wire.reader import Reader
+from handclasp.wording import printable
 
 if TYPE_CHECKING:
     from cryptography import x509

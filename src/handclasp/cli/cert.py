@@ -23,6 +23,7 @@ from handclasp.cli.policy import policy_of, policy_options
 from handclasp.cli.terminal import wrapped
 from handclasp.faults import Role
 from handclasp.private_files import write_private, write_public
+from handclasp.wording import listed
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -126,7 +127,7 @@ def cert_issue(
         paths = {"chain": str(chain), "key": str(key), "ca": str(authority_directory() / "ca.pem")}
         click.echo(json.dumps({**paths, "names": list(names)}, indent=2))
     else:
-        click.echo(f"{chain} is the certificate for {', '.join(names)}; {key} is its private key.")
+        click.echo(f"{chain} is the certificate for {listed(names, 8)}; {key} is its private key.")
 
 
 @command.command("show", short_help="What the certificates in a file say.")

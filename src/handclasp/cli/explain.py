@@ -18,6 +18,7 @@ from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 from handclasp.cli.terminal import wrapped
+from handclasp.wording import listed
 
 if TYPE_CHECKING:
     from handclasp import Recorder
@@ -214,8 +215,7 @@ def _name_others(number: int, failed: Sequence[int], count: int) -> None:
         others = [str(each) for each in failed if each != number]
         told += ", which failed"
         if others:
-            shown = ", ".join(others[:_MOST_NAMED]) + (" ..." if others[_MOST_NAMED:] else "")
-            told += f", as did {shown}"
+            told += f", as did {listed(others, _MOST_NAMED)}"
     for line in wrapped(f"{told}; --list shows all of them."):
         click.echo(line, err=True)
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from handclasp import wording
+from handclasp.wording import listed
+
 if TYPE_CHECKING:
     from cryptography import x509
 
@@ -34,8 +37,7 @@ def names_of(certificate: x509.Certificate, most: int = 4) -> str:
     from handclasp.certificates.describe import first_names
 
     names, count = first_names(certificate, most)
-    more = f" and {count - most} more" if count > most else ""
-    return ", ".join(names) + more if names else "no name at all"
+    return listed(names, most, count=count) if names else "no name at all"
 
 
 def dates_of(certificate: x509.Certificate, now: datetime) -> str:
@@ -71,8 +73,7 @@ def trust_anchor_of(
 
 def printable(text: str, limit: int = 300) -> str:
     """Without control characters, which would otherwise reach the terminal, and not too long."""
-    clean = "".join(character if character.isprintable() else "?" for character in text)
-    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
+    return wording.printable(text, limit)
 
 
 def _described(certificate: x509.Certificate, *keys: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 from handclasp.errors import ConfigurationError, check_path_text
+from handclasp.wording import listed
 
 if TYPE_CHECKING:
     from handclasp import Credentials, Recorder, ReloadingEchKeys, TrustStore
@@ -193,11 +194,10 @@ def check_no_directory(path: str, command: str = "", endings: Sequence[str] = ("
             f"{path} is a directory, without a file that could be read ({', '.join(endings)})."
         )
     names = [name for _, name in sorted(dated, reverse=True)]
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     call = f"{command} {shlex.quote(os.path.join(path, names[0]))}".strip()
     raise WrongArguments(
-        f"{path} is a directory. In it are, the newest first: {', '.join(names[:_MOST_NAMED])}"
-        f"{more}. Name one of them: {call}"
+        f"{path} is a directory. In it are, the newest first: "
+        f"{listed(names, _MOST_NAMED)}. Name one of them: {call}"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from handclasp.cli.identity import printable
 from handclasp.cli.terminal import beside, columns
+from handclasp.wording import listed
 
 if TYPE_CHECKING:
     from handclasp.scan import Chain, Finding, Profile, Report
@@ -102,11 +103,11 @@ def _chain(chain: Chain) -> Iterator[str]:
         yield from _line("certificate", f"unreadable: {chain.unreadable}")
         return
     size = f" {described['key_size']} bits" if described["key_type"] == "RSA" else ""
-    listed: list[str] = described["names"] or []
-    names = ", ".join(listed[:5])
+    names: list[str] = described["names"] or []
+    told = listed(names, 5) if names else "no name"
     subject = described["subject"] or "without a subject"
     yield from _line("certificate", f"{subject}: {described['key_type']}{size}")
-    yield from _line("", f"for {names or 'no name'}, until {described['not_after']}")
+    yield from _line("", f"for {told}, until {described['not_after']}")
     if chain.explanation is None:
         yield from _line("", f"not trusted: {chain.unreadable}")
     elif chain.explanation.accepted:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handclasp.certificates.anchors import readable_certificates
 from handclasp.certificates.evidence import encoded, is_self_issued
+from handclasp.certificates.names import normal_name
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import RevocationLists
 from handclasp.certificates.trust import TrustStore
@@ -257,7 +258,9 @@ class Verifier(ComparableCallback):
 
         It accepts no server by a name that `ssl` would find in no certificate.
         """
-        if not self._check_hostname or name is None or spelling_of(name) is None:
+        if not self._check_hostname or name is None:
+            return self
+        if spelling_of(name) is None and asked_name(name) is not None:
             return self
         return Verifier(
             self._loaded, self._flags, check_hostname=True, written=name, clock=self._clock
@@ -325,7 +328,7 @@ class Verifier(ComparableCallback):
         if not question.peer_is_server:
             return verify_client_chain(chain, trust, now, policy=policy, ocsp_response=staple)
         name = question.server_name if self._check_hostname else None
-        if name is None and self._check_hostname:
+        if name is None and self._check_hostname and not self._written:
             # `ssl` itself would accept any server over memory BIOs.
             raise _mismatch("check_hostname needs a server_hostname to compare: none was given.")
         return verify_server_chain(
@@ -339,10 +342,27 @@ class Verifier(ComparableCallback):
         )
 
 
+def asked_name(written: str | None) -> str | None:
+    """Return the name to ask a server for; None where a program gave none, or something else.
+
+    `ssl` connects by whatever it is given (`example.com:443`), and compares it in the end.
+    """
+    try:
+        return None if written is None or not normal_name(written) else written
+    except ConfigurationError:
+        return None
+
+
 def _misspelt(written: str) -> CertificateError:
+    bare = spelling_of(written)
+    if asked_name(bare) is None:
+        return _mismatch(
+            f"No certificate is valid for {written!r}: it is neither a DNS name nor an IP address.",
+            advice("", "Give the server's name alone as server_hostname: no port, scheme or path."),
+        )
     return _mismatch(
         f"No certificate has a name that is written {written!r}, which `ssl` compares as it is.",
-        advice("", f"Write {spelling_of(written)!r}, without a dot at its end, brackets or zone."),
+        advice("", f"Write {bare!r}, without a dot at its end, brackets or zone."),
     )
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from handclasp.crypto.suites import CIPHER_SUITES, CIPHER_SUITES12, RSA_KEY_TRANSPORT_SUITES
-from handclasp.iana import listed
+from handclasp.wording import listed
+
+_LONGEST_REASON = 100
+"""Characters of a suite with what rules it out."""
 
 _MOST_NAMED = 4
 
@@ -47,10 +50,11 @@ def suites_of(selected: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
 def why_none(selected: Iterable[Mapping[str, object]]) -> str:
     """Return why none of the suites that OpenSSL selected for TLS 1.2 can be used, in sentences."""
     named = [f"{each['name']} ({_what_rules_out(each)})" for each in selected]
+    told = listed(named, _MOST_NAMED, longest=_LONGEST_REASON, room=_MOST_NAMED * _LONGEST_REASON)
     there = [name for name, ours in _BY_OPENSSL_NAME.items() if ours in CIPHER_SUITES12]
     return (
         f"handclasp has none of the suites of TLS 1.2 that were asked for: "
-        f"{listed(named, _MOST_NAMED)}. It has {', '.join(there)}."
+        f"{told}. It has {', '.join(there)}."
     )
 
 

@@ -68,6 +68,9 @@ _ROLES: dict[int, Role] = {
 }
 """The roles that are known before the first connection is made."""
 
+_LONGEST_NAME = 255
+"""Characters of a name that OpenSSL takes: no name is longer (RFC 1035 section 2.3.4)."""
+
 _BELOW_TLS12 = (ssl.TLSVersion.SSLv3, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
 
 _read_message_callback: Any = Native._msg_callback.__get__
@@ -645,6 +648,9 @@ def _checked_name(name: str | None) -> str | None:
         raise ValueError("server_hostname cannot be an empty string or start with a leading dot.")
     if name is not None and "\0" in name:
         raise TypeError("server_hostname must not contain a null character.")
+    if name is not None and len(name) > _LONGEST_NAME:
+        text, reason = "ssl3 ext invalid servername", "SSL3_EXT_INVALID_SERVERNAME"
+        raise plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)
     return name
 
 

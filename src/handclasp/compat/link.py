@@ -34,7 +34,7 @@ from handclasp.adapters.forks import FORKS
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
 from handclasp.compat.asyncio_ends import tell_objects_of_ends
-from handclasp.compat.authorities import Verifier
+from handclasp.compat.authorities import Verifier, asked_name
 from handclasp.compat.ciphers import known
 from handclasp.compat.facts import Facts
 from handclasp.compat.messages import MessageTrace
@@ -251,19 +251,18 @@ class Link(Facts):
         if self._made_with.offer is not None:
             config = self._with_psk(config, self._made_with.offer)
         self._sessions = OneConnection(self._context, self._offered, self._context.resume)
-        verify = config.verify
+        verify, asked = config.verify, asked_name(self.server_hostname)
         if isinstance(verify, Verifier):
             named = verify.for_name(self.server_hostname)
             if named is not verify:
                 verify, config = named, replace(config, verify=named)
         if self._sends_early and verify is not None:
-            self._sessions.verify_with(verify, self.server_hostname)
+            self._sessions.verify_with(verify, asked)
         try:
             connection = ClientConnection(
-                config, server_name=self.server_hostname, trace=trace, sessions=self._sessions
+                config, server_name=asked, trace=trace, sessions=self._sessions
             )
         except ConfigurationError as error:
-            # Such as a name that is none, which `ssl` takes until it compares it.
             raise errors.configuration_failed(error) from None
         connection.ask_own_address = self._transport.own_address
         if self._sends_early:

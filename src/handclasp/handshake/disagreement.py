@@ -23,7 +23,7 @@ from handclasp.crypto.suites import CIPHER_SUITES as KNOWN_SUITES
 from handclasp.crypto.suites import CIPHER_SUITES12 as KNOWN_SUITES12
 from handclasp.errors import ProtocolError
 from handclasp.faults import Blame, Fault, Verdict, advice
-from handclasp.iana import listed, meant
+from handclasp.iana import meant, offered_names
 
 _MOST_SHOWN = 24
 _MOST_ADVISED = 3
@@ -52,8 +52,9 @@ _KINDS: dict[Fault, tuple[tuple[str, ...], Collection[str], str, str]] = {
 
 
 def no_overlap(offered: Sequence[str], acceptable: Sequence[str]) -> str:
-    """Both lists, for people; the peer's is cut short where it is long."""
-    return f"offered: {listed(meant(offered), _MOST_SHOWN)}; accepted here: {', '.join(acceptable)}"
+    """Both lists, for people; they are cut short where they are long."""
+    theirs, ours = (offered_names(each, _MOST_SHOWN) for each in (meant(offered), acceptable))
+    return f"offered: {theirs}; accepted here: {ours}"
 
 
 def disagreement(
@@ -124,7 +125,7 @@ def _spelled(version: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return listed(names, _MOST_ADVISED)
+    return offered_names(names, _MOST_ADVISED)
 
 
 def _with_article(kinds: str) -> str:

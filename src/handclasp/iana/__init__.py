@@ -13,6 +13,7 @@ from enum import IntEnum
 from handclasp.iana.group_names import GROUPS_OF_OTHERS
 from handclasp.iana.scheme_names import SCHEMES_OF_OTHERS
 from handclasp.iana.suite_names import CIPHER_SUITES_OF_OTHERS
+from handclasp.wording import listed
 
 TLS12 = 0x0303
 TLS13 = 0x0304
@@ -324,14 +325,14 @@ def signature_scheme_names(numbers: Iterable[int]) -> tuple[str, ...]:
     return _names_of(numbers, _SIGNATURE_SCHEME_NAMES)
 
 
-def listed(names: Sequence[str], most: int) -> str:
-    """Return the first `most` of the names of a list, and how many more there are, for people."""
-    text = ", ".join(names[:most]) or "nothing"
-    more = len(names) - most
-    if more <= 0:
-        return text
+_ROOM = 800
+"""Characters for the names of a hello's list: 24 suites fit in."""
+
+
+def offered_names(names: Sequence[str], most: int) -> str:
+    """Return the first names of a list in a hello, and how many more there are, for people."""
     # From this number on, `_names_of` may have left some out.
-    return f"{text} and {'at least ' if len(names) >= MOST_UNNAMED else ''}{more} more"
+    return listed(names, most, at_least=len(names) >= MOST_UNNAMED, room=_ROOM)
 
 
 def meant(names: Sequence[str]) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from handclasp.certificates.names import printable
 from handclasp.config import ClientConfig
 from handclasp.crypto.suites import CIPHER_SUITES12, RSA_KEY_TRANSPORT_SUITES
 from handclasp.iana import (
@@ -36,6 +35,7 @@ from handclasp.wire.messages import (
     NewSessionTicket,
     read_message,
 )
+from handclasp.wording import printable
 
 _HTTP = "http/1.1"
 _DEFLATE_OR_NOTHING = b"\1\0"

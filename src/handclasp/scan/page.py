@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from handclasp.certificates.names import printable
 from handclasp.scan.profile import Profile, findings
 from handclasp.scan.report import Chain, Finding, Report
+from handclasp.wording import listed, printable
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -98,8 +98,8 @@ def _chain(chain: Chain) -> str:
     described = chain.described
     if described is None:
         return f"unreadable: {chain.unreadable}"
-    listed: list[str] = described["names"] or []
-    text = f"{described['key_type']} for {', '.join(listed[:5]) or 'no name'}"
+    names: list[str] = described["names"] or []
+    text = f"{described['key_type']} for {listed(names, 5) if names else 'no name'}"
     text += f", until {described['not_after']}: "
     if chain.explanation is None:
         return f"{text}not trusted: {chain.unreadable}"

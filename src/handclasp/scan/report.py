@@ -15,6 +15,7 @@ from handclasp.certificates.explanation import Explanation, explain
 from handclasp.certificates.trust import TrustStore
 from handclasp.errors import CertificateError
 from handclasp.values import dataclass, field
+from handclasp.wording import listed
 
 FORMAT = "handclasp-scan/1"
 """The name of the JSON form."""
@@ -71,7 +72,7 @@ class Fact:
             return "yes" if self.value else "no"
         if self.value is None:
             return "unknown"
-        return ", ".join(self.value[:5]) if isinstance(self.value, tuple) else str(self.value)
+        return listed(self.value, 5) if isinstance(self.value, tuple) else str(self.value)
 
     def to_json(self) -> dict[str, Any]:
         value = list(self.value) if isinstance(self.value, tuple) else self.value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from handclasp.certificates.period import Period
 from handclasp.config.certificates import warn_of_uncovered_public_names
 from handclasp.values import dataclass
+from handclasp.wording import listed
 
 if TYPE_CHECKING:
     from handclasp import Credentials, EchKey, ServerConfig
@@ -86,7 +87,7 @@ class CertificateWatch:
 
     def _status(self, credentials: Credentials) -> CertificateStatus:
         end = Period.of(credentials).end
-        subject = credentials.subject or ", ".join(credentials.names[:_MOST_NAMES])
+        subject = credentials.subject or listed(credentials.names, _MOST_NAMES)
         return CertificateStatus(subject, end, (end - self._now()).days)
 
 

@@ -44,6 +44,7 @@ from handclasp.trace.events import AlertSeen, Failed, HandshakeResult, MessageSe
 from handclasp.values import dataclass
 from handclasp.wire import extensions, messages
 from handclasp.wire.raw_keys import is_raw_public_key
+from handclasp.wording import listed
 
 Weight: TypeAlias = Literal["cause", "matters", "minor"]
 """It can be the cause of a failure; it changes the result or its security; neither."""
@@ -377,11 +378,15 @@ def _list(what: str, first: list[str] | None, second: list[str] | None) -> Itera
     if len(ours) <= 1 and len(theirs) <= 1:
         told = [", ".join(names) or "none" for names in (ours, theirs)]
     else:
-        told = [f"also {', '.join(names)}" if names else "nothing more" for names in only]
+        told = [f"also {listed(names, _MOST_TOLD)}" if names else "nothing more" for names in only]
     why = "Values that only one of them offers cannot be chosen in the other."
     if what == "server name":
         why = "The server chooses its certificate and its site by it."
     yield Difference(what, told[0], told[1], "minor", why)
+
+
+_MOST_TOLD = 12
+"""Values that only one side has, and that are named."""
 
 
 def _without_grease(names: Any) -> list[str]:

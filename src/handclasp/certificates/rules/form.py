@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cryptography import x509
 
-from handclasp.certificates.names import MOST_NAME_BYTES, printable
+from handclasp.certificates.names import MOST_NAME_BYTES
 from handclasp.certificates.rules.rule import (
     UNASKED,
     CertificateRule,
@@ -26,6 +26,7 @@ from handclasp.certificates.rules.rule import (
 )
 from handclasp.certificates.seen import NO_NAME, Seen
 from handclasp.faults import Fault
+from handclasp.wording import printable
 
 
 def _of_issuers(rule: CertificateRule) -> IssuerRule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptography import x509
 
 from handclasp.certificates.name_constraints import TooManyError
-from handclasp.certificates.names import claims_host, printable
+from handclasp.certificates.names import claims_host
 from handclasp.certificates.public_suffix import is_public_suffix
 from handclasp.certificates.rules.rule import (
     UNASKED,
@@ -23,6 +23,7 @@ from handclasp.certificates.rules.rule import (
 )
 from handclasp.certificates.seen import NO_NAME, Seen
 from handclasp.faults import Fault
+from handclasp.wording import listed, printable
 
 
 def _names(leaf: Seen, context: Context) -> Outcome:
@@ -55,10 +56,8 @@ def _name_problem(leaf: Seen, name: str) -> str:
     elif matching is None and (top := _covering_domain(leaf, name)) and "." not in top:
         problem = _too_wide(top)
     elif matching is None:
-        first = own.first(5)
-        listed = ", ".join(printable(entry, 60) for entry in first)
-        more = f" and {len(own) - len(first)} more" if len(own) > len(first) else ""
-        problem = f"it is for {listed}{more}, not for {printable(name)}"
+        told = listed(own.first(5), 5, count=len(own))
+        problem = f"it is for {told}, not for {printable(name)}"
     return problem
 
 

@@ -18,6 +18,7 @@ from handclasp.certificates.rules.rule import (
 )
 from handclasp.certificates.seen import Seen
 from handclasp.faults import Fault
+from handclasp.wording import listed
 
 _MOST_PURPOSES = 8
 """The purposes that are listed for people."""
@@ -29,8 +30,7 @@ def _key_usages(certificate: Seen, context: Context) -> str:
 
 def _purposes(certificate: Seen, context: Context) -> str:
     found = extended_key_usage_of(certificate.certificate) or []
-    more = [f"and {len(found) - _MOST_PURPOSES} more"] if len(found) > _MOST_PURPOSES else []
-    return ", ".join([*found[:_MOST_PURPOSES], *more]) or "not restricted"
+    return listed(found, _MOST_PURPOSES) if found else "not restricted"
 
 
 def _key_usage(leaf: Seen, context: Context) -> Outcome:
