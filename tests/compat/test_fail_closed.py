@@ -376,6 +376,14 @@ def test_settings_that_cannot_be_honoured(setting: str, value: Any) -> None:
     assert getattr(context, setting) == before
 
 
+def test_versions_that_cannot_be_honoured_fail_as_connections_of_ssl_do() -> None:
+    """Suites that try which versions there are, as urllib3's, catch the error of a connection."""
+    with pytest.raises(ssl.SSLError, match="maximum_version TLSv1 cannot be honoured"):
+        CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT).maximum_version = ssl.TLSVersion.TLSv1
+    with pytest.raises(ssl.SSLError, match="unsupported protocol version"):
+        CONTEXTS["handclasp"](ssl.PROTOCOL_TLSv1)
+
+
 def test_protocols_that_cannot_be_honoured() -> None:
     for protocol in (ssl.PROTOCOL_TLSv1, ssl.PROTOCOL_TLSv1_1):
         with pytest.raises(ValueError, match=r"TLS 1\.2 and TLS 1\.3"):

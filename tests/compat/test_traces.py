@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import threading
+from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 from typing import Any
 
@@ -238,10 +239,24 @@ def test_an_exception_of_asyncio_itself_is_explained(
                 )
             return caught.value
 
-    error = asyncio.run(connect())
+    with compat.injected():
+        error = asyncio.run(connect())
     assert words in explained(error)
     assert "At fault: " in explained(error)
     assert the_last_event(directory).fault == fault
+
+
+def test_asyncio_is_as_it_was_without_injection(files: Files) -> None:
+    wake = vars(SSLProtocol)["_wakeup_waiter"]
+    with compat.injected():
+        assert vars(SSLProtocol)["_wakeup_waiter"] is not wake
+    assert vars(SSLProtocol)["_wakeup_waiter"] is wake
+    context = client_context("handclasp", files)
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(
+            ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost"
+        ).do_handshake()
+    assert vars(SSLProtocol)["_wakeup_waiter"] is wake
 
 
 def test_a_broken_pipe_in_a_handshake_is_no_choice_of_the_program(files: Files) -> None:

@@ -25,6 +25,7 @@ from threading import Lock
 from types import FunctionType, ModuleType
 from typing import Any
 
+from handclasp.compat.asyncio_ends import ENDS
 from handclasp.compat.context import SSLContext
 
 _MISSING: Any = object()
@@ -57,6 +58,7 @@ def inject() -> None:
             if name not in _NOT_COPIED:
                 _replaced[name] = vars(ssl.SSLContext).get(name, _MISSING)
                 setattr(ssl.SSLContext, name, value)
+        ENDS.begin()
 
 
 def extract() -> None:
@@ -72,6 +74,7 @@ def extract() -> None:
             else:
                 setattr(ssl.SSLContext, name, value)
         _replaced.clear()
+        ENDS.end()
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """The ends of a handshake that asyncio does not ask its TLS object about.
 
 After `ssl_handshake_timeout`, and where the peer closes or resets the TCP connection during the
-handshake, asyncio raises an exception of its own, and drops the object, which learns of nothing. So
-the method of `SSLProtocol` that tells the waiting program is made to tell the object before.
-Nothing changes for connections of `ssl`.
+handshake, asyncio raises an exception of its own, and drops the object, which learns of nothing.
+While handclasp is injected, and so at the application's wish, the method of `SSLProtocol` that
+tells the waiting program tells the object before. Nothing changes for connections of `ssl`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,47 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+_METHOD = "_wakeup_waiter"
 
-def tell_objects_of_ends() -> None:
-    """Make asyncio tell the connections of this library how it ends their handshakes."""
-    protocol: Any = getattr(sys.modules.get("asyncio.sslproto"), "SSLProtocol", None)
-    wake: Any = getattr(protocol, "_wakeup_waiter", None)
-    if wake is None or hasattr(wake, "tells_objects"):
-        return
 
-    def tell_and_wake(self: Any, exc: BaseException | None = None) -> None:
-        link: Any = getattr(getattr(self, "_sslobj", None), "_sslobj", None)
-        if exc is not None and hasattr(link, "explain_end_by_loop"):
-            link.explain_end_by_loop(exc)
-        wake(self, exc)
+class _Ends:
+    """Whether asyncio is to tell our objects, and the method of asyncio that does so."""
 
-    tell_and_wake.tells_objects = True  # type: ignore[attr-defined]
-    protocol._wakeup_waiter = tell_and_wake
+    def __init__(self) -> None:
+        self._is_wanted = False
+        self._protocol: Any = None
+        self._replaced: Any = None
+
+    def begin(self) -> None:
+        """Have asyncio tell the objects of this library from now on, once it is imported."""
+        self._is_wanted = True
+        self.attach()
+
+    def end(self) -> None:
+        """Give asyncio its own method back."""
+        self._is_wanted = False
+        if self._protocol is not None:
+            setattr(self._protocol, _METHOD, self._replaced)
+            self._protocol = self._replaced = None
+
+    def attach(self) -> None:
+        """Change asyncio's method, if that is wanted, possible, and not done yet."""
+        if not self._is_wanted or self._protocol is not None:
+            return
+        protocol: Any = getattr(sys.modules.get("asyncio.sslproto"), "SSLProtocol", None)
+        wake: Any = getattr(protocol, _METHOD, None)
+        if wake is None:
+            return
+
+        def tell_and_wake(self: Any, exc: BaseException | None = None) -> None:
+            link: Any = getattr(getattr(self, "_sslobj", None), "_sslobj", None)
+            if exc is not None and hasattr(link, "explain_end_by_loop"):
+                link.explain_end_by_loop(exc)
+            wake(self, exc)
+
+        self._protocol, self._replaced = protocol, wake
+        setattr(protocol, _METHOD, tell_and_wake)
+
+
+ENDS = _Ends()
+"""The one of this process: `inject` begins it, `extract` ends it."""

@@ -116,7 +116,13 @@ class SSLContext(ssl.SSLContext):
         def wrap_bio(self, *args: Any, **kwargs: Any) -> SSLObject: ...
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> SSLContext:
-        """Make a context. Raises `ValueError` for a protocol older than TLS 1.2."""
+        """Make a context.
+
+        Raises:
+            ConfigurationError, ssl.SSLError: the protocol is older than TLS 1.2. With `ssl`, it is
+                the connection that fails, with an `ssl.SSLError`; so programs that try which
+                versions there are see the same here.
+        """
         if protocol is None:
             warnings.warn(
                 "ssl.SSLContext() without protocol argument is deprecated.",
@@ -125,9 +131,11 @@ class SSLContext(ssl.SSLContext):
             )
             protocol = ssl.PROTOCOL_TLS
         if protocol in _TOO_OLD:
-            raise ValueError(
-                "invalid or unsupported protocol version: handclasp speaks TLS 1.2 and TLS 1.3; "
-                "use PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER."
+            raise configuration_failed(
+                ConfigurationError(
+                    "invalid or unsupported protocol version: handclasp speaks TLS 1.2 and TLS "
+                    "1.3; use PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER."
+                )
             )
         self: SSLContext = Native.__new__(cls, protocol)
         vars(self)[_KEY] = Settings()
@@ -323,9 +331,11 @@ class SSLContext(ssl.SSLContext):
     @maximum_version.setter
     def maximum_version(self, value: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         if settings_of(self) is not None and value in _BELOW_TLS12:
-            raise ValueError(
-                f"maximum_version {ssl.TLSVersion(value).name} cannot be honoured: handclasp "
-                "speaks TLS 1.2 and TLS 1.3."
+            raise configuration_failed(
+                ConfigurationError(
+                    f"maximum_version {ssl.TLSVersion(value).name} cannot be honoured: handclasp "
+                    "speaks TLS 1.2 and TLS 1.3."
+                )
             )
         with _taking_back(self, _original_maximum):
             _original_maximum.__set__(self, value)

@@ -33,7 +33,7 @@ from handclasp.adapters.early import EarlyData
 from handclasp.adapters.forks import FORKS
 from handclasp.client import ClientConnection
 from handclasp.compat import errors
-from handclasp.compat.asyncio_ends import tell_objects_of_ends
+from handclasp.compat.asyncio_ends import ENDS
 from handclasp.compat.authorities import Verifier, asked_name
 from handclasp.compat.ciphers import known
 from handclasp.compat.facts import Facts
@@ -237,7 +237,7 @@ class Link(Facts):
         connection = self._made_connection()
         self._connection = connection
         if not self._transport.is_socket:
-            tell_objects_of_ends()
+            ENDS.attach()
         if self._kept_trace is not None:
             self._unfinished = Unfinished(connection, self._kept_trace)
             self._give_up = weakref.finalize(self, self._unfinished.give_up)
