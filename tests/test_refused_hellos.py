@@ -92,6 +92,39 @@ def test_old_servers_may_want_what_is_not_recommended(
     assert "ld servers" not in summarize(only13).sentence
 
 
+@pytest.mark.parametrize(
+    ("more", "versions", "advised"),
+    [
+        ((), ("TLSv1.2", "TLSv1.3"), True),
+        ((), ("TLSv1.3",), False),
+        (KEY_TRANSPORT, ("TLSv1.2", "TLSv1.3"), False),
+    ],
+)
+def test_key_transport_is_an_option_that_is_said_to_be_weak(
+    more: tuple[str, ...], versions: tuple[str, ...], *, advised: bool
+) -> None:
+    """It is advised only to those who can allow it and have not done so."""
+    suites = (*WIDE.cipher_suites, *more)
+    found = causes("HANDSHAKE_FAILURE", replace(WIDE, cipher_suites=suites, versions=versions))
+    suited = [cause for cause in found if cause.fault == "NO_SHARED_CIPHER_SUITE"]
+    for cause in (summarize(found), *suited):
+        for end in ("connect", "serve"):
+            told = worded(cause.fix, end)
+            assert ("it is weak: it has no forward secrecy" in told) == advised
+            assert ("(--allow-rsa-key-transport)" in told) == advised
+        assert "key transport" not in worded(cause.fix, "ssl")  # It has no setting for that.
+
+
+def test_causes_are_named_at_once_or_follow_the_one_that_is_explained() -> None:
+    named = explain_alert(AlertDescription.HANDSHAKE_FAILURE, WIDE)
+    assert named.others
+    assert all(cause.is_named for cause in named.others)
+    narrow = replace(WIDE, groups=("secp256r1",))
+    explained = explain_alert(AlertDescription.HANDSHAKE_FAILURE, narrow)
+    assert explained.others
+    assert not any(cause.is_named for cause in explained.others)
+
+
 def test_an_absent_list_is_no_empty_one() -> None:
     situation = replace(WIDE, versions=("TLSv1.2",), groups=(), signature_schemes=())
     for cause in causes("HANDSHAKE_FAILURE", situation):

@@ -49,6 +49,7 @@ GROUPS = "groups=[...]"
 NO_GROUPS = "leave out groups="
 X25519_ALONE = 'groups=["X25519"]'
 SIGNATURE_SCHEMES = "signature_schemes=[...]"
+RSA_KEY_TRANSPORT = "allow_rsa_key_transport=True"
 ALPN = "alpn=[...]"
 SERVER_NAME = "server_name=NAME"
 PSKS = "psks=[...]"
@@ -130,6 +131,10 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     NO_GROUPS: {"connect": "leave out --group"},
     X25519_ALONE: {"connect": "--group X25519", "ssl": 'context.set_ecdh_curve("X25519")'},
     SIGNATURE_SCHEMES: {},
+    RSA_KEY_TRANSPORT: {
+        "connect": "--allow-rsa-key-transport",
+        "serve": "--allow-rsa-key-transport",
+    },
     ALPN: {
         "connect": "--alpn A,B",
         "serve": "--alpn A,B",

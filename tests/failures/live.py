@@ -440,7 +440,7 @@ CONNECT = [
         "that was offered already is advised.",
         openssl("-groups", "brainpoolP256r1"),
         cause_also=("the groups",),
-        never=("Most likely", "On this end"),
+        never=("Most likely", "On this end: Offer"),
     ),
     Live(
         "an ECDSA certificate and suites for RSA",
@@ -520,6 +520,22 @@ CONNECT = [
         "A client offers no CBC suites for good reason, so the server has to change.",
         openssl("-tls1_2", "-cipher", "AES128-SHA", key_type="rsa-2048"),
         cause_also=(OLD_SUITES,),
+    ),
+    Live(
+        "a server with RSA key transport alone",
+        "OpenSSL s_server",
+        "TLS 1.2 with `-cipher AES128-GCM-SHA256`",
+        FAILURE,
+        "server",
+        OLD_SUITES,
+        ALL_RECOMMENDED,
+        "allow that for AES-GCM, though it is weak: it has no forward secrecy "
+        "(--allow-rsa-key-transport).",
+        "This is the one old kind that can be enabled here. The alert does not tell it from the "
+        "others, so the advice depends on the server's log, and does not hide what is given up.",
+        openssl("-tls1_2", "-cipher", "AES128-GCM-SHA256", key_type="rsa-2048"),
+        cause_also=(SEE_THE_LOG,),
+        never=("Most likely",),
     ),
     Live(
         "a server with CBC suites alone",

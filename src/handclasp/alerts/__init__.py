@@ -11,12 +11,12 @@ in the situation in which it arrived. `likely` chooses the causes, by `hello` an
 ['NO_SHARED_APPLICATION_PROTOCOL']
 
 The `AlertExplanation` is made of what `summarize` makes of several causes; `other_causes` are the
-rest, of which none is explained yet where the sentence only names them (`names_all`).
+rest, of which none is explained yet where the sentence only names them (`Cause.is_named`).
 """
 
 from handclasp.alerts.cause import Cause
 from handclasp.alerts.hello import USUAL_GROUPS, USUAL_SCHEMES, USUAL_SUITES12, USUAL_SUITES13
-from handclasp.alerts.likely import likely_causes, names_all, other_causes, summarize
+from handclasp.alerts.likely import likely_causes, other_causes, summarize
 from handclasp.alerts.meanings import AlertExplanation, explain_alert
 from handclasp.alerts.situation import (
     ABOUT_CERTIFICATES,
@@ -40,7 +40,6 @@ __all__ = [
     "Stage",
     "explain_alert",
     "likely_causes",
-    "names_all",
     "other_causes",
     "summarize",
 ]

@@ -26,6 +26,8 @@ class Cause:
         topic: for an alert about a ClientHello, the part that it would be about, such as "the
             groups".
         stands_out: whether the ClientHello offers less of that than is usual.
+        is_named: whether the explanation of the alert names it as one of several and explains none
+            of them, so for all of `PeerAlertError.others` or for none.
     """
 
     fault: str
@@ -36,6 +38,7 @@ class Cause:
     condition: str = ""
     topic: str = ""
     stands_out: bool = False
+    is_named: bool = False
 
     @property
     def fix(self) -> str:

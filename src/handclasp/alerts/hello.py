@@ -11,6 +11,7 @@ from handclasp.advice import (
     GROUPS,
     NO_GROUPS,
     PSKS,
+    RSA_KEY_TRANSPORT,
     SERVER_NAME,
     SIGNATURE_SCHEMES,
     VERSIONS,
@@ -141,6 +142,16 @@ def _offer_more(missing: Sequence[str], setting: str) -> str:
     return f"Offer {' and '.join(missing)} as well ({setting})." if missing else ""
 
 
+_KEY_TRANSPORT = "RSA key transport"
+
+_ALLOW_KEY_TRANSPORT = (
+    "If the server's log says that it has nothing but RSA key transport, and it cannot be updated, "
+    "allow that for AES-GCM, though it is weak: it has no forward secrecy "
+    f"({RSA_KEY_TRANSPORT})."
+)
+"""No other old kind can be enabled here (docs/decisions/0014-rsa-key-transport.md)."""
+
+
 def _lack_of_suites(situation: Situation) -> _Lack:
     suites, missing = situation.cipher_suites, list[str]()
     degree13 = degree12 = 0
@@ -155,7 +166,10 @@ def _lack_of_suites(situation: Situation) -> _Lack:
     degree = max(degree13, degree12)
     sentence = _none_of("cipher suites", suites, degree)
     sentence += _remark_on_suites(situation, degree)
+    old = _old_kinds(situation)
     fix_local = _offer_more(missing, CIPHER_SUITES)
+    if degree == 0 and _KEY_TRANSPORT in old:
+        fix_local = _ALLOW_KEY_TRANSPORT
     fix_peer = "Allow one of the suites that the client offers, and add a certificate that fits it."
     cause = make_cause(
         Fault.NO_SHARED_CIPHER_SUITE,
@@ -168,7 +182,6 @@ def _lack_of_suites(situation: Situation) -> _Lack:
         _COMMON_SUITES if situation.versions == ("TLSv1.3",) else (*_COMMON_SUITES, *USUAL_SUITES12)
     )
     rarer = bool(_missing(suites, common)) if "TLSv1.3" in situation.versions else False
-    old = _old_kinds(situation)
     only = f" (old servers may have only some with {old}, which were not offered)"
     topic = f"the cipher suites{only if old else ''}"
     return _Lack(degree, rarer, replace(cause, topic=topic))
@@ -204,7 +217,7 @@ def _old_kinds(situation: Situation) -> str:
     there = {
         "CBC": any("_CBC_" in name for name in suites),
         "DHE": any(name.startswith("TLS_DHE_") for name in suites),
-        "RSA key transport": any(name.startswith("TLS_RSA_WITH_") for name in suites),
+        _KEY_TRANSPORT: any(name.startswith("TLS_RSA_WITH_") for name in suites),
     }
     return alternatives([kind for kind, is_there in there.items() if not is_there])
 

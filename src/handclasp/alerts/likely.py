@@ -173,8 +173,6 @@ _NO_COMMON_GROUND = (
 
 _ALGORITHMS = "cipher suites, groups and signature schemes"
 
-_ALL_ARE_NAMED = "so it is one of these:"
-
 
 def summarize(causes: Sequence[Cause]) -> Cause:
     """Return the only cause, the likeliest one, or a cause that names all if none stands out."""
@@ -189,27 +187,25 @@ def summarize(causes: Sequence[Cause]) -> Cause:
     lacks_name = any(cause.fault == Fault.UNRECOGNIZED_NAME.name for cause in causes)
     but = ", but no server name (SNI)" if lacks_name else ""
     verdict = SETTINGS_DIFFER if lacks_name else unusual_server(_ALGORITHMS)
+    here = [first.fix_local] if lacks_name else []
+    here += [each.fix_local for each in causes if each.fault == Fault.NO_SHARED_CIPHER_SUITE.name]
     topics = list(dict.fromkeys(cause.topic for cause in causes if cause.topic))
     return Cause(
         first.fault,
         f"{_NO_COMMON_GROUND} The hello has the {_ALGORITHMS} that are recommended today{but}, "
-        f"{_ALL_ARE_NAMED} {alternatives(topics)}.",
+        f"so it is one of these: {alternatives(topics)}.",
         verdict.blame,
-        first.fix_local if lacks_name else "",
+        " ".join(filter(None, here)),
         "See in the server's log which of these it is, and allow what the client offers.",
         verdict.condition,
     )
 
 
-def names_all(sentence: str) -> bool:
-    """Return whether a sentence of `summarize` names all causes, so that none is explained yet."""
-    return _ALL_ARE_NAMED in sentence
-
-
 def other_causes(causes: Sequence[Cause]) -> tuple[Cause, ...]:
     """Return the causes that `summarize` does not explain."""
-    is_first_explained = bool(causes) and (causes[0].stands_out or not causes[0].topic)
-    return tuple(causes[1:] if is_first_explained else causes)
+    if not causes or causes[0].stands_out or not causes[0].topic:
+        return tuple(causes[1:])
+    return tuple([replace(cause, is_named=True) for cause in causes])
 
 
 def _handshake_failure(situation: Situation) -> Iterator[Cause]:

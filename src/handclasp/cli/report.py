@@ -129,7 +129,7 @@ def failure_lines(failure: Failure) -> list[Line]:
     lines = [("found", found), ("at fault", _at_fault(failure))]
     if meaning := _not_said_yet(failure.explanation, failure.message):
         lines.append(("meaning", meaning))
-    lines += _other_lines(failure.others, failure.explanation)
+    lines += _other_lines(failure.others)
     lines += [("evidence", _evidence(found)) for found in failure.evidence]
     lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
     return lines + _more(failure.fault)
@@ -143,7 +143,7 @@ def _not_said_yet(explanation: str, message: str) -> str:
 
 def brief_lines(failure: Failure) -> list[Line]:
     """Return the end at fault, the other likely causes, and the advice."""
-    lines = [("at fault", _at_fault(failure)), *_other_lines(failure.others, failure.explanation)]
+    lines = [("at fault", _at_fault(failure)), *_other_lines(failure.others)]
     return [*lines, *(("to change", sentence) for sentence in _fixes(failure.fix))]
 
 
@@ -160,7 +160,7 @@ def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
         found = f"by the {role} ({_fault_and_alert(diagnosis.fault, diagnosis.alert)})"
     blamed = at_fault(diagnosis.blame, diagnosis.condition, role)
     lines = [("found", found), ("at fault", told(blamed))]
-    others = _other_lines(diagnosis.others, diagnosis.cause)
+    others = _other_lines(diagnosis.others)
     lines += [(label, printable(told(text), 1000)) for label, text in others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
     lines += [("to change", told(sentence)) for sentence in _fixes(diagnosis.fix)]
@@ -176,11 +176,9 @@ def _fault_and_alert(fault: str, alert: str | None) -> str:
     return f"{fault}; alert {alert}" if alert else fault
 
 
-def _other_lines(others: Sequence[Cause], explanation: str) -> list[Line]:
+def _other_lines(others: Sequence[Cause]) -> list[Line]:
     """Return the causes that the explanation leaves out, or has only named: then one is first."""
-    from handclasp.alerts import names_all
-
-    first = "perhaps" if names_all(explanation) else "or perhaps"
+    first = "perhaps" if others and others[0].is_named else "or perhaps"
     return [(first if at == 0 else "or perhaps", _perhaps(each)) for at, each in enumerate(others)]
 
 
