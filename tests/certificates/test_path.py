@@ -200,7 +200,7 @@ class TestCriticalMarks:
         purpose, other = (CLIENT, SERVER) if name is None else (SERVER, CLIENT)
         anything = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
         for usages, is_fine in (([purpose], True), ([anything], True), ([other], False)):
-            marked = {"extensions": [critical(x509.ExtendedKeyUsage(usages))]}
+            marked: dict[str, Any] = {"extensions": [critical(x509.ExtendedKeyUsage(usages))]}
             root = Pki("a root", **marked if place == "root" else {})
             issuer = root.intermediate("one", **marked if place != "root" else {})
             leaf = issuer.issue(Leaf(purpose=purpose), P256)

@@ -60,6 +60,7 @@ OF_MODULES = {
         "ticket keys that a config made, held weakly", "as many as there are", "Gone with them."
     ),
     "compat.activation._replaced": Cache("none", ONE, "What inject replaced in one class."),
+    "compat.asyncio_ends.ENDS": Cache("none", ONE, "What inject replaced in one class."),
     "compat.authorities._read_defaults": Cache(
         "a file or directory of the system, and its state",
         "8 systems' stores",

@@ -720,14 +720,14 @@ STEPS = {
     "the command line": Step(
         "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 35
     ),
-    "connect": Step("from handclasp import connect", NETWORK, 180),
+    "connect": Step("from handclasp import connect", NETWORK, 181),
     "a client's hello": Step(
         "from handclasp import ClientConfig, ClientConnection\n"
         "ClientConnection(ClientConfig(verify_peer=False), server_name='a.test')",
         NETWORK - {"socket"},
-        167,
+        168,
     ),
-    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 183),
+    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 184),
 }
 
 

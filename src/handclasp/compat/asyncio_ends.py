@@ -15,7 +15,7 @@ _METHOD = "_wakeup_waiter"
 
 
 class _Ends:
-    """Whether asyncio is to tell our objects, and the method of asyncio that does so."""
+    """The method of asyncio, and what stands in its place while it is to tell our objects."""
 
     def __init__(self) -> None:
         self._is_wanted = False
