@@ -69,14 +69,14 @@ class Loaded:
         certificates: DER, of files and data that the application named.
         lists: certificate revocation lists in PEM.
         directories: directories named by `capath`, which are read again when they have changed.
-        defaults: the file and the directories of `load_default_certs`.
+        defaults: the authorities of `load_default_certs`, one tuple for each call of it.
     """
 
     certificates: list[bytes] = field(default_factory=list[bytes])
     lists: list[bytes] = field(default_factory=list[bytes])
     directories: list[str] = field(default_factory=list[str])
-    defaults: list[tuple[str | None, str | None]] = field(
-        default_factory=list[tuple[str | None, str | None]]
+    defaults: list[tuple[x509.Certificate, ...]] = field(
+        default_factory=list["tuple[x509.Certificate, ...]"]
     )
 
     def add_file(self, path: Path) -> None:
@@ -98,11 +98,10 @@ class Loaded:
     def add_defaults(self) -> None:
         """Add the authorities of the system, where this interpreter's OpenSSL looks for them.
 
-        They are read now, and not in the first handshake: an event loop must not wait for a file.
+        They are read now, and not for a connection: an event loop must not wait for a file.
         """
         paths = ssl.get_default_verify_paths()
-        self.defaults.append((paths.cafile, paths.capath))
-        _defaults_of(paths.cafile, paths.capath)
+        self.defaults.append(_defaults_of(paths.cafile, paths.capath))
 
     def _add(self, text: bytes) -> None:
         if b"-----BEGIN CERTIFICATE-----" in text:
@@ -239,14 +238,13 @@ class Verifier(ComparableCallback):
         self._digest: str | None = None
         self._strict = bool(flags & ssl.VERIFY_X509_STRICT)
         self._clock = clock
-        self._defaults = tuple([_defaults_of(*paths) for paths in loaded.defaults])
         self._evidence = self._read(_state_of_directories(loaded.directories))
 
     def binding(self) -> tuple[object, ...]:
         """Return the values by which it decides now: certificates, lists, directories and flags."""
         if self._digest is None:
             loaded, digest = self._loaded, hashlib.sha256()
-            defaults = [encoded(each) for found in self._defaults for each in found]
+            defaults = [encoded(each) for found in self._loaded.defaults for each in found]
             for data in (*loaded.certificates, b"", *defaults, b"", *loaded.lists):
                 digest.update(len(data).to_bytes(8, "big") + data)
             self._digest = digest.hexdigest()
@@ -272,7 +270,7 @@ class Verifier(ComparableCallback):
         lists = [*loaded.lists, *(one for data in contents for one in _CRL.findall(data))]
         trust, others = _store_of(
             (*loaded.certificates, *map(encoded, _readable(contents))),
-            self._defaults,
+            tuple(loaded.defaults),
             bool(flags & PARTIAL_CHAIN),
         )
         checks_lists = bool(flags & ssl.VERIFY_CRL_CHECK_LEAF)
