@@ -11,12 +11,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from tests.compat.pairs import CONTEXTS, Bios, Files, client_context, server_context
-from tests.pki import Leaf, Pki
+from tests.pki import Leaf, Pki, self_signed
 
 from handclasp import Recorder
 from handclasp.compat import SSLContext
 from handclasp.compat.authorities import KNOWN_FLAGS
+from handclasp.compat.context import settings_of
 
 HONOURED = {
     "check_hostname",
@@ -246,6 +248,41 @@ def test_a_default_authority_that_is_gone_is_trusted_no_more(
     assert trusts()
     path.write_bytes(b"")  # In place, so the directory has not changed.
     assert not trusts()
+
+
+def test_a_default_certificate_that_is_no_authority(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL counts it, and does not show it among the authorities."""
+    path = files.directory / "both.pem"
+    lone, _ = self_signed(Leaf(("localhost",)))
+    path.write_bytes(files.pki.ca_pem + lone.public_bytes(Encoding.PEM))
+    monkeypatch.setenv("SSL_CERT_FILE", os.fspath(path))
+    context: Any = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    assert len(context.get_ca_certs()) == 1
+    assert len(settings_of(context).loaded.defaults[0]) == 2
+
+
+def test_a_connection_by_default_authorities_looks_at_no_file(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Suites that forbid Python code to do so in an event loop make contexts there, too."""
+    path = files.directory / "defaults.pem"
+    path.write_bytes(files.pki.ca_pem)
+    monkeypatch.setenv("SSL_CERT_FILE", os.fspath(path))
+    server = server_context("ssl", files)
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("a file")
+
+    assert is_let_in(server, client_context("handclasp", files))  # What is imported late is here.
+    with monkeypatch.context() as patch:
+        for name in ("os.stat", "os.scandir", "os.listdir", "builtins.open"):
+            patch.setattr(name, refuse)
+        client: Any = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
+        client.load_default_certs()
+        assert is_let_in(server, client)
 
 
 @pytest.mark.parametrize("name", ["X25519", "X448"])

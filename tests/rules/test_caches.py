@@ -61,6 +61,9 @@ OF_MODULES = {
     ),
     "compat.activation._replaced": Cache("none", ONE, "What inject replaced in one class."),
     "compat.asyncio_ends.ENDS": Cache("none", ONE, "What inject replaced in one class."),
+    "compat.authorities._parsed": Cache(
+        "the system's authorities as OpenSSL has read them", "8 stores", "No peer is in it."
+    ),
     "compat.authorities._read_defaults": Cache(
         "a file or directory of the system, and its state",
         "8 systems' stores",

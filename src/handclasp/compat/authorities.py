@@ -32,6 +32,7 @@ from handclasp.certificates.verify import (
 )
 from handclasp.compat.credentials import Path
 from handclasp.compat.errors import spelling_of
+from handclasp.compat.native import Native
 from handclasp.compat.strict import check_strictly
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Blame, Fault, Verdict, advice
@@ -95,11 +96,23 @@ class Loaded:
         """Add a directory of files that are named by the hash of a subject."""
         self.directories.extend(os.fsdecode(path).split(os.pathsep))
 
-    def add_defaults(self) -> None:
+    def add_defaults(self, context: ssl.SSLContext, load: Callable[[], None]) -> None:
         """Add the authorities of the system, where this interpreter's OpenSSL looks for them.
 
         They are read now, and not for a connection: an event loop must not wait for a file.
+
+        Args:
+            context: the context that is to have them.
+            load: lets OpenSSL load them into it. It reads a file at once, and so that needs no
+                second look; a directory only where it needs an authority.
         """
+        stats, known = context.cert_store_stats(), frozenset(_authorities_of(context))
+        load()
+        more = context.cert_store_stats()
+        loaded = tuple([each for each in _authorities_of(context) if each not in known])
+        if loaded and len(loaded) == more["x509"] - stats["x509"]:
+            self.defaults.append(_parsed(loaded))
+            return
         paths = ssl.get_default_verify_paths()
         self.defaults.append(_defaults_of(paths.cafile, paths.capath))
 
@@ -136,6 +149,16 @@ def _split_der(data: bytes) -> list[bytes]:
         found.append(data[at : at + header + size])
         at += header + size
     return found
+
+
+def _authorities_of(context: ssl.SSLContext) -> list[bytes]:
+    """Return what OpenSSL has loaded, as DER, but for certificates that are no authority's."""
+    return list(Native.get_ca_certs(context, True))
+
+
+@lru_cache(maxsize=8)
+def _parsed(ders: tuple[bytes, ...]) -> tuple[x509.Certificate, ...]:
+    return _readable(ders)
 
 
 _FileState = tuple[str, int, int, int, int]

@@ -19,6 +19,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -235,11 +236,12 @@ class SSLContext(ssl.SSLContext):
 
     def set_default_verify_paths(self) -> None:
         """Load the authorities of the system, where OpenSSL looks for them."""
-        Native.set_default_verify_paths(self)
         settings = settings_of(self)
-        if settings is not None:
-            settings.loaded.add_defaults()
-            settings.changes += 1
+        if settings is None:
+            Native.set_default_verify_paths(self)
+            return
+        settings.loaded.add_defaults(self, partial(Native.set_default_verify_paths, self))
+        settings.changes += 1
 
     # What is spoken
 
