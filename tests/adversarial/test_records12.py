@@ -125,7 +125,7 @@ def test_other_major_version(meet: Meet, meet_without_keys: Meet, major: int) ->
         record = data_record(encounter)
         record[1] = major
         encounter.peer.send_raw(bytes(record))
-        refused(encounter.run(), Fault.UNEXPECTED_RECORD_TYPE)
+        refused(encounter.run(), Fault.NOT_A_TLS_RECORD)
 
 
 def test_plaintext_record_too_long(meet_without_keys: Meet) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from tests.compat.pairs import Files, Met, client_context, meet, server_context
+from tests.compat.pairs import Bios, Files, Met, client_context, meet, server_context
 from tests.pki import Leaf, Pki
 
 from handclasp import CertificateError, PeerAlertError, ProtocolError, TLSError
@@ -132,6 +132,28 @@ def test_an_answer_that_is_none(answer: bytes, reason: str, words: str) -> None:
     assert error.reason == reason
     assert words in str(error)
     assert isinstance(error, ssl.SSLEOFError) is (not answer)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize(
+    "junk", [b"HTTP/1.1 200 OK\r\n\r\n", b"\x17\x02\x03\0\1a", b"\x63\3\3\0\1a"]
+)
+def test_what_is_no_record_in_mid_connection(
+    files: Files, version: ssl.TLSVersion, junk: bytes
+) -> None:
+    """`ssl` gives no reason for some in TLS 1.2; where it does, ours is the same."""
+    reasons = []
+    for kind in ("ssl", "handclasp"):
+        context = client_context(kind, files)
+        context.maximum_version = version
+        pair = Bios(server_context("ssl", files), context).handshake()
+        with contextlib.suppress(ssl.SSLWantReadError):
+            pair.client.read(1)
+        pair.to_client.write(junk)
+        with pytest.raises(ssl.SSLError) as caught:
+            pair.client.read(1)
+        reasons.append(caught.value.reason)
+    assert reasons[1] == (reasons[0] or "BAD_RECORD_TYPE")
 
 
 def test_a_client_that_speaks_http(files: Files) -> None:

@@ -262,11 +262,18 @@ def test_the_first_line_is_shown_as_evidence() -> None:
         pull(records, b"P/1.1 400 Bad Request\r\n")
 
 
-@pytest.mark.parametrize("header", [b"\x18\x03\x03\0\1a", b"\x16\x02\0\0\1a", b"GET / HTTP"])
-def test_after_the_first_record_it_was_tls(header: bytes) -> None:
+@pytest.mark.parametrize(
+    ("header", "fault"),
+    [
+        (b"\x18\x03\x03\0\1a", Fault.UNEXPECTED_RECORD_TYPE),
+        (b"\x16\x02\0\0\1a", Fault.NOT_A_TLS_RECORD),
+        (b"GET / HTTP", Fault.NOT_A_TLS_RECORD),
+    ],
+)
+def test_after_the_first_record_it_was_tls(header: bytes, fault: Fault) -> None:
     records = layer()
     pull(records, plain(HANDSHAKE, FINISHED))
-    assert fault_of(pull, records, header) is Fault.UNEXPECTED_RECORD_TYPE
+    assert fault_of(pull, records, header) is fault
 
 
 @pytest.mark.parametrize(
@@ -455,7 +462,7 @@ def read_in_parts(stream: bytes, size: int, limits: Limits | None = None) -> lis
         (CCS, [Fault.INTERLEAVED_RECORD]),
         (plain(APPLICATION_DATA, b"a"), [Fault.APPLICATION_DATA_TOO_EARLY]),
         (plain(HANDSHAKE, b""), [Fault.EMPTY_RECORD]),
-        (plain(HANDSHAKE, b"a", b"\4\3"), [Fault.UNEXPECTED_RECORD_TYPE]),
+        (plain(HANDSHAKE, b"a", b"\4\3"), [Fault.NOT_A_TLS_RECORD]),
         (plain(HANDSHAKE, bytes(16385)), [Fault.RECORD_OVERFLOW]),
         (plain(HANDSHAKE, bytes(5000)), [Fault.HANDSHAKE_TOO_LARGE]),
         (plain(HANDSHAKE, HELLO[20:])[:-1], []),

@@ -176,6 +176,17 @@ class Fault(Enum):
         sentence="The peer sent a record of a type that is not allowed at this point.",
         fix_peer=_REPORT,
     )
+    NOT_A_TLS_RECORD = Entry(
+        alert=Alert.UNEXPECTED_MESSAGE,
+        section="RFC 9846 5.1",
+        sentence="In the middle of the connection, bytes came that are no TLS record.",
+        fix_peer=(
+            "Look for a program that writes to the plain socket past TLS, such as one that "
+            "reports an error in the clear."
+        ),
+        fix_local=_NETWORK,
+        verdict=_PEER_UNLESS_ALTERED,
+    )
     UNPROTECTED_RECORD = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
         section="RFC 9846 5",

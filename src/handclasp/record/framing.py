@@ -24,6 +24,9 @@ _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _read_header = struct.Struct(">BBxH").unpack_from
 """Type and major version of a record, and the length of its body."""
 
+_MAJOR = 3
+"""The major version that stands in the header of every record of SSL 3.0 and TLS."""
+
 SHOWN_OF_A_START = 64
 """Bytes that are shown to people of what is not TLS."""
 
@@ -44,9 +47,8 @@ def check_header(
     if not begins_like_tls(start):
         if nothing_came:
             raise not_tls(start, from_client=from_client, trace=trace)
-        raise ProtocolError(
-            Fault.UNEXPECTED_RECORD_TYPE, f"type {content_type}, version {major}.{start[2]}"
-        )
+        fault = Fault.UNEXPECTED_RECORD_TYPE if major == _MAJOR else Fault.NOT_A_TLS_RECORD
+        raise ProtocolError(fault, f"type {content_type}, version {major}.{start[2]}")
     limit = MAX_CIPHERTEXT if protected or content_type == _APPLICATION_DATA else MAX_PLAINTEXT
     if length > limit:
         raise ProtocolError(Fault.RECORD_OVERFLOW, f"{length} bytes, {limit} are allowed")
@@ -54,7 +56,7 @@ def check_header(
 
 def begins_like_tls(start: Buffer) -> bool:
     """Return whether a record can begin with these bytes, of which there may be one only."""
-    return 20 <= start[0] <= 23 and (len(start) == 1 or start[1] == 3)
+    return 20 <= start[0] <= 23 and (len(start) == 1 or start[1] == _MAJOR)
 
 
 def not_tls(start: Buffer, *, from_client: bool, trace: Trace | None) -> ProtocolError:
