@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handclasp.dns import NoEchError
+from handclasp.ech import EchRejectedError
 from handclasp.errors import (
     CertificateError,
     ConfigurationError,
     HandshakeTimeoutError,
     PeerAlertError,
     ProtocolError,
+    SentAfterClose,
+    StateError,
     TLSError,
     TruncationError,
+    WantRead,
+    WantWrite,
 )
-from handclasp.faults import Fault
+from handclasp.faults import Blame, Fault, Verdict
 from handclasp.iana import AlertDescription
+from handclasp.starttls.dialogue import DialogueError
 
 CLOSURE = {AlertDescription.CLOSE_NOTIFY}
 
@@ -37,6 +49,45 @@ def test_what_we_found(kind: type[ProtocolError], fault: Fault) -> None:
     assert error.detail == "the detail"
     assert error.message == str(error) == f"{fault.sentence} (the detail)"
     assert str(kind(fault)) == fault.sentence
+
+
+CERTIFICATE = CertificateError(Fault.CERTIFICATE_EXPIRED, "the detail").at(1, "notAfter")
+CERTIFICATE.chain_der = (b"a", b"b")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProtocolError(Fault.DECODE_ERROR, "the detail", verdict=Verdict(Blame.NETWORK, "unless")),
+        CERTIFICATE,
+        TruncationError(Fault.CLOSED_DURING_HANDSHAKE),
+        HandshakeTimeoutError(Fault.HANDSHAKE_TIMEOUT),
+        PeerAlertError(AlertDescription.UNKNOWN_CA),
+        EchRejectedError(None, "public.example", is_authentic=True),
+        ConfigurationError("a setting"),
+        StateError("a call"),
+        SentAfterClose("a call"),
+        WantRead(),
+        WantWrite(),
+        NoEchError("There is none."),
+        DialogueError.refused(b"no"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize(
+    "again", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy], ids=["pickle", "copy"]
+)
+def test_errors_are_pickled_and_copied_as_they_are(
+    error: Any, again: Callable[[Exception], Any]
+) -> None:
+    """A pool of processes sends the exceptions of its workers; one that cannot come breaks it."""
+    made = again(error)
+    assert type(made) is type(error)
+    assert made.args == error.args
+    assert str(made) == str(error)
+    assert vars(made) == vars(error)
+    if isinstance(error, OSError):
+        assert made.errno == error.errno
 
 
 def test_failures_are_of_one_family() -> None:

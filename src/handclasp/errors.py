@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 from handclasp.alerts import Cause, Situation, explain_alert
 from handclasp.faults import Blame, Fault, Role, Verdict
@@ -139,6 +139,21 @@ class StateError(ConfigurationError):
     """
 
 
+def _made_anew(kind: type[OSError], args: tuple[Any, ...], attributes: dict[str, Any]) -> OSError:
+    made = kind.__new__(kind, *args)
+    OSError.__init__(made, *args)
+    made.__dict__.update(attributes)
+    return made
+
+
+def reduced(error: OSError) -> tuple[Any, ...]:
+    """Give `pickle` and `copy` what the exception has, and not what its class is called with.
+
+    A pool of processes sends what a worker raises, and breaks where that cannot be made anew.
+    """
+    return _made_anew, (type(error), error.args, error.__dict__)
+
+
 class SentAfterClose(BrokenPipeError, StateError):
     """A call to send on a socket that has already sent close_notify.
 
@@ -148,6 +163,8 @@ class SentAfterClose(BrokenPipeError, StateError):
 
     def __init__(self, message: str) -> None:
         super().__init__(errno.EPIPE, message)
+
+    __reduce__ = reduced
 
 
 class WantRead(BlockingIOError):
@@ -161,6 +178,8 @@ class WantRead(BlockingIOError):
     def __init__(self) -> None:
         super().__init__(errno.EAGAIN, "The TLS socket must be ready to read first.")
 
+    __reduce__ = reduced
+
 
 class WantWrite(BlockingIOError):
     """A non-blocking socket must become writable before the call can go on.
@@ -173,6 +192,8 @@ class WantWrite(BlockingIOError):
 
     def __init__(self) -> None:
         super().__init__(errno.EAGAIN, "The TLS socket must be ready to write first.")
+
+    __reduce__ = reduced
 
 
 class TLSError(OSError):
@@ -208,6 +229,8 @@ class TLSError(OSError):
     blame: Blame = Blame.UNCLEAR
     condition: str = ""
     causes: tuple[Cause, ...] = ()
+
+    __reduce__ = reduced
 
     @property
     def fault(self) -> Fault | None:

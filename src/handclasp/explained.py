@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from handclasp.errors import reduced
+
 WhoIsToBlame = Literal["client", "server", "network", "unclear"]
 
 
@@ -40,3 +42,5 @@ class ExplainedError(OSError):
         self.fix = fix
         self.blame: WhoIsToBlame = blame
         self.condition = condition
+
+    __reduce__ = reduced

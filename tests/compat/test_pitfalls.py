@@ -554,3 +554,19 @@ def test_a_close_leaves_what_has_come_to_a_thread_that_reads(
         each.join(10)
     assert is_closed
     pair.close()
+
+
+@KINDS
+@pytest.mark.parametrize("blocks", [True, False])
+def test_a_buffer_that_could_not_be_written_can_be_resized(pair: Connected, blocks: bool) -> None:
+    """Programs keep the exception, as tornado's streams do, and clear what they wanted to send."""
+    pair.client.close()
+    pair.server.setblocking(blocks)
+    data = bytearray(10_000_000)
+    kept: list[OSError] = []
+    while len(kept) < 2:
+        try:
+            pair.server.send(data)
+        except OSError as error:
+            kept.append(error)
+    del data[:]

@@ -261,7 +261,8 @@ def test_a_default_certificate_that_is_no_authority(
     context: Any = CONTEXTS["handclasp"](ssl.PROTOCOL_TLS_CLIENT)
     context.load_default_certs()
     assert len(context.get_ca_certs()) == 1
-    assert len(settings_of(context).loaded.defaults[0]) == 2
+    settings: Any = settings_of(context)
+    assert len(settings.loaded.defaults[0]) == 2
 
 
 def test_a_connection_by_default_authorities_looks_at_no_file(

@@ -23,7 +23,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "advice": (),
     "wording": (),
     "deferred": (),
-    "explained": (),
+    "explained": ("errors",),
     "process": (),
     "synchronous": ("errors",),
     "trusted_files": (),

@@ -545,10 +545,13 @@ class Link(Facts):
         with self._writing:
             try:
                 written = self._write(connection, content)
-            except TimeoutError as error:
-                raise TimeoutError("The write operation timed out") from error
-            except ConnectionError as error:
-                self._add_what_the_peer_said(connection, error)
+            except BaseException as error:
+                content = b""
+                _unbind(error)
+                if isinstance(error, TimeoutError):
+                    raise TimeoutError("The write operation timed out") from error
+                if isinstance(error, ConnectionError):
+                    self._add_what_the_peer_said(connection, error)
                 raise
         if connection.wants_to_send:
             self._flush_late(connection, self._transport.deadline())
@@ -801,3 +804,14 @@ def _interrupted(error: BaseException) -> ProtocolError:
 def _failed_request(text: str) -> ssl.SSLError:
     reason = text.replace(" ", "_").upper()
     return errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, text, reason)
+
+
+def _unbind(error: BaseException) -> None:
+    """Take from an exception of a write the frames that it came through.
+
+    Whoever keeps it would keep them, and the views of the caller's buffer in them: a bytearray that
+    could not be written could then not be resized either.
+    """
+    for each in (error, error.__cause__, error.__context__):
+        if each is not None:
+            each.__traceback__ = None
