@@ -809,7 +809,7 @@ def _failed_request(text: str) -> ssl.SSLError:
 def _unbind(error: BaseException) -> None:
     """Take from an exception of a write the frames that it came through.
 
-    Whoever keeps it would keep them, and the views of the caller's buffer in them: a bytearray that
+    A program that keeps it would keep them, and the views of its buffer in them: a bytearray that
     could not be written could then not be resized either.
     """
     for each in (error, error.__cause__, error.__context__):
