@@ -13,6 +13,8 @@ at all, since the program is unknown.
 'If that authority is yours, trust it.'
 >>> advice.named_blame("peer", "client"), advice.at_fault("peer", "", "client")
 ('server', 'the server')
+>>> advice.with_condition("unclear", "the server, or something on the way")
+'unclear: the server, or something on the way'
 >>> advice.with_ends_named("The peer is this end.", "client")
 'The peer is the client.'
 >>> advice.for_reader("This end refused it.", "client")
@@ -43,6 +45,7 @@ RAW_PUBLIC_KEYS = "raw_public_keys=[...]"
 OWN_RAW_PUBLIC_KEY = "credentials=Credentials.raw_public_key(KEY)"
 STAPLE = "credentials.with_staple(FILE)"
 OPTIONAL_CLIENTS = "client_auth=ClientAuth.OPTIONAL"
+LATE_CLIENT_CERTIFICATE = "post_handshake_auth=True"
 VERSIONS = "versions=[...]"
 CIPHER_SUITES = "cipher_suites=[...]"
 GROUPS = "groups=[...]"
@@ -121,6 +124,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
         "serve": "leave out --require-client-cert",
         "ssl": "context.verify_mode = ssl.CERT_OPTIONAL",
     },
+    LATE_CLIENT_CERTIFICATE: {"ssl": "context.post_handshake_auth = True"},
     VERSIONS: {
         "connect": "--tls12 --tls13",
         "serve": "--tls12 --tls13",
@@ -187,10 +191,14 @@ def at_fault(blame: str, condition: str, role: str) -> str:
         role: of the end that tells it.
     """
     who = _WHO[role].get(blame) or _NOBODY.get(blame, "unclear")
+    return with_condition(who, with_ends_named(condition, role))
+
+
+def with_condition(who: str, condition: str) -> str:
+    """Return who is to blame, and the condition; after "unclear", a colon goes before it."""
     if not condition:
         return who
-    joined = ": " if who == "unclear" else ", "
-    return f"{who}{joined}{with_ends_named(condition, role)}"
+    return f"{who}{': ' if who == 'unclear' else ', '}{condition}"
 
 
 def with_ends_named(text: str, role: str) -> str:

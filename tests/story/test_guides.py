@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handclasp import Fault
+from handclasp import Blame, Fault
 from handclasp.story.guides import fault_page, guides
 
 STACKS = ["OpenSSL", "nginx", "Go (crypto/tls)", "Java (JSSE)", "Python (ssl)"]
@@ -38,4 +38,50 @@ def test_a_page_has_what_the_catalogue_says() -> None:
     page = fault_page(Fault.TRUNCATED)
     assert page.startswith("# TRUNCATED\n\nThe transport ended without close_notify: ")
     assert "- Alert: close_notify (not sent)\n" in page
-    assert "- At fault: the peer, unless the connection was cut on the way\n" in page
+    assert "- At fault: the other end, unless the connection was cut on the way\n" in page
+
+
+@pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name)
+def test_the_blame_reads_as_it_does_in_an_error(fault: Fault) -> None:
+    """After "unclear" come the candidates; after one of the ends, the condition for it."""
+    told = re.findall(
+        r"^- At fault: (unclear(?=: )|the other end|this end|something on the way)"
+        r"(.*)$",
+        fault_page(fault),
+        re.MULTILINE,
+    )
+    assert len(told) == 1
+    blamed, rest = told[0]
+    verdict = fault.value.verdict
+    assert (blamed == "unclear") == (verdict.blame is Blame.UNCLEAR)
+    joined = ": " if blamed == "unclear" else ", "
+    assert rest == (f"{joined}{verdict.condition}" if verdict.condition else "")
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.CLOSED_DURING_HANDSHAKE, Fault.RESET_DURING_HANDSHAKE, Fault.NOT_TLS]
+)
+def test_a_header_of_a_balancer_comes_after_what_is_likelier(fault: Fault) -> None:
+    """A port without TLS is the likelier cause; the error advises in that order, too."""
+    causes = guides()[fault].partition("## OpenSSL")[0].split("\n- ")[1:]
+    port = next(at for at, cause in enumerate(causes) if "port" in cause)
+    header = next(at for at, cause in enumerate(causes) if "PROXY protocol" in cause)
+    assert port < header
+    if fault is not Fault.NOT_TLS:
+        fix = fault.value.as_client.silent_fix_local
+        assert fix.index("host and port") < fix.index("PROXY protocol")
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (Fault.CERTIFICATE_UNTRUSTED, "- The certificate is self-signed."),
+        (Fault.CERTIFICATE_REVOKED, "- The certificate was revoked because"),
+        (Fault.TIMESTAMPS_MISSING, "- For timestamps: "),
+        (Fault.PSK_NOT_TAKEN, "- One end does not have the key at all"),
+        (Fault.POST_HANDSHAKE_AUTHENTICATION, "- On this end: Offer to be asked after the"),
+        (Fault.TOO_MANY_EXTENSIONS, "- On this end: If the size is honest, raise the limit"),
+    ],
+)
+def test_a_page_has_a_cause_of_its_own_fault(fault: Fault, cause: str) -> None:
+    assert cause in fault_page(fault)

@@ -24,6 +24,7 @@ from handclasp.advice import (
     CT_LOGS,
     ECH,
     GROUPS,
+    LATE_CLIENT_CERTIFICATE,
     LIMITS,
     NO_CRL_NEEDED,
     OPTIONAL_CLIENTS,
@@ -73,7 +74,7 @@ _SETTINGS_DIFFER = Verdict(
 )
 _KEYS_DIFFER = Verdict(
     Blame.UNCLEAR,
-    "the two ends hold different keys under one identity, or only one of them has it",
+    "the two ends hold different keys under one identity, or one of them does not know it",
 )
 
 
@@ -286,6 +287,7 @@ class Fault(Enum):
         section="RFC 8446 4.2",
         sentence="A message has more extensions or list entries than this side accepts.",
         fix_peer=_REPORT,
+        fix_local=_RAISE_SIZE,
         verdict=_PEER_UNLESS_HONEST,
     )
     HANDSHAKE_TOO_LARGE = Entry(
@@ -374,6 +376,7 @@ class Fault(Enum):
             "offer."
         ),
         fix_peer="Ask for the client certificate during the handshake.",
+        fix_local=f"Offer to be asked after the handshake ({LATE_CLIENT_CERTIFICATE}).",
     )
 
     # Negotiation (sections 4.1 to 4.3)
@@ -1030,8 +1033,8 @@ class Fault(Enum):
         fix_local=f"If clients connect without a balancer, do not ask for the header ({PROXY}).",
         verdict=Verdict(
             Blame.UNCLEAR,
-            "the load balancer, if it is to send the header; this end, if it is not; and if the "
-            "connection did not come through the balancer, the program that made it",
+            "the other end, if it did not come through the load balancer; the load balancer, if it "
+            "is to send the header and does not; this end, if no balancer is meant to be there",
         ),
         sends_alert=False,
     )

@@ -11,10 +11,11 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+from handclasp.advice import with_condition
 from handclasp.faults import Blame, Fault
 
 _BLAMED = {
-    Blame.PEER: "the peer",
+    Blame.PEER: "the other end",
     Blame.LOCAL: "this end",
     Blame.NETWORK: "something on the way",
     Blame.UNCLEAR: "unclear",
@@ -32,7 +33,7 @@ def fault_page(fault: Fault) -> str:
     <BLANKLINE>
     - Alert: certificate_expired
     - Rule: RFC 5280 4.1.2.5
-    - At fault: the peer, unless the clock of this machine is wrong
+    - At fault: the other end, unless the clock of this machine is wrong
     - On the other end: Renew the certificate.
     - On this end: Check the clock of this machine.
     <BLANKLINE>
@@ -40,17 +41,17 @@ def fault_page(fault: Fault) -> str:
     <BLANKLINE>
     - The certificate was not renewed, or it was and the server still has the old one in memory.
     - One of several servers behind the name was forgotten.
-    - The clock of the end that verifies is wrong: a new machine, a container, a battery.
+    - The clock of the end that verifies is wrong: a new machine, a suspended one, an empty battery.
     <BLANKLINE>
     <BLANKLINE>
     """
     entry = fault.value
-    condition = f", {entry.verdict.condition}" if entry.verdict.condition else ""
+    verdict = entry.verdict
     lines = [
         f"# {fault.name}\n\n{entry.sentence}\n",
         f"- Alert: {entry.alert.name.lower()}{'' if entry.sends_alert else ' (not sent)'}",
         f"- Rule: {entry.section}",
-        f"- At fault: {_BLAMED[entry.verdict.blame]}{condition}",
+        f"- At fault: {with_condition(_BLAMED[verdict.blame], verdict.condition)}",
     ]
     if entry.fix_peer:
         lines.append(f"- On the other end: {entry.fix_peer}")
