@@ -6,6 +6,7 @@ with twice as much of each thing that a peer can put into a chain, and may be tw
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network
@@ -15,6 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.adapters.streams import close, echo, open_local, run, serving
 from tests.certificates.hostile import SAN, sequence, tlv
 from tests.counting import work_of
 from tests.pki import (
@@ -30,8 +32,17 @@ from tests.pki import (
     sign,
 )
 
-from handclasp import CertificateError, Fault
+from handclasp import (
+    CertificateError,
+    ClientAuth,
+    ClientConfig,
+    Credentials,
+    Fault,
+    PeerAlertError,
+    ServerConfig,
+)
 from handclasp.certificates import explain, explanation, path, walk
+from handclasp.certificates.credentials import LocalSigner
 from handclasp.certificates.describe import describe, described
 from handclasp.certificates.names import subject_of
 from handclasp.certificates.reading import read_or_none
@@ -281,6 +292,38 @@ class TestTheWorstChain:
         monkeypatch.setattr(path, "_verified", lambda *given: asked.append(given))
         refuse(self.chain, pki().trust)
         assert asked == []
+
+    def test_an_asyncio_server_answers_others_meanwhile(self) -> None:
+        """Each of these refusals took 2.4 s once, in which the loop did nothing else."""
+        same = self_issued(10, 520, same_key=True)  # In order, as credentials must be.
+        chain = [x509.load_der_x509_certificate(der) for der in same]
+        stranger = ClientConfig(
+            trust=pki().trust, credentials=Credentials.from_signer(chain, LocalSigner(KEY))
+        )
+        honest = ClientConfig(trust=pki().trust)
+        server = ServerConfig(
+            credentials=pki().server(), trust=pki().trust, client_auth=ClientAuth.OPTIONAL
+        )
+
+        async def be_refused(port: int) -> None:
+            reader, writer = await open_local(port, stranger, server_name="localhost")
+            with pytest.raises(PeerAlertError):
+                await reader.read()
+            await close(writer)
+
+        async def be_answered(port: int) -> None:
+            reader, writer = await open_local(port, honest, server_name="localhost")
+            writer.write(b"hello")
+            assert await reader.readexactly(5) == b"hello"
+            await close(writer)
+
+        async def main() -> None:
+            async with serving(echo, server) as port:
+                refused = [asyncio.ensure_future(be_refused(port)) for _ in range(20)]
+                await asyncio.wait_for(be_answered(port), 10)
+                await asyncio.gather(*refused)
+
+        run(main())
 
     @pytest.mark.parametrize("same_key", [True, False])
     def test_so_many_signatures_are_checked(
