@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from tests.certificates.ocsp_responses import Response
+from tests.certificates.test_transparency import EMBEDDED, Log, tlv, vector
 from tests.pki import (
     Authority,
     Leaf,
@@ -23,7 +26,7 @@ from tests.pki import (
     self_signed,
 )
 
-from handclasp import CertificateError, TrustStore
+from handclasp import CertificateError, Fault, TrustStore
 from handclasp.certificates import explain
 from handclasp.certificates.fields import field_in
 from handclasp.certificates.verify import verify_server_chain
@@ -337,6 +340,98 @@ def test_a_clock_that_even_the_anchors_contradict() -> None:
         assert caught.value.blame == "local"
         assert "even CN=Root, which this end trusts" in caught.value.condition
         assert caught.value.fix.startswith("On this end: Check the clock")
+
+
+LOG = Log()
+LATER = NOW + timedelta(days=2)
+
+
+def logged(root: Pki, *times: datetime) -> x509.Certificate:
+    """A leaf that is valid from a day after now, with timestamps of a log."""
+    stamps = b"".join(vector(2, LOG.sct(b"", time)) for time in times)
+    extension = x509.UnrecognizedExtension(EMBEDDED, tlv(0x04, vector(2, stamps)))
+    leaf = Leaf(not_before=NOW + timedelta(days=1), extensions=[extension])
+    return root.issue(leaf, KEY.public_key())
+
+
+def test_a_clock_that_is_behind_a_log() -> None:
+    """The authority has signed the time of a log: the server's certificate is in order."""
+    root = Pki("Root")
+    leaf = logged(root, LATER, LATER + timedelta(hours=1))
+    with pytest.raises(CertificateError) as caught:
+        verify_server_chain(der_of(leaf), root.trust, "localhost", NOW)
+    error = caught.value
+    assert error.fault is Fault.CERTIFICATE_NOT_YET_VALID
+    assert error.blame == "local"
+    assert error.condition == (
+        "whose clock is likely behind, as a transparency log has had the certificate since "
+        f"{LATER:%Y-%m-%d %H:%M} UTC"
+    )
+    assert error.fix == "On this end: Check the clock of this machine."
+    # What is asked about another time says nothing of the clock.
+    told = explain([leaf], names=["localhost"], trust=root.trust, time=NOW, by_clock=False)
+    assert told.advised is not None
+    assert told.advised.verdict == (Blame.PEER, "")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [],
+        [NOW],
+        [NOW + timedelta(minutes=4)],
+        [LATER, NOW - timedelta(days=1)],
+    ],
+    ids=["none", "now", "within the skew", "one of another time"],
+)
+def test_timestamps_that_do_not_contradict_the_clock(times: list[datetime]) -> None:
+    root = Pki("Root")
+    with pytest.raises(CertificateError) as caught:
+        verify_server_chain(der_of(logged(root, *times)), root.trust, "localhost", NOW)
+    assert caught.value.fault is Fault.CERTIFICATE_NOT_YET_VALID
+    assert caught.value.blame == "peer"
+    assert caught.value.condition == "unless the clock of this machine is wrong"
+
+
+def test_a_timestamp_without_an_authority_shows_nothing() -> None:
+    """Anybody can write one, and have this end look for a fault of its own."""
+    stranger, root = Pki("Stranger"), Pki("Root")
+    with pytest.raises(CertificateError) as caught:
+        verify_server_chain(der_of(logged(stranger, LATER)), root.trust, "localhost", NOW)
+    assert "clock is likely behind" not in caught.value.condition
+
+
+def test_a_clock_that_is_behind_a_stapled_response() -> None:
+    root = Pki("Root")
+    leaf = root.issue(Leaf(), KEY.public_key())
+    response = Response(this_update=timedelta(hours=3)).about(leaf, root)
+    with pytest.raises(CertificateError) as caught:
+        verify_server_chain(der_of(leaf), root.trust, "localhost", root.now, ocsp_response=response)
+    error = caught.value
+    assert (error.fault, error.blame) == (Fault.BAD_OCSP_RESPONSE, "local")
+    assert error.condition.startswith(
+        "whose clock is likely behind, as the certificate's authority"
+    )
+    assert error.fix == "On this end: Check the clock of this machine."
+    forged = Response(this_update=timedelta(hours=3)).about(leaf, Pki("Root"))
+    with pytest.raises(CertificateError) as caught:
+        verify_server_chain(der_of(leaf), root.trust, "localhost", root.now, ocsp_response=forged)
+    assert caught.value.blame == "peer"
+
+
+def test_an_explanation_blames_as_the_error_does() -> None:
+    """A check of evidence may know more of the blame than the catalogue."""
+    root = Pki("Root")
+    leaf = root.issue(Leaf(), KEY.public_key())
+    response = Response(this_update=timedelta(hours=3)).about(leaf, root)
+    given: dict[str, Any] = {"names": ["localhost"], "trust": root.trust, "time": root.now}
+    told = explain([leaf], **given, ocsp_response=response)
+    assert told.advised is not None
+    assert told.advised.verdict.blame is Blame.LOCAL
+    assert told.advised.fix == "On this end: Check the clock of this machine."
+    told = explain([leaf], **given, ocsp_response=response, by_clock=False)
+    assert told.advised is not None
+    assert told.advised.verdict == (Blame.PEER, "")
 
 
 def test_fields_of_what_is_no_certificate() -> None:

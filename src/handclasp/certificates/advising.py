@@ -15,9 +15,12 @@ from cryptography import x509
 from handclasp.advice import CHECKED_OCSP, PRIVATE_PROFILE, SERVER_NAME, TRUST
 from handclasp.certificates.name_constraints import LEADING_DOT
 from handclasp.certificates.names import MOST_LISTED, ip_address
+from handclasp.certificates.revocation_list import CLOCK_SKEW
 from handclasp.certificates.rules import Context, Finding
 from handclasp.certificates.seen import Seen
-from handclasp.faults import CLOCK_CONDITION, Blame, Fault, Verdict, advice
+from handclasp.certificates.transparency import timestamps_of
+from handclasp.errors import CertificateError
+from handclasp.faults import CLOCK_CONDITION, CLOCK_IS_BEHIND, Blame, Fault, Verdict, advice
 from handclasp.wording import LONGEST, printable
 
 
@@ -59,7 +62,11 @@ def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes])
         chain: the certificates as they were sent, as DER.
     """
     finding = broken[0]
-    of_clock = _of_clock(broken) if context.by_clock else None
+    raised = finding.error
+    if raised is not None and _has_own_verdict(raised, context):
+        verdict = Verdict(raised.blame, raised.condition)
+        return Advised(verdict, raised.fix, _place(finding, chain))
+    of_clock = _of_clock(broken, context) if context.by_clock else None
     fix = of_clock or _of_own_anchor(finding) or _of_rule(finding, context)
     peer, local = fix.peer, fix.local
     verdict = fix.verdict or finding.fault.verdict("client" if context.is_server else "server")
@@ -76,6 +83,13 @@ def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes])
     return Advised(verdict, fixes, _place(finding, chain))
 
 
+def _has_own_verdict(error: CertificateError, context: Context) -> bool:
+    """Return whether a check knew more of the blame than the catalogue, which holds here, too."""
+    if error.condition.startswith(CLOCK_IS_BEHIND) and not context.by_clock:
+        return False
+    return (error.blame, error.condition) != error.fault.value.verdict
+
+
 def _place(finding: Finding, chain: Sequence[bytes]) -> tuple[int | None, str]:
     if finding.of is None or not finding.field_name:
         return None, ""
@@ -83,8 +97,12 @@ def _place(finding: Finding, chain: Sequence[bytes]) -> tuple[int | None, str]:
     return number, finding.field_name
 
 
-def _of_clock(broken: Sequence[Finding]) -> _Fix | None:
-    """Return the advice if, by this clock, even a trusted authority is out of its dates."""
+def _of_clock(broken: Sequence[Finding], context: Context) -> _Fix | None:
+    """Return the advice if the certificates show that this clock is wrong.
+
+    By this clock even a trusted authority is out of its dates, or what one has signed bears the
+    timestamp of a transparency log that is still to come.
+    """
     first = broken[0]
     if first.rule != "dates" or first.is_issuer:
         return None
@@ -100,7 +118,36 @@ def _of_clock(broken: Sequence[Finding]) -> _Fix | None:
                     "not valid by it",
                 ),
             )
-    return None
+    return _of_later_timestamp(broken, context)
+
+
+def _of_later_timestamp(broken: Sequence[Finding], context: Context) -> _Fix | None:
+    """Return the advice if a leaf that is not valid yet was in a log at a later time than this.
+
+    The timestamps are in the certificate, and so are signed by its authority: nothing but dates
+    may be wrong with the path, as anybody can write such a certificate without an authority.
+    """
+    leaf = broken[0].of
+    is_early = all(
+        (each.rule, each.fault) == ("dates", Fault.CERTIFICATE_NOT_YET_VALID) for each in broken
+    )
+    if leaf is None or leaf.unread or not is_early:
+        return None
+    try:
+        times = [each.time for each in timestamps_of(leaf.certificate)]
+    except CertificateError:
+        return None
+    if not times or min(times) <= context.now + CLOCK_SKEW:
+        return None
+    logged = f"{min(times):%Y-%m-%d %H:%M} UTC"
+    return _Fix(
+        "",
+        f"{_CHECK_CLOCK}.",
+        Verdict(
+            Blame.LOCAL,
+            f"{CLOCK_IS_BEHIND}, as a transparency log has had the certificate since {logged}",
+        ),
+    )
 
 
 def _of_own_anchor(finding: Finding) -> _Fix | None:

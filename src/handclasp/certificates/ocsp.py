@@ -27,6 +27,7 @@ from handclasp.certificates.ocsp_answers import (
     answers_of,
     bad_response,
     parse,
+    response_of_a_later_time,
 )
 from handclasp.certificates.reading import is_issued_by, read_or_none
 from handclasp.certificates.signature_bounds import signature_problem, signed_by
@@ -269,9 +270,7 @@ def _unfit_extension(responder: x509.Certificate) -> str:
 
 def _check_dates(answer: Answer, now: datetime) -> None:
     if answer.this_update > now + CLOCK_SKEW:
-        raise bad_response(
-            f"it holds from {_minute(answer.this_update)} on, which is in the future"
-        )
+        raise response_of_a_later_time(_minute(answer.this_update))
     if answer.until < now:
         raise bad_response(f"it held until {_minute(answer.until)} only: {REPLACE}")
 

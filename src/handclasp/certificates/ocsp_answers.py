@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from handclasp.certificates.reading import keep_warnings_out
 from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError
-from handclasp.faults import Fault
+from handclasp.faults import CLOCK_IS_BEHIND, Blame, Fault, Verdict, advice
 from handclasp.values import value
 
 if TYPE_CHECKING:
@@ -150,6 +150,20 @@ def _answer(single: ocsp.OCSPSingleResponse) -> Answer:
 def bad_response(detail: str) -> CertificateError:
     """Return the refusal of a response, with its defect and the advice in `detail`."""
     return CertificateError(Fault.BAD_OCSP_RESPONSE, detail)
+
+
+def response_of_a_later_time(signed_at: str) -> CertificateError:
+    """Return the refusal of a response that its authority signed in what is the future here."""
+    return CertificateError(
+        Fault.BAD_OCSP_RESPONSE,
+        f"it holds from {signed_at} on, which is in the future",
+        fix=advice("", "Check the clock of this machine."),
+        verdict=Verdict(
+            Blame.LOCAL,
+            f"{CLOCK_IS_BEHIND}, as the certificate's authority has signed the response for "
+            f"{signed_at} on",
+        ),
+    )
 
 
 def _iso(time: datetime) -> str:

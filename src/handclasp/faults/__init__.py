@@ -7,6 +7,7 @@ advice for either end, and the end to blame. `entry` has the types of these entr
 from handclasp.faults.catalogue import Fault, fault_named
 from handclasp.faults.entry import (
     CLOCK_CONDITION,
+    CLOCK_IS_BEHIND,
     Blame,
     Entry,
     ForRole,
@@ -17,6 +18,7 @@ from handclasp.faults.entry import (
 
 __all__ = [
     "CLOCK_CONDITION",
+    "CLOCK_IS_BEHIND",
     "Blame",
     "Entry",
     "Fault",

@@ -10,6 +10,8 @@ from handclasp.iana import AlertDescription as Alert
 Role = Literal["client", "server"]
 
 CLOCK_CONDITION = "unless the clock of this machine is wrong"
+CLOCK_IS_BEHIND = "whose clock is likely behind"
+"""The beginning of the condition where an authority has signed something of a later time."""
 
 
 class Blame(StrEnum):

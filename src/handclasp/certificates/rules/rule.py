@@ -74,6 +74,7 @@ class Finding:
         useless: which of the certificates that were sent besides are none on the way.
         field_name: the field of the certificate that the rule is about.
         rank: its place among the broken rules.
+        error: the error that the check raised; it may have advice of its own.
     """
 
     rule: str
@@ -89,6 +90,7 @@ class Finding:
     useless: str = ""
     field_name: str = field(default="", repr=False, compare=False)
     rank: int = field(default=Rank.PATH, repr=False, compare=False)
+    error: CertificateError | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -264,6 +266,7 @@ class Rule(Generic[Target]):
                 is_excused_in_private=outcome.is_excused_in_private,
                 field_name=outcome.field or self.field,
                 rank=self.rank,
+                error=outcome.error,
             )
         held: bool | None = True
         if isinstance(outcome, Excused):
