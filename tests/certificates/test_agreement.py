@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, partial
 from hashlib import sha256
-from ipaddress import ip_network
+from ipaddress import IPv4Address, ip_network
 from typing import Any
 
 import pytest
@@ -250,6 +250,14 @@ def crossed(path: list[x509.Certificate]) -> list[x509.Certificate]:
 
 WITHOUT_LISTS = critical(key_usage(key_cert_sign=True))
 """The keyUsage of an authority that may not sign lists."""
+
+
+def many_addressed() -> x509.Certificate:
+    """A stranger's certificate with 6,000 addresses."""
+    key = key_of_type("ecdsa-p256", 41)
+    leaf = Leaf(names=[str(IPv4Address(number)) for number in range(6_000)])
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "many")])
+    return sign(leaf_builder(leaf, key.public_key(), subject, NOW), key)
 
 
 def long_named() -> x509.Certificate:
@@ -493,6 +501,8 @@ CHANGES: dict[str, Callable[[Scenario], None]] = {
     "twice": arranged(lambda path: [*path, *path]),
     "leaf of a long name": arranged(lambda path: [long_named(), *path[1:]]),
     "stranger of a long name": arranged(lambda path: [*path, long_named()]),
+    "leaf of many addresses": arranged(lambda path: [many_addressed(), *path[1:]]),
+    "stranger of many addresses": arranged(lambda path: [*path, many_addressed()]),
     "leaf trusted": trusting(lambda path: path[:1]),
     "lower trusted": trusting(lambda path: path[1:2]),
     "all trusted": trusting(lambda path: path),

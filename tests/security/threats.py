@@ -2140,7 +2140,8 @@ THREATS: tuple[Threat, ...] = (
         "anchor first. For the words "
         "of a refusal each certificate is read once, long names and a stranger's large extensions "
         "are not, names are written out as far as they are shown, and comparisons, paths and "
-        "signatures are counted. No subject and issuer of more than 32 KiB are read. Twice as "
+        "signatures are counted. No more than 32 KiB of names are read in a chain, and "
+        "of extensions in a certificate, not counting the text of DNS names. Twice as "
         "much of anything is at most twice the work.",
         (
             without(
@@ -2165,6 +2166,22 @@ THREATS: tuple[Threat, ...] = (
                 "certificates.rules.form._name_size",
                 "certificate.name_bytes <= MOST_NAME_BYTES",
                 "True",
+            ),
+            without(
+                "adversarial/test_refusal_costs.py::test_extensions_beyond_all_measure_are_not_read",
+                "certificates.rules.form._extensions_size",
+                "not certificate.is_oversized",
+                "True",
+            ),
+            without(
+                "adversarial/test_refusal_costs.py::TestAnAcceptedLeaf::test_the_names_of_all_certificates_together_have_a_bound",
+                "certificates.evidence.read_all_names",
+                "left -= size",
+            ),
+            without(
+                "adversarial/test_refusal_costs.py::TestAnAcceptedLeaf::test_a_name_that_comes_again_is_read_once",
+                "certificates.evidence.read_all_names",
+                "names_read |= {issuer, subject}",
             ),
             without(
                 "adversarial/test_refusal_costs.py::test_many_authorities_of_one_name_are_not_all_tried_on_many_certificates",

@@ -129,6 +129,25 @@ def elements(der: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
+def size_without(der: bytes, tag: int, most: int) -> int:
+    """Return how many bytes of a SEQUENCE are not the contents of elements of this tag.
+
+    The elements are counted until there are more than `most` such bytes. As for `elements`, `der`
+    may be anything: of what is not a SEQUENCE of complete elements, every byte counts.
+    """
+    size = 0
+    try:
+        at, end = _content(der, 0)
+        while at < end and size <= most:
+            start, stop = _content(der, at)
+            size += start - at if der[at] == tag else stop - at
+            at = stop
+        is_whole = der[0] == _SEQUENCE and end == len(der) and at <= end
+    except IndexError:
+        is_whole = False
+    return size if is_whole else len(der)
+
+
 def octet_string(der: bytes) -> bytes:
     """Return the content of an OCTET STRING."""
     start, end = _content(der, 0)

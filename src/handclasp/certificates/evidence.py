@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from handclasp.certificates.der import issuer_and_subject
-from handclasp.certificates.names import LONGEST_NAME
+from handclasp.certificates.names import LONGEST_NAME, MOST_NAME_BYTES
 from handclasp.certificates.reading import keep_warnings_out
 from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError
@@ -96,26 +96,42 @@ def _read_short_names(certificate: x509.Certificate, der: bytes, names_read: set
 
 
 def read_all_names(
-    certificates: Sequence[x509.Certificate], chain: Sequence[bytes], most: int | None = None
+    certificates: Sequence[x509.Certificate], chain: Sequence[bytes], *, is_refused: bool = False
 ) -> None:
     """Read the names that `parse` left, before a chain is accepted in whatever way.
 
-    All that reads an accepted chain relies on that: CRLs, `getpeercert`, reports.
+    All that reads an accepted chain relies on that: CRLs, `getpeercert`, reports. Each name is read
+    once, and `MOST_NAME_BYTES` of them in the whole chain: who has one certificate that is
+    accepted may add any others to it.
 
     Args:
-        most: bytes of issuer and subject together; longer ones, which are refused, are left unread.
+        is_refused: the chain is refused anyway, and what is beyond the bound is left unread.
 
     Raises:
-        CertificateError: one of them cannot be read.
+        CertificateError: one of them cannot be read, or there are more bytes of them.
     """
+    names_read: set[bytes] = set()
+    left = MOST_NAME_BYTES
     for number, (certificate, der) in enumerate(zip(certificates, chain, strict=True), 1):
-        if most is not None and sum(map(len, issuer_and_subject(der))) > most:
+        if len(der) <= LONGEST_NAME:
             continue
-        if len(der) > LONGEST_NAME:
-            try:
-                _ = certificate.subject, certificate.issuer
-            except Exception as error:
-                raise _unreadable(number, chain) from error
+        issuer, subject = issuer_and_subject(der)
+        size = sum(map(len, {issuer, subject} - names_read))
+        if size > left and is_refused:
+            continue
+        if size > left:
+            detail = (
+                f"the issuers and subjects of {len(chain)} certificates take more than "
+                f"{MOST_NAME_BYTES} bytes, which is the most that is accepted"
+            )
+            raise CertificateError(Fault.BAD_CERTIFICATE, detail)
+        left -= size
+        try:
+            _ = subject in names_read or certificate.subject
+            _ = issuer in names_read or certificate.issuer
+        except Exception as error:
+            raise _unreadable(number, chain) from error
+        names_read |= {issuer, subject}
 
 
 def _unreadable(number: int, chain: Sequence[bytes]) -> CertificateError:

@@ -21,7 +21,7 @@ from cryptography import x509
 from handclasp.certificates.advising import Advised, advised
 from handclasp.certificates.dane import matching_leaf
 from handclasp.certificates.evidence import Evidence, chain_of, parse, read_all_names
-from handclasp.certificates.names import ANY_NAME, MOST_NAME_BYTES, normal_name, subject_of
+from handclasp.certificates.names import ANY_NAME, normal_name, subject_of
 from handclasp.certificates.path import IssuersLeftOutError
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.reading import load_certificate
@@ -154,7 +154,7 @@ def explain(
     evidence = Evidence(der, ocsp_response, sct_list)
     decision = _decision(evidence, context)
     if isinstance(decision, CertificateError) and decision.fault is Fault.BAD_CERTIFICATE:
-        read_all_names(certificates, der, MOST_NAME_BYTES)
+        read_all_names(certificates, der, is_refused=True)
     return explain_parsed(certificates, context, evidence, decision)
 
 

@@ -12,7 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from handclasp.certificates.der import elements, extensions_size, issuer_and_subject
+from handclasp.certificates.der import (
+    elements,
+    extension_values,
+    extensions_size,
+    issuer_and_subject,
+    size_without,
+)
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, shown
 from handclasp.wording import listed, printable
@@ -40,16 +46,27 @@ Real names take a tenth of them, and a peer may send a hundred times as many.
 """
 
 MOST_NAME_BYTES = 2**15
-"""Bytes of issuer and subject together that are accepted: some 2,700 parts at most.
+"""Bytes of issuer and subject together that are accepted, and of all the names in a chain: some
+2,700 parts at most.
 
 Each part costs as much as a hundred bytes of anything else, and no real name has a hundred parts.
 """
 
-MOST_EXTENSIONS = 2**15
-"""Bytes of extensions that are read for the sake of words. A hundred names take a tenth of them."""
+MOST_EXTENSIONS = 2**14
+"""Bytes of extensions that are read for the sake of words. A hundred names take a fifth of them."""
+
+MOST_EXTENSION_BYTES = 2**15
+"""Bytes of extensions that are accepted, not counting the text of DNS names, which costs little.
+
+A small extension costs as much as a hundred bytes of text, and so does each part of a directory
+name. Real certificates have 2 or 3 KB of them, and 2 bytes more for each DNS name.
+"""
 
 MOST_LISTED = 8
 """Names of a certificate that are printed, or searched for one to connect by."""
+
+ALTERNATIVES = b"\x06\x03\x55\x1d\x11"
+"""The type of a subjectAltName in DER (RFC 5280 section 4.2.1.6)."""
 
 _DNS_ENTRY, _ADDRESS_ENTRY, _ADDRESS_SIZES = 0x82, 0x87, (4, 16)
 """The tags of a DNS name and an address in a subjectAltName (RFC 5280 section 4.2.1.6)."""
@@ -279,6 +296,18 @@ def names_of(certificate: x509.Certificate) -> Names:
     except x509.ExtensionNotFound:
         return Names(())
     return Names.of(extension.value)
+
+
+def bytes_besides_dns_names(certificate: x509.Certificate, size: int) -> int:
+    """Return how many of the `size` bytes of extensions are not the text of DNS names.
+
+    Where there are more than `MOST_EXTENSION_BYTES` of them, not all may be counted.
+    """
+    values = extension_values(certificate, ALTERNATIVES)
+    if len(values) != 1:
+        return size  # With several, none can be read.
+    most = max(0, MOST_EXTENSION_BYTES - (size - len(values[0])))
+    return size - len(values[0]) + size_without(values[0], _DNS_ENTRY, most)
 
 
 def common_names(certificate: x509.Certificate, der: bytes) -> list[str]:

@@ -19,9 +19,12 @@ from handclasp.certificates.der import (
 )
 from handclasp.certificates.evidence import is_self_issued
 from handclasp.certificates.names import (
+    ALTERNATIVES,
     LONGEST_NAME,
+    MOST_EXTENSION_BYTES,
     MOST_NAME_BYTES,
     Names,
+    bytes_besides_dns_names,
     common_names,
     issuer_of,
     subject_of,
@@ -33,9 +36,6 @@ from handclasp.crypto.signatures import key_kind
 NO_NAME = b"\x30\x00"
 """An empty name as DER."""
 
-_ALTERNATIVES = b"\x06\x03\x55\x1d\x11"
-"""The type of a subjectAltName in DER (RFC 5280 section 4.2.1.6)."""
-
 
 class Seen:
     """One certificate.
@@ -44,6 +44,8 @@ class Seen:
         issuer_name, subject_name: the names as they stand there, as DER.
         is_anchor, is_vetted: what it is in the trust store.
         extensions_size: bytes that its extensions take.
+        is_oversized: whether that is more than is accepted of others than anchors, even without the
+            text of DNS names.
         bounded: whether a long subject is left unread, which is so for the wording of a refusal.
         unread: whether its extensions are left unread, as there are too many for that.
         lacked: whether something was asked for that was left unread.
@@ -59,8 +61,13 @@ class Seen:
         # Few have the name of an anchor, and to compare whole certificates takes longer.
         self.is_anchor = self.subject_name in trust.by_subject and certificate in trust.anchors
         self.is_vetted = self.is_anchor and certificate in trust.vetted
+        self.is_oversized = (
+            self.extensions_size > MOST_EXTENSION_BYTES
+            and not self.is_anchor
+            and bytes_besides_dns_names(certificate, self.extensions_size) > MOST_EXTENSION_BYTES
+        )
         self.bounded = False
-        self.unread = False
+        self.unread = self.is_oversized
         self.lacked = False
         self.signs_itself: bool | None = None
 
@@ -145,7 +152,7 @@ class Seen:
 
         None if the extensions are read, or if there is not exactly one subjectAltName.
         """
-        values = extension_values(self.certificate, _ALTERNATIVES) if self.unread else []
+        values = extension_values(self.certificate, ALTERNATIVES) if self.unread else []
         return Names.in_der(values[0]) if len(values) == 1 else None
 
     @cached_property

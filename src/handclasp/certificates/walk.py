@@ -161,8 +161,9 @@ class Walk:
             seen = self._seen[der] = self._context.view(certificate, der)
             if self._is_bounded and not seen.is_anchor:
                 seen.bounded = True
-                seen.unread = seen.extensions_size > self._extensions_left
-                if not seen.unread:
+                if seen.extensions_size > self._extensions_left:
+                    seen.unread = True
+                else:
                     self._extensions_left -= seen.extensions_size
         return seen
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cryptography import x509
 
-from handclasp.certificates.names import MOST_NAME_BYTES
+from handclasp.certificates.names import MOST_EXTENSION_BYTES, MOST_NAME_BYTES
 from handclasp.certificates.rules.rule import (
     UNASKED,
     CertificateRule,
@@ -72,6 +72,39 @@ SENT_NAME_SIZE = SentRule(
     checked=Checked.FIRST,
     rank=Rank.COST,
     check=_name_size,
+)
+
+
+def _extensions_size(certificate: Seen, context: Context) -> Outcome:
+    """Check that the extensions are not so many that reading them takes many milliseconds.
+
+    The text of DNS names does not count: thousands of them are read in a millisecond.
+    """
+    if not certificate.is_oversized:
+        return UNASKED  # It says nothing of nearly all certificates.
+    return Problem(
+        f"{certificate.about}: its extensions take {certificate.extensions_size} bytes; "
+        f"{MOST_EXTENSION_BYTES} are accepted, not counting the text of DNS names"
+    )
+
+
+EXTENSIONS_SIZE = LeafRule(
+    name="size of extensions",
+    section="RFC 5280 4.2",
+    field="extensions",
+    checked=Checked.FIRST,
+    rank=Rank.KEY,
+    is_for_records=True,
+    check=_extensions_size,
+)
+
+SENT_EXTENSIONS_SIZE = SentRule(
+    name="size of extensions",
+    section="RFC 5280 4.2",
+    field="extensions",
+    checked=Checked.FIRST,
+    rank=Rank.COST,
+    check=_extensions_size,
 )
 
 _MOMENT = "%Y-%m-%d %H:%M:%S"

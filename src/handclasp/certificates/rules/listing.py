@@ -99,6 +99,7 @@ def _those(rules: Iterable[AnyRule], checked: Checked) -> tuple[AnyRule, ...]:
 RULES = Rules(
     leaf=(
         form.NAME_SIZE,
+        form.EXTENSIONS_SIZE,
         keys.LEAF_KEY,
         form.DATES,
         form.READABLE,
@@ -114,7 +115,7 @@ RULES = Rules(
         names.FORM,
         names.COMMON_NAME,
     ),
-    sent=(form.SENT_NAME_SIZE, keys.COST),
+    sent=(form.SENT_NAME_SIZE, form.SENT_EXTENSIONS_SIZE, keys.COST),
     signature=(signatures.ALGORITHM, signatures.SIGNATURE),
     issuer=(
         keys.ISSUER_KEY,
