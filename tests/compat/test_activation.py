@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -84,6 +85,62 @@ def test_inject_and_extract() -> None:
     assert settings_of(after) is None
     plain: Any = after.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a")
     assert not isinstance(plain._sslobj, Link)
+
+
+@pytest.fixture
+def injected_by_the_program() -> Generator[None]:
+    compat.inject()
+    yield
+    compat.extract()
+    assert not compat.is_injected()
+
+
+@pytest.mark.usefixtures("injected_by_the_program")
+def test_a_block_leaves_what_the_program_injected() -> None:
+    told = vars(SSLProtocol)["_wakeup_waiter"]
+    with compat.injected():
+        assert compat.is_injected()
+    assert compat.is_injected()
+    assert settings_of(ssl.create_default_context()) is not None
+    assert vars(SSLProtocol)["_wakeup_waiter"] is told
+    with compat.injected():
+        compat.extract()
+        assert compat.is_injected()
+    assert not compat.is_injected()
+
+
+def test_blocks_are_nested_and_overlap() -> None:
+    original, wake = dict(vars(ssl.SSLContext)), vars(SSLProtocol)["_wakeup_waiter"]
+    first, second = compat.injected(), compat.injected()
+    first.__enter__()
+    with compat.injected():
+        pass
+    assert compat.is_injected()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert settings_of(ssl.create_default_context()) is not None
+    assert vars(SSLProtocol)["_wakeup_waiter"] is not wake
+    second.__exit__(None, None, None)
+    assert not compat.is_injected()
+    assert dict(vars(ssl.SSLContext)) == original
+    assert vars(SSLProtocol)["_wakeup_waiter"] is wake
+
+
+def test_what_others_change_in_asyncio_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours stays below theirs, without effect, and is not put on top of it a second time."""
+    wake: Any = vars(SSLProtocol)["_wakeup_waiter"]
+    with compat.injected():
+        ours: Any = vars(SSLProtocol)["_wakeup_waiter"]
+
+        def theirs(self: Any, exc: BaseException | None = None) -> None:
+            ours(self, exc)
+
+        monkeypatch.setattr(SSLProtocol, "_wakeup_waiter", theirs)
+    assert vars(SSLProtocol)["_wakeup_waiter"] is theirs
+    with compat.injected():
+        assert vars(SSLProtocol)["_wakeup_waiter"] is theirs
+        monkeypatch.undo()
+    assert vars(SSLProtocol)["_wakeup_waiter"] is wake
 
 
 def test_injected_contexts_talk(files: Files) -> None:
