@@ -313,6 +313,78 @@ def test_where_libraries_keep_an_exception() -> None:
         assert getattr(one, "__notes__", []) == before
 
 
+class Remote(Exception):
+    """It delegates, as proxies of an exception in another process do."""
+
+    def __init__(self, kept: BaseException) -> None:
+        self.kept = kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kept, name, None)
+
+
+class WithOtherArguments(Exception):
+    args = 5  # type: ignore[assignment]
+    __notes__ = "of the class"  # type: ignore[assignment]
+    __cause__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+
+class Raising(Exception):
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name}")
+
+
+class Pretending:
+    __class__ = ValueError  # type: ignore[assignment]
+
+
+def explained() -> ssl.SSLError:
+    error = ssl.SSLError("failed")
+    error.add_note("handclasp: The certificate has expired.")
+    return error
+
+
+def test_odd_exceptions_are_explained_all_the_same() -> None:
+    odd: list[BaseException] = [
+        Remote(explained()),
+        WithOtherArguments(explained()),
+        Raising(explained()),
+    ]
+    for error in odd:
+        LastFailure().add_to(error)
+        kept: Any = vars(BaseException)["__dict__"]
+        assert kept.__get__(error)["__notes__"] == ["handclasp: The certificate has expired."]
+    with_odd_notes = ValueError(explained(), Pretending())
+    with_odd_notes.__notes__ = 5  # type: ignore[assignment]
+    LastFailure().add_to(with_odd_notes)
+    assert with_odd_notes.__notes__ == 5
+    mixed = ValueError(explained())
+    mixed.__notes__ = [5, "handclasp: Something else."]  # type: ignore[list-item]
+    LastFailure().add_to(mixed)
+    assert mixed.__notes__[2:] == ["handclasp: The certificate has expired."]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_the_program_s_own_exception_is_reported(files: Files, where: str, *, broken: bool) -> None:
+    """So it is where the search for an explanation fails."""
+    breaking = "handclasp.compat.last_failure._reached_from = None" if broken else ""
+    raising = "threading.Thread(target=end).start()" if where == "thread" else "end()"
+    source = f"""
+import threading, handclasp.compat.last_failure
+class Remote(Exception):
+    def __init__(self, inner): self.inner = inner
+    def __getattr__(self, name): return getattr(self.inner, name, None)
+def end():
+    raise Remote(ValueError("boom"))
+{breaking}
+{raising}
+"""
+    told = ended(files, source)
+    assert "Remote: boom" in told
+    assert not [line for line in told if "NoneType" in line or "During handling" in line]
+
+
 @pytest.mark.parametrize("how", ["raise", "raise ConnectionError('aborted')", "sys.exit(3)"])
 def test_an_explanation_that_is_there_is_not_repeated(files: Files, url: str, how: str) -> None:
     source = DROPPING.replace("WHERE", "get()").replace("HOW", how)
