@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -84,6 +85,62 @@ def test_inject_and_extract() -> None:
     assert settings_of(after) is None
     plain: Any = after.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a")
     assert not isinstance(plain._sslobj, Link)
+
+
+@pytest.fixture
+def injected_by_the_program() -> Generator[None]:
+    compat.inject()
+    yield
+    compat.extract()
+    assert not compat.is_injected()
+
+
+@pytest.mark.usefixtures("injected_by_the_program")
+def test_a_block_leaves_what_the_program_injected() -> None:
+    told = vars(SSLProtocol)["_wakeup_waiter"]
+    with compat.injected():
+        assert compat.is_injected()
+    assert compat.is_injected()
+    assert settings_of(ssl.create_default_context()) is not None
+    assert vars(SSLProtocol)["_wakeup_waiter"] is told
+    with compat.injected():
+        compat.extract()
+        assert compat.is_injected()
+    assert not compat.is_injected()
+
+
+def test_blocks_are_nested_and_overlap() -> None:
+    original, wake = dict(vars(ssl.SSLContext)), vars(SSLProtocol)["_wakeup_waiter"]
+    first, second = compat.injected(), compat.injected()
+    first.__enter__()
+    with compat.injected():
+        pass
+    assert compat.is_injected()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert settings_of(ssl.create_default_context()) is not None
+    assert vars(SSLProtocol)["_wakeup_waiter"] is not wake
+    second.__exit__(None, None, None)
+    assert not compat.is_injected()
+    assert dict(vars(ssl.SSLContext)) == original
+    assert vars(SSLProtocol)["_wakeup_waiter"] is wake
+
+
+def test_what_others_change_in_asyncio_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours stays below theirs, without effect, and is not put on top of it a second time."""
+    wake: Any = vars(SSLProtocol)["_wakeup_waiter"]
+    with compat.injected():
+        ours: Any = vars(SSLProtocol)["_wakeup_waiter"]
+
+        def theirs(self: Any, exc: BaseException | None = None) -> None:
+            ours(self, exc)
+
+        monkeypatch.setattr(SSLProtocol, "_wakeup_waiter", theirs)
+    assert vars(SSLProtocol)["_wakeup_waiter"] is theirs
+    with compat.injected():
+        assert vars(SSLProtocol)["_wakeup_waiter"] is theirs
+        monkeypatch.undo()
+    assert vars(SSLProtocol)["_wakeup_waiter"] is wake
 
 
 def test_injected_contexts_talk(files: Files) -> None:
@@ -254,6 +311,78 @@ def test_where_libraries_keep_an_exception() -> None:
         before = list(getattr(one, "__notes__", []))
         LastFailure().add_to(one)
         assert getattr(one, "__notes__", []) == before
+
+
+class Remote(Exception):
+    """It delegates, as proxies of an exception in another process do."""
+
+    def __init__(self, kept: BaseException) -> None:
+        self.kept = kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kept, name, None)
+
+
+class WithOtherArguments(Exception):
+    args = 5  # type: ignore[assignment]
+    __notes__ = "of the class"  # type: ignore[assignment]
+    __cause__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+
+class Raising(Exception):
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name}")
+
+
+class Pretending:
+    __class__ = ValueError  # type: ignore[assignment]
+
+
+def explained() -> ssl.SSLError:
+    error = ssl.SSLError("failed")
+    error.add_note("handclasp: The certificate has expired.")
+    return error
+
+
+def test_odd_exceptions_are_explained_all_the_same() -> None:
+    odd: list[BaseException] = [
+        Remote(explained()),
+        WithOtherArguments(explained()),
+        Raising(explained()),
+    ]
+    for error in odd:
+        LastFailure().add_to(error)
+        kept: Any = vars(BaseException)["__dict__"]
+        assert kept.__get__(error)["__notes__"] == ["handclasp: The certificate has expired."]
+    with_odd_notes = ValueError(explained(), Pretending())
+    with_odd_notes.__notes__ = 5  # type: ignore[assignment]
+    LastFailure().add_to(with_odd_notes)
+    assert with_odd_notes.__notes__ == 5
+    mixed = ValueError(explained())
+    mixed.__notes__ = [5, "handclasp: Something else."]  # type: ignore[list-item]
+    LastFailure().add_to(mixed)
+    assert mixed.__notes__[2:] == ["handclasp: The certificate has expired."]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_the_program_s_own_exception_is_reported(files: Files, where: str, *, broken: bool) -> None:
+    """So it is where the search for an explanation fails."""
+    breaking = "handclasp.compat.last_failure._reached_from = None" if broken else ""
+    raising = "threading.Thread(target=end).start()" if where == "thread" else "end()"
+    source = f"""
+import threading, handclasp.compat.last_failure
+class Remote(Exception):
+    def __init__(self, inner): self.inner = inner
+    def __getattr__(self, name): return getattr(self.inner, name, None)
+def end():
+    raise Remote(ValueError("boom"))
+{breaking}
+{raising}
+"""
+    told = ended(files, source)
+    assert "Remote: boom" in told
+    assert not [line for line in told if "NoneType" in line or "During handling" in line]
 
 
 @pytest.mark.parametrize("how", ["raise", "raise ConnectionError('aborted')", "sys.exit(3)"])

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+from contextlib import suppress
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from pkgutil import get_importer
 from types import CodeType, ModuleType
@@ -51,7 +52,8 @@ def main(arguments: list[str]) -> None:
         else:
             _run_file(program)
     except (Exception, BaseExceptionGroup) as error:
-        last.add_to(error)
+        with suppress(Exception):  # The program's own exception comes first.
+            last.add_to(error)
         raise
 
 

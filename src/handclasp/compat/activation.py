@@ -27,6 +27,7 @@ from typing import Any
 
 from handclasp.compat.asyncio_ends import ENDS
 from handclasp.compat.context import SSLContext
+from handclasp.values import dataclass
 
 _MISSING: Any = object()
 
@@ -45,29 +46,80 @@ _lock = Lock()
 _replaced: dict[str, Any] = {}
 
 
+@dataclass(slots=True)
+class _Wishes:
+    """Who wants handclasp in this process.
+
+    Attributes:
+        of_program: whether `inject` was called, and `extract` not since.
+        blocks: how many blocks of `injected` are open, in all threads.
+    """
+
+    of_program: bool = False
+    blocks: int = 0
+
+
+_wishes = _Wishes()
+
+
 def inject() -> None:
-    """Make every new `ssl.SSLContext` of this process one of handclasp. A second call does nothing.
+    """Make every new `ssl.SSLContext` of this process one of handclasp.
+
+    Where that is so already, it does nothing: not in a second call, and not within a block of
+    `injected`, which ends as it began.
 
     For applications: call it before the libraries make their contexts. A library should pass a
     `handclasp.compat.SSLContext` instead, and leave the choice to the application.
     """
     with _lock:
-        if _replaced:
-            return
-        for name, value in vars(SSLContext).items():
-            if name not in _NOT_COPIED:
-                _replaced[name] = vars(ssl.SSLContext).get(name, _MISSING)
-                setattr(ssl.SSLContext, name, value)
-        ENDS.begin()
+        if not _wishes.blocks:
+            _wishes.of_program = True
+        _fulfil()
 
 
 def extract() -> None:
     """Undo `inject`. Contexts that were made meanwhile keep handclasp as far as they were set up.
 
+    Blocks of `injected` that are open, here or in other threads, keep handclasp until they end.
+
     Call it when no connection is being made: a context of handclasp that makes a connection
     afterwards makes one of OpenSSL, with the settings that both have.
     """
     with _lock:
+        _wishes.of_program = False
+        _fulfil()
+
+
+@contextmanager
+def injected() -> Generator[None]:
+    """Inject for the length of a `with` block, as tests need it.
+
+    Blocks may be nested, and open in several threads at once: with the last of them, what was so
+    before comes back, which is handclasp where `inject` was called before.
+    """
+    _count_block(1)
+    try:
+        yield
+    finally:
+        _count_block(-1)
+
+
+def _count_block(change: int) -> None:
+    with _lock:
+        _wishes.blocks += change
+        _fulfil()
+
+
+def _fulfil() -> None:
+    """Change `ssl.SSLContext`, or change it back, where that is not as it is wanted."""
+    is_wanted = _wishes.of_program or _wishes.blocks > 0
+    if is_wanted and not _replaced:
+        for name, value in vars(SSLContext).items():
+            if name not in _NOT_COPIED:
+                _replaced[name] = vars(ssl.SSLContext).get(name, _MISSING)
+                setattr(ssl.SSLContext, name, value)
+        ENDS.begin()
+    elif _replaced and not is_wanted:
         for name, value in _replaced.items():
             if value is _MISSING:
                 delattr(ssl.SSLContext, name)
@@ -75,16 +127,6 @@ def extract() -> None:
                 setattr(ssl.SSLContext, name, value)
         _replaced.clear()
         ENDS.end()
-
-
-@contextmanager
-def injected() -> Generator[None]:
-    """Inject for the length of a `with` block, as tests need it."""
-    inject()
-    try:
-        yield
-    finally:
-        extract()
 
 
 def is_injected() -> bool:

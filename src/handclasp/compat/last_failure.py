@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, cast
 
@@ -65,7 +66,7 @@ class LastFailure:
             shown = {note for each in _shown_with(error) for note in _explanation(each)}
             for note in dict.fromkeys(note for notes in explained for note in notes):
                 if note not in shown:
-                    error.add_note(note)
+                    _add_note(error, note)
         elif self._failure is not None and any(map(_is_of_a_connection, reached)):
             self._add_possible_cause(self._failure, error)
 
@@ -77,23 +78,49 @@ class LastFailure:
                 f"The last TLS connection of this process that failed, {failure.where}, did so "
                 f"{passed:.1f} s before. It may be the cause:"
             )
-            error.add_note("\n".join([title, *failure.notes]))
+            _add_note(error, "\n".join([title, *failure.notes]))
 
     def watch_threads(self) -> None:
         """Add the explanation also to what ends a thread."""
         report = threading.excepthook
 
         def add_and_report(arguments: Any) -> None:
-            if arguments.exc_value is not None:
-                self.add_to(arguments.exc_value)
+            with suppress(Exception):  # The program's own exception comes first.
+                if arguments.exc_value is not None:
+                    self.add_to(arguments.exc_value)
             report(arguments)
 
         threading.excepthook = add_and_report
 
 
+# What follows reads an exception as the interpreter keeps it, never by its own class: that may be
+# the program's, with an `args`, a `__getattr__` or a `__notes__` that are something else, or raise.
+
+
+def _state_of(error: BaseException) -> dict[str, Any]:
+    """Return the attributes that were set on an exception itself."""
+    kept: Any = vars(BaseException)["__dict__"]
+    return kept.__get__(error)  # type: ignore[no-any-return]
+
+
+def _kept(error: BaseException, name: str) -> Any:
+    """Return what an exception has as `args`, `__cause__` and the like."""
+    return vars(BaseException)[name].__get__(error)
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    """Add a note, unless something else than a list stands where notes are kept."""
+    notes = _state_of(error).setdefault("__notes__", [])
+    if type(notes) is list:
+        cast("list[object]", notes).append(note)
+
+
 def _explanation(error: BaseException) -> list[str]:
     """Return the notes by which this library explains an exception; none if it does not."""
-    notes: list[str] = getattr(error, "__notes__", [])
+    noted = _state_of(error).get("__notes__")
+    if not isinstance(noted, list):
+        return []
+    notes = [str(note) for note in cast("list[object]", noted) if isinstance(note, str)]
     for at, note in enumerate(notes):
         if note.startswith(EXPLANATION):
             return notes[at:]
@@ -117,12 +144,14 @@ def _reached_from(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     while pending and len(seen) < _MOST_REACHED:
         each = pending.pop()
-        if not isinstance(each, BaseException) or id(each) in seen:
+        # A proxy says of itself by `__class__` that it is what it stands for.
+        if not issubclass(type(each), BaseException) or id(each) in seen:
             continue
-        seen.add(id(each))
-        yield each
-        pending += [*vars(each).values(), *each.args, *_members(each)]
-        pending += [each.__context__, each.__cause__]
+        error = cast("BaseException", each)
+        seen.add(id(error))
+        yield error
+        pending += [*_state_of(error).values(), *_kept(error, "args"), *_members(error)]
+        pending += [_kept(error, "__context__"), _kept(error, "__cause__")]
 
 
 def _shown_with(error: BaseException) -> Iterator[BaseException]:
@@ -135,14 +164,16 @@ def _shown_with(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(each))
         yield each
-        pending.append(each.__cause__)
-        if each.__cause__ is None and not each.__suppress_context__:
-            pending.append(each.__context__)
+        cause = _kept(each, "__cause__")
+        pending.append(cause)
+        if cause is None and not _kept(each, "__suppress_context__"):
+            pending.append(_kept(each, "__context__"))
         pending += _members(each)
 
 
 def _members(error: BaseException) -> Sequence[BaseException]:
     """Return the exceptions of a group; none of any other exception."""
-    if isinstance(error, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", error).exceptions
-    return ()
+    if not issubclass(type(error), BaseExceptionGroup):
+        return ()
+    members: Any = vars(BaseExceptionGroup)["exceptions"]
+    return members.__get__(error)  # type: ignore[no-any-return]
