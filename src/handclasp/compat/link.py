@@ -376,6 +376,9 @@ class Link(Facts):
             if connection.failure is not None:
                 self._end(connection)
             raise
+        if len(events) == 1 and type(events[0]) is DataReceived and not self._received:
+            # The usual case in few steps.
+            self._received, self._at, events = events[0].data, 0, ()
         arrived: list[bytes] = []
         for event in events:
             if type(event) is DataReceived:
@@ -575,6 +578,8 @@ class Link(Facts):
         self, connection: ClientConnection | ServerConnection, data: Any, deadline: Deadline
     ) -> int:
         if self._sealed > len(data):
+            if deadline.is_bounded:
+                self._send_out(deadline)  # Where there is still no room, the timeout comes first.
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, "bad length", "BAD_LENGTH")
         self._send_out(deadline)
         written, self._sealed = self._sealed, 0
