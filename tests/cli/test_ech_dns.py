@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def doh(zone: Zone, tmp_path: Path) -> Iterator[list[str]]:
 def publish(zone: Zone, name: str, port: int, key: EchKey = KEY) -> None:
     parameter = f'ech="{EchConfigList(key.configs).to_base64()}"'
     zone.records[name, "HTTPS"] = [f"1 localhost. port={port} {parameter}"]
+    zone.records["localhost", "A"] = ["127.0.0.1"]
 
 
 def test_over_https(run: Run, ca: str, server: ServerConfig, zone: Zone, doh: list[str]) -> None:
@@ -53,6 +55,29 @@ def test_over_https(run: Run, ca: str, server: ServerConfig, zone: Zone, doh: li
     assert "others could not read the server's name" in result.output
     assert f"localhost port {port}, with an ECH configuration" in result.output
     assert "https record" in result.output
+
+
+def test_over_https_the_system_is_not_asked_for_the_host(
+    run: Run,
+    ca: str,
+    server: ServerConfig,
+    zone: Zone,
+    doh: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def noting(host: str, *arguments: Any, **named: Any) -> Any:
+        asked.append(host)
+        return real(host, *arguments, **named)
+
+    with serving(server) as port:
+        publish(zone, f"_{port}._https.localhost", port)
+        monkeypatch.setattr(socket, "getaddrinfo", noting)
+        result = run("connect", f"localhost:{port}", "--ca", ca, "--json", *doh)
+    assert json.loads(result.stdout)["ech_accepted"] is True
+    assert "localhost" not in asked
 
 
 def test_by_the_resolver_of_the_system(
@@ -75,6 +100,7 @@ def test_a_host_that_was_named_is_the_one_to_connect_to(
 ) -> None:
     with serving(server) as port:
         publish(zone, f"_{port}._https.localhost", 1)
+        del zone.records["localhost", "A"]  # It is not needed, and not asked for.
         address = f"127.0.0.1:{port}"
         options = ["--server-name", "localhost", "--ca", ca, "--json", *doh]
         result = run("connect", address, *options)

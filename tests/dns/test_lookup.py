@@ -65,7 +65,8 @@ def asking(way: str, zone: Zone, pki: Pki, **settings: Any) -> Iterator[Lookup]:
 
     if way.startswith("doh"):
         with doh_server(zone, pki, **settings) as url:
-            given: dict[str, Any] = {"doh": url, "doh_config": ClientConfig(trust=pki.trust)}
+            trust = ClientConfig(trust=pki.trust)
+            given: dict[str, Any] = {"doh": url, "doh_config": trust, "addresses": False}
             yield lookup
     else:
         with dns_server(zone) as port:
@@ -83,6 +84,43 @@ def test_a_record(way: str, pki: Pki) -> None:
     with asking(way, zone, pki) as lookup:
         assert lookup(NAME) == HttpsEndpoint(NAME, 443, CONFIGS)
     assert zone.asked == [(NAME, "HTTPS")]
+
+
+@pytest.mark.parametrize("doh", ["doh", "doh async"])
+def test_the_addresses_come_from_the_same_server_over_https(doh: str, pki: Pki) -> None:
+    zone = zone_of(f"1 host.test. {ECH}")
+    zone.records["host.test", "CNAME"] = ["canonical.test."]
+    zone.records["canonical.test", "A"] = ["192.0.2.1", "192.0.2.2"]
+    zone.records["canonical.test", "AAAA"] = ["2001:db8::1"]
+    with asking(doh, zone, pki) as lookup:
+        endpoint = lookup(NAME, addresses=True)
+    assert endpoint.addresses[0] == "2001:db8::1"
+    assert sorted(endpoint.addresses[1:]) == ["192.0.2.1", "192.0.2.2"]
+    assert zone.asked[1:] == [("host.test", "AAAA"), ("host.test", "A")]
+
+
+def test_the_resolver_is_not_asked_for_addresses(pki: Pki) -> None:
+    zone = zone_of(f"1 . {ECH}")
+    with asking("dns", zone, pki) as lookup:
+        assert lookup(NAME, addresses=True).addresses == ()
+    assert zone.asked == [(NAME, "HTTPS")]
+
+
+@pytest.mark.parametrize(
+    ("host", "rcode", "words"),
+    [
+        (NAME, dns.rcode.NXDOMAIN, f"has no address for {NAME}"),
+        ("host.test", dns.rcode.NXDOMAIN, "has no address for host.test: it knows no such name"),
+        ("host.test", dns.rcode.SERVFAIL, "The address (AAAA) of host.test cannot be looked up"),
+    ],
+)
+def test_an_endpoint_without_an_address(pki: Pki, host: str, rcode: Any, words: str) -> None:
+    zone = zone_of(f"1 {host}. {ECH}")
+    zone.rcode = rcode
+    with asking("doh", zone, pki) as lookup, pytest.raises(DnsError) as caught:
+        lookup(NAME, addresses=True)
+    assert not isinstance(caught.value, NoEchError)
+    assert words in str(caught.value)
 
 
 def test_another_port_has_another_name(way: str, pki: Pki) -> None:

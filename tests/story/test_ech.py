@@ -12,8 +12,12 @@ from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import ClientConfig, EchKey, Recorder, ServerConfig
+from handclasp.story.diff import differences
+from handclasp.story.facts import facts_of
 from handclasp.story.narrate import narrate
 from handclasp.story.page import page_of
+from handclasp.story.page.conversation import flights_of
+from handclasp.story.page.steps import one_time_of, shortened
 from handclasp.story.redact import redacted
 from handclasp.trace.events import DecisionTaken, InnerHello, MessageSeen, TraceEvent
 from handclasp.wire import extensions as ext
@@ -96,6 +100,43 @@ def test_the_page_has_both_hellos() -> None:
     assert "inner ClientHello" in page
     assert "Encrypted Client Hello" in page
     assert SECRET in page
+
+
+def test_the_page_says_that_the_inner_hello_is_encrypted() -> None:
+    for end in (talk().client, talk(OTHER).client, talk().server):
+        events = end.trace.events
+        items = [item for flight in flights_of(events, facts_of(events)) for item in flight.items]
+        assert [each.protected for each in items if each.name == "inner ClientHello"] == [True]
+        assert [each.protected for each in items if each.name == "ClientHello"] == [False]
+
+
+@pytest.mark.parametrize("groups", [{}, {"groups": ["secp384r1"]}])
+def test_the_random_of_the_client_is_that_of_the_hello_that_counts(groups: dict[str, Any]) -> None:
+    for key, is_inner in ((KEY, True), (OTHER, False)):
+        events = talk(key, **groups).client.trace.events
+        inner = read_message(inner_hellos(events)[-1].raw)
+        assert isinstance(inner, ClientHello)
+        [told] = [each for each in one_time_of(events, None) if each.label == "the client's random"]
+        assert (told.now == shortened(inner.random)) == is_inner
+
+
+def test_the_differences_are_those_of_the_hello_that_counts() -> None:
+    accepted, rejected = talk().client.trace, talk(OTHER).client.trace
+    pki = Pki()
+    clear = Pair(
+        ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server(SECRET)), SECRET
+    )
+    found = {each.what: each for each in differences(accepted, clear.run().client.trace)}
+    assert "server name" not in found
+    assert (found["hello encrypted (ECH)"].first, found["hello encrypted (ECH)"].second) == (
+        "yes",
+        "no",
+    )
+    found = {each.what: each for each in differences(accepted, rejected)}
+    assert (found["server name"].first, found["server name"].second) == (SECRET, PUBLIC)
+    assert "did not accept" in found["hello encrypted (ECH)"].second
+    # What travels is the outer hello.
+    assert "size of the hello" not in found
 
 
 def test_a_trace_comes_back_from_its_file() -> None:

@@ -454,7 +454,7 @@ def _reached(attempt: _Attempt) -> socket.socket:
     host, port = (proxy.host, proxy.port) if proxy is not None else attempt.target
     began = time.perf_counter_ns()
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = _addresses(attempt, host, port)
     except UnicodeError:
         raise WrongArguments(f"{host!r} is not a host name.") from None
     named = time.perf_counter_ns()
@@ -473,6 +473,22 @@ def _reached(attempt: _Attempt) -> socket.socket:
         raise
     attempt.timings["before_tls"] = (time.perf_counter_ns() - reached) // 1000
     return sock
+
+
+def _addresses(attempt: _Attempt, host: str, port: int) -> list[Any]:
+    """Return what `socket.getaddrinfo` says of a host, or of the addresses that came over HTTPS.
+
+    The system's resolver, which may ask in the clear, must not hear of the name then.
+    """
+    known = attempt.endpoint.addresses if attempt.endpoint is not None else ()
+    if not known:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    kind, flags = socket.SOCK_STREAM, socket.AI_NUMERICHOST
+    return [
+        found
+        for address in known
+        for found in socket.getaddrinfo(address, port, type=kind, flags=flags)
+    ]
 
 
 def _first_that_answers(found: list[Any], timeout: float) -> socket.socket:

@@ -143,8 +143,9 @@ def ech_options(command: Any) -> Any:
             click.option(
                 "--doh",
                 metavar="URL",
-                help="With --ech dns: ask this DNS server over HTTPS, instead of the system's "
-                "resolver, which may ask in the clear.",
+                help="With --ech dns: ask this DNS server over HTTPS, also for the addresses, "
+                "instead of the system's resolver, which may ask in the clear. With --server-name "
+                "or --proxy, it is not asked for addresses.",
             ),
             click.option(
                 "--doh-ca",
@@ -185,11 +186,13 @@ def ech_lookup_of(
     if "TLSv1.3" not in config.versions:
         raise WrongArguments("--ech needs TLS 1.3: leave out --tls12.")
     given: dict[str, Any] = {"doh": options["doh"], "timeout": options["timeout"]}
+    # An address is of use only where the record says which host to connect to.
+    is_named = options["server_name"] is not None or options["proxy"] is not None
     if options["doh_ca"] is not None:
         given["doh_config"] = ClientConfig(trust=trust_of(options["doh_ca"]))
     with configuration_checked():
         check_lookup(name, port, **given)
-    return partial(lookup_ech, name, port, **given)
+    return partial(lookup_ech, name, port, addresses=not is_named, **given)
 
 
 def _record(configs: EchConfigList, name: str, port: int) -> str:

@@ -39,9 +39,9 @@ class DnsError(ExplainedError):
         super().__init__(name, message, explanation, fix, blame, condition)
 
     @classmethod
-    def timeout(cls, query: str, seconds: float) -> DnsError:
+    def timeout(cls, query: str, seconds: float, what: str = "HTTPS record") -> DnsError:
         """Return the error for an answer that did not come in time."""
-        message = f"The HTTPS record of {query} did not come within {seconds:g} seconds."
+        message = f"The {what} of {query} did not come within {seconds:g} seconds."
         return cls(message, "DNS_TIMEOUT")
 
     @classmethod

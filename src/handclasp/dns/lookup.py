@@ -15,7 +15,7 @@ from handclasp.config import ClientConfig
 from handclasp.config.values import is_number
 from handclasp.dns.doh import DohError, DohServer
 from handclasp.dns.errors import DnsError, NoEchError
-from handclasp.dns.records import HTTPS_PORT, HttpsEndpoint, steps
+from handclasp.dns.records import HTTPS_PORT, HttpsEndpoint, Question, steps
 from handclasp.errors import ConfigurationError, TLSError, shown
 
 DEFAULT_TIMEOUT = 5.0
@@ -40,7 +40,7 @@ def check_lookup(
     >>> check_lookup("secret.example", doh="https://dns.example/dns-query")
     """
     _checked(name, port, timeout)
-    with _dns_errors(name, timeout):
+    with _dns_errors(Question(name), timeout):
         _asking(doh, doh_config, resolver, "resolver")
 
 
@@ -52,6 +52,7 @@ def lookup_ech(
     doh_config: ClientConfig | None = None,
     resolver: Any = None,
     timeout: float = DEFAULT_TIMEOUT,
+    addresses: bool = True,
 ) -> HttpsEndpoint:
     """Look up where a server can be reached with an encrypted hello, by its HTTPS records.
 
@@ -62,21 +63,24 @@ def lookup_ech(
         port: the port of its URL.
         doh: the URL of a DNS server over HTTPS (RFC 8484), https://HOST/dns-query, so that nobody
             on the way can read which name is looked up. Without it, the system's resolver is asked,
-            in most cases in the clear.
+            in most cases in the clear. Connect to `addresses` of the endpoint then: to connect to
+            its `host` would ask the system's resolver for it after all.
         doh_config: the settings for the TLS of that DNS server; None verifies it by the system's
             authorities.
         resolver: a `dns.resolver.Resolver` of dnspython in place of the system's.
         timeout: seconds for the whole lookup. The addresses of the DNS server's own name are asked
             from the operating system, which has a timeout of its own.
+        addresses: whether `doh` is asked for the addresses of the endpoint as well. Without `doh`
+            they are never asked for.
 
     Raises:
         NoEchError: the name does not exist, or has no ECH configuration that can be used.
-        DnsError: the lookup failed, or a record is malformed.
+        DnsError: the lookup failed, a record is malformed, or `doh` has no address of the endpoint.
         ConfigurationError: dnspython is missing, or an argument is wrong, such as an address in
             place of the name.
     """
-    asked = steps(_checked(name, port, timeout), port)
-    with _dns_errors(name, timeout):
+    asked = steps(_checked(name, port, timeout), port, addresses=addresses and doh is not None)
+    with _dns_errors(Question(name), timeout):
         ask = _asking(doh, doh_config, resolver, "resolver")
     deadline, query = time.monotonic() + timeout, next(asked)
     while True:
@@ -99,20 +103,21 @@ async def lookup_ech_async(
     doh_config: ClientConfig | None = None,
     resolver: Any = None,
     timeout: float = DEFAULT_TIMEOUT,
+    addresses: bool = True,
 ) -> HttpsEndpoint:
     """Look up as `lookup_ech` does, under asyncio.
 
     See docs/ech.md for an example.
 
     Args:
-        name, port, doh, doh_config, timeout: as for `lookup_ech`.
+        name, port, doh, doh_config, timeout, addresses: as for `lookup_ech`.
         resolver: a `dns.asyncresolver.Resolver` of dnspython in place of the system's.
 
     Raises:
         DnsError, ConfigurationError: as `lookup_ech` does.
     """
-    asked = steps(_checked(name, port, timeout), port)
-    with _dns_errors(name, timeout):
+    asked = steps(_checked(name, port, timeout), port, addresses=addresses and doh is not None)
+    with _dns_errors(Question(name), timeout):
         ask = _asking(doh, doh_config, resolver, "asyncresolver")
     deadline, query = time.monotonic() + timeout, next(asked)
     while True:
@@ -141,8 +146,8 @@ def _checked(name: str, port: int, timeout: float) -> str:
 
 def _asking(
     doh: str | None, doh_config: ClientConfig | None, resolver: Any, module: str
-) -> Callable[[str, float], Any]:
-    """Return what asks for the HTTPS records of a name, within some seconds.
+) -> Callable[[Question, float], Any]:
+    """Return what asks a question, within some seconds.
 
     Args:
         module: "resolver" for answers, or "asyncresolver" for awaitables of them.
@@ -174,7 +179,7 @@ def _package() -> Any:
     return dns
 
 
-def _ask_resolver(resolver: Any, query: str, seconds: float) -> Any:
+def _ask_resolver(resolver: Any, query: Question, seconds: float) -> Any:
     # Over UDP, dnspython waits on after an answer that cannot be read, as it may be a forged one.
     try:
         return resolver.resolve(**_question(query, seconds / 2, tcp=False))
@@ -182,17 +187,17 @@ def _ask_resolver(resolver: Any, query: str, seconds: float) -> Any:
         return resolver.resolve(**_question(query, seconds / 2, tcp=True))
 
 
-async def _ask_async_resolver(resolver: Any, query: str, seconds: float) -> Any:
+async def _ask_async_resolver(resolver: Any, query: Question, seconds: float) -> Any:
     try:
         return await resolver.resolve(**_question(query, seconds / 2, tcp=False))
     except _timeout():
         return await resolver.resolve(**_question(query, seconds / 2, tcp=True))
 
 
-def _question(query: str, seconds: float, *, tcp: bool) -> dict[str, Any]:
+def _question(query: Question, seconds: float, *, tcp: bool) -> dict[str, Any]:
     return {
-        "qname": f"{query}.",
-        "rdtype": "HTTPS",
+        "qname": f"{query.name}.",
+        "rdtype": query.kind,
         "raise_on_no_answer": False,
         "lifetime": seconds,
         "search": False,
@@ -206,9 +211,10 @@ def _timeout() -> type[Exception]:
     return Timeout
 
 
-def _ask_doh(dns: Any, ask: Callable[[bytes, float], Any], query: str, seconds: float) -> Any:
+def _ask_doh(dns: Any, ask: Callable[[bytes, float], Any], query: Question, seconds: float) -> Any:
     # An id of 0, so that caches of HTTP can tell that two queries are the same (RFC 8484 4.1).
-    message = dns.message.make_query(f"{query}.", "HTTPS", id=0, use_edns=0, pad=_PADDED_TO)
+    name = f"{query.name}."
+    message = dns.message.make_query(name, query.kind, id=0, use_edns=0, pad=_PADDED_TO)
     read = partial(_answer_of, dns, message)
     answer = ask(message.to_wire(), seconds)
     return read(answer) if isinstance(answer, bytes) else _awaited(answer, read)
@@ -225,8 +231,8 @@ def _answer_of(dns: Any, query: Any, data: bytes) -> Any:
     return message
 
 
-def _records(answer: Any, query: str) -> Sequence[Any]:
-    """Return the HTTPS records in an answer, behind its CNAMEs; raise `DnsError`."""
+def _records(answer: Any, query: Question) -> Sequence[Any]:
+    """Return the records in an answer, behind its CNAMEs; raise `DnsError`."""
     import dns.rcode
 
     message = getattr(answer, "response", answer)
@@ -240,7 +246,7 @@ def _records(answer: Any, query: str) -> Sequence[Any]:
 
 
 @contextmanager
-def _dns_errors(query: str, timeout: float) -> Generator[None]:
+def _dns_errors(query: Question, timeout: float) -> Generator[None]:
     """Turn the errors of a query into `DnsError`."""
     import dns.exception
     import dns.resolver
@@ -250,7 +256,7 @@ def _dns_errors(query: str, timeout: float) -> Generator[None]:
     except DnsError:
         raise
     except (TimeoutError, dns.exception.Timeout):
-        raise DnsError.timeout(query, timeout) from None
+        raise DnsError.timeout(query.name, timeout, query.what) from None
     except dns.resolver.NXDOMAIN:
         raise _no_name(query) from None
     except dns.resolver.NoNameservers as error:
@@ -258,21 +264,31 @@ def _dns_errors(query: str, timeout: float) -> Generator[None]:
         reasons = [each[3] for each in details["errors"]]
         wrong = [each for each in reasons if isinstance(each, dns.exception.FormError)]
         if wrong:
-            raise DnsError.malformed(query, _reason(wrong[0])) from None
+            raise _malformed(query, _reason(wrong[0])) from None
         why = "; ".join(dict.fromkeys(map(_reason, reasons)))
         raise _failed(query, f"no DNS server has an answer ({why})") from None
     except dns.exception.FormError as error:
-        raise DnsError.malformed(query, _reason(error)) from None
+        raise _malformed(query, _reason(error)) from None
     except (DohError, dns.exception.DNSException, OSError) as error:
         raise _failed(query, _reason(error)) from None
 
 
-def _no_name(query: str) -> NoEchError:
-    return NoEchError(f"The DNS does not know the name {query}, so it has no ECH configuration.")
+def _no_name(query: Question) -> DnsError:
+    if query.kind != "HTTPS":
+        return DnsError(f"The DNS server has no address for {query.name}: it knows no such name.")
+    return NoEchError(
+        f"The DNS does not know the name {query.name}, so it has no ECH configuration."
+    )
 
 
-def _failed(query: str, why: str) -> DnsError:
-    return DnsError(f"The HTTPS record of {query} cannot be looked up: {why}.")
+def _failed(query: Question, why: str) -> DnsError:
+    return DnsError(f"The {query.what} of {query.name} cannot be looked up: {why}.")
+
+
+def _malformed(query: Question, why: str) -> DnsError:
+    if query.kind != "HTTPS":
+        return _failed(query, f"the answer is malformed ({why})")
+    return DnsError.malformed(query.name, why)
 
 
 def _reason(error: object) -> str:

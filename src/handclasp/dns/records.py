@@ -1,18 +1,18 @@
 """From HTTPS records to an endpoint: aliases, priorities and parameters (RFC 9460, RFC 9848).
 
-The steps are a generator which yields the names to ask for and takes the answers, so that they are
-the same for every way to ask.
+The steps are a generator which yields what to ask for and takes the answers, so that they are the
+same for every way to ask.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from handclasp.dns.errors import DnsError, NoEchError
 from handclasp.ech import EchConfigList
 from handclasp.errors import ConfigurationError
-from handclasp.values import dataclass
+from handclasp.values import dataclass, replace
 
 HTTPS_PORT = 443
 
@@ -30,7 +30,26 @@ _KNOWN = frozenset((1, 2, _PORT, 4, _ECH, 6))
 Which protocol is spoken is the caller's affair, and hints are addresses that need not be used.
 """
 
-Steps = Generator[str, Sequence[Any], "HttpsEndpoint"]
+MOST_ADDRESSES = 16
+"""The addresses of each kind that are kept."""
+
+AddressKind: TypeAlias = Literal["AAAA", "A"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask the DNS for: the records of one kind of a name."""
+
+    name: str
+    kind: Literal["HTTPS"] | AddressKind = "HTTPS"
+
+    @property
+    def what(self) -> str:
+        """What it asks for, in words."""
+        return "HTTPS record" if self.kind == "HTTPS" else f"address ({self.kind})"
+
+
+Steps = Generator[Question, Sequence[Any], "HttpsEndpoint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +67,51 @@ class HttpsEndpoint:
         host: the name whose addresses to connect to (TargetName).
         port: the port to connect to.
         configs: the ECH configurations of that place; one at least can be used.
+        addresses: the IP addresses of `host`, those of IPv6 first, if they were asked from the same
+            DNS server over HTTPS; else empty. Connect to one of these: who connects to `host`
+            asks the system's resolver for it, in most cases in the clear.
     """
 
     host: str
     port: int
     configs: EchConfigList
+    addresses: tuple[str, ...] = ()
 
 
-def steps(name: str, port: int) -> Steps:
+def steps(name: str, port: int, *, addresses: bool = False) -> Steps:
     """Find the endpoint of a server (RFC 9460 section 3).
 
-    Yields a name whose HTTPS records are to be looked up, and is sent these (rdata of dnspython).
+    Yields what is to be looked up, and is sent the records (rdata of dnspython).
 
     Args:
         name: of the server, in normal form.
         port: the port of its URL.
+        addresses: whether to ask for the addresses of the endpoint as well.
 
     Raises:
         NoEchError: there is none with an ECH configuration.
-        DnsError: a record is malformed, or there are too many aliases.
+        DnsError: a record is malformed, there are too many aliases, or no address was found.
     """
+    endpoint = yield from _endpoint_steps(name, port)
+    if not addresses:
+        return endpoint
+    found: list[str] = []
+    for kind in _ADDRESS_KINDS:
+        records = yield Question(endpoint.host, kind)
+        found += [str(each.address) for each in records[:MOST_ADDRESSES]]
+    if not found:
+        raise DnsError(f"The DNS server has no address for {endpoint.host}.")
+    return replace(endpoint, addresses=tuple(dict.fromkeys(found)))
+
+
+_ADDRESS_KINDS: tuple[AddressKind, ...] = ("AAAA", "A")
+
+
+def _endpoint_steps(name: str, port: int) -> Steps:
     # RFC 9460 section 9.1; an alias leads to a name without such a prefix.
     query = name if port == HTTPS_PORT else f"_{port}._https.{name}"
     for _ in range(MOST_ALIASES + 1):
-        records = yield query
+        records = yield Question(query)
         if not records:
             raise NoEchError(f"{query} has no HTTPS record, and so no ECH configuration.")
         alias = next((each for each in records if each.priority == 0), None)

@@ -19,7 +19,7 @@ group X25519 secp256r1
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any, Literal, TypeAlias
@@ -37,10 +37,23 @@ from handclasp.iana import (
     signature_scheme_names,
     version_names,
 )
-from handclasp.story.facts import Facts, facts_of, sender_of
+from handclasp.story.facts import (
+    Facts,
+    encrypted_hello_in,
+    facts_of,
+    inner_hello_counts,
+    sender_of,
+)
 from handclasp.story.recorded import certificates_of, message_of
 from handclasp.story.recorder import Recorder
-from handclasp.trace.events import AlertSeen, Failed, HandshakeResult, MessageSeen, TraceEvent
+from handclasp.trace.events import (
+    AlertSeen,
+    Failed,
+    HandshakeResult,
+    InnerHello,
+    MessageSeen,
+    TraceEvent,
+)
 from handclasp.values import dataclass
 from handclasp.wire import extensions, messages
 from handclasp.wire.raw_keys import is_raw_public_key
@@ -93,12 +106,20 @@ class _Side:
         self.facts: Facts = facts_of(recorder.events)
         self.began_at_ns = recorder.began_at_ns
         self.failure = next((e for e in self.events if isinstance(e, Failed)), None)
-        self.hello = self._message(messages.ClientHello)
+        self.sent_hello = self._message(messages.ClientHello)
+        self.hello = self._inner_hello() if inner_hello_counts(recorder.events) else self.sent_hello
         self.answer = self._message(messages.ServerHello)
 
     def _message(self, kind: type[Any]) -> Any:
         found = [message_of(e) for e in self.events if isinstance(e, MessageSeen)]
         return next((each for each in found if isinstance(each, kind)), None)
+
+    def _inner_hello(self) -> Any:
+        found = (each for each in self.events if isinstance(each, InnerHello))
+        first = next(found, None)
+        # A capture may have been opened without the key of the hello that counts.
+        hello = message_of(first.message) if first is not None else None
+        return hello if isinstance(hello, messages.ClientHello) else self.sent_hello
 
     @property
     def outcome(self) -> str:
@@ -157,6 +178,7 @@ def _agreed(first: _Side, second: _Side) -> Iterator[Difference]:
 def _offers(first: _Side, second: _Side) -> Iterator[Difference]:
     if first.hello is None or second.hello is None:
         return
+    yield from _encryption(encrypted_hello_in(first.events), encrypted_hello_in(second.events))
     for what, kind, read in _LISTS:
         yield from _list(what, first.offered(kind, read), second.offered(kind, read))
     suites = [
@@ -169,11 +191,28 @@ def _offers(first: _Side, second: _Side) -> Iterator[Difference]:
     yield from _list("extensions of the hello", *map(sorted, kinds))
     yield from _one(
         "size of the hello",
-        f"{len(first.hello.raw):,} bytes",
-        f"{len(second.hello.raw):,} bytes",
+        f"{len(first.sent_hello.raw):,} bytes",
+        f"{len(second.sent_hello.raw):,} bytes",
         "minor",
         "It follows from the rest; over about 1,400 bytes it takes more than one packet.",
     )
+
+
+def _encryption(first: str | None, second: str | None) -> Iterator[Difference]:
+    if "unknown" in (first, second):
+        return  # It may be the same: only one of the sides can tell GREASE from a hello.
+    why = "Everybody on the way can read the server's name, unless the hello is encrypted."
+    told = _ENCRYPTED[first], _ENCRYPTED[second]
+    yield from _one("hello encrypted (ECH)", *told, "matters", why)
+
+
+_ENCRYPTED: Mapping[str | None, str] = {
+    None: "no",
+    "accepted": "yes",
+    "rejected": "yes, but the server did not accept it",
+    "offered": "yes; whether the server accepted it was not recorded",
+}
+"""The results of `encrypted_hello_in`, in words."""
 
 
 def _server_names(data: bytes) -> list[str]:

@@ -52,10 +52,12 @@ from handclasp.story.recorded import (
     version_of,
 )
 from handclasp.trace.events import (
+    INNER_CLIENT_HELLO,
     AlertSeen,
     Began,
     BytesMissing,
     BytesRefused,
+    DecisionTaken,
     Failed,
     HandshakeResult,
     InnerHello,
@@ -316,6 +318,21 @@ def encrypted_hello_in(
     if settled is None:
         return "offered"
     return "accepted" if settled.info.ech_accepted else "rejected"
+
+
+def inner_hello_counts(events: Sequence[TraceEvent]) -> bool:
+    """Return whether the ClientHello that was encrypted is the one that the server answered.
+
+    >>> from handclasp.story.facts import inner_hello_counts
+    >>> recorder = Recorder()
+    >>> handclasp.connect("example.com", 443, trace=recorder).close()
+    >>> inner_hello_counts(recorder.events)
+    False
+    """
+    for event in events:
+        if isinstance(event, DecisionTaken) and event.what == "ech":
+            return event.chosen == INNER_CLIENT_HELLO
+    return encrypted_hello_in(events) == "accepted"
 
 
 def names_in_hello(events: Sequence[TraceEvent]) -> tuple[str | None, str | None]:

@@ -30,7 +30,14 @@ from handclasp.story.recorded import (
     server_share_of,
     version_of,
 )
-from handclasp.trace.events import AlertSeen, BytesMissing, InnerHello, MessageSeen, RecordSeen
+from handclasp.trace.events import (
+    INNER_CLIENT_HELLO,
+    AlertSeen,
+    BytesMissing,
+    InnerHello,
+    MessageSeen,
+    RecordSeen,
+)
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.raw_keys import is_raw_public_key
@@ -53,7 +60,7 @@ def told(event: Drawn, facts: Facts) -> Told:
             f"These bytes of the {sender} are not in the capture.",
         )
     if isinstance(event, InnerHello):
-        return Told("inner ClientHello", _inner_story(event))
+        return Told(INNER_CLIENT_HELLO, _inner_story(event))
     if isinstance(event, AlertSeen):
         return Told(f"Alert: {alert_name(event.description)}", _alert_story(event, sender, facts))
     if isinstance(event, RecordSeen) and event.content_type == ContentType.HANDSHAKE:

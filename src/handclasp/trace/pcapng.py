@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from handclasp.iana import HandshakeType
 from handclasp.trace.events import (
+    INNER_CLIENT_HELLO,
     DecisionTaken,
     InnerHello,
     MessageSeen,
@@ -91,7 +92,7 @@ def keylog_lines(events: Iterable[TraceEvent]) -> Iterator[str]:
         elif isinstance(event, InnerHello):
             inner = inner or event.raw[6:38].hex()
         elif isinstance(event, DecisionTaken) and event.what == "ech":
-            counts = inner if event.chosen == "inner ClientHello" else outer
+            counts = inner if event.chosen == INNER_CLIENT_HELLO else outer
         elif isinstance(event, SecretDerived) and event.label in KEYLOG_LABELS and outer:
             random = counts or outer
             if event.label in ("ECH_SECRET", "ECH_CONFIG"):

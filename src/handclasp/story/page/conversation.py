@@ -188,7 +188,7 @@ def _item(
         sentence=sentence,
         size=len(raw) or None,
         at_ns=event.at_ns - began,
-        protected=shown.protected,
+        protected=shown.protected or isinstance(event, InnerHello),
         step=_step_of(message),
         opened=tuple(_opened(message, facts))
         if isinstance(message, MessageSeen) and raw and opens

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from handclasp.advice import worded
 from handclasp.iana import ContentType
 from handclasp.iana import HandshakeType as Type
-from handclasp.story.facts import Facts, observed_in, sender_of
+from handclasp.story.facts import Facts, inner_hello_counts, observed_in, sender_of
 from handclasp.story.flights import is_closed
 from handclasp.story.recorded import BLANK, blank_size, certificates_of, message_of
 from handclasp.story.situation import situation_of
@@ -22,6 +22,7 @@ from handclasp.trace.events import (
     Began,
     DecisionTaken,
     Failed,
+    InnerHello,
     KeysInstalled,
     MessageSeen,
     RecordSeen,
@@ -441,11 +442,15 @@ def one_time_of(
 
 
 def _fresh(events: Sequence[TraceEvent]) -> Iterator[tuple[str, bytes]]:
+    # That of a hello which was encrypted is no part of the keys if the server took the outer one.
+    counts = InnerHello if inner_hello_counts(events) else MessageSeen
     for event in events:
-        message = message_of(event) if isinstance(event, MessageSeen) else None
+        seen = event.message if isinstance(event, InnerHello) else event
+        message = message_of(seen) if isinstance(seen, MessageSeen) else None
         match message:
             case messages.ClientHello():
-                yield "the client's random", message.random
+                if isinstance(event, counts):
+                    yield "the client's random", message.random
             case messages.ServerHello() if not message.is_hello_retry_request:
                 yield "the server's random", message.random
             case messages12.ServerKeyExchange():
