@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -445,6 +445,31 @@ def test_the_lifespan_and_the_end(
     first, asked, last = app.scopes
     assert (first, last) == ("lifespan.startup", "lifespan.shutdown")
     assert asked["type"] == "http"
+
+
+@either_server
+def test_a_client_that_ends_without_close_notify_leaves_no_traceback(
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    by: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Most of them do, once they have what they want."""
+
+    async def main() -> bytes:
+        async with SERVERS[by](App(), server_config) as port:
+            reader, writer = await aio.open_connection("127.0.0.1", port, config=client_config)
+            writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            answer = await reader.readuntil(b"GET /")
+            plain: socket.socket = writer.get_extra_info("socket")
+            plain.shutdown(socket.SHUT_WR)
+            with suppress(OSError):
+                await reader.read()
+            writer.transport.abort()
+            return answer
+
+    assert run(main()).startswith(b"HTTP/1.1 200")
+    assert not [each for each in caplog.records if each.exc_info]
 
 
 def test_hypercorn_speaks_http2(client_config: ClientConfig, server_config: ServerConfig) -> None:

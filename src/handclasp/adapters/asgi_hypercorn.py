@@ -36,7 +36,7 @@ from handclasp.adapters.arguments import (
 from handclasp.adapters.asgi import OverTLS
 from handclasp.adapters.asyncio import TLSServer, start_server
 from handclasp.config import ServerConfig
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, TLSError
 
 Wait = Callable[[], Awaitable[object]]
 
@@ -91,7 +91,10 @@ async def _serve(
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         app: Any = OverTLS(wrapped, writer.get_extra_info("handclasp"))
-        await _Connection(app, loop, settings, context, state, reader, writer)
+        # At the end hypercorn forgives a lost connection as `ssl` tells of it; here it may be the
+        # missing close_notify of a client that is done, as curl and browsers are.
+        with suppress(TLSError):
+            await _Connection(app, loop, settings, context, state, reader, writer)
 
     servers: list[TLSServer] = []
     sockets: list[socket] = []
