@@ -16,7 +16,7 @@ from tests.compat.pairs import Bios, Files, Met, client_context, meet, server_co
 from tests.pki import Leaf, Pki
 
 from handclasp import CertificateError, PeerAlertError, ProtocolError, TLSError
-from handclasp.compat import SSLContext, errors
+from handclasp.compat import SSLContext, errors, find_failure
 from handclasp.faults import Fault
 
 DAY = timedelta(days=1)
@@ -194,3 +194,36 @@ def test_every_alert_has_its_exception(number: int) -> None:
     error = errors.translated(PeerAlertError(number))
     assert error.reason
     assert "alert" in str(error).lower() or error.reason.startswith("TLSV1_")
+
+
+class Wrapping(Exception):
+    """As urllib3's MaxRetryError: its reason is an attribute, and no cause."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__("Max retries exceeded")
+        self.reason = reason
+
+
+def wrapped_by_cause(error: BaseException) -> BaseException:
+    made = RuntimeError("connect failed")
+    made.__cause__ = error
+    return made
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda error: error,
+        Wrapping,
+        lambda error: ConnectionError(Wrapping(error)),
+        wrapped_by_cause,
+        lambda error: BaseExceptionGroup("several", [KeyError(1), wrapped_by_cause(error)]),
+    ],
+)
+@pytest.mark.parametrize("kind", [lambda error: error, errors.translated])
+def test_the_failure_in_an_exception_is_found(
+    wrap: Callable[[BaseException], BaseException], kind: Callable[[TLSError], BaseException]
+) -> None:
+    failure = kind(CertificateError(Fault.CERTIFICATE_EXPIRED))
+    assert find_failure(wrap(failure)) is failure
+    assert find_failure(wrap(ConnectionRefusedError(111, "refused"))) is None

@@ -11,6 +11,7 @@ import ssl
 
 from handclasp.compat.activation import default_context, extract, inject, injected, is_injected
 from handclasp.compat.context import SSLContext
+from handclasp.compat.last_failure import find_failure
 from handclasp.compat.more import SSLObject, SSLSocket
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "SSLSocket",
     "create_default_context",
     "extract",
+    "find_failure",
     "inject",
     "injected",
     "is_injected",

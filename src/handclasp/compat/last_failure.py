@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any, cast
 
 from handclasp.compat.errors import EXPLANATION
+from handclasp.errors import TLSError
 from handclasp.values import dataclass
 
 _RECENT = 5.0
@@ -177,3 +178,24 @@ def _members(error: BaseException) -> Sequence[BaseException]:
         return ()
     members: Any = vars(BaseExceptionGroup)["exceptions"]
     return members.__get__(error)  # type: ignore[no-any-return]
+
+
+def find_failure(error: BaseException) -> TLSError | None:
+    """Return the failure of TLS that an exception comes from, however a library has wrapped it.
+
+    It has `explanation`, `fix` and `blame`. None where the exception contains no such failure, as
+    for a port where nobody listens, or where a library has dropped it.
+
+    >>> import requests
+    >>> from handclasp.compat import find_failure
+    >>> try:
+    ...     requests.get("https://localhost:8443/")
+    ... except requests.RequestException as error:
+    ...     failure = find_failure(error)
+    ...     print(error if failure is None else f"{failure.explanation} {failure.fix}")
+
+    Args:
+        error: what the program has caught; it is searched with its causes and contexts, its
+            arguments and attributes, and the members of a group.
+    """
+    return next((each for each in _reached_from(error) if isinstance(each, TLSError)), None)
