@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from handclasp.advice import with_condition
+
 NOBODY = "nobody"
 """Where nothing shows that it failed, nobody is blamed for it."""
 
@@ -385,7 +387,7 @@ def captured_table() -> str:
         "| Capture | What happened | Told | Blame | To change | Why |\n|---|---|---|---|---|---|\n"
     ]
     for case in CAPTURED:
-        blame = ", ".join(filter(None, (case.blame, case.condition)))
+        blame = with_condition(case.blame, case.condition)
         cells = [case.name, case.wrong, case.cause, blame, case.fix, case.why]
         lines.append("| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |\n")
     return "".join(lines)

@@ -44,6 +44,8 @@ from tests.pki import (
 )
 from tests.required import lacking, need_tool
 
+from handclasp.advice import with_condition
+
 NOW = datetime.now(UTC)
 
 
@@ -1015,7 +1017,7 @@ def table() -> str:
         )
         parts.append("|---|---|---|---|---|---|---|\n")
         for case in cases:
-            blame = ", ".join(filter(None, (case.blame, case.condition)))
+            blame = with_condition(case.blame, case.condition)
             cells = [case.id, case.peer, case.wrong, case.cause, blame, case.fix, case.why]
             parts.append("| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |\n")
     return "".join([*parts, captured_table()])
