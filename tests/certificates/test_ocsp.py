@@ -47,6 +47,7 @@ from tests.pki import (
     named,
     pem_of,
     self_signed,
+    sign,
 )
 from tests.required import need_tool
 
@@ -242,6 +243,38 @@ class TestSigner:
             responder=nobody.certificate, key=nobody.key, included=[other], encoding=BY_NAME
         )
         assert "neither the issuer nor" in refused(by_name.about(leaf, pki), leaf, pki)
+
+    @pytest.mark.parametrize("is_long", [False, True])
+    def test_names_are_read_once(
+        self, pki: Pki, leaf: x509.Certificate, is_long: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The long name of the responder was read twice for each certificate: for 1.1 seconds."""
+        key = key_of_type("ecdsa-p256", number=98)
+        unit = x509.NameAttribute(x509.NameOID.ORGANIZATIONAL_UNIT_NAME, "x")
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([unit] * 500))
+            .issuer_name(pki.certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(7)
+            .not_valid_before(pki.now - DAY)
+            .not_valid_after(pki.now + DAY)
+        )
+        long_named = sign(builder, key)
+        other, _ = responder(Pki("somebody"))
+        included = [long_named] * 8 if is_long else [other] * 20
+        response = Response(responder=long_named, key=key, included=included, encoding=BY_NAME)
+        der = response.about(leaf, pki)
+        made: list[object] = []
+        whole = x509.NameAttribute.__init__
+
+        def noting(*given: Any, **named: Any) -> None:
+            made.append(given)
+            whole(*given, **named)
+
+        monkeypatch.setattr(x509.NameAttribute, "__init__", noting)
+        assert "neither the issuer nor" in refused(der, leaf, pki)
+        assert len(made) < 600
 
     def test_a_responder_that_did_not_sign(self, pki: Pki, leaf: x509.Certificate) -> None:
         certificate, key = responder(pki)

@@ -17,8 +17,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from handclasp.advice import IGNORED_OCSP, TRUST
+from handclasp.certificates.der import issuer_and_subject
+from handclasp.certificates.evidence import encoded
 from handclasp.certificates.key_bounds import key_problem
-from handclasp.certificates.names import subject_of
+from handclasp.certificates.names import LONGEST_NAME, subject_of
 from handclasp.certificates.ocsp_answers import (
     CLOCK_SKEW,
     REPLACE,
@@ -193,14 +195,14 @@ def _check_signer(
     problem = signature_problem(response)
     if problem:
         raise bad_response(f"it is {problem}")
-    if _is_named(response, issuer):
+    # Read once: cryptography takes them out of the response anew each time.
+    named = response.responder_name, response.responder_key_hash
+    if _is_signer(issuer, *named):
         if signed_by(response, issuer.public_key()):
             return None
         problem = f"the signature of {subject_of(issuer)} on it is wrong"
-    named = (
-        certificate for certificate in response.certificates if _is_named(response, certificate)
-    )
-    for responder in islice(named, _MAX_RESPONDERS):
+    responders = (each for each in response.certificates if _may_be_signer(each, *named))
+    for responder in islice(responders, _MAX_RESPONDERS):
         problem = _responder_problem(responder, issuer, now)
         if not problem and signed_by(response, responder.public_key()):
             return responder.not_valid_after_utc
@@ -211,16 +213,22 @@ def _check_signer(
     raise bad_response(f"{problem}: {REPLACE}")
 
 
-def _is_named(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
-    """Return whether the response names this certificate as its signer's (RFC 6960 4.2.1,
+def _is_signer(signer: x509.Certificate, name: x509.Name | None, key_hash: bytes | None) -> bool:
+    """Return whether a response names this certificate as its signer's (RFC 6960 4.2.1,
     ResponderID).
     """
     from cryptography import x509
 
-    if response.responder_name is not None:
-        return response.responder_name == signer.subject
+    if name is not None:
+        return name == signer.subject
     key_identifier = x509.SubjectKeyIdentifier.from_public_key(signer.public_key())
-    return response.responder_key_hash == key_identifier.digest
+    return key_hash == key_identifier.digest
+
+
+def _may_be_signer(sent: x509.Certificate, name: x509.Name | None, key_hash: bytes | None) -> bool:
+    """Return the same of a certificate in the response, whose names have a bound."""
+    _, subject = issuer_and_subject(encoded(sent))
+    return len(subject) <= LONGEST_NAME and _is_signer(sent, name, key_hash)
 
 
 def _responder_problem(responder: x509.Certificate, issuer: x509.Certificate, now: datetime) -> str:
