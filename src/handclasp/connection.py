@@ -389,6 +389,23 @@ class Connection(Lifecycle[Config]):
         self._judge(error)
         return error
 
+    def note_abandonment(self) -> None:
+        """Let the trace end with what `explain_abandonment` returns, and leave the rest as it is.
+
+        For an adapter that has closed the transport in the middle of the handshake and told the
+        peer nothing. Without a trace, and where the handshake is over or was closed in order, this
+        does nothing.
+
+        >>> trace = Recorder()
+        >>> client = ClientConnection(server_name="example.com", trace=trace)
+        >>> client.note_abandonment()
+        >>> trace.events[-1].fault
+        'HANDSHAKE_ABANDONED'
+        """
+        is_over = self._info is not None or self._failure is not None or self._closed
+        if self._trace is not None and not is_over:
+            self._trace.failed(self.explain_abandonment())
+
     def answer(self, question: Question[Any], value: object) -> list[Event]:
         """Answer the open question; the handshake goes on, with what arrived meanwhile.
 

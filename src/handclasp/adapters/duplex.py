@@ -153,7 +153,7 @@ class Duplex:
         self._write_failure: BaseException | None = None
         self._handshake_timeout = handshake_timeout
         self._handshake_deadline: float | None = None
-        self._established = False
+        self._has_begun = self._established = False
         self._ready_for = _NOT_READY
         """`FORKS.count` where a call may go ahead at once."""
         self._forks = FORKS.count
@@ -403,7 +403,16 @@ class Duplex:
             else:
                 if patience.seconds and patience.end < math.inf:
                     shorten_linger(self.sock, patience.end - time.monotonic())
-                self._close_socket()
+                try:
+                    if not notify:
+                        self._note_abandonment()
+                finally:
+                    self._close_socket()
+
+    def _note_abandonment(self) -> None:
+        """End the trace of a handshake that was interrupted, and not by the transport."""
+        if self._has_begun and self._read_failure is None and self._write_failure is None:
+            self.connection.note_abandonment()
 
     def check_open(self) -> None:
         """Raise `OSError` if the socket is closed."""
@@ -545,6 +554,7 @@ class Duplex:
                 self._handshake_lock.release()
 
     def _handshake(self, deadline: float | None) -> None:
+        self._has_begun = True
         limit = self._handshake_deadline
         if limit is None and self._handshake_timeout is not None:
             limit = self._handshake_deadline = time.monotonic() + self._handshake_timeout

@@ -395,6 +395,7 @@ class Pump(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close at once, in whatever state."""
+        is_first = not self._aborted
         self._closing = self._aborted = True
         self._held.clear()
         self._aim()
@@ -403,6 +404,9 @@ class Pump(asyncio.BufferedProtocol):
         self._give_up_answers()
         if self._connected:
             self.plain.abort()
+            # A server that is closed already aborts what it accepts before there is a connection.
+            if is_first and self._error is None and hasattr(self, "connection"):
+                self.connection.note_abandonment()
 
     def _is_forked(self) -> bool:
         """Return whether the loop, the keys and the connection belong to the parent process.

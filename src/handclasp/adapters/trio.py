@@ -105,13 +105,22 @@ async def open_tls_stream(
             trace=trace,
             early_data=early_data,
         )
+    except BaseException:
+        await trio.aclose_forcefully(transport)
+        raise
+    await _shake_hands(stream)
+    return stream
+
+
+async def _shake_hands(stream: TLSStream[trio.SocketStream]) -> None:
+    """Complete the handshake; close the stream, and raise the `TLSError` itself, where it fails."""
+    try:
         await stream.do_handshake()
     except BaseException as error:
-        await trio.aclose_forcefully(transport)
+        await trio.aclose_forcefully(stream)
         if isinstance(error, trio.BrokenResourceError) and isinstance(error.__cause__, TLSError):
             raise error.__cause__ from error.__cause__.__cause__
         raise
-    return stream
 
 
 async def serve_tls(

@@ -487,10 +487,15 @@ class TrioDuplex(Generic[StreamT]):
     async def close_transport(self, *, forcefully: bool) -> None:
         """Close the transport, without waiting where that is asked for."""
         self._drop_question()
-        if forcefully:
-            await trio.aclose_forcefully(self.transport)
-        else:
-            await self.transport.aclose()
+        try:
+            # A server that has not begun does not know what came, so that it has nothing to tell.
+            if self.has_begun or isinstance(self.connection, ClientConnection):
+                self.connection.note_abandonment()
+        finally:
+            if forcefully:
+                await trio.aclose_forcefully(self.transport)
+            else:
+                await self.transport.aclose()
 
 
 @trio.lowlevel.disable_ki_protection
