@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import gc
 import os
 import pickle
@@ -570,3 +571,85 @@ def test_a_buffer_that_could_not_be_written_can_be_resized(pair: Connected, bloc
         except OSError as error:
             kept.append(error)
     del data[:]
+
+
+@KINDS
+def test_a_write_repeated_with_fewer_bytes_after_a_timeout(pair: Connected) -> None:
+    """As long as there is no room, it is the timeout that is raised again."""
+    server, client = pair.server, pair.client
+    server.settimeout(0.05)
+    data = b"x" * 4_000_000
+    with pytest.raises(TimeoutError):
+        server.sendall(data)
+    for again in (data, b"x"):
+        with pytest.raises(TimeoutError, match="The write operation timed out"):
+            server.send(again)
+    reading = threading.Thread(target=lambda: drain(client), daemon=True)
+    reading.start()
+    server.settimeout(20)
+    with pytest.raises(ssl.SSLError, match="BAD_LENGTH"):
+        server.send(b"x")
+    server.close()
+    reading.join(20)
+    assert not reading.is_alive()
+
+
+def drain(sock: ssl.SSLSocket) -> None:
+    with suppress(OSError):
+        while sock.recv(65536):
+            pass
+
+
+@pytest.mark.parametrize("kind", ["handclasp"])
+def test_a_connection_goes_on_after_a_write_with_fewer_bytes(pair: Connected) -> None:
+    """Nothing is lost, and nothing sent twice. (With `ssl` the connection is over.)"""
+    server, client = pair.server, pair.client
+    server.setblocking(False)
+    data = b"x" * 4_000_000
+    sent = 0
+    with pytest.raises(ssl.SSLWantWriteError):
+        while True:
+            sent += server.send(data)
+    with pytest.raises(ssl.SSLError, match="BAD_LENGTH"):
+        server.send(b"x")
+    got: list[int] = []
+
+    def count() -> None:
+        while data := client.recv(65536):
+            got.append(len(data))
+
+    reading = threading.Thread(target=count, daemon=True)
+    reading.start()
+    server.settimeout(20)
+    server.sendall(data)
+    server.close()
+    reading.join(20)
+    assert sum(got) == sent + len(data)
+
+
+@pytest.mark.parametrize("kind", ["handclasp"])
+def test_closing_while_another_thread_reads(pair: Connected) -> None:
+    """The end of the data is told by the peer alone, so that here it is an error."""
+    pair.server.settimeout(0.3)
+    raised: list[OSError] = []
+    waits = threading.Event()
+
+    def read() -> None:
+        waits.set()
+        try:
+            pair.server.recv(1)
+        except OSError as error:
+            raised.append(error)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    waits.wait(20)
+    select.select([], [], [], 0.1)
+    pair.server.close()
+    reading.join(20)
+    assert [error.errno for error in raised] == [errno.EBADF]
+
+
+@KINDS
+def test_the_session_of_a_server(pair: Connected, kind: str) -> None:
+    assert (pair.server.session is None) is (kind == "handclasp")

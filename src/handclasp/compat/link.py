@@ -575,6 +575,8 @@ class Link(Facts):
         self, connection: ClientConnection | ServerConnection, data: Any, deadline: Deadline
     ) -> int:
         if self._sealed > len(data):
+            if deadline.is_bounded:
+                self._send_out(deadline)  # Where there is still no room, the timeout comes first.
             raise errors.plain(ssl.SSLError, ssl.SSL_ERROR_SSL, "bad length", "BAD_LENGTH")
         self._send_out(deadline)
         written, self._sealed = self._sealed, 0
