@@ -663,6 +663,15 @@ def test_what_has_no_effect_at_a_server_of_keys_alone(
     assert ServerConfig(**given).tickets
 
 
+def test_a_server_of_keys_alone_has_no_names_to_be_strict_about() -> None:
+    """It would refuse every client that names a server."""
+    with pytest.raises(ConfigurationError, match="without credentials that is every name"):
+        ServerConfig(**KEYS_ALONE, strict_server_name=True)
+    strict = server_config(strict_server_name=True)
+    with pytest.raises(ConfigurationError, match=r"replace: strict_server_name=False\)"):
+        dataclasses.replace(strict, **KEYS_ALONE)
+
+
 def test_a_server_of_keys_alone_may_ask_for_certificates_afterwards() -> None:
     asks: dict[str, Any] = {
         "client_auth": "required",
@@ -789,6 +798,11 @@ def all_of_a_client() -> ClientConfig:
             TLS12,
             "psks, allow_psk_ke, post_handshake_auth, key_shares, allow_early_data and "
             "early_data_before_callbacks",
+        ),
+        (
+            lambda: server_config(alpn=["h2"], allow_alpn_mismatch=True),
+            {"alpn": ()},
+            "allow_alpn_mismatch",
         ),
         (
             all_of_a_client,

@@ -340,7 +340,7 @@ def _server_config(context: Any, state: State, settings: Settings) -> ServerConf
         # Early data come with tickets of TLS 1.3.
         max_early_data=state.max_early_data if tickets and has_tls13 else 0,
         prefer_client_order=not state.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
-        allow_alpn_mismatch=True,
+        allow_alpn_mismatch=bool(settings.alpn),
     )
 
 

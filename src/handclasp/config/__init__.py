@@ -286,7 +286,7 @@ class ServerConfig(SharedConfig):
         send_authorities: name the trusted authorities in the request for a certificate, so that the
             client can choose one (RFC 8446 section 4.2.4).
         strict_server_name: refuse names that no credential covers with unrecognized_name, even if
-            the client has a session or a pre-shared key.
+            the client has a session or a pre-shared key. It needs credentials.
         allow_alpn_mismatch: go on without an application protocol if the client offers protocols
             and none of them is in `alpn`. By default such a client is refused with
             no_application_protocol (RFC 7301 section 3.2), which also stops an attacker who

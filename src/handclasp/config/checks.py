@@ -28,7 +28,7 @@ from handclasp.config.sessions import (
     prepare_sessions,
 )
 from handclasp.config.types import MAX_RECORD_SIZE_LIMIT, MIN_RECORD_SIZE_LIMIT, ClientAuth
-from handclasp.config.unused import refuse_without_effect
+from handclasp.config.unused import has_psks_only, refuse_without_effect
 from handclasp.config.values import (
     as_tuple,
     check_known,
@@ -158,6 +158,12 @@ def check_server(config: ServerConfig) -> None:
         raise ConfigurationError(
             "A server needs credentials: ServerConfig(credentials=[Credentials.load("
             '"chain.pem", "key.pem")]).'
+        )
+    if config.strict_server_name and has_psks_only(config):
+        raise ConfigurationError(
+            "strict_server_name refuses each name that no credentials cover, and without "
+            "credentials that is every name: leave it out (in dataclasses.replace: "
+            "strict_server_name=False), or set credentials."
         )
     freeze_client_auth(config)
     if config.client_auth is ClientAuth.NONE:

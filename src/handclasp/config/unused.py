@@ -76,6 +76,11 @@ _RULES_OF_BOTH = (
 )
 _RULES_OF_SERVERS = (
     _Rule(
+        ("allow_alpn_mismatch",),
+        lambda config: bool(config.alpn),
+        "alpn names no protocol, and then a client may offer any",
+    ),
+    _Rule(
         (*_OF_RESUMPTION, *_OF_EARLY_DATA),
         lambda config: bool(config.tickets),
         "tickets=0 resumes no session",
