@@ -376,6 +376,9 @@ class Link(Facts):
             if connection.failure is not None:
                 self._end(connection)
             raise
+        if len(events) == 1 and type(events[0]) is DataReceived and not self._received:
+            # The usual case in few steps.
+            self._received, self._at, events = events[0].data, 0, ()
         arrived: list[bytes] = []
         for event in events:
             if type(event) is DataReceived:

@@ -11,6 +11,7 @@ import socket
 import ssl
 import weakref
 from contextlib import suppress
+from struct import Struct
 from time import monotonic
 from typing import Protocol
 
@@ -22,10 +23,12 @@ _receive = socket.socket.recv
 _send = socket.socket.send
 _LONGEST = 2**14 + 2048
 _STARTS = frozenset(
-    bytes([kind, 3])
+    kind << 8 | 3
     for kind in range(ContentType.CHANGE_CIPHER_SPEC, ContentType.APPLICATION_DATA + 1)
 )
-"""The first two bytes of records: the type, and the major version."""
+"""The first two bytes of records, as a number: the type, and the major version."""
+_read_header = Struct(">HxH").unpack_from
+"""Return those two bytes of a record, and the length of its body."""
 _MILLISECONDS = 1000
 
 _SLACK = 0.9
@@ -171,10 +174,10 @@ class SocketTransport:
         while True:
             lacking = HEADER_SIZE - len(part)
             if lacking <= 0:
-                size = int.from_bytes(part[3:HEADER_SIZE])
+                start, size = _read_header(part)
                 lacking += size
                 # One that is refused by its header has no body to wait for.
-                if lacking <= 0 or size > _LONGEST or part[:2] not in _STARTS:
+                if lacking <= 0 or size > _LONGEST or start not in _STARTS:
                     self._part = b""
                     return part
             try:
@@ -297,7 +300,8 @@ class BioTransport:
 
 def _is_refused(start: bytes) -> bool:
     """Return whether a record is refused by its header, so that its body need not be awaited."""
-    return start[:2] not in _STARTS or int.from_bytes(start[3:HEADER_SIZE]) > _LONGEST
+    begins_with, size = _read_header(start)
+    return begins_with not in _STARTS or size > _LONGEST
 
 
 def _last_record(data: bytes) -> tuple[int, int]:
