@@ -6,6 +6,7 @@ That every path goes on with them, however the answer comes, is in `test_three_w
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast
 
@@ -170,6 +171,71 @@ def test_asyncio_waits_for_the_keys(pki: Pki, client: ClientConfig) -> None:
             writer.close()
 
     asyncio.run(main())
+
+
+class Held:
+    """A source that answers hellos to `KEY` only when told, and others at once."""
+
+    def __init__(self) -> None:
+        self.is_asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def find_keys(self, config_id: int, public_name: str | None) -> list[EchKey]:
+        if config_id == KEY.configs[0].config_id:
+            self.is_asked.set()
+            await self.may_answer.wait()
+        return [KEY, NEXT]
+
+
+def test_others_go_on_while_one_waits_for_its_keys(pki: Pki, client: ClientConfig) -> None:
+    async def main() -> None:
+        async def answer(reader: Any, writer: Any) -> None:
+            writer.write(await reader.read(5))
+            await writer.drain()
+            writer.close()
+
+        async def conversation(config: ClientConfig) -> None:
+            reader, writer = await aio.open_connection(
+                "127.0.0.1", port, config=config, server_name=SECRET
+            )
+            writer.write(b"hello")
+            assert await reader.read(5) == b"hello"
+            writer.close()
+
+        source = Held()
+        config = server(pki, source)
+        async with await aio.start_server(answer, "127.0.0.1", 0, config=config) as listening:
+            port = listening.sockets[0].getsockname()[1]
+            waiting = asyncio.create_task(conversation(client))
+            await asyncio.wait_for(source.is_asked.wait(), 20)
+            others = [
+                replace(client, ech=EchConfigList(NEXT.configs)),  # it asks, and is answered
+                replace(client, ech=None, grease_ech=False),
+            ]
+            await asyncio.wait_for(asyncio.gather(*map(conversation, others)), 20)
+            assert not waiting.done()
+            source.may_answer.set()
+            await asyncio.wait_for(waiting, 20)
+
+    asyncio.run(main())
+
+
+def test_threads_that_share_a_source_which_rotates(pki: Pki, client: ClientConfig) -> None:
+    """All answers hold both keys, in another order and role, so that every hello is decrypted."""
+    source = Source((KEY,))
+    config = server(pki, source)
+    newer = replace(client, ech=EchConfigList(NEXT.configs))
+
+    def handshakes(number: int) -> list[bool]:
+        accepted = []
+        for turn in range(6):
+            source.answer = (KEY, NEXT) if (number + turn) % 2 else (NEXT, RETIRED)
+            pair = Pair(newer if number % 2 else client, config, SECRET).run()
+            accepted.append(pair.client.info.ech_accepted and pair.server.info.ech_accepted)
+        return accepted
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(handshakes, range(8))) == [[True] * 6] * 8
+    assert len(source.asked) == 48
 
 
 @pytest.mark.parametrize(("source", "given"), [(Later(), "an awaitable"), (Source(DEFER), "DEFER")])

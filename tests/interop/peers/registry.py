@@ -18,6 +18,7 @@ from .rustls import Pyrtls, Rtls
 from .s2n import S2n
 from .stdlib import StandardLibrary
 from .tlslite import Tlslite
+from .utls import Utls
 
 PEERS: tuple[Peer, ...] = (
     OpenSSLCommand(),
@@ -35,6 +36,7 @@ PEERS: tuple[Peer, ...] = (
     S2n(),
     Curl(),
     CurlCffi(),
+    Utls(),
     Nginx(),
     Node(),
 )

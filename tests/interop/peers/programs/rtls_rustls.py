@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import rtls
-
 from .spine import main
 from .stdlib_ssl import StandardLibrary
 
 
-class Rtls(StandardLibrary):
+class WithEch(StandardLibrary):
+    """A module like ssl, whose contexts take configurations for Encrypted Client Hello."""
+
     def _context(self, protocol: Any, flags: argparse.Namespace) -> Any:
         context = super()._context(protocol, flags)
         if flags.ech_configs and flags.role == "client":
@@ -20,8 +20,10 @@ class Rtls(StandardLibrary):
         return context
 
     def configure(self, context: Any, flags: argparse.Namespace) -> None:
-        """rtls names neither groups nor TLS 1.3 suites: the other end chooses."""
+        """Name neither groups nor suites, which rtls cannot: the other end chooses."""
 
 
 if __name__ == "__main__":
-    main(Rtls(rtls))
+    import rtls
+
+    main(WithEch(rtls))
