@@ -34,7 +34,7 @@ from handclasp.certificates.reloading import ReloadingFiles
 from handclasp.crypto.groups import BadShare, PrivateShare, share_of
 from handclasp.crypto.hpke import KEMS, SUITES, SymmetricSuite
 from handclasp.errors import ConfigurationError, ProtocolError, check_switch, shown
-from handclasp.faults import Fault, advice
+from handclasp.faults import Blame, Fault, Verdict, advice
 from handclasp.iana import HPKE_AEAD_NAMES, HPKE_KDF_NAMES, HpkeKem
 from handclasp.synchronous import is_coroutine
 from handclasp.values import dataclass, field
@@ -460,7 +460,14 @@ class EchRejectedError(ProtocolError):
                 "Publish no ECH configuration until every machine of the server has its key.",
                 "If everybody on the way may read the server's name, connect without ECH.",
             )
-        super().__init__(Fault.ECH_REJECTED, detail, fix=fix)
+        verdict = None
+        if is_authentic:
+            verdict = Verdict(
+                Blame.UNCLEAR,
+                "this end has an old configuration, or the other end publishes one without having "
+                "its key",
+            )
+        super().__init__(Fault.ECH_REJECTED, detail, fix=fix, verdict=verdict)
 
 
 def _kem_of(key: object) -> int:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Generic, TypeVar
 
-from handclasp.alerts import ClientAuthStatus, Situation
+from handclasp.alerts import ClientAuthStatus, RejectedEch, Situation
 from handclasp.config import SharedConfig
 from handclasp.crypto.suites import Buffer
 from handclasp.errors import (
@@ -38,7 +38,7 @@ from handclasp.handshake.result import (
     HandshakeResult12,
     HandshakeResult13,
 )
-from handclasp.handshake.situation import situation_of
+from handclasp.handshake.situation import rejected_by, situation_of
 from handclasp.handshake.tls12.post import PostHandshake12
 from handclasp.handshake.tls13.post import PostHandshake13
 from handclasp.iana import AlertDescription, AlertLevel, alert_name
@@ -94,6 +94,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         "_forget",
         "_info",
         "_is_client",
+        "_rejected_ech",
         "_state",
         "_tls_unique",
         "_unsent_answers",
@@ -113,6 +114,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         self._is_client = is_client
         self._state = _HANDSHAKING
         self._certificate: ClientAuthStatus = "unasked"
+        self._rejected_ech: RejectedEch | None = None
         self._exporter: Exporter | None = None
         self._tls_unique: bytes | None = None
         self._finished: tuple[bytes, bytes] | None = None
@@ -136,6 +138,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
         context, self._context = self._context, None
         if context is not None:
             self._certificate = context.certificate
+            self._rejected_ech = rejected_by(context.ech)
             if context.reading.new:
                 context.reading.accepted()
         self._records.establish()
@@ -273,6 +276,7 @@ class Lifecycle(RecordLoop, Generic[Config]):
             certificate=self._certificate,
             server_name=self._asked_for(),
             hello_is_large=self._hello_is_large(),
+            rejected_ech=self._rejected_ech,
         )
 
     def _asked_for(self) -> str | None:

@@ -11,7 +11,8 @@ from tests.end_to_end.ech import KEY, OTHER, PUBLIC, SECRET, ech_client, ech_ser
 from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
-from handclasp import ClientConfig, EchKey, Recorder, ServerConfig
+from handclasp import ClientConfig, EchKey, EchRejectedError, Recorder, ServerConfig
+from handclasp.story.diagnosis import diagnose
 from handclasp.story.diff import differences
 from handclasp.story.facts import facts_of
 from handclasp.story.narrate import narrate
@@ -93,6 +94,47 @@ def test_the_story_of_a_rejection_has_the_current_configurations() -> None:
     assert "configurations with which the client can encrypt its next hello" in told
     assert "sent its current ECH configurations" in told
     assert "ech_required" in told
+
+
+def test_a_server_that_sent_configurations_names_them_and_the_one_it_cannot_open() -> None:
+    server = talk(OTHER).server
+    error = server.error
+    assert error is not None
+    diagnosed = diagnose(server.trace.events)
+    assert diagnosed is not None
+    for told, fix in ((str(error), error.fix), (diagnosed.cause, diagnosed.fix)):
+        assert f"whose config_id is {KEY.configs[0].config_id}, and no key" in told
+        assert f"(config_id {OTHER.configs[0].config_id})" in told
+        assert "does not support" not in told
+        assert "Keep each old key" in fix
+        assert "a config_id of its own" not in fix
+
+
+def test_a_server_whose_other_key_has_the_same_config_id_is_told_so() -> None:
+    same = next(
+        key
+        for key in (EchKey.generate(PUBLIC) for _ in range(10_000))
+        if key.configs[0].config_id == KEY.configs[0].config_id
+    )
+    error = talk(same).server.error
+    assert error is not None
+    assert "a config_id of its own" in error.fix
+
+
+def test_a_server_without_keys_does_not_claim_to_have_sent_configurations() -> None:
+    error = talk(ech=()).server.error
+    assert "The server sent" not in str(error)
+    assert "does not support" in str(error)
+
+
+def test_a_client_blames_nobody_on_the_way_if_the_public_name_was_proved() -> None:
+    client = talk(OTHER).client
+    diagnosed = diagnose(client.trace.events)
+    assert diagnosed is not None
+    assert "on the way" not in diagnosed.condition
+    assert [each.what for each in diagnosed.evidence] == ["random in the server's ServerHello"]
+    unproved = EchRejectedError(None, PUBLIC, is_authentic=False)
+    assert "on the way" in unproved.condition
 
 
 def test_the_page_has_both_hellos() -> None:

@@ -22,6 +22,7 @@ from handclasp.alerts.situation import (
     ABOUT_CERTIFICATES,
     ClientAuthStatus,
     OwnChain,
+    RejectedEch,
     Situation,
     Stage,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Cause",
     "ClientAuthStatus",
     "OwnChain",
+    "RejectedEch",
     "Situation",
     "Stage",
     "explain_alert",

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from handclasp.advice import STAPLE
 from handclasp.alerts.cause import Cause
 from handclasp.alerts.likely import likely_causes, other_causes, summarize
-from handclasp.alerts.situation import Situation
+from handclasp.alerts.situation import RejectedEch, Situation
 from handclasp.faults import Blame, Verdict
 from handclasp.iana import AlertDescription as Alert
+from handclasp.wording import listed
 
 
 class AlertExplanation(NamedTuple):
@@ -47,7 +48,9 @@ def explain_alert(number: int, situation: Situation | None = None) -> AlertExpla
         situation: the state in which the alert arrived; None explains the number alone.
     """
     if number == Alert.ECH_REQUIRED and situation is not None and situation.role == "server":
-        return AlertExplanation(*_ECH_NOT_ACCEPTED)
+        found = situation.rejected_ech
+        meaning = _ECH_NOT_ACCEPTED if found is None else _ech_rejected(found)
+        return AlertExplanation(*meaning)
     if situation is not None and (causes := likely_causes(number, situation)):
         first = summarize(causes)
         verdict = Verdict(first.blame, first.condition)
@@ -201,10 +204,37 @@ _MEANINGS: Mapping[int, Meaning] = {
     ),
 }
 
+
+def _ech_rejected(found: RejectedEch) -> Meaning:
+    """Return what it means for a server that has keys, and sent their configurations."""
+    ids = listed([str(each) for each in sorted(set(found.retry_ids))])
+    fix = (
+        "On the other end: Connect once more with the configurations that this server sent, or "
+        "with those of its DNS record. On this end: Keep each old key beside the current one "
+        "(a further --ech-key; send_as_retry=False) as long as DNS records with its configuration "
+        "may be cached."
+    )
+    if found.config_id in found.retry_ids:
+        fix += " Give each key a config_id of its own, as `EchKey.generate(NAME, avoid=keys)` does."
+    return Meaning(
+        sentence=(
+            "The client encrypted its hello (ECH) with a configuration whose config_id is "
+            f"{found.config_id}, and no key of this server opens that. The server sent its current "
+            f"configurations in return (config_id {ids})."
+        ),
+        fix=fix,
+        verdict=Verdict(
+            Blame.UNCLEAR,
+            "this end, if DNS records with that configuration may still be cached; else the other "
+            "end, which has an old one",
+        ),
+    )
+
+
 _ECH_NOT_ACCEPTED = Meaning(
     sentence=(
         "The client encrypted its hello (ECH), and this server did not accept that: it does not "
-        "support Encrypted Client Hello, or it no longer has the key of that configuration."
+        "support Encrypted Client Hello, or it has no key of that configuration."
     ),
     fix=(
         "On the other end: Fetch the server's current ECH configuration and try again. "

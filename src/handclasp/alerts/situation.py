@@ -51,6 +51,19 @@ class OwnChain:
 
 
 @value(frozen=True, slots=True)
+class RejectedEch:
+    """An encrypted_client_hello that no key of a server opened (RFC 9849 section 7.1).
+
+    Attributes:
+        config_id: the number of the configuration that the client used.
+        retry_ids: the numbers of the configurations that the server sent in return.
+    """
+
+    config_id: int
+    retry_ids: tuple[int, ...]
+
+
+@value(frozen=True, slots=True)
 class Situation:
     """The facts that one side knew when the other ended the handshake with an alert.
 
@@ -62,6 +75,7 @@ class Situation:
             or allows.
         offers_ech: whether the hello has encrypted_client_hello, so that the name that can be read
             in it need not be the one that was asked for.
+        rejected_ech: what this server did not open, if it sent configurations in return.
         is_part_unseen: whether a capture lacks the hello of this side, or other bytes that it sent:
             what is not seen of it may still have been sent.
         lacks_renegotiation_info: whether this server left out what the client asked it for
@@ -112,6 +126,7 @@ class Situation:
     offers_psk: bool | None = None
     hello_is_large: bool = False
     offers_ech: bool = False
+    rejected_ech: RejectedEch | None = None
     is_part_unseen: bool = False
     lacks_renegotiation_info: bool = False
 

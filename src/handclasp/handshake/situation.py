@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from handclasp.alerts import ABOUT_CERTIFICATES, ClientAuthStatus, OwnChain, Situation, Stage
+from handclasp.alerts import (
+    ABOUT_CERTIFICATES,
+    ClientAuthStatus,
+    OwnChain,
+    RejectedEch,
+    Situation,
+    Stage,
+)
 from handclasp.alerts.situation import is_impossible
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.config import SharedConfig
 from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES
 from handclasp.handshake.context import HandshakeContext
+from handclasp.handshake.ech_state import ReceivedEch
 from handclasp.handshake.post import PostHandshake
 from handclasp.handshake.tls12.post import PostHandshake12
 from handclasp.info import ConnectionInfo
@@ -29,6 +37,7 @@ def situation_of(
     certificate: ClientAuthStatus,
     server_name: str | None,
     hello_is_large: bool,
+    rejected_ech: RejectedEch | None,
 ) -> Situation:
     """Return the facts that explain why the peer may have sent `alert`.
 
@@ -43,6 +52,7 @@ def situation_of(
         certificate: whether this side has shown one.
         server_name: the name in the hello.
         hello_is_large: whether a client's hello may take several packets.
+        rejected_ech: what a server did not open, when the handshake is complete.
     """
     stage: Stage = "established" if info is not None else "handshake"
     if version is None and is_client:
@@ -52,6 +62,8 @@ def situation_of(
     chain: tuple[bytes, ...] = ()
     if alert in ABOUT_CERTIFICATES:
         chain = _shown_chain(context, info if certificate == "shown" else None)
+    if context is not None:
+        rejected_ech = rejected_by(context.ech)
     own = OwnChain(*chain_in_words(chain), root_file=_root_file(chain, config))
     return Situation(
         role="client" if is_client else "server",
@@ -76,7 +88,18 @@ def situation_of(
         now=_believable_time(config, own),
         server_certificate_types=config.peer_certificate_types if is_client else (),
         client_certificate_types=config.own_certificate_types if is_client else (),
+        rejected_ech=rejected_ech,
     )
+
+
+def rejected_by(ech: ReceivedEch | None) -> RejectedEch | None:
+    """Return what a server did not open, and answered with configurations; None if there is none.
+
+    >>> rejected_by(None)
+    """
+    if ech is None or not ech.retry_configs:
+        return None
+    return RejectedEch(ech.hello.config_id, tuple([each.config_id for each in ech.retry_configs]))
 
 
 def _shown_chain(

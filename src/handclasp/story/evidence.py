@@ -86,6 +86,8 @@ _WHERE: Mapping[str, tuple[str, ...]] = {
     ),
     "EXTENDED_MASTER_SECRET_MISSING": ("extensions",),
     "INAPPROPRIATE_FALLBACK": ("cipher_suites",),
+    # The ServerHello confirms the inner hello in its random, or does not (RFC 9849 section 7.2).
+    "ECH_REJECTED": ("random",),
 }
 _OF_CERTIFICATES = (
     "CERTIFICATE_",

@@ -11,7 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from handclasp.alerts import ABOUT_CERTIFICATES, ClientAuthStatus, OwnChain, Situation, Stage
+from handclasp.alerts import (
+    ABOUT_CERTIFICATES,
+    ClientAuthStatus,
+    OwnChain,
+    RejectedEch,
+    Situation,
+    Stage,
+)
 from handclasp.certificates.describe import chain_in_words, covers_name
 from handclasp.errors import ProtocolError
 from handclasp.faults.large_hello import is_large_hello, is_within_machine
@@ -44,6 +51,7 @@ from handclasp.trace.events import (
 )
 from handclasp.values import dataclass
 from handclasp.wire import extensions, messages
+from handclasp.wire.ech import read_ech_config_list, read_encrypted_client_hello
 
 
 def situation_of(events: Sequence[TraceEvent]) -> Situation:
@@ -66,6 +74,7 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         offers_psk=None if hello is None else ExtensionType.PRE_SHARED_KEY in hello.extensions,
         hello_is_large=stage == "hello" and _is_large(events, offer.groups),
         offers_ech=_offers_ech(hello, events),
+        rejected_ech=_rejected_ech(hello, events) if role == "server" else None,
         is_part_unseen=_is_part_unseen(role, events),
         lacks_renegotiation_info=_lacks_renegotiation_info(hello, answer),
         offers_up_to=hello is not None and ExtensionType.SUPPORTED_VERSIONS not in hello.extensions,
@@ -85,6 +94,35 @@ def situation_of(events: Sequence[TraceEvent]) -> Situation:
         server_certificate_types=offer.server_types if hello is not None else (),
         client_certificate_types=offer.client_types if hello is not None else (),
     )
+
+
+def _rejected_ech(
+    hello: messages.ClientHello | None, events: Sequence[TraceEvent]
+) -> RejectedEch | None:
+    """Return what the server did not open, if it sent configurations in return."""
+    answers = (
+        message_of(event)
+        for event in events
+        if isinstance(event, MessageSeen)
+        and event.message_type == HandshakeType.ENCRYPTED_EXTENSIONS
+    )
+    answer = next(answers, None)
+    offered = _ech_in(hello.extensions) if hello is not None else None
+    sent = _ech_in(answer.extensions) if isinstance(answer, messages.EncryptedExtensions) else None
+    if not offered or not sent:
+        return None
+    try:
+        encrypted = read_encrypted_client_hello(offered)
+        configs = read_ech_config_list(sent)
+    except ProtocolError:
+        return None
+    if encrypted is None:
+        return None
+    return RejectedEch(encrypted.config_id, tuple([each.config_id for each in configs]))
+
+
+def _ech_in(found: Mapping[int, bytes]) -> bytes | None:
+    return found.get(ExtensionType.ENCRYPTED_CLIENT_HELLO)
 
 
 def _offers_ech(hello: messages.ClientHello | None, events: Sequence[TraceEvent]) -> bool:
