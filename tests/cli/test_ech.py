@@ -88,7 +88,9 @@ def test_a_key_is_made_as_it_is_asked_for(run: Run, tmp_path: Path) -> None:
     assert (made["kem"], made["maximum_name_length"], made["path"]) == ("P-256", 100, path)
     assert EchConfigList.from_base64(made["ech"]) == EchConfigList(EchKey.load(path).configs)
     assert run(*make).exit_code == 2
-    assert run(*make, "--force").exit_code == 0
+    forced = run(*make, "--force")
+    assert forced.exit_code == 0
+    assert "is gone" in forced.stderr
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def command() -> None:
     metavar="FILE",
     help="Where to write the key and the configuration.",
 )
-@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite a file that is there: its key is lost.")
 @click.option(
     "--kem",
     type=click.Choice(["X25519", "P-256"]),
@@ -82,7 +82,14 @@ def ech_generate(
         )
     with configuration_checked():
         key = EchKey.generate(public_name, kem=kem, maximum_name_length=max_name_length)
+    is_lost = Path(out).exists()
     write_private(out, key.to_pem())
+    if is_lost:
+        click.echo(
+            f"The key that was in {out} is gone: clients with its configuration are rejected until "
+            "they have this one. To rotate keys, write the next one to another file.",
+            err=True,
+        )
     text = EchConfigList(key.configs).to_base64()
     [config] = key.configs
     if as_json:
