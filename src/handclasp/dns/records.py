@@ -38,14 +38,14 @@ AddressKind: TypeAlias = Literal["AAAA", "A"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask the DNS for: the records of one kind of a name."""
+    """A question to the DNS: for the records of one kind of a name."""
 
     name: str
     kind: Literal["HTTPS"] | AddressKind = "HTTPS"
 
     @property
     def what(self) -> str:
-        """What it asks for, in words."""
+        """The records that are asked for, in words."""
         return "HTTPS record" if self.kind == "HTTPS" else f"address ({self.kind})"
 
 
