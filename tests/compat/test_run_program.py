@@ -145,6 +145,6 @@ def test_workers_of_uvicorn(files: Files) -> None:
             served.send_signal(signal.SIGTERM)
             served.wait(30)
     [trace] = traces.iterdir()
-    found = re.match(r"(\d+)-\d+-server", trace.name)
+    found = re.match(r"\w+-(\d+)-[0-9a-f]{8}-\d+-server", trace.name)
     assert found is not None
     assert int(found[1]) != served.pid
