@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -285,7 +286,9 @@ def test_what_ends_a_program_after_a_failure(
         assert not [line for line in told if "handclasp: " in line or "TLS" in line]
         return
     at = [line.startswith("The last TLS connection of this process") for line in told].index(True)
-    assert re.search(r" failed, to localhost, did so \d\.\d s before\. It may be", told[at])
+    assert re.search(
+        r" as a client that failed, to localhost, did so \d\.\d s before\. It may be", told[at]
+    )
     assert told[at + 1].startswith("handclasp: No path leads from the certificate to a trusted")
 
 
@@ -410,7 +413,9 @@ def test_a_server_that_leaves_without_a_word_is_explained(files: Files) -> None:
         told = ended(files, source, url, str(files.ca))
         thread.join()
     last = [line.startswith("http.client.RemoteDisconnected") for line in told].index(True)
-    assert told[last + 1].startswith("The last TLS connection of this process that failed, to loc")
+    assert told[last + 1].startswith(
+        "The last TLS connection of this process as a client that failed, to loc"
+    )
     assert "without close_notify" in told[last + 2]
 
 
@@ -437,7 +442,7 @@ def test_old_failures_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = [100.0]
     monkeypatch.setattr("handclasp.compat.last_failure.monotonic", lambda: seconds[0])
     last = LastFailure()
-    last.note(error, "as a server")
+    last.note(error, None, server_side=True)
     for seconds[0], notes in ((104.0, 1), (106.0, 0)):
         other = ConnectionError("other")
         last.add_to(other)
@@ -445,6 +450,96 @@ def test_old_failures_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
         group = ExceptionGroup("several", [error])
         last.add_to(group)
         assert not hasattr(group, "__notes__")
+
+
+@pytest.mark.parametrize(
+    ("noted", "told"),
+    [
+        ("client server", "as a client that failed, to localhost, did so 1.0 s before."),
+        ("server client", "as a client that failed, to localhost, did so 0.0 s before."),
+        ("server", "as a server that failed did so 0.0 s before."),
+    ],
+)
+def test_a_stranger_s_connection_is_no_cause_beside_one_of_the_program(
+    monkeypatch: pytest.MonkeyPatch, noted: str, told: str
+) -> None:
+    seconds = [99.0]
+    monkeypatch.setattr("handclasp.compat.last_failure.monotonic", lambda: seconds[0])
+    last = LastFailure()
+    for role in noted.split():
+        seconds[0] += 1
+        is_server = role == "server"
+        last.note(explained(), None if is_server else "localhost", server_side=is_server)
+    error = ConnectionError("aborted")
+    last.add_to(error)
+    assert error.__notes__[0].startswith(f"The last TLS connection of this process {told} It may")
+    if "client" in noted:
+        # A client's that is too old is as none.
+        seconds[0] += 5
+        last.note(explained(), None, server_side=True)
+        seconds[0] += 0.5
+        error = ConnectionError("aborted")
+        last.add_to(error)
+        assert "as a server that failed did so 0.5 s" in error.__notes__[0]
+
+
+def named(name: str, *bases: type[BaseException]) -> BaseException:
+    kind: Any = type(name, bases or (Exception,), {})
+    return kind("ended")  # type: ignore[no-any-return]
+
+
+def following_on_a_connection_s(*, suppressed: bool) -> BaseException:
+    error = KeyError("settings")
+    error.__context__ = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+    error.__suppress_context__ = suppressed
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "is_of_a_connection"),
+    [
+        (named("NotConnectedGraphError"), False),
+        (named("NetworkXPointlessConcept", named("NetworkXError").__class__), False),
+        (named("ProtocolErrorsFile"), False),
+        (named("TimeoutTableMissing"), False),
+        (OSError("disk quota"), False),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+        (following_on_a_connection_s(suppressed=False), False),
+        (following_on_a_connection_s(suppressed=True), False),
+        (ExceptionGroup("several", [KeyError(), ValueError()]), False),
+        (ExceptionGroup("several", [KeyError(), ExceptionGroup("x", [TimeoutError()])]), True),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), True),
+        *[
+            (named(name), True)
+            for name in (
+                "ConnectError",
+                "ReadTimeout",
+                "ConnectTimeoutError",
+                "ServerDisconnectedError",
+                "RemoteDisconnected",
+                "SMTPServerDisconnected",
+                "AutoReconnect",
+                "ClientConnectorDNSError",
+                "RemoteProtocolError",
+                "NetworkError",
+                "NetworkTimeout",
+                "SSLV3AlertHandshakeFailure",
+                "WebSocketException",
+                "BrokenResourceError",
+                "IncompleteReadError",
+                "timeout",
+            )
+        ],
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_which_exceptions_may_have_a_connection_as_their_cause(
+    error: BaseException, *, is_of_a_connection: bool
+) -> None:
+    last = LastFailure()
+    last.note(explained(), "localhost", server_side=False)
+    last.add_to(error)
+    assert bool(getattr(error, "__notes__", [])) == is_of_a_connection
 
 
 def test_no_program() -> None:
@@ -460,4 +555,4 @@ def test_peers_cannot_name_files(tmp_path: Path) -> None:
     trace = traces_in(tmp_path)()
     trace.began("server", "../../etc/" + "a" * 300)
     assert trace.path.parent == tmp_path
-    assert len(trace.path.name) < 100
+    assert len(trace.path.name) < 120

@@ -107,6 +107,22 @@ def test_children_that_start_anew(tmp_path: Path, method: str) -> None:
     assert run(tmp_path, "program.py", method)[1] == "False False\n"
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_child_runs_without_a_directory_for_traces(tmp_path: Path, method: str) -> None:
+    """It may have been removed since, and the child may not have the right to make it again."""
+    if os.name == "nt" and method == "forkserver":
+        pytest.skip("Windows has no forks.")
+    blocking = """
+    import pathlib
+    pathlib.Path("traces").rmdir()
+    pathlib.Path("traces").touch()
+"""
+    main = 'if __name__ == "__main__":\n'
+    (tmp_path / "program.py").write_text(STARTING.replace(main, main + blocking))
+    status, told, error = run(tmp_path, *COMPAT, "--trace", "traces", "program.py", method)
+    assert (status, told) == (0, "True True\n"), error
+
+
 APPLICATION = b"""
 import ssl
 from handclasp.compat.context import settings_of
@@ -145,6 +161,6 @@ def test_workers_of_uvicorn(files: Files) -> None:
             served.send_signal(signal.SIGTERM)
             served.wait(30)
     [trace] = traces.iterdir()
-    found = re.match(r"(\d+)-\d+-server", trace.name)
+    found = re.match(r"\w+-(\d+)-[0-9a-f]{8}-\d+-server", trace.name)
     assert found is not None
     assert int(found[1]) != served.pid

@@ -69,10 +69,72 @@ def test_the_oldest_files_go(files: Files, monkeypatch: pytest.MonkeyPatch) -> N
     for _ in range(6):
         refuse(context, hello)
     names = sorted(path.name for path in directory.iterdir())
-    assert [name.split("-")[1] for name in names] == ["00003", "00004", "00005", "00006"]
+    assert [name.split("-")[3] for name in names] == ["00003", "00004", "00005", "00006"]
     size = sum(path.stat().st_size for path in directory.iterdir())
     monkeypatch.setattr(tracing, "MOST_BYTES", size // 2)
     refuse(context, hello[:HEADER_SIZE])
+    assert sum(path.stat().st_size for path in directory.iterdir()) <= size // 2
+
+
+def run_with_traces(files: Files, directory: Path, connections: int) -> set[str]:
+    """Make connections fail as in a run of their own, and return the names that are new."""
+    before = {path.name for path in directory.iterdir()} if directory.exists() else set()
+    context: Any = server_context("handclasp", files)
+    context.make_trace = traces_in(directory)
+    for _ in range(connections):
+        refuse(context, b"GET / HTTP/1.0\r\n\r\n")
+    return {path.name for path in directory.iterdir()} - before
+
+
+def test_a_later_run_overwrites_nothing(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container, the process number is the same in every run."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    directory = files.directory / "traces"
+    first = run_with_traces(files, directory, 2)
+    kept = {name: (directory / name).read_bytes() for name in first}
+    assert len(run_with_traces(files, directory, 2)) == len(first) == 2
+    assert {name: (directory / name).read_bytes() for name in first} == kept
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no forks.")
+def test_a_fork_overwrites_nothing(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has ended may leave its number to a grandchild."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    directory = files.directory / "traces"
+    make_trace = traces_in(directory)
+    path = make_trace().path
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, bytes(make_trace().path))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as told:
+        theirs = Path(os.fsdecode(told.read()))
+    assert os.waitpid(child, 0)[1] == 0
+    assert theirs.parent == path.parent
+    ours, theirs_run = path.name.split("-")[:3], theirs.name.split("-")[:3]
+    assert ours[1] == theirs_run[1]
+    assert ours[2] != theirs_run[2]
+
+
+def test_the_files_of_earlier_runs_count(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that fails and is started again, for ever, fills no disk; other files stay."""
+    monkeypatch.setattr(tracing, "MOST_FILES", 3)
+    directory = files.directory / "traces"
+    [oldest] = run_with_traces(files, directory, 1)
+    os.utime(directory / oldest, (1, 1))
+    other = directory / "notes.json"
+    other.write_text("{}")
+    for _ in range(4):
+        assert len(run_with_traces(files, directory, 1)) == 1
+    names = {path.name for path in directory.iterdir()}
+    assert len(names) == 4
+    assert other.name in names
+    assert oldest not in names
+    size = sum(path.stat().st_size for path in directory.iterdir())
+    monkeypatch.setattr(tracing, "MOST_BYTES", size // 2)
+    run_with_traces(files, directory, 1)
     assert sum(path.stat().st_size for path in directory.iterdir()) <= size // 2
 
 

@@ -8,6 +8,7 @@ one of a connection, and a connection of TLS has just failed; and otherwise not 
 
 from __future__ import annotations
 
+import errno
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,12 +26,30 @@ _RECENT = 5.0
 _MOST_REACHED = 1000
 """Exceptions to search for an explanation: a group may hold any number of them."""
 
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
 _OF_A_CONNECTION = re.compile(
-    r"[Cc]onnect|Time[Oo]ut(Error)?$|SSL|TLS|Tls|Socket|Network|ProtocolError|BrokenResource"
-    r"|IncompleteRead"
+    r"\b((Re|Dis)?[Cc]onnect(ion|or)?|Disconnected|SSLV?|TLS|Tls|(Web)?Socket|Protocol Error"
+    r"|Broken Resource|Incomplete Read)\b|\b(Network|Time ?[Oo]ut|timeout)( Error)?$"
 )
-"""Parts of the names that libraries give to the classes, or their bases, of such exceptions:
-ConnectionResetError, RemoteDisconnected, ReadTimeout, AutoReconnect."""
+"""Words in the names that libraries give to the classes, or their bases, of such exceptions:
+ConnectionResetError, RemoteDisconnected, ReadTimeout, AutoReconnect; not NotConnectedGraphError."""
+
+_OF_A_NETWORK = frozenset(
+    [
+        getattr(errno, name)
+        for name in (
+            "ENETUNREACH",
+            "ENETDOWN",
+            "ENETRESET",
+            "EHOSTUNREACH",
+            "EHOSTDOWN",
+            "ENOTCONN",
+        )
+        if hasattr(errno, name)
+    ]
+)
+"""Numbers of a bare `OSError` that is one of a connection. Without one it may be anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +68,50 @@ class _Failure:
 
 
 class LastFailure:
-    """Remembers the last failure of a connection in this process, and adds it to a traceback."""
+    """Remembers the last failures of connections in this process, and adds one to a traceback."""
 
     def __init__(self) -> None:
-        self._failure: _Failure | None = None
+        self._of_client: _Failure | None = None
+        self._of_server: _Failure | None = None
 
-    def note(self, error: BaseException, where: str) -> None:
-        """Remember the exception that a program gets for a connection, `where` in words."""
-        if notes := _explanation(error):
-            self._failure = _Failure(monotonic(), where, tuple(notes))
+    def note(self, error: BaseException, server_name: str | None, *, server_side: bool) -> None:
+        """Remember the exception that a program gets for a connection."""
+        notes = _explanation(error)
+        if not notes:
+            return
+        if server_side:
+            where = "as a server that failed"
+            self._of_server = _Failure(monotonic(), where, tuple(notes))
+        else:
+            where = "as a client that failed" + (f", to {server_name}," if server_name else "")
+            self._of_client = _Failure(monotonic(), where, tuple(notes))
 
     def add_to(self, error: BaseException) -> None:
         """Add to an exception the explanation that its traceback would not show."""
-        reached = list(_reached_from(error))
-        explained = [notes for each in reached if (notes := _explanation(each))]
+        explained = [notes for each in _reached_from(error) if (notes := _explanation(each))]
         if explained:
             shown = {note for each in _shown_with(error) for note in _explanation(each)}
             for note in dict.fromkeys(note for notes in explained for note in notes):
                 if note not in shown:
                     _add_note(error, note)
-        elif self._failure is not None and any(map(_is_of_a_connection, reached)):
-            self._add_possible_cause(self._failure, error)
+        elif any(map(_is_of_a_connection, _with_members(error))):
+            self._add_possible_cause(error)
 
-    def _add_possible_cause(self, failure: _Failure, error: BaseException) -> None:
-        """Say of which connection it is, and when that failed: more is not known here."""
-        passed = monotonic() - failure.at
-        if passed <= _RECENT:
-            title = (
-                f"The last TLS connection of this process that failed, {failure.where}, did so "
-                f"{passed:.1f} s before. It may be the cause:"
-            )
-            _add_note(error, "\n".join([title, *failure.notes]))
+    def _add_possible_cause(self, error: BaseException) -> None:
+        """Say of which connection it is, and when that failed: more is not known here.
+
+        Whoever finds a server can make a connection to it fail, at any time. So a client's is the
+        likelier cause, and a server's is named only where no client's has failed.
+        """
+        now = monotonic()
+        for failure in (self._of_client, self._of_server):
+            if failure is not None and now - failure.at <= _RECENT:
+                title = (
+                    f"The last TLS connection of this process {failure.where} did so "
+                    f"{now - failure.at:.1f} s before. It may be the cause:"
+                )
+                _add_note(error, "\n".join([title, *failure.notes]))
+                return
 
     def watch_threads(self) -> None:
         """Add the explanation also to what ends a thread."""
@@ -129,10 +161,21 @@ def _explanation(error: BaseException) -> list[str]:
 
 
 def _is_of_a_connection(error: BaseException) -> bool:
-    kinds = type(error).__mro__
-    if any(_OF_A_CONNECTION.search(kind.__name__) for kind in kinds):
+    """Tell by the exception itself; those that it follows upon may have been dealt with."""
+    names = [" ".join(_WORD.findall(kind.__name__)) for kind in type(error).__mro__]
+    if any(map(_OF_A_CONNECTION.search, names)):
         return True
-    return type(error) is OSError and error.filename is None
+    return type(error) is OSError and error.errno in _OF_A_NETWORK
+
+
+def _with_members(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, and where it is a group, its members, and theirs."""
+    pending, yielded = [error], 0
+    while pending and yielded < _MOST_REACHED:
+        each = pending.pop()
+        yielded += 1
+        yield each
+        pending += _members(each)
 
 
 def _reached_from(error: BaseException) -> Iterator[BaseException]:

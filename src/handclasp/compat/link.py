@@ -210,7 +210,7 @@ class Link(Facts):
 
     def _note_failure(self, made: OSError) -> None:
         if DEFAULTS.note_failure is not None:
-            DEFAULTS.note_failure(made, self._in_words())
+            DEFAULTS.note_failure(made, self.server_hostname, server_side=self.server_side)
 
     def explain_end_by_loop(self, made: BaseException) -> None:
         """Explain the exception by which asyncio itself ends the handshake: see `asyncio_ends`."""
@@ -419,11 +419,6 @@ class Link(Facts):
         if has_alert:
             with suppress(OSError):  # The failure itself is what the program has to know.
                 self._flush(connection, self._transport.deadline())
-
-    def _in_words(self) -> str:
-        if self.server_side:
-            return "as a server"
-        return f"to {self.server_hostname}" if self.server_hostname else "as a client"
 
     def _add_what_the_peer_said(
         self, connection: ClientConnection | ServerConnection, error: ConnectionError

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from handclasp.advice import CREDENTIALS
 from handclasp.compat.authorities import KNOWN_FLAGS, PARTIAL_CHAIN, Loaded, Verifier
@@ -64,17 +64,28 @@ _MOST_SWITCHED = 16
 """Configs that a context keeps for connections that were switched to it."""
 
 
+class NoteFailure(Protocol):
+    """A function that hears of each connection that fails.
+
+    It gets the exception that the program gets, and the name by which a client asked.
+    """
+
+    def __call__(
+        self, error: BaseException, server_name: str | None, *, server_side: bool
+    ) -> None: ...
+
+
 @dataclass(slots=True)
 class Defaults:
     """The values of contexts for which the program has set none.
 
     Attributes:
         make_trace: as in `Settings`.
-        note_failure: gets the exception of each connection that fails, and the connection in words.
+        note_failure: gets the exception of each connection that fails, and whose it is.
     """
 
     make_trace: Callable[[], Trace] | None = None
-    note_failure: Callable[[BaseException, str], None] | None = None
+    note_failure: NoteFailure | None = None
 
 
 DEFAULTS = Defaults()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
+import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -28,17 +32,34 @@ _MOST_RECORDS = 1000
 
 MOST_FILES = 10_000
 MOST_BYTES = 256 * 1024 * 1024
-"""Files of one process, and their bytes: of more, the oldest are removed."""
+"""Files in the directory, and their bytes: of more, the oldest are removed."""
+
+_NAME = re.compile(r"\d{8}T\d{6}Z-\d+-[0-9a-f]{8}-\d{5,}-[a-z0-9_.-]*\.json")
+"""The name of a trace, of whatever run. Nothing else in the directory is touched."""
 
 
 class _Files:
-    """The files of one process in a directory, oldest first, and no more than may be kept."""
+    """The traces in a directory, oldest first, and no more than may be kept.
 
-    def __init__(self) -> None:
+    Those of earlier runs count. Processes that run at the same time do not see each other's.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.begin()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=partial(_begin_again, weakref.ref(self)))
+
+    def begin(self) -> None:
+        """Begin in this process: a fork has files, and a lock, of its own."""
+        started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        # In a container, each run may have the process number 1, and two may start at once.
+        self.run = f"{started}-{os.getpid()}-{secrets.token_hex(4)}"
         self._lock = Lock()
         self._written: deque[Path] = deque()
         self._sizes: dict[Path, int] = {}
         self._bytes = 0
+        self._earlier_are_counted = False
 
     def add(self, path: Path) -> None:
         """Note a file that was written, and remove the oldest that are too many.
@@ -55,6 +76,9 @@ class _Files:
                 self._lock.release()
 
     def _count(self, path: Path) -> None:
+        if not self._earlier_are_counted:
+            self._earlier_are_counted = True
+            self._count_earlier()
         self._bytes -= self._sizes.pop(path, 0)
         with suppress(OSError):  # Somebody else may have moved one of them.
             self._sizes[path] = size = path.stat().st_size
@@ -64,6 +88,23 @@ class _Files:
             self._bytes -= self._sizes.pop(oldest)
             with suppress(OSError):
                 oldest.unlink()
+
+    def _count_earlier(self) -> None:
+        found: list[tuple[int, Path, int]] = []
+        with suppress(OSError), os.scandir(self.directory) as entries:
+            for entry in entries:
+                if _NAME.fullmatch(entry.name) and not entry.name.startswith(self.run):
+                    with suppress(OSError):  # Another process may remove it as well.
+                        status = entry.stat(follow_symlinks=False)
+                        found.append((status.st_mtime_ns, Path(entry.path), status.st_size))
+        for _, path, size in sorted(found):
+            self._sizes[path] = size
+            self._bytes += size
+
+
+def _begin_again(reference: weakref.ref[_Files]) -> None:
+    if (files := reference()) is not None:
+        files.begin()
 
 
 class TraceFile(EventRecorder):
@@ -75,10 +116,9 @@ class TraceFile(EventRecorder):
     decides how many there are.
     """
 
-    def __init__(self, directory: Path, number: int, files: _Files) -> None:
+    def __init__(self, number: int, files: _Files) -> None:
         super().__init__(limit=_MOST_EVENTS)
         self._files = files
-        self._directory = directory
         self._number = number
         self._name = ""
 
@@ -102,10 +142,10 @@ class TraceFile(EventRecorder):
 
     @property
     def path(self) -> Path:
-        """The file, whose name has the process, a number, the role and the server's name."""
+        """The file. Its name has the run's start and process, a number, the role and the server."""
         # The name may come from a peer.
         name = _UNSAFE.sub("_", self._name.lower())[:_LONGEST]
-        return self._directory / f"{os.getpid()}-{self._number:05}-{name}.json"
+        return self._files.directory / f"{self._files.run}-{self._number:05}-{name}.json"
 
     def _save(self) -> None:
         with suppress(OSError):  # A full disk must not end the program's connection.
@@ -126,9 +166,10 @@ def traces_in(directory: str | os.PathLike[str]) -> Callable[[], TraceFile]:
     Raises:
         ConfigurationError: the directory cannot be made.
     """
-    path, numbers, files = Path(directory).absolute(), count(1), _Files()
+    path, numbers = Path(directory).absolute(), count(1)
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"Cannot make the directory {path}: {error.strerror}.") from None
-    return lambda: TraceFile(path, next(numbers), files)
+    files = _Files(path)
+    return lambda: TraceFile(next(numbers), files)
