@@ -436,7 +436,7 @@ class EchRejectedError(ProtocolError):
         public_name: the name in the outer hello.
         is_authentic: whether the server has proved to be `public_name`. If it has, and there are no
             retry_configs, it has switched ECH off (RFC 9849 section 6.1.6). With
-            `verify_peer=False` nothing is proved.
+            `verify_peer=False`, or where raw public keys alone are taken, nothing is proved.
     """
 
     def __init__(
@@ -447,7 +447,11 @@ class EchRejectedError(ProtocolError):
         self.is_authentic = is_authentic
         if not is_authentic:
             detail = f"nobody verified that it is {public_name}"
-            fix = advice("", "Verify the server, so that what it says of ECH can be relied on.")
+            fix = advice(
+                "",
+                "Verify the server by its certificate, so that what it says of ECH can be relied "
+                "on: a raw public key does not prove a name.",
+            )
         elif retry_configs is not None:
             detail = f"it proved to be {public_name}, and sent its current ECH configurations"
             fix = advice(
