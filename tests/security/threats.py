@@ -1702,6 +1702,26 @@ THREATS: tuple[Threat, ...] = (
     ),
     Threat(
         _SERVICE,
+        "Tickets and cookies for which the client's next hello has no room",
+        "A longer ticket is not kept, and a longer cookie ends the handshake. The longest of both "
+        "fit twice, in the outer and in the inner hello of Encrypted Client Hello.",
+        (
+            without(
+                "sessions/test_session.py::test_whether_a_hello_has_room_for_it",
+                "sessions.session.Session.can_be_named",
+                "len(self.ticket) <= _MAX_TICKET",
+                "True",
+            ),
+            without(
+                "adversarial/test_retry.py::test_cookie_that_fits_into_no_hello",
+                "handshake.tls13.client_retry._read_hello_retry_request",
+                "cookie is not None and len(cookie) > _MAX_COOKIE",
+            ),
+        ),
+        ("adversarial/test_ech.py::test_the_longest_ticket_and_cookie_fit_into_a_hello",),
+    ),
+    Threat(
+        _SERVICE,
         "HTTPS records that lead in circles, and answers over HTTPS without an end",
         "A lookup follows four aliases in a row, reads as many bytes as a message of the DNS can "
         "have, and ends with its timeout.",
