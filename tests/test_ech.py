@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import (
+    ClientConfig,
     ConfigurationError,
     EchConfig,
     EchConfigList,
     EchKey,
+    EchRejectedError,
     PreSharedKey,
     ReloadingEchKeys,
     ServerConfig,
 )
 from handclasp.wire.ech import make_ech_config
+
+LARGE = EchKey.generate(".".join(["a" * 60] * 4))
+"""A key with nearly the longest public name."""
 
 BY_OPENSSL = b"""-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VuBCIEICjd4yGRdsoP9gU7YT7My8DHx1Tjme8GYDXrOMCi8v1V
@@ -123,6 +130,8 @@ def test_configs_that_clients_must_pass_over(unusable: EchConfig, why: str) -> N
         lambda: EchConfigList.load(b"no PEM"),
         lambda: EchConfigList.load(b"-----BEGIN ECHCONFIG-----\n!\n-----END ECHCONFIG-----"),
         lambda: EchConfigList.load("/nowhere/at/all"),
+        lambda: EchConfigList([config()] * 2000),
+        lambda: EchKey(LARGE.private_key, LARGE.configs * 2000),
         lambda: EchKey.generate("1.2.3.4"),
         lambda: EchKey.generate("no name"),
         lambda: EchKey.generate("a.test", kem="X448"),
@@ -230,6 +239,24 @@ def test_only_files_are_read_again(source: Any) -> None:
 def test_a_loader_gives_keys(loaded: Any) -> None:
     with pytest.raises(ConfigurationError, match="EchKey"):
         ReloadingEchKeys([], lambda: loaded)
+
+
+def test_retry_configs_are_no_larger_than_clients_take() -> None:
+    pki = Pki()
+    [made] = LARGE.configs
+    most = 15_360 // len(made.raw)
+    credentials = pki.server("a.test", made.public_name)
+    retired = EchKey(LARGE.private_key, LARGE.configs, send_as_retry=False)
+    largest = ServerConfig(credentials=credentials, ech=[LARGE] * most + [retired] * 1000)
+    outdated = EchKey.generate(made.public_name, avoid=[LARGE])
+    client = ClientConfig(trust=pki.trust, ech=EchConfigList(outdated.configs))
+    error = Pair(client, largest, "a.test").run().client.error
+    assert isinstance(error, EchRejectedError)
+    assert error.retry_configs == EchConfigList([made] * most)
+    with pytest.raises(ConfigurationError, match="15360 at most: set send_as_retry=False"):
+        replace(largest, ech=[LARGE] * (most + 1))
+    with pytest.raises(ConfigurationError, match="15360 at most"):
+        ReloadingEchKeys([], lambda: (LARGE,) * (most + 1))
 
 
 def test_a_public_name_without_a_certificate(caplog: pytest.LogCaptureFixture) -> None:

@@ -76,7 +76,9 @@ class ClientConnection(Connection[ClientConfig]):
         if trace is not None:
             trace.began("client", name)
         trust = config.trust
-        if trust is None and server_name is not None and _verifies(config):
+        # With ECH, the public name is verified where there is no other name.
+        is_named = server_name is not None or config.ech is not None
+        if trust is None and is_named and _verifies(config):
             trust = TrustStore.system()
         answers = ClientAnswers(config, trust, trace)
         choose = config.choose_credentials or answers.choose_credentials

@@ -55,6 +55,16 @@ _KEMS_BY_NAME = {
 _LONGEST_LABEL = 63
 _LONGEST_NAME = 255
 
+_MOST_LIST_BYTES = 2**16 - 1
+"""The configurations that an ECHConfigList has room for (RFC 9849 section 4)."""
+
+_MOST_RETRY_BYTES = 2**14 - 2**10
+"""The configurations that a server sends as retry_configs.
+
+They are part of EncryptedExtensions, which BoringSSL takes up to 16 KiB and OpenSSL up to 20,000
+bytes; the rest is for the other extensions.
+"""
+
 DEFAULT_NAME_LENGTH = 64
 """The maximum_name_length of new keys: clients pad shorter server names to it."""
 
@@ -77,6 +87,7 @@ class EchConfigList(Sequence[EchConfig]):
         for config in self._configs:
             if not isinstance(config, EchConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ConfigurationError(f"An ECH configuration is not {shown(config)}.")
+        _check_list_size(self._configs)
         self._problems = tuple(map(_why_unusable, self._configs))
 
     @classmethod
@@ -208,6 +219,7 @@ class EchKey:
                 raise ConfigurationError("This ECH configuration has another public key.")
             if why := _why_unusable(config):
                 raise ConfigurationError(f"Clients cannot use this ECH configuration: {why}.")
+        _check_list_size(self.configs)
 
     @classmethod
     def generate(
@@ -408,7 +420,11 @@ class EchKeySource(Protocol):
 
 
 def check_ech_keys(keys: tuple[EchKey, ...]) -> None:
-    """Raise `ConfigurationError` for keys that a server cannot use together (RFC 9849 7.1)."""
+    """Raise `ConfigurationError` for keys that a server cannot use together (RFC 9849 7.1).
+
+    Every client with another configuration, or with GREASE, gets all that may be sent as a retry:
+    more of it than clients take would keep each of them out.
+    """
     if not keys:
         raise ConfigurationError("ech needs EchKey in a tuple, and there is none.")
     for key in keys:
@@ -417,6 +433,27 @@ def check_ech_keys(keys: tuple[EchKey, ...]) -> None:
     if not any(key.send_as_retry for key in keys):
         # RFC 9849 7.1: it MUST send retry_configs with up-to-date keys.
         raise ConfigurationError("ech: one of the keys must have send_as_retry.")
+    if (size := _written_size(retry_configs(keys))) > _MOST_RETRY_BYTES:
+        raise ConfigurationError(
+            f"ech: the configurations of the keys with send_as_retry take {size} bytes, of "
+            f"{_MOST_RETRY_BYTES} at most: set send_as_retry=False for old keys, or use fewer."
+        )
+
+
+def retry_configs(keys: Iterable[EchKey]) -> tuple[EchConfig, ...]:
+    """Return the configurations that a server sends as retry_configs (RFC 9849 section 7.1)."""
+    return tuple([each for key in keys if key.send_as_retry for each in key.configs])
+
+
+def _check_list_size(configs: Iterable[EchConfig]) -> None:
+    if (size := _written_size(configs)) > _MOST_LIST_BYTES:
+        raise ConfigurationError(
+            f"A list of ECH configurations takes {size} bytes, of {_MOST_LIST_BYTES} at most."
+        )
+
+
+def _written_size(configs: Iterable[EchConfig]) -> int:
+    return sum([len(config.raw) for config in configs])
 
 
 class EchRejectedError(ProtocolError):
@@ -436,7 +473,7 @@ class EchRejectedError(ProtocolError):
         public_name: the name in the outer hello.
         is_authentic: whether the server has proved to be `public_name`. If it has, and there are no
             retry_configs, it has switched ECH off (RFC 9849 section 6.1.6). With
-            `verify_peer=False` nothing is proved.
+            `verify_peer=False`, or where raw public keys alone are taken, nothing is proved.
     """
 
     def __init__(
@@ -447,7 +484,11 @@ class EchRejectedError(ProtocolError):
         self.is_authentic = is_authentic
         if not is_authentic:
             detail = f"nobody verified that it is {public_name}"
-            fix = advice("", "Verify the server, so that what it says of ECH can be relied on.")
+            fix = advice(
+                "",
+                "Verify the server by its certificate, so that what it says of ECH can be relied "
+                "on: a raw public key does not prove a name.",
+            )
         elif retry_configs is not None:
             detail = f"it proved to be {public_name}, and sent its current ECH configurations"
             fix = advice(

@@ -146,12 +146,12 @@ def _made_anew(kind: type[OSError], args: tuple[Any, ...], attributes: dict[str,
     return made
 
 
-def reduced(error: OSError) -> tuple[Any, ...]:
+def reduced(self: OSError) -> tuple[Any, ...]:
     """Give `pickle` and `copy` what the exception has, and not what its class is called with.
 
     A pool of processes sends what a worker raises, and breaks where that cannot be made anew.
     """
-    return _made_anew, (type(error), error.args, error.__dict__)
+    return _made_anew, (type(self), self.args, self.__dict__)
 
 
 class SentAfterClose(BrokenPipeError, StateError):

@@ -35,6 +35,7 @@ from handclasp import (
     TLSError,
 )
 from handclasp.handshake.offer import offer_after_retry
+from handclasp.handshake.tls13 import retry as retry13
 from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import ech
 from handclasp.wire import extensions as ext
@@ -75,6 +76,35 @@ def client_refuses(pair: Pair, fault: Fault, alert: str = "illegal_parameter") -
 
 
 # Clients
+
+
+class LongTickets(SessionStore):
+    """Keeps each session as a server with the longest tickets would have given it."""
+
+    def put(self, key: str, session: Session) -> None:
+        super().put(key, replace(session, ticket=bytes(2**14)))
+
+
+@pytest.mark.parametrize("ech", [CONFIGS, None])
+def test_the_longest_ticket_and_cookie_fit_into_a_hello(
+    client: ClientConfig,
+    server: ServerConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    ech: EchConfigList | None,
+) -> None:
+    """The server chooses both, and the hello has them twice."""
+    confirmed = retry13.with_confirmation
+
+    def with_cookie(hs: Any, request: ServerHello, hash_name: str) -> ServerHello:
+        extensions = request.extensions | {Ext.COOKIE: ext.write_cookie(bytes(2**13))}
+        return confirmed(hs, replace(request, extensions=extensions), hash_name)
+
+    client = replace(client, sessions=LongTickets(), ech=ech)
+    assert Pair(client, server, SECRET).run().established
+    monkeypatch.setattr(retry13, "with_confirmation", with_cookie)
+    pair = Pair(client, replace(server, **RETRY), SECRET)
+    server_refuses(pair, Fault.BAD_COOKIE)
+    assert len(pair.client.sent) > 4 * 2**14 + 2**13
 
 
 def with_inner(monkeypatch: pytest.MonkeyPatch, edit: Edit, *, number: int = 1) -> None:

@@ -74,7 +74,7 @@ def test_cookie_that_is_none(client_refuses: ClientRefuses, cookie: bytes) -> No
 
 
 def test_cookie_that_fits_into_no_hello(client_refuses: ClientRefuses) -> None:
-    cookie = ext.write_cookie(bytes(2**14 + 1))
+    cookie = ext.write_cookie(bytes(2**13 + 1))
     request = with_extension(Ext.COOKIE, cookie)
     client_refuses(Fault.ILLEGAL_VALUE, retry="secp256r1", hello_retry_request=request)
 

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,12 +20,14 @@ from tests.rules.example_world import World
 from tests.test_readme import example
 
 import handclasp
+from handclasp import CertificateError, Fault
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "compat.md"
 KEY = bytes(range(32))
 Printed = pytest.CaptureFixture[str]
 
 TESTED = {
+    "find_failure": "failure",
     "print(tls.explain())": "story",
     "tls.send_early_data": "early data",
     "set_psk_server_callback": "server of keys",
@@ -61,6 +64,14 @@ def test_a_story(run: Callable[..., None], capsys: Printed) -> None:
     with socket.create_connection(("example.com", 443)) as sock:
         run("print(tls.explain())", sock=sock)
     assert "Hello, I am looking for example.com." in capsys.readouterr().out
+
+
+def test_the_failure_in_an_exception(run: Callable[..., None], capsys: Printed) -> None:
+    def fail(url: str) -> None:
+        raise OSError("no connection", CertificateError(Fault.CERTIFICATE_EXPIRED))
+
+    run("find_failure", httpx=SimpleNamespace(get=fail, TransportError=OSError))
+    assert capsys.readouterr().out.startswith("The certificate has expired. ")
 
 
 def test_early_data(run: Callable[..., None], capsys: Printed) -> None:

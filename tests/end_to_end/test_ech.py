@@ -19,11 +19,13 @@ from tests.end_to_end.ech import (
     outer_hellos,
 )
 from tests.end_to_end.pair import Pair
+from tests.end_to_end.test_certificates import raw_credentials
 from tests.pki import Pki
 
 from handclasp import (
     Blame,
     CertificateError,
+    CertificatePolicy,
     ChooseCredentials,
     ClientConfig,
     ConfirmPeer,
@@ -39,10 +41,14 @@ from handclasp import (
     ProtocolError,
     ServerConfig,
     SessionStore,
+    TrustStore,
     VerifiedPeer,
     VerifyPeer,
     vouch_for,
 )
+from handclasp.certificates.dane import TlsaRecord
+from handclasp.certificates.describe import pin_of, tlsa_of
+from handclasp.certificates.reading import certificate_of
 from handclasp.iana import ExtensionType as Ext
 from handclasp.story.facts import encrypted_hello_in
 from handclasp.story.narrate import narrate
@@ -301,6 +307,84 @@ def test_without_verification_nothing_that_the_server_says_counts(
     assert not error.is_authentic
     assert error.retry_configs is None
     assert "nobody verified" in error.message
+
+
+@pytest.mark.parametrize("trusts", [False, True])
+def test_a_raw_key_that_the_client_knows_does_not_prove_the_public_name(
+    pki: Pki, trusts: bool
+) -> None:
+    """It may be the key of any server that the program knows (RFC 9849 section 6.1.7)."""
+    mallory, key = raw_credentials("ecdsa-p256", 3)
+    client = ClientConfig(raw_public_keys=[key], ech=CONFIGS, trust=pki.trust if trusts else None)
+    pair = Pair(client, ServerConfig(credentials=mallory, ech=[OTHER]), SECRET).run()
+    assert isinstance(pair.client.error, PeerAlertError)
+    assert pair.client.error.alert == "unsupported_certificate"
+    assert_hidden(pair)
+    # The same key proves the hidden name, which the client has it for.
+    assert_accepted(Pair(client, ServerConfig(credentials=mallory, ech=[KEY]), SECRET).run())
+
+
+def test_a_client_that_takes_raw_keys_alone_believes_no_certificate(server: ServerConfig) -> None:
+    _, key = raw_credentials("ecdsa-p256", 3)
+    client = ClientConfig(raw_public_keys=[key], ech=CONFIGS)
+    for version in ("TLSv1.3", "TLSv1.2"):
+        error = rejected(Pair(client, rejecting(server, version), SECRET).run())
+        assert not error.is_authentic
+        assert error.retry_configs is None
+        assert "raw public key does not prove a name" in error.fix
+
+
+def test_a_client_of_raw_keys_and_certificates_gets_the_current_configs(pki: Pki) -> None:
+    own, key = raw_credentials("ecdsa-p256", 3)
+    client = ClientConfig(raw_public_keys=[key], trust=pki.trust, ech=CONFIGS)
+    server = ServerConfig(credentials=[own, pki.server(PUBLIC)], ech=[OTHER])
+    error = rejected(Pair(client, server, SECRET).run())
+    assert error.is_authentic
+    pair = Pair(replace(client, ech=error.retry_configs), server, SECRET).run()
+    assert_accepted(pair)
+    assert pair.client.info.peer_certificate_type == "RawPublicKey"
+
+
+def policy_for(credentials: Credentials, kind: str) -> CertificatePolicy:
+    leaf = certificate_of(credentials.chain_der[0])
+    if kind == "pins":
+        return CertificatePolicy(pins=[pin_of(leaf)])
+    return CertificatePolicy(tlsa=[TlsaRecord.parse(tlsa_of(leaf))])
+
+
+@pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])
+@pytest.mark.parametrize("kind", ["pins", "tlsa"])
+def test_what_names_the_hidden_servers_key_is_not_asked_of_the_public_name(
+    pki: Pki, client: ClientConfig, kind: str, version: str
+) -> None:
+    hidden, public = pki.server(SECRET), pki.server(PUBLIC, key_type="ecdsa-p384")
+    server = ServerConfig(credentials=[hidden, public], ech=[KEY])
+    client = replace(client, policy=policy_for(hidden, kind))
+    assert_accepted(Pair(client, server, SECRET).run())
+    error = rejected(Pair(client, rejecting(server, version), SECRET).run())
+    assert error.is_authentic
+    # It is asked of the hidden name, as always.
+    client = replace(client, policy=policy_for(public, kind))
+    error = Pair(client, server, SECRET).run().client.error
+    assert isinstance(error, CertificateError)
+    assert error.fault in {Fault.PIN_MISMATCH, Fault.TLSA_MISMATCH}
+
+
+def test_a_tlsa_record_does_not_prove_the_public_name(client: ClientConfig) -> None:
+    mallory = Pki().server(PUBLIC)
+    client = replace(client, policy=policy_for(mallory, "tlsa"))
+    error = Pair(client, ServerConfig(credentials=mallory, ech=[OTHER]), SECRET).run().client.error
+    assert isinstance(error, CertificateError)
+    assert error.fault is Fault.CERTIFICATE_UNTRUSTED
+    assert f"does not prove to be {PUBLIC}" in error.message
+
+
+def test_the_public_name_is_verified_where_there_is_no_other_name(
+    pki: Pki, server: ServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrustStore, "system", lambda: pki.trust)
+    client = ClientConfig(psks=[PreSharedKey(b"k", b"k" * 31 + b"x")], ech=CONFIGS)
+    assert rejected(Pair(client, replace(server, ech=[OTHER]), None).run()).is_authentic
 
 
 @pytest.mark.parametrize("version", ["TLSv1.3", "TLSv1.2"])

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from tests.end_to_end.ech import (
+    CONFIGS,
+    KEY,
     PUBLIC,
     RETRY,
     SECRET,
@@ -21,6 +23,8 @@ from tests.end_to_end.ech import (
     outer_hellos,
 )
 from tests.end_to_end.pair import Pair
+from tests.end_to_end.test_certificates import raw_credentials
+from tests.pki import Pki
 
 from handclasp import (
     ClientConfig,
@@ -198,6 +202,71 @@ def test_external_keys_are_offered_inside_alone(
     assert pair.client.info.psk_identity == second.identity
     for hello in opened_hellos(pair):
         assert_grease_psks(hello, secrets=(PSK.identity, second.identity))
+
+
+def test_what_tells_of_the_hidden_server_stands_inside_alone(pki: Pki) -> None:
+    """Its authorities, and that it may have a raw key (RFC 9849 section 10.5)."""
+    own, key = raw_credentials("ecdsa-p256", 3)
+    client = ClientConfig(trust=pki.trust, raw_public_keys=[key], send_authorities=True)
+    client = replace(client, ech=CONFIGS)
+    pair = Pair(client, ServerConfig(credentials=own, ech=[KEY]), SECRET).run()
+    assert pair.client.info.ech_accepted
+    [hello] = opened_hellos(pair)
+    for kind in (Ext.CERTIFICATE_AUTHORITIES, Ext.SERVER_CERTIFICATE_TYPE):
+        assert kind in hello.inner.extensions
+        assert kind not in hello.outer.extensions
+
+
+def shape(hello: ClientHello) -> list[tuple[str, int]]:
+    """What everybody sees of a hello but for the length of its name, which is another one."""
+    kinds = dict.fromkeys(GREASE_VALUES, "GREASE") | {int(kind): kind.name for kind in Ext}
+    return [
+        (kinds[kind], 0 if kind == Ext.SERVER_NAME else len(data))
+        for kind, data in hello.extensions.items()
+    ]
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"versions": ["TLSv1.3"]},
+        {"alpn": ["h2", "http/1.1"]},
+        {"allow_early_data": True},
+        {"allow_psk_ke": True},
+        {"allow_psk_ke": True, "allow_early_data": True},
+        {"psks": [PSK]},
+        {"psks": [PSK], "allow_psk_ke": True, "allow_early_data": True},
+        {"psks": [PSK], "allow_psk_ke": True, "sessions": None},
+        {"psks": [PSK], "sessions": None},
+        {"record_size_limit": 2000, "allow_early_data": True},
+        {"record_size_limit": 2000, "psks": [PSK], "sessions": None},
+        {"post_handshake_auth": True},
+        {"certificate_compression": []},
+        {"middlebox_compatibility": False},
+        {"cipher_suites": ["TLS_AES_128_GCM_SHA256"]},
+    ],
+    ids=lambda settings: "+".join(settings) or "default",
+)
+def test_a_hello_looks_like_one_with_grease(
+    client: ClientConfig, server: ServerConfig, settings: dict[str, Any], resumes: bool
+) -> None:
+    """RFC 9849 section 10.10.4: the order and the size of the extensions, and what they offer."""
+    server = replace(server, max_early_data=1000)
+    seen: list[tuple[ClientHello, list[tuple[str, int]]]] = []
+    for ech in (client.ech, None):
+        own = replace(client, ech=ech, **{"sessions": SessionStore(), **settings})
+        for _ in range(1 + resumes):
+            pair = Pair(own, server, SECRET).run()
+            assert pair.established
+        assert pair.client.info.resumed is (resumes and own.sessions is not None)
+        [hello] = outer_hellos(pair)
+        seen.append((hello, shape(hello)))
+    (real, real_shape), (grease, grease_shape) = seen
+    assert real_shape == grease_shape
+    modes = Ext.PSK_KEY_EXCHANGE_MODES
+    assert real.extensions.get(modes) == grease.extensions.get(modes)
 
 
 def test_grease_keys_are_others_each_time(client: ClientConfig, server: ServerConfig) -> None:

@@ -124,6 +124,7 @@ def test_none_says_that_there_is_no_ech(pki: Pki, client: ClientConfig) -> None:
         ((), "there is none"),
         ([EchConfigList(KEY.configs)], "one is"),
         ((RETIRED,), "must have send_as_retry"),
+        ([KEY] * 1000, "15360 at most"),
     ],
 )
 def test_a_source_that_fails_does_not_say_that_there_is_no_ech(

@@ -138,8 +138,8 @@ def test_what_must_be_there_is_not_null(name: str) -> None:
     [
         ({}, True),
         ({"ticket": b""}, False),
-        ({"ticket": bytes(2**15)}, True),
-        ({"ticket": bytes(2**15 + 1)}, False),
+        ({"ticket": bytes(2**14)}, True),
+        ({"ticket": bytes(2**14 + 1)}, False),
         ({"ticket": b"", "session_id": b"id"}, False),
         ({"ticket": b"", "session_id": b"id", "version": "TLSv1.2"}, True),
         ({"ticket": b"", "session_id": bytes(33), "version": "TLSv1.2"}, False),

@@ -48,7 +48,7 @@ _replaced: dict[str, Any] = {}
 
 @dataclass(slots=True)
 class _Wishes:
-    """Who wants handclasp in this process.
+    """The callers that want handclasp in this process.
 
     Attributes:
         of_program: whether `inject` was called, and `extract` not since.

@@ -229,13 +229,11 @@ def find_failure(error: BaseException) -> TLSError | None:
     It has `explanation`, `fix` and `blame`. None where the exception contains no such failure, as
     for a port where nobody listens, or where a library has dropped it.
 
-    >>> import requests
+    >>> from handclasp import CertificateError, Fault
     >>> from handclasp.compat import find_failure
-    >>> try:
-    ...     requests.get("https://localhost:8443/")
-    ... except requests.RequestException as error:
-    ...     failure = find_failure(error)
-    ...     print(error if failure is None else f"{failure.explanation} {failure.fix}")
+    >>> wrapped = RuntimeError("no connection", CertificateError(Fault.CERTIFICATE_EXPIRED))
+    >>> find_failure(wrapped).explanation
+    'The certificate has expired.'
 
     Args:
         error: what the program has caught; it is searched with its causes and contexts, its

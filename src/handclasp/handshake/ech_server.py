@@ -12,7 +12,13 @@ from collections.abc import Iterator
 from handclasp.config import ServerConfig
 from handclasp.crypto.groups import BadShare
 from handclasp.crypto.hpke import KEMS, HpkeContext, OpenError, SymmetricSuite, setup_recipient
-from handclasp.ech import EchKey, ReloadingEchKeys, check_ech_keys, private_share
+from handclasp.ech import (
+    EchKey,
+    ReloadingEchKeys,
+    check_ech_keys,
+    private_share,
+    retry_configs,
+)
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.context import HandshakeContext
@@ -72,8 +78,7 @@ def open_client_hello(
     encrypted = _read(outer)
     if not keys:
         return outer
-    retry = tuple([each for key in keys if key.send_as_retry for each in key.configs])
-    hs.ech = ReceivedEch(encrypted, retry_configs=retry)
+    hs.ech = ReceivedEch(encrypted, retry_configs=retry_configs(keys))
     aad = outer_aad(outer, encrypted)
     for key, ech_config in _candidates(config, keys, encrypted):
         opened = _open(key, ech_config, encrypted, aad)

@@ -18,8 +18,9 @@ MAX_LIFETIME = 604_800
 """Seconds, seven days: no ticket may be kept longer (RFC 8446 section 4.6.1)."""
 
 _MAX_SESSION_ID = 32
-_MAX_TICKET = 2**15
-"""Bytes: an extension of the hello has room for twice as many, with all that is around them."""
+_MAX_TICKET = 2**14
+"""Bytes: a hello has room for two such tickets and two cookies of a retry, with all that is around
+them. With Encrypted Client Hello, or GREASE for it, it has everything twice."""
 
 _FORMAT = 5
 _OVERHEAD = 1024

@@ -24,8 +24,9 @@ from handclasp.wire import extensions as ext
 from handclasp.wire.ech import CONFIRMATION_SIZE
 from handclasp.wire.messages import ServerHello
 
-_MAX_COOKIE = 2**14
-"""Bytes of a HelloRetryRequest's cookie that are sent back: more would not fit into a hello."""
+_MAX_COOKIE = 2**13
+"""Bytes of a HelloRetryRequest's cookie that are sent back: more would not fit into a hello, which
+with Encrypted Client Hello has it twice, as well as a ticket."""
 
 
 async def retry_hello(

@@ -161,13 +161,14 @@ def outer_config(config: ClientConfig) -> ClientConfig:
     """Return the config of a client that has only the public name of the server.
 
     It shows nothing of the client: no certificate (RFC 9849 section 6.1.7), and no key that the
-    server might know.
+    server might know. What it knows of the hidden server neither stands in the outer hello nor
+    proves the public name.
     """
     return config.derived.once("outer config", _outer_config, config)
 
 
 def _outer_config(config: ClientConfig) -> ClientConfig:
-    return replace(
+    anonymous = replace(
         config,
         ech=None,
         grease_ech=False,
@@ -176,9 +177,30 @@ def _outer_config(config: ClientConfig) -> ClientConfig:
         client_certificate_types=None,
         confirm_peer=None,
         psks=(),
-        allow_psk_ke=False,
+        # The hidden server may have keys that need it, and the outer hello looks as if it had.
+        allow_psk_ke=config.allow_psk_ke and config.sessions is not None,
         allow_early_data=False,
         early_data_before_callbacks=False,
+    )
+    return _for_any_server(anonymous)
+
+
+def _for_any_server(config: ClientConfig) -> ClientConfig:
+    """Return the config without the raw keys, TLSA records and pins of one server.
+
+    A server proves the public name by a certificate (RFC 9849 section 6.1.7): the holder of another
+    key that the client knows would give it ECH configurations of its own. The authorities would
+    tell everybody which server is meant (section 10.5). Where the client takes no certificate,
+    nobody proves anything.
+    """
+    takes_certificates = config.verify is not None or config.accepts_certificates
+    return replace(
+        config,
+        server_certificate_types=None,
+        raw_public_keys=(),
+        policy=replace(config.policy, tlsa=(), pins=()),
+        verify_peer=config.verify_peer and takes_certificates,
+        send_authorities=False,
     )
 
 
@@ -232,10 +254,12 @@ def _inner_extensions(
 def _outer_draft(config: ClientConfig, plain: ClientHello, inner: ClientOffer) -> ClientHello:
     """Return the outer hello without the encrypted one (RFC 9849 section 6.1, rules 6 and 7)."""
     extensions, meant = dict(plain.extensions), inner.hello.extensions
-    if inner.psks:
-        extensions[_PSK_KEY_EXCHANGE_MODES] = meant[_PSK_KEY_EXCHANGE_MODES]
+    # The order is that of `client_offer`: another one would tell this hello from one with GREASE.
     if inner.early_data:
         extensions[_EARLY_DATA] = b""
+    if inner.psks:
+        extensions.pop(_PSK_KEY_EXCHANGE_MODES, None)
+        extensions[_PSK_KEY_EXCHANGE_MODES] = meant[_PSK_KEY_EXCHANGE_MODES]
     extensions[_ECH] = b""
     if inner.psks:
         extensions[_PRE_SHARED_KEY] = _grease_psks(config, inner.psks)
