@@ -15,7 +15,6 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, cast, overload
@@ -30,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from handclasp.certificates.key_files import warn_if_exposed
 from handclasp.certificates.loading import read_source
 from handclasp.certificates.names import host_problem, ip_address, normal_name
+from handclasp.certificates.pem import PemBlock, pem_blocks
 from handclasp.certificates.reloading import ReloadingFiles
 from handclasp.crypto.groups import BadShare, PrivateShare, share_of
 from handclasp.crypto.hpke import KEMS, SUITES, SymmetricSuite
@@ -46,8 +46,8 @@ from handclasp.wire.ech import (
     write_ech_config_list,
 )
 
-_CONFIGS_PEM = re.compile(rb"-----BEGIN ECHCONFIG-----(.*?)-----END ECHCONFIG-----", re.DOTALL)
-_KEY_PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----.*?-----END PRIVATE KEY-----", re.DOTALL)
+_MOST_OF_A_FILE = 1 << 20
+"""Bytes of a file with a key and configurations: ten times the longest ECHConfigList in Base64."""
 _KEMS_BY_NAME = {
     "X25519": HpkeKem.DHKEM_X25519_HKDF_SHA256,
     "P-256": HpkeKem.DHKEM_P256_HKDF_SHA256,
@@ -127,7 +127,7 @@ class EchConfigList(Sequence[EchConfig]):
         Raises:
             ConfigurationError: it cannot be read, or holds no ECHCONFIG.
         """
-        data, named = read_source(source, "ECH configuration")
+        data, named = read_source(source, "ECH configuration", most=_MOST_OF_A_FILE)
         return _configs_in(data, named)
 
     @property
@@ -282,13 +282,13 @@ class EchKey:
         """
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        data, named = read_source(source, "ECH key")
-        found = _KEY_PEM.search(data)
+        data, named = read_source(source, "ECH key", most=_MOST_OF_A_FILE)
+        found = _block(data, "PRIVATE KEY")
         if found is None:
             raise ConfigurationError(f"There is no PRIVATE KEY in {named}.")
         warn_if_exposed(source, named)
         try:
-            key = cast(X25519PrivateKey, load_pem_private_key(found[0], None))
+            key = cast(X25519PrivateKey, load_pem_private_key(found.text, None))
         except Exception:
             raise ConfigurationError(f"The PRIVATE KEY in {named} cannot be read.") from None
         kem = _kem_of(key)
@@ -526,12 +526,16 @@ def _fresh_id(taken: set[int], entropy: Callable[[int], bytes]) -> int:
     return free[int.from_bytes(entropy(4), "big") % len(free)]
 
 
+def _block(data: bytes, label: str) -> PemBlock | None:
+    return next((block for block in pem_blocks(data) if block.label == label), None)
+
+
 def _configs_in(data: bytes, named: str) -> EchConfigList:
-    found = _CONFIGS_PEM.search(data)
+    found = _block(data, "ECHCONFIG")
     if found is None:
         raise ConfigurationError(f"There is no ECHCONFIG in {named}.")
     try:
-        decoded = base64.b64decode(b"".join(found[1].split()), validate=True)
+        decoded = base64.b64decode(b"".join(found.body.split()), validate=True)
     except binascii.Error:
         raise ConfigurationError(f"The ECHCONFIG in {named} cannot be decoded.") from None
     return EchConfigList.from_bytes(decoded)

@@ -236,7 +236,14 @@ def test_a_broken_key_log_opens_no_inner_hello(pki: Pki) -> None:
     key = EchKey.generate("public.test")
     server = ServerConfig(credentials=pki.server("localhost", "public.test"), ech=[key])
     heard = conversed(ClientConfig(trust=pki.trust, ech=EchConfigList(key.configs)), server)
-    for label, value in (("ECH_CONFIG", "00"), ("ECH_CONFIG", "fe0d0000"), ("ECH_SECRET", "00")):
+    long = "00" * 0x10000
+    for label, value in (
+        ("ECH_CONFIG", "00"),
+        ("ECH_CONFIG", "fe0d0000"),
+        ("ECH_CONFIG", long),
+        ("ECH_SECRET", "00"),
+        ("ECH_SECRET", long),
+    ):
         keylog = KeyLog()
         for line in keylog_lines(heard.notes.events):
             name, random, _ = line.split()

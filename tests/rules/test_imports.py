@@ -178,6 +178,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "certificates.key_files",
         "certificates.loading",
         "certificates.names",
+        "certificates.pem",
         "certificates.reloading",
         "crypto",
         "errors",

@@ -1728,7 +1728,7 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "dns/test_lookup.py::test_aliases_come_to_an_end",
-                "dns.records.steps",
+                "dns.records._endpoint_steps",
                 "range(MOST_ALIASES + 1)",
                 "range(99)",
             ),
@@ -1739,6 +1739,20 @@ THREATS: tuple[Threat, ...] = (
             ),
         ),
         ("dns/test_lookup.py::test_servers_that_do_not_answer",),
+    ),
+    Threat(
+        _FILES,
+        "PEM files with many beginnings and no end (CWE-1333, CWE-400)",
+        "Blocks are found in one pass over the text, by the lines alone. Of a file with an ECH key "
+        "or ECH configurations, a MiB is read.",
+        (
+            without(
+                "certificates/test_pem.py::test_files_of_ech_are_bounded",
+                "certificates.loading.read_source",
+                "most is not None and len(data) > most",
+            ),
+        ),
+        ("certificates/test_pem.py::test_beginnings_without_an_end_cost_linear_time",),
     ),
     Threat(
         _IDENTITY,

@@ -21,6 +21,9 @@ from handclasp.wire.ech import (
 from handclasp.wire.messages import ClientHello
 from handclasp.wire.writer import opaque16
 
+_MOST_OF_A_CONFIG = 0xFFFF
+"""Bytes of a configuration: its list has a length of two bytes (RFC 9849 section 4)."""
+
 _COUNTS = "CLIENT_HANDSHAKE_TRAFFIC_SECRET"
 
 
@@ -64,6 +67,8 @@ def _context(secrets: Mapping[str, bytes], encrypted: EncryptedHello) -> HpkeCon
     suite = SymmetricSuite(*encrypted.cipher_suite)
     if secret is None or raw is None or not suite.is_supported:
         return None
+    if len(raw) > _MOST_OF_A_CONFIG:
+        return None  # No client had such a configuration: the line is broken, or was made to harm.
     configs = read_ech_config_list(opaque16(raw))
     kem = KEMS.get(configs[0].kem)
     return HpkeContext(kem, suite, Secret(secret), hpke_info(configs[0])) if kem else None

@@ -54,11 +54,15 @@ def path_text(path: object, what: str, hint: str = "") -> str:
     raise ConfigurationError(f"{capital(what)} must be a path, not {type(path).__name__}.")
 
 
-def read_file(path: str | os.PathLike[str], what: str) -> bytes:
-    """Return the bytes of a file, which is called `what` in the error if it cannot be read."""
+def read_file(path: str | os.PathLike[str], what: str, *, most: int | None = None) -> bytes:
+    """Return the bytes of a file, which is called `what` in the error if it cannot be read.
+
+    Of a longer file than `most` bytes, one byte more than these is returned.
+    """
     with path_errors(f"read {what}"):
         try:
-            return Path(path).read_bytes()
+            with Path(path).open("rb") as file:
+                return file.read(-1 if most is None else most + 1)
         except FileNotFoundError:
             hint = " (~ is not expanded: os.path.expanduser does that)" if _has_tilde(path) else ""
             raise ConfigurationError(
@@ -70,12 +74,22 @@ def _has_tilde(path: str | os.PathLike[str]) -> bool:
     return os.fsdecode(path).startswith("~")
 
 
-def read_source(source: str | os.PathLike[str] | bytes, what: str) -> tuple[bytes, str]:
-    """Return the bytes of a file, or the given ones, and their name for a message."""
+def read_source(
+    source: str | os.PathLike[str] | bytes, what: str, *, most: int | None = None
+) -> tuple[bytes, str]:
+    """Return the bytes of a file, or the given ones, and their name for a message.
+
+    Raises:
+        ConfigurationError: it cannot be read, or has more than `most` bytes.
+    """
     if isinstance(source, bytes):
-        return source, f"the {what} data"
-    named = f"the {what} file {path_text(source, what, _CONTENT)}"
-    return read_file(source, named), named
+        data, named = source, f"the {what} data"
+    else:
+        named = f"the {what} file {path_text(source, what, _CONTENT)}"
+        data = read_file(source, named, most=most)
+    if most is not None and len(data) > most:
+        raise ConfigurationError(f"{capital(named)} is too long: it may have {most:,} bytes.")
+    return data, named
 
 
 def certificates_in(data: bytes, what: str) -> list[x509.Certificate]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from handclasp.certificates.anchors import readable_certificates
 from handclasp.certificates.evidence import encoded, is_self_issued
 from handclasp.certificates.names import normal_name
+from handclasp.certificates.pem import pem_blocks
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import RevocationLists
 from handclasp.certificates.trust import TrustStore
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from handclasp.questions import VerifyPeer
 
 _HASH_NAME = re.compile(r"[0-9a-f]{8}\.r?[0-9]+")
-_CRL = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 _SEQUENCE = 0x30
 _LONG_FORM = 0x80
 
@@ -119,7 +119,7 @@ class Loaded:
     def _add(self, text: bytes) -> None:
         if b"-----BEGIN CERTIFICATE-----" in text:
             self.certificates.extend(map(encoded, _readable([text])))
-        self.lists.extend(_CRL.findall(text))
+        self.lists += _lists_in(text)
 
     def copy(self) -> Loaded:
         """Return what was loaded until now."""
@@ -135,6 +135,11 @@ def _readable(contents: Iterable[bytes]) -> tuple[x509.Certificate, ...]:
         return readable_certificates(contents, "what was loaded")
     except ConfigurationError:
         return ()
+
+
+def _lists_in(text: bytes) -> list[bytes]:
+    """Return the revocation lists in a text, in PEM."""
+    return [block.text for block in pem_blocks(text) if block.label == "X509 CRL"]
 
 
 def _split_der(data: bytes) -> list[bytes]:
@@ -290,7 +295,7 @@ class Verifier(ComparableCallback):
     def _read(self, state: tuple[_FileState, ...]) -> _Evidence:
         loaded, flags = self._loaded, self._flags
         contents = [data for directory in loaded.directories for data in _contents_of(directory)]
-        lists = [*loaded.lists, *(one for data in contents for one in _CRL.findall(data))]
+        lists = [*loaded.lists, *(one for data in contents for one in _lists_in(data))]
         trust, others = _store_of(
             (*loaded.certificates, *map(encoded, _readable(contents))),
             tuple(loaded.defaults),

@@ -7,7 +7,6 @@ together; a chain in any order is sent as it stands in the file, as OpenSSL does
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,11 +15,10 @@ from cryptography.exceptions import InvalidSignature
 from handclasp.certificates.credentials import Credentials, LocalSigner, spki_is_pss
 from handclasp.certificates.evidence import encoded
 from handclasp.certificates.loading import private_key_in
+from handclasp.certificates.pem import pem_blocks
 from handclasp.certificates.reading import certificate_of, certificates_of
 from handclasp.errors import ConfigurationError
 from handclasp.values import replace
-
-_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 
 _LONGEST = 10
 """Certificates of a chain that is completed."""
@@ -129,5 +127,6 @@ def _named(path: Path) -> str:
 
 def _first_key(data: bytes) -> bytes:
     """Return the first private key in PEM: a file may hold certificates before it."""
-    found = _PRIVATE_KEY.search(data)
-    return data if found is None else found[0] + b"\n"
+    keys = (block.text for block in pem_blocks(data) if block.label.endswith("PRIVATE KEY"))
+    found = next(keys, None)
+    return data if found is None else found + b"\n"
