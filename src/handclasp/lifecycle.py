@@ -265,18 +265,21 @@ class Lifecycle(RecordLoop, Generic[Config]):
             version = "TLSv1.2"
         elif version is None and self._records.read_epoch is not Epoch.PLAINTEXT:
             version = "TLSv1.3"
+        context, rejected_ech = self._context, self._rejected_ech
+        if context is not None:
+            rejected_ech = rejected_by(context.ech)
         return situation_of(
             alert,
             self._config,
             is_client=self._is_client,
             version=version,
-            context=self._context,
+            context=context,
             info=self._info,
             post=self._post,
             certificate=self._certificate,
             server_name=self._asked_for(),
             hello_is_large=self._hello_is_large(),
-            rejected_ech=self._rejected_ech,
+            rejected_ech=rejected_ech,
         )
 
     def _asked_for(self) -> str | None:

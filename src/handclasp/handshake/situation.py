@@ -42,17 +42,14 @@ def situation_of(
     """Return the facts that explain why the peer may have sent `alert`.
 
     Args:
-        alert: its number.
-        config: of this side.
-        is_client: which side this is.
-        version: the version, as far as it is agreed upon.
+        alert, config: the number of the alert, and the settings of this side.
+        is_client, version: which side this is; the version, as far as it is agreed upon.
         context: of the handshake, as long as it goes on.
-        info: what was agreed upon, when it is complete.
-        post: what takes messages since then.
+        info, post: what was agreed upon when it is complete, and what takes messages since then.
         certificate: whether this side has shown one.
         server_name: the name in the hello.
         hello_is_large: whether a client's hello may take several packets.
-        rejected_ech: what a server did not open, when the handshake is complete.
+        rejected_ech: what a server did not open.
     """
     stage: Stage = "established" if info is not None else "handshake"
     if version is None and is_client:
@@ -62,8 +59,6 @@ def situation_of(
     chain: tuple[bytes, ...] = ()
     if alert in ABOUT_CERTIFICATES:
         chain = _shown_chain(context, info if certificate == "shown" else None)
-    if context is not None:
-        rejected_ech = rejected_by(context.ech)
     own = OwnChain(*chain_in_words(chain), root_file=_root_file(chain, config))
     return Situation(
         role="client" if is_client else "server",
