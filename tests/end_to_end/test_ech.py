@@ -365,9 +365,9 @@ def test_what_names_the_hidden_servers_key_is_not_asked_of_the_public_name(
     assert error.is_authentic
     # It is asked of the hidden name, as always.
     client = replace(client, policy=policy_for(public, kind))
-    error = Pair(client, server, SECRET).run().client.error
-    assert isinstance(error, CertificateError)
-    assert error.fault in {Fault.PIN_MISMATCH, Fault.TLSA_MISMATCH}
+    refused = Pair(client, server, SECRET).run().client.error
+    assert isinstance(refused, CertificateError)
+    assert refused.fault in {Fault.PIN_MISMATCH, Fault.TLSA_MISMATCH}
 
 
 def test_a_tlsa_record_does_not_prove_the_public_name(client: ClientConfig) -> None:

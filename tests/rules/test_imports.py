@@ -721,14 +721,14 @@ STEPS = {
     "the command line": Step(
         "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 35
     ),
-    "connect": Step("from handclasp import connect", NETWORK, 181),
+    "connect": Step("from handclasp import connect", NETWORK, 182),
     "a client's hello": Step(
         "from handclasp import ClientConfig, ClientConnection\n"
         "ClientConnection(ClientConfig(verify_peer=False), server_name='a.test')",
         NETWORK - {"socket"},
-        168,
+        169,
     ),
-    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 184),
+    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 185),
 }
 
 

@@ -54,6 +54,10 @@ class OwnChain:
 class RejectedEch:
     """An encrypted_client_hello that no key of a server opened (RFC 9849 section 7.1).
 
+    >>> from handclasp.alerts import RejectedEch
+    >>> RejectedEch(config_id=45, retry_ids=(46, 47))
+    RejectedEch(config_id=45, retry_ids=(46, 47))
+
     Attributes:
         config_id: the number of the configuration that the client used.
         retry_ids: the numbers of the configurations that the server sent in return.

@@ -90,6 +90,7 @@ def situation_of(
 def rejected_by(ech: ReceivedEch | None) -> RejectedEch | None:
     """Return what a server did not open, and answered with configurations; None if there is none.
 
+    >>> from handclasp.handshake.situation import rejected_by
     >>> rejected_by(None)
     """
     if ech is None or not ech.retry_configs:
