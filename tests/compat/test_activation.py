@@ -327,9 +327,9 @@ class Remote(Exception):
 
 
 class WithOtherArguments(Exception):
-    args = 5  # type: ignore[assignment]
-    __notes__ = "of the class"  # type: ignore[assignment]
-    __cause__ = property(lambda self: 1 / 0)
+    args: Any = 5
+    __notes__: Any = "of the class"
+    __cause__: Any = property(lambda self: 1 / 0)
 
 
 class Raising(Exception):
@@ -338,7 +338,7 @@ class Raising(Exception):
 
 
 class Pretending:
-    __class__ = ValueError  # type: ignore[assignment]
+    __class__: Any = ValueError
 
 
 def explained() -> ssl.SSLError:
@@ -357,12 +357,12 @@ def test_odd_exceptions_are_explained_all_the_same() -> None:
         LastFailure().add_to(error)
         kept: Any = vars(BaseException)["__dict__"]
         assert kept.__get__(error)["__notes__"] == ["handclasp: The certificate has expired."]
-    with_odd_notes = ValueError(explained(), Pretending())
-    with_odd_notes.__notes__ = 5  # type: ignore[assignment]
+    with_odd_notes: Any = ValueError(explained(), Pretending())
+    with_odd_notes.__notes__ = 5
     LastFailure().add_to(with_odd_notes)
-    assert vars(with_odd_notes)["__notes__"] == 5
-    mixed = ValueError(explained())
-    mixed.__notes__ = [5, "handclasp: Something else."]  # type: ignore[list-item]
+    assert with_odd_notes.__notes__ == 5
+    mixed: Any = ValueError(explained())
+    mixed.__notes__ = [5, "handclasp: Something else."]
     LastFailure().add_to(mixed)
     assert mixed.__notes__[2:] == ["handclasp: The certificate has expired."]
 

@@ -6,6 +6,7 @@ The peer is always a context of `ssl` itself.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import ssl
 from collections.abc import Iterator
@@ -504,6 +505,45 @@ def test_ours_accepts_only_names_that_ssl_accepts(named: Named) -> None:
     accepted = {name for name in NAMES if named.error(ours, name) is None}
     assert accepted <= {name for name in NAMES if named.error(theirs, name) is None}
     assert {*HOSTS, "a.wild.example"} <= accepted
+
+
+@pytest.mark.parametrize("name", ["127.0.0.01", " 127.0.0.1", "127.0.0.1 ", "1.2.3", "host.7"])
+def test_what_ends_in_a_number_is_an_address_or_nothing(named: Named, name: str) -> None:
+    client = named.client("handclasp")
+    error: Any = named.error(client, name)
+    assert f"for {name!r}: it ends in a number, as an address does" in error.explanation
+    assert "Write the address as four decimal numbers" in error.fix
+    assert error.blame == "local"
+    client.check_hostname = False
+    asked: list[str | None] = []
+    named.server.sni_callback = lambda _, name, __: asked.append(name)
+    try:
+        assert named.error(client, name) is None
+    finally:
+        named.server.sni_callback = None
+    assert asked == [None]
+
+
+def test_asyncio_without_a_name(named: Named) -> None:
+    """For `server_hostname=""` it gives none: with check_hostname, `ssl` accepts anybody then."""
+    client = named.client("handclasp")
+
+    async def connect() -> None:
+        async with await asyncio.start_server(
+            lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=named.server
+        ) as server:
+            address = server.sockets[0].getsockname()
+            _, writer = await asyncio.open_connection(*address, ssl=client, server_hostname="")
+            writer.close()
+
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        asyncio.run(connect())
+    error: Any = caught.value
+    assert error.verify_message == "Hostname mismatch, no server_hostname was given."
+    assert "check_hostname needs a server_hostname to compare" in error.explanation
+    assert "context.check_hostname = False" in error.fix
+    client.check_hostname = False
+    asyncio.run(connect())
 
 
 @pytest.mark.parametrize(

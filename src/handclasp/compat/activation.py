@@ -48,7 +48,7 @@ _replaced: dict[str, Any] = {}
 
 @dataclass(slots=True)
 class _Wishes:
-    """The callers that want handclasp in this process.
+    """The wishes for handclasp in this process, of the program and of blocks.
 
     Attributes:
         of_program: whether `inject` was called, and `extract` not since.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handclasp.certificates.anchors import readable_certificates
 from handclasp.certificates.evidence import encoded, is_self_issued
-from handclasp.certificates.names import normal_name
+from handclasp.certificates.names import ip_address, normal_name
 from handclasp.certificates.pem import pem_blocks
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.revocation import RevocationLists
@@ -356,7 +356,15 @@ class Verifier(ComparableCallback):
         name = question.server_name if self._check_hostname else None
         if name is None and self._check_hostname and not self._written:
             # `ssl` itself would accept any server over memory BIOs.
-            raise _mismatch("check_hostname needs a server_hostname to compare: none was given.")
+            raise _mismatch(
+                "check_hostname needs a server_hostname to compare: none was given.",
+                advice(
+                    "",
+                    "Give the server's name as server_hostname. (asyncio gives none for "
+                    'server_hostname="". Only to connect without knowing with whom: '
+                    "context.check_hostname = False.)",
+                ),
+            )
         return verify_server_chain(
             chain,
             trust,
@@ -371,33 +379,51 @@ class Verifier(ComparableCallback):
 def asked_name(written: str | None) -> str | None:
     """Return the name to ask a server for; None where a program gave none, or something else.
 
-    `ssl` connects by whatever it is given (`example.com:443`), and compares it in the end.
+    `ssl` connects by whatever it is given (`example.com:443`), and compares it in the end. What
+    ends in a number is meant as an address (`127.0.0.01`), and no server is asked for one.
     """
     try:
-        return None if written is None or not normal_name(written) else written
+        name = None if written is None else normal_name(written)
     except ConfigurationError:
         return None
+    return None if not name or _ends_in_a_number(name) else written
+
+
+def _ends_in_a_number(name: str) -> bool:
+    """Say so of what is no address. `name` is in its normal spelling, or has space around it."""
+    return name.strip().rpartition(".")[2].isdecimal() and ip_address(name) is None
 
 
 def _misspelt(written: str) -> CertificateError:
     bare = spelling_of(written)
-    if asked_name(bare) is None:
+    if asked_name(bare) is not None:
         return _mismatch(
-            f"No certificate is valid for {written!r}: it is neither a DNS name nor an IP address.",
-            advice("", "Give the server's name alone as server_hostname: no port, scheme or path."),
+            f"No certificate has a name that is written {written!r}, "
+            "which `ssl` compares as it is.",
+            advice("", f"Write {bare!r}, without a dot at its end, brackets or zone."),
+        )
+    if _ends_in_a_number(written):
+        return _mismatch(
+            f"No certificate is valid for {written!r}: it ends in a number, as an address does, "
+            "and is not one.",
+            advice(
+                "",
+                "Write the address as four decimal numbers with dots, without zeros before them "
+                "and spaces, or give the server's name as server_hostname.",
+            ),
         )
     return _mismatch(
-        f"No certificate has a name that is written {written!r}, which `ssl` compares as it is.",
-        advice("", f"Write {bare!r}, without a dot at its end, brackets or zone."),
+        f"No certificate is valid for {written!r}: it is neither a DNS name nor an IP address.",
+        advice("", "Give the server's name alone as server_hostname: no port, scheme or path."),
     )
 
 
-def _mismatch(sentence: str, fix: str = "") -> CertificateError:
+def _mismatch(sentence: str, fix: str) -> CertificateError:
     """Return the refusal of a server for the name that this program gave, or did not give."""
     return CertificateError(
         Fault.CERTIFICATE_NAME_MISMATCH,
         sentence=sentence,
-        fix=fix or advice("", "Give the server's name as server_hostname."),
+        fix=fix,
         verdict=Verdict(Blame.LOCAL),
     )
 

@@ -274,6 +274,8 @@ def verify_code(error: CertificateError, server_name: str | None) -> int:
 
 def verify_message(code: int, server_name: str | None) -> str:
     """Return OpenSSL's words for the result of a verification, as `ssl` completes them."""
+    if code == HOSTNAME_MISMATCH and server_name is None:
+        return "Hostname mismatch, no server_hostname was given."  # `ssl` accepts any server then.
     if code == HOSTNAME_MISMATCH:
         return f"Hostname mismatch, certificate is not valid for '{server_name}'."
     if code == IP_ADDRESS_MISMATCH:

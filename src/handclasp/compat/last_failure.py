@@ -100,7 +100,7 @@ class LastFailure:
     def _add_possible_cause(self, error: BaseException) -> None:
         """Say of which connection it is, and when that failed: more is not known here.
 
-        Anybody who finds a server can make a connection to it fail, at any time. So a client's is the
+        Any stranger can make a connection to a server fail, at any time. So a client's is the
         likelier cause, and a server's is named only where no client's has failed.
         """
         now = monotonic()
