@@ -13,6 +13,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from handclasp.adapters.sockets import TLSSocket, wrap_client
+from handclasp.certificates.names import host_problem, normal_name
 from handclasp.config import ClientConfig
 from handclasp.errors import ConfigurationError, TruncationError, shown
 from handclasp.values import dataclass, field, replace
@@ -42,21 +43,25 @@ class DohServer:
         """Return the server of a URL, https://HOST[:PORT]/PATH. Raises `ConfigurationError`."""
         try:
             parts = urlsplit(url)
-            port = parts.port or 443
+            port = 443 if parts.port is None else parts.port
         except (ValueError, AttributeError, TypeError):
             raise ConfigurationError(f"doh: {shown(url)} is not a URL.") from None
         path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
         is_plain = url.isascii() and not any(each <= " " or each == "\x7f" for each in url)
-        if parts.scheme != "https" or not parts.hostname or parts.username or not is_plain:
+        is_whole = parts.hostname and port and "@" not in parts.netloc
+        if parts.scheme != "https" or not is_whole or not is_plain:
             raise ConfigurationError(
                 f"doh: {shown(url)} is not the URL of a DNS server: https://HOST/dns-query."
             )
+        host = parts.hostname or ""
+        if problem := host_problem(normal_name(host)):
+            raise ConfigurationError(f"doh: {shown(host)} {problem}.")
         given = config if config is not None else ClientConfig()
         if given.ech is not None:
             raise ConfigurationError(
                 "doh_config: ech is for the DNS server's own name; leave it out."
             )
-        return cls(parts.hostname, port, path, parts.netloc, replace(given, alpn=["http/1.1"]))
+        return cls(host, port, path, parts.netloc, replace(given, alpn=["http/1.1"]))
 
     def request(self, query: bytes) -> bytes:
         """Return the request for a message of the DNS."""
@@ -151,7 +156,7 @@ def answer_in(data: bytes) -> bytes:
         response.begin()
         status, kind = response.status, response.headers.get_content_type()
         body = response.read()
-    except (HTTPException, OSError, ValueError) as error:
+    except (HTTPException, OSError, ValueError, OverflowError) as error:
         raise DohError(f"its answer is not whole, or no HTTP ({type(error).__name__})") from None
     if status != _OK:
         raise DohError(f"it answers with the HTTP status {status}")

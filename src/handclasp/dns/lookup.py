@@ -21,6 +21,8 @@ from handclasp.errors import ConfigurationError, TLSError, shown
 DEFAULT_TIMEOUT = 5.0
 
 _HIGHEST_PORT = 65535
+_LONGEST_TIMEOUT = 86_400
+"""Seconds: sockets and locks of Python fail with an OverflowError far above it."""
 _PADDED_TO = 128
 """The bytes to a multiple of which a query over HTTPS is padded (RFC 8467 section 4.1)."""
 
@@ -68,8 +70,8 @@ def lookup_ech(
         doh_config: the settings for the TLS of that DNS server; None verifies it by the system's
             authorities.
         resolver: a `dns.resolver.Resolver` of dnspython in place of the system's.
-        timeout: seconds for the whole lookup. The addresses of the DNS server's own name are asked
-            from the operating system, which has a timeout of its own.
+        timeout: seconds for the whole lookup, a day at most. The addresses of the DNS server's own
+            name are asked from the operating system, which has a timeout of its own.
         addresses: whether `doh` is asked for the addresses of the endpoint as well. Without `doh`
             they are never asked for.
 
@@ -136,8 +138,10 @@ def _checked(name: str, port: int, timeout: float) -> str:
     _package()
     if type(port) is not int or not 0 < port <= _HIGHEST_PORT:
         raise ConfigurationError(f"port must be from 1 to {_HIGHEST_PORT}, not {shown(port)}.")
-    if not is_number(timeout) or not timeout > 0:
-        raise ConfigurationError(f"timeout must be a number of seconds, not {shown(timeout)}.")
+    if not is_number(timeout) or not 0 < timeout <= _LONGEST_TIMEOUT:
+        raise ConfigurationError(
+            f"timeout must be a number of seconds up to {_LONGEST_TIMEOUT}, not {shown(timeout)}."
+        )
     normal = normal_name(name)
     if ip_address(normal) is not None:
         raise ConfigurationError(f"{name} is an address: the DNS has ECH configurations for names.")
@@ -159,6 +163,10 @@ def _asking(
         if doh_config is not None:
             raise ConfigurationError("doh_config needs doh, the URL of a DNS server over HTTPS.")
         given = resolver if resolver is not None else import_module(f"dns.{module}").Resolver()
+        if not callable(getattr(given, "resolve", None)):
+            raise ConfigurationError(
+                f"resolver must be a Resolver of dns.{module}, not {shown(resolver)}."
+            )
         return partial(_ask_resolver if module == "resolver" else _ask_async_resolver, given)
     if resolver is not None:
         raise ConfigurationError("doh and resolver exclude each other.")
