@@ -138,7 +138,8 @@ class Lifecycle(RecordLoop, Generic[Config]):
         context, self._context = self._context, None
         if context is not None:
             self._certificate = context.certificate
-            self._rejected_ech = rejected_by(context.ech)
+            if context.ech is not None:
+                self._rejected_ech = rejected_by(context.ech)
             if context.reading.new:
                 context.reading.accepted()
         self._records.establish()

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Event, Thread
+from typing import Any
 
 import pytest
 from tests.pki import Leaf, Pki, der_of, key_of_type, key_pem, pem_of
@@ -85,13 +86,14 @@ def test_what_did_not_change_is_not_read_again(
 ) -> None:
     first = reloading.current
     reads: list[Path] = []
-    read = Path.read_bytes
+    opened: Any = Path.open
 
-    def reading(path: Path) -> bytes:
-        reads.append(path)
-        return read(path)
+    def reading(path: Path, mode: str = "r", **more: Any) -> Any:
+        if "r" in mode:
+            reads.append(path)
+        return opened(path, mode, **more)
 
-    monkeypatch.setattr(Path, "read_bytes", reading)
+    monkeypatch.setattr(Path, "open", reading)
     for _ in range(5):
         clock.pass_by()
         assert reloading.current is first
