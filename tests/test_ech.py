@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -272,3 +273,24 @@ def test_a_public_name_without_a_certificate(caplog: pytest.LogCaptureFixture) -
         ServerConfig(credentials=pki.server("secret.test"), ech=[key])
     assert [getattr(record, "kind", "") for record in caplog.records] == ["public_name"]
     assert "No certificate is for public.test" in caplog.text
+
+
+KEY = EchKey.generate("public.test")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: EchKey.generate("a.test", kem=[]),  # type: ignore[arg-type]
+        lambda: EchKey.generate("a.test", avoid=None),  # type: ignore[arg-type]
+        lambda: EchKey.generate("a.test", avoid=[1]),  # type: ignore[list-item]
+        lambda: EchKey.generate("a.test", avoid=KEY),  # type: ignore[arg-type]
+        lambda: EchKey(KEY.private_key, None),  # type: ignore[arg-type]
+        lambda: EchKey(KEY.private_key, [None]),  # type: ignore[arg-type]
+        lambda: EchConfigList(None),  # type: ignore[arg-type]
+        lambda: EchConfigList(5),  # type: ignore[arg-type]
+    ],
+)
+def test_arguments_of_another_kind(make: Callable[[], object]) -> None:
+    with pytest.raises(ConfigurationError):
+        make()

@@ -17,7 +17,7 @@ import binascii
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, cast, overload
+from typing import Any, Protocol, TypeVar, cast, overload
 
 from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
@@ -45,6 +45,7 @@ from handclasp.wire.ech import (
     read_ech_config_list,
     write_ech_config_list,
 )
+from handclasp.wording import LONGEST, printable
 
 _MOST_OF_A_FILE = 1 << 20
 """Bytes of a file with a key and configurations: ten times the longest ECHConfigList in Base64."""
@@ -52,6 +53,7 @@ _KEMS_BY_NAME = {
     "X25519": HpkeKem.DHKEM_X25519_HKDF_SHA256,
     "P-256": HpkeKem.DHKEM_P256_HKDF_SHA256,
 }
+_T = TypeVar("_T")
 _LONGEST_LABEL = 63
 _LONGEST_NAME = 255
 
@@ -81,7 +83,7 @@ class EchConfigList(Sequence[EchConfig]):
     __slots__ = ("_configs", "_problems")
 
     def __init__(self, configs: Iterable[EchConfig]) -> None:
-        self._configs = tuple(configs)
+        self._configs = _tuple_of(configs, "An EchConfigList is made of configurations")
         if not self._configs:
             raise ConfigurationError("A list of ECH configurations is empty.")
         for config in self._configs:
@@ -207,7 +209,8 @@ class EchKey:
     _share: object = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "configs", tuple(self.configs))
+        given = _tuple_of(self.configs, "configs of an EchKey must be a tuple")
+        object.__setattr__(self, "configs", given)
         check_switch("send_as_retry", self.send_as_retry)
         kem = _kem_of(self.private_key)
         share = share_of(self.private_key)
@@ -215,6 +218,8 @@ class EchKey:
         if not self.configs:
             raise ConfigurationError("An ECH key needs a configuration.")
         for config in self.configs:
+            if not isinstance(config, EchConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigurationError(f"An ECH configuration is not {shown(config)}.")
             if config.kem != kem or config.public_key != share.share:
                 raise ConfigurationError("This ECH configuration has another public key.")
             if why := _why_unusable(config):
@@ -246,7 +251,7 @@ class EchKey:
         Raises:
             ConfigurationError: the name is not a proper host name, or another argument is wrong.
         """
-        number = _KEMS_BY_NAME.get(kem)
+        number = _KEMS_BY_NAME.get(kem) if isinstance(kem, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         if number is None:
             names = ", ".join(_KEMS_BY_NAME)
             raise ConfigurationError(f"kem must be one of {names}, not {shown(kem)}.")
@@ -255,11 +260,17 @@ class EchKey:
                 f"maximum_name_length must be from 0 to {_LONGEST_NAME}, not "
                 f"{shown(maximum_name_length)}."
             )
+        others = _tuple_of(avoid, "avoid must be a list of EchKey")
+        for other in others:
+            if not isinstance(other, EchKey):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ConfigurationError(
+                    f"avoid must be a list of EchKey, and one is {shown(other)}."
+                )
         key: X25519PrivateKey | EllipticCurvePrivateKey
         is_x25519 = number == HpkeKem.DHKEM_X25519_HKDF_SHA256
         key = X25519PrivateKey.generate() if is_x25519 else generate_private_key(SECP256R1())
         config = make_ech_config(
-            _fresh_id({config.config_id for each in avoid for config in each.configs}, entropy),
+            _fresh_id({config.config_id for each in others for config in each.configs}, entropy),
             int(number),
             share_of(key).share,
             [(int(suite.kdf), int(suite.aead)) for suite in SUITES],
@@ -511,6 +522,13 @@ class EchRejectedError(ProtocolError):
         super().__init__(Fault.ECH_REJECTED, detail, fix=fix, verdict=verdict)
 
 
+def _tuple_of(values: Iterable[_T], what: str) -> tuple[_T, ...]:
+    """Return the values in a tuple. Raises `ConfigurationError`, which begins with `what`."""
+    if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{what}, not {shown(values)}.")
+    return tuple(values)
+
+
 def _kem_of(key: object) -> int:
     """Return the number of the KEM that a private key is for. Raises `ConfigurationError`."""
     if isinstance(key, X25519PrivateKey):
@@ -590,7 +608,7 @@ def _why_no_public_name(name: str) -> str:
     except ConfigurationError:
         is_proper = False
     if not is_proper or any(len(label) > _LONGEST_LABEL for label in name.split(".")):
-        return f"its public name {name!r} is not a host name"
+        return f"its public name {printable(name, LONGEST)!r} is not a host name"
     if ip_address(name) is not None or host_problem(name.lower()):
-        return f"its public name {name!r} is an address, or not a host name"
+        return f"its public name {printable(name, LONGEST)!r} is an address, or not a host name"
     return ""

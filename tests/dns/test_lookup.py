@@ -32,6 +32,7 @@ from handclasp.dns import (
     lookup_ech,
     lookup_ech_async,
 )
+from handclasp.wire.ech import make_ech_config
 
 NAME = "secret.test"
 CONFIGS = EchConfigList(EchKey.generate("public.test").configs)
@@ -232,6 +233,49 @@ def test_malformed_records(way: str, pki: Pki, record: bytes) -> None:
         lookup(NAME, timeout=0.6)
     assert caught.value.name == "DNS_MALFORMED"
     assert not isinstance(caught.value, NoEchError)
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ("1 " + r"\255" * 40 + f".test. {ECH}", "no host's name"),
+        (rf"1 \027\[31mX.test. {ECH}", "no host's name"),
+        (f"1 127.0.0.1. {ECH}", "'127.0.0.1' is no host's name"),
+        (f"1 0x7f.1. {ECH}", "'0x7f.1' is no host's name"),
+        (f"1 cdn.test. port=0 {ECH}", "port 0 for cdn.test"),
+    ],
+)
+def test_places_where_nobody_can_connect(way: str, pki: Pki, record: str, words: str) -> None:
+    with (
+        asking(way, zone_of(record), pki) as lookup,
+        pytest.raises(DnsError, match=words) as caught,
+    ):
+        lookup(NAME)
+    assert caught.value.name == "DNS_MALFORMED"
+    assert str(caught.value).isprintable()
+
+
+def test_the_reasons_of_many_records_are_few(pki: Pki) -> None:
+    config = CONFIGS[0]
+    made = [
+        make_ech_config(1, config.kem, config.public_key, [(1, 1)], 0, f"{number}_" * 60)
+        for number in range(200)
+    ]
+    configs = EchConfigList(made)
+    zone = zone_of(f'1 . ech="{configs.to_base64()}"')
+    with asking("doh", zone, pki) as lookup, pytest.raises(NoEchError, match="more") as caught:
+        lookup(NAME)
+    assert len(str(caught.value)) < 600
+    with pytest.raises(ConfigurationError, match="more") as refused:
+        ClientConfig(ech=configs)
+    assert len(str(refused.value)) < 600
+
+
+def test_the_owner_behind_a_cname_is_the_host(way: str, pki: Pki) -> None:
+    zone = zone_of(f"1 . {ECH}", name="cdn.test")
+    zone.records[NAME, "CNAME"] = ["cdn.test."]
+    with asking(way, zone, pki) as lookup:
+        assert lookup(NAME).host == "cdn.test"
 
 
 @pytest.mark.parametrize("rcode", [dns.rcode.SERVFAIL, dns.rcode.REFUSED])

@@ -187,6 +187,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "synchronous",
         "values",
         "wire.ech",
+        "wording",
     ),
     "config": (
         "config",
@@ -202,6 +203,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "synchronous",
         "trace.keylog",
         "values",
+        "wording",
     ),
     "record_loop": (
         "questions",

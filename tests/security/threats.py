@@ -1701,6 +1701,25 @@ THREATS: tuple[Threat, ...] = (
         ),
     ),
     Threat(
+        _PARSER,
+        "HTTPS records that lead to what is no host, or have more to explain than anybody reads",
+        "A target that is no name of a host, or an address in any spelling, and port 0 make the "
+        "record malformed. A few of the reasons why configurations cannot be used are named.",
+        (
+            without(
+                "dns/test_lookup.py::test_places_where_nobody_can_connect",
+                "dns.records._host",
+                "raise DnsError.malformed(query, ...)",
+            ),
+            without(
+                "dns/test_lookup.py::test_places_where_nobody_can_connect",
+                "dns.records._endpoint",
+                "given is not None and not given.port",
+            ),
+        ),
+        ("dns/test_lookup.py::test_the_reasons_of_many_records_are_few",),
+    ),
+    Threat(
         _SERVICE,
         "Tickets and cookies for which the client's next hello has no room",
         "A longer ticket is not kept, and a longer cookie ends the handshake. The longest of both "

@@ -54,6 +54,7 @@ from handclasp.limits import Limits
 from handclasp.sessions.psk import check_keys
 from handclasp.synchronous import check_synchronous
 from handclasp.trace.keylog import open_keylog
+from handclasp.wording import listed
 
 if TYPE_CHECKING:
     # For types alone: config builds on this module.
@@ -198,7 +199,9 @@ def check_ech_configs(config: ClientConfig) -> None:
     if "TLSv1.3" not in config.versions:
         raise ConfigurationError("ech requires TLS 1.3, which versions leaves out.")
     if ech.usable is None:
-        raise ConfigurationError(f"ech: no configuration can be used: {'; '.join(ech.problems())}.")
+        raise ConfigurationError(
+            f"ech: no configuration can be used: {listed(ech.problems(), longest=100)}."
+        )
 
 
 def check_ech(config: ServerConfig) -> None:

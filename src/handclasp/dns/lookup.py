@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -15,7 +15,7 @@ from handclasp.config import ClientConfig
 from handclasp.config.values import is_number
 from handclasp.dns.doh import DohError, DohServer
 from handclasp.dns.errors import DnsError, NoEchError
-from handclasp.dns.records import HTTPS_PORT, HttpsEndpoint, Question, steps
+from handclasp.dns.records import HTTPS_PORT, Found, HttpsEndpoint, Question, steps
 from handclasp.errors import ConfigurationError, TLSError, shown
 
 DEFAULT_TIMEOUT = 5.0
@@ -239,8 +239,8 @@ def _answer_of(dns: Any, query: Any, data: bytes) -> Any:
     return message
 
 
-def _records(answer: Any, query: Question) -> Sequence[Any]:
-    """Return the records in an answer, behind its CNAMEs; raise `DnsError`."""
+def _records(answer: Any, query: Question) -> Found:
+    """Return what is in an answer, behind its CNAMEs; raise `DnsError`."""
     import dns.rcode
 
     message = getattr(answer, "response", answer)
@@ -249,8 +249,9 @@ def _records(answer: Any, query: Question) -> Sequence[Any]:
         raise _no_name(query)
     if code != dns.rcode.NOERROR:
         raise _failed(query, f"the DNS server answers {dns.rcode.to_text(code)}")
-    found = message.resolve_chaining().answer
-    return [] if found is None else list(found)
+    chain = message.resolve_chaining()
+    owner: str = chain.canonical_name.to_text(omit_final_dot=True)
+    return Found(owner, [] if chain.answer is None else list(chain.answer))
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, Literal, TypeAlias
 
+from handclasp.certificates.names import host_problem, ip_address, normal_name
 from handclasp.dns.errors import DnsError, NoEchError
 from handclasp.ech import EchConfigList
 from handclasp.errors import ConfigurationError
 from handclasp.values import dataclass, replace
+from handclasp.wording import listed, printable
 
 HTTPS_PORT = 443
 
@@ -29,6 +31,9 @@ _KNOWN = frozenset((1, 2, _PORT, 4, _ECH, 6))
 
 Which protocol is spoken is the caller's affair, and hints are addresses that need not be used.
 """
+
+_LONGEST_REASON, _ROOM = 100, 300
+"""Characters of a reason why a record cannot be used, and of the first of them together."""
 
 MOST_ADDRESSES = 16
 """The addresses of each kind that are kept."""
@@ -49,7 +54,18 @@ class Question:
         return "HTTPS record" if self.kind == "HTTPS" else f"address ({self.kind})"
 
 
-Steps = Generator[Question, Sequence[Any], "HttpsEndpoint"]
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The records that were asked for (rdata of dnspython), and the name that has them.
+
+    It is another name than the one that was asked for if CNAMEs lead there.
+    """
+
+    owner: str
+    records: Sequence[Any]
+
+
+Steps = Generator[Question, Found, "HttpsEndpoint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +97,7 @@ class HttpsEndpoint:
 def steps(name: str, port: int, *, addresses: bool = False) -> Steps:
     """Find the endpoint of a server (RFC 9460 section 3).
 
-    Yields what is to be looked up, and is sent the records (rdata of dnspython).
+    Yields what is to be looked up, and is sent what was found.
 
     Args:
         name: of the server, in normal form.
@@ -97,7 +113,7 @@ def steps(name: str, port: int, *, addresses: bool = False) -> Steps:
         return endpoint
     found: list[str] = []
     for kind in _ADDRESS_KINDS:
-        records = yield Question(endpoint.host, kind)
+        records = (yield Question(endpoint.host, kind)).records
         found += [str(each.address) for each in records[:MOST_ADDRESSES]]
     if not found:
         raise DnsError(f"The DNS server has no address for {endpoint.host}.")
@@ -111,12 +127,12 @@ def _endpoint_steps(name: str, port: int) -> Steps:
     # RFC 9460 section 9.1; an alias leads to a name without such a prefix.
     query = name if port == HTTPS_PORT else f"_{port}._https.{name}"
     for _ in range(MOST_ALIASES + 1):
-        records = yield Question(query)
-        if not records:
+        answer = yield Question(query)
+        if not answer.records:
             raise NoEchError(f"{query} has no HTTPS record, and so no ECH configuration.")
-        alias = next((each for each in records if each.priority == 0), None)
+        alias = next((each for each in answer.records if each.priority == 0), None)
         if alias is None:
-            return _endpoint(records, query, port)
+            return _endpoint(answer, query, port)
         target = _text(alias.target)
         if not target:
             raise NoEchError(f"The HTTPS record of {query} says that there is no such service.")
@@ -124,10 +140,10 @@ def _endpoint_steps(name: str, port: int) -> Steps:
     raise DnsError(f"The HTTPS records of {name} are more than {MOST_ALIASES} aliases in a row.")
 
 
-def _endpoint(records: Sequence[Any], query: str, port: int) -> HttpsEndpoint:
+def _endpoint(found: Found, query: str, port: int) -> HttpsEndpoint:
     """Return the first endpoint, by priority, of which a configuration can be used."""
     reasons: list[str] = []
-    for each in sorted(records, key=_priority)[:MOST_RECORDS]:
+    for each in sorted(found.records, key=_priority)[:MOST_RECORDS]:
         parameters = each.params
         mandatory = parameters.get(_MANDATORY)
         if mandatory is not None and not _KNOWN.issuperset(map(int, mandatory.keys)):
@@ -145,10 +161,26 @@ def _endpoint(records: Sequence[Any], query: str, port: int) -> HttpsEndpoint:
             reasons += configs.problems()
             continue
         given = parameters.get(_PORT)
-        host = _text(each.target) or query
+        # RFC 9460 section 2.5.2: "." is the owner of the record.
+        host = _host(_text(each.target) or found.owner, query)
+        if given is not None and not given.port:
+            raise DnsError.malformed(query, f"it has port 0 for {host}")
         return HttpsEndpoint(host, port if given is None else given.port, configs)
-    why = "; ".join(dict.fromkeys(reasons))
+    why = listed(list(dict.fromkeys(reasons)), longest=_LONGEST_REASON, room=_ROOM)
     raise NoEchError(f"The HTTPS records of {query} have no ECH configuration to use: {why}.")
+
+
+def _host(name: str, query: str) -> str:
+    """Return the normal name of a host to connect to. Raises `DnsError`."""
+    try:
+        normal = normal_name(name)
+    except ConfigurationError:
+        normal = ""
+    # Underscores are fine in a name of the DNS: the record of another port has them itself. But who
+    # connects takes a name such as 0x7f.1 for an address.
+    if not normal or ip_address(normal) is not None or host_problem(normal.replace("_", "a")):
+        raise DnsError.malformed(query, f"its target {printable(name)!r} is no host's name")
+    return normal
 
 
 def _priority(record: Any) -> int:
