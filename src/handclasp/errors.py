@@ -139,7 +139,8 @@ class StateError(ConfigurationError):
     """
 
 
-def _made_anew(kind: type[OSError], args: tuple[Any, ...], attributes: dict[str, Any]) -> OSError:
+def made_anew(kind: type[OSError], args: tuple[Any, ...], attributes: dict[str, Any]) -> OSError:
+    """Return an exception with these arguments and attributes, without calling its class."""
     made = kind.__new__(kind, *args)
     OSError.__init__(made, *args)
     made.__dict__.update(attributes)
@@ -151,7 +152,7 @@ def reduced(self: OSError) -> tuple[Any, ...]:
 
     A pool of processes sends what a worker raises, and breaks where that cannot be made anew.
     """
-    return _made_anew, (type(self), self.args, self.__dict__)
+    return made_anew, (type(self), self.args, self.__dict__)
 
 
 class SentAfterClose(BrokenPipeError, StateError):

@@ -22,6 +22,7 @@ def listed(
     names: Sequence[str],
     most: int = 4,
     *,
+    none: str = "nothing",
     count: int | None = None,
     at_least: bool = False,
     longest: int = LONGEST,
@@ -32,6 +33,7 @@ def listed(
     Args:
         names: all of them, or the first ones.
         most: the number of names that are shown, if they fit into `room` characters.
+        none: the text for an empty list.
         count: the number of all names, where `names` has only the first.
         at_least: whether there may be more than `count`.
         longest: the characters of one name.
@@ -44,7 +46,7 @@ def listed(
         if shown and room < 0:
             break
         shown.append(text)
-    text = ", ".join(shown) or "nothing"
+    text = ", ".join(shown) or none
     more = (len(names) if count is None else count) - len(shown)
     return f"{text} and {'at least ' if at_least else ''}{more} more" if more > 0 else text
 

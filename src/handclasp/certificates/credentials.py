@@ -408,7 +408,7 @@ class Credentials:
         return any(covers(pattern, name) for pattern in self.names)
 
     def __repr__(self) -> str:
-        names = listed([repr(name) for name in self.names]) if self.names else ""
+        names = listed([repr(name) for name in self.names], none="")
         return f"Credentials(subject={self.subject!r}, names=({names}))"
 
     def _check_certificate(self, what: str) -> None:

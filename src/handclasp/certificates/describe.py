@@ -165,7 +165,7 @@ def field_in_words(der: bytes | x509.Certificate, name: str) -> tuple[str, str]:
     if name == "tlsfeature":
         value = "status_request (must-staple)" if value else ""
     if isinstance(value, list):
-        value = listed([str(each) for each in found[keys[0]]], MOST_LISTED) if value else ""
+        value = listed([str(each) for each in found[keys[0]]], MOST_LISTED, none="")
     text = str(value or "")
     return printable(text, 200), section
 
@@ -176,7 +176,7 @@ def _extensions_in_words(certificate: x509.Certificate) -> str:
     if names is None:
         return ""
     lacks = "" if "subjectAltName" in names else "no subjectAltName"
-    return "; ".join(filter(None, (listed(names, _MOST_EXTENSIONS) if names else "", lacks)))
+    return "; ".join(filter(None, (listed(names, _MOST_EXTENSIONS, none=""), lacks)))
 
 
 def _constraints_in_words(described: dict[str, Any]) -> str:
@@ -251,7 +251,7 @@ def chain_in_words(chain: Sequence[bytes]) -> _ChainInWords:
             subject_of(leaf),
             subject_of(last),
             issuer_of(last),
-            listed(names, 3) if names else "",
+            listed(names, 3, none=""),
             f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
             len(chain) == 1 and _is_self_signed(leaf),
             tuple(map(_validity, chain[:_MOST_DATED])),

@@ -37,7 +37,7 @@ def names_of(certificate: x509.Certificate, most: int = 4) -> str:
     from handclasp.certificates.describe import first_names
 
     names, count = first_names(certificate, most)
-    return listed(names, most, count=count) if names else "no name at all"
+    return listed(names, most, none="no name at all", count=count)
 
 
 def dates_of(certificate: x509.Certificate, now: datetime) -> str:

@@ -104,7 +104,7 @@ def _chain(chain: Chain) -> Iterator[str]:
         return
     size = f" {described['key_size']} bits" if described["key_type"] == "RSA" else ""
     names: list[str] = described["names"] or []
-    told = listed(names, 5) if names else "no name"
+    told = listed(names, 5, none="no name")
     subject = described["subject"] or "without a subject"
     yield from _line("certificate", f"{subject}: {described['key_type']}{size}")
     yield from _line("", f"for {told}, until {described['not_after']}")

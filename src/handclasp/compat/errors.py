@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import ssl
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from handclasp.advice import at_fault, worded
 from handclasp.compat.stories import HOW_TO_TRACE, story_of
@@ -19,6 +19,7 @@ from handclasp.errors import (
     PeerAlertError,
     TLSError,
     TruncationError,
+    made_anew,
 )
 from handclasp.faults import Fault
 from handclasp.iana import AlertDescription as Alert
@@ -359,11 +360,7 @@ _CLASSES: dict[tuple[type, type], type[ssl.SSLError]] = {}
 def _rebuilt(
     base: type[ssl.SSLError], ours: type[TLSError], args: tuple[Any, ...], attributes: Any
 ) -> ssl.SSLError:
-    kind = _both(base, ours)
-    made: ssl.SSLError = kind.__new__(kind, *args)
-    OSError.__init__(made, *args)
-    made.__dict__.update(attributes)
-    return made
+    return cast("ssl.SSLError", made_anew(_both(base, ours), args, attributes))
 
 
 def explain_with(made: OSError, error: TLSError, *, server_side: bool) -> None:

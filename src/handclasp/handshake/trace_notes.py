@@ -21,7 +21,7 @@ from handclasp.handshake.negotiation import choose_application_protocol, shown
 from handclasp.handshake.tls13.psk import Psk
 from handclasp.questions import ChooseCredentials
 from handclasp.sessions.session import Session
-from handclasp.trace.hooks import Trace
+from handclasp.trace.hooks import INNER_CLIENT_HELLO, OUTER_CLIENT_HELLO, Trace
 from handclasp.values import replace
 
 if TYPE_CHECKING:
@@ -46,13 +46,10 @@ def decide_application_protocol(
     return hs.decide("alpn", names, config.alpn, why, choose_application_protocol, offered, spoken)
 
 
-INNER_HELLO, OUTER_HELLO = "inner ClientHello", "outer ClientHello"
-
-
 def note_hello_that_counts(hs: HandshakeContext, *, is_inner: bool, why: str) -> None:
     """Note which hello a server takes of a client that encrypted one (RFC 9849 section 7)."""
-    both = INNER_HELLO, OUTER_HELLO
-    hs.note_decision("ech", both, both, INNER_HELLO if is_inner else OUTER_HELLO, why)
+    both = INNER_CLIENT_HELLO, OUTER_CLIENT_HELLO
+    hs.note_decision("ech", both, both, both[0] if is_inner else both[1], why)
 
 
 def note_ech_secrets(hs: HandshakeContext, context: HpkeContext, config: EchConfig) -> None:

@@ -99,7 +99,7 @@ def _chain(chain: Chain) -> str:
     if described is None:
         return f"unreadable: {chain.unreadable}"
     names: list[str] = described["names"] or []
-    text = f"{described['key_type']} for {listed(names, 5) if names else 'no name'}"
+    text = f"{described['key_type']} for {listed(names, 5, none='no name')}"
     text += f", until {described['not_after']}: "
     if chain.explanation is None:
         return f"{text}not trusted: {chain.unreadable}"

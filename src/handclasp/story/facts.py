@@ -52,7 +52,6 @@ from handclasp.story.recorded import (
     version_of,
 )
 from handclasp.trace.events import (
-    INNER_CLIENT_HELLO,
     AlertSeen,
     Began,
     BytesMissing,
@@ -67,6 +66,7 @@ from handclasp.trace.events import (
     RecordSeen,
     TraceEvent,
 )
+from handclasp.trace.hooks import INNER_CLIENT_HELLO
 from handclasp.values import dataclass
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage

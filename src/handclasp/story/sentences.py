@@ -31,13 +31,13 @@ from handclasp.story.recorded import (
     version_of,
 )
 from handclasp.trace.events import (
-    INNER_CLIENT_HELLO,
     AlertSeen,
     BytesMissing,
     InnerHello,
     MessageSeen,
     RecordSeen,
 )
+from handclasp.trace.hooks import INNER_CLIENT_HELLO
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.raw_keys import is_raw_public_key

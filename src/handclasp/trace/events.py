@@ -33,9 +33,6 @@ from handclasp.iana import HandshakeType
 from handclasp.info import ConnectionInfo
 from handclasp.values import dataclass, field
 
-INNER_CLIENT_HELLO = "inner ClientHello"
-"""The choice of a `DecisionTaken` about "ech" if the encrypted hello counts."""
-
 
 class TraceFormatError(ValueError):
     """The input is not a recorded trace, or is one of an unknown version."""

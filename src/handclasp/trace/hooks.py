@@ -24,6 +24,10 @@ Address = tuple[str, int]
 """An IP address as text, and a TCP port."""
 
 
+INNER_CLIENT_HELLO, OUTER_CLIENT_HELLO = "inner ClientHello", "outer ClientHello"
+"""The choices in a decision about "ech": which of both hellos counts (RFC 9849 section 7)."""
+
+
 class Trace(Protocol):
     """The methods of a recorder. Each one is documented with its event, in `events`.
 

@@ -22,7 +22,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from handclasp.iana import HandshakeType
 from handclasp.trace.events import (
-    INNER_CLIENT_HELLO,
     DecisionTaken,
     InnerHello,
     MessageSeen,
@@ -30,6 +29,7 @@ from handclasp.trace.events import (
     TraceEvent,
 )
 from handclasp.trace.framing import Frame, frames_of
+from handclasp.trace.hooks import INNER_CLIENT_HELLO
 
 SECRETS_BLOCK = 0x0000000A
 TLS_SECRETS = 0x544C534B

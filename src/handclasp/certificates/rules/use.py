@@ -30,7 +30,7 @@ def _key_usages(certificate: Seen, context: Context) -> str:
 
 def _purposes(certificate: Seen, context: Context) -> str:
     found = extended_key_usage_of(certificate.certificate) or []
-    return listed(found, _MOST_PURPOSES) if found else "not restricted"
+    return listed(found, _MOST_PURPOSES, none="not restricted")
 
 
 def _key_usage(leaf: Seen, context: Context) -> Outcome:
