@@ -11,9 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 
 WAIT_SECONDS = 30.0
 _POLL_SECONDS = 0.02
+
+
+def let_others_read(directory: Path) -> None:
+    """Let servers that run as other users read a directory of a test.
+
+    pytest makes those above it for its own user alone: two, and a third in each of its workers.
+    """
+    for each in (directory, *directory.parents):
+        if not each.is_relative_to(gettempdir()) or each == Path(gettempdir()):
+            break
+        each.chmod(0o755)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.children import child
+from tests.children import child, let_others_read
 from tests.programs import daemons
 from tests.programs.certificates import write_certificates
 from tests.programs.peers import free_port, wait_for
@@ -18,12 +18,6 @@ from handclasp import TrustStore
 from handclasp.scan import Report, ScanSettings, Target, scan
 
 pytestmark = pytest.mark.interop
-
-
-def let_others_read(home: Path) -> None:
-    """Let servers that run as other users read the certificates."""
-    for directory in (home, *home.parents[:2]):
-        directory.chmod(0o755)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.children import let_others_read
 from tests.programs import daemons
 from tests.programs.certificates import write_certificates
 from tests.programs.daemons import DAEMONS, Setup, dovecot_in_the_clear
@@ -34,8 +35,7 @@ def _slapd_in_the_clear(setup: Setup) -> list[str]:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("servers")
-    for directory in (home, *home.parents[:2]):
-        directory.chmod(0o755)  # Servers that run as other users read the certificates.
+    let_others_read(home)
     write_certificates(home)
     return home
 
