@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.adapters.streams import close, echo, run, serving
 from tests.adapters.test_accepting import either_loop
-from tests.required import need_tool
+from tests.required import lacking, need_tool
 
 from handclasp import Recorder, aio
 from handclasp.adapters.room import share_of
@@ -275,16 +275,39 @@ backend back
     server one 127.0.0.1:{back} {send} check inter 100ms
 """
 
+NGINX = """
+load_module {module};
+daemon off;
+master_process off;
+pid {where}/nginx.pid;
+error_log /dev/null;
+events {{}}
+stream {{
+    server {{
+        listen 127.0.0.1:{front};
+        proxy_pass 127.0.0.1:{back};
+        proxy_protocol on;
+    }}
+}}
+"""
+
 
 @contextmanager
-def haproxy(where: Path, back: int, send: str) -> Iterator[int]:
-    """haproxy in front of a port."""
-    program = need_tool("haproxy")
+def balancer(where: Path, back: int, send: str) -> Iterator[int]:
+    """haproxy, or nginx, in front of a port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         front = free.getsockname()[1]
-    path = where / "haproxy.cfg"
-    path.write_text(HAPROXY.format(front=front, back=back, send=send))
-    popen = subprocess.Popen([program, "-db", "-f", str(path)], stderr=subprocess.DEVNULL)
+    path = where / "balancer.conf"
+    if send == "nginx":
+        module = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+        if not module.exists():
+            lacking("nginx's module for streams is not installed")
+        command = [need_tool("nginx"), "-p", str(where), "-c", str(path)]
+        path.write_text(NGINX.format(module=module, where=where, front=front, back=back))
+    else:
+        command = [need_tool("haproxy"), "-db", "-f", str(path)]
+        path.write_text(HAPROXY.format(front=front, back=back, send=send))
+    popen = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield front
     finally:
@@ -293,8 +316,9 @@ def haproxy(where: Path, back: int, send: str) -> Iterator[int]:
 
 
 @pytest.mark.interop
-@pytest.mark.parametrize("send", ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn"])
-def test_behind_haproxy(
+@pytest.mark.fast
+@pytest.mark.parametrize("send", ["nginx", "send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn"])
+def test_behind_a_balancer(
     client_config: ClientConfig, server_config: ServerConfig, tmp_path: Path, send: str
 ) -> None:
     errors: list[Any] = []
@@ -310,7 +334,7 @@ def test_behind_haproxy(
             proxy_protocol="127.0.0.1",
             on_handshake_error=lambda error, transport: errors.append(error),
         ) as port:
-            with haproxy(tmp_path, port, send) as front:
+            with balancer(tmp_path, port, send) as front:
                 for _ in range(500):
                     with suppress(OSError):
                         reader, writer = await aio.open_connection(

@@ -30,7 +30,7 @@ main() {
 
 install_debian_packages() {
   local wanted=() package
-  for package in openssl gnutls-bin libnss3-tools nginx-light curl tshark \
+  for package in openssl gnutls-bin libnss3-tools nginx-light libnginx-mod-stream curl tshark \
     chromium chromium-driver firefox-esr nodejs npm redis-server haproxy fish zsh groff-base \
     cmake make gcc; do
     provided "$package" || wanted+=("$package")
