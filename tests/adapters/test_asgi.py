@@ -461,7 +461,7 @@ def test_a_client_that_ends_without_close_notify_leaves_no_traceback(
             reader, writer = await aio.open_connection("127.0.0.1", port, config=client_config)
             writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
             answer = await reader.readuntil(b"GET /")
-            # The sockets of uvloop's transports have no shutdown(); a copy ends the same connection.
+            # Sockets of uvloop have no shutdown(); a copy ends the same connection.
             number = os.dup(writer.get_extra_info("socket").fileno())
             with socket.socket(fileno=number) as plain:
                 plain.shutdown(socket.SHUT_WR)
