@@ -105,6 +105,7 @@ class Link(Facts):
         self._offered_suites: tuple[str, ...] = ()
         self._may_switch, self._is_over = True, False
         self._is_ready = False
+        self._sending = ""
         self._shaking, self._state = RLock(), RLock()
         self._reading, self._writing = RLock(), RLock()
         self._received, self._at = b"", 0
@@ -416,9 +417,16 @@ class Link(Facts):
     ) -> None:
         """Mark the connection as over, and send the alert, if there is one."""
         self._is_over = True
+        sending = "unsent"
         if has_alert:
             with suppress(OSError):  # The failure itself is what the program has to know.
                 self._flush(connection, self._transport.deadline())
+                # Who reads a BIO may not do so any more: asyncio, trio and others close at once.
+                sending = "" if self._transport.is_socket else "program"
+        alert_left: Any = getattr(self._kept_trace, "alert_left", None)
+        if alert_left is not None and sending != self._sending:
+            self._sending = sending
+            alert_left(sending)
 
     def _add_what_the_peer_said(
         self, connection: ClientConnection | ServerConnection, error: ConnectionError
