@@ -22,7 +22,8 @@ from tests.pki import Pki
 from handclasp import ClientConfig, ClientConnection, Recorder, compat
 from handclasp.compat import tracing
 from handclasp.compat.tracing import traces_in
-from handclasp.trace.events import Failed, HandshakeResult
+from handclasp.story.diagnosis import diagnose
+from handclasp.trace.events import AlertSeen, Failed, HandshakeResult
 from handclasp.trace.recorder import EventRecorder
 from handclasp.wire.records import HEADER_SIZE
 
@@ -457,3 +458,82 @@ def test_the_collector_may_come_while_a_file_is_noted(
     begin(context)
     gc.collect()
     assert len(list(directory.iterdir())) == 1
+
+
+# What became of the alert
+
+
+def sending_of(directory: Path) -> list[str]:
+    """Return what the one trace in a directory says of the alert that was made."""
+    [path] = directory.iterdir()
+    recorder = Recorder.load(path)
+    return [event.sending for event in recorder.events if isinstance(event, AlertSeen)]
+
+
+def test_an_alert_in_a_memory_bio_is_left_to_the_program(files: Files) -> None:
+    """asyncio does not send it, and what the trace says may not depend on that."""
+    directory = files.directory / "traces"
+    context: Any = server_context("handclasp", files)
+    context.make_trace = traces_in(directory)
+    refuse(context, b"\x16\x03\x01\0\5\1\0\0\1\0")
+    assert sending_of(directory) == ["program"]
+    [path] = directory.iterdir()
+    story = Recorder.load(path).to_text()
+    assert "(7 bytes in 1 record, left to the program)" in story
+    assert "asyncio" in story
+
+
+def test_an_alert_over_a_socket_was_sent(files: Files) -> None:
+    directory = files.directory / "traces"
+    context: Any = server_context("handclasp", files)
+    context.make_trace = traces_in(directory)
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(b"\x16\x03\x01\0\5\1\0\0\1\0")
+        with pytest.raises(ssl.SSLError):
+            context.wrap_socket(here, server_side=True)
+        assert there.recv(100)[:1] == b"\x15"
+    assert sending_of(directory) == [""]
+
+
+def test_no_alert_is_sent_to_a_peer_that_speaks_http(files: Files) -> None:
+    directory = files.directory / "traces"
+    context: Any = server_context("handclasp", files)
+    context.make_trace = traces_in(directory)
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        with pytest.raises(ssl.SSLError):
+            context.wrap_socket(here, server_side=True)
+    assert sending_of(directory) == ["unsent"]
+    [path] = directory.iterdir()
+    recorder = Recorder.load(path)
+    assert "The alert was not sent." in recorder.to_text()
+    diagnosis = diagnose(recorder.events)
+    assert diagnosis is not None
+    assert not diagnosis.alert
+
+
+def test_asyncio_sends_no_alert(files: Files) -> None:
+    """What docs/compat.md says of it; where this fails, that may be said more precisely."""
+    got: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"\x16\x03\x03\0\4\2\0\0\0")
+        got.append((await reader.read()).rpartition(b"\x15\x03\x03")[1])
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            host, port = server.sockets[0].getsockname()
+            with pytest.raises(ssl.SSLError):
+                await asyncio.open_connection(
+                    host, port, ssl=client_context("handclasp", files), server_hostname="localhost"
+                )
+            while not got:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    assert got == [b""]

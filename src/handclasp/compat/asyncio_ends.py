@@ -2,28 +2,29 @@
 
 After `ssl_handshake_timeout`, and where the peer closes or resets the TCP connection during the
 handshake, asyncio raises an exception of its own, and drops the object, which learns of nothing.
-While handclasp is injected, and so at the application's wish, the method of `SSLProtocol` that
-tells the waiting program tells the object before. Nothing changes for connections of `ssl`.
+So it does where the task is cancelled that waits for the handshake, as by `asyncio.timeout`. While
+handclasp is injected, and so at the application's wish, the methods of `SSLProtocol` that tell the
+waiting program, and that abort the connection, tell the object before. Nothing changes for
+connections of `ssl`.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-_METHOD = "_wakeup_waiter"
-
 
 class _Ends:
-    """The method of asyncio, and what stands in its place while it is to tell our objects."""
+    """The methods of asyncio, and what stands in their place while they are to tell our objects."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._is_wanted = False
         self._protocol: Any = None
-        self._replaced: Any = None
-        self._ours: Any = None
+        self._replaced: dict[str, Any] = {}
+        self._ours: dict[str, Any] = {}
 
     def begin(self) -> None:
         """Have asyncio tell the objects of this library from now on, once it is imported."""
@@ -31,38 +32,69 @@ class _Ends:
         self.attach()
 
     def end(self) -> None:
-        """Give asyncio its own method back.
+        """Give asyncio its own methods back.
 
-        Where somebody else has replaced ours since, it stays below theirs, and tells nothing.
+        Where somebody else has replaced one of ours since, that stays below theirs, and tells
+        nothing.
         """
         self._is_wanted = False
         with self._lock:
-            if self._protocol is not None and vars(self._protocol)[_METHOD] is self._ours:
-                setattr(self._protocol, _METHOD, self._replaced)
-                self._protocol = self._replaced = self._ours = None
+            for name in list(self._ours):
+                if vars(self._protocol)[name] is self._ours[name]:
+                    setattr(self._protocol, name, self._replaced.pop(name))
+                    del self._ours[name]
 
     def attach(self) -> None:
-        """Change asyncio's method, if that is wanted, possible, and not done yet."""
-        if not self._is_wanted or self._protocol is not None:
+        """Change asyncio's methods, if that is wanted, possible, and not done yet."""
+        if not self._is_wanted or len(self._ours) == len(_TELLERS):
             return
         with self._lock:  # Every thread that makes a connection comes here.
             protocol: Any = getattr(sys.modules.get("asyncio.sslproto"), "SSLProtocol", None)
-            wake: Any = getattr(protocol, _METHOD, None)
-            if wake is None or self._protocol is not None or not self._is_wanted:
+            if protocol is None or not self._is_wanted:
                 return
-            self._protocol, self._replaced = protocol, wake
-            self._ours = self._telling_before(wake)
-            setattr(protocol, _METHOD, self._ours)
+            self._protocol = protocol
+            for name, tell in _TELLERS.items():
+                method: Any = getattr(protocol, name, None)
+                if method is not None and name not in self._ours:
+                    self._replaced[name] = method
+                    self._ours[name] = self._telling_before(method, tell)
+                    setattr(protocol, name, self._ours[name])
 
-    def _telling_before(self, wake: Any) -> Any:
-        def tell_and_wake(protocol: Any, exc: BaseException | None = None) -> None:
+    def _telling_before(self, method: Any, tell: Callable[..., None]) -> Any:
+        def tell_and_call(protocol: Any, *arguments: Any, **named: Any) -> None:
             link: Any = getattr(getattr(protocol, "_sslobj", None), "_sslobj", None)
-            if exc is not None and self._is_wanted and hasattr(link, "explain_end_by_loop"):
-                link.explain_end_by_loop(exc)
-            wake(protocol, exc)
+            if self._is_wanted and hasattr(link, "explain_end_by_loop"):
+                tell(link, *arguments, **named)
+            method(protocol, *arguments, **named)
 
-        return tell_and_wake
+        return tell_and_call
 
+
+def _tell_of_exception(link: Any, exc: BaseException | None = None) -> None:
+    """Tell of the exception that the waiting program is about to get."""
+    if exc is not None:
+        link.explain_end_by_loop(exc)
+
+
+def _tell_of_cancellation(link: Any, *_: Any) -> None:
+    """Tell of the cancellation because of which asyncio is giving the handshake up, if it is one.
+
+    It closes the transport while it handles that exception, and raises it again then.
+    """
+    from asyncio import CancelledError
+
+    exc = sys.exception()
+    is_cancelled = isinstance(exc, CancelledError) and not link.server_side
+    # One exception may close many connections, of which the first is enough.
+    if exc is not None and is_cancelled and "tls_failure" not in vars(exc):
+        link.explain_end_by_loop(exc)
+
+
+_TELLERS: dict[str, Callable[..., None]] = {
+    "_wakeup_waiter": _tell_of_exception,
+    "_abort": _tell_of_cancellation,
+}
+"""By the method of `SSLProtocol`, what is to be told before it."""
 
 ENDS = _Ends()
 """The one of this process: `inject` begins it, `extract` ends it."""

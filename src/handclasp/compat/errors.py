@@ -363,10 +363,14 @@ def _rebuilt(
     return cast("ssl.SSLError", made_anew(_both(base, ours), args, attributes))
 
 
-def explain_with(made: OSError, error: TLSError, *, server_side: bool) -> None:
-    """Add the explanation of a failure to the exception of the transport that a program gets."""
-    for note in _notes(error, "server" if server_side else "client"):
+def attach(made: BaseException, failure: TLSError) -> None:
+    """Explain an exception of another kind, which a program gets, by a failure of `translated`.
+
+    `find_failure` finds it among the attributes.
+    """
+    for note in getattr(failure, "__notes__", ()):
         made.add_note(note)
+    made.__dict__["tls_failure"] = failure
 
 
 def _notes(error: TLSError, role: str) -> list[str]:

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, cast
 
 from handclasp.compat.errors import EXPLANATION
+from handclasp.compat.waiting import HandshakeWaits
 from handclasp.errors import TLSError
 from handclasp.values import dataclass
 
@@ -150,6 +151,8 @@ def _add_note(error: BaseException, note: str) -> None:
 
 def _explanation(error: BaseException) -> list[str]:
     """Return the notes by which this library explains an exception; none if it does not."""
+    if type(error) is HandshakeWaits:
+        return [] if error.failure is None else _explanation(error.failure)
     noted = _state_of(error).get("__notes__")
     if not isinstance(noted, list):
         return []
@@ -226,8 +229,9 @@ def _members(error: BaseException) -> Sequence[BaseException]:
 def find_failure(error: BaseException) -> TLSError | None:
     """Return the failure of TLS that an exception comes from, however a library has wrapped it.
 
-    It has `explanation`, `fix` and `blame`. None where the exception contains no such failure, as
-    for a port where nobody listens, or where a library has dropped it.
+    It has `explanation`, `fix` and `blame`. For a handshake that ended by a timeout, it says what
+    that waited for. None where the exception contains no such failure, as for a port where nobody
+    listens, or where a library has dropped it.
 
     >>> from handclasp import CertificateError, Fault
     >>> from handclasp.compat import find_failure
@@ -239,4 +243,10 @@ def find_failure(error: BaseException) -> TLSError | None:
         error: what the program has caught; it is searched with its causes and contexts, its
             arguments and attributes, and the members of a group.
     """
-    return next((each for each in _reached_from(error) if isinstance(each, TLSError)), None)
+    waiting: TLSError | None = None
+    for each in _reached_from(error):
+        if isinstance(each, TLSError):
+            return each
+        if type(each) is HandshakeWaits:
+            waiting = waiting or each.failure
+    return waiting

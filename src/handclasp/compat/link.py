@@ -42,6 +42,7 @@ from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.settings import DEFAULTS
 from handclasp.compat.transport import PIECE, Deadline, Transport
 from handclasp.compat.unfinished import Unfinished
+from handclasp.compat.waiting import HandshakeWaits
 from handclasp.config import ServerConfig
 from handclasp.config.values import kind_of
 from handclasp.crypto.suites import Buffer
@@ -105,6 +106,7 @@ class Link(Facts):
         self._offered_suites: tuple[str, ...] = ()
         self._may_switch, self._is_over = True, False
         self._is_ready = False
+        self._sending = ""
         self._shaking, self._state = RLock(), RLock()
         self._reading, self._writing = RLock(), RLock()
         self._received, self._at = b"", 0
@@ -145,6 +147,13 @@ class Link(Facts):
             late = TimeoutError(f"The {what} operation timed out")
             self._explain_delay(late)
             raise late from error
+        except ssl.SSLWantReadError as error:
+            connection = self._connection
+            if connection is None or self._transport.is_socket:
+                raise
+            raise HandshakeWaits(
+                error, connection, self.server_hostname, server_side=self.server_side
+            ) from None
         except ConnectionError as error:
             self._explain_loss(error)
             raise
@@ -204,11 +213,14 @@ class Link(Facts):
             self._is_over = True
             self._explain(made, error)
 
-    def _explain(self, made: OSError, error: TLSError) -> None:
-        errors.explain_with(made, error, server_side=self.server_side)
+    def _explain(self, made: BaseException, error: TLSError) -> None:
+        failure: Any = errors.translated(
+            error, self.server_hostname, server_side=self.server_side, trace=self._kept_trace
+        )
+        errors.attach(made, failure)
         self._note_failure(made)
 
-    def _note_failure(self, made: OSError) -> None:
+    def _note_failure(self, made: BaseException) -> None:
         if DEFAULTS.note_failure is not None:
             DEFAULTS.note_failure(made, self.server_hostname, server_side=self.server_side)
 
@@ -217,12 +229,10 @@ class Link(Facts):
         connection = self._connection
         if connection is None or connection.info is not None or self._is_over:
             return
-        if not isinstance(made, ConnectionError):
-            return
-        if isinstance(made, ConnectionAbortedError):
-            self._explain(made, connection.explain_abandonment())
+        if isinstance(made, ConnectionAbortedError) or not isinstance(made, Exception):
+            self._explain(made, connection.explain_abandonment())  # Its timeout, or a cancellation.
             self.give_up()
-        else:
+        elif isinstance(made, ConnectionError):
             # asyncio makes one without a number for an end in order.
             self._explain_end(connection, made, reset=made.errno == errno.ECONNRESET)
 
@@ -416,9 +426,16 @@ class Link(Facts):
     ) -> None:
         """Mark the connection as over, and send the alert, if there is one."""
         self._is_over = True
+        sending = "unsent"
         if has_alert:
             with suppress(OSError):  # The failure itself is what the program has to know.
                 self._flush(connection, self._transport.deadline())
+                # Who reads a BIO may not do so any more: asyncio, trio and others close at once.
+                sending = "" if self._transport.is_socket else "program"
+        alert_left: Any = getattr(self._kept_trace, "alert_left", None)
+        if alert_left is not None and sending != self._sending:
+            self._sending = sending
+            alert_left(sending)
 
     def _add_what_the_peer_said(
         self, connection: ClientConnection | ServerConnection, error: ConnectionError
@@ -438,8 +455,7 @@ class Link(Facts):
                 self._feed(connection, data)
                 self._raise_failure()
         except TLSError as told:
-            for note in getattr(told, "__notes__", ()):
-                error.add_note(note)
+            errors.attach(error, told)
         except OSError:
             pass  # The one that there is says as much.
         finally:

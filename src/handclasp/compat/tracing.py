@@ -134,6 +134,10 @@ class TraceFile(EventRecorder):
         super().failed(error)
         self._save()
 
+    def alert_left(self, sending: str) -> None:
+        super().alert_left(sending)
+        self._save()
+
     def late(self, error: TLSError) -> None:
         """Write the trace of a handshake that is late, as one that has failed; it may yet go on."""
         self.failed(error)

@@ -23,7 +23,7 @@ from handclasp.errors import PeerAlertError
 from handclasp.faults import Blame, Fault, Verdict, fault_named
 from handclasp.story.evidence import Evidence, alert_number, evidence_of
 from handclasp.story.situation import situation_of
-from handclasp.trace.events import Failed, HandshakeResult, TraceEvent
+from handclasp.trace.events import AlertSeen, Failed, HandshakeResult, TraceEvent
 from handclasp.values import dataclass
 
 
@@ -33,7 +33,7 @@ class Diagnosis:
 
     Attributes:
         fault: its name in the catalogue, or "PEER_" and the alert that was received.
-        alert: the alert that was sent or received; empty where there was none.
+        alert: the alert that was made or received; empty where there was none, or it was not sent.
         found_by: the side that ended the handshake, "local" or "peer".
         cause: what happened, in a sentence or two.
         blame: the end at fault, as far as that can be known.
@@ -83,7 +83,7 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
     blame, condition = _verdict(failed, situation.role)
     return Diagnosis(
         fault=failed.fault,
-        alert=failed.alert if _was_sent(failed.fault) else "",
+        alert=failed.alert if _was_sent(failed.fault, events) else "",
         found_by="local",
         cause=failed.message,
         blame=blame,
@@ -95,8 +95,13 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
     )
 
 
-def _was_sent(fault: str) -> bool:
-    """Return whether an alert was sent: traces of earlier versions name one for every fault."""
+def _was_sent(fault: str, events: Sequence[TraceEvent]) -> bool:
+    """Return whether an alert was sent, or left to the program to send.
+
+    Traces of earlier versions name one for every fault.
+    """
+    if any(isinstance(event, AlertSeen) and event.sending == "unsent" for event in events):
+        return False
     known = fault_named(fault)
     return known is None or known.sends_alert
 

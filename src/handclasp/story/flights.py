@@ -157,7 +157,8 @@ class _Piece(NamedTuple):
 class Flight:
     """The messages that one side sends without waiting, all in the clear or all encrypted.
 
-    `size` is the bytes of its `records` on the wire.
+    `size` is the bytes of its `records` on the wire. `sending` is that of an `AlertSeen`, which is
+    a flight of its own if it was not sent, as far as this side knows.
     """
 
     to_server: bool
@@ -165,15 +166,16 @@ class Flight:
     events: list[Content]
     records: int = 0
     size: int = 0
+    sending: str = ""
 
 
 def flights_of(events: Sequence[TraceEvent], facts: Facts) -> list[Flight]:
     """Return the flights in order, each with the records that carried it."""
     shown = _with_data(events, facts)
     flights = [
-        Flight(to_server, protected, [each.event for each in group])
-        for (to_server, protected), group in groupby(
-            shown, key=lambda each: (each.to_server, each.protected)
+        Flight(to_server, protected, [each.event for each in group], sending=sending)
+        for (to_server, protected, sending), group in groupby(
+            shown, key=lambda each: (each.to_server, each.protected, _sending(each.event))
         )
     ]
     ways: dict[tuple[bool, bool], list[Flight]] = {}
@@ -188,6 +190,10 @@ def flights_of(events: Sequence[TraceEvent], facts: Facts) -> list[Flight]:
                 carried.records += 1
                 carried.size += record.size
     return flights
+
+
+def _sending(event: Content) -> str:
+    return event.sending if isinstance(event, AlertSeen) else ""
 
 
 def _flight_of(record: RecordSeen, own: Sequence[Flight]) -> Flight | None:

@@ -129,6 +129,9 @@ class _Canvas:
         if flight.records:
             plural = "" if flight.records == 1 else "s"
             told = f" {flight.size:,} bytes in {flight.records} record{plural} "
+        if flight.sending:
+            left = "not sent" if flight.sending == "unsent" else "left to the program"
+            return self.between(f"({told.strip() or 'alert'}, {left})".center(self._inside))
         shaft = told.center(self._inside - 1, stroke)
         return self.between(f"{shaft}>" if flight.to_server else f"<{shaft}")
 

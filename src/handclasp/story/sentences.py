@@ -159,7 +159,17 @@ def _alert_story(alert: AlertSeen, sender: str, facts: Facts) -> str:
         return f"The {sender} ends the handshake, for a reason outside TLS."
     if alert.level == AlertLevel.WARNING and facts.version == "TLSv1.2":
         return "A warning: the connection may continue."
-    return "This is the end."
+    return f"This is the end.{_SENDINGS.get(alert.sending, '')}"
+
+
+_SENDINGS = {
+    "program": (
+        " The alert is in a memory BIO, for the program to send: asyncio, uvloop, trio and anyio "
+        "close the connection instead."
+    ),
+    "unsent": " The alert was not sent.",
+}
+"""By `AlertSeen.sending`."""
 
 
 def _story_of(message: messages.Message | None, sender: str, facts: Facts) -> str:

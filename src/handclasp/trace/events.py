@@ -252,12 +252,19 @@ class SecretDerived:
 
 @dataclass(frozen=True, slots=True)
 class AlertSeen:
-    """An alert, by its numbers (RFC 9846 section 6)."""
+    """An alert, by its numbers (RFC 9846 section 6).
+
+    Attributes:
+        sending: what became of one that this side made, as far as it differs from sending it:
+            "program" where it was left to the program to send, which put TLS between memory BIOs,
+            and "unsent" where it was not sent.
+    """
 
     at_ns: int
     direction: str
     level: int
     description: int
+    sending: str = ""
 
 
 @dataclass(frozen=True, slots=True)

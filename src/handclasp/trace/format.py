@@ -112,6 +112,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "epoch": ("plaintext", "early", "handshake", "application"),
     "how": ("end", "reset"),
     "origin": ("local", "peer"),
+    "sending": ("", "program", "unsent"),
     "blame": ("", "local", "peer", "network", "unclear"),
     "outcome": ("complete", "seems_complete", "failed", "unknown"),
 }

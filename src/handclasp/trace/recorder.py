@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from handclasp.errors import ConfigurationError, TLSError, check_switch
-from handclasp.iana import ContentType, extension_name
+from handclasp.iana import AlertLevel, ContentType, extension_name
 from handclasp.info import ConnectionInfo
 from handclasp.private_files import write_private
 from handclasp.trace.events import (
@@ -38,6 +38,7 @@ from handclasp.trace.events import (
     WorkDone,
 )
 from handclasp.trace.format import event_from_json, event_to_json, read_number
+from handclasp.values import replace
 
 FORMAT = "handclasp-trace/1"
 """The name of the JSON form; a change that old readers would misread gets another number."""
@@ -296,6 +297,15 @@ class EventRecorder:
     def alert(self, direction: str, level: int, description: int) -> None:
         """Record an alert that was sent or received."""
         self._note(AlertSeen(self._now(), direction, int(level), int(description)))
+
+    def alert_left(self, sending: str) -> None:
+        """Say of the fatal alert that this side made last what `AlertSeen.sending` tells."""
+        for at in range(len(self.events) - 1, -1, -1):
+            event = self.events[at]
+            if isinstance(event, AlertSeen) and event.direction == "sent":
+                if event.level == AlertLevel.FATAL:
+                    self.events[at] = replace(event, sending=sending)
+                return
 
     def question_asked(self, kind: str) -> None:
         """Record a question of the handshake."""
