@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO
 
 from handclasp.advice import at_fault, for_reader, with_ends_named, worded
@@ -203,6 +204,18 @@ def print_lines(title: str, lines: Sequence[Line]) -> None:
     _print_table(console, lines)
 
 
+def lines_text(title: str, lines: Sequence[Line]) -> str:
+    """Return what `print_lines` prints, for a command that goes on where nobody reads it.
+
+    Where it prints on a pipe without a reader, rich ends the process.
+    """
+    text = StringIO()
+    console = _console(text, is_terminal=sys.stderr.isatty())
+    _print_title(console, title)
+    _print_table(console, lines)
+    return text.getvalue()
+
+
 def print_story(title: str, telling: str, lines: Sequence[Line]) -> None:
     """Print a title, a paragraph and a table of lines on standard output."""
     print_paragraphs(title, telling)
@@ -221,11 +234,18 @@ def print_paragraphs(title: str, *tellings: str) -> None:
         _print(console, "")
 
 
-def _console(file: TextIO) -> Console:
+def _console(file: TextIO, *, is_terminal: bool | None = None) -> Console:
     from rich.console import Console
 
     # Text goes through as it is: no markup in it, no colours guessed, no lines broken.
-    return Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(
+        file=file,
+        force_terminal=is_terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+    )
 
 
 def _width(console: Console) -> int:
