@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -51,13 +52,20 @@ def live(credentials: Credentials, ca: str) -> Iterator[tuple[Process, str]]:
         server(tls_server(credentials, ANSWER)) as port,
         started("watch", "--live", "--ca", ca, f"localhost:{port}") as process,
     ):
-        yield process, _url_in("\n".join(process.said))
+        yield process, url_in("\n".join(process.said))
 
 
-def _url_in(text: str) -> str:
+def url_in(text: str) -> str:
     found = re.search(r"http://127\.0\.0\.1:\d+/[\w-]+/", text)
     assert found, text
     return found[0]
+
+
+def listed_at(url: str) -> list[dict[str, Any]]:
+    """The lines of the list, as the page's script gets them."""
+    with urllib.request.urlopen(f"{url}events", timeout=WAIT_SECONDS) as events:
+        rows: list[dict[str, Any]] = json.loads(_data(events))
+    return rows
 
 
 def fetched(url: str) -> str:
@@ -161,11 +169,11 @@ def test_the_page_outlives_a_program_until_a_signal(
                 assert line, told
                 told += line
             assert "ended with status 0" in told
-            assert "localhost" in fetched(_url_in(told))
+            assert "localhost" in fetched(url_in(told))
             popen.send_signal(signal.SIGINT)
             assert popen.wait(WAIT_SECONDS) == 0
         with pytest.raises(OSError, match="refused"):
-            fetched(_url_in(told))
+            fetched(url_in(told))
 
 
 @pytest.mark.parametrize("status", [0, 7])

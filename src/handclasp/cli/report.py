@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO
 
-from handclasp.advice import at_fault, for_reader, with_ends_named, worded
+from handclasp.advice import with_ends_named
 from handclasp.cli.identity import (
     dates_of,
     issuer_of,
@@ -148,19 +148,15 @@ def brief_lines(failure: Failure) -> list[Line]:
     return [*lines, *(("to change", sentence) for sentence in _fixes(failure.fix))]
 
 
-def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
-    """Return the lines for a failure that was recorded by `role`, for any reader."""
+def diagnosis_lines(diagnosis: Diagnosis) -> list[Line]:
+    """Return the lines for a failure that was recorded, for any reader."""
+    role, told = diagnosis.role, diagnosis.told
     other = "server" if role == "client" else "client"
-
-    def told(text: str) -> str:
-        return for_reader(worded(text, "reader"), role)
-
     if diagnosis.found_by == "peer":
         found = f"by the {other}, which sent the alert {diagnosis.alert}"
     else:
         found = f"by the {role} ({_fault_and_alert(diagnosis.fault, diagnosis.alert)})"
-    blamed = at_fault(diagnosis.blame, diagnosis.condition, role)
-    lines = [("found", found), ("at fault", told(blamed))]
+    lines = [("found", found), ("at fault", diagnosis.at_fault)]
     others = _other_lines(diagnosis.others)
     lines += [(label, printable(told(text), 1000)) for label, text in others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]

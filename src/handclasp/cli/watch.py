@@ -20,7 +20,7 @@ from handclasp.cli.inputs import check_path, host_and_port, trace_file, trust_of
 from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.cli.output import Output
-from handclasp.cli.pages import page_for, write_page
+from handclasp.cli.pages import write_page
 from handclasp.cli.program import (
     AUTHORITY_VARIABLES,
     NOT_FOUND,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from handclasp.certificates.authority import LocalAuthority
     from handclasp.cli.watched_live import WatchedPages
     from handclasp.starttls.proxy import Proxy
+    from handclasp.story.page import Renderer
 
 _DESCRIPTORS_OF_RELAY = 2
 _DESCRIPTORS_BESIDE = 64
@@ -193,6 +194,7 @@ def _settings(
     if pages is not None:
         check_path(pages)
         make_private_directory(pages)
+        _renderer()  # Without jinja2 there is an error before the first connection.
     capture = None
     if options["pcapng"] is not None:
         path = trace_file(options["pcapng"], "--pcapng ", (CAPTURE_ENDING,))
@@ -256,6 +258,13 @@ def _make_keylog(settings: _Settings, stack: ExitStack) -> None:
     else:
         name = "The key log that SSLKEYLOGFILE named to the program"
         settings.keylog, settings.keylog_file = KeyLogFile(path, name=name, advice=advice), path
+
+
+def _renderer() -> Renderer:
+    from handclasp.story.page import Renderer
+
+    with configuration_checked():
+        return Renderer()
 
 
 def _live_pages() -> WatchedPages:
@@ -495,7 +504,6 @@ def _keep_packets(settings: _Settings, sighting: Sighting) -> None:
 
 def _keep_page(settings: _Settings, sighting: Sighting) -> None:
     """Write the page of a connection. Raises `OSError`."""
-    from handclasp import Recorder
 
     observation = sighting.observation
     if settings.pages is not None and observation is not None:
@@ -503,10 +511,10 @@ def _keep_page(settings: _Settings, sighting: Sighting) -> None:
         relayed = sighting.relayed
         leg = f"{relayed.leg}-" if relayed.leg else ""
         file = f"{relayed.number:04}-{leg}{re.sub(r'[^A-Za-z0-9.-]', '_', name)[:80]}.html"
-        recorder = Recorder.from_events(observation.events, observation.began_at_ns)
         report = _report(settings, sighting)
         title = f"{name}, INTERCEPTED: {report.half}" if report.half else name
-        write_page(settings.pages / file, page_for(recorder, title, report.explanation()))
+        page = _renderer().render("page.html", report.page_contents(title))
+        write_page(settings.pages / file, page)
 
 
 def _most_connections(descriptors_each: int) -> int:

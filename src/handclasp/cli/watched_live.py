@@ -19,7 +19,6 @@ from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from handclasp.certificates import describe_certificate
 from handclasp.cli.connections import took_of
 
 if TYPE_CHECKING:
@@ -196,17 +195,9 @@ class WatchedPages:
 
 def _contents_of(report: Report) -> dict[str, Any]:
     """Return what the page of a connection shows; without TLS, why there is nothing to show."""
-    from handclasp.story.page import contents_of
-
     if not report.events:
         return {"title": report.title, "instead": report.sighting.instead}
-    explanation = report.explanation()
-    return contents_of(
-        report.events,
-        report.title,
-        describe_certificate,
-        explanation=explanation.to_json() if explanation is not None else None,
-    )
+    return report.page_contents(report.title)
 
 
 def _row_of(report: Report, link: str) -> dict[str, Any]:
