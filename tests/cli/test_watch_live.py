@@ -10,9 +10,11 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,6 +100,26 @@ def test_connections_come_as_they_are_seen(credentials: Credentials, ca: str) ->
         assert "All connections" in page
         assert row["link"] in fetched(url)
         assert process.end(signal.SIGTERM) == 0
+
+
+def test_the_end_of_the_relay_ends_streams_at_once(credentials: Credentials, ca: str) -> None:
+    with (
+        live(credentials, ca) as (process, url),
+        urllib.request.urlopen(f"{url}events", timeout=WAIT_SECONDS) as events,
+    ):
+        assert json.loads(_data(events)) == []
+        began = time.monotonic()
+        assert process.end(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 5  # A stream gives a sign of life after 15 s.
+
+
+def test_only_so_many_have_the_page_open(credentials: Credentials, ca: str) -> None:
+    with live(credentials, ca) as (_, url), ExitStack() as stack:
+        for _ in range(32):
+            events = urllib.request.urlopen(f"{url}events", timeout=WAIT_SECONDS)
+            stack.enter_context(events)
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            fetched(url)
 
 
 def _data(events: http.client.HTTPResponse) -> bytes:
