@@ -225,8 +225,9 @@ def test_a_disk_that_is_full_leaves_what_was_there(
     path = tmp_path / "secrets"
     path.write_bytes(b"before")
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         write_private(path, SECRET)
+    assert caught.value.filename == str(path)
     with pytest.raises(OSError, match="No space left"), draft_private(tmp_path) as draft:
         draft.write(SECRET)
     assert path.read_bytes() == b"before"
@@ -241,6 +242,13 @@ def test_an_error_names_the_file_that_was_asked_for(write: Writer, tmp_path: Pat
         write(path, SECRET)
     assert caught.value.filename == str(path)
     assert str(caught.value).endswith(f": {str(path)!r}")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no such device")
+def test_the_error_of_a_device_names_it() -> None:
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_private("/dev/full", SECRET)
+    assert caught.value.filename == "/dev/full"
 
 
 @pytest.mark.parametrize("call", ["fsync", "dup", "fchmod"])

@@ -199,7 +199,7 @@ def draft_private(directory: str | os.PathLike[str]) -> Generator[Draft]:
 def _replace(path: str | os.PathLike[str], data: bytes | memoryview, mode: int) -> None:
     descriptor = _special(path)
     if descriptor is not None:
-        with open(descriptor, "wb") as file:
+        with _named_in_errors(path), open(descriptor, "wb") as file:
             file.write(data)
         return
     with _draft_for(path) as draft:
@@ -212,12 +212,19 @@ def _replace(path: str | os.PathLike[str], data: bytes | memoryview, mode: int) 
 @contextmanager
 def _draft_for(path: str | os.PathLike[str]) -> Generator[Draft]:
     """Make a draft beside a file, and name that file in errors: users do not know the draft."""
+    with _named_in_errors(path), draft_private(Path(path).parent) as draft:
+        yield draft
+
+
+@contextmanager
+def _named_in_errors(path: str | os.PathLike[str]) -> Generator[None]:
+    """Name a file in errors that name none, as those of a full disk, or that name a draft."""
     try:
-        with draft_private(Path(path).parent) as draft:
-            yield draft
+        yield
     except OSError as error:
         name: object = error.filename
-        if isinstance(name, str) and os.path.basename(name).startswith(DRAFT_PREFIX):
+        is_draft = isinstance(name, str) and os.path.basename(name).startswith(DRAFT_PREFIX)
+        if is_draft or (name is None and error.errno is not None):
             # An error of a rename has two names, which an error with one cannot lose again.
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise

@@ -15,7 +15,7 @@ from handclasp.cli.report import diagnosis_lines, failure_lines
 from handclasp.story.diagnosis import Diagnosis, diagnose
 from handclasp.story.facts import observed_in
 from handclasp.story.narrate import narrate
-from handclasp.trace.events import Began, BytesRefused
+from handclasp.trace.events import BytesRefused
 from handclasp.wire.records import PROXY_V2
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n"
@@ -42,8 +42,7 @@ def heard_by(pki: Pki) -> Captured:
 def told_of(observation: Observation) -> tuple[Diagnosis, str]:
     diagnosis = diagnose(observation.events)
     assert diagnosis is not None
-    role = next(each.role for each in observation.events if isinstance(each, Began))
-    lines = diagnosis_lines(diagnosis, role)
+    lines = diagnosis_lines(diagnosis)
     return diagnosis, "\n".join(f"{label}: {value}" for label, value in lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import threading
 from pathlib import Path
@@ -17,7 +18,7 @@ from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
 from handclasp.capture.observe import observe
 from handclasp.capture.relay import Relay, Relayed
 from handclasp.capture.secrets import KeyLog, secrets_inside
-from handclasp.capture.stream import Address
+from handclasp.capture.stream import Address, CaptureError
 from handclasp.capture.watching import MOST_REMEMBERED, KeyLogFile, Sighting, Watch, sighting_of
 from handclasp.trace.keylog import open_keylog
 
@@ -61,6 +62,78 @@ def test_a_pipe_and_a_device_are_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
         KeyLogFile(path).read()
+
+
+def test_the_trouble_with_a_key_log_is_told_in_its_terms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys.log"
+    keylog = KeyLogFile(path, name="It", advice="Do that.")
+
+    def trouble() -> str:
+        keylog.read()
+        return keylog.secrets.trouble
+
+    assert trouble() == "It is not there."
+    path.touch()
+    assert trouble() == "It is empty."
+    path.write_bytes(b"# nothing\n")
+    assert trouble() == "It has no secret in it."
+    with path.open("ab") as file:
+        file.write(line(1))
+    assert trouble() == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
+        assert trouble() == "It is on a disk that is full, so that lines may be missing."
+    path.rename(tmp_path / "elsewhere")
+    assert trouble() == "It has been removed."
+    os.mkfifo(path)
+    assert trouble() == "It is a pipe, not a file."
+    path.unlink()
+    path.symlink_to(path)
+    assert trouble() == "It cannot be read: Too many levels of symbolic links."
+    path.unlink()
+    path.write_bytes(line(2) * 9)
+    assert trouble() == ""
+    assert known(keylog, 2)
+
+
+def test_the_writer_of_a_pipe_is_not_deceived(tmp_path: Path) -> None:
+    """A reader that comes and goes would let it open the pipe, and then kill it (SIGPIPE)."""
+    os.mkfifo(tmp_path / "pipe")
+    keylog = KeyLogFile(tmp_path / "pipe")
+    with pytest.raises(CaptureError, match="is a pipe, not a file"):
+        keylog.check()
+    opened = threading.Event()
+
+    def write() -> None:
+        with (tmp_path / "pipe").open("wb"):
+            opened.set()
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    for _ in range(100):
+        keylog.read()
+        assert not opened.wait(0.002)
+    os.close(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK))
+    writer.join(10)
+    assert opened.is_set()
+
+
+@pytest.mark.parametrize("has_others", [False, True])
+def test_the_trouble_is_told_where_secrets_are_missing(tmp_path: Path, has_others: bool) -> None:
+    relayed, _ = conversation(tmp_path)
+    keylog = KeyLogFile(tmp_path / "none", name="It", advice="Do that.")
+    keylog.read()
+    if has_others:
+        keylog.secrets.add(line(1))
+    observation = seen(relayed, keylog.secrets).observation
+    assert observation is not None
+    [told] = observation.missing
+    assert "It is not there." in told
+    assert ("none of this connection" in told) is has_others
+    assert ("Do that." in told) is not has_others
+    assert "--keylog" not in told
 
 
 def conversation(tmp_path: Path, *, trusts: bool = True) -> tuple[Relayed, KeyLog]:

@@ -98,9 +98,9 @@ def test_memory_is_bounded() -> None:
 def test_who_waits_hears_of_each_change_at_once() -> None:
     async def main() -> None:
         connections = Connections()
-        before = await connections.wait(-1, 0)
-        assert await connections.wait(before, 0) == before
-        waiting = asyncio.create_task(connections.wait(before, 30))
+        before = await connections.changes.wait(-1, 0)
+        assert await connections.changes.wait(before, 0) == before
+        waiting = asyncio.create_task(connections.changes.wait(before, 30))
         await asyncio.sleep(0)
         # Threads of the demo may add one, too.
         adding = threading.Thread(target=opened, args=(connections, 1))
@@ -114,11 +114,13 @@ def test_who_waits_hears_of_each_change_at_once() -> None:
 def test_the_end_wakes_all_who_wait() -> None:
     async def main() -> None:
         connections = Connections()
-        waiting = asyncio.create_task(connections.wait(await connections.wait(-1, 0), 30))
+        waiting = asyncio.create_task(
+            connections.changes.wait(await connections.changes.wait(-1, 0), 30)
+        )
         await asyncio.sleep(0)
-        threading.Thread(target=connections.end).start()
+        threading.Thread(target=connections.changes.end).start()
         await asyncio.wait_for(waiting, 10)
-        assert connections.is_over
+        assert connections.changes.is_over
 
     asyncio.run(main())
 

@@ -10,10 +10,13 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -51,13 +54,20 @@ def live(credentials: Credentials, ca: str) -> Iterator[tuple[Process, str]]:
         server(tls_server(credentials, ANSWER)) as port,
         started("watch", "--live", "--ca", ca, f"localhost:{port}") as process,
     ):
-        yield process, _url_in("\n".join(process.said))
+        yield process, url_in("\n".join(process.said))
 
 
-def _url_in(text: str) -> str:
+def url_in(text: str) -> str:
     found = re.search(r"http://127\.0\.0\.1:\d+/[\w-]+/", text)
     assert found, text
     return found[0]
+
+
+def listed_at(url: str) -> list[dict[str, Any]]:
+    """The lines of the list, as the page's script gets them."""
+    with urllib.request.urlopen(f"{url}events", timeout=WAIT_SECONDS) as events:
+        rows: list[dict[str, Any]] = json.loads(_data(events))
+    return rows
 
 
 def fetched(url: str) -> str:
@@ -90,6 +100,26 @@ def test_connections_come_as_they_are_seen(credentials: Credentials, ca: str) ->
         assert "All connections" in page
         assert row["link"] in fetched(url)
         assert process.end(signal.SIGTERM) == 0
+
+
+def test_the_end_of_the_relay_ends_streams_at_once(credentials: Credentials, ca: str) -> None:
+    with (
+        live(credentials, ca) as (process, url),
+        urllib.request.urlopen(f"{url}events", timeout=WAIT_SECONDS) as events,
+    ):
+        assert json.loads(_data(events)) == []
+        began = time.monotonic()
+        assert process.end(signal.SIGTERM) == 0
+        assert time.monotonic() - began < 5  # A stream gives a sign of life after 15 s.
+
+
+def test_only_so_many_have_the_page_open(credentials: Credentials, ca: str) -> None:
+    with live(credentials, ca) as (_, url), ExitStack() as stack:
+        for _ in range(32):
+            events = urllib.request.urlopen(f"{url}events", timeout=WAIT_SECONDS)
+            stack.enter_context(events)
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            fetched(url)
 
 
 def _data(events: http.client.HTTPResponse) -> bytes:
@@ -161,11 +191,11 @@ def test_the_page_outlives_a_program_until_a_signal(
                 assert line, told
                 told += line
             assert "ended with status 0" in told
-            assert "localhost" in fetched(_url_in(told))
+            assert "localhost" in fetched(url_in(told))
             popen.send_signal(signal.SIGINT)
             assert popen.wait(WAIT_SECONDS) == 0
         with pytest.raises(OSError, match="refused"):
-            fetched(_url_in(told))
+            fetched(url_in(told))
 
 
 @pytest.mark.parametrize("status", [0, 7])

@@ -3791,7 +3791,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "capture/test_watching.py"
                 "::test_only_so_many_connections_of_a_key_log_are_remembered",
-                "capture.watching.KeyLogFile.read",
+                "capture.watching.KeyLogFile._read",
                 "self.secrets.forget_all_but(MOST_REMEMBERED)",
                 "pass",
             ),
@@ -3814,8 +3814,8 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "cli/test_watch_live.py::test_who_does_not_know_the_address_gets_nothing",
-                "cli.watched_live.WatchedPages._answer",
-                "host[1] not in self._hosts",
+                "cli.watched_live.WatchedPages.__call__",
+                'answers.headers.get("host") not in self._hosts',
             ),
             without(
                 "cli/test_watch_live.py::test_only_the_newest_are_kept",

@@ -48,9 +48,7 @@ def refused(client: ClientConfig, chain: bytes) -> Recorder:
 def told(events: Any) -> str:
     diagnosis = diagnose(events)
     assert diagnosis is not None
-    return "\n".join(
-        value for label, value in diagnosis_lines(diagnosis, "client") if label == "evidence"
-    )
+    return "\n".join(value for label, value in diagnosis_lines(diagnosis) if label == "evidence")
 
 
 @pytest.mark.parametrize(

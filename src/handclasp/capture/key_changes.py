@@ -14,9 +14,11 @@ from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13
 from handclasp.trace.events import KeysInstalled
 
+_ENCRYPTED = (
+    "Everything after this is encrypted, and the secrets of this connection are not available."
+)
 _NEEDS_A_KEY_LOG = (
-    "Everything after this is encrypted, and the secrets of this connection are not "
-    "available. To see more, let one of the two ends log them while the connection "
+    f"{_ENCRYPTED} To see more, let one of the two ends log them while the connection "
     "is made (SSLKEYLOGFILE for browsers, curl and others; openssl s_client "
     "-keylogfile; handclasp connect --keylog), and give the file as --keylog."
 )
@@ -82,12 +84,16 @@ def _protection13(talk: Conversation, secret: TrafficSecret) -> Protection13:
 
 def _why_blind(talk: Conversation, label: str, what: str) -> str:
     """Return why a secret is missing: no key log, none of this connection, or a missing line."""
+    keylog = talk.keylog
     if not talk.has_hello:
         return f"Without the ClientHello, {what} stays closed."
     if talk.secrets:
-        return lacks(label, what)
-    if len(talk.keylog):
-        return f"{_NOT_IN_THIS_KEY_LOG}{talk.randoms.get(CLIENT, b'').hex()}."
+        return f"{lacks(label, what)} {keylog.trouble}".rstrip()
+    if len(keylog):
+        random = talk.randoms.get(CLIENT, b"").hex()
+        return f"{_NOT_IN_THIS_KEY_LOG}{random}. {keylog.trouble}".rstrip()
+    if keylog.trouble:
+        return f"{_ENCRYPTED} {keylog.trouble} {keylog.advice}".rstrip()
     return _NEEDS_A_KEY_LOG
 
 

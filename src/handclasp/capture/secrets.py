@@ -24,10 +24,17 @@ Secrets = Mapping[str, bytes]
 
 
 class KeyLog:
-    """The secrets of any number of connections, by the random of the ClientHello."""
+    """The secrets of any number of connections, by the random of the ClientHello.
+
+    Attributes:
+        trouble: why secrets may be missing, in a sentence; empty where nothing is known about that.
+        advice: how to get them, in a sentence or two that follow `trouble`.
+    """
 
     def __init__(self) -> None:
         self._secrets: dict[bytes, dict[str, bytes]] = {}
+        self.trouble = ""
+        self.advice = ""
 
     def __len__(self) -> int:
         return len(self._secrets)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
 from collections import deque
 from collections.abc import Callable
@@ -63,34 +64,72 @@ _LAST_LOOK_SECONDS = 30.0
 class KeyLogFile:
     """The secrets in a key log that is still being written.
 
+    Trouble with the file raises nothing: it is reported where secrets are missing.
+
     See `handclasp.capture.watching` for an example.
 
+    Args:
+        path: the file.
+        name: how sentences call it; by default by its path.
+        advice: how to get secrets into it, in a sentence or two.
+
     Attributes:
-        secrets: those that were read so far.
+        secrets: those that were read so far. Its `trouble` is that of the file.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, name: str | None = None, advice: str = ""
+    ) -> None:
         self.secrets = KeyLog()
+        self.secrets.advice = advice
         self._path = path
+        self._name = name if name is not None else f"The key log {os.fsdecode(path)}"
+        self._file: tuple[int, int] | None = None
+        """The device and inode of the file that was read last."""
         self._at = 0
         self._rest = b""
 
-    def read(self) -> None:
-        """Read the lines that were added; a file that is not there yet has none.
+    def check(self) -> None:
+        """Raise `CaptureError` if there is something that cannot be read as a key log."""
+        with suppress(FileNotFoundError):  # It may come.
+            if trouble := self._trouble():
+                raise CaptureError(f"{self._name} {trouble}.")
 
-        Raises `OSError` if it cannot be read.
-        """
+    def read(self) -> None:
+        """Read the lines that were added."""
         try:
-            # Without O_NONBLOCK, a pipe would wait for a writer.
-            descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            trouble = self._trouble()
         except FileNotFoundError:
-            return
+            trouble = "is not there" if self._file is None else "has been removed"
+        if not trouble and _is_on_full_disk(self._path):
+            trouble = "is on a disk that is full, so that lines may be missing"
+        if not trouble and not len(self.secrets):
+            trouble = "has no secret in it" if self._at else "is empty"
+        self.secrets.trouble = f"{self._name} {trouble}." if trouble else ""
+
+    def _trouble(self) -> str:
+        """Read what is new; return why that cannot be. Raises `FileNotFoundError`."""
+        try:
+            return self._read()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+
+    def _read(self) -> str:
+        """Read what is new; return what there is in place of a file. Raises `OSError`."""
+        # To open a pipe would let its writer go on, whom its end would then kill.
+        if kind := _kind_unless_file(os.stat(self._path)):
+            return f"is {kind}, not a file"
+        descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(descriptor, "rb") as file:
             found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                return
-            if found.st_size < self._at:
+            if kind := _kind_unless_file(found):
+                return f"is {kind}, not a file"
+            identity = found.st_dev, found.st_ino
+            if found.st_size < self._at or identity != self._file:
                 self._at, self._rest = 0, b""  # It was begun anew.
+            self._file = identity
             file.seek(self._at)
             while added := file.read(_MOST_READ):
                 self._at += len(added)
@@ -98,6 +137,25 @@ class KeyLogFile:
                 lines, newline, self._rest = (self._rest + added).rpartition(b"\n")
                 self.secrets.add(lines + newline)
                 self.secrets.forget_all_but(MOST_REMEMBERED)
+        return ""
+
+
+def _kind_unless_file(found: os.stat_result) -> str:
+    """Return what there is in place of a regular file; empty if it is one."""
+    if stat.S_ISREG(found.st_mode):
+        return ""
+    if stat.S_ISDIR(found.st_mode):
+        return "a directory"
+    return "a pipe" if stat.S_ISFIFO(found.st_mode) else "a device or a socket"
+
+
+def _is_on_full_disk(path: str | os.PathLike[str]) -> bool:
+    """Return whether no more can be written to the disk of a file; programs do not say that."""
+    try:
+        usage = shutil.disk_usage(path)
+    except OSError:
+        return False
+    return usage.total > 0 and usage.free == 0
 
 
 class KeyLogLines:
@@ -315,6 +373,5 @@ class Watch:
     def _observed(self, relayed: Relayed, stream: Stream, is_final: bool) -> Sighting:
         if self._keylog is None:
             return sighting_of(relayed, stream, self._no_secrets, is_final=is_final)
-        with suppress(OSError):  # A key log that cannot be read reveals nothing.
-            self._keylog.read()
+        self._keylog.read()
         return sighting_of(relayed, stream, self._keylog.secrets, is_final=is_final)

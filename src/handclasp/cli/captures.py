@@ -8,6 +8,8 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import click
+
 from handclasp.private_files import create_private
 
 if TYPE_CHECKING:
@@ -38,13 +40,14 @@ def brief_recorder() -> Recorder:
 class CaptureFile:
     """A new capture that only its owner may read; connections are added as they end.
 
-    Several threads may add. Raises `OSError` where it cannot be written. After that, nothing more
-    is added, since nobody could read on beyond a gap.
+    Several threads may add. Raises `OSError` with the path where it cannot be written. After that,
+    nothing more is added, since nobody could read on beyond a gap.
     """
 
     def __init__(self, path: Path) -> None:
         from handclasp.trace.pcapng import capture_header
 
+        self._path = path
         self._file = create_private(path)
         self._lock = Lock()
         self._failed: OSError | None = None
@@ -82,6 +85,7 @@ class CaptureFile:
             try:
                 self._file.close()  # What it could not write, it tries again.
             except OSError as error:
+                error.filename = str(self._path)
                 self._failed = self._failed or error
             failed, self._failed = self._failed, None
         if failed is not None:
@@ -92,5 +96,15 @@ class CaptureFile:
             self._file.write(data)
             self._file.flush()
         except OSError as error:
+            error.filename = str(self._path)
             self._failed = error
             raise
+
+    def close_and_tell(self) -> None:
+        """Close it, and say on standard error if it is not whole."""
+        try:
+            self.close()
+        except OSError as error:
+            told = f"The capture {error.filename} is not whole: {error.strerror or error}."
+            with suppress(OSError):
+                click.echo(told, err=True)

@@ -8,16 +8,16 @@ is nearly always the one that tried.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from handclasp.cli.live_answers import Changes, Rows
 
 if TYPE_CHECKING:
     from handclasp import ConnectionInfo, Recorder
@@ -66,16 +66,18 @@ class Connection:
 
 
 class Connections:
-    """All of them, as far as they are remembered. Threads may use it side by side."""
+    """All of them, as far as they are remembered. Threads may use it side by side.
+
+    Attributes:
+        changes: counts the changes of the list.
+    """
 
     def __init__(self) -> None:
         self._all: deque[Connection] = deque(maxlen=MOST_REMEMBERED)
         self._open: dict[tuple[str, int], Connection] = {}
         self._lock = threading.Lock()
-        self._waiting: set[_Waiter] = set()
         self._count = 0
-        self._version = 0
-        self._is_over = False
+        self.changes = Changes()
 
     def add(self, visit: Visit, at: datetime) -> None:
         """Add a finished handshake, successful or not, or a later failure of the connection."""
@@ -91,7 +93,7 @@ class Connections:
             self._all.append(connection)
             if connection.is_open:
                 self._open[address] = connection
-            self._note_change()
+            self.changes.note()
 
     def at(self, address: tuple[str, int]) -> Connection | None:
         """Return the open connection from this address."""
@@ -104,7 +106,7 @@ class Connections:
             connection = self._open.pop(address, None)
             if connection is not None:
                 connection.is_open = False
-                self._note_change()
+                self.changes.note()
 
     def asked(self, connection: Connection, path: str, browser: str) -> str:
         """Note what was asked for, and by whom; gives the browser's cookie, maybe a new one."""
@@ -113,7 +115,7 @@ class Connections:
             connection.browser = browser if known else secrets.token_urlsafe(18)
             if len(connection.paths) < _MOST_PATHS:
                 connection.paths.append(path[:_LONGEST_PATH])
-            self._note_change()
+            self.changes.note()
             return connection.browser
 
     def of(self, browser: str) -> list[Connection]:
@@ -138,52 +140,6 @@ class Connections:
             None,
         )
 
-    async def wait(self, version: int, seconds: float) -> int:
-        """Wait until something has changed since `version`, or the time is over.
-
-        Return the version now.
-        """
-        waiter = _Waiter(asyncio.get_running_loop())
-        with self._lock:
-            if self._version != version or self._is_over:
-                return self._version
-            self._waiting.add(waiter)
-        try:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(waiter.woken.wait(), seconds)
-        finally:
-            with self._lock:
-                self._waiting.discard(waiter)
-        return self._version
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the server is stopping, so that nobody should wait any more."""
-        return self._is_over
-
-    def end(self) -> None:
-        """Wake all who wait, for good."""
-        with self._lock:
-            self._is_over = True
-            self._wake()
-
-    def _note_change(self) -> None:
-        self._version += 1
-        self._wake()
-
-    def _wake(self) -> None:
-        for waiter in self._waiting:
-            with suppress(RuntimeError):  # Its loop has ended.
-                waiter.loop.call_soon_threadsafe(waiter.woken.set)
-
-
-class _Waiter:
-    """Somebody who waits for a change, in an event loop."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.woken = asyncio.Event()
-
 
 def took_of(events: Sequence[TraceEvent]) -> str:
     """Return the time and the bytes of a handshake; "-" if it was not completed."""
@@ -196,7 +152,7 @@ def took_of(events: Sequence[TraceEvent]) -> str:
     return f"{facts.handshake_ns / 1e6:.1f} ms, {size:,} bytes"
 
 
-def rows_of(connections: Sequence[Connection], shown: Connection | None) -> list[dict[str, object]]:
+def rows_of(connections: Sequence[Connection], shown: Connection | None) -> Rows:
     """Return a list of connections as plain values, for the page and for its script."""
     return [_row(each, is_this=each is shown) for each in connections]
 

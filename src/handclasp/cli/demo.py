@@ -322,7 +322,7 @@ def _running(demo: _Demo, listener: socket.socket) -> Generator[None]:
         try:
             yield
         finally:
-            demo.connections.end()
+            demo.connections.changes.end()
 
 
 @contextmanager

@@ -328,10 +328,9 @@ def print_wrapped(text: str, margin: str, margin_below: str | None = None) -> No
 
 
 def _tell(told: _Told, verbose: int) -> None:
-    from handclasp.advice import for_reader
     from handclasp.cli.report import diagnosis_lines, print_paragraphs, print_story
     from handclasp.story.diagnosis import diagnose
-    from handclasp.story.facts import observed_in, role_of
+    from handclasp.story.facts import observed_in
 
     events = told.recorder.events
     click.echo(story_text(events, verbose).removesuffix("\n") + "\n")
@@ -340,11 +339,10 @@ def _tell(told: _Told, verbose: int) -> None:
         print_paragraphs("Not seen", *observed.not_seen)
     diagnosis = diagnose(events)
     if diagnosis is not None:
-        role = role_of(events)
         print_story(
-            f"It failed, seen from the {role}",
-            for_reader(diagnosis.cause, role),
-            diagnosis_lines(diagnosis, role),
+            f"It failed, seen from the {diagnosis.role}",
+            diagnosis.told(diagnosis.cause),
+            diagnosis_lines(diagnosis),
         )
 
 

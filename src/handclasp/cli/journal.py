@@ -9,10 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal
 
 from handclasp.cli.captures import CaptureFile
 from handclasp.cli.outcome import Failure, failure_of
+from handclasp.cli.output import Output
 from handclasp.serving.clerk import Clerk
 from handclasp.serving.renewal import CertificateStatus
 from handclasp.serving.throttle import Summary, Throttle
@@ -236,38 +237,6 @@ class Journal:
 
     def _say(self, text: str) -> None:
         (self._errors if self._form == "clf" else self._output).write(text)
-
-
-class Output:
-    """A standard stream that takes whole lines, and whose failure ends nothing.
-
-    Lines are not buffered: what a full disk has refused would be tried once more, and complained
-    about, when the program ends.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._has_failed = False
-
-    def write(self, text: str) -> None:
-        """Write lines. Standard error hears of the first failure in a row."""
-        data = f"{text}\n".encode(self._stream.encoding or "utf-8", "backslashreplace")
-        raw = getattr(getattr(self._stream, "buffer", None), "raw", None)
-        try:
-            self._stream.flush()
-            if raw is None:
-                self._stream.write(data.decode(self._stream.encoding or "utf-8"))
-                self._stream.flush()
-                return
-            left = memoryview(data)
-            while left:
-                left = left[raw.write(left) or 0 :]
-            self._has_failed = False
-        except (OSError, ValueError) as error:
-            if not self._has_failed and self._stream is not sys.stderr:
-                self._has_failed = True
-                reason = getattr(error, "strerror", None) or error
-                Output(sys.stderr).write(f"Standard output fails, and lines are lost: {reason}.")
 
 
 def _safely(job: Callable[..., None], *arguments: Any) -> None:

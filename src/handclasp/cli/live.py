@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from handclasp.certificates import describe_certificate
 from handclasp.cli.connections import Connection, Connections, rows_of
+from handclasp.cli.live_answers import HTML, Answers, Rows
 from handclasp.serving.application import CONNECTION, Receive, Scope, Send
 from handclasp.serving.visits import address_of
 
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
 
 COOKIE = "__Host-browser"
 """A cookie of this name goes to this very host alone, and over TLS alone (RFC 6265bis)."""
-
-_BREATH_SECONDS = 15.0
-"""The seconds between signs of life of a stream, which also reveal whether the client is gone."""
-
-CLOSE = (b"connection", b"close")
 
 _ASSETS: dict[str, Any] = {
     "scripts": ("page.js", "live.js"),
@@ -82,79 +78,43 @@ class _Question:
         send: Send,
     ) -> None:
         self._site = site
-        self._scope = scope
-        self._send = send
+        self._answers = Answers(scope, send, policy())
+        self._path = str(scope["path"])
         transport = scope["extensions"][CONNECTION].transport
         self._tls: ServerConnection = transport.get_extra_info("connection")
         self._address = address_of(transport.get_extra_info("peername"))
-        self._headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        self._is_gone: Callable[[], bool] = scope["extensions"][CONNECTION].is_gone
         self._make_fingerprint = fingerprint
 
     async def answer(self) -> None:
-        if self._scope["method"] not in ("GET", "HEAD"):
-            await self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, (b"allow", b"GET, HEAD"))
+        answers = self._answers
+        if await answers.refuse_method():
             return
-        path = str(self._scope["path"])
         connection = self._site.connections.at(self._address)
-        if connection is None or not self._is_asked_as_localhost():
-            await self._refuse(HTTPStatus.MISDIRECTED_REQUEST)
+        if connection is None or not answers.is_asked_as("localhost", "127.0.0.1"):
+            await answers.refuse(HTTPStatus.MISDIRECTED_REQUEST)
             return
+        path = self._path
         self._browser = self._site.connections.asked(connection, path, self._cookie())
+        cookie = f"{COOKIE}={self._browser}; Path=/; Secure; HttpOnly; SameSite=Strict"
+        answers.fields.append((b"set-cookie", cookie.encode()))
         self._shown = connection
         self._key_fingerprint = self._make_fingerprint(self._tls)
         if path == "/events":
-            await self._stream()
+            await answers.stream(self._site.connections.changes, self._rows)
             return
         # To make a page takes a moment, in which others are answered.
         found = await asyncio.to_thread(self._document, path)
         if found is None:
-            await self._refuse(HTTPStatus.NOT_FOUND)
-            return
-        content_type, body = found
-        await self._head(content_type, (b"content-length", b"%d" % len(body)))
-        await self._send({"type": "http.response.body", "body": body})
-
-    async def _refuse(self, status: HTTPStatus, *fields: tuple[bytes, bytes]) -> None:
-        body = f"{status.phrase}.\n".encode()
-        headers = [
-            *fields,
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", b"%d" % len(body)),
-            CLOSE,
-        ]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
-
-    def _is_asked_as_localhost(self) -> bool:
-        """Another name for this address is somebody else's page that wants to read this one."""
-        host = self._headers.get("host", "")
-        return (host.rpartition(":")[0] or host) in ("localhost", "127.0.0.1")
+            await answers.refuse(HTTPStatus.NOT_FOUND)
+        else:
+            await answers.give(*found)
 
     def _cookie(self) -> str:
         try:
-            cookies = SimpleCookie(self._headers.get("cookie", ""))
+            cookies = SimpleCookie(self._answers.headers.get("cookie", ""))
         except CookieError:
             return ""
         return cookies[COOKIE].value if COOKIE in cookies else ""
-
-    async def _head(self, content_type: str, *fields: tuple[bytes, bytes]) -> None:
-        cookie = f"{COOKIE}={self._browser}; Path=/; Secure; HttpOnly; SameSite=Strict"
-        headers = [
-            *fields,
-            (b"content-type", content_type.encode()),
-            CLOSE,
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-            (b"cross-origin-resource-policy", b"same-origin"),
-            (b"x-frame-options", b"DENY"),
-            (b"content-security-policy", policy().encode()),
-            (b"set-cookie", cookie.encode()),
-        ]
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     def _document(self, path: str) -> tuple[str, bytes] | None:
         """Content type and body of what is at `path`; None where there is nothing."""
@@ -164,7 +124,7 @@ class _Question:
             case "/demo":
                 page = self._site.told_page()
             case "/connections.json":
-                return "application/json", self._rows()
+                return "application/json", json.dumps(self._rows()).encode()
             case "/connection.json":
                 return "application/json", self._connection()
             case "/ca.pem":
@@ -175,7 +135,7 @@ class _Question:
                     return None
                 own = self._key_fingerprint if wanted is self._shown else ""
                 page = live_page(self._site, wanted, own)
-        return "text/html; charset=utf-8", page.encode()
+        return HTML, page.encode()
 
     def _wanted(self, path: str) -> Connection | None:
         """Return the connection that a path names, if it belongs to this browser."""
@@ -192,22 +152,8 @@ class _Question:
         facts = info_to_json(info) if info is not None else {}
         return json.dumps({**facts, "fingerprint": self._key_fingerprint}, indent=2).encode()
 
-    def _rows(self) -> bytes:
-        return json.dumps(rows_of(self._site.connections.of(self._browser), self._shown)).encode()
-
-    async def _stream(self) -> None:
-        """Send the list of connections after each change (server-sent events, HTML section 9.2)."""
-        await self._head("text/event-stream")
-        connections = self._site.connections
-        version = -1
-        with_body = self._scope["method"] != "HEAD"
-        while with_body and not connections.is_over and not self._is_gone():
-            before, version = version, await connections.wait(version, _BREATH_SECONDS)
-            data = b": still here\n\n"
-            if version != before:
-                data = b"data: " + await asyncio.to_thread(self._rows) + b"\n\n"
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        await self._send({"type": "http.response.body", "body": b""})
+    def _rows(self) -> Rows:
+        return rows_of(self._site.connections.of(self._browser), self._shown)
 
 
 def policy() -> str:

@@ -15,8 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import click
-
+from handclasp.cli.output import Output
 from handclasp.private_files import create_private
 
 _IS_POSIX = os.name == "posix"
@@ -145,11 +144,11 @@ class Program:
                 process_group=0 if self._has_own_group else None,
             )
         except FileNotFoundError:
-            click.echo(f"handclasp: there is no program {self._command[0]}.", err=True)
+            Output(sys.stderr).write(f"handclasp: there is no program {self._command[0]}.")
             return NOT_FOUND
         except OSError as error:
             why = error.strerror or error
-            click.echo(f"handclasp: cannot run {self._command[0]}: {why}.", err=True)
+            Output(sys.stderr).write(f"handclasp: cannot run {self._command[0]}: {why}.")
             return NOT_RUNNABLE
         ending = asyncio.create_task(self._end_on_signals())
         try:

@@ -10,9 +10,10 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO
 
-from handclasp.advice import at_fault, for_reader, with_ends_named, worded
+from handclasp.advice import with_ends_named
 from handclasp.cli.identity import (
     dates_of,
     issuer_of,
@@ -147,19 +148,15 @@ def brief_lines(failure: Failure) -> list[Line]:
     return [*lines, *(("to change", sentence) for sentence in _fixes(failure.fix))]
 
 
-def diagnosis_lines(diagnosis: Diagnosis, role: str) -> list[Line]:
-    """Return the lines for a failure that was recorded by `role`, for any reader."""
+def diagnosis_lines(diagnosis: Diagnosis) -> list[Line]:
+    """Return the lines for a failure that was recorded, for any reader."""
+    role, told = diagnosis.role, diagnosis.told
     other = "server" if role == "client" else "client"
-
-    def told(text: str) -> str:
-        return for_reader(worded(text, "reader"), role)
-
     if diagnosis.found_by == "peer":
         found = f"by the {other}, which sent the alert {diagnosis.alert}"
     else:
         found = f"by the {role} ({_fault_and_alert(diagnosis.fault, diagnosis.alert)})"
-    blamed = at_fault(diagnosis.blame, diagnosis.condition, role)
-    lines = [("found", found), ("at fault", told(blamed))]
+    lines = [("found", found), ("at fault", diagnosis.at_fault)]
     others = _other_lines(diagnosis.others)
     lines += [(label, printable(told(text), 1000)) for label, text in others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
@@ -203,6 +200,18 @@ def print_lines(title: str, lines: Sequence[Line]) -> None:
     _print_table(console, lines)
 
 
+def lines_text(title: str, lines: Sequence[Line]) -> str:
+    """Return what `print_lines` prints, for a command that goes on where nobody reads it.
+
+    Where it prints on a pipe without a reader, rich ends the process.
+    """
+    text = StringIO()
+    console = _console(text, is_terminal=sys.stderr.isatty())
+    _print_title(console, title)
+    _print_table(console, lines)
+    return text.getvalue()
+
+
 def print_story(title: str, telling: str, lines: Sequence[Line]) -> None:
     """Print a title, a paragraph and a table of lines on standard output."""
     print_paragraphs(title, telling)
@@ -221,11 +230,18 @@ def print_paragraphs(title: str, *tellings: str) -> None:
         _print(console, "")
 
 
-def _console(file: TextIO) -> Console:
+def _console(file: TextIO, *, is_terminal: bool | None = None) -> Console:
     from rich.console import Console
 
     # Text goes through as it is: no markup in it, no colours guessed, no lines broken.
-    return Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(
+        file=file,
+        force_terminal=is_terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+    )
 
 
 def _width(console: Console) -> int:

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
@@ -310,7 +310,7 @@ def command(context: click.Context, /, directory: str, **options: Any) -> None:
             site.serve(listeners, announce)
     finally:
         if capture is not None:
-            _close(capture, options["trace"])
+            capture.close_and_tell()
         if metrics is not None:
             metrics.remove()
 
@@ -653,14 +653,6 @@ def _capture(path: str | None) -> CaptureFile | None:
         return CaptureFile(Path(path))
     except OSError as error:
         raise WrongArguments(f"--trace {path}: {error.strerror or error}.") from None
-
-
-def _close(capture: CaptureFile, path: str) -> None:
-    try:
-        capture.close()
-    except OSError as error:
-        with suppress(OSError):
-            click.echo(f"The capture {path} is not whole: {error.strerror or error}.", err=True)
 
 
 _NAMES_OF_FILES = (".html", ".htm", ".json", ".pcap")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from handclasp.advice import for_reader, named_blame, worded
+from handclasp.advice import named_blame
 from handclasp.cli.explained import explanation_json
 from handclasp.cli.identity import dates_of, issuer_of, key_of, names_of, printable, subject_of
 from handclasp.cli.report import Line, diagnosis_lines
@@ -71,14 +72,12 @@ class Report:
         lines = [*_negotiated(facts_of(self.events)), *_encryption(self.events)]
         lines += self._certificate_lines()
         lines.append(("outcome", self._outcome()[1]))
-        lines += [("note", sentence) for sentence in self._notes()]
-        diagnosis = self._diagnosis()
-        if diagnosis is not None:
-            role = self._teller
-            lines.append(("failure", for_reader(diagnosis.cause, role)))
-            lines += diagnosis_lines(diagnosis, role)
+        lines += [("note", sentence) for sentence in self.notes]
+        if (diagnosis := self.diagnosis) is not None:
+            lines.append(("failure", diagnosis.told(diagnosis.cause)))
+            lines += diagnosis_lines(diagnosis)
         lines += [("hidden", sentence) for sentence in self.sighting.observation.missing]
-        lines += [("chain", sentence) for sentence in self._chain_findings()]
+        lines += [("chain", sentence) for sentence in self.chain_findings]
         return lines
 
     def to_json(self) -> dict[str, Any]:
@@ -101,7 +100,6 @@ class Report:
         if self.sighting.observation is None:
             return values
         outcome, telling = self._outcome()
-        explanation = self.explanation()
         return {
             **values,
             "server_name": self.sighting.observation.server_name,
@@ -109,18 +107,34 @@ class Report:
             "ech": encrypted_hello_in(self.events),
             "names_in_hello": _hello_names_json(self.events),
             "peer": _certificate_json(self._chain),
-            "trusted_here": _verdict_json(explanation),
+            "trusted_here": _verdict_json(self.explanation),
             "outcome": outcome,
             "telling": telling,
-            "notes": self._notes(),
-            "failure": self._failure_json(),
-            "chain": self._chain_findings(),
+            "notes": self.notes,
+            "failure": _failure_json(self.diagnosis),
+            "chain": self.chain_findings,
             "hidden": list(self.sighting.observation.missing),
             "ja4": [ja4.value for _, ja4 in all_fingerprints_of(self.events)],
         }
 
+    def page_contents(self, title: str) -> dict[str, object]:
+        """Return the same for a page (`story.page.contents_of`)."""
+        from handclasp.certificates import describe_certificate
+        from handclasp.story.page import contents_of
+
+        explanation = self.explanation
+        return contents_of(
+            self.events,
+            title,
+            describe_certificate,
+            explanation=explanation.to_json() if explanation is not None else None,
+            diagnosis=self.diagnosis,
+            notes=[*self.notes, *self.chain_findings],
+        )
+
+    @cached_property
     def explanation(self) -> Explanation | None:
-        """Return whether this library would trust the server; None if its chain was not seen.
+        """Whether this library would trust the server; None if its chain was not seen.
 
         The program has decided by itself, perhaps by other authorities.
         """
@@ -135,9 +149,10 @@ class Report:
         except (CertificateError, ConfigurationError):
             return None  # A certificate or the name cannot be read at all.
 
-    def _notes(self) -> list[str]:
-        """Return whether the relay ended the connection, or else what is remarkable about a
-        handshake that both ends have completed.
+    @cached_property
+    def notes(self) -> list[str]:
+        """Whether the relay ended the connection, or else what is remarkable about a handshake
+        that both ends have completed.
         """
         sighting = self.sighting
         if sighting.relayed.cut:
@@ -166,14 +181,14 @@ class Report:
             "its key is the program's: none was sent. Without --intercept, it is."
         ]
 
-    def _chain_findings(self) -> list[str]:
-        """Return what is wrong with the chain, if it was refused by the program or is here."""
+    @cached_property
+    def chain_findings(self) -> list[str]:
+        """The flaws of the chain, if the program refused it, or this library does."""
         from handclasp.cli.chains import findings_of
 
         if self.sighting.relayed.leg == "client":
             return []
-
-        explanation = self.explanation()
+        explanation = self.explanation
         is_refused = explanation is not None and not explanation.accepted
         return findings_of(self._mended) if is_refused or self.sighting.has_failed else []
 
@@ -208,7 +223,7 @@ class Report:
         yield "for", names_of(chain[0])
         yield "valid", dates_of(chain[0], datetime.now(UTC))
         yield from (("issued by", issuer_of(certificate)) for certificate in chain)
-        explanation = self.explanation()
+        explanation = self.explanation
         if explanation is not None:
             yield "trusted here", _verdict(explanation)
 
@@ -218,19 +233,20 @@ class Report:
         found = observed_in(self.events)
         return (found.outcome, found.telling) if found is not None else ("unknown", "")
 
-    def _diagnosis(self) -> Diagnosis | None:
+    @cached_property
+    def diagnosis(self) -> Diagnosis | None:
+        """The cause of a failure, and the end at fault: the same in every form of the report."""
         from handclasp.story.diagnosis import diagnose
-        from handclasp.story.facts import role_of
 
         found = diagnose(self.events)
         if found is not None and self.sighting.relayed.leg == "client":
             return self._diagnosis_of_client(found)
         if found is not None and (own := self._own_failure) is not None:
             return _diagnosis_of_own(found, own)
-        if found is None or found.fault != "PEER_UNKNOWN_CA" or role_of(self.events) != "server":
+        if found is None or found.fault != "PEER_UNKNOWN_CA" or found.role != "server":
             return found
         # The alert leaves open which end lacks the issuer: one chain is known to be whole.
-        explanation = self.explanation()
+        explanation = self.explanation
         if explanation is not None and explanation.accepted:
             why = "which does not know the authority: by those that are trusted here, the chain is"
             return replace(found, blame=Blame.PEER, condition=f"{why} complete and valid")
@@ -245,22 +261,13 @@ class Report:
         is_own = relayed.leg == "server" and isinstance(relayed.blocked, TLSError)
         return cast("TLSError", relayed.blocked) if is_own else None
 
-    @property
-    def _teller(self) -> str:
-        """The role of the end from which a failure is seen."""
-        from handclasp.story.facts import role_of
-
-        return "client" if self._own_failure is not None else role_of(self.events)
-
     def _diagnosis_of_client(self, found: Diagnosis) -> Diagnosis:
         """Return the failure of a client that talked to handclasp in place of its server."""
-        from handclasp.story.facts import role_of
-
         blocked = self.sighting.relayed.blocked
-        is_by_client = (found.found_by == "local") == (role_of(self.events) == "client")
+        is_by_client = (found.found_by == "local") == (found.role == "client")
         if blocked is not None and not is_by_client:
             is_of_server = getattr(blocked, "blame", Blame.UNCLEAR) == Blame.PEER
-            server = Blame.LOCAL if role_of(self.events) == "server" else Blame.PEER
+            server = Blame.LOCAL if found.role == "server" else Blame.PEER
             return replace(
                 found,
                 cause="handclasp has refused the client, since its own handshake with the "
@@ -283,32 +290,29 @@ class Report:
             )
         return found
 
-    def _failure_json(self) -> dict[str, Any] | None:
-        diagnosis = self._diagnosis()
-        if diagnosis is None:
-            return None
-        role = self._teller
 
-        def told(text: str) -> str:
-            return for_reader(worded(text, "reader"), role)
-
-        return {
-            "seen_from": role,
-            "fault": diagnosis.fault,
-            "alert": diagnosis.alert or None,
-            "from": diagnosis.found_by,
-            "after_handshake": diagnosis.after_handshake,
-            "cause": told(diagnosis.cause),
-            "blame": named_blame(diagnosis.blame, role),
-            "condition": told(diagnosis.condition),
-            "fix": told(diagnosis.fix),
-        }
+def _failure_json(diagnosis: Diagnosis | None) -> dict[str, Any] | None:
+    if diagnosis is None:
+        return None
+    told = diagnosis.told
+    return {
+        "seen_from": diagnosis.role,
+        "fault": diagnosis.fault,
+        "alert": diagnosis.alert or None,
+        "from": diagnosis.found_by,
+        "after_handshake": diagnosis.after_handshake,
+        "cause": told(diagnosis.cause),
+        "blame": named_blame(diagnosis.blame, diagnosis.role),
+        "condition": told(diagnosis.condition),
+        "fix": told(diagnosis.fix),
+    }
 
 
 def _diagnosis_of_own(found: Diagnosis, own: TLSError) -> Diagnosis:
     """Return a failure as the client that had it tells it, who knows more than was seen."""
     return replace(
         found,
+        role="client",
         fault=own.fault_name,
         alert=own.alert,
         found_by=own.origin,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.inputs import check_path, host_and_port, trace_file, trust_of
 from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments, configuration_checked
-from handclasp.cli.pages import page_for, write_page
+from handclasp.cli.output import Output
+from handclasp.cli.pages import write_page
 from handclasp.cli.program import (
     AUTHORITY_VARIABLES,
     NOT_FOUND,
@@ -37,16 +39,18 @@ if TYPE_CHECKING:
     from handclasp import TrustStore
     from handclasp.capture.relay import Relay, Relayed, Route
     from handclasp.capture.stream import Address
-    from handclasp.capture.watching import Sighting, Watch
+    from handclasp.capture.watching import KeyLogFile, KeyLogLines, Sighting, Watch
     from handclasp.certificates.authority import LocalAuthority
     from handclasp.cli.watched_live import WatchedPages
     from handclasp.starttls.proxy import Proxy
+    from handclasp.story.page import Renderer
 
 _DESCRIPTORS_OF_RELAY = 2
 _DESCRIPTORS_BESIDE = 64
 """The open files that are not those of connections."""
 _REPORT_SECONDS = 5.0
 """The seconds that reports have after a signal."""
+_PLACE = "Set TMPDIR to a directory where files can be made."
 _LAST_SECONDS = 1.0
 """The seconds that connections have to end after their program."""
 
@@ -72,7 +76,7 @@ class _Settings:
     target: Address | None
     program: list[str] | None
     listen: int
-    keylog: str | None
+    keylog: KeyLogFile | KeyLogLines | None
     trust: TrustStore
     proxy: Proxy | None
     usual_proxy: Proxy | None
@@ -87,6 +91,10 @@ class _Settings:
     authority: LocalAuthority | None = None
     authority_file: Path | None = None
     """With --intercept alone, as `authority`."""
+    keylog_file: Path | None = None
+    """The key log that the program is to write."""
+    output: Output = field(default_factory=lambda: Output(sys.stdout))
+    """For JSON alone."""
     count: int = 0
     is_stuck: bool = False
     """True once a report was given up: its thread does not end."""
@@ -167,7 +175,7 @@ def command(context: click.Context, /, address: str | None, **options: Any) -> N
         if options["intercept"]:
             _prepare_to_intercept(settings, stack)
         elif program is not None:
-            settings.keylog = str(stack.enter_context(private_place("keys.log")))
+            _make_keylog(settings, stack)
         status = asyncio.run(_run(settings, signals))
     if settings.is_stuck:
         os._exit(status)  # All is cleared up, and Python would wait for the thread.
@@ -186,17 +194,17 @@ def _settings(
     if pages is not None:
         check_path(pages)
         make_private_directory(pages)
+        _renderer()  # Without jinja2 there is an error before the first connection.
     capture = None
     if options["pcapng"] is not None:
         path = trace_file(options["pcapng"], "--pcapng ", (CAPTURE_ENDING,))
-        capture = stack.enter_context(CaptureFile(path))
-    if options["keylog"] is not None:
-        check_path(options["keylog"])
+        capture = CaptureFile(path)
+        stack.callback(capture.close_and_tell)  # The status stays that of the program.
     return _Settings(
         target,
         program,
         options["listen"],
-        options["keylog"],
+        _keylog_of(options["keylog"]),
         trust_of(options["ca"]),
         proxy_of(options["proxy"]),
         environment_proxy() if options["proxy"] is None else None,
@@ -209,6 +217,54 @@ def _settings(
         options["idle"],
         _live_pages() if options["live"] else None,
     )
+
+
+def _keylog_of(path: str | None) -> KeyLogFile | None:
+    """Return the key log for --keylog, which may still be to come; raise `WrongArguments`."""
+    from handclasp.capture.stream import CaptureError
+    from handclasp.capture.watching import KeyLogFile
+
+    if path is None:
+        return None
+    check_path(path)
+    if not Path(path).parent.is_dir():
+        raise WrongArguments(f"--keylog {path}: there is no directory {Path(path).parent}.")
+    advice = (
+        f"Let one of the two ends write it: SSLKEYLOGFILE={path} for browsers, curl and others, "
+        f"or openssl s_client -keylogfile {path}, or handclasp connect --keylog {path}."
+    )
+    keylog = KeyLogFile(path, advice=advice)
+    try:
+        keylog.check()
+    except CaptureError as error:
+        raise WrongArguments(f"--keylog: {error}") from None
+    return keylog
+
+
+def _make_keylog(settings: _Settings, stack: ExitStack) -> None:
+    """Make the key log of a program, which runs without one where that cannot be."""
+    from handclasp.capture.watching import KeyLogFile, KeyLogLines
+
+    advice = "Where a program does not write one, --intercept shows its handshakes."
+    try:
+        path = stack.enter_context(private_place("keys.log"))
+    except OSError as error:
+        lines = KeyLogLines()
+        lines.secrets.trouble = f"No key log could be made: {error.strerror or error}."
+        lines.secrets.advice = _PLACE
+        settings.keylog = lines
+        told = f"{lines.secrets.trouble} What is encrypted stays hidden. {lines.secrets.advice}"
+        _say(f"handclasp: {told}")
+    else:
+        name = "The key log that SSLKEYLOGFILE named to the program"
+        settings.keylog, settings.keylog_file = KeyLogFile(path, name=name, advice=advice), path
+
+
+def _renderer() -> Renderer:
+    from handclasp.story.page import Renderer
+
+    with configuration_checked():
+        return Renderer()
 
 
 def _live_pages() -> WatchedPages:
@@ -224,7 +280,13 @@ def _prepare_to_intercept(settings: _Settings, stack: ExitStack) -> None:
 
     settings.authority = LocalAuthority.in_memory(names=[EVERY_NAME])
     certificate = settings.authority.certificate_pem
-    settings.authority_file = stack.enter_context(private_place("authority.pem", certificate))
+    try:
+        settings.authority_file = stack.enter_context(private_place("authority.pem", certificate))
+    except OSError as error:
+        why = error.strerror or error
+        raise WrongArguments(
+            f"The certificate of --intercept cannot be written for the client: {why}. {_PLACE}"
+        ) from None
 
 
 def _check(address: str | None, program: list[str] | None, options: dict[str, Any]) -> None:
@@ -257,7 +319,7 @@ async def _run(settings: _Settings, signals: Signals) -> int:
     async with AsyncExitStack() as stack:
         if settings.live is not None:
             await stack.enter_async_context(settings.live.served())
-            click.echo(f"The connections, live: {settings.live.url}", err=True)
+            _say(f"The connections, live: {settings.live.url}")
         await stack.enter_async_context(relay)
         if settings.program is None:
             told = f"Listening on 127.0.0.1:{relay.port}; what connects there is relayed to "
@@ -271,7 +333,7 @@ async def _run(settings: _Settings, signals: Signals) -> int:
 def _relay(settings: _Settings) -> Relay:
     """Return the relay: from end to end, or with our handshakes in between. Raises `OSError`."""
     from handclasp.capture.relay import Relay
-    from handclasp.capture.watching import KeyLogFile, KeyLogLines, Watch
+    from handclasp.capture.watching import KeyLogLines, Watch
 
     def shared(watch: Watch, descriptors: int) -> dict[str, Any]:
         return {
@@ -298,18 +360,16 @@ def _relay(settings: _Settings) -> Relay:
             keylog=lines,
             **shared(Watch(lines, tell), DESCRIPTORS),
         )
-    keylog = KeyLogFile(settings.keylog) if settings.keylog is not None else None
-    return Relay(settings.target, **shared(Watch(keylog, tell), _DESCRIPTORS_OF_RELAY))
+    return Relay(settings.target, **shared(Watch(settings.keylog, tell), _DESCRIPTORS_OF_RELAY))
 
 
 def _warn_of_interception(settings: _Settings) -> None:
     """Say that there is no connection from end to end, before the first one."""
     if settings.authority_file is None:
         return
-    click.echo(
+    _say(
         "INTERCEPTING: each client talks to handclasp, and handclasp to the server. The reports "
-        "are of these two handshakes; the one that both would have with each other is not seen.",
-        err=True,
+        "are of these two handshakes; the one that both would have with each other is not seen."
     )
     path = settings.authority_file
     if settings.program is None:
@@ -317,14 +377,14 @@ def _warn_of_interception(settings: _Settings) -> None:
     else:
         trust = f"For {settings.program[0]}, these variables name {path}, the authority of this "
         trust += f"run: {', '.join(AUTHORITY_VARIABLES)}"
-    click.echo(f"{trust}. Its key is in memory alone, and ends with this run.", err=True)
+    _say(f"{trust}. Its key is in memory alone, and ends with this run.")
 
 
 async def _until_stopped(signals: Signals, told: str) -> None:
     """Say a sentence, and wait for a signal to end."""
     stopped = asyncio.Event()
     with signals.going_to(lambda number: stopped.set()):
-        click.echo(told, err=True)
+        _say(told)
         await stopped.wait()
 
 
@@ -349,8 +409,9 @@ async def _close(settings: _Settings, relay: Relay, stopped: asyncio.Event | Non
 async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
     if settings.program is None:
         return 0
-    keylog = Path(settings.keylog) if settings.keylog is not None else None
-    environment = environment_of(relay.port, keylog=keylog, authority=settings.authority_file)
+    environment = environment_of(
+        relay.port, keylog=settings.keylog_file, authority=settings.authority_file
+    )
     program = Program(settings.program, environment)
     stopped = asyncio.Event()
 
@@ -365,10 +426,9 @@ async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
         return status  # What is said now would wait, too.
     was_run = status not in (NOT_FOUND, NOT_RUNNABLE)
     if was_run and not settings.count and not settings.as_json:
-        click.echo(
+        _say(
             f"No connection came through the proxy. Either {settings.program[0]} made none, or it "
-            "does not follow HTTPS_PROXY: then `handclasp watch HOST:PORT` relays to its server.",
-            err=True,
+            "does not follow HTTPS_PROXY: then `handclasp watch HOST:PORT` relays to its server."
         )
     if settings.live is not None and was_run and not program.was_signalled:
         # The program may have run for a moment only.
@@ -408,11 +468,12 @@ def _tell(settings: _Settings, sighting: Sighting) -> None:
     settings.told.pop(relayed, None)
     settings.count += 1
     if settings.as_json:
-        print(json.dumps(_report(settings, sighting).to_json()), flush=True)
-    try:
-        _keep(settings, sighting)
-    except OSError as error:
-        click.echo(f"handclasp: cannot write {error.filename}: {error.strerror}", err=True)
+        settings.output.write(json.dumps(_report(settings, sighting).to_json()))
+    for keep in (_keep_packets, _keep_page):
+        try:
+            keep(settings, sighting)
+        except OSError as error:
+            _say(f"handclasp: cannot write {error.filename}: {error.strerror}")
 
 
 def _report(settings: _Settings, sighting: Sighting) -> Report:
@@ -420,31 +481,40 @@ def _report(settings: _Settings, sighting: Sighting) -> Report:
 
 
 def _print(settings: _Settings, report: Report) -> None:
-    from handclasp.cli.report import print_lines
+    from handclasp.cli.report import lines_text
 
     if settings.detail and (story := story_text(report.events, settings.detail - 1)):
-        click.echo(story, err=True)
-    print_lines(report.title, report.lines())
-    click.echo("", err=True)
+        _say(story)
+    _say(lines_text(report.title, report.lines()))
 
 
-def _keep(settings: _Settings, sighting: Sighting) -> None:
-    """Write the page of a connection, and its packets. Raises `OSError`."""
+def _say(text: str) -> None:
+    """Say something on standard error, whose failure ends nothing."""
+    Output(sys.stderr).write(text)
+
+
+def _keep_packets(settings: _Settings, sighting: Sighting) -> None:
+    """Add the packets of a connection to the capture. Raises `OSError`."""
     from handclasp import Recorder
 
     if settings.capture is not None and (events := sighting.wire_events()):
         began_ns = sighting.relayed.began_ns
         settings.capture.add(Recorder.from_events(events, began_ns))
+
+
+def _keep_page(settings: _Settings, sighting: Sighting) -> None:
+    """Write the page of a connection. Raises `OSError`."""
+
     observation = sighting.observation
     if settings.pages is not None and observation is not None:
         name = observation.server_name or "handshake"
         relayed = sighting.relayed
         leg = f"{relayed.leg}-" if relayed.leg else ""
         file = f"{relayed.number:04}-{leg}{re.sub(r'[^A-Za-z0-9.-]', '_', name)[:80]}.html"
-        recorder = Recorder.from_events(observation.events, observation.began_at_ns)
         report = _report(settings, sighting)
         title = f"{name}, INTERCEPTED: {report.half}" if report.half else name
-        write_page(settings.pages / file, page_for(recorder, title, report.explanation()))
+        page = _renderer().render("page.html", report.page_contents(title))
+        write_page(settings.pages / file, page)
 
 
 def _most_connections(descriptors_each: int) -> int:

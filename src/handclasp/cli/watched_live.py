@@ -7,32 +7,27 @@ can connect: so every path begins with a secret, which stands in the address tha
 from __future__ import annotations
 
 import asyncio
-import html
-import json
-import re
 import secrets
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from handclasp.certificates import describe_certificate
 from handclasp.cli.connections import took_of
+from handclasp.cli.live_answers import HTML, Answers, Changes, Rows
+from handclasp.serving.application import Receive, Scope, Send
 
 if TYPE_CHECKING:
     from handclasp.cli.sightings import Report
+    from handclasp.serving.visits import Request, Visit
 
 MOST_REMEMBERED = 100
 """The connections on the page: the newest, with what was recorded of each."""
 _MOST_CLIENTS = 32
-_HEAD_BYTES = 16 * 1024
-_HEAD_SECONDS = 10.0
-_BREATH_SECONDS = 15.0
-"""The seconds between signs of life of a stream."""
-
 _ASSETS: dict[str, Any] = {
     "scripts": ("page.js", "live.js"),
     "styles": ("page.css", "live.css"),
@@ -57,11 +52,10 @@ class WatchedPages:
         self._policy = self._renderer.policy(**_ASSETS)
         self._root = f"/{secrets.token_urlsafe(18)}/"
         self._reports: dict[str, Report] = {}
-        self._rows: dict[str, dict[str, Any]] = {}
+        self._rows: dict[str, dict[str, object]] = {}
         self._lock = Lock()
-        self._clients: set[asyncio.Task[None]] = set()
-        self._changed = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changes = Changes()
+        self._hosts: tuple[str, ...] = ()
         self.url = ""
 
     def add(self, report: Report) -> None:
@@ -74,100 +68,44 @@ class WatchedPages:
             while len(self._reports) > MOST_REMEMBERED:
                 oldest = next(iter(self._reports))
                 del self._reports[oldest], self._rows[oldest]
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        self._changes.note()
 
     @asynccontextmanager
     async def served(self) -> AsyncGenerator[None]:
         """Serve the pages on a free port during the block."""
-        self._loop = asyncio.get_running_loop()
+        from handclasp.serving.http import HTTP
+        from handclasp.serving.limits import Limits
+        from handclasp.serving.server import Server
+
         listener = socket.create_server(("127.0.0.1", 0))
-        port = int(listener.getsockname()[1])
-        self.url = f"http://127.0.0.1:{port}{self._root}"
-        self._hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
-        server = await asyncio.start_server(self._serve, sock=listener, limit=_HEAD_BYTES)
+        port = listener.getsockname()[1]
+        self._hosts = f"127.0.0.1:{port}", f"localhost:{port}"
+        self.url = f"http://{self._hosts[0]}{self._root}"
+        limits = Limits(max_connections=_MOST_CLIENTS)
+        server = Server([listener], None, partial(HTTP, self), _Nobody(), limits=limits)
+        await server.start()
         try:
             yield
         finally:
-            self._loop = None
-            server.close()
-            for client in self._clients:
-                client.cancel()
-            if self._clients:
-                await asyncio.wait(self._clients)
+            self._changes.end()
+            await server.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request; each has a connection of its own."""
-        task = asyncio.current_task()
-        if task is None or len(self._clients) >= _MOST_CLIENTS:
-            writer.transport.abort()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as an ASGI application."""
+        answers, path = Answers(scope, send, self._policy), str(scope["path"])
+        if await answers.refuse_method():
             return
-        self._clients.add(task)
-        try:
-            with suppress(OSError, EOFError, asyncio.LimitOverrunError):
-                async with asyncio.timeout(_HEAD_SECONDS):
-                    head = await reader.readuntil(b"\r\n\r\n")
-                await self._answer(head.decode("latin-1"), writer)
-        except asyncio.CancelledError:
-            pass  # The pages end.
-        finally:
-            self._clients.discard(task)
-            writer.close()
-
-    async def _answer(self, head: str, writer: asyncio.StreamWriter) -> None:
-        method, _, rest = head.partition("\r\n")[0].partition(" ")
-        path = rest.partition(" ")[0]
-        host = re.search(r"^host:[ \t]*(\S+)[ \t]*\r$", head, re.IGNORECASE | re.MULTILINE)
-        if method != "GET":
-            await self._send(writer, HTTPStatus.METHOD_NOT_ALLOWED)
-        elif host is None or host[1] not in self._hosts:
+        if answers.headers.get("host") not in self._hosts:
             # Another name for this address is somebody else's page that wants to read this one.
-            await self._send(writer, HTTPStatus.MISDIRECTED_REQUEST)
+            await answers.refuse(HTTPStatus.MISDIRECTED_REQUEST)
         elif path == f"{self._root}events":
-            await self._stream(writer)
+            await answers.stream(self._changes, self.listed)
         elif (page := await asyncio.to_thread(self.page, path)) is None:
-            await self._send(writer, HTTPStatus.NOT_FOUND)
+            await answers.refuse(HTTPStatus.NOT_FOUND)
         else:
-            await self._send(writer, HTTPStatus.OK, page)
+            await answers.give(HTML, page.encode())
 
-    async def _send(
-        self, writer: asyncio.StreamWriter, status: HTTPStatus, page: str | None = None
-    ) -> None:
-        body = (page or f"<!DOCTYPE html><title>{html.escape(status.phrase)}</title>").encode()
-        writer.write(self._head(status, "text/html; charset=utf-8") + body)
-        await writer.drain()
-
-    def _head(self, status: HTTPStatus, content_type: str) -> bytes:
-        fields = (
-            f"Content-Type: {content_type}",
-            "Connection: close",
-            "Cache-Control: no-store",
-            "X-Content-Type-Options: nosniff",
-            "Referrer-Policy: no-referrer",
-            "Cross-Origin-Resource-Policy: same-origin",
-            "X-Frame-Options: DENY",
-            f"Content-Security-Policy: {self._policy}",
-        )
-        lines = (f"HTTP/1.1 {status.value} {status.phrase}", *fields, "", "")
-        return "\r\n".join(lines).encode()
-
-    async def _stream(self, writer: asyncio.StreamWriter) -> None:
-        """Send the list after each change (server-sent events, HTML section 9.2)."""
-        writer.write(self._head(HTTPStatus.OK, "text/event-stream"))
-        data = b""
-        while not writer.is_closing():
-            changed, before = self._changed, data
-            data = b"data: " + json.dumps(self.listed()).encode() + b"\n\n"
-            writer.write(data if data != before else b": still here\n\n")
-            await writer.drain()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), _BREATH_SECONDS)
-
-    def listed(self) -> list[dict[str, Any]]:
+    def listed(self) -> Rows:
         """Return the lines of the list, the newest first."""
         with self._lock:
             return list(reversed(self._rows.values()))
@@ -194,19 +132,21 @@ class WatchedPages:
         return self._renderer.render(template, contents, **_ASSETS)
 
 
+class _Nobody:
+    """Hears nothing of the visits to the pages."""
+
+    def connected(self, visit: Visit) -> None: ...
+    def failed(self, visit: Visit) -> None: ...
+    def ended(self, visit: Visit) -> None: ...
+    def answered(self, request: Request) -> None: ...
+    def remarked(self, text: str) -> None: ...
+
+
 def _contents_of(report: Report) -> dict[str, Any]:
     """Return what the page of a connection shows; without TLS, why there is nothing to show."""
-    from handclasp.story.page import contents_of
-
     if not report.events:
         return {"title": report.title, "instead": report.sighting.instead}
-    explanation = report.explanation()
-    return contents_of(
-        report.events,
-        report.title,
-        describe_certificate,
-        explanation=explanation.to_json() if explanation is not None else None,
-    )
+    return report.page_contents(report.title)
 
 
 def _row_of(report: Report, link: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over TLS: the protocol of uvicorn, with bounds for clients that are slow or hostile.
+"""HTTP/1.1 over TLS, or in the clear: the protocol of uvicorn, with bounds for hostile clients.
 
 uvicorn reads requests with h11 and runs the application. This class adds what a server needs that
 strangers can reach: the head of a request is read strictly and must arrive within a time, a client
@@ -140,8 +140,8 @@ class HTTPProtocol(H11Protocol):
         super().connection_made(transport)
         info = transport.get_extra_info("handclasp")
         app = _Observed(self._http.app, self)
-        self._late_app: Any = OverTLS(app, info)
-        self._early_app: Any = OverTLS(app, info, early=True)
+        self._late_app: Any = OverTLS(app, info) if info is not None else app
+        self._early_app: Any = OverTLS(app, info, early=True) if info is not None else app
         if not self._serving.joined(self, transport):
             self._refuse(503, "The server is full")
             return

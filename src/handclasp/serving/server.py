@@ -102,22 +102,22 @@ class Server:
 
     Args:
         listeners: bound sockets, which it then owns.
-        config: the settings of TLS.
+        config: the settings of TLS; None serves in the clear.
         talk: the protocol that it speaks.
         limits, observer: as for `Serving`.
-        make_trace: returns the recorder of each connection.
+        make_trace: returns the recorder of each connection; None records nothing.
         proxy_protocol: as for `handclasp.aio.start_server`.
     """
 
     def __init__(
         self,
         listeners: Sequence[socket],
-        config: ServerConfig,
+        config: ServerConfig | None,
         talk: Talk,
         observer: Observer,
         *,
         limits: Limits | None = None,
-        make_trace: Callable[[], Recorder],
+        make_trace: Callable[[], Recorder] | None = None,
         proxy_protocol: ProxyProtocol = False,
     ) -> None:
         self._listeners = listeners
@@ -127,7 +127,7 @@ class Server:
         self._limits = limits or Limits()
         self._make_trace = make_trace
         self._proxy_protocol = proxy_protocol
-        self._servers: list[TLSServer] = []
+        self._servers: list[TLSServer | asyncio.Server] = []
         self._serving: Serving | None = None
 
     async def start(self) -> None:
@@ -135,6 +135,10 @@ class Server:
         self._serving = serving = Serving(self._limits, self._observer)
         make = self._talk(serving)
         for listener in self._listeners:
+            if self._config is None:
+                loop = asyncio.get_running_loop()
+                self._servers.append(await loop.create_server(make, sock=listener))
+                continue
             server = await create_server(
                 make,
                 sock=listener,
@@ -177,7 +181,11 @@ class Server:
         """End all connections at once."""
         for server in self._servers:
             server.close()
-            server.abort_clients()
+            if isinstance(server, TLSServer):
+                server.abort_clients()
+        if self._serving is not None:
+            for each in list(self._serving.open):
+                each.transport.abort()
         for server in self._servers:
             with suppress(asyncio.CancelledError):
                 await server.wait_closed()

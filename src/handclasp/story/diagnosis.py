@@ -18,10 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from handclasp.advice import at_fault, for_reader, worded
 from handclasp.alerts import Cause
 from handclasp.errors import PeerAlertError
 from handclasp.faults import Blame, Fault, Verdict, fault_named
 from handclasp.story.evidence import Evidence, alert_number, evidence_of
+from handclasp.story.facts import role_of
 from handclasp.story.situation import situation_of
 from handclasp.trace.events import AlertSeen, Failed, HandshakeResult, TraceEvent
 from handclasp.values import dataclass
@@ -32,6 +34,7 @@ class Diagnosis:
     """The explanation of one failure, seen from the side that recorded it.
 
     Attributes:
+        role: that side, "client" or "server".
         fault: its name in the catalogue, or "PEER_" and the alert that was received.
         alert: the alert that was made or received; empty where there was none, or it was not sent.
         found_by: the side that ended the handshake, "local" or "peer".
@@ -45,6 +48,7 @@ class Diagnosis:
         after_handshake: whether the handshake had been complete.
     """
 
+    role: str
     fault: str
     alert: str
     found_by: str
@@ -56,6 +60,15 @@ class Diagnosis:
     evidence: tuple[Evidence, ...]
     after_handshake: bool
 
+    def told(self, text: str) -> str:
+        """Return one of its sentences for a reader who is neither of the ends."""
+        return for_reader(worded(text, "reader"), self.role)
+
+    @property
+    def at_fault(self) -> str:
+        """The end at fault and the condition, for a reader who is neither of the ends."""
+        return self.told(at_fault(self.blame, self.condition, self.role))
+
 
 def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
     """Return the explanation of the failure in `events`; None if nothing failed."""
@@ -65,10 +78,12 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
     settled = any(isinstance(event, HandshakeResult) for event in events)
     situation = situation_of(events)
     evidence = tuple(evidence_of(events, failed, situation))
+    role = role_of(events)
     if failed.origin == "peer":
         number = alert_number(events)
         error = PeerAlertError(number, situation)
         return Diagnosis(
+            role=role,
             fault=failed.fault,
             alert=failed.alert,
             found_by="peer",
@@ -82,6 +97,7 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
         )
     blame, condition = _verdict(failed, situation.role)
     return Diagnosis(
+        role=role,
         fault=failed.fault,
         alert=failed.alert if _was_sent(failed.fault, events) else "",
         found_by="local",

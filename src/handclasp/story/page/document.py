@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from handclasp.story.diagnosis import Diagnosis, diagnose
 from handclasp.story.facts import (
     NOTHING_SENT,
     Facts,
@@ -62,11 +63,18 @@ def contents_of(
     *,
     explanation: Mapping[str, Any] | None = None,
     earlier: Sequence[TraceEvent] | None = None,
+    diagnosis: Diagnosis | None = None,
+    notes: Sequence[str] = (),
 ) -> dict[str, object]:
-    """Return the values for page.html, or for a template that extends it; arguments as in
-    `page_of`.
+    """Return the values for page.html, or for a template that extends it.
+
+    Args:
+        events, title, describe, explanation, earlier: as for `page_of`.
+        diagnosis: the failure, where more is known about it than the events show.
+        notes: sentences about the connection that belong beside its outcome.
     """
     facts, observed = facts_of(events), observed_in(events)
+    failed = diagnosis if diagnosis is not None else diagnose(events)
     return {
         "title": title,
         "role": facts.role,
@@ -74,7 +82,8 @@ def contents_of(
         "was_there": observed is None and any(isinstance(event, Began) for event in events),
         "observed": observed,
         "nothing_sent": NOTHING_SENT if nothing_sent(events) else "",
-        "failure": failure_of(events, anchors_of(events, facts)),
+        "failure": failure_of(failed, anchors_of(events, facts)) if failed is not None else None,
+        "notes": notes,
         "agreed": _agreement(events, facts),
         "flights": flights_of(events, facts),
         "left_out": left_out_of(events, facts),

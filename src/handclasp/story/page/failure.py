@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from handclasp.advice import at_fault, for_reader, worded
-from handclasp.story.diagnosis import Diagnosis, diagnose
+from handclasp.story.diagnosis import Diagnosis
 from handclasp.story.evidence import Evidence
-from handclasp.story.facts import role_of
-from handclasp.trace.events import TraceEvent
 from handclasp.values import dataclass
 
 
@@ -41,6 +38,7 @@ class Other:
 class Failure:
     """The explanation of a failure."""
 
+    role: str
     is_local: bool
     after_handshake: bool
     fault: str
@@ -52,23 +50,17 @@ class Failure:
     evidence: tuple[Shown, ...]
 
 
-def failure_of(events: Sequence[TraceEvent], anchors: Mapping[int, str]) -> Failure | None:
-    """Return the failure in a trace, if any; `anchors` names messages by the index of events."""
-    diagnosis = diagnose(events)
-    if diagnosis is None:
-        return None
-    role = role_of(events)
-
-    def told(text: str) -> str:
-        return for_reader(worded(text, "reader"), role)
-
+def failure_of(diagnosis: Diagnosis, anchors: Mapping[int, str]) -> Failure:
+    """Return the failure for the page; `anchors` names messages by the index of events."""
+    told = diagnosis.told
     return Failure(
+        role=diagnosis.role,
         is_local=diagnosis.found_by == "local",
         after_handshake=diagnosis.after_handshake,
         fault=diagnosis.fault,
         alert=diagnosis.alert,
         cause=told(diagnosis.cause),
-        blame=told(at_fault(diagnosis.blame, diagnosis.condition, role)),
+        blame=diagnosis.at_fault,
         fix=told(diagnosis.fix),
         others=tuple(Other(told(each.sentence), told(each.fix)) for each in diagnosis.others),
         evidence=_evidence(diagnosis, anchors),
