@@ -380,8 +380,17 @@ def test_all_that_was_not_seen_stands_under_one_heading(run: Run) -> None:
     told = run("explain", str(CAPTURES / "ends-after-server-hello.pcap")).stdout
     assert told.count("Not seen\n") == 1
     first, second = told.partition("Not seen\n")[2].strip("\n").split("\n\n")
-    assert first.startswith("   Everything after this is encrypted")
+    assert first.startswith("   The rest is encrypted")
     assert second == "   What the server says ends within a record."
+
+
+def test_a_clock_that_cannot_be_right_is_told_with_the_dates_that_show_it(run: Run) -> None:
+    need_tool("tshark")
+    told = " ".join(run("explain", str(CAPTURES / "gap-after-handshake.pcap")).stdout.split())
+    assert (
+        "the capture was taken on 2023-11-14; yet the certificate of CN=localhost is in it, "
+        "which is valid from 2026-11-30 on."
+    ) in told
 
 
 def with_a_gap(capture: bytes) -> bytes:

@@ -14,9 +14,7 @@ from handclasp.record.protection12 import Protection12
 from handclasp.record.protection13 import Protection13
 from handclasp.trace.events import KeysInstalled
 
-_ENCRYPTED = (
-    "Everything after this is encrypted, and the secrets of this connection are not available."
-)
+_ENCRYPTED = "The rest is encrypted, and the secrets of this connection are not available."
 _NEEDS_A_KEY_LOG = (
     f"{_ENCRYPTED} To see more, let one of the two ends log them while the connection "
     "is made (SSLKEYLOGFILE for browsers, curl and others; openssl s_client "

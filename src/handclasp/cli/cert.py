@@ -288,7 +288,7 @@ def _read_certificates(file: str) -> list[x509.Certificate]:
     try:
         return certificates_of(data)
     except ValueError:
-        what = "no certificate that can be read"
+        what = "no certificate in PEM or DER that can be read"
         if b"PRIVATE KEY-----" in data:
             what = "a private key, and no certificate"
         raise WrongArguments(f"{file} holds {what}.") from None

@@ -100,7 +100,10 @@ def _from_trace(file: str, data: bytes) -> _Told:
         recorder = Recorder.from_json(data)
     except TraceFormatError as error:
         if data.lstrip()[:1] != b"{":
-            reason = f"{file} is not a trace (.json), and not a capture either."
+            reason = (
+                f"{file} is not a trace (.json, as --trace writes it), and not a capture either "
+                "(.pcap or .pcapng)."
+            )
             raise WrongArguments(reason) from None
         raise WrongArguments(f"{file}: {error}") from None
     check_something_sent(recorder, file)

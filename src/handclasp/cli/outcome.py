@@ -172,7 +172,7 @@ def _network_failure(error: OSError) -> tuple[str, str, str, str, str]:
                 "The host answers, but nothing listens on this port.",
                 "Check the port, and that the service is running.",
                 "server",
-                "where the service does not run, unless host or port are wrong",
+                "where the service does not run, unless the host or the port is wrong",
             )
         case TimeoutError():
             return (

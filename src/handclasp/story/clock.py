@@ -37,12 +37,19 @@ def doubt_of_clock(events: Sequence[TraceEvent]) -> str:
     now = _time_of_the_end(events)
     if now is None:
         return ""
-    if not any(is_impossible(now, each) for each in _validities(events)):
+    validity = [each for one in _validities(events) for each in one if is_impossible(now, (each,))]
+    if not validity:
         return ""
+    subject, begin, end = validity[0]
+    when = (
+        f"which is valid from {begin:%Y-%m-%d} on"
+        if now < begin
+        else f"which expired on {end:%Y-%m-%d}"
+    )
     return (
-        f"By its times, the capture was taken on {now:%Y-%m-%d}, decades after a certificate in it "
-        "expired or more than a year before its time: most likely the clock was wrong, and "
-        "does not show whether a certificate had expired."
+        f"By its times, the capture was taken on {now:%Y-%m-%d}; yet the certificate of {subject} is "
+        f"in it, {when}. Most likely the clock was wrong, and does not show whether a "
+        "certificate had expired."
     )
 
 
