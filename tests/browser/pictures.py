@@ -150,7 +150,8 @@ def _watched(browser: Driven, authority: LocalAuthority, directory: Path, to: Pa
     with server(serve, connections=4) as port:
         command = [sys.executable, "-m", "handclasp", "watch", "--live", "--ca", ca, "--"]
         programs = ["sh", "-c", _PROGRAMS, sys.executable, f"https://localhost:{port}/", ca]
-        with child([*command, *programs], directory) as watch:
+        env = {"TMPDIR": str(directory)}  # It is killed in the end.
+        with child([*command, *programs], directory, env=env) as watch:
             url = watch.wait_for(r"The page stays until Ctrl-C: (\S+)")[1]
             for width, height in (SIZES[0], SIZES[-1]):
                 browser.resize(width, height)
