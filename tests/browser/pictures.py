@@ -19,6 +19,7 @@ from typing import Any
 from tests.browser.driven import Driven, driven_chromium
 from tests.browser.driven_firefox import Firefox, driven_firefox
 from tests.children import child
+from tests.cli.test_connect import server, tls_server
 from tests.recorded import converse
 from tests.story.page.test_document import failing
 
@@ -56,6 +57,7 @@ def main() -> None:
             _failure(chromium, authority, directory, to)
             with _demo(directory) as url:
                 _live(chromium, url, to)
+            _watched(chromium, authority, directory, to)
         with driven_firefox(directory / "firefox", ca) as firefox:
             _firefox(firefox, page, to)
 
@@ -127,6 +129,38 @@ def _live(browser: Driven, url: str, to: Path) -> None:
     for width, height in (SIZES[0], SIZES[-1]):
         browser.resize(width, height)
         _store(browser.driver.get_screenshot_as_png(), to / f"live-{width}.png")
+
+
+_PROGRAMS = """
+curl -s --cacert "$2" "$1"
+"$0" -c 'import ssl, sys, urllib.request as r
+r.urlopen(sys.argv[1], context=ssl.create_default_context(cafile=sys.argv[2]))' "$1" "$2"
+curl -s "$1"
+env -u SSLKEYLOGFILE curl -s --cacert "$2" "$1"
+"""
+"""Two that agree with the server, one that does not know its authority, and one without a key log.
+"""
+
+
+def _watched(browser: Driven, authority: LocalAuthority, directory: Path, to: Path) -> None:
+    """The live page of `watch`, and that of the connection that failed."""
+    answer = b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    serve = tls_server(authority.credentials(["localhost"]), answer)
+    ca = str(directory / "authority" / "ca.pem")
+    with server(serve, connections=4) as port:
+        command = [sys.executable, "-m", "handclasp", "watch", "--live", "--ca", ca, "--"]
+        programs = ["sh", "-c", _PROGRAMS, sys.executable, f"https://localhost:{port}/", ca]
+        env = {"TMPDIR": str(directory)}  # It is killed in the end.
+        with child([*command, *programs], directory, env=env) as watch:
+            url = watch.wait_for(r"The page stays until Ctrl-C: (\S+)")[1]
+            for width, height in (SIZES[0], SIZES[-1]):
+                browser.resize(width, height)
+                browser.open(url.replace("127.0.0.1", "localhost"))
+                browser.wait_for(lambda: len(browser.all("#rows tr")) == 4, "all are listed")
+                _store(browser.driver.get_screenshot_as_png(), to / f"watch-{width}.png")
+            browser.click(browser.one("#rows tr.failed a"))
+            browser.wait_for(lambda: browser.one("#live").text == "live", "the stream is open")
+            _store(browser.driver.get_screenshot_as_png(), to / "watch-failure.png")
 
 
 def _firefox(browser: Firefox, page: str, to: Path) -> None:

@@ -14,12 +14,15 @@ from tests.capture.relaying import RelayThread, plain_server
 from tests.pki import Pki
 
 import handclasp
-from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
+from handclasp import ClientConfig, Recorder, ServerConfig, TLSError, TrustStore
 from handclasp.capture.observe import observe
 from handclasp.capture.relay import Relay, Relayed
 from handclasp.capture.secrets import KeyLog, secrets_inside
 from handclasp.capture.stream import Address, CaptureError
 from handclasp.capture.watching import MOST_REMEMBERED, KeyLogFile, Sighting, Watch, sighting_of
+from handclasp.cli.sightings import Report
+from handclasp.cli.watched_live import WatchedPages
+from handclasp.starttls.dialogue import DialogueError
 from handclasp.trace.keylog import open_keylog
 
 LOCAL = "127.0.0.1"
@@ -202,6 +205,31 @@ def test_nothing_recorded_makes_no_packets() -> None:
     assert sighting.wire_events() == []
     assert sighting.outcome == "none"
     assert "Connection refused" in sighting.instead
+
+
+@pytest.mark.parametrize(
+    ("error", "begins"),
+    [
+        (
+            DialogueError.not_offered("it has none"),
+            "TLS did not begin with localhost:2. The server",
+        ),
+        (DialogueError("PROXY_REFUSED", "No way.", "", "Ask.", "unclear", ""), "There is no"),
+    ],
+)
+def test_a_server_that_was_reached_is_not_called_unreachable(
+    error: DialogueError, begins: str
+) -> None:
+    relayed = Relayed(1, 0, 100, Address("localhost", 2), (Address(LOCAL, 1), Address("", 0)))
+    relayed.refusal = error
+    sighting = seen(relayed, KeyLog())
+    assert sighting.instead.startswith(begins)
+    assert error.fix in sighting.instead
+    live = WatchedPages()
+    live.add(Report(sighting, TrustStore.system()))
+    [row] = live.listed()
+    was_reached = begins.startswith("TLS")
+    assert row["outcome"] == ("TLS did not begin" if was_reached else "no connection")
 
 
 @pytest.mark.parametrize("said", [b"", b"SSH-2.0-x\r\n", bytes(100), b"\x16\x03\x01"])

@@ -807,7 +807,7 @@ def test_starttls_that_is_refused(run: Run, pair: tuple[str, str], ca: str) -> N
         made = run("connect", f"localhost:{port}", "--ca", ca, "--starttls", "pop3")
     assert made.exit_code == 1
     told = " ".join(made.output.split())
-    assert "The server refuses to begin TLS: '-ERR busy'." in told
+    assert "The server refuses this client before TLS is asked for: '-ERR busy'." in told
     assert "at fault the server" in told
     assert "before TLS began" in told
 

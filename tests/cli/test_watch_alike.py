@@ -28,6 +28,8 @@ from handclasp.story.page import Renderer
 
 __all__ = ["bench"]
 
+pytestmark = pytest.mark.usefixtures("temporary")
+
 Told = dict[str, Any]
 
 

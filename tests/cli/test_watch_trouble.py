@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import COMMAND, WAIT_SECONDS, Run, started
@@ -160,7 +161,7 @@ def test_reports_that_cannot_be_written_cost_nothing(
         command = [*COMMAND, "watch", *options, "--page", str(pages), "--", *program]
         other = "stderr" if stream == "stdout" else "stdout"
         with open("/dev/full", "wb") as full:
-            streams = {stream: full, other: subprocess.PIPE}
+            streams: dict[str, Any] = {stream: full, other: subprocess.PIPE}
             made = subprocess.run(command, timeout=WAIT_SECONDS, check=False, **streams)
     said = (made.stdout or b"") + (made.stderr or b"")
     assert made.returncode == 7

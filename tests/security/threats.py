@@ -4256,7 +4256,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "cli/test_serve.py::test_a_capture_on_a_full_disk",
                 "cli.serve.command",
-                '_close(capture, options["trace"])',
+                "capture.close_and_tell()",
                 "capture.close()",
             ),
             without(

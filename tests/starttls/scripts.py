@@ -132,7 +132,7 @@ BAD: Sequence[tuple[str, str, bytes]] = [
     ),
     ("xmpp", BROKEN, b"x" * 70_000),
     ("postgres", REFUSED, b"N"),
-    ("postgres", BROKEN, b"E"),
+    ("postgres", REFUSED, b"E"),
     ("mysql", NOT_OFFERED, mysql_greeting(0xF7FF)),
     ("mysql", REFUSED, b"\x17\0\0\0\xff\x10\x04Too many connections"),
     ("mysql", BROKEN, b"\x05\0\0\0\x09abcd"),

@@ -149,3 +149,43 @@ def test_a_url_of_no_proxy(url: str) -> None:
 def test_a_password_is_not_shown() -> None:
     assert "p@ss" not in repr(PROXY)
     assert isinstance(opening(None, "x", 1, proxy=PROXY), Dialogue)
+
+
+def failure_after(protocol: str, said: bytes, *, is_closed: bool = False) -> DialogueError:
+    dialogue = opening(protocol, "localhost", 1)
+    with pytest.raises(DialogueError) as caught:
+        dialogue.receive_data(said)
+        assert is_closed
+        dialogue.receive_data(b"")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        ("smtp", b"554 go away\r\n"),
+        ("ftp", b"421 go away\r\n"),
+        ("imap", b"* BYE go away\r\n"),
+        ("pop3", b"-ERR go away\r\n"),
+        ("mysql", b"\x0a\0\0\0\xff\x10\x04go away"),
+    ],
+)
+def test_a_server_that_refuses_the_client_was_not_asked_for_tls(protocol: str, said: bytes) -> None:
+    error = failure_after(protocol, said)
+    assert error.message.startswith("The server refuses this client before TLS is asked for: ")
+    assert "go away" in error.message
+    assert "certificate" not in error.fix
+
+
+def test_the_error_of_postgresql_is_no_other_protocol() -> None:
+    error = failure_after("postgres", b"E")
+    assert error.message == "The server answers with an error, and not whether it has TLS."
+    assert "See the server's log" in error.fix
+
+
+def test_what_was_said_before_a_close_is_not_called_nothing() -> None:
+    said = failure_after("smtp", b"220 hi", is_closed=True)
+    assert said.explanation == "The last that it said, '220 hi', is not whole."
+    with pytest.raises(DialogueError, match="closed") as caught:
+        opening("smtp", "localhost", 1).receive_data(b"")
+    assert caught.value.explanation == "It said nothing about the reason."

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from tests.capture.relaying import plain_server, reset
+from tests.cli.conftest import heed_interrupts
 from tests.programs.certificates import write_certificates
 from tests.programs.peers import free_port, wait_for
 
@@ -127,7 +128,10 @@ def child(*command: str, output: IO[bytes] | None = None) -> Iterator[Through]:
             return errors.read().decode()
 
         with subprocess.Popen(
-            [sys.executable, *filled], stdout=output or subprocess.DEVNULL, stderr=errors
+            [sys.executable, *filled],
+            stdout=output or subprocess.DEVNULL,
+            stderr=errors,
+            preexec_fn=heed_interrupts,
         ) as process:
             try:
                 wait_for(port)

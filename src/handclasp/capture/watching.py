@@ -38,6 +38,7 @@ from handclasp.capture.relay import SERVER, Relayed
 from handclasp.capture.secrets import KeyLog, Secrets
 from handclasp.capture.stream import CaptureError, Stream
 from handclasp.iana import ContentType, HandshakeType
+from handclasp.starttls.dialogue import DialogueError
 from handclasp.story.facts import role_of
 from handclasp.trace.events import (
     Began,
@@ -218,6 +219,12 @@ class Sighting:
         return found[0].outcome if found else "unknown"
 
     @property
+    def was_reached(self) -> bool:
+        """Whether there was a connection to the server, though perhaps without TLS."""
+        refusal = self.relayed.refusal
+        return refusal is None or _failed_before_tls(refusal)
+
+    @property
     def has_failed(self) -> bool:
         """Whether the connection failed, in the handshake or by an alert after it."""
         events = self.observation.events if self.observation is not None else ()
@@ -302,8 +309,18 @@ def sighting_of(relayed: Relayed, stream: Stream, keylog: KeyLog, *, is_final: b
     return Sighting(relayed, stream, observation, "", secrets, is_final)
 
 
+def _failed_before_tls(refusal: Exception | None) -> bool:
+    """Return whether the server was reached and TLS did not begin there, as with STARTTLS."""
+    return isinstance(refusal, DialogueError) and refusal.name.startswith("STARTTLS_")
+
+
 def _no_connection(relayed: Relayed) -> str:
     error = relayed.refusal
+    if isinstance(error, DialogueError):
+        advice = " ".join(filter(None, (error.message, error.explanation, error.fix)))
+        if _failed_before_tls(error):
+            return f"TLS did not begin with {relayed.target}. {advice}"
+        return f"There is no connection to {relayed.target}. {advice}"
     if isinstance(error, ProxyRequestError):
         return f"What the client asked the proxy for cannot be read: {error}."
     why = (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")

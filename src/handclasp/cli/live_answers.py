@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Any
 
 from handclasp.serving.application import CONNECTION, Client, Scope, Send
 
@@ -22,7 +23,7 @@ _BREATH_SECONDS = 15.0
 
 _CLOSE = (b"connection", b"close")
 
-Rows = list[dict[str, object]]
+Rows = list[dict[str, Any]]
 
 
 class Changes:

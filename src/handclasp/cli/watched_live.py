@@ -22,6 +22,7 @@ from handclasp.cli.live_answers import HTML, Answers, Changes, Rows
 from handclasp.serving.application import Receive, Scope, Send
 
 if TYPE_CHECKING:
+    from handclasp.capture.watching import Sighting
     from handclasp.cli.sightings import Report
     from handclasp.serving.visits import Request, Visit
 
@@ -151,8 +152,8 @@ def _contents_of(report: Report) -> dict[str, Any]:
 
 def _row_of(report: Report, link: str) -> dict[str, Any]:
     """Return a line of the list, in the form of `connections.rows_of`."""
-    told, relayed = report.to_json(), report.sighting.relayed
-    outcome, kind, detail = _outcome_of(told, is_reached=relayed.refusal is None)
+    told = report.to_json()
+    outcome, kind, detail = _outcome_of(told, report.sighting)
     began = datetime.fromtimestamp(told["began_at_ns"] / 1e9).astimezone()
     half = f"INTERCEPTED, {report.half}. " if report.half else ""
     return {
@@ -169,10 +170,11 @@ def _row_of(report: Report, link: str) -> dict[str, Any]:
     }
 
 
-def _outcome_of(told: dict[str, Any], *, is_reached: bool) -> tuple[str, str, str]:
+def _outcome_of(told: dict[str, Any], sighting: Sighting) -> tuple[str, str, str]:
     """Return the outcome of a connection in a few words, its kind, and what there is to it."""
-    if not is_reached:
-        return "no connection", "failed", told["instead"]
+    if sighting.relayed.refusal is not None:
+        outcome = "TLS did not begin" if sighting.was_reached else "no connection"
+        return outcome, "failed", told["instead"]
     if not told["tls"]:
         return "no TLS", "full", told["instead"]
     agreed = [told[name] for name in ("version", "cipher_suite", "group")]

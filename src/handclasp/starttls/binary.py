@@ -59,8 +59,18 @@ def postgres(talk: Talk, name: str) -> Script:
     answer = yield from talk.exactly(1)
     if answer == b"N":
         raise DialogueError.refused(answer)
+    if answer == b"E":
+        # Others can insert it, too: its text is not shown (CVE-2024-10977).
+        raise DialogueError(
+            "STARTTLS_REFUSED",
+            "The server answers with an error, and not whether it has TLS.",
+            "PostgreSQL does so where it cannot take one more connection. The text of the error "
+            "is not protected by TLS, so that it is not shown.",
+            "See the server's log.",
+            "server",
+            "unless something on the way answered in its place",
+        )
     if answer != b"S":
-        # An old server answers with an error, which others can insert: its text is not shown.
         raise DialogueError.broken(f"it answered with {shown(answer)}, not with 'S' or 'N'")
 
 
@@ -74,7 +84,7 @@ def mysql(talk: Talk, name: str) -> Script:
     head = yield from talk.exactly(4)
     packet = yield from talk.exactly(int.from_bytes(head[:3], "little"))
     if packet[:1] == b"\xff":
-        raise DialogueError.refused(packet[3:])
+        raise DialogueError.turned_away(packet[3:])
     version, _, rest = packet[1:].partition(b"\0")
     # The thread, eight bytes of the challenge and a zero come before the capabilities.
     if packet[:1] != b"\x0a" or len(rest) < 15:

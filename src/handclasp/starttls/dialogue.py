@@ -61,6 +61,19 @@ class DialogueError(ExplainedError):
         )
 
     @classmethod
+    def turned_away(cls, said: bytes) -> DialogueError:
+        """Return the error for a server that refuses the client, with TLS or without."""
+        return cls(
+            "STARTTLS_REFUSED",
+            f"The server refuses this client before TLS is asked for: {shown(said)}.",
+            "The server speaks the protocol, and takes no connection from here, or none now.",
+            "See the server's log. Some servers let only certain addresses in, or allow only so "
+            "many connections at once.",
+            "server",
+            "unless it is not meant to serve this client",
+        )
+
+    @classmethod
     def not_offered(cls, said: str) -> DialogueError:
         """Return the error for a server that does not name TLS among its capabilities."""
         return cls(
@@ -179,7 +192,7 @@ class Dialogue:
     def receive_data(self, data: bytes) -> None:
         """Take bytes of the server; none are its end. Raises `DialogueError`."""
         if not data:
-            raise _closed()
+            raise _closed(bytes(self._talk.heard))
         self._talk.hear(data)
         self._resume()
 
@@ -205,11 +218,13 @@ class Dialogue:
                 raise _injected(bytes(self._talk.heard)) from None
 
 
-def _closed() -> DialogueError:
+def _closed(heard: bytes) -> DialogueError:
     return DialogueError(
         "STARTTLS_CLOSED",
         "The server closed the connection before TLS began.",
-        "It said nothing about the reason.",
+        f"The last that it said, {shown(heard)}, is not whole."
+        if heard
+        else "It said nothing about the reason.",
         "See the server's log. Some servers let only certain addresses in, or allow only so many "
         "connections at once.",
         "server",

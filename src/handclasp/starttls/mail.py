@@ -13,8 +13,7 @@ _OWN_NAME = b"localhost"
 
 def smtp(talk: Talk, name: str) -> Script:
     """Begin TLS in SMTP (RFC 3207)."""
-    greeting = yield from _reply(talk)
-    _expect(greeting, b"220")
+    _welcome((yield from _reply(talk)), b"220")
     talk.send(b"EHLO " + _OWN_NAME + b"\r\n")
     offer = yield from _reply(talk)
     _expect(offer, b"250")
@@ -27,8 +26,7 @@ def smtp(talk: Talk, name: str) -> Script:
 
 def ftp(talk: Talk, name: str) -> Script:
     """Begin TLS in FTP (RFC 4217)."""
-    greeting = yield from _reply(talk)
-    _expect(greeting, b"220")
+    _welcome((yield from _reply(talk)), b"220")
     talk.send(b"AUTH TLS\r\n")
     _expect((yield from _reply(talk)), b"234")
 
@@ -41,7 +39,9 @@ def imap(talk: Talk, name: str) -> Script:
             "it has logged this client in without being asked, after which TLS cannot begin"
         )
     if not greeting.upper().startswith(b"* OK"):
-        raise _unexpected(greeting, b"* BYE")
+        if greeting.upper().startswith(b"* BYE"):
+            raise DialogueError.turned_away(greeting)
+        raise DialogueError.broken(f"it said {shown(greeting)}")
     talk.send(b"a STARTTLS\r\n")
     for _ in range(_MOST_LINES):
         line = yield from talk.line()
@@ -54,11 +54,15 @@ def imap(talk: Talk, name: str) -> Script:
 
 def pop3(talk: Talk, name: str) -> Script:
     """Begin TLS in POP3 (RFC 2595 section 4)."""
-    for request in (b"STLS\r\n", b""):
-        line = yield from talk.line()
-        if not line.upper().startswith(b"+OK"):
-            raise _unexpected(line, b"-ERR")
-        talk.send(request)
+    greeting = yield from talk.line()
+    if greeting.upper().startswith(b"-ERR"):
+        raise DialogueError.turned_away(greeting)
+    if not greeting.upper().startswith(b"+OK"):
+        raise DialogueError.broken(f"it said {shown(greeting)}")
+    talk.send(b"STLS\r\n")
+    line = yield from talk.line()
+    if not line.upper().startswith(b"+OK"):
+        raise _unexpected(line, b"-ERR")
 
 
 _FIRST_OF_A_REPLY = re.compile(rb"[2-5]\d\d[ -]|[2-5]\d\d$")
@@ -80,6 +84,13 @@ def _reply(talk: Talk) -> Reading[list[bytes]]:
 def _expect(reply: list[bytes], code: bytes) -> None:
     if reply[-1][:3] != code:
         raise _unexpected(reply[-1], b"4", b"5")
+
+
+def _welcome(reply: list[bytes], code: bytes) -> None:
+    """Check the greeting of a server."""
+    if reply[-1].startswith((b"4", b"5")):
+        raise DialogueError.turned_away(reply[-1])
+    _expect(reply, code)
 
 
 def _unexpected(line: bytes, *refusals: bytes) -> DialogueError:

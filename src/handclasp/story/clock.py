@@ -47,8 +47,8 @@ def doubt_of_clock(events: Sequence[TraceEvent]) -> str:
         else f"which expired on {end:%Y-%m-%d}"
     )
     return (
-        f"By its times, the capture was taken on {now:%Y-%m-%d}; yet the certificate of {subject} is "
-        f"in it, {when}. Most likely the clock was wrong, and does not show whether a "
+        f"By its times, the capture was taken on {now:%Y-%m-%d}; yet it has the certificate of "
+        f"{subject}, {when}. Most likely the clock was wrong, and does not show whether a "
         "certificate had expired."
     )
 
