@@ -62,13 +62,15 @@ def test_a_cancellation_that_closes_many_connections_is_explained_once(
     context = client_context("handclasp", files)
 
     async def connect_often() -> asyncio.CancelledError:
-        loop, protocols = asyncio.get_running_loop(), []
-        for _ in range(3):
-            protocol = SSLProtocol(
-                loop, asyncio.Protocol(), context, loop.create_future(), server_hostname="localhost"
+        loop = asyncio.get_running_loop()
+
+        def waiting() -> Any:
+            waiter = loop.create_future()
+            return SSLProtocol(
+                loop, asyncio.Protocol(), context, waiter, server_hostname="localhost"
             )
-            await loop.create_connection(lambda each=protocol: each, *silent)
-            protocols.append(protocol)
+
+        protocols = [(await loop.create_connection(waiting, *silent))[1] for _ in range(3)]
         try:
             raise asyncio.CancelledError
         except asyncio.CancelledError as error:

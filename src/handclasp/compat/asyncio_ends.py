@@ -94,7 +94,7 @@ _TELLERS: dict[str, Callable[..., None]] = {
     "_wakeup_waiter": _tell_of_exception,
     "_abort": _tell_of_cancellation,
 }
-"""By the method of `SSLProtocol`, what is to be told before it."""
+"""By a method of `SSLProtocol`: the function to call before it."""
 
 ENDS = _Ends()
 """The one of this process: `inject` begins it, `extract` ends it."""

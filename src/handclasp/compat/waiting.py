@@ -1,4 +1,4 @@
-"""What a handshake over memory BIOs waits for, told by the exception that says that it waits.
+"""The exception by which a handshake over memory BIOs waits, and which tells what it waits for.
 
 Some programs wait for the peer while they handle that exception, as anyio does, and httpx through
 it. Where such a program gives up, nobody asks its object any more, but the exception is the context
@@ -53,7 +53,7 @@ class HandshakeWaits(ssl.SSLWantReadError):
         return self._failure  # type: ignore[no-any-return]
 
     @property
-    def __notes__(self) -> list[str]:
+    def __notes__(self) -> list[str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         failure: Any = self.failure
         if failure is None:
             return []
