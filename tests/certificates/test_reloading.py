@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.pki import Leaf, Pki, der_of, key_of_type, key_pem, pem_of
 
+from handclasp.certificates import loading
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.reloading import SECONDS_BETWEEN_LOOKS, ReloadingCredentials
 from handclasp.config import ServerConfig
@@ -85,15 +86,14 @@ def test_what_did_not_change_is_not_read_again(
     files: Files, reloading: ReloadingCredentials, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = reloading.current
-    reads: list[Path] = []
-    opened: Any = Path.open
+    reads: list[Any] = []
+    read = loading.read_input
 
-    def reading(path: Path, mode: str = "r", **more: Any) -> Any:
-        if "r" in mode:
-            reads.append(path)
-        return opened(path, mode, **more)
+    def reading(path: Any, *, most: int | None = None) -> bytes:
+        reads.append(path)
+        return read(path, most=most)
 
-    monkeypatch.setattr(Path, "open", reading)
+    monkeypatch.setattr(loading, "read_input", reading)
     for _ in range(5):
         clock.pass_by()
         assert reloading.current is first
@@ -426,3 +426,50 @@ def test_a_key_or_a_signer(files: Files) -> None:
         Credentials.auto_reload(files.chain)
     with pytest.raises(ConfigurationError, match="a key_path or a signer"):
         Credentials.auto_reload(files.chain, files.key, signer=signer)
+
+
+# What is no file
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have paths in POSIX alone")
+@pytest.mark.timeout(20)
+class TestPipes:
+    def test_a_file_that_became_a_pipe(self, files: Files, clock: Clock) -> None:
+        """A handshake would wait for the pipe's writer, for ever, and an event loop with it."""
+        reloading = Credentials.auto_reload(files.chain, files.key, clock=clock)
+        files.key.unlink()
+        os.mkfifo(files.key)
+        holding = os.open(files.key, os.O_RDWR)
+        try:
+            clock.pass_by()
+            assert reloading.current.chain_der == files.ders(0)
+        finally:
+            os.close(holding)
+        assert str(reloading.last_error) == (
+            f"{files.key} is a pipe or a device now: it is not read again."
+        )
+        files.key.unlink()
+        files.put(1)
+        clock.pass_by()
+        assert reloading.current.chain_der == files.ders(1)
+        assert reloading.last_error is None
+
+    def test_one_without_a_writer_does_not_load(self, files: Files) -> None:
+        files.key.unlink()
+        os.mkfifo(files.key)
+        with pytest.raises(ConfigurationError, match="empty pipe, and nobody writes to it"):
+            Credentials.load(files.chain, files.key)
+
+    def test_a_pipe_at_the_start_is_read_once(self, files: Files, clock: Clock) -> None:
+        """`--cert <(command)`: what is in it is gone, and the other file may not fit any more."""
+        reading, writing = os.pipe()
+        try:
+            os.write(writing, files.keys[0])
+            os.close(writing)
+            reloading = Credentials.auto_reload(files.chain, f"/dev/fd/{reading}", clock=clock)
+            files.chain.write_bytes(files.chains[1])
+            clock.pass_by()
+            assert reloading.current.chain_der == files.ders(0)
+            assert reloading.last_error is None
+        finally:
+            os.close(reading)

@@ -21,6 +21,7 @@ from tests.certificates.ocsp_responses import (
 )
 from tests.pki import DAY, Leaf, Pki, key_of_type
 
+from handclasp.certificates import staple as module
 from handclasp.certificates.staple import OcspStaple
 from handclasp.errors import ConfigurationError
 
@@ -144,15 +145,33 @@ class TestFile:
             looks.append(str(self))
             return stat(self, **options)
 
-        def refusing(self: Path, *_: str) -> None:
-            raise AssertionError(f"{self} was read")
+        def refusing(path: Path, **_: int) -> None:
+            raise AssertionError(f"{path} was read")
 
         monkeypatch.setattr(Path, "stat", counting)
-        monkeypatch.setattr(Path, "open", refusing)
+        monkeypatch.setattr(module, "read_regular", refusing)
         for step in range(10):
             assert staple.current(pki.now + step * SECOND / 5) == der
         assert len(looks) == 2
         assert staple.last_error is None
+
+    @pytest.mark.skipif(os.name != "posix", reason="pipes have paths in POSIX alone")
+    @pytest.mark.timeout(20)
+    def test_a_file_that_became_a_pipe(
+        self, pki: Pki, leaf: x509.Certificate, der: bytes, tmp_path: Path
+    ) -> None:
+        """A handshake would wait for the pipe's writer, for ever."""
+        path = tmp_path / "staple.der"
+        path.write_bytes(der)
+        staple = OcspStaple.from_file(path)
+        path.unlink()
+        os.mkfifo(path)
+        holding = os.open(path, os.O_RDWR)
+        try:
+            assert staple.current(pki.now + HOUR) == der
+        finally:
+            os.close(holding)
+        assert "it is a pipe, and no file" in str(staple.last_error)
 
     def test_a_clock_that_is_set_back(
         self, pki: Pki, leaf: x509.Certificate, der: bytes, tmp_path: Path

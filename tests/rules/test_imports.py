@@ -19,6 +19,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "limits": ("errors", "values"),
     "info": ("certificates.evidence", "deferred", "iana", "values"),
     "private_files": (),
+    "input_files": (),
     "values": (),
     "advice": (),
     "wording": (),
@@ -56,6 +57,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "errors",
         "faults",
         "values",
+        "input_files",
         "private_files",
         "process",
         "trusted_files",
@@ -162,6 +164,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "events": ("questions", "info", "values"),
     "sessions": (
         "sessions",
+        "input_files",
         "crypto",
         "wire.reader",
         "wire.structs",
@@ -401,6 +404,7 @@ NEVER_BELOW_ADAPTERS = {
 # Windows only `ssl` can read the system's store of authorities. Loading a key is before any
 # connection, and what is wrong with its file is for people to hear.
 EXCEPTIONS = {
+    "input_files": {"select"},  # Waits for the writer of a pipe that the user named.
     "trace.recorder": {"time"},
     "certificates.credentials": {"time"},
     "certificates.reloading": {"time"},
@@ -723,14 +727,14 @@ STEPS = {
     "the command line": Step(
         "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 35
     ),
-    "connect": Step("from handclasp import connect", NETWORK, 182),
+    "connect": Step("from handclasp import connect", NETWORK, 183),
     "a client's hello": Step(
         "from handclasp import ClientConfig, ClientConnection\n"
         "ClientConnection(ClientConfig(verify_peer=False), server_name='a.test')",
         NETWORK - {"socket"},
-        169,
+        170,
     ),
-    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 185),
+    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 186),
 }
 
 

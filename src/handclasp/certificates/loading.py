@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from handclasp.certificates.mldsa_keys import (
@@ -28,6 +27,7 @@ from handclasp.certificates.reading import (
 )
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError, check_path_text, path_errors
+from handclasp.input_files import read_input
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -57,12 +57,12 @@ def path_text(path: object, what: str, hint: str = "") -> str:
 def read_file(path: str | os.PathLike[str], what: str, *, most: int | None = None) -> bytes:
     """Return the bytes of a file, which is called `what` in the error if it cannot be read.
 
-    Of a longer file than `most` bytes, one byte more than these is returned.
+    Of a longer file than `most` bytes, one byte more than these is returned. A pipe is read to its
+    end, if somebody writes to it; see `read_input`.
     """
     with path_errors(f"read {what}"):
         try:
-            with Path(path).open("rb") as file:
-                return file.read(-1 if most is None else most + 1)
+            return read_input(path, most=most)
         except FileNotFoundError:
             hint = " (~ is not expanded: os.path.expanduser does that)" if _has_tilde(path) else ""
             raise ConfigurationError(

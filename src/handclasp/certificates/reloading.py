@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from handclasp.certificates.period import Period
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
+from handclasp.input_files import is_read_once
 from handclasp.process import ProcessLock
 from handclasp.synchronous import check_synchronous, is_coroutine
 
@@ -33,8 +34,10 @@ class ReloadingFiles(Generic[_T]):
     """The content of files, which are read again when they change; for any number of threads.
 
     The files are checked when `current` is read, at most once a second. Content that does not load
-    is never used: the old one stays. The base of `ReloadingCredentials` and `ReloadingEchKeys`,
-    which have the same arguments, attributes and errors.
+    is never used: the old one stays. So it does where a file has become a pipe or a device, which
+    is not opened. If one is a pipe at the start, as in `--cert <(command)`, all of them are read
+    only once, since they belong together. The base of `ReloadingCredentials` and
+    `ReloadingEchKeys`, which have the same arguments, attributes and errors.
 
     Args:
         files: the paths to check.
@@ -52,6 +55,7 @@ class ReloadingFiles(Generic[_T]):
         "_clock",
         "_current",
         "_files",
+        "_is_read_once",
         "_load",
         "_lock",
         "_next_look",
@@ -78,6 +82,7 @@ class ReloadingFiles(Generic[_T]):
         self.last_error: ConfigurationError | None = None
         # The state is taken before the reading: what changes meanwhile is seen the next time.
         self._seen: _State | None = self._state()
+        self._is_read_once = any(map(_is_read_once, self._files))
         self._current = self._loaded()
         self._next_look = clock() + SECONDS_BETWEEN_LOOKS
 
@@ -98,9 +103,10 @@ class ReloadingFiles(Generic[_T]):
 
     def _look(self) -> None:
         state = self._state()
-        if state == self._seen:
+        if state == self._seen or self._is_read_once:
             return
         try:
+            self._check_files()
             loaded = self._loaded()
             self._check_change(loaded)
             self._current = loaded
@@ -113,6 +119,13 @@ class ReloadingFiles(Generic[_T]):
     def _loaded(self) -> _T:
         """Load the files. Raises `ConfigurationError`, or what `load` raises."""
         raise NotImplementedError
+
+    def _check_files(self) -> None:
+        """Raise `ConfigurationError` for what is no file any more: reading it might never end."""
+        for path in filter(_is_read_once, self._files):
+            raise ConfigurationError(
+                f"{os.fsdecode(path)} is a pipe or a device now: it is not read again."
+            )
 
     def _check_change(self, new: _T) -> None:
         """Raise `ConfigurationError` if the old content should stay nevertheless."""
@@ -213,6 +226,12 @@ def _period_or_none(given: credentials.Credentials) -> Period | None:
 
 def _in_words(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _is_read_once(path: str | os.PathLike[str]) -> bool:
+    with suppress(OSError):
+        return is_read_once(os.stat(path).st_mode)
+    return False
 
 
 def _state_of(path: str | os.PathLike[str]) -> tuple[int, ...] | None:

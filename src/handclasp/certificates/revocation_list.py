@@ -19,6 +19,7 @@ from handclasp.certificates.signature_bounds import signature_problem
 from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
 from handclasp.faults import Fault
+from handclasp.input_files import read_input
 from handclasp.values import dataclass, field
 from handclasp.wording import printable
 
@@ -177,7 +178,7 @@ def lists_at(path: Path) -> Iterator[RevocationList]:
 def _read(path: Path) -> bytes:
     with path_errors(f"read the revocation list {path}"):
         try:
-            return path.read_bytes()
+            return read_input(path)
         except FileNotFoundError:
             raise ConfigurationError(
                 f"There is no revocation list at {path}: check the path."

@@ -24,6 +24,7 @@ from handclasp.certificates.ocsp_answers import (
 )
 from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError, ConfigurationError, path_errors
+from handclasp.input_files import read_input, read_regular
 from handclasp.process import ProcessLock
 from handclasp.synchronous import check_synchronous, is_coroutine
 from handclasp.values import dataclass
@@ -245,6 +246,7 @@ class _File:
 
     path: Path
     _state: tuple[int, int, int] | None = None
+    _was_read: bool = False
 
     @property
     def place(self) -> str:
@@ -256,12 +258,13 @@ class _File:
             state = (status.st_ino, status.st_mtime_ns, status.st_size)
             if state == self._state:
                 return None
-            with self.path.open("rb") as file:
-                data = file.read(MAX_RESPONSE_BYTES + 1)
+            # At the start it may be a pipe: later looks, in handshakes, must not wait for one.
+            read = read_regular if self._was_read else read_input
+            data = read(self.path, most=MAX_RESPONSE_BYTES)
         except OSError:
             self._state = None
             raise
-        self._state = state
+        self._state, self._was_read = state, True
         return data
 
     def look_again(self, now: datetime, held: _Held | None) -> datetime:

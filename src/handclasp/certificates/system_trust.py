@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from handclasp.certificates.anchors import readable_certificates
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
+from handclasp.input_files import read_input
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -118,7 +119,7 @@ def _contents(files: Iterable[Path]) -> Iterable[bytes]:
     """Return the readable certificates: nobody here can repair a system's store."""
     for file in files:
         with suppress(OSError):
-            yield file.read_bytes()
+            yield read_input(file)
 
 
 def _certifi_file() -> str | None:

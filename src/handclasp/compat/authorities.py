@@ -38,6 +38,7 @@ from handclasp.compat.strict import check_strictly
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.faults import Blame, Fault, Verdict, advice
 from handclasp.handshake.client_sessions import ComparableCallback
+from handclasp.input_files import read_input, read_regular
 from handclasp.values import dataclass, field
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ class Loaded:
 
     def add_file(self, path: Path) -> None:
         """Add the certificates and lists in a file of PEM."""
-        with open(path, "rb") as file:
-            self._add(file.read())
+        self._add(read_input(path))
 
     def add_data(self, data: str | bytes) -> None:
         """Add certificates: PEM as str, or any number of certificates in DER as bytes."""
@@ -205,8 +205,7 @@ def _read_defaults(
 ) -> tuple[x509.Certificate, ...]:
     contents: list[bytes] = []
     if cafile is not None:
-        with open(cafile, "rb") as file:
-            contents.append(file.read())
+        contents.append(read_input(cafile))
     elif capath is not None:
         contents.extend(_contents_of(capath))
     return _readable(contents)
@@ -220,8 +219,7 @@ def _contents_of(directory: str) -> list[bytes]:
     contents: list[bytes] = []
     for name in names:
         try:
-            with open(os.path.join(directory, name), "rb") as file:
-                contents.append(file.read())
+            contents.append(read_regular(os.path.join(directory, name)))
         except OSError:
             continue
     return contents

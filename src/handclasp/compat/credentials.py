@@ -18,6 +18,7 @@ from handclasp.certificates.loading import private_key_in
 from handclasp.certificates.pem import pem_blocks
 from handclasp.certificates.reading import certificate_of, certificates_of
 from handclasp.errors import ConfigurationError
+from handclasp.input_files import read_input
 from handclasp.values import replace
 
 _LONGEST = 10
@@ -117,8 +118,7 @@ def _issuer(certificate: Any) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    return read_input(path)
 
 
 def _named(path: Path) -> str:

@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from handclasp.errors import ConfigurationError, check_path_text, path_errors
+from handclasp.input_files import read_regular
 from handclasp.private_files import DRAFT_PREFIX, draft_private
 from handclasp.process import ProcessLock
 from handclasp.sessions.bounded import MOST_PER_NAME, BoundedEntries
@@ -442,8 +443,8 @@ def _is_draft(path: str) -> bool:
     """Return whether a file was written by a store of sessions."""
     if os.path.islink(path):
         return False
-    with open(path, "rb") as file:
-        return file.read(len(b"handclasp sessions ")) == b"handclasp sessions "
+    begin = b"handclasp sessions "
+    return read_regular(path, most=len(begin)).startswith(begin)
 
 
 def _is_locked(descriptor: int) -> bool:
