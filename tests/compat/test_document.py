@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 import ssl
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.adapters.pairs import Aside, plain_pair
-from tests.compat.pairs import Files, client_context, meet
+from tests.compat.pairs import Files, client_context, meet, server_context
 from tests.pki import Leaf
 from tests.rules.example_world import World
 from tests.test_readme import example
@@ -28,6 +30,7 @@ Printed = pytest.CaptureFixture[str]
 
 TESTED = {
     "find_failure": "failure",
+    "logging.getLogger": "log of a server",
     "print(tls.explain())": "story",
     "tls.send_early_data": "early data",
     "set_psk_server_callback": "server of keys",
@@ -72,6 +75,30 @@ def test_the_failure_in_an_exception(run: Callable[..., None], capsys: Printed) 
 
     run("find_failure", httpx=SimpleNamespace(get=fail, TransportError=OSError))
     assert capsys.readouterr().out.startswith("The certificate has expired. ")
+
+
+def test_the_log_of_a_server(run: Callable[..., None], files: Files, capsys: Printed) -> None:
+    with replaced_handlers():
+        run("logging.getLogger", logging=logging)
+        server = server_context("handclasp", files)
+        meet(server, ssl.create_default_context(), server_hostname="localhost")
+    [line] = capsys.readouterr().err.splitlines()
+    # The two are no TCP connection here, and so have no addresses.
+    assert line.startswith("INFO:handclasp.compat:A client did not complete the handshake: PEER_")
+    shown = DOCUMENT.read_text("utf-8")
+    assert "INFO:handclasp.compat:The client at 127.0.0.1:50658 did not complete the hand" in shown
+
+
+@contextmanager
+def replaced_handlers() -> Iterator[None]:
+    """Let `basicConfig` act as in a new process, and leave no trace."""
+    root, logger = logging.getLogger(), logging.getLogger("handclasp.compat")
+    handlers, root.handlers = root.handlers, []
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        logger.setLevel(logging.NOTSET)
 
 
 def test_early_data(run: Callable[..., None], capsys: Printed) -> None:

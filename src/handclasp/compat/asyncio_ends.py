@@ -4,7 +4,8 @@ After `ssl_handshake_timeout`, and where the peer closes or resets the TCP conne
 handshake, asyncio raises an exception of its own, and drops the object, which learns of nothing.
 So it does where the task is cancelled that waits for the handshake, as by `asyncio.timeout`. While
 handclasp is injected, and so at the application's wish, the methods of `SSLProtocol` that tell the
-waiting program, and that abort the connection, tell the object before. Nothing changes for
+waiting program, and that abort the connection, tell the object before. The one that goes on with a
+handshake tells a server's object who its client is, which only asyncio knows. Nothing changes for
 connections of `ssl`.
 """
 
@@ -64,13 +65,13 @@ class _Ends:
         def tell_and_call(protocol: Any, *arguments: Any, **named: Any) -> None:
             link: Any = getattr(getattr(protocol, "_sslobj", None), "_sslobj", None)
             if self._is_wanted and hasattr(link, "explain_end_by_loop"):
-                tell(link, *arguments, **named)
+                tell(link, protocol, *arguments, **named)
             method(protocol, *arguments, **named)
 
         return tell_and_call
 
 
-def _tell_of_exception(link: Any, exc: BaseException | None = None) -> None:
+def _tell_of_exception(link: Any, _: Any, exc: BaseException | None = None) -> None:
     """Tell of the exception that the waiting program is about to get."""
     if exc is not None:
         link.explain_end_by_loop(exc)
@@ -90,9 +91,17 @@ def _tell_of_cancellation(link: Any, *_: Any) -> None:
         link.explain_end_by_loop(exc)
 
 
+def _tell_of_address(link: Any, protocol: Any) -> None:
+    """Tell who the client is. When the first bytes of one have come, there is a transport."""
+    transport: Any = getattr(protocol, "_transport", None)
+    if link.server_side and link.address is None and transport is not None:
+        link.address = transport.get_extra_info("peername")
+
+
 _TELLERS: dict[str, Callable[..., None]] = {
     "_wakeup_waiter": _tell_of_exception,
     "_abort": _tell_of_cancellation,
+    "_do_handshake": _tell_of_address,
 }
 """By a method of `SSLProtocol`: the function to call before it."""
 

@@ -37,6 +37,7 @@ from handclasp.compat.asyncio_ends import ENDS
 from handclasp.compat.authorities import Verifier, asked_name
 from handclasp.compat.ciphers import known
 from handclasp.compat.facts import Facts
+from handclasp.compat.log import log_refusal
 from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
 from handclasp.compat.settings import DEFAULTS
@@ -106,7 +107,9 @@ class Link(Facts):
         self._offered_suites: tuple[str, ...] = ()
         self._may_switch, self._is_over = True, False
         self._is_ready = False
+        self.address: object = None
         self._sending = ""
+        self._is_logged = False
         self._shaking, self._state = RLock(), RLock()
         self._reading, self._writing = RLock(), RLock()
         self._received, self._at = b"", 0
@@ -218,11 +221,17 @@ class Link(Facts):
             error, self.server_hostname, server_side=self.server_side, trace=self._kept_trace
         )
         errors.attach(made, failure)
-        self._note_failure(made)
+        self._note_failure(made, failure)
 
-    def _note_failure(self, made: BaseException) -> None:
+    def _note_failure(self, made: BaseException, failure: TLSError) -> None:
+        """Tell those who are to hear of a failure: of a client's handshake the log, and once."""
         if DEFAULTS.note_failure is not None:
             DEFAULTS.note_failure(made, self.server_hostname, server_side=self.server_side)
+        connection = self._connection
+        is_new = connection is not None and connection.info is None and not self._is_logged
+        if self.server_side and is_new:
+            self._is_logged = True
+            log_refusal(failure, self.address or self._transport.peer_address())
 
     def explain_end_by_loop(self, made: BaseException) -> None:
         """Explain the exception by which asyncio itself ends the handshake: see `asyncio_ends`."""
@@ -412,13 +421,13 @@ class Link(Facts):
             error, PeerAlertError
         )
         self._end(connection, has_alert=has_alert)
-        made = errors.translated(
+        made: Any = errors.translated(
             error,
             self.server_hostname,
             server_side=self.server_side,
             trace=self._kept_trace,
         )
-        self._note_failure(made)
+        self._note_failure(made, made)
         raise made from made.__cause__
 
     def _end(

@@ -88,6 +88,10 @@ class Transport(Protocol):
         """Return the address of this end, or None where it has none. Raises `OSError`."""
         ...
 
+    def peer_address(self) -> object:
+        """Return the address of the other end, or None where it is not known."""
+        ...
+
     def deadline(self) -> Deadline:
         """Return the bound of a call that begins now."""
         ...
@@ -149,6 +153,12 @@ class SocketTransport:
     def own_address(self) -> object:
         sock = self._sock()
         return sock.getsockname() if sock is not None else None
+
+    def peer_address(self) -> object:
+        sock = self._sock()
+        with suppress(OSError):  # The peer may have gone.
+            return sock.getpeername() if sock is not None else None
+        return None
 
     def deadline(self) -> Deadline:
         sock = self._sock()
@@ -248,6 +258,9 @@ class BioTransport:
         self._part = b""
 
     def own_address(self) -> object:
+        return None
+
+    def peer_address(self) -> object:
         return None
 
     def deadline(self) -> Deadline:
