@@ -30,8 +30,10 @@ _FLAGS = (
 )
 _CHUNK = 1 << 16
 
+_Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
-def read_regular(path: str | os.PathLike[str], *, most: int | None = None) -> bytes:
+
+def read_regular(path: _Path, *, most: int | None = None) -> bytes:
     """Return the bytes of a regular file, and never wait for another program.
 
     Of a longer file than `most` bytes, one byte more than these is returned.
@@ -43,11 +45,11 @@ def read_regular(path: str | os.PathLike[str], *, most: int | None = None) -> by
     with open(descriptor, "rb") as file:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, f"it is {_named(mode)}, and no file", os.fspath(path))
+            raise OSError(errno.EINVAL, f"it is {_named(mode)}, and no file", os.fsdecode(path))
         return file.read(-1 if most is None else most + 1)
 
 
-def read_input(path: str | os.PathLike[str], *, most: int | None = None) -> bytes:
+def read_input(path: _Path, *, most: int | None = None) -> bytes:
     """Return the bytes of a regular file, of a pipe or terminal up to its end, or of /dev/null.
 
     Of a longer file than `most` bytes, one byte more than these is returned.
@@ -63,7 +65,7 @@ def read_input(path: str | os.PathLike[str], *, most: int | None = None) -> byte
             return _read_pipe(descriptor, path, most)
         if not stat.S_ISREG(mode):
             if not (os.isatty(descriptor) or _is_empty_device(descriptor)):
-                raise OSError(errno.EINVAL, f"it is {_named(mode)}", os.fspath(path))
+                raise OSError(errno.EINVAL, f"it is {_named(mode)}", os.fsdecode(path))
             os.set_blocking(descriptor, True)
         return file.read(-1 if most is None else most + 1)
 
@@ -73,15 +75,15 @@ def is_read_once(mode: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
-def _opened(path: str | os.PathLike[str]) -> int:
+def _opened(path: _Path) -> int:
     descriptor = os.open(path, _FLAGS)
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
     return descriptor
 
 
-def _read_pipe(descriptor: int, path: str | os.PathLike[str], most: int | None) -> bytes:
+def _read_pipe(descriptor: int, path: _Path, most: int | None) -> bytes:
     """Read until the last writer has closed the pipe; one that has none is at its end at once."""
     data = bytearray()
     while most is None or len(data) <= most:
@@ -95,12 +97,14 @@ def _read_pipe(descriptor: int, path: str | os.PathLike[str], most: int | None) 
             if waiter.poll(PIPE_SECONDS * 1000):
                 continue
             why = f"the writer of this pipe paused for {PIPE_SECONDS} seconds"
-            raise TimeoutError(errno.ETIMEDOUT, why, os.fspath(path)) from None
+            raise TimeoutError(errno.ETIMEDOUT, why, os.fsdecode(path)) from None
         if not chunk:
             break
         data += chunk
     if not data:
-        raise OSError(errno.EINVAL, "it is an empty pipe, and nobody writes to it", os.fspath(path))
+        raise OSError(
+            errno.EINVAL, "it is an empty pipe, and nobody writes to it", os.fsdecode(path)
+        )
     return bytes(data if most is None else data[: most + 1])
 
 

@@ -19,6 +19,7 @@ from handclasp.certificates.reloading import SECONDS_BETWEEN_LOOKS, ReloadingCre
 from handclasp.config import ServerConfig
 from handclasp.crypto import signatures
 from handclasp.errors import ConfigurationError
+from handclasp.input_files import read_input
 
 
 class Clock:
@@ -87,7 +88,7 @@ def test_what_did_not_change_is_not_read_again(
 ) -> None:
     first = reloading.current
     reads: list[Any] = []
-    read = loading.read_input
+    read = read_input
 
     def reading(path: Any, *, most: int | None = None) -> bytes:
         reads.append(path)

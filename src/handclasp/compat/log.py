@@ -1,4 +1,4 @@
-"""The log of a server: each client whose handshake failed, for the operator who asks for it.
+"""The log of a server: each client whose handshake failed, for the operator.
 
 `ssl` has none. socketserver drops the exception, and asyncio, with uvicorn above it, mentions it in
 its debug mode alone. The level is INFO, which no logger has unless somebody sets it: any stranger
@@ -52,7 +52,7 @@ def _told(failure: TLSError) -> str:
 def _named(address: object) -> str:
     """Return the address and port of TCP as one word; the path of a Unix socket as it is."""
     match address:
-        case (str() as host, int() as port, *_):
+        case (str() as host, int() as port) | (str() as host, int() as port, _, _):
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         case _:
             return printable(str(address))
