@@ -72,8 +72,12 @@ def test_both_ends_keep_their_order_though_clocks_jump() -> None:
     stream = put_together(
         3,
         ENDS,
-        [segment(0, b"a", at_ns=5), segment(0, b"b", 1, at_ns=3), segment(1, b"c", at_ns=9)],
-        (StreamEnd(9, 0, "end"),),
+        [
+            segment(0, b"a", at_ns=5),
+            segment(0, b"b", 1, at_ns=3),
+            segment(1, b"c", at_ns=9),
+            segment(2, fin=True, at_ns=4),
+        ],
     )
     assert stream.pieces == (Piece(5, 0, b"a"), Piece(5, 1, b"b"), Piece(9, 0, b"c"))
     assert (stream.number, stream.ends, stream.endings) == (3, ENDS, (StreamEnd(9, 0, "end"),))

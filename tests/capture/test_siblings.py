@@ -63,7 +63,8 @@ def packets_of(name: str) -> tuple[tuple[Address, Address], list[Packet]]:
             bool(flags & FIN),
             payload,
             len(payload),
-            bool(flags & RST),
+            is_dropped=bool(flags & RST),
+            reset=bool(flags & RST),
         )
         packets.append((segment, flags))
     assert ends is not None
@@ -74,12 +75,7 @@ def told(
     ends: tuple[Address, Address], packets: Sequence[Packet], keylog: KeyLog
 ) -> Observation | None:
     """What is told of these packets; None where there is nothing to tell."""
-    endings = tuple(
-        StreamEnd(each.at_ns, each.sender, "reset" if flags & RST else "end")
-        for each, flags in packets
-        if flags & (FIN | RST)
-    )
-    stream = put_together(0, ends, [each for each, _ in packets], endings)
+    stream = put_together(0, ends, [each for each, _ in packets])
     try:
         observation = observe(stream, keylog)
     except CaptureError:
@@ -126,6 +122,76 @@ def test_nothing_false_of_a_part(name: str, keyed: bool) -> None:
             assert observed is not None
             assert observed.outcome != "failed", observed
             assert not any(isinstance(each, Failed) for each in observation.events)
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("name", WENT_WELL)
+def test_nothing_false_where_packets_change_places(name: str, keyed: bool) -> None:
+    """As the queues of a network card exchange them, or two captures that were merged."""
+    ends, packets = packets_of(name)
+    keylog = keylog_of(name) if keyed else KeyLog()
+    for at in range(len(packets) - 1):
+        (first, flags), (second, other_flags) = packets[at : at + 2]
+        for times in ((first.at_ns, second.at_ns), (second.at_ns, first.at_ns)):
+            swapped = [
+                (replace(second, at_ns=times[0]), other_flags),
+                (replace(first, at_ns=times[1]), flags),
+            ]
+            observation = told(ends, [*packets[:at], *swapped, *packets[at + 2 :]], keylog)
+            assert observation is not None
+            assert diagnose(observation.events) is None, at
+            assert not any("came before TLS" in each for each in observation.missing[1:])
+
+
+@pytest.mark.parametrize("by", [-(10**13), -3 * 10**9, 3 * 10**9, 10**13])
+@pytest.mark.parametrize("name", ["out-of-order", "tls12-complete-without-data"])
+def test_nothing_false_where_the_clock_jumps_for_one_packet(name: str, by: int) -> None:
+    ends, packets = packets_of(name)
+    for at, (segment, flags) in enumerate(packets):
+        jumped = replace(segment, at_ns=max(0, segment.at_ns + by))
+        part = [*packets[:at], (jumped, flags), *packets[at + 1 :]]
+        observation = told(ends, part, keylog_of(name))
+        assert observation is not None
+        assert diagnose(observation.events) is None, at
+
+
+@pytest.mark.parametrize("label", ["CLIENT_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0"])
+def test_a_wrong_secret_is_no_sign_of_a_failure(label: str) -> None:
+    """What does not open under it is no early data, which this client does not offer."""
+    ends, packets = packets_of("out-of-order")
+    lines = (DATA / "out-of-order.keys").read_bytes().splitlines()
+    keylog = KeyLog()
+    for name, random, secret in (line.split() for line in lines if not line.startswith(b"#")):
+        wrong = b"5a" * (len(secret) // 2)
+        keylog.add(b" ".join((name, random, wrong if name == label.encode() else secret)))
+    observation = told(ends, packets, keylog)
+    assert observation is not None
+    assert diagnose(observation.events) is None
+    assert any("a record does not open" in each for each in observation.missing)
+
+
+def test_bytes_that_only_a_fin_shows_to_be_missing_are_missing() -> None:
+    """Of a server that refuses, the SYN and the alert were not captured."""
+    ends, packets = packets_of("no-shared-group")
+    kept = [each for each in packets if each[0].sender == 0 or each[0].fin]
+    observation = told(ends, kept, KeyLog())
+    assert observation is not None
+    assert diagnose(observation.events) is None
+    assert any(each.startswith("7 bytes that the server said") for each in observation.missing)
+
+
+def test_checksums_that_the_network_card_computes_hide_no_acknowledgement() -> None:
+    """The client's alert is not in the capture, and the server's FIN acknowledges it."""
+    ends, packets = packets_of("expired-tls12")
+    alert = next(each for each, _ in reversed(packets) if each.sender == 0 and each.size)
+    answers = (each for each, _ in packets if each.at_ns > alert.at_ns and each.sender == 1)
+    answer = next(each for each in answers if not each.fin)
+    lost = (alert, answer)
+    kept = [(replace(each, is_damaged=True), flags) for each, flags in packets if each not in lost]
+    observation = told(ends, kept, KeyLog())
+    assert observation is not None
+    assert diagnose(observation.events) is None
+    assert any(each.startswith("7 bytes that the client said") for each in observation.missing)
 
 
 def one_sided(sender: int, alert: int) -> Diagnosis:
@@ -197,7 +263,8 @@ def test_what_is_lost_before_the_end_of_the_connection_is_missing(flag: int) -> 
     said = [each for each in packets if each[0].size]
     last = next(each for each, _ in reversed(said) if each.sender == 1)
     number = (last.sequence + last.size + 7) % 2**32
-    end = replace(last, sequence=number, data=b"", size=0, fin=flag == FIN, is_dropped=flag == RST)
+    end = replace(last, sequence=number, data=b"", size=0, fin=flag == FIN)
+    end = replace(end, is_dropped=flag == RST, reset=flag == RST)
     kept = [each for each in packets if each[0].at_ns <= last.at_ns and not each[1] & (FIN | RST)]
     observation = told(ends, [*kept, (end, flag)], keylog_of("tls12-complete-without-data"))
     assert observation is not None

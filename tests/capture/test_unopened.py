@@ -31,7 +31,7 @@ def told_of(stream: Stream) -> str:
     ],
 )
 def test_nothing_was_said(segments: list[Segment], says: str) -> None:
-    stream = put_together(0, ENDS, segments, ())
+    stream = put_together(0, ENDS, segments)
     told = told_of(stream)
     assert says in told
     assert (str(ENDS[1]) in told) == ("No answer" in says)

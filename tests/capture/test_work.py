@@ -98,6 +98,22 @@ SEGMENTS: dict[str, Callable[[int], list[Segment]]] = {
     "acknowledge what was never sent": lambda n: [
         segment(at % 2, 1 + at // 2 * 2, b"xy", 1 + at // 2 * 2 + 9 * (at % 3)) for at in range(n)
     ],
+    "answers before questions": lambda n: [
+        each
+        for at in range(n)
+        for each in (
+            segment(1, 1 + 4 * at, b"abcd", 5 + 4 * at),
+            segment(0, 1 + 4 * at, b"abcd", 1 + 4 * at),
+        )
+    ],
+    "all answers before all questions": lambda n: [
+        *[segment(1, 1 + 4 * at, b"abcd", 1 + 4 * n) for at in range(n)],
+        *[segment(0, 1 + 4 * at, b"abcd", 1) for at in range(n)],
+    ],
+    "each end acknowledges the other first": lambda n: [
+        segment(at % 2, 1 + at // 2 * 4, b"abcd", 5 + at // 2 * 4) for at in range(n)
+    ],
+    "resets": lambda n: [segment(at % 2, 1 + at, is_dropped=True, reset=True) for at in range(n)],
     "cut off": lambda n: [
         replace(segment(0, 1 + 10 * at, b"x"), size=10, at_ns=at) for at in range(n)
     ],
@@ -116,9 +132,9 @@ def test_segments_are_put_together(name: str) -> None:
 # What tshark prints
 
 
-def packet(stream: int, port: int, *, fin: bool = False, tunnel: str = "") -> str:
+def packet(stream: int, port: int, *, tunnel: str = "") -> str:
     host = f"{tunnel},192.0.2.1" if tunnel else "192.0.2.1"
-    return f"{stream}|1.5|{host}||192.0.2.2||{port}|443|{int(fin)}|0\n"
+    return f"{stream}|1.5|{host}||192.0.2.2||{port}|443\n"
 
 
 PRINTED: dict[str, Callable[[int], str]] = {
@@ -126,7 +142,7 @@ PRINTED: dict[str, Callable[[int], str]] = {
     "connections of one number, in tunnels": lambda n: "".join(
         packet(0, 5, tunnel=f"10.0.{at >> 8}.{at & 255}") for at in range(n)
     ),
-    "endings": lambda n: "".join(packet(0, 5, fin=True) for _ in range(n)),
+    "packets": lambda n: "".join(packet(0, 5) for _ in range(n)),
     "nonsense": lambda n: packet(0, 5) + "1|2|3\n" * n,
 }
 
@@ -142,7 +158,7 @@ def test_conversations_are_found(name: str) -> None:
 
 def test_lines_of_one_conversation_are_read() -> None:
     def case(count: int) -> Callable[[], object]:
-        (found,) = found_in("".join(packet(0, 5, fin=True) for _ in range(count)))
+        (found,) = found_in("".join(packet(0, 5) for _ in range(count)))
         lines = [
             f"0|1.{at:09}|192.0.2.1||192.0.2.2||5|443|0x0010|{1 + 4 * at}|1|4|aabbccdd|1"
             for at in range(count)

@@ -67,9 +67,6 @@ def _check_packets(text: str, found: list[Found]) -> None:
         raise AssertionError("two conversations of one number")
     for each in found:
         _check_ends(each.ends)
-        for at_ns, _, how in each.endings:
-            if at_ns < 0 or how not in ("end", "reset"):
-                raise AssertionError("an ending that is none")
 
 
 def _check_stream(stream: Stream) -> None:
@@ -96,8 +93,8 @@ def _comes_out_as_it_went_in(stream: Stream) -> None:
     found = found_in("\n".join(_as_packets(stream)))
     if [each.number for each in found] != [stream.number]:
         raise AssertionError("another conversation than was printed")
-    # No SYN is printed, and of an end that says nothing no segment at all.
-    speak = {piece.sender for piece in stream.pieces}
+    # No SYN is printed, and of an end that says nothing and does not end no segment at all.
+    speak = {each.sender for each in (*stream.pieces, *stream.endings)}
     printed = replace(
         stream,
         captured=(0 in speak, 1 in speak),
@@ -112,12 +109,16 @@ def _comes_out_as_it_went_in(stream: Stream) -> None:
 def _is_acknowledged(stream: Stream, end: int) -> bool:
     """Whether the other end spoke once this one had: each segment acknowledges all before it.
 
-    It is unknown, and counts as that, where either end says nothing at all.
+    It is unknown, and counts as that, where either end says nothing at all. A reset acknowledges
+    nothing.
     """
     senders = [piece.sender for piece in stream.pieces]
-    if not {0, 1} <= set(senders):
+    ended = [each.sender for each in stream.endings if each.how == "end"]
+    resets = {each.sender for each in stream.endings if each.how == "reset"}
+    if end not in senders or 1 - end not in {*senders, *ended, *resets}:
         return True
-    return 1 - end in senders[senders.index(end) :]
+    said = 1 - end in {*senders, *ended}
+    return not said or 1 - end in senders[senders.index(end) :] + ended
 
 
 def _is_start_known(stream: Stream, end: int) -> bool:
@@ -132,32 +133,26 @@ def _is_start_known(stream: Stream, end: int) -> bool:
 def _made_up(choices: Choices) -> Stream:
     """A conversation that the choices make."""
     pieces = list[Piece]()
-    endings = list[StreamEnd]()
+    endings = dict[tuple[int, str], int]()
     at_ns = 0
     number = choices.byte()
     while choices.more():
         flags = choices.byte()
         at_ns += choices.number() * _SECOND // 7
         if flags & 4:
-            endings.append(StreamEnd(at_ns, flags % 2, "reset" if flags & 2 else "end"))
+            endings[flags % 2, "reset" if flags & 2 else "end"] = at_ns
         else:
             said = choices.take(choices.byte())
             if said:
                 pieces.append(Piece(at_ns, flags % 2, said))
-    return Stream(number, _ENDS, tuple(pieces), tuple(endings))
+    ended = tuple(StreamEnd(at_ns, sender, how) for sender, how in endings)
+    return Stream(number, _ENDS, tuple(pieces), ended)
 
 
 def _as_packets(stream: Stream) -> Iterator[str]:
-    yield _packet(stream, 0, 0, "0|0")
-    for piece in stream.pieces:
-        yield _packet(stream, piece.at_ns, piece.sender, "False|False")
-    for ending in stream.endings:
-        flags = "0|1" if ending.how == "reset" else "1|0"
-        yield _packet(stream, ending.at_ns, ending.sender, flags)
-
-
-def _packet(stream: Stream, at_ns: int, sender: int, flags: str) -> str:
-    return f"{_start(stream, at_ns, sender)}|{flags}"
+    yield _start(stream, 0, 0)
+    for said in (*stream.pieces, *stream.endings):
+        yield _start(stream, said.at_ns, said.sender)
 
 
 def _start(stream: Stream, at_ns: int, sender: int) -> str:
@@ -175,6 +170,11 @@ def _as_segments(stream: Stream) -> Iterator[str]:
         numbers = f"{mine % 2**32}|{other % 2**32}|{len(piece.data)}"
         yield f"{_start(stream, piece.at_ns, piece.sender)}|0x0018|{numbers}|{piece.data.hex()}"
         positions[piece.sender] += len(piece.data)
+    for ending in stream.endings:
+        mine, other = positions[ending.sender], positions[1 - ending.sender]
+        flags = "0x0014" if ending.how == "reset" else "0x0011"
+        numbers = f"{mine % 2**32}|{other % 2**32}|0"
+        yield f"{_start(stream, ending.at_ns, ending.sender)}|{flags}|{numbers}|"
 
 
 def _moment(at_ns: int) -> str:

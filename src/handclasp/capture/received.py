@@ -17,8 +17,11 @@ def received_of(segments: Sequence[Segment]) -> list[Segment]:
 
     A SYN comes with as much of its data as was acknowledged.
     """
-    doubtful = _doubtful(segments)
-    sides = tuple(_Side(segments, doubtful, sender) for sender in (0, 1))
+    # If an end never has a right checksum, its network card computes them.
+    tells = {each.sender for each in segments if each.size and not each.is_damaged}
+    damaged = [each.is_damaged and each.sender in tells for each in segments]
+    doubtful = _doubtful(segments, damaged)
+    sides = tuple(_Side(segments, doubtful, damaged, sender) for sender in (0, 1))
     received: list[Segment] = []
     for segment, is_doubtful in zip(segments, doubtful, strict=True):
         side = sides[segment.sender]
@@ -30,23 +33,20 @@ def received_of(segments: Sequence[Segment]) -> list[Segment]:
     return received
 
 
-def _doubtful(segments: Sequence[Segment]) -> list[bool]:
+def _doubtful(segments: Sequence[Segment], damaged: Sequence[bool]) -> list[bool]:
     """Return for each segment whether a receiver had to drop it, as far as it and earlier segments
     show.
     """
-    # If an end never has a right checksum, its network card computes them.
-    tells = {each.sender for each in segments if each.size and not each.is_damaged}
     sent: list[int | None] = [None, None]
     most = tuple(_most(segments, sender) for sender in (0, 1))
     doubtful: list[bool] = []
-    for segment in segments:
+    for segment, is_damaged in zip(segments, damaged, strict=True):
         other = 1 - segment.sender
         reach = most[other] if sent[other] is None else sent[other]
         acknowledged = segment.acknowledged
         too_far = (
             acknowledged is not None and reach is not None and distance(acknowledged, reach) > 0
         )
-        is_damaged = segment.is_damaged and segment.sender in tells
         is_doubtful = segment.is_dropped or is_damaged or too_far
         doubtful.append(is_doubtful)
         if not is_doubtful:
@@ -66,7 +66,13 @@ def _most(segments: Sequence[Segment], sender: int) -> int | None:
 class _Side:
     """The bytes of one end that the other surely received, and the acknowledgements."""
 
-    def __init__(self, segments: Sequence[Segment], doubtful: Sequence[bool], sender: int) -> None:
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        doubtful: Sequence[bool],
+        damaged: Sequence[bool],
+        sender: int,
+    ) -> None:
         pairs = list(zip(segments, doubtful, strict=True))
         answers = [
             each
@@ -89,8 +95,8 @@ class _Side:
         # An end that acknowledges more than was captured has still received it.
         reaches = (
             distance(each.acknowledged, self._base)
-            for each in segments
-            if each.sender != sender and each.acknowledged is not None and not each.is_damaged
+            for each, is_damaged in zip(segments, damaged, strict=True)
+            if each.sender != sender and each.acknowledged is not None and not is_damaged
         )
         self._reach = max(reaches, default=None)
 

@@ -58,6 +58,7 @@ def take_record(talk: Conversation, side: Side, header: bytes, body: bytes) -> N
         talk.note(side.role, RecordSeen(talk.at, "", side.epoch, kind, size))
         return
     side.is_keyed = side.is_keyed or side.epoch != "early"
+    side.seen.is_obscure = False
     kind, content = opened
     talk.note(side.role, RecordSeen(talk.at, "", side.epoch, kind, size, len(content)))
     take_content(talk, side, kind, content)
@@ -233,7 +234,9 @@ def _open_past_early_data(
     if side.epoch == "early":
         install(talk, side, "handshake", "CLIENT_HANDSHAKE_TRAFFIC_SECRET")
         return _open(talk, side, header, body) if side.protection is not None else None
-    if side.epoch == "handshake" and sequence == 0:
+    offers_early_data = talk.extension(*_EARLY_DATA_OFFER) is not None
+    if side.epoch == "handshake" and sequence == 0 and offers_early_data:
         protection.sequence = 0
+        side.seen.is_obscure = True
         return None
     raise ProtocolError(Fault.BAD_RECORD_MAC)

@@ -29,6 +29,7 @@ class Segment:
         is_dropped: whether every receiver drops it because of its flags.
         is_damaged: whether its checksum is wrong; if a network card computes them, those of all
             sent segments are.
+        reset: the flag RST, with which the sender tears the connection down.
     """
 
     at_ns: int
@@ -41,6 +42,7 @@ class Segment:
     size: int = 0
     is_dropped: bool = False
     is_damaged: bool = False
+    reset: bool = False
 
 
 def distance(number: int, start: int) -> int:

@@ -38,18 +38,14 @@ from itertools import islice
 from operator import ne
 from typing import NamedTuple
 
+from handclasp.capture.causal_order import in_causal_order
 from handclasp.capture.received import received_of
 from handclasp.capture.segment import NUMBERS, Segment, distance
 from handclasp.capture.stream import Address, Piece, Stream, StreamEnd
 from handclasp.values import dataclass, field, replace
 
 
-def put_together(
-    number: int,
-    ends: tuple[Address, Address],
-    segments: Iterable[Segment],
-    endings: tuple[StreamEnd, ...] = (),
-) -> Stream:
+def put_together(number: int, ends: tuple[Address, Address], segments: Iterable[Segment]) -> Stream:
     """Return the conversation in segments, which are in the order of their capture.
 
     If received bytes are missing, the next piece has their number.
@@ -57,10 +53,10 @@ def put_together(
     captured = list(segments)
     received = received_of(captured)
     if len(received) != len(captured) or any(map(ne, received, captured)):
-        stream, unseen = _put_together(number, ends, received, endings)
+        stream, unseen = _put_together(number, ends, received)
         if not stream.missing:
             return _with(stream, unseen)
-    return _with(*_put_together(number, ends, captured, endings))
+    return _with(*_put_together(number, ends, captured))
 
 
 def _with(stream: Stream, unseen: Sequence[Piece]) -> Stream:
@@ -68,18 +64,16 @@ def _with(stream: Stream, unseen: Sequence[Piece]) -> Stream:
 
 
 def _put_together(
-    number: int,
-    ends: tuple[Address, Address],
-    segments: Iterable[Segment],
-    endings: tuple[StreamEnd, ...],
+    number: int, ends: tuple[Address, Address], segments: Sequence[Segment]
 ) -> tuple[Stream, list[Piece]]:
     """Return the conversation, and the number of bytes missing at its end according to the
     acknowledgements, which a peer can forge: nothing is decided by it.
     """
-    segments = list(segments)
+    segments = in_causal_order(segments)
     starts = [_start(segments, sender) for sender in (0, 1)]
     directions = (_Direction(starts[0].position), _Direction(starts[1].position))
     pieces: list[Piece] = []
+    endings = _Endings()
     at_ns = 0
     captured, begins, is_cut = [False, False], False, False
     for segment in segments:
@@ -89,8 +83,10 @@ def _put_together(
         is_cut = is_cut or segment.size > len(segment.data)
         if segment.acknowledged is not None:
             directions[1 - segment.sender].acknowledge(segment.acknowledged)
-        in_order = directions[segment.sender].add(segment, at_ns)
+        direction = directions[segment.sender]
+        in_order = direction.add(segment, at_ns)
         pieces.extend(Piece(at_ns, segment.sender, data) for data in in_order)
+        endings.note(segment, at_ns, is_over=direction.is_over)
     behind = [
         Piece(moment, sender, data, missing)
         for sender, direction in enumerate(directions)
@@ -112,7 +108,7 @@ def _put_together(
         number,
         ends,
         tuple(pieces),
-        endings,
+        endings.all_of_them(),
         sides,
         heard,
         begins=begins,
@@ -135,6 +131,32 @@ def _unopened(segments: Sequence[Segment]) -> int | None:
     return asked
 
 
+class _Endings:
+    """The ends of both directions: of each, the first FIN and the first RST."""
+
+    __slots__ = ("_finished", "_found")
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, str], StreamEnd] = {}
+        self._finished: dict[int, StreamEnd] = {}
+
+    def note(self, segment: Segment, at_ns: int, *, is_over: bool) -> None:
+        """Take a segment; `is_over` once all bytes before the sender's FIN are there."""
+        sender = segment.sender
+        if segment.reset:
+            self._found.setdefault((sender, "reset"), StreamEnd(at_ns, sender, "reset"))
+        if segment.fin:
+            self._finished.setdefault(sender, StreamEnd(at_ns, sender, "end"))
+        if is_over:
+            self._found.setdefault((sender, "end"), StreamEnd(at_ns, sender, "end"))
+
+    def all_of_them(self) -> tuple[StreamEnd, ...]:
+        """Return the ends; a FIN after missing bytes has its own time."""
+        for sender, end in self._finished.items():
+            self._found.setdefault((sender, "end"), end)
+        return tuple(sorted(self._found.values(), key=lambda end: end.at_ns))
+
+
 class _Start(NamedTuple):
     """The start of the bytes of an end."""
 
@@ -149,7 +171,8 @@ def _start(segments: Sequence[Segment], sender: int) -> _Start:
     or missing: the other end's first acknowledgement has the number of the byte that it expects.
     """
     own = (each for each in segments if each.sender == sender)
-    first = list(islice((each for each in own if each.size or each.syn), _DISORDERLY))
+    telling = (each for each in own if each.size or each.syn or each.fin)
+    first = list(islice(telling, _DISORDERLY))
     if not first or any(each.syn for each in first):
         return _Start(None, True)
     base = first[0].sequence
@@ -163,7 +186,7 @@ def _start(segments: Sequence[Segment], sender: int) -> _Start:
     # An end that never acknowledges what was captured does not show that something is missing.
     if 0 < ahead < _MOST_UNSEEN and any(distance(number, base) > 0 for number in numbers):
         return _Start(numbers[0], True)
-    return _Start(base, ahead == 0)
+    return _Start(base, ahead == 0 or not any(each.size for each in first))
 
 
 _DISORDERLY = 8

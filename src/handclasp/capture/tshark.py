@@ -35,8 +35,8 @@ from typing import NamedTuple
 
 from handclasp.capture.segment import Segment
 from handclasp.capture.segments import put_together
-from handclasp.capture.stream import Address, CaptureError, Stream, StreamEnd
-from handclasp.values import dataclass, field, replace
+from handclasp.capture.stream import Address, CaptureError, Stream
+from handclasp.values import dataclass, replace
 
 SECONDS = 120.0
 """The seconds that tshark may take for a capture."""
@@ -57,7 +57,6 @@ class Found:
     number: int
     ends: tuple[Address, Address]
     packets: int = 0
-    endings: list[tuple[int, Address, str]] = field(default_factory=list[tuple[int, Address, str]])
     within: Within | None = None
     trouble: str = ""
 
@@ -86,17 +85,14 @@ def found_in(printed: str) -> list[Found]:
     found: dict[Within, Found] = {}
     for line in printed.splitlines():
         try:
-            stream, moment, source, target, source_port, target_port, fin, reset = _split(line)
+            stream, moment, source, target, source_port, target_port = _split(line)
             ends = _address(source, source_port), _address(target, target_port)
-            at_ns = _nanoseconds(moment)
+            _nanoseconds(moment)
             within = _within(line)
             conversation = found.setdefault(within, Found(_number(stream), ends, within=within))
         except ValueError:
             continue
         conversation.packets += 1
-        if fin in _TRUE or reset in _TRUE:
-            how = "reset" if reset in _TRUE else "end"
-            conversation.endings.append((at_ns, ends[0], how))
     if printed.strip() and not found:
         raise CaptureError(_NOT_UNDERSTOOD)
     return _numbered(list(found.values()))
@@ -177,10 +173,7 @@ def stream_in(lines: Iterable[str], found: Found) -> Stream:
             segments.append(_segment(line, by_end))
     if was_printed and not segments:
         raise CaptureError(_NOT_UNDERSTOOD)
-    endings = tuple(
-        StreamEnd(at_ns, by_end[end], how) for at_ns, end, how in found.endings if end in by_end
-    )
-    return put_together(found.number, found.ends, segments, endings)
+    return put_together(found.number, found.ends, segments)
 
 
 _NOT_UNDERSTOOD = (
@@ -197,14 +190,11 @@ _FIELDS = (
     "ipv6.dst",
     "tcp.srcport",
     "tcp.dstport",
-    "tcp.flags.fin",
-    "tcp.flags.reset",
 )
-_TRUE = ("1", "True")
 _LAST_SECOND = 253_402_300_799
 """The end of the year 9999, the last one of `datetime`."""
 _SEGMENT_FIELDS = (
-    *_FIELDS[:-2],
+    *_FIELDS,
     "tcp.flags",
     "tcp.seq_raw",
     "tcp.ack_raw",
@@ -258,6 +248,7 @@ def _segment(line: str, by_end: Mapping[Address, int]) -> Segment:
         size=max(_number(size), len(data)),
         is_dropped=not flags & (_ACK | _SYN) or bool(flags & _RST),
         is_damaged=is_bad,
+        reset=bool(flags & _RST),
     )
 
 
