@@ -76,3 +76,19 @@ def test_a_label_of_a_forged_trace_stays_an_argument(with_secrets: Recorded) -> 
     assert found
     for command in found:
         assert f"label:{label}" in shlex.split(command)
+
+
+@pytest.mark.parametrize("operation", ["HKDF-Extract", "Derive-Secret", "PRF", "HMAC"])
+@pytest.mark.parametrize("count", range(4))
+def test_a_trace_can_name_any_number_of_inputs(
+    with_secrets: Recorded, operation: str, count: int
+) -> None:
+    """One that somebody else wrote: there are commands for the right number of them alone."""
+    events = [
+        replace(each, operation=operation, inputs=("0",) * count)
+        if isinstance(each, KeyStep)
+        else each
+        for each in with_secrets.client.events
+    ]
+    assert any(commands_of(events)) == (count == (2 if operation == "HKDF-Extract" else 1))
+    page_of(events, "localhost")

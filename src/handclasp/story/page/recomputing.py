@@ -39,7 +39,8 @@ def _digest_of(suite: str) -> str:
 def _command(step: KeyStep, values: Mapping[str, str], digest: str) -> str:
     zeros = "00" * (48 if digest == "SHA384" else 32)
     inputs = [zeros if name == "0" else values.get(name, "") for name in step.inputs]
-    if not step.value or not all(inputs):
+    # A trace that somebody else wrote can name any number of inputs.
+    if len(inputs) != _INPUTS.get(step.operation, 1) or not (step.value and all(inputs)):
         return ""
     if step.operation == "HMAC":
         context = f"printf %s {step.context.hex()} | xxd -r -p | "
@@ -57,6 +58,9 @@ _KINDS = {
     "PRF": "TLS1-PRF",
 }
 """The operations, and OpenSSL's names of them."""
+
+_INPUTS = {"HKDF-Extract": 2}
+"""The number of inputs of an operation, where it is not 1."""
 
 
 def _options(step: KeyStep, inputs: Sequence[str], digest: str) -> Iterator[str]:
