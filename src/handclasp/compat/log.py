@@ -8,6 +8,7 @@ can make a handshake fail.
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 from handclasp.compat.errors import EXPLANATION
 from handclasp.errors import TLSError
@@ -49,10 +50,10 @@ def _told(failure: TLSError) -> str:
     return notes[0].removeprefix(EXPLANATION) if notes else failure.explanation
 
 
-def _named(address: object) -> str:
-    """Return the address and port of TCP as one word; the path of a Unix socket as it is."""
-    match address:
-        case (str() as host, int() as port) | (str() as host, int() as port, _, _):
-            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        case _:
-            return printable(str(address))
+def _named(address: Any) -> str:
+    """Return the address and port of TCP as one word; that of another family as it is."""
+    is_internet = isinstance(address, tuple) and isinstance(address[0], str)
+    if not is_internet:
+        return printable(str(address))
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
