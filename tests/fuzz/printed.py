@@ -71,8 +71,7 @@ def _check_packets(text: str, found: list[Found]) -> None:
 
 def _check_stream(stream: Stream) -> None:
     _check_ends(stream.ends)
-    spoken: list[Piece | StreamEnd] = [*stream.pieces, *stream.endings]
-    for said in spoken:
+    for said in _all_said(stream):
         if said.sender not in (0, 1) or said.at_ns < 0:
             raise AssertionError("said by nobody, or never")
     stream.starts_of_hello()
@@ -81,6 +80,10 @@ def _check_stream(stream: Stream) -> None:
     narrate(story.events)
     if Recorder.from_json(story.to_json()).events != story.events:
         raise AssertionError("a story that is not stored as it is")
+
+
+def _all_said(stream: Stream) -> list[Piece | StreamEnd]:
+    return [*stream.pieces, *stream.endings]
 
 
 def _check_ends(ends: tuple[Address, Address]) -> None:
@@ -94,7 +97,7 @@ def _comes_out_as_it_went_in(stream: Stream) -> None:
     if [each.number for each in found] != [stream.number]:
         raise AssertionError("another conversation than was printed")
     # No SYN is printed, and of an end that says nothing and does not end no segment at all.
-    speak = {each.sender for each in (*stream.pieces, *stream.endings)}
+    speak = {each.sender for each in _all_said(stream)}
     printed = replace(
         stream,
         captured=(0 in speak, 1 in speak),
@@ -151,7 +154,7 @@ def _made_up(choices: Choices) -> Stream:
 
 def _as_packets(stream: Stream) -> Iterator[str]:
     yield _start(stream, 0, 0)
-    for said in (*stream.pieces, *stream.endings):
+    for said in _all_said(stream):
         yield _start(stream, said.at_ns, said.sender)
 
 
