@@ -14,6 +14,7 @@ from tests.adapters.pairs import Aside
 from tests.compat.pairs import Files, client_context, meet, server_context
 
 from handclasp import TLSError, compat
+from handclasp.compat import log
 from handclasp.compat.log import LOGGER
 
 WRONG_HELLO = b"\x16\x03\x01\0\5\1\0\0\1\0"
@@ -148,3 +149,17 @@ def test_a_client_of_a_unix_socket(files: Files, records: list[Any]) -> None:
         with pytest.raises(ssl.SSLError):
             serving.result()
     assert records[0].getMessage().startswith("A client did not")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (("127.0.0.1", 443), "127.0.0.1:443"),
+        (("::1", 443, 0, 0), "[::1]:443"),
+        ("/run/socket", "/run/socket"),
+        (b"\0abstract", "b'\\x00abstract'"),
+        ((3, 1024), "(3, 1024)"),
+    ],
+)
+def test_an_address_of_any_family(address: object, told: str) -> None:
+    assert log._named(address) == told

@@ -52,8 +52,10 @@ def _told(failure: TLSError) -> str:
 
 def _named(address: Any) -> str:
     """Return the address and port of TCP as one word; that of another family as it is."""
-    is_internet = isinstance(address, tuple) and isinstance(address[0], str)
-    if not is_internet:
-        return printable(str(address))
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    match address:
+        case (str() as host, int() as port):
+            return f"{host}:{port}"
+        case (str() as host, int() as port, int(), int()):
+            return f"[{host}]:{port}"
+        case _:
+            return printable(str(address))
