@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 from heapq import heappop, heappush
 
-from handclasp.capture.segment import NUMBERS, Segment, distance
+from handclasp.capture.segment import DISORDERLY, Segment, distance
 
 
 def in_causal_order(segments: Sequence[Segment]) -> list[Segment]:
@@ -50,7 +50,7 @@ class _Side:
     __slots__ = ("base", "lowest")
 
     def __init__(self, segments: Sequence[Segment]) -> None:
-        self.base = _first(segments[0]) if segments else 0
+        self.base = segments[0].first if segments else 0
         self.lowest: deque[int | None] = deque()
         """For each segment the lowest position from it on that no earlier one had, if any."""
         lowest: int | None = None
@@ -61,9 +61,9 @@ class _Side:
 
     def _new_positions(self, segments: Sequence[Segment]) -> list[int | None]:
         """Return the position of each segment; None for a retransmission, or without bytes."""
-        places = [distance(_first(each), self.base) for each in segments]
-        begun = any(each.syn for each in segments[:_DISORDERLY])
-        here = 0 if begun else min(places[:_DISORDERLY], default=0)
+        places = [distance(each.first, self.base) for each in segments]
+        begun = any(each.syn for each in segments[:DISORDERLY])
+        here = 0 if begun else min(places[:DISORDERLY], default=0)
         beyond: list[tuple[int, int]] = []
         known: set[int] = set()
         new: list[int | None] = []
@@ -76,10 +76,6 @@ class _Side:
             while beyond and beyond[0][0] <= here:
                 here = max(here, heappop(beyond)[1])
         return new
-
-
-_DISORDERLY = 8
-"""The number of segments at the start of an end whose order is not trusted."""
 
 
 def _is_early(segment: Segment, sides: tuple[_Side, ...]) -> bool:
@@ -98,8 +94,3 @@ def _emit(segment: Segment, ordered: list[Segment], sides: tuple[_Side, ...]) ->
 def _release(held: deque[Segment], ordered: list[Segment], sides: tuple[_Side, ...]) -> None:
     while held:
         _emit(held.popleft(), ordered, sides)
-
-
-def _first(segment: Segment) -> int:
-    """Return the number of its first byte."""
-    return (segment.sequence + segment.syn) % NUMBERS

@@ -158,4 +158,4 @@ class _Side:
 
 
 def _end(segment: Segment) -> int:
-    return (segment.sequence + segment.syn + segment.size + segment.fin) % NUMBERS
+    return (segment.first + segment.size + segment.fin) % NUMBERS

@@ -13,6 +13,9 @@ from handclasp.values import dataclass, field
 NUMBERS = 1 << 32
 """Sequence numbers are modulo this."""
 
+DISORDERLY = 8
+"""The number of segments at the start of a capture whose order is not trusted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -43,6 +46,11 @@ class Segment:
     is_dropped: bool = False
     is_damaged: bool = False
     reset: bool = False
+
+    @property
+    def first(self) -> int:
+        """The number of the first byte of its data, which SYN precedes."""
+        return (self.sequence + self.syn) % NUMBERS
 
 
 def distance(number: int, start: int) -> int:

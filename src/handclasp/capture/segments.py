@@ -40,7 +40,7 @@ from typing import NamedTuple
 
 from handclasp.capture.causal_order import in_causal_order
 from handclasp.capture.received import received_of
-from handclasp.capture.segment import NUMBERS, Segment, distance
+from handclasp.capture.segment import DISORDERLY, NUMBERS, Segment, distance
 from handclasp.capture.stream import Address, Piece, Stream, StreamEnd
 from handclasp.values import dataclass, field, replace
 
@@ -172,7 +172,7 @@ def _start(segments: Sequence[Segment], sender: int) -> _Start:
     """
     own = (each for each in segments if each.sender == sender)
     telling = (each for each in own if each.size or each.syn or each.fin)
-    first = list(islice(telling, _DISORDERLY))
+    first = list(islice(telling, DISORDERLY))
     if not first or any(each.syn for each in first):
         return _Start(None, True)
     base = first[0].sequence
@@ -188,9 +188,6 @@ def _start(segments: Sequence[Segment], sender: int) -> _Start:
         return _Start(numbers[0], True)
     return _Start(base, ahead == 0 or not any(each.size for each in first))
 
-
-_DISORDERLY = 8
-"""The number of segments at the start of a capture whose order is not trusted."""
 
 _WINDOW = 1 << 16
 
@@ -246,11 +243,10 @@ class _Direction:
 
     def add(self, segment: Segment, at_ns: int) -> list[bytes]:
         """Add a segment; return the bytes that are now in order."""
-        first = (segment.sequence + segment.syn) % NUMBERS
         here = self.next
         if here is None or (segment.syn and not self.is_begun):
-            here = self._begin(first if self.start is None else self.start)
-        position = self._position(first, here)
+            here = self._begin(segment.first if self.start is None else self.start)
+        position = self._position(segment.first, here)
         if not segment.syn:
             reach = position + segment.size
             self.reach = reach if self.reach is None else max(self.reach, reach)
