@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from asyncio.sslproto import SSLProtocol
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def files(tmp_path: Path) -> Files:
     return Files(Pki(), tmp_path)
 
 
+def traced(make: Callable[[str, Files], Any], files: Files) -> tuple[Path, Any]:
+    """Return a directory, and a context whose connections leave their traces there."""
+    directory, context = files.directory / "traces", make("handclasp", files)
+    context.make_trace = traces_in(directory)
+    return directory, context
+
+
 def refuse(context: Any, data: bytes) -> None:
     """Let a stranger send this, and end."""
     incoming = ssl.MemoryBIO()
@@ -49,9 +57,7 @@ def in_records_of_one_byte(message: bytes) -> bytes:
 
 def test_a_flood_of_records_makes_no_long_trace(files: Files) -> None:
     """It tells how the connection ended all the same."""
-    directory = files.directory / "traces"
-    context: Any = server_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(server_context, files)
     refuse(context, in_records_of_one_byte(b"\1\0\xff\0" + bytes(5000)))
     [path] = directory.iterdir()
     assert path.stat().st_size < 500_000
@@ -63,9 +69,7 @@ def test_a_flood_of_records_makes_no_long_trace(files: Files) -> None:
 
 def test_the_oldest_files_go(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "MOST_FILES", 4)
-    directory = files.directory / "traces"
-    context: Any = server_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(server_context, files)
     hello = bytes(ClientConnection(ClientConfig(), server_name="a.test").data_to_send())
     for _ in range(6):
         refuse(context, hello)
@@ -148,10 +152,7 @@ def test_a_silent_peer_leaves_a_trace_and_an_explanation(
     files: Files, *, server_side: bool
 ) -> None:
     """The class and the words of the exception are those of `ssl`."""
-    directory = files.directory / "traces"
-    make = server_context if server_side else client_context
-    context: Any = make("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(server_context if server_side else client_context, files)
     name = None if server_side else "localhost"
     ours, other = socket.socketpair()
     with ours, other:
@@ -172,9 +173,7 @@ def test_a_silent_peer_leaves_a_trace_and_an_explanation(
 
 def test_a_late_handshake_may_go_on(files: Files) -> None:
     """As with `ssl`; its trace then tells of no failure."""
-    directory = files.directory / "traces"
-    context: Any = client_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(client_context, files)
     ends = socket.socketpair()
     with ends[0], ends[1]:
         ends[0].settimeout(0.05)
@@ -200,9 +199,7 @@ def test_a_late_handshake_may_go_on(files: Files) -> None:
 
 
 def test_a_reset_leaves_a_trace_and_an_explanation(files: Files) -> None:
-    directory = files.directory / "traces"
-    context: Any = client_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(client_context, files)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname(), 20)
         peer, _ = listener.accept()
@@ -242,9 +239,7 @@ def assert_given_up(last: Any, *, server_said_nothing: bool) -> None:
 @pytest.mark.parametrize("how", ["timeout", "cancel"])
 def test_asyncio_gives_up_a_handshake(files: Files, how: str) -> None:
     """It drops its object without a further call."""
-    directory = files.directory / "traces"
-    context: Any = client_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(client_context, files)
 
     async def connect(address: tuple[str, int]) -> None:
         connecting = asyncio.open_connection(
@@ -274,9 +269,7 @@ def test_an_exception_of_asyncio_itself_is_explained(
     files: Files, ends: str, fault: str, words: str
 ) -> None:
     """It makes one for its own timeout and for the peer's end, and does not ask its object."""
-    directory = files.directory / "traces"
-    context: Any = client_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(client_context, files)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(5)
@@ -422,9 +415,7 @@ else:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no forks.")
 def test_a_fork_does_not_give_up_for_its_parent(files: Files) -> None:
-    directory = files.directory / "traces"
-    context: Any = client_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(client_context, files)
     client = begin(context)
     child = os.fork()
     if not child:
@@ -442,9 +433,7 @@ def test_the_collector_may_come_while_a_file_is_noted(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock is held by the very thread that it interrupts."""
-    directory = files.directory / "traces"
-    context: Any = client_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(client_context, files)
     left = [begin(context)]
     count: Any = tracing._Files._count
 
@@ -472,9 +461,7 @@ def sending_of(directory: Path) -> list[str]:
 
 def test_an_alert_in_a_memory_bio_is_left_to_the_program(files: Files) -> None:
     """asyncio does not send it, and what the trace says may not depend on that."""
-    directory = files.directory / "traces"
-    context: Any = server_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(server_context, files)
     refuse(context, b"\x16\x03\x01\0\5\1\0\0\1\0")
     assert sending_of(directory) == ["program"]
     [path] = directory.iterdir()
@@ -484,9 +471,7 @@ def test_an_alert_in_a_memory_bio_is_left_to_the_program(files: Files) -> None:
 
 
 def test_an_alert_over_a_socket_was_sent(files: Files) -> None:
-    directory = files.directory / "traces"
-    context: Any = server_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(server_context, files)
     here, there = socket.socketpair()
     with here, there:
         there.sendall(b"\x16\x03\x01\0\5\1\0\0\1\0")
@@ -497,9 +482,7 @@ def test_an_alert_over_a_socket_was_sent(files: Files) -> None:
 
 
 def test_no_alert_is_sent_to_a_peer_that_speaks_http(files: Files) -> None:
-    directory = files.directory / "traces"
-    context: Any = server_context("handclasp", files)
-    context.make_trace = traces_in(directory)
+    directory, context = traced(server_context, files)
     here, there = socket.socketpair()
     with here, there:
         there.sendall(b"GET / HTTP/1.0\r\n\r\n")
