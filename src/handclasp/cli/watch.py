@@ -504,7 +504,6 @@ def _keep_packets(settings: _Settings, sighting: Sighting) -> None:
 
 def _keep_page(settings: _Settings, sighting: Sighting) -> None:
     """Write the page of a connection. Raises `OSError`."""
-
     observation = sighting.observation
     if settings.pages is not None and observation is not None:
         name = observation.server_name or "handshake"
