@@ -43,17 +43,22 @@ def test_a_pipe_without_a_writer(pipe: Path) -> None:
 def test_a_pipe_is_read_to_its_end(pipe: Path, size: int, most: int | None) -> None:
     """The long one is more than a pipe holds: the writer waits for the reader in between."""
     data = os.urandom(size)
-    holding = os.open(pipe, os.O_RDWR)  # The reader finds a writer, whoever is first.
+    # The reader finds a writer, or what a writer left, whoever is first: a pipe that nobody has
+    # open forgets its content.
+    keeping = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    writing = os.open(pipe, os.O_WRONLY)
 
     def write() -> None:
-        with pipe.open("wb") as file:
+        with open(writing, "wb") as file:
             file.write(data)
-        os.close(holding)
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert read_input(pipe, most=most) == data[: None if most is None else most + 1]
-    writer.join()
+    try:
+        assert read_input(pipe, most=most) == data[: None if most is None else most + 1]
+    finally:
+        writer.join()
+        os.close(keeping)
 
 
 def test_a_descriptor_of_the_process() -> None:
