@@ -270,28 +270,112 @@ def test_wrong_arguments(run: Run, good: Recorder, tmp_path: Path) -> None:
     assert "Cannot write" in run("explain", str(path), "--html", "/nowhere/x.html").stderr
 
 
-def test_a_directory_of_traces(run: Run, good: Recorder, tmp_path: Path) -> None:
-    """As `python -m handclasp.compat --trace` and `serve --trace` make it."""
+@pytest.fixture
+def directory(good: Recorder, bad: Recorder, tmp_path: Path) -> Path:
+    """As `python -m handclasp.compat --trace` and `serve --trace` make it; the failure is old."""
     directory = tmp_path / "my traces"
     directory.mkdir()
-    assert "without a file that could be read" in sentence(run, 2, str(directory))
     (directory / "notes.txt").write_text("")
     (directory / "gone.json").symlink_to("nowhere")
     for number in range(8):
         path = directory / f"7-{9 - number}-client.json"
-        good.save(path)
+        (good if number else bad).save(path)
         os.utime(path, (number, number))
-    told = sentence(run, 2, str(directory))
-    named = ", ".join(f"7-{number}-client.json" for number in range(2, 7))
-    assert f"the newest first: {named} and 3 more. Name one of them: handclasp explain '" in told
+    return directory
+
+
+def test_a_directory_of_traces(run: Run, directory: Path) -> None:
+    """The failed ones come first, and then the newest."""
+    result = run("explain", str(directory))
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = result.stdout
+    files = [line.strip() for line in told.splitlines() if line.endswith("-client.json")]
+    assert files == [f"7-{number}-client.json" for number in (9, 2, 3, 4, 5, 6, 7, 8)]
+    assert "my traces: 8 connections (1 failed)." in " ".join(told.split())
+    assert told.count("\ncompleted ") == 7
+    assert "client of localhost at 127.0.0.1:" in told
+    assert "\n            PEER_HANDSHAKE_FAILURE: The server found no common ground" in told
     assert "notes" not in told
     assert "gone" not in told
-    command = shlex.split(told.partition("handclasp explain ")[2])
+    command = shlex.split(told.partition("To see one: handclasp explain ")[2])
     assert run("explain", *command).exit_code == 0
-    for words in (("diff", str(directory), *command), ("redact", str(directory), "out.json")):
+
+
+def test_a_directory_with_one_trace_tells_it(run: Run, good: Recorder, tmp_path: Path) -> None:
+    good.save(tmp_path / "one.json")
+    assert run("explain", str(tmp_path)).stdout == run("explain", f"{tmp_path}/one.json").stdout
+    listed = run("explain", str(tmp_path), "--list").stdout
+    assert "1 connection (0 failed)." in " ".join(listed.split())
+
+
+def test_a_directory_as_json(run: Run, directory: Path) -> None:
+    rows = json.loads(run("explain", str(directory), "--json").stdout)
+    assert [row["outcome"] for row in rows] == ["failed", *["completed"] * 7]
+    assert rows[0]["fault"] == "PEER_HANDSHAKE_FAILURE"
+    assert (rows[1]["role"], rows[1]["version"], rows[1]["fault"]) == ("client", "TLSv1.3", None)
+    assert rows[1]["server_name"] == "localhost"
+
+
+def test_a_directory_without_a_trace(run: Run, tmp_path: Path) -> None:
+    assert "There is nothing in the directory" in sentence(run, 2, str(tmp_path))
+    (tmp_path / "notes.txt").write_text("")
+    assert "There is no trace (.json) and no capture" in sentence(run, 2, str(tmp_path))
+    for name in "package.json", "other.json":
+        (tmp_path / name).write_text("{}")
+    assert "has no trace that could be read: " in sentence(run, 2, str(tmp_path))
+
+
+def test_files_in_a_directory_that_cannot_be_read_are_named(run: Run, directory: Path) -> None:
+    (directory / "package.json").write_text("{}")
+    (directory / "cut.json").write_bytes((directory / "7-5-client.json").read_bytes()[:-50])
+    result = run("explain", str(directory))
+    assert result.exit_code == 0
+    assert "8 connections (1 failed)." in " ".join(result.stdout.split())
+    assert result.stderr.startswith("Not read: ")
+    assert "package.json (not a trace)" in result.stderr
+    assert "cut.json (not a trace)" in result.stderr
+
+
+def test_a_file_that_may_not_be_read_is_no_failure(
+    run: Run, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "7-5-client.json":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    result = run("explain", str(directory))
+    assert "7 connections (1 failed)." in " ".join(result.stdout.split())
+    assert result.stderr == "Not read: 7-5-client.json (Permission denied).\n"
+
+
+def test_of_many_traces_the_newest_are_listed(run: Run, good: Recorder, tmp_path: Path) -> None:
+    good.save(tmp_path / "0.json")
+    content = (tmp_path / "0.json").read_bytes()
+    for number in range(1, 30):
+        (tmp_path / f"{number}.json").write_bytes(content)
+    told = run("explain", str(tmp_path)).stdout
+    assert told.count("\ncompleted ") == 20
+    assert "\n10 more are not shown: --list shows all.\n" in told
+    assert run("explain", str(tmp_path), "--list").stdout.count("\ncompleted ") == 30
+
+
+def test_captures_in_a_directory_are_named(run: Run, directory: Path) -> None:
+    (directory / "all.pcapng").write_bytes(b"")
+    assert "\nCaptures: all.pcapng.\n" in run("explain", str(directory)).stdout
+
+
+def test_other_options_with_a_directory(run: Run, directory: Path) -> None:
+    assert "for captures" in sentence(run, 2, str(directory), "--stream", "1")
+    assert "for one connection" in sentence(run, 2, str(directory), "--html", "page.html")
+    newest = shlex.quote(str(directory / "7-2-client.json"))
+    for words in (("diff", str(directory), "x"), ("redact", str(directory), "out.json")):
         result = run(*words)
         assert result.exit_code == 2
-        assert result.stderr.endswith(f"Name one of them: {shlex.quote(command[0])}\n")
+        assert result.stderr.endswith(f"Name one of them: {newest}\n")
 
 
 def test_a_key_log_that_is_none(run: Run, good: Recorder, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def complete_paths(command: click.Command) -> None:
         for word, kind in (("FILE", "file"), (".json", "file"), ("DIR", "dir")):
             if word in metavar:
                 parameter.type = _Path(kind)
+                break  # Where FILE|DIRECTORY is shown, a file's completion has both.
     if isinstance(command, click.Group):
         for each in command.commands.values():
             complete_paths(each)

@@ -13,7 +13,7 @@ import click
 
 from handclasp.capture.stream import CaptureError
 from handclasp.cli.identity import printable
-from handclasp.cli.inputs import check_no_directory, check_path, check_something_sent, read_file
+from handclasp.cli.inputs import check_path, check_something_sent, read_file
 from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
@@ -37,10 +37,10 @@ class _Told:
 
 
 @click.command("explain")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE|DIRECTORY")
 @click.option("--keylog", metavar="FILE", help="Secrets for a capture (SSLKEYLOGFILE).")
 @click.option("--stream", type=click.IntRange(0), help="Which TCP connection of a capture.")
-@click.option("--list", "lists", is_flag=True, help="List the TCP connections of a capture.")
+@click.option("--list", "lists", is_flag=True, help="List the connections in it.")
 @click.option("--html", metavar="FILE", help="Write a page with every byte of it.")
 @click.option(
     "--json",
@@ -62,7 +62,8 @@ def command(
 
     FILE is a trace (--trace FILE.json of connect and serve), or a capture (.pcapng, .pcap) of any
     program's connections. Captures need tshark, and a key log to be read beyond the hellos, unless
-    they hold their secrets themselves.
+    they hold their secrets themselves. Of a DIRECTORY of traces (--trace DIRECTORY of serve and of
+    `python -m handclasp.compat`) it lists the connections, the failed ones first.
 
     Exit status: 0 if the handshake was explained, even a failed one; 2 if FILE has no readable
     handshake.
@@ -73,16 +74,22 @@ def command(
         raise WrongArguments(f"--html {html}: the name must end in {PAGE_ENDING}.")
     from handclasp.capture.formats import is_capture, unpacked
 
-    check_no_directory(file, "handclasp explain", (".json", ".pcapng", ".pcap"))
+    check_path(file)
+    if Path(file).is_dir():
+        _check_no_option_of_captures(file, keylog=keylog, stream=stream)
+        from handclasp.cli.trace_directory import chosen_in
+
+        chosen = chosen_in(file, lists=lists, as_json=as_json, for_page=html is not None)
+        if chosen is None:
+            return
+        file = chosen
     data = unpacked(read_file(file))
     if is_capture(data):
         told = _from_capture(Path(file), data, keylog, stream, lists=lists, as_json=as_json)
         if told is None:
             return
     else:
-        for option, given in (("--keylog", keylog), ("--stream", stream), ("--list", lists)):
-            if given not in (None, False):
-                raise WrongArguments(f"{option} is for captures, and {file} is none.")
+        _check_no_option_of_captures(file, keylog=keylog, stream=stream, list=lists)
         told = _from_trace(file, data)
     if html is not None:
         _write_page(told, html)
@@ -90,6 +97,12 @@ def command(
         print(told.recorder.to_json(fields=True))
     else:
         _tell(told, verbose)
+
+
+def _check_no_option_of_captures(file: str, **options: object) -> None:
+    for option, given in options.items():
+        if given not in (None, False):
+            raise WrongArguments(f"--{option} is for captures, and {file} is none.")
 
 
 def _from_trace(file: str, data: bytes) -> _Told:

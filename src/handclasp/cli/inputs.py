@@ -170,13 +170,8 @@ def read_file(path: str) -> bytes:
 _MOST_NAMED = 5
 
 
-def check_no_directory(path: str, command: str = "", endings: Sequence[str] = (".json",)) -> None:
-    """Raise `WrongArguments` for a directory, such as that of --trace, and name what is in it.
-
-    Args:
-        command: what to call with one of its files, such as "handclasp explain".
-        endings: of the names of the files that can be read.
-    """
+def _check_no_directory(path: str) -> None:
+    """Raise `WrongArguments` for a directory, such as that of --trace, and name what is in it."""
     check_path(path)
     if not os.path.isdir(path):
         return
@@ -185,19 +180,17 @@ def check_no_directory(path: str, command: str = "", endings: Sequence[str] = ("
         with os.scandir(path) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):  # The writer of traces removes old ones.
-                    if entry.name.endswith(tuple(endings)) and entry.is_file():
+                    if entry.name.endswith(".json") and entry.is_file():
                         dated.append((entry.stat().st_mtime_ns, entry.name))
     except OSError as error:
         raise WrongArguments(f"Cannot read {path}: {error.strerror or error}.") from None
     if not dated:
-        raise WrongArguments(
-            f"{path} is a directory, without a file that could be read ({', '.join(endings)})."
-        )
+        raise WrongArguments(f"{path} is a directory, without a trace (.json).")
     names = [name for _, name in sorted(dated, reverse=True)]
-    call = f"{command} {shlex.quote(os.path.join(path, names[0]))}".strip()
+    newest = shlex.quote(os.path.join(path, names[0]))
     raise WrongArguments(
         f"{path} is a directory. In it are, the newest first: "
-        f"{listed(names, _MOST_NAMED)}. Name one of them: {call}"
+        f"{listed(names, _MOST_NAMED)}. Name one of them: {newest}"
     )
 
 
@@ -278,7 +271,7 @@ def read_trace(path: str) -> Recorder:
     from handclasp import Recorder
     from handclasp.trace.events import TraceFormatError
 
-    check_no_directory(path)
+    _check_no_directory(path)
     try:
         return Recorder.from_json(read_file(path))
     except TraceFormatError as error:
