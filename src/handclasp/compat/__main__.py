@@ -32,8 +32,8 @@ _USAGE = (
 )
 _HELP = f"""{_USAGE}
 Run an unchanged Python program with handclasp in place of OpenSSL. Where a connection
-fails, the explanation is in the program's own traceback. Child processes that run
-Python take part.
+fails, the explanation is in the program's own traceback. Its children by multiprocessing
+take part; interpreters that it starts by subprocess do not.
 
   PROGRAM            a file, a directory or an archive, as after `python`
   -m MODULE          a module, as after `python -m`
