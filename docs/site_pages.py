@@ -60,8 +60,10 @@ def _help(command: click.Command, names: list[str]) -> Iterator[str]:
 
 
 def _faults() -> Iterator[str]:
-    """The list of all faults, each with a link to its page."""
+    """The list of all faults and alerts, each with a link to its page."""
     from handclasp import Fault
+    from handclasp.alerts import explain_alert
+    from handclasp.story.guides.alerts import PEER_ALERTS
 
     yield "# Faults\n"
     yield (
@@ -73,13 +75,24 @@ def _faults() -> Iterator[str]:
     yield "| Fault | |\n|---|---|"
     for fault in Fault:
         yield f"| [{fault.name}](faults/{fault.name.lower()}.md) | {fault.sentence} |"
+    yield "\n## Alerts of the other end\n"
+    yield (
+        "If the other end refused, `error.fault_name` is PEER_ and the name of the alert that it "
+        "sent, or PEER_ALERT_ and its number if that is not registered.\n"
+    )
+    yield "| Alert | |\n|---|---|"
+    for name, number in PEER_ALERTS.items():
+        yield f"| [{name}](faults/{name.lower()}.md) | {explain_alert(number).sentence} |"
 
 
 def _fault_pages() -> Iterator[tuple[str, str]]:
-    """The path and the content of the page of each fault."""
+    """The path and the content of the page of each fault and alert."""
     from handclasp import Fault
     from handclasp.story.guides import fault_page
+    from handclasp.story.guides.alerts import PEER_ALERTS, alert_page
 
     for fault in Fault:
         explained = '"Peer" and "the other end" are the end that sent what was refused.'
         yield f"reference/faults/{fault.name.lower()}.md", f"{fault_page(fault)}\n{explained}\n"
+    for name, number in PEER_ALERTS.items():
+        yield f"reference/faults/{name.lower()}.md", alert_page(number)

@@ -15,6 +15,8 @@ import pytest
 from tests.compat.pairs import Files, client_context
 from tests.compat.test_activation import ENVIRONMENT
 
+import handclasp
+
 COMPAT = ["-m", "handclasp.compat"]
 
 OUTLIVING = """
@@ -68,6 +70,44 @@ def run(directory: Path, *arguments: str) -> tuple[int, str, str]:
         timeout=60,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_is_no_error(tmp_path: Path, option: str) -> None:
+    status, told, error = run(tmp_path, *COMPAT, option)
+    assert (status, error) == (0, "")
+    assert told.startswith("usage: python -m handclasp.compat [--trace DIRECTORY] ")
+    assert max(map(len, told.splitlines())) <= 100
+
+
+def test_the_version_is_that_of_the_library(tmp_path: Path) -> None:
+    assert run(tmp_path, *COMPAT, "--version") == (0, f"handclasp {handclasp.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "Which program shall run?"),
+        (["--trace", "traces"], "Which program shall run?"),
+        (["--trace"], "After --trace follows a directory."),
+        (["-m"], "After -m follows a module."),
+        (["--tracing", "program.py"], "There is no option --tracing;"),
+    ],
+)
+def test_wrong_arguments_are_an_error_of_usage(
+    tmp_path: Path, arguments: list[str], reason: str
+) -> None:
+    status, told, error = run(tmp_path, *COMPAT, *arguments)
+    assert (status, told) == (2, "")
+    assert error.startswith("usage: python -m handclasp.compat ")
+    assert error.splitlines()[1].startswith(reason)
+
+
+def test_the_options_after_a_program_are_its_own(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("import sys; print(sys.argv[1:])")
+    for named in ["program.py"], ["-m", "program"]:
+        told = run(tmp_path, *COMPAT, "--trace", "traces", *named, "--help", "--trace", "-m")
+        assert told == (0, "['--help', '--trace', '-m']\n", "")
 
 
 @pytest.mark.parametrize(

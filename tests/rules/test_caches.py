@@ -124,6 +124,7 @@ OF_MODULES = {
         "as many as there are",
         "For fork.",
     ),
+    "story.guides.alerts._guides": Cache("none", ONE, "The files of this library."),
     "story.guides.guides": Cache("none", ONE, "The files of this library."),
     "story.page.rendering._environment": Cache(
         "names of packages that hold templates", "as many as there are", "Compiled templates."

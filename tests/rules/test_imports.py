@@ -372,6 +372,7 @@ PUBLIC_MODULES = (
     "story.facts",
     "story.fingerprints",
     "story.guides",
+    "story.guides.alerts",
     "story.narrate",
     "story.page",
     "story.situation",

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from handclasp import Blame, Fault
-from handclasp.story.guides import fault_page, guides
+from handclasp.alerts import Situation, likely_causes
+from handclasp.story.guides import alerts, fault_page, guides
 
 STACKS = ["OpenSSL", "nginx", "Go (crypto/tls)", "Java (JSSE)", "Python (ssl)"]
 FILES = [each for each in files("handclasp.story.guides").iterdir() if each.name.endswith(".md")]
@@ -85,3 +86,36 @@ def test_a_header_of_a_balancer_comes_after_what_is_likelier(fault: Fault) -> No
 )
 def test_a_page_has_a_cause_of_its_own_fault(fault: Fault, cause: str) -> None:
     assert cause in fault_page(fault)
+
+
+ALERT_FILES = [each for each in files(alerts.__name__).iterdir() if each.name.endswith(".md")]
+SITUATIONS = [
+    Situation("client", "hello"),
+    Situation("client", "handshake", certificate="shown"),
+    Situation("client", "handshake", certificate="withheld"),
+    Situation("server", "handshake", certificate="shown"),
+]
+
+
+def test_every_alert_is_in_one_guide() -> None:
+    heads = [file.read_text("utf-8").partition("\nFaults: ")[0] for file in ALERT_FILES]
+    named = [name for head in heads for name in re.findall(r"[A-Z][A-Z0-9_]{3,}", head)]
+    assert sorted(f"PEER_{name}" for name in named) == sorted(alerts.PEER_ALERTS)
+
+
+@pytest.mark.parametrize("file", ALERT_FILES, ids=lambda file: file.name)
+def test_a_guide_of_alerts_has_causes_and_both_ends(file: Any) -> None:
+    text = file.read_text("utf-8")
+    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert headings == ["Likely causes", "On this end", "On the other end"]
+    assert max(map(len, text.split("\n"))) <= 100
+
+
+@pytest.mark.parametrize("name", alerts.PEER_ALERTS)
+def test_the_page_of_an_alert_names_the_causes_that_errors_have(name: str) -> None:
+    """Those of an alert that gives a false reason are the exception: the page has the true ones."""
+    number = alerts.PEER_ALERTS[name]
+    page = alerts.alert_page(number)
+    causes = {cause.fault for each in SITUATIONS for cause in likely_causes(number, each)}
+    causes -= {Fault.INTERNAL_ERROR.name, Fault.CLIENT_CERTIFICATE_MISSING.name}
+    assert [cause for cause in causes if f"\n- {cause}: " not in page] == []

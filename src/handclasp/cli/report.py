@@ -165,8 +165,11 @@ def diagnosis_lines(diagnosis: Diagnosis) -> list[Line]:
 
 
 def _more(fault: str) -> list[Line]:
-    """Name the command that prints the page of a fault; an alert and the network have none."""
-    return [("more", f"handclasp fault {fault}")] if fault_named(fault) is not None else []
+    """Name the command that prints the page of a fault or an alert; the network has none."""
+    from handclasp.story.guides.alerts import alert_number
+
+    has_page = fault_named(fault) is not None or alert_number(fault) is not None
+    return [("more", f"handclasp fault {fault}")] if has_page else []
 
 
 def _fault_and_alert(fault: str, alert: str | None) -> str:

@@ -20,27 +20,37 @@ from contextlib import suppress
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from pkgutil import get_importer
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
+from handclasp import __version__
 from handclasp.compat.children import begin
 from handclasp.compat.last_failure import LastFailure
 from handclasp.compat.settings import DEFAULTS
 
 _USAGE = (
-    "usage: python -m handclasp.compat [--trace DIRECTORY] (-m MODULE | PROGRAM) [ARGUMENT ...]"
+    "usage: python -m handclasp.compat [--trace DIRECTORY] (-m MODULE | PROGRAM) [ARGUMENT ...]\n"
 )
+_HELP = f"""{_USAGE}
+Run an unchanged Python program with handclasp in place of OpenSSL. Where a connection
+fails, the explanation is in the program's own traceback. Child processes that run
+Python take part.
+
+  PROGRAM            a file, a directory or an archive, as after `python`
+  -m MODULE          a module, as after `python -m`
+  ARGUMENT ...       the arguments of the program, its options included
+  --trace DIRECTORY  write a trace of each connection into the directory, for
+                     `handclasp explain DIRECTORY`; traces hold no secrets and no
+                     application data
+  --version          print the version of handclasp
+  -h, --help         print this help
+
+A program of your own can begin with `handclasp.compat.inject()` instead.
+"""
 
 
 def main(arguments: list[str]) -> None:
     """Inject handclasp, and run the program that the arguments name as `__main__`."""
-    directory: str | None = None
-    if arguments[:1] == ["--trace"] and len(arguments) > 1:
-        directory, arguments = os.path.abspath(arguments[1]), arguments[2:]
-    is_module = arguments[:1] == ["-m"]
-    if is_module:
-        arguments = arguments[1:]
-    if not arguments or (not is_module and arguments[0].startswith("-")):
-        sys.exit(_USAGE)
+    directory, is_module, arguments = _options(arguments)
     last = LastFailure()
     DEFAULTS.note_failure = last.note
     last.watch_threads()
@@ -55,6 +65,37 @@ def main(arguments: list[str]) -> None:
         with suppress(Exception):  # The program's own exception comes first.
             last.add_to(error)
         raise
+
+
+def _options(arguments: list[str]) -> tuple[str | None, bool, list[str]]:
+    """Return the directory of traces, whether a module is named, and the program's arguments.
+
+    They begin with the program itself, and from there on all options are its own.
+    """
+    directory: str | None = None
+    while arguments and arguments[0].startswith("-"):
+        option, *arguments = arguments
+        if option in ("-h", "--help"):
+            sys.stdout.write(_HELP)
+            sys.exit(0)
+        if option == "--version":
+            sys.stdout.write(f"handclasp {__version__}\n")
+            sys.exit(0)
+        if option not in ("-m", "--trace"):
+            _refuse(f"There is no option {option}; those of a program follow after its name.")
+        if not arguments:
+            _refuse(f"After {option} follows a {'module' if option == '-m' else 'directory'}.")
+        if option == "-m":
+            return directory, True, arguments
+        directory, *arguments = os.path.abspath(arguments[0]), *arguments[1:]
+    if not arguments:
+        _refuse("Which program shall run? See --help.")
+    return directory, False, arguments
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.stderr.write(f"{_USAGE}{reason}\n")
+    sys.exit(2)
 
 
 def _run_module(name: str) -> None:

@@ -14,7 +14,7 @@ from importlib.resources import files
 from handclasp.advice import with_condition
 from handclasp.faults import Blame, Fault
 
-_BLAMED = {
+BLAMED = {
     Blame.PEER: "the other end",
     Blame.LOCAL: "this end",
     Blame.NETWORK: "something on the way",
@@ -51,7 +51,7 @@ def fault_page(fault: Fault) -> str:
         f"# {fault.name}\n\n{entry.sentence}\n",
         f"- Alert: {entry.alert.name.lower()}{'' if entry.sends_alert else ' (not sent)'}",
         f"- Rule: {entry.section}",
-        f"- At fault: {with_condition(_BLAMED[verdict.blame], verdict.condition)}",
+        f"- At fault: {with_condition(BLAMED[verdict.blame], verdict.condition)}",
     ]
     if entry.fix_peer:
         lines.append(f"- On the other end: {entry.fix_peer}")
