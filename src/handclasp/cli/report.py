@@ -124,7 +124,8 @@ def failure_lines(failure: Failure) -> list[Line]:
     if failure.alert is None and fault_named(failure.fault) is None:
         found = "before TLS began, by this machine"
     elif failure.from_ == "peer":
-        found = f"by the peer, which sent the alert {failure.alert}"
+        other = "server" if failure.role == "client" else "client"
+        found = f"by the {other}, which sent the alert {failure.alert}"
     else:
         found = f"by this side ({_fault_and_alert(failure.fault, failure.alert)})"
     lines = [("found", found), ("at fault", _at_fault(failure))]

@@ -157,6 +157,16 @@ class Report:
         sighting = self.sighting
         if sighting.relayed.cut:
             return [sighting.relayed.cut]
+        notes = self._notes_of_end()
+        found = self.diagnosis
+        if found is None or found.role == "client" or found.fault not in _TELLS_VERSION:
+            from handclasp.story.diagnosis import obsolete_version
+
+            notes = [*filter(None, [obsolete_version(self.events)]), *notes]
+        return notes
+
+    def _notes_of_end(self) -> list[str]:
+        sighting = self.sighting
         if sighting.relayed.leg:
             return self._notes_of_half()
         if not sighting.is_final or sighting.has_failed or sighting.outcome != "complete":
@@ -334,7 +344,7 @@ def _negotiated(facts: Facts) -> Iterator[Line]:
     if share is not None:
         yield "group", share.group + (" (after a second hello)" if facts.retried else "")
     elif facts.key_exchange is not None:
-        yield "key exchange", facts.key_exchange
+        yield "key exchange", _key_exchange(facts.key_exchange, facts.cipher_suite or "")
     if facts.info is not None:
         yield "protocol", printable(facts.info.alpn) if facts.info.alpn else "none agreed (ALPN)"
         yield "resumed", "yes" if facts.info.resumed else "no"
@@ -343,8 +353,24 @@ def _negotiated(facts: Facts) -> Iterator[Line]:
         yield "client cert", asked[facts.client_certificate]
 
 
+def _key_exchange(kind: str, suite: str) -> str:
+    match kind:
+        case "agreement":
+            return suite.removeprefix("TLS_").partition("_WITH_")[0]
+        case "transport":
+            return "RSA: the client made the secret (no forward secrecy)"
+        case "session":
+            return "none: the secret is that of an earlier session"
+        case "psk":
+            return "none: a pre-shared key went alone (no forward secrecy)"
+        case _:
+            return "RSA and a pre-shared key (no forward secrecy)"
+
+
 _HALVES = {"": "", "client": "the client and handclasp", "server": "handclasp and the server"}
 _SEE_OTHER = "see the other half of this connection, in which handclasp is the client"
+_TELLS_VERSION = ("PEER_INTERNAL_ERROR", "PEER_INSUFFICIENT_SECURITY", "PEER_PROTOCOL_VERSION")
+"""The alerts of clients whose likeliest cause is an obsolete version, which the failure tells."""
 _DISTRUST = (
     "PEER_BAD_CERTIFICATE",
     "PEER_CERTIFICATE_UNKNOWN",
