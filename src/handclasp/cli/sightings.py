@@ -9,6 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.advice import named_blame
+from handclasp.cli.departures import (
+    departure_note,
+    left_without_data,
+    suspicion_json,
+    suspicion_lines,
+)
 from handclasp.cli.explained import explanation_json
 from handclasp.cli.identity import dates_of, issuer_of, key_of, names_of, printable, subject_of
 from handclasp.cli.report import Line, diagnosis_lines
@@ -73,6 +79,7 @@ class Report:
         lines += self._certificate_lines()
         lines.append(("outcome", self._outcome()[1]))
         lines += [("note", sentence) for sentence in self.notes]
+        lines += suspicion_lines(self._refused_here)
         if (diagnosis := self.diagnosis) is not None:
             lines.append(("failure", diagnosis.told(diagnosis.cause)))
             lines += diagnosis_lines(diagnosis)
@@ -111,6 +118,7 @@ class Report:
             "outcome": outcome,
             "telling": telling,
             "notes": self.notes,
+            "suspicion": suspicion_json(self._refused_here),
             "failure": _failure_json(self.diagnosis),
             "chain": self.chain_findings,
             "hidden": list(self.sighting.observation.missing),
@@ -166,18 +174,19 @@ class Report:
         return notes
 
     def _notes_of_end(self) -> list[str]:
-        sighting = self.sighting
-        if sighting.relayed.leg:
+        if self.sighting.relayed.leg:
             return self._notes_of_half()
-        if not sighting.is_final or sighting.has_failed or sighting.outcome != "complete":
+        if not left_without_data(self.sighting):
             return []
-        if sighting.client_has_sent_data or sighting.stream.trouble:
-            return []
-        return [
-            "The client sent no data after its handshake. Perhaps it refused the server's "
-            "certificate only then, as programs with GnuTLS do, and curl with BoringSSL: they say "
-            "so by no alert."
-        ]
+        return [departure_note(self.events, self._refused_here)]
+
+    @property
+    def _refused_here(self) -> Explanation | None:
+        """The verdict of this library on a server whose certificate the client may have refused."""
+        explanation = self.explanation
+        if explanation is None or explanation.accepted or self.sighting.relayed.leg:
+            return None
+        return explanation if explanation.broken and left_without_data(self.sighting) else None
 
     def _notes_of_half(self) -> list[str]:
         from handclasp.story.facts import facts_of
