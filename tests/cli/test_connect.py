@@ -549,7 +549,7 @@ def test_an_alert_of_the_peer(run: Run, pki: Pki, ca_of_pki: str) -> None:
         error = failure(run, *arguments)
         human = run("connect", *arguments)
     assert (error["from"], error["alert"]) == ("peer", "no_application_protocol")
-    assert "by the peer, which sent the alert no_application_protocol" in human.stderr
+    assert "by the server, which sent the alert no_application_protocol" in human.stderr
 
 
 def test_a_server_of_older_days(run: Run, pair: tuple[str, str], ca: str) -> None:

@@ -164,6 +164,20 @@ def is_impossible(now: datetime, validity: Validity) -> bool:
     return any(begin - now > _BEFORE or now - end > _AFTER for _, begin, end in validity)
 
 
+OBSOLETE = {
+    "SSLv2": "RFC 6176",
+    "SSLv3": "RFC 7568",
+    "TLSv1.0": "RFC 8996",
+    "TLSv1.1": "RFC 8996",
+}
+"""The versions that nobody should enable, with the text that says so."""
+
+ENABLE_NEWER = (
+    "Enable TLS 1.3, or at least TLS 1.2; update the server's TLS library if it has neither."
+)
+"""The advice for a server that has only versions in `OBSOLETE`."""
+
+
 def other_end(situation: Situation) -> str:
     return "server" if situation.role == "client" else "client"
 

@@ -9,6 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.advice import named_blame
+from handclasp.cli.departures import (
+    departure_note,
+    left_without_data,
+    suspicion_json,
+    suspicion_lines,
+)
 from handclasp.cli.explained import explanation_json
 from handclasp.cli.identity import dates_of, issuer_of, key_of, names_of, printable, subject_of
 from handclasp.cli.report import Line, diagnosis_lines
@@ -73,6 +79,7 @@ class Report:
         lines += self._certificate_lines()
         lines.append(("outcome", self._outcome()[1]))
         lines += [("note", sentence) for sentence in self.notes]
+        lines += suspicion_lines(self._refused_here)
         if (diagnosis := self.diagnosis) is not None:
             lines.append(("failure", diagnosis.told(diagnosis.cause)))
             lines += diagnosis_lines(diagnosis)
@@ -111,6 +118,7 @@ class Report:
             "outcome": outcome,
             "telling": telling,
             "notes": self.notes,
+            "suspicion": suspicion_json(self._refused_here),
             "failure": _failure_json(self.diagnosis),
             "chain": self.chain_findings,
             "hidden": list(self.sighting.observation.missing),
@@ -157,17 +165,28 @@ class Report:
         sighting = self.sighting
         if sighting.relayed.cut:
             return [sighting.relayed.cut]
-        if sighting.relayed.leg:
+        notes = self._notes_of_end()
+        found = self.diagnosis
+        if found is None or found.role == "client" or found.fault not in _TELLS_VERSION:
+            from handclasp.story.diagnosis import obsolete_version
+
+            notes = [*filter(None, [obsolete_version(self.events)]), *notes]
+        return notes
+
+    def _notes_of_end(self) -> list[str]:
+        if self.sighting.relayed.leg:
             return self._notes_of_half()
-        if not sighting.is_final or sighting.has_failed or sighting.outcome != "complete":
+        if not left_without_data(self.sighting):
             return []
-        if sighting.client_has_sent_data or sighting.stream.trouble:
-            return []
-        return [
-            "The client sent no data after its handshake. Perhaps it refused the server's "
-            "certificate only then, as programs with GnuTLS do, and curl with BoringSSL: they say "
-            "so by no alert."
-        ]
+        return [departure_note(self.events, self._refused_here)]
+
+    @property
+    def _refused_here(self) -> Explanation | None:
+        """The verdict of this library on a server whose certificate the client may have refused."""
+        explanation = self.explanation
+        if explanation is None or explanation.accepted or self.sighting.relayed.leg:
+            return None
+        return explanation if explanation.broken and left_without_data(self.sighting) else None
 
     def _notes_of_half(self) -> list[str]:
         from handclasp.story.facts import facts_of
@@ -334,7 +353,7 @@ def _negotiated(facts: Facts) -> Iterator[Line]:
     if share is not None:
         yield "group", share.group + (" (after a second hello)" if facts.retried else "")
     elif facts.key_exchange is not None:
-        yield "key exchange", facts.key_exchange
+        yield "key exchange", _key_exchange(facts.key_exchange, facts.cipher_suite or "")
     if facts.info is not None:
         yield "protocol", printable(facts.info.alpn) if facts.info.alpn else "none agreed (ALPN)"
         yield "resumed", "yes" if facts.info.resumed else "no"
@@ -343,8 +362,24 @@ def _negotiated(facts: Facts) -> Iterator[Line]:
         yield "client cert", asked[facts.client_certificate]
 
 
+def _key_exchange(kind: str, suite: str) -> str:
+    match kind:
+        case "agreement":
+            return suite.removeprefix("TLS_").partition("_WITH_")[0]
+        case "transport":
+            return "RSA: the client made the secret (no forward secrecy)"
+        case "session":
+            return "none: the secret is that of an earlier session"
+        case "psk":
+            return "none: a pre-shared key went alone (no forward secrecy)"
+        case _:
+            return "RSA and a pre-shared key (no forward secrecy)"
+
+
 _HALVES = {"": "", "client": "the client and handclasp", "server": "handclasp and the server"}
 _SEE_OTHER = "see the other half of this connection, in which handclasp is the client"
+_TELLS_VERSION = ("PEER_INTERNAL_ERROR", "PEER_INSUFFICIENT_SECURITY", "PEER_PROTOCOL_VERSION")
+"""The alerts of clients whose likeliest cause is an obsolete version, which the failure tells."""
 _DISTRUST = (
     "PEER_BAD_CERTIFICATE",
     "PEER_CERTIFICATE_UNKNOWN",
