@@ -171,7 +171,12 @@ def field_in_words(der: bytes | x509.Certificate, name: str) -> tuple[str, str]:
 
 
 def name_of_oid(dotted: str) -> str:
-    """Return the name of an object identifier; the identifier itself if it has none here."""
+    """Return the name of an object identifier; the identifier itself if it has none here.
+
+    >>> from handclasp.certificates.describe import name_of_oid
+    >>> name_of_oid("2.5.29.17")
+    'subjectAltName'
+    """
     from cryptography import x509
 
     named = read_or_none(lambda: x509.ObjectIdentifier(dotted)._name)

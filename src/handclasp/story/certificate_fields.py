@@ -1,8 +1,8 @@
 """The elements of a certificate in its DER, as fields of the message that carries it.
 
 A certificate is a tree of elements: each has a tag, a length and a content, which for some tags is
-made of elements again (X.690). Their names are those of RFC 5280. Whatever a peer sent in the place
-of a certificate: what does not have the form of an element is one field, and nothing is raised.
+made of elements again (X.690). Their names are those of RFC 5280. A peer may send anything as a
+certificate: what does not have the form of an element is one field, and nothing is raised.
 """
 
 from __future__ import annotations
@@ -307,7 +307,7 @@ _NAMES_BY_TAG: dict[str, dict[int, str]] = {
         0x82: "authorityCertSerialNumber",
     },
 }
-"""Where the tag tells which of the possible elements it is."""
+"""The names of elements that are told apart by their tags."""
 
 _OF_CERTIFICATE = "RFC 5280 section 4.1"
 _MEANINGS: dict[str, tuple[str, str]] = {
