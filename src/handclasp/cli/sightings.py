@@ -207,9 +207,22 @@ class Report:
 
         if self.sighting.relayed.leg == "client":
             return []
-        explanation = self.explanation
+        explanation, mended = self.explanation, self._mended
         is_refused = explanation is not None and not explanation.accepted
-        return findings_of(self._mended) if is_refused or self.sighting.has_failed else []
+        if mended is None or not (is_refused or self.sighting.has_failed):
+            return []
+        if self._is_accepted_by_client and mended.missing is not None and not mended.missing.urls:
+            # The issuer is one that the client has: a root that is not known here, most likely.
+            mended = replace(mended, missing=None)
+        return findings_of(mended)
+
+    @property
+    def _is_accepted_by_client(self) -> bool:
+        """Whether the client went on with the server's certificate, or the server ended it."""
+        if self.sighting.has_failed:
+            found = self.diagnosis
+            return found is not None and found.role == "client" and found.found_by == "peer"
+        return self.sighting.outcome == "complete" and self.sighting.client_has_sent_data
 
     @property
     def _mended(self) -> MendedChain | None:
