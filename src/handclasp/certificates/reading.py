@@ -119,8 +119,8 @@ def certificate_of(der: bytes) -> x509.Certificate:
 def certificates_of(data: bytes) -> list[x509.Certificate]:
     """Load all certificates of PEM text, or the one of DER; raise only `ValueError`.
 
-    cryptography passes over a last one that has no end, and OpenSSL does not: half a file would
-    otherwise be taken for a whole one.
+    A last one that has no end is an error, as with OpenSSL. cryptography ignores it, so that half a
+    file would be taken for a whole one.
     """
     from cryptography import x509
 
