@@ -15,7 +15,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from tests.cli.conftest import Run
 from tests.pki import Authority, Leaf, Pki, der_of, key_of_type, key_pem, pem_of
 
-from handclasp import ConfigurationError, TrustStore
+from handclasp import ConfigurationError, Credentials
 from handclasp.certificates.reading import certificates_of
 from handclasp.testing.authority import self_signed
 
@@ -241,6 +241,8 @@ def test_a_certificate_that_is_cut_off_is_told(
 ) -> None:
     leaf = leaf_of(lower)
     whole = pem_of(leaf, lower.certificate)
+    key = tmp_path / "key.pem"
+    key.write_bytes(key_pem(KEY))
     for size in (len(whole) - 100, len(whole) - 5, whole.rindex(b"-----BEGIN") + 20):
         file = tmp_path / "chain.pem"
         file.write_bytes(b"A remark.\n" + whole[:size])
@@ -256,7 +258,7 @@ def test_a_certificate_that_is_cut_off_is_told(
             assert refused.exit_code == 2
             assert "is cut off. Copy the whole file." in " ".join(refused.output.split())
         with pytest.raises(ConfigurationError, match=f"begins in line {line} is cut off"):
-            TrustStore.from_pem(str(file))
+            Credentials.load(str(file), str(key))
 
 
 def test_a_certificate_that_is_alone_and_cut_off(

@@ -284,8 +284,8 @@ def _closed(talk: Talk) -> DialogueError:
         return DialogueError(
             "STARTTLS_CLOSED",
             silent,
-            "It said nothing about the reason: perhaps the port is one of another protocol, or one where TLS "
-            "begins at once, or the server takes no connection from here.",
+            "It said nothing about the reason: perhaps the port is one of another protocol, or one "
+            "where TLS begins at once, or the server takes no connection from here.",
             f"Check the port and the protocol (--starttls). {_AT_ONCE} If they are right, see the "
             "server's log.",
             "unclear",
