@@ -812,6 +812,18 @@ def test_starttls_that_is_refused(run: Run, pair: tuple[str, str], ca: str) -> N
     assert "before TLS began" in told
 
 
+def alerted(sock: socket.socket) -> None:
+    sock.sendall(b"\x15\x03\x03\x00\x02\x02\x0a")
+
+
+def test_starttls_where_tls_begins_at_once(run: Run, ca: str) -> None:
+    with server(alerted) as port:
+        made = run("connect", f"localhost:{port}", "--ca", ca, "--starttls", "smtp")
+    told = " ".join(made.output.split())
+    assert "The server speaks TLS from the start" in told
+    assert "to change Leave --starttls out" in told
+
+
 def upgraded_never(sock: socket.socket) -> None:
     sock.recv(1)
 

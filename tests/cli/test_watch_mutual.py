@@ -201,7 +201,7 @@ def test_a_client_that_does_not_know_the_authority(bench: Bench) -> None:
     assert told["failure"]["blame"] == "client"
     assert "complete and valid" in told["failure"]["condition"]
     # OpenSSL sends the root, too, as it finds it among the authorities of the server.
-    assert "CN=test root is useless" in told["chain"][0]
+    assert "CN=test root is not needed" in told["chain"][0]
 
 
 def test_a_server_that_does_not_send_its_intermediate(bench: Bench) -> None:
@@ -214,6 +214,20 @@ def test_a_server_that_does_not_send_its_intermediate(bench: Bench) -> None:
     condition = "the client, if CN=lower is a root that it is meant to trust; else the server"
     assert told["failure"]["condition"] == condition
     assert "CN=lower" in told["chain"][0]
+
+
+def test_nothing_is_missing_in_a_chain_that_the_client_accepted(bench: Bench) -> None:
+    """Its root is not known to `watch`, as without --ca."""
+    bench.client_certificate()
+    report = Report(bench.watched(b"a request").sighting, Pki().trust)
+    assert report.explanation is not None
+    assert not report.explanation.accepted
+    assert not any("missing" in each for each in report.chain_findings)
+    # The server refuses the client, and not the client the server.
+    of_another_authority(bench)
+    report = Report(bench.watched(b"a request").sighting, Pki().trust)
+    assert report.sighting.has_failed
+    assert not any("missing" in each for each in report.chain_findings)
 
 
 def test_a_client_that_leaves_after_its_handshake(bench: Bench) -> None:

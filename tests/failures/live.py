@@ -616,7 +616,7 @@ CONNECT = [
         "it was not sent: what was sent besides, CN=Last Year's CA, did not issue it",
         "the client, if CN=Example Issuing CA is a root that it is meant to trust; else the server",
         "Leave out CN=Last Year's CA.",
-        "Both are named: the one that is missing, and the one that is useless.",
+        "Both are named: the one that is missing, and the one that is not needed.",
         openssl_showing(_wrong_intermediate),
         cause_also=("http://ca.example/issuing.crt",),
     ),

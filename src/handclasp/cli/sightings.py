@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from handclasp.advice import named_blame
+from handclasp.advice import named_blame, with_condition, with_ends_named
 from handclasp.cli.departures import (
     departure_note,
     left_without_data,
@@ -17,7 +17,9 @@ from handclasp.cli.departures import (
 )
 from handclasp.cli.explained import explanation_json
 from handclasp.cli.identity import dates_of, issuer_of, key_of, names_of, printable, subject_of
+from handclasp.cli.outcome import network_failure
 from handclasp.cli.report import Line, diagnosis_lines
+from handclasp.explained import ExplainedError
 from handclasp.faults import Blame
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ class Report:
         from handclasp.story.facts import facts_of
 
         if self.sighting.observation is None:
-            return [("no TLS", self.sighting.instead)]
+            return [("no TLS", self.sighting.instead), *self._unreached_lines()]
         lines = [*_negotiated(facts_of(self.events)), *_encryption(self.events)]
         lines += self._certificate_lines()
         lines.append(("outcome", self._outcome()[1]))
@@ -105,7 +107,7 @@ class Report:
             "instead": self.sighting.instead or None,
         }
         if self.sighting.observation is None:
-            return values
+            return {**values, "failure": self.unreached}
         outcome, telling = self._outcome()
         return {
             **values,
@@ -123,6 +125,36 @@ class Report:
             "chain": self.chain_findings,
             "hidden": list(self.sighting.observation.missing),
             "ja4": [ja4.value for _, ja4 in all_fingerprints_of(self.events)],
+        }
+
+    def _unreached_lines(self) -> Iterator[Line]:
+        failure = self.unreached
+        if failure is None:
+            return
+        who = failure["blame"] if failure["blame"] == "unclear" else f"the {failure['blame']}"
+        yield "at fault", with_condition(who, failure["condition"])
+        if failure["fix"] not in self.sighting.instead:
+            yield "to change", failure["fix"]
+
+    @property
+    def unreached(self) -> dict[str, str] | None:
+        """The failure to reach the server, in the form of `to_json`; None if it was reached."""
+        error = self.sighting.relayed.refusal
+        if isinstance(error, ExplainedError):
+            names = ("name", "explanation", "fix", "blame", "condition")
+            found = tuple(str(getattr(error, each)) for each in names)
+        elif isinstance(error, OSError):
+            found = network_failure(error)
+        else:
+            return None
+        name, cause, fix, blame, condition = found
+        condition = with_ends_named(condition, "client")
+        return {
+            "fault": name,
+            "cause": cause,
+            "blame": blame,
+            "condition": condition,
+            "fix": fix,
         }
 
     def page_contents(self, title: str) -> dict[str, object]:
@@ -207,9 +239,22 @@ class Report:
 
         if self.sighting.relayed.leg == "client":
             return []
-        explanation = self.explanation
+        explanation, mended = self.explanation, self._mended
         is_refused = explanation is not None and not explanation.accepted
-        return findings_of(self._mended) if is_refused or self.sighting.has_failed else []
+        if mended is None or not (is_refused or self.sighting.has_failed):
+            return []
+        if self._is_accepted_by_client and mended.missing is not None and not mended.missing.urls:
+            # The issuer is one that the client has: a root that is not known here, most likely.
+            mended = replace(mended, missing=None)
+        return findings_of(mended)
+
+    @property
+    def _is_accepted_by_client(self) -> bool:
+        """Whether the client went on with the server's certificate, or the server ended it."""
+        if self.sighting.has_failed:
+            found = self.diagnosis
+            return found is not None and found.role == "client" and found.found_by == "peer"
+        return self.sighting.outcome == "complete" and self.sighting.client_has_sent_data
 
     @property
     def _mended(self) -> MendedChain | None:
