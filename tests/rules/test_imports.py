@@ -730,14 +730,14 @@ STEPS = {
     "the command line": Step(
         "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 35
     ),
-    "connect": Step("from handclasp import connect", NETWORK, 183),
+    "connect": Step("from handclasp import connect", NETWORK, 184),
     "a client's hello": Step(
         "from handclasp import ClientConfig, ClientConnection\n"
         "ClientConnection(ClientConfig(verify_peer=False), server_name='a.test')",
         NETWORK - {"socket"},
-        170,
+        171,
     ),
-    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 186),
+    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 187),
 }
 
 
