@@ -74,7 +74,7 @@ def suspicion_json(refused: Explanation | None) -> dict[str, Any] | None:
     fault = refused.broken[0].fault
     blame, condition = refused.advised.verdict
     return {
-        "fault": fault.name if fault is not None else None,
+        "fault": fault.name,
         "cause": refused.broken[0].evidence,
         "blame": named_blame(blame, "client"),
         "condition": with_ends_named(condition, "client"),
