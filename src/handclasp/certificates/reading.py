@@ -135,6 +135,10 @@ def certificates_of(data: bytes) -> list[x509.Certificate]:
 def cut_off_at(data: bytes) -> int | None:
     """Return the number of the line in which the last certificate of PEM text begins, if that has
     no end; else None.
+
+    >>> from handclasp.certificates.reading import cut_off_at
+    >>> cut_off_at(b"-----BEGIN CERTIFICATE-----\\nMIIB")
+    1
     """
     at = data.rfind(b"-----BEGIN ")
     if at < 0 or data[max(at - 1, 0) : at] not in (b"", b"\n", b"\r"):
