@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -111,6 +112,22 @@ def test_a_good_chain_is_said_to_be_one(
     assert made.exit_code == 0
     assert made.stderr == "The chain is complete and in order.\n"
     assert made.stdout == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have paths in POSIX alone")
+def test_a_chain_that_can_be_read_only_once(
+    run: Run, lower: Authority, ca: str, tmp_path: Path
+) -> None:
+    """The shell names a pipe in the place of `<(command)`."""
+    chain = pem_of(leaf_of(lower), lower.certificate)
+    reading, writing = os.pipe()
+    os.write(writing, chain)
+    os.close(writing)
+    try:
+        made = run("cert", "fix", f"/dev/fd/{reading}", "--ca", ca)
+    finally:
+        os.close(reading)
+    assert (made.exit_code, made.stdout.encode()) == (0, chain)
 
 
 def test_a_certificate_that_signed_itself_is_trusted_by_nobody(run: Run, tmp_path: Path) -> None:

@@ -289,28 +289,33 @@ def _time(text: str | None) -> datetime:
 
 
 def _read_certificates(file: str) -> list[x509.Certificate]:
+    return _certificates_in(file, read_file(file))
+
+
+def _certificates_in(file: str, data: bytes, *, of: bytes | None = None) -> list[x509.Certificate]:
+    """Return the certificates in what a file holds; raise `WrongArguments` if it has none.
+
+    Args:
+        of: the whole content, where `data` is a part of it.
+    """
     from handclasp.certificates.reading import certificates_of
 
-    data = read_file(file)
     try:
         return certificates_of(data)
     except ValueError:
-        raise WrongArguments(f"{file}{_without_certificates(data)}") from None
+        raise WrongArguments(f"{file}{_without_certificates(of or data)}") from None
 
 
 def _whole_certificates(file: str) -> tuple[list[x509.Certificate], list[str]]:
     """Return the certificates in a file, and a sentence if the last one is cut off."""
-    from handclasp.certificates.reading import certificates_of, cut_off_at
+    from handclasp.certificates.reading import cut_off_at
 
     data = read_file(file)
     line = cut_off_at(data)
     if line is None:
-        return _read_certificates(file), []
-    try:
-        found = certificates_of(data[: data.rindex(b"-----BEGIN ")])
-    except ValueError:
-        raise WrongArguments(f"{file}{_without_certificates(data)}") from None
-    return found, [
+        return _certificates_in(file, data), []
+    whole = data[: data.rindex(b"-----BEGIN ")]
+    return _certificates_in(file, whole, of=data), [
         f"The certificate that begins in line {line} of {file} is cut off, and is not read: its "
         "last line, -----END CERTIFICATE-----, is not there. Copy the whole file."
     ]
