@@ -11,7 +11,6 @@ Runs are kept in a directory, and are not made again: a comparison that broke of
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.children import let_others_read
+from tests.documents import write_part
 from tests.programs.certificates import write_certificates
 from tests.rules.source import ROOT
 from tests.scan.configured import SERVERS
@@ -221,9 +221,7 @@ def main() -> int:
     made = compare(servers, [*dict.fromkeys((OURS, *scanners))], wants.kept)
     text = tables(made, servers, scanners)
     if wants.write:
-        start, end = "<!-- tests.scanners begins -->\n", "<!-- tests.scanners ends -->\n"
-        pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-        PAGE.write_text(pattern.sub(lambda _: start + text + end, PAGE.read_text()))
+        write_part(PAGE, "tests.scanners", text)
     else:
         print(text)
     unexplained = [each for each, reason in made.explained if reason is None]

@@ -20,8 +20,8 @@ from tests.children import child, let_others_read
 from tests.programs.peers import free_port, wait_for
 from tests.scan.configured import SERVERS, Setup
 
-ROOT = Path(__file__).parents[2]
-_SSLYZE = ROOT / ".peers" / "scanners" / "bin" / "sslyze"
+SSLYZE = Path(__file__).parents[2] / ".peers" / "scanners" / "bin" / "sslyze"
+"""It has an environment of its own (`make scanners`)."""
 _READY_SECONDS = 60
 
 
@@ -80,7 +80,7 @@ class Run:
 
 
 def _sslyze_path() -> str | None:
-    return str(_SSLYZE) if _SSLYZE.exists() else shutil.which("sslyze")
+    return str(SSLYZE) if SSLYZE.exists() else shutil.which("sslyze")
 
 
 def _handclasp(aim: Aim, told: Path, starttls: str) -> list[str]:

@@ -24,7 +24,15 @@ from handclasp.alerts.cause import (
     make_cause,
     unusual_server,
 )
-from handclasp.alerts.situation import ENABLE_NEWER, OBSOLETE, Situation, spelled_version
+from handclasp.alerts.situation import (
+    ENABLE_NEWER,
+    ENABLE_TLS12,
+    OBSOLETE,
+    Situation,
+    newer_versions,
+    obsolete_choice,
+    spelled_version,
+)
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.values import replace
 
@@ -335,8 +343,7 @@ def obsolete_version_chosen(situation: Situation, doubt: str = "") -> Cause:
     Args:
         doubt: what is to be said, if the alert may have another reason.
     """
-    version = situation.version or ""
-    newer = [spelled_version(each) for each in situation.versions if each not in OBSOLETE]
+    chosen, newer = obsolete_choice(situation.version or ""), newer_versions(situation)
     offers = f"although the client offers {alternatives(newer)}" if newer else "as the client asks"
     server = Verdict(Blame.LOCAL, "which chose an obsolete version")
     client = Verdict(Blame.PEER, "which offers only obsolete versions")
@@ -345,10 +352,9 @@ def obsolete_version_chosen(situation: Situation, doubt: str = "") -> Cause:
         condition += ", unless the client had another reason"
     return make_cause(
         Fault.NO_SHARED_VERSION,
-        f"The server chose {spelled_version(version)}, which is obsolete ({OBSOLETE[version]}), "
-        f"{offers}{doubt or ', which does not accept it'}.",
+        f"{chosen}, {offers}{doubt or ', which does not accept it'}.",
         ENABLE_NEWER,
-        "" if newer else "Enable TLS 1.3, or at least TLS 1.2.",
+        "" if newer else ENABLE_TLS12,
         Verdict(blame, condition),
     )
 

@@ -35,13 +35,10 @@ _AROUND_PSK = 6 + 1 + 48
 
 def check_hello_size(config: ClientConfig) -> None:
     """Refuse settings that no ClientHello has room for, in any of its connections."""
-    alpn, psks, room = _alpn_size(config), _psk_size(config), ROOM_FOR_SETTINGS
-    if room_in_hello(config) >= 0:
+    alpn, psks, room = _alpn_size(config), _psk_size(config), _room_for_settings(config)
+    if alpn + psks <= room:
         return
-    beside = ""
-    if config.send_authorities:
-        room -= _AUTHORITIES_WITH_LENGTHS
-        beside = ", beside the names of send_authorities"
+    beside = ", beside the names of send_authorities" if config.send_authorities else ""
     sizes = [f"alpn takes {alpn} bytes"] if alpn else []
     advice = "Leave some of them out"
     if psks:
@@ -57,13 +54,8 @@ def check_hello_size(config: ClientConfig) -> None:
 
 
 def room_in_hello(config: ClientConfig) -> int:
-    """Return how many bytes a hello has left for a ticket, beside a small one; negative if the
-    settings alone do not fit.
-    """
-    taken = _alpn_size(config) + _psk_size(config)
-    if config.send_authorities:
-        taken += _AUTHORITIES_WITH_LENGTHS
-    return ROOM_FOR_SETTINGS - taken
+    """Return how many bytes a hello has left for a ticket, beside a small one."""
+    return _room_for_settings(config) - _alpn_size(config) - _psk_size(config)
 
 
 def fits_hello(config: ClientConfig, ticket: bytes) -> bool:
@@ -79,6 +71,10 @@ def hides_a_hello(config: ClientConfig) -> bool:
     if "TLSv1.3" not in config.versions:
         return False
     return config.ech is not None or (config.grease and config.grease_ech)
+
+
+def _room_for_settings(config: ClientConfig) -> int:
+    return ROOM_FOR_SETTINGS - (_AUTHORITIES_WITH_LENGTHS if config.send_authorities else 0)
 
 
 def _alpn_size(config: ClientConfig) -> int:

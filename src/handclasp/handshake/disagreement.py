@@ -16,12 +16,7 @@ from handclasp.advice import (
     SIGNATURE_SCHEMES,
     VERSIONS,
 )
-from handclasp.alerts import (
-    USUAL_GROUPS,
-    USUAL_SCHEMES,
-    USUAL_SUITES12,
-    USUAL_SUITES13,
-)
+from handclasp.alerts import USUAL_GROUPS, USUAL_SCHEMES, USUAL_SUITES12, USUAL_SUITES13
 from handclasp.alerts.situation import ENABLE_NEWER, OBSOLETE
 from handclasp.crypto.groups import GROUPS as KNOWN_GROUPS
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES as KNOWN_SCHEMES

@@ -199,8 +199,11 @@ def _dotted(content: bytes) -> str:
         if byte < 0x80:
             numbers.append(number)
             number = 0
-    first = min(numbers[0] // 40, 2) if numbers else 0
-    return ".".join(map(str, (first, *(numbers[:1] and [numbers[0] - 40 * first]), *numbers[1:])))
+    if not numbers:
+        return "0"
+    joined, *others = numbers  # The first two are in one.
+    first = min(joined // 40, 2)
+    return ".".join(map(str, (first, joined - 40 * first, *others)))
 
 
 def _time(content: bytes, digits_of_year: int) -> str:

@@ -20,7 +20,13 @@ from collections.abc import Sequence
 
 from handclasp.advice import at_fault, for_reader, worded
 from handclasp.alerts import Cause
-from handclasp.alerts.situation import ENABLE_NEWER, OBSOLETE, spelled_version
+from handclasp.alerts.situation import (
+    ENABLE_NEWER,
+    ENABLE_TLS12,
+    OBSOLETE,
+    newer_versions,
+    obsolete_choice,
+)
 from handclasp.errors import PeerAlertError
 from handclasp.faults import Blame, Fault, Verdict, fault_named
 from handclasp.story.evidence import Evidence, alert_number, evidence_of
@@ -125,17 +131,12 @@ def obsolete_version(events: Sequence[TraceEvent]) -> str:
     version = situation.version
     if version not in OBSOLETE:
         return ""
-    is_old = f"which is obsolete ({OBSOLETE[version]})"
-    obsolete = f"The server chose {spelled_version(version)}, {is_old}"
-    newer = [spelled_version(each) for each in situation.versions if each not in OBSOLETE]
-    if newer:
+    obsolete = obsolete_choice(version)
+    if newer := newer_versions(situation):
         offers = f"although the client offers {' and '.join(newer)}"
         return f"{obsolete}, {offers}. On the server: {ENABLE_NEWER}"
     if situation.versions:
-        return (
-            f"{obsolete}: the client offers nothing newer. On the client: Enable TLS 1.3, or at "
-            "least TLS 1.2."
-        )
+        return f"{obsolete}: the client offers nothing newer. On the client: {ENABLE_TLS12}"
     return f"{obsolete}."
 
 
