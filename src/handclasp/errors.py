@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from handclasp.alerts import Cause, Situation, explain_alert
+from handclasp.alerts.situation import other_end
 from handclasp.faults import Blame, Fault, Role, Verdict
 from handclasp.faults.large_hello import LARGE_HELLO, SMALLER_HELLO
 from handclasp.iana import alert_name
@@ -408,8 +409,9 @@ class PeerAlertError(TLSError):
         self.explanation, self.fix = explained.sentence, explained.fix
         self.blame, self.condition = explained.verdict
         self.causes, self.others = explained.causes, explained.others
+        other = "peer" if situation is None else other_end(situation)
         super().__init__(
-            f"The peer ended the connection with the alert {self.alert}. {self.explanation}"
+            f"The {other} ended the connection with the alert {self.alert}. {self.explanation}"
         )
         _note_fix(self)
 

@@ -45,7 +45,8 @@ def read_regular(path: _Path, *, most: int | None = None) -> bytes:
     with open(descriptor, "rb") as file:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, f"it is {_named(mode)}, and no file", os.fsdecode(path))
+            why = f"it is {kind_unless_file(mode)}, not a file"
+            raise OSError(errno.EINVAL, why, os.fsdecode(path))
         return file.read(-1 if most is None else most + 1)
 
 
@@ -65,9 +66,24 @@ def read_input(path: _Path, *, most: int | None = None) -> bytes:
             return _read_pipe(descriptor, path, most)
         if not stat.S_ISREG(mode):
             if not (os.isatty(descriptor) or _is_empty_device(descriptor)):
-                raise OSError(errno.EINVAL, f"it is {_named(mode)}", os.fsdecode(path))
+                why = f"it is {kind_unless_file(mode)}"
+                raise OSError(errno.EINVAL, why, os.fsdecode(path))
             os.set_blocking(descriptor, True)
         return file.read(-1 if most is None else most + 1)
+
+
+def kind_unless_file(mode: int) -> str:
+    """Return what a path with this `st_mode` names if that is no regular file: "a pipe" etc."""
+    if stat.S_ISREG(mode):
+        return ""
+    kinds = (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    return next((name for holds, name in kinds if holds(mode)), "a special file")
 
 
 def is_read_once(mode: int) -> bool:
@@ -110,9 +126,3 @@ def _read_pipe(descriptor: int, path: _Path, most: int | None) -> bytes:
 
 def _is_empty_device(descriptor: int) -> bool:
     return os.path.samestat(os.fstat(descriptor), os.stat(os.devnull))
-
-
-def _named(mode: int) -> str:
-    if stat.S_ISFIFO(mode):
-        return "a pipe"
-    return "a device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "a special file"

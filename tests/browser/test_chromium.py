@@ -125,7 +125,7 @@ def test_an_unknown_authority_is_refused_and_the_demo_goes_on(
     loaded = stranger.load(demo.url)
     assert "ERR_CERT_AUTHORITY_INVALID" in loaded.complaints
     assert "handshake" not in loaded.document
-    alert = r"The peer ended the connection with the alert\s+certificate_unknown\."
+    alert = r"The client ended the connection with the alert\s+certificate_unknown\."
     demo.process.wait_for(rf"^A visit from port \d+ failed:\s+{alert}")
     assert not any(line.startswith("A visit:") for line in demo.visits())
     assert "Your browser's handshake" in browser.load(demo.url).document

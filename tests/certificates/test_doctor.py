@@ -1,4 +1,4 @@
-"""The chain that should be sent: order, what is useless, and what is missing."""
+"""The chain that should be sent: order, what is not needed, and what is missing."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_every_order_is_put_right(pki: Pki, chain: list[x509.Certificate]) -> No
         assert ("which is number" in mended.findings()[0]) is (order[0] != chain[0])
 
 
-def test_what_is_useless_is_dropped(pki: Pki, chain: list[x509.Certificate]) -> None:
+def test_what_is_not_needed_is_dropped(pki: Pki, chain: list[x509.Certificate]) -> None:
     stranger = Pki().intermediate("stranger").certificate
     mended = mend([chain[0], stranger, *chain, pki.certificate], pki.trust)
     assert list(mended.chain) == chain
@@ -80,9 +80,9 @@ def test_what_is_missing_is_named(pki: Pki, chain: list[x509.Certificate], kept:
     assert mended.missing.subject == ("CN=lower" if kept == 1 else "CN=upper")
     assert mended.missing.urls == ()
     (told,) = mended.findings()
-    assert "unless that is a root that the client is meant to trust" in told
+    assert "and not if it is a root, which the client has to have itself." in told
     (told,) = mended.findings("the server")
-    assert "unless that is a root that the server is meant to trust" in told
+    assert "and not if it is a root, which the server has to have itself." in told
 
 
 def test_the_place_of_the_missing_one_is_named(pki: Pki, lower: Authority) -> None:

@@ -171,7 +171,7 @@ class TestFile:
             assert staple.current(pki.now + HOUR) == der
         finally:
             os.close(holding)
-        assert "it is a pipe, and no file" in str(staple.last_error)
+        assert "it is a pipe, not a file" in str(staple.last_error)
 
     def test_a_clock_that_is_set_back(
         self, pki: Pki, leaf: x509.Certificate, der: bytes, tmp_path: Path

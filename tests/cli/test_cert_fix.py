@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,6 +16,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from tests.cli.conftest import Run
 from tests.pki import Authority, Leaf, Pki, der_of, key_of_type, key_pem, pem_of
 
+from handclasp import ConfigurationError, Credentials
 from handclasp.certificates.reading import certificates_of
 from handclasp.testing.authority import self_signed
 
@@ -99,7 +101,7 @@ def test_the_right_order_goes_to_standard_output(
     assert certificates_of(made.stdout.encode()) == [leaf, lower.certificate]
     told = " ".join(made.stderr.split())
     assert "not in order" in told
-    assert "is useless: it is the root" in told
+    assert "is not needed: it is the root" in told
 
 
 def test_a_good_chain_is_said_to_be_one(
@@ -110,6 +112,22 @@ def test_a_good_chain_is_said_to_be_one(
     assert made.exit_code == 0
     assert made.stderr == "The chain is complete and in order.\n"
     assert made.stdout == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have paths in POSIX alone")
+def test_a_chain_that_can_be_read_only_once(
+    run: Run, lower: Authority, ca: str, tmp_path: Path
+) -> None:
+    """The shell names a pipe in the place of `<(command)`."""
+    chain = pem_of(leaf_of(lower), lower.certificate)
+    reading, writing = os.pipe()
+    os.write(writing, chain)
+    os.close(writing)
+    try:
+        made = run("cert", "fix", f"/dev/fd/{reading}", "--ca", ca)
+    finally:
+        os.close(reading)
+    assert (made.exit_code, made.stdout.encode()) == (0, chain)
 
 
 def test_a_certificate_that_signed_itself_is_trusted_by_nobody(run: Run, tmp_path: Path) -> None:
@@ -143,7 +161,9 @@ def test_the_end_that_has_to_trust_a_root_is_named(
     file = written(tmp_path / "chain.pem", leaf_of(lower))
     for role, verifier in ((["--client"], "server"), (["--name", "localhost"], "client")):
         made = run("cert", "check", file, "--ca", ca, *role)
-        assert f"a root that the {verifier} is meant to trust" in " ".join(made.output.split())
+        assert f"if it is a root, which the {verifier} has to have itself" in " ".join(
+            made.output.split()
+        )
 
 
 def test_an_intermediate_alone_is_incomplete(
@@ -221,3 +241,48 @@ def test_check_points_to_it(run: Run, lower: Authority, ca: str, tmp_path: Path)
     told = " ".join(made.output.split())
     assert "handclasp cert fix --fetch" in told
     assert "http://ca.example/lower.cer" in told
+
+
+def test_a_root_alone_is_no_chain(run: Run, pki: Pki, ca: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.pem"
+    for roots in ([pki.certificate], [pki.certificate, pki.certificate], [Pki().certificate]):
+        file = written(tmp_path / "root.pem", *roots)
+        made = run("cert", "fix", file, "--ca", ca, "--out", str(out))
+        assert made.exit_code == 2
+        assert not out.exists()
+        assert "CN=test root is a root, which is not sent" in " ".join(made.output.split())
+
+
+def test_a_certificate_that_is_cut_off_is_told(
+    run: Run, lower: Authority, ca: str, tmp_path: Path
+) -> None:
+    leaf = leaf_of(lower)
+    whole = pem_of(leaf, lower.certificate)
+    key = tmp_path / "key.pem"
+    key.write_bytes(key_pem(KEY))
+    for size in (len(whole) - 100, len(whole) - 5, whole.rindex(b"-----BEGIN") + 20):
+        file = tmp_path / "chain.pem"
+        file.write_bytes(b"A remark.\n" + whole[:size])
+        made = run("cert", "fix", str(file), "--ca", ca)
+        told = " ".join(made.stderr.split())
+        assert made.exit_code == 1
+        line = whole[: whole.rindex(b"-----BEGIN")].count(b"\n") + 2
+        assert f"begins in line {line} of {file} is cut off" in told
+        assert certificates_of(made.stdout.encode()) == [leaf]
+        for command in ("show", "check"):
+            options = ("--ca", ca, "--name", "localhost") if command == "check" else ()
+            refused = run("cert", command, str(file), *options)
+            assert refused.exit_code == 2
+            assert "is cut off. Copy the whole file." in " ".join(refused.output.split())
+        with pytest.raises(ConfigurationError, match=f"begins in line {line} is cut off"):
+            Credentials.load(str(file), str(key))
+
+
+def test_a_certificate_that_is_alone_and_cut_off(
+    run: Run, lower: Authority, tmp_path: Path
+) -> None:
+    file = tmp_path / "chain.pem"
+    file.write_bytes(pem_of(leaf_of(lower))[:300])
+    made = run("cert", "fix", str(file))
+    assert made.exit_code == 2
+    assert "begins in line 1 is cut off" in " ".join(made.output.split())

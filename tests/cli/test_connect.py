@@ -549,7 +549,7 @@ def test_an_alert_of_the_peer(run: Run, pki: Pki, ca_of_pki: str) -> None:
         error = failure(run, *arguments)
         human = run("connect", *arguments)
     assert (error["from"], error["alert"]) == ("peer", "no_application_protocol")
-    assert "by the peer, which sent the alert no_application_protocol" in human.stderr
+    assert "by the server, which sent the alert no_application_protocol" in human.stderr
 
 
 def test_a_server_of_older_days(run: Run, pair: tuple[str, str], ca: str) -> None:
@@ -810,6 +810,18 @@ def test_starttls_that_is_refused(run: Run, pair: tuple[str, str], ca: str) -> N
     assert "The server refuses this client before TLS is asked for: '-ERR busy'." in told
     assert "at fault the server" in told
     assert "before TLS began" in told
+
+
+def alerted(sock: socket.socket) -> None:
+    sock.sendall(b"\x15\x03\x03\x00\x02\x02\x0a")
+
+
+def test_starttls_where_tls_begins_at_once(run: Run, ca: str) -> None:
+    with server(alerted) as port:
+        made = run("connect", f"localhost:{port}", "--ca", ca, "--starttls", "smtp")
+    told = " ".join(made.output.split())
+    assert "The server speaks TLS from the start" in told
+    assert "to change Leave --starttls out" in told
 
 
 def upgraded_never(sock: socket.socket) -> None:

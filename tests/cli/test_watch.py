@@ -129,6 +129,12 @@ def test_a_server_that_cannot_be_reached(ca: str) -> None:
     assert b"502" in errors
     assert told["instead"] == f"There is no connection to localhost:{port}: Connection refused."
     assert not told["tls"]
+    assert told["failure"]["fault"] == "CONNECTION_REFUSED"
+    assert told["failure"]["blame"] == "server"
+    made = watch("--", *fetch(f"https://localhost:{port}/", ca))
+    lines = " ".join(made.stderr.decode().split())
+    assert "at fault the server, where the service does not run, unless the host or" in lines
+    assert "to change Check the port, and that the service is running." in lines
 
 
 def test_the_exit_status_is_that_of_the_program() -> None:

@@ -201,7 +201,7 @@ def test_a_client_that_does_not_know_the_authority(bench: Bench) -> None:
     assert told["failure"]["blame"] == "client"
     assert "complete and valid" in told["failure"]["condition"]
     # OpenSSL sends the root, too, as it finds it among the authorities of the server.
-    assert "CN=test root is useless" in told["chain"][0]
+    assert "CN=test root is not needed" in told["chain"][0]
 
 
 def test_a_server_that_does_not_send_its_intermediate(bench: Bench) -> None:
@@ -216,10 +216,62 @@ def test_a_server_that_does_not_send_its_intermediate(bench: Bench) -> None:
     assert "CN=lower" in told["chain"][0]
 
 
+def test_nothing_is_missing_in_a_chain_that_the_client_accepted(bench: Bench) -> None:
+    """Its root is not known to `watch`, as without --ca."""
+    bench.client_certificate()
+    report = Report(bench.watched(b"a request").sighting, Pki().trust)
+    assert report.explanation is not None
+    assert not report.explanation.accepted
+    assert not any("missing" in each for each in report.chain_findings)
+    # The server refuses the client, and not the client the server.
+    of_another_authority(bench)
+    report = Report(bench.watched(b"a request").sighting, Pki().trust)
+    assert report.sighting.has_failed
+    assert not any("missing" in each for each in report.chain_findings)
+
+
 def test_a_client_that_leaves_after_its_handshake(bench: Bench) -> None:
     bench.client_certificate()
     told = bench.watched().to_json()
-    assert "sent no data after its handshake" in told["notes"][0]
+    assert "after its handshake, without data, and without an alert" in told["notes"][0]
+    assert "Perhaps it refused the server's certificate only then" in told["notes"][0]
+    assert told["suspicion"] is None
+
+
+@pytest.mark.parametrize("with_keys", [True, False])
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda each: each.name)
+def test_a_client_that_leaves_a_server_with_another_name(
+    bench: Bench, version: ssl.TLSVersion, with_keys: bool
+) -> None:
+    """As curl does, which compares the name after the handshake, and sends close_notify."""
+    bench.server.maximum_version = version
+    bench.server_certificate(bench.pki.issue(Leaf(["other.example"]), KEY.public_key()))
+    bench.client_certificate()
+    bench.client.check_hostname = False
+    if not with_keys:
+        bench.client = ssl.create_default_context(cafile=bench.ca)
+        bench.client.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        bench.client.check_hostname = False
+        bench.client_certificate()
+        bench.keylog.write_bytes(b"")
+    report = bench.watched()
+    told = report.to_json()
+    if version == ssl.TLSVersion.TLSv1_3 and not with_keys:
+        assert told["suspicion"] is None  # Neither its certificate nor the end can be seen.
+        return
+    [note] = told["notes"]
+    assert note.startswith("The client left ")
+    assert "without an alert that gives a reason" in note
+    assert "it is for other.example, not for localhost. Perhaps the client refused it" in note
+    assert told["failure"] is None
+    assert told["suspicion"]["fault"] == "CERTIFICATE_NAME_MISMATCH"
+    assert told["suspicion"]["blame"] == "server"
+    lines = report.lines()
+    assert ("at fault", "if so: the server, unless it is meant to be reached by another name") in (
+        lines
+    )
+    assert any(value.startswith("On the client: Connect by") for _, value in lines)
+    assert bench.watched(b"a request").to_json()["suspicion"] is None
 
 
 def test_a_client_that_talks_is_not_noted(bench: Bench) -> None:

@@ -101,7 +101,7 @@ def test_a_program_runs_without_a_key_log_where_none_can_be_made(
     [
         ("directory", "is a directory, not a file"),
         ("pipe", "is a pipe, not a file"),
-        ("/dev/zero", "is a device or a socket, not a file"),
+        ("/dev/zero", "is a device, not a file"),
         ("loop", "cannot be read: Too many levels of symbolic links"),
         ("none/keys.log", "there is no directory"),
         ("file/keys.log", "there is no directory"),

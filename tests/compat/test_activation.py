@@ -545,7 +545,7 @@ def test_which_exceptions_may_have_a_connection_as_their_cause(
 def test_no_program() -> None:
     command = [sys.executable, "-m", "handclasp.compat"]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("usage: python -m handclasp.compat")
 
 

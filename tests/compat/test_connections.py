@@ -234,7 +234,7 @@ def test_a_send_that_fails_tells_the_alert_that_has_come(files: Files, answer: b
                 while True:
                     tls.sendall(b"data")
             told = " ".join(caught.value.__notes__)
-            assert "handclasp: The peer ended the connection with the alert certificate_" in told
+            assert "handclasp: The server ended the connection with the alert certificate_" in told
             assert "On this end: " in told
             if answer:
                 assert tls.recv(100) == answer

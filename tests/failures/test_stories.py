@@ -105,8 +105,8 @@ AS_CLIENT = [
     Case(
         "a server of TLS 1.0",
         "PEER_PROTOCOL_VERSION", "peer", ("-tls1", *OLD),
-        cause=("neither TLS 1.2 nor TLS 1.3", "older than these"),
-        fix=("Update the server",),
+        cause=("neither TLS 1.2 nor TLS 1.3", "TLS 1.0 and TLS 1.1 are obsolete (RFC 8996)"),
+        fix=("Enable TLS 1.3, or at least TLS 1.2",),
         likely="NO_SHARED_VERSION",
     ),
     Case(

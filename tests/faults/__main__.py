@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tests.documents import write_part
 from tests.faults.notes import NOTES
 from tests.faults.programs import PROGRAMS, SECONDS, Fetch, Program
 from tests.rules.source import ROOT
@@ -131,9 +132,7 @@ def main() -> int:
         columns = [column(program, authority, FAULTS) for program in programs]
     made = tables(columns)
     if wants.write:
-        start, end = "<!-- tests.faults begins -->\n", "<!-- tests.faults ends -->\n"
-        pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-        PAGE.write_text(pattern.sub(lambda _: start + made + end, PAGE.read_text()))
+        write_part(PAGE, "tests.faults", made)
     else:
         print(made)
     unexplained = [each for each in FAULTS if accepting(columns, each) and each not in NOTES]

@@ -27,7 +27,8 @@ from handclasp.wire.messages import STRUCTS, ClientHello, ServerHello
 
 # A certificate of x509-limbo has a serial number that is negative.
 NEGATIVE = "ignore:Parsed a serial number which wasn.t positive"
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings(NEGATIVE)]
+# The seeds of captures are read by tshark, which takes a minute of them where others work, too.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300), pytest.mark.filterwarnings(NEGATIVE)]
 
 _MOST = 250
 """Seeds of a target that are tried here, spread over all of them."""

@@ -132,6 +132,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "info",
         "errors",
         "faults",
+        "input_files",
         "values",
     ),
     "scan": (
@@ -572,8 +573,9 @@ def test_only_the_command_line_reads_captures() -> None:
 
 @pytest.mark.parametrize("layer", ["adapters", "cli"])
 def test_the_outside_builds_on_the_public_surface(layer: str) -> None:
-    # What can be imported, the tool that puts an import off, and the one that knows awaitables.
-    tools = {"deferred", "synchronous"}
+    # What can be imported, the tool that puts an import off, the one that knows awaitables, and the
+    # one that reads what a user names.
+    tools = {"deferred", "synchronous", "input_files"}
     public = public_modules() | {"", "aio", "asgi", "trio"} | tools | set(PUBLIC_MODULES)
     wrong = [
         str(Import(module.name, f"{target}:{name}"))
@@ -728,14 +730,14 @@ STEPS = {
     "the command line": Step(
         "import handclasp.cli.application", SLOW - {"asyncio", "cryptography.x509", "ssl"}, 35
     ),
-    "connect": Step("from handclasp import connect", NETWORK, 183),
+    "connect": Step("from handclasp import connect", NETWORK, 184),
     "a client's hello": Step(
         "from handclasp import ClientConfig, ClientConnection\n"
         "ClientConnection(ClientConfig(verify_peer=False), server_name='a.test')",
         NETWORK - {"socket"},
-        170,
+        171,
     ),
-    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 186),
+    "a handshake without certificates": Step(HANDSHAKE, NETWORK - {"socket"}, 187),
 }
 
 

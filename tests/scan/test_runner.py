@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import struct
 import time
 from typing import Any
 
@@ -192,7 +193,7 @@ def flood(sock: socket.socket) -> None:
 
 
 HOSTILE = {
-    "silent": (silent, "nothing more came for 0.2 s"),
+    "silent": (silent, "Silent: it takes the connection, and nothing more came for 0.2 s"),
     "hangs up": (hang_up, "closed the connection"),
     "speaks HTTP": (speak_http, "the answer is no TLS"),
     "drips": (drip, "nothing more came for 0.2 s"),
@@ -209,6 +210,54 @@ def test_no_server_holds_a_scan_up(kind: str) -> None:
     assert time.monotonic() - began < 10
     assert says in report.error
     assert report.connections < 30
+
+
+def test_a_silent_port_takes_two_connections() -> None:
+    accepted: list[bytes] = []
+
+    def serve(sock: socket.socket) -> None:
+        accepted.append(sock.recv(65536))
+        silent(sock)
+
+    with listening(serve) as port:
+        report = scanned(port, timeout=0.2)
+    assert report.connections == len(accepted) == 2
+    # The second hello is one that no server stumbles over (RFC 7685 has the reason for 255).
+    assert len(accepted[1]) - 5 < 256 < len(accepted[0])
+    assert "in two attempts" in report.error
+    assert "--starttls" in report.fix
+    assert report.versions == {}
+
+
+def test_a_server_that_is_silent_to_tls13_alone_is_asked_for_the_rest(pki: Pki) -> None:
+    config = ServerConfig(credentials=pki.server("localhost"), versions=["TLSv1.2"])
+
+    def serve(sock: socket.socket) -> None:
+        if b"\x00\x2b\x00\x03\x02\x03\x04" in sock.recv(65536, socket.MSG_PEEK):
+            silent(sock)
+        ours(config)(sock)
+
+    with listening(serve) as port:
+        report = scanned(port, pki, timeout=0.5)
+    assert report.speaks("TLSv1.2")
+    assert report.versions["TLSv1.3"].value is None
+    assert (report.error, report.fix) == ("", "")
+
+
+def test_a_server_that_is_silent_before_tls_is_told_from_one_without_a_connection() -> None:
+    def hang_up_early(sock: socket.socket) -> None:
+        sock.sendall(b"220 mail.example.com ready\r\n")
+        sock.recv(100)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with listening(silent) as port:
+        report = scanned(port, starttls="smtp", timeout=0.2)
+    assert report.error == "The server said nothing more for 0.2 s."
+    assert "--starttls" in report.fix
+    assert report.connections == 1
+    with listening(hang_up_early) as port:
+        report = scanned(port, starttls="smtp", timeout=5)
+    assert report.error.startswith("the connection broke before TLS began: ")
 
 
 def test_a_host_has_a_time_and_a_number_of_connections(pki: Pki) -> None:

@@ -26,9 +26,7 @@ from typing import Any
 
 from tests.children import child
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
-
-ROOT = Path(__file__).parents[2]
-SSLYZE = ROOT / ".peers" / "scanners" / "bin" / "sslyze"
+from tests.scanners.runs import SSLYZE
 
 ABOUT_THE_CERTIFICATE = {
     "cert_revocation": "the authority of a test has no CRL and no OCSP responder",

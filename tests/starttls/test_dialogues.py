@@ -67,6 +67,42 @@ def test_a_server_that_closes_or_is_silent(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", GOOD)
+@pytest.mark.parametrize("said", ["1503030002022f", "1503010002", "160303003a02"])
+def test_a_server_that_speaks_tls_from_the_start(protocol: str, said: str) -> None:
+    # A server of PostgreSQL answers with one byte, and is refused by the first that is another.
+    for size in (7,) if protocol == "postgres" else (1, 7):
+        talk = opening(protocol, "example.com")
+        data = bytes.fromhex(said)
+        with pytest.raises(DialogueError, match="speaks TLS from the start") as failed:
+            for at in range(0, len(data), size):
+                talk.receive_data(data[at : at + size])
+        assert failed.value.fix.startswith("Leave --starttls out")
+        assert failed.value.blame == "client"
+
+
+def test_a_silent_end_is_the_one_that_it_is() -> None:
+    direct = opening("smtp", "example.com")
+    by_proxy = opening("smtp", "example.com", 25, proxy=PROXY)
+    for talk, end, option in ((direct, "server", True), (by_proxy, "proxy", False)):
+        errors = [talk.time_out(5)]
+        with pytest.raises(DialogueError, match=f"The {end} closed the connection") as closed:
+            talk.receive_data(b"")
+        errors.append(closed.value)
+        for error in errors:
+            assert f"The {end} " in error.message
+            assert ("leave --starttls out" in error.fix) == option
+            assert error.blame == "unclear"
+    with pytest.raises(DialogueError, match="The proxy speaks TLS") as failed:
+        opening("smtp", "h", 25, proxy=PROXY).receive_data(b"\x15\x03\x03")
+    assert "--starttls" not in failed.value.fix
+    # Behind the proxy it is the server again.
+    by_proxy = opening("smtp", "h", 25, proxy=PROXY)
+    by_proxy.receive_data(b"HTTP/1.1 200 OK\r\n\r\n")
+    with pytest.raises(DialogueError, match="The server speaks TLS from the start"):
+        by_proxy.receive_data(b"\x15\x03\x03\x00\x02")
+
+
+@pytest.mark.parametrize("protocol", GOOD)
 def test_anything_ends_in_a_typed_error_within_bounds(protocol: str) -> None:
     chance = random.Random(protocol)
     texts = [exchange.server for exchange in GOOD[protocol]]
@@ -188,4 +224,4 @@ def test_what_was_said_before_a_close_is_not_called_nothing() -> None:
     assert said.explanation == "The last that it said, '220 hi', is not whole."
     with pytest.raises(DialogueError, match="closed") as caught:
         opening("smtp", "localhost", 1).receive_data(b"")
-    assert caught.value.explanation == "It said nothing about the reason."
+    assert caught.value.explanation.startswith("It said nothing about the reason: perhaps ")

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.databases import trust_database
+from tests.documents import write_part
 from tests.programs.certificates import write_certificates
 from tests.programs.daemons import running
 from tests.rules.source import ROOT
@@ -383,10 +384,7 @@ def main() -> None:
             del os.environ[name]
     made = tables()
     if wants.write:
-        start, end = "<!-- tests.watch begins -->\n", "<!-- tests.watch ends -->\n"
-        text = PAGE.read_text()
-        pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-        PAGE.write_text(pattern.sub(lambda _: start + made + end, text))
+        write_part(PAGE, "tests.watch", made)
     else:
         print(made)
 

@@ -24,7 +24,15 @@ from handclasp.alerts.cause import (
     make_cause,
     unusual_server,
 )
-from handclasp.alerts.situation import Situation, spelled_version
+from handclasp.alerts.situation import (
+    ENABLE_NEWER,
+    ENABLE_TLS12,
+    OBSOLETE,
+    Situation,
+    newer_versions,
+    obsolete_choice,
+    spelled_version,
+)
 from handclasp.faults import Blame, Fault, Verdict
 from handclasp.values import replace
 
@@ -202,7 +210,10 @@ def _remark_on_suites(situation: Situation, degree: int) -> str:
             "a server of TLS 1.2 can use none of them."
         )
     if degree == 0 and (old := _old_kinds(situation)):
-        return f" Old servers may have only suites with {old}, which were not offered."
+        such = ""
+        if old.startswith("CBC"):
+            such = " Those with nothing newer than TLS 1.1, which is obsolete (RFC 8996), do."
+        return f" Old servers may have only suites with {old}, which were not offered.{such}"
     return ""
 
 
@@ -305,6 +316,9 @@ def unknown_psk_causes(situation: Situation) -> Iterator[Cause]:
 def protocol_version_causes(situation: Situation) -> Iterator[Cause]:
     offered = [spelled_version(version) for version in situation.versions]
     if situation.role == "server":
+        if has_obsolete_version(situation):
+            yield obsolete_version_chosen(situation)
+            return
         chosen = f", {spelled_version(situation.version)}" if situation.version else ""
         yield make_cause(
             Fault.NO_SHARED_VERSION,
@@ -316,6 +330,33 @@ def protocol_version_causes(situation: Situation) -> Iterator[Cause]:
         yield _too_old(offered)
     else:
         yield _too_new_or_too_old(situation, offered)
+
+
+def has_obsolete_version(situation: Situation) -> bool:
+    """Return whether the server chose an obsolete version, and what the client offers is known."""
+    return situation.version in OBSOLETE and bool(situation.versions)
+
+
+def obsolete_version_chosen(situation: Situation, doubt: str = "") -> Cause:
+    """Return the cause if a client gives up after the server chose an obsolete version.
+
+    Args:
+        doubt: what is to be said, if the alert may have another reason.
+    """
+    chosen, newer = obsolete_choice(situation.version or ""), newer_versions(situation)
+    offers = f"although the client offers {alternatives(newer)}" if newer else "as the client asks"
+    server = Verdict(Blame.LOCAL, "which chose an obsolete version")
+    client = Verdict(Blame.PEER, "which offers only obsolete versions")
+    blame, condition = server if newer else client
+    if doubt:
+        condition += ", unless the client had another reason"
+    return make_cause(
+        Fault.NO_SHARED_VERSION,
+        f"{chosen}, {offers}{doubt or ', which does not accept it'}.",
+        ENABLE_NEWER,
+        "" if newer else ENABLE_TLS12,
+        Verdict(blame, condition),
+    )
 
 
 def _too_old(offered: Sequence[str]) -> Cause:
@@ -330,18 +371,17 @@ def _too_old(offered: Sequence[str]) -> Cause:
     names = " nor ".join(offered)
     return make_cause(
         Fault.NO_SHARED_VERSION,
-        f"The server speaks neither {names}, so it is older than these: SSL 3.0, TLS 1.0 and TLS "
-        "1.1 are not secure, and this library does not support them."
+        f"The server speaks neither {names}, and so nothing newer than TLS 1.1: TLS 1.0 and TLS "
+        "1.1 are obsolete (RFC 8996), and so is SSL 3.0 (RFC 7568)."
         if not _INSECURE & frozenset(offered)
         else f"The server speaks neither {names}.",
         "",
-        "Update the server: enable TLS 1.3, or at least TLS 1.2.",
-        Verdict(Blame.PEER, "which supports only insecure versions"),
+        ENABLE_NEWER,
+        Verdict(Blame.PEER, "which supports only obsolete versions"),
     )
 
 
-_INSECURE = frozenset(("SSLv2", "SSLv3", "TLS 1.0", "TLS 1.1"))
-"""RFC 8996 and RFC 7568: nobody is advised to enable these."""
+_INSECURE = frozenset(map(spelled_version, OBSOLETE))
 
 
 def _too_new_or_too_old(situation: Situation, offered: Sequence[str]) -> Cause:

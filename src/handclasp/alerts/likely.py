@@ -26,8 +26,10 @@ from handclasp.alerts.certificates import (
     wrong_signature_in_chain,
 )
 from handclasp.alerts.hello import (
+    has_obsolete_version,
     hello_causes,
     no_application_protocol_causes,
+    obsolete_version_chosen,
     protocol_version_causes,
     unknown_psk_causes,
     unrecognized_name_causes,
@@ -297,6 +299,24 @@ def _unexpected_message(situation: Situation) -> Iterator[Cause]:
         )
 
 
+def _internal_error(situation: Situation) -> Iterator[Cause]:
+    """Yield the cause if a client gives up after the server chose an obsolete version."""
+    if situation.role == "server" and has_obsolete_version(situation):
+        yield obsolete_version_chosen(
+            situation,
+            ". The alert does not say what the client then failed at: most likely its settings "
+            "forbid the MD5 and SHA-1 of that version, as OpenSSL does from security level 1 on",
+        )
+
+
+def _insufficient_security(situation: Situation) -> Iterator[Cause]:
+    if situation.role == "server" and has_obsolete_version(situation):
+        doubt = ", and the client demands stronger algorithms than were chosen"
+        yield obsolete_version_chosen(situation, doubt)
+    else:
+        yield from _handshake_failure(situation)
+
+
 def _is_of_groups(cause: Cause) -> bool:
     return cause.fault == Fault.NO_SHARED_GROUP.name
 
@@ -343,7 +363,8 @@ def _offers_ticket(situation: Situation) -> bool:
 
 _CAUSES: Mapping[int, Callable[[Situation], Iterator[Cause]]] = {
     Alert.HANDSHAKE_FAILURE: _handshake_failure,
-    Alert.INSUFFICIENT_SECURITY: _handshake_failure,
+    Alert.INSUFFICIENT_SECURITY: _insufficient_security,
+    Alert.INTERNAL_ERROR: _internal_error,
     Alert.PROTOCOL_VERSION: protocol_version_causes,
     Alert.UNRECOGNIZED_NAME: unrecognized_name_causes,
     Alert.NO_APPLICATION_PROTOCOL: no_application_protocol_causes,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from handclasp.advice import STAPLE
 from handclasp.alerts.cause import Cause
 from handclasp.alerts.likely import likely_causes, other_causes, summarize
-from handclasp.alerts.situation import RejectedEch, Situation
+from handclasp.alerts.situation import RejectedEch, Situation, other_end
 from handclasp.faults import Blame, Verdict
 from handclasp.iana import AlertDescription as Alert
 from handclasp.wording import listed
@@ -55,8 +56,15 @@ def explain_alert(number: int, situation: Situation | None = None) -> AlertExpla
         first = summarize(causes)
         verdict = Verdict(first.blame, first.condition)
         return AlertExplanation(first.sentence, first.fix, verdict, causes, other_causes(causes))
-    return AlertExplanation(*_MEANINGS.get(number, _UNREGISTERED))
+    meaning = _MEANINGS.get(number, _UNREGISTERED)
+    if situation is not None:
+        other = other_end(situation)
+        sentence, fix = (_PEER.sub(rf"\1 {other}", text) for text in meaning[:2])
+        meaning = Meaning(sentence, fix, meaning.verdict)
+    return AlertExplanation(*meaning)
 
+
+_PEER = re.compile(r"\b([Tt]he) peer\b")
 
 _UNREGISTERED = Meaning(
     "The peer ended the connection with an alert that says no more than its name."

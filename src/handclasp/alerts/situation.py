@@ -164,6 +164,33 @@ def is_impossible(now: datetime, validity: Validity) -> bool:
     return any(begin - now > _BEFORE or now - end > _AFTER for _, begin, end in validity)
 
 
+OBSOLETE = {
+    "SSLv2": "RFC 6176",
+    "SSLv3": "RFC 7568",
+    "TLSv1.0": "RFC 8996",
+    "TLSv1.1": "RFC 8996",
+}
+"""The versions that nobody should enable, with the text that says so."""
+
+ENABLE_TLS12 = "Enable TLS 1.3, or at least TLS 1.2."
+"""The advice for a client that offers only versions in `OBSOLETE`."""
+
+ENABLE_NEWER = (
+    "Enable TLS 1.3, or at least TLS 1.2; update the server's TLS library if it has neither."
+)
+"""The advice for a server that has only versions in `OBSOLETE`."""
+
+
+def newer_versions(situation: Situation) -> list[str]:
+    """Return the versions that the client offers and that are not obsolete, in words."""
+    return [spelled_version(each) for each in situation.versions if each not in OBSOLETE]
+
+
+def obsolete_choice(version: str) -> str:
+    """Return, in words, that a server chose an obsolete version."""
+    return f"The server chose {spelled_version(version)}, which is obsolete ({OBSOLETE[version]})"
+
+
 def other_end(situation: Situation) -> str:
     return "server" if situation.role == "client" else "client"
 

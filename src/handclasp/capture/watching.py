@@ -26,7 +26,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import stat
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +37,7 @@ from handclasp.capture.relay import SERVER, Relayed
 from handclasp.capture.secrets import KeyLog, Secrets
 from handclasp.capture.stream import CaptureError, Stream
 from handclasp.iana import ContentType, HandshakeType
+from handclasp.input_files import kind_unless_file
 from handclasp.starttls.dialogue import DialogueError
 from handclasp.story.facts import role_of
 from handclasp.trace.events import (
@@ -120,12 +120,12 @@ class KeyLogFile:
     def _read(self) -> str:
         """Read what is new; return what there is in place of a file. Raises `OSError`."""
         # To open a pipe would let its writer go on, whom its end would then kill.
-        if kind := _kind_unless_file(os.stat(self._path)):
+        if kind := kind_unless_file(os.stat(self._path).st_mode):
             return f"is {kind}, not a file"
         descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(descriptor, "rb") as file:
             found = os.fstat(descriptor)
-            if kind := _kind_unless_file(found):
+            if kind := kind_unless_file(found.st_mode):
                 return f"is {kind}, not a file"
             identity = found.st_dev, found.st_ino
             if found.st_size < self._at or identity != self._file:
@@ -139,15 +139,6 @@ class KeyLogFile:
                 self.secrets.add(lines + newline)
                 self.secrets.forget_all_but(MOST_REMEMBERED)
         return ""
-
-
-def _kind_unless_file(found: os.stat_result) -> str:
-    """Return what there is in place of a regular file; empty if it is one."""
-    if stat.S_ISREG(found.st_mode):
-        return ""
-    if stat.S_ISDIR(found.st_mode):
-        return "a directory"
-    return "a pipe" if stat.S_ISFIFO(found.st_mode) else "a device or a socket"
 
 
 def _is_on_full_disk(path: str | os.PathLike[str]) -> bool:

@@ -170,6 +170,19 @@ def field_in_words(der: bytes | x509.Certificate, name: str) -> tuple[str, str]:
     return printable(text, 200), section
 
 
+def name_of_oid(dotted: str) -> str:
+    """Return the name of an object identifier; the identifier itself if it has none here.
+
+    >>> from handclasp.certificates.describe import name_of_oid
+    >>> name_of_oid("2.5.29.17")
+    'subjectAltName'
+    """
+    from cryptography import x509
+
+    named = read_or_none(lambda: x509.ObjectIdentifier(dotted)._name)
+    return dotted if named in (None, "Unknown OID") else named
+
+
 def _extensions_in_words(certificate: x509.Certificate) -> str:
     """Return the extensions in words, with a remark if none has names."""
     names = read_or_none(lambda: [each.oid._name for each in certificate.extensions])

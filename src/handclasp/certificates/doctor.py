@@ -90,6 +90,11 @@ class MendedChain:
     leaf_came_as: int
 
     @property
+    def is_root_alone(self) -> bool:
+        """Whether it is no chain, but the certificate of a root, which others are to trust."""
+        return not self.has_leaf and len(self.chain) == 1 and issues(self.chain[0], self.chain[0])
+
+    @property
     def is_complete(self) -> bool:
         """Whether it can be sent: the leaf is there, and no issuer is missing."""
         return self.has_leaf and self.missing is None
@@ -131,12 +136,13 @@ class MendedChain:
                 f"The certificates are not in order: the {end}'s own one{where} comes first, and "
                 "after each the one that has issued it (RFC 8446 section 4.4.2)."
             )
-        found += [f"{_named(each.certificate)} is useless: {each.why}." for each in self.dropped]
+        found += [f"{_named(each.certificate)} is not needed: {each.why}." for each in self.dropped]
         if self.missing is not None:
             at = f" It is at {self.missing.urls[0]}." if self.missing.urls else ""
             found.append(
                 f"The certificate of {self.missing.subject}, which issued {self.missing.below}, is "
-                f"missing, unless that is a root that {verifier} is meant to trust.{at}"
+                "not among these: it is missing if that is an intermediate authority, and not if "
+                f"it is a root, which {verifier} has to have itself.{at}"
             )
         return found
 

@@ -30,6 +30,23 @@ EXTENSIONS = {
 """Extensions that a rule is about, by the names of RFC 5280 and RFC 7633."""
 
 
+def elements_in(der: bytes, start: int, end: int) -> list[tuple[int, int, int]]:
+    """Return the elements of DER that fill a place: of each the start, its content's, and its end.
+
+    Raises:
+        ValueError: these bytes are not a sequence of elements with tags of one byte (X.690).
+    """
+    found: list[tuple[int, int, int]] = []
+    try:
+        for at, after in _elements(der, start, end):
+            if der[at] & 0x1F == 0x1F:
+                raise ValueError("a tag of several bytes")
+            found.append((at, _content(der, at)[0], after))
+    except IndexError:
+        raise ValueError("an element is cut off") from None
+    return found
+
+
 def field_in(certificate: bytes, name: str) -> MessageContext | None:
     """Return the position of a field or an extension in a certificate; None if it has no such one.
 

@@ -21,6 +21,7 @@ from handclasp.certificates.raw_keys import der_in
 from handclasp.certificates.reading import (
     certificate_of,
     certificates_of,
+    cut_off_at,
     is_issued_by,
     keep_warnings_out,
     read_or_none,
@@ -330,6 +331,8 @@ def other_format(data: bytes, wanted: Literal["chain", "key", "authorities"]) ->
 def _no_certificate(data: bytes) -> str:
     if b"PRIVATE KEY-----" in data and b"BEGIN CERTIFICATE" not in data:
         return "it holds a private key; are the two files swapped?"
+    if (line := cut_off_at(data)) is not None:
+        return f"the certificate that begins in line {line} is cut off: copy the whole file."
     if (other := other_format(data, "chain")) is not None:
         return other
     return 'it needs PEM certificates ("-----BEGIN CERTIFICATE-----"), the own one first.'

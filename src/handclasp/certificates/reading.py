@@ -117,13 +117,37 @@ def certificate_of(der: bytes) -> x509.Certificate:
 
 
 def certificates_of(data: bytes) -> list[x509.Certificate]:
-    """Load all certificates of PEM text, or the one of DER; raise only `ValueError`."""
+    """Load all certificates of PEM text, or the one of DER; raise only `ValueError`.
+
+    A last one that has no end is an error, as with OpenSSL. cryptography ignores it, so that half a
+    file would be taken for a whole one.
+    """
     from cryptography import x509
 
     if b"-----BEGIN " not in data:
         return [certificate_of(data)]
+    if (line := cut_off_at(data)) is not None:
+        raise ValueError(f"the certificate that begins in line {line} is cut off")
     keep_warnings_out()
     return read_or_value_error(lambda: x509.load_pem_x509_certificates(data))
+
+
+def cut_off_at(data: bytes) -> int | None:
+    """Return the number of the line in which the last certificate of PEM text begins, if that has
+    no end; else None.
+
+    >>> from handclasp.certificates.reading import cut_off_at
+    >>> cut_off_at(b"-----BEGIN CERTIFICATE-----\\nMIIB")
+    1
+    """
+    at = data.rfind(b"-----BEGIN ")
+    if at < 0 or data[max(at - 1, 0) : at] not in (b"", b"\n", b"\r"):
+        return None
+    first, _, rest = data[at:].partition(b"\n")
+    label = first.rstrip().removeprefix(b"-----BEGIN ").removesuffix(b"-----")
+    if rest and (b"CERTIFICATE" not in label or b"-----END %b-----" % label in rest):
+        return None
+    return data.count(b"\n", 0, at) + 1
 
 
 def pkcs7_certificates_of(data: bytes) -> list[x509.Certificate]:

@@ -211,7 +211,7 @@ def cert_fix(file: str, out: str | None, ca: str | None, fetch: bool, as_json: b
 
     The leaf, the certificate of the server or client itself, comes first, and after each the one
     that has issued it. Roots, duplicates and certificates that issued none of them are left out.
-    What is missing is named; nothing is fetched without --fetch.
+    What is missing is named; nothing is fetched without --fetch. A root alone is refused.
 
     Exit status: 0 if the chain is complete, 1 if the leaf or the certificate of an issuer is
     missing.
@@ -219,11 +219,18 @@ def cert_fix(file: str, out: str | None, ca: str | None, fetch: bool, as_json: b
     from handclasp.certificates.doctor import issues, mend
     from handclasp.cli.fetching import fetch_missing
 
-    given, trust = _read_certificates(file), trust_of(ca)
+    given, cut_off = _whole_certificates(file)
+    trust = trust_of(ca)
     before = mend(given, trust)
+    if before.is_root_alone:
+        raise WrongArguments(
+            f"{file} holds no certificate of a server or client: {subject_of(before.chain[0])} is "
+            "a root, which is not sent, but which the other end has to trust. Give the file that "
+            "has the own certificate of the server or client (and this one as --ca)."
+        )
     mended, told = fetch_missing(given, trust) if fetch else (before, [])
     pem = "".join(_pem(each) for each in mended.chain)
-    findings = before.findings("the verifier")
+    findings = [*cut_off, *before.findings("the verifier")]
     if ca is None and mended.missing is not None:
         findings.append(
             f"If {mended.missing.subject} is a root of your own, which the system does not trust, "
@@ -282,16 +289,47 @@ def _time(text: str | None) -> datetime:
 
 
 def _read_certificates(file: str) -> list[x509.Certificate]:
+    return _certificates_in(file, read_file(file))
+
+
+def _certificates_in(file: str, data: bytes, *, of: bytes | None = None) -> list[x509.Certificate]:
+    """Return the certificates in what a file holds; raise `WrongArguments` if it has none.
+
+    Args:
+        of: the whole content, where `data` is a part of it.
+    """
     from handclasp.certificates.reading import certificates_of
 
-    data = read_file(file)
     try:
         return certificates_of(data)
     except ValueError:
-        what = "no certificate in PEM or DER that can be read"
-        if b"PRIVATE KEY-----" in data:
-            what = "a private key, and no certificate"
-        raise WrongArguments(f"{file} holds {what}.") from None
+        raise WrongArguments(f"{file}{_without_certificates(of or data)}") from None
+
+
+def _whole_certificates(file: str) -> tuple[list[x509.Certificate], list[str]]:
+    """Return the certificates in a file, and a sentence if the last one is cut off."""
+    from handclasp.certificates.reading import cut_off_at
+
+    data = read_file(file)
+    line = cut_off_at(data)
+    if line is None:
+        return _certificates_in(file, data), []
+    whole = data[: data.rindex(b"-----BEGIN ")]
+    return _certificates_in(file, whole, of=data), [
+        f"The certificate that begins in line {line} of {file} is cut off, and is not read: its "
+        "last line, -----END CERTIFICATE-----, is not there. Copy the whole file."
+    ]
+
+
+def _without_certificates(data: bytes) -> str:
+    """Return why a file has no certificates to read, as words after its name."""
+    from handclasp.certificates.reading import cut_off_at
+
+    if (line := cut_off_at(data)) is not None:
+        return f": the certificate that begins in line {line} is cut off. Copy the whole file."
+    if b"PRIVATE KEY-----" in data:
+        return " holds a private key, and no certificate."
+    return " holds no certificate in PEM or DER that can be read."
 
 
 def _described(certificate: x509.Certificate) -> dict[str, object]:

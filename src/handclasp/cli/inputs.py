@@ -15,6 +15,7 @@ from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
 from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.cli.pages import PAGE_ENDING, page_for, write_page
 from handclasp.errors import ConfigurationError, check_path_text
+from handclasp.input_files import read_input
 from handclasp.wording import listed
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def read_file(path: str) -> bytes:
     """Return the content of a file that an option names; raise `WrongArguments`."""
     check_path(path)
     try:
-        return Path(path).read_bytes()
+        return read_input(path)
     except FileNotFoundError:
         raise WrongArguments(f"There is no file {path}.") from None
     except OSError as error:

@@ -140,7 +140,7 @@ def failure_of(
             error.blame,
             error.condition,
         )
-    name, explanation, fix, blame, condition = _network_failure(error)
+    name, explanation, fix, blame, condition = network_failure(error)
     reason = error.strerror or str(error) or type(error).__name__
     # An IPv6 address needs its brackets again for the port to be told apart.
     shown = f"[{host}]" if ":" in host else host
@@ -156,7 +156,10 @@ def _worded(cause: Cause, command: FrontEnd) -> Cause:
     )
 
 
-def _network_failure(error: OSError) -> tuple[str, str, str, str, str]:
+def network_failure(error: OSError) -> tuple[str, str, str, str, str]:
+    """Return the name of a failure below TLS, its meaning, the advice, the blame, and the condition
+    of that.
+    """
     match error:
         case socket.gaierror():
             return (

@@ -124,7 +124,8 @@ def failure_lines(failure: Failure) -> list[Line]:
     if failure.alert is None and fault_named(failure.fault) is None:
         found = "before TLS began, by this machine"
     elif failure.from_ == "peer":
-        found = f"by the peer, which sent the alert {failure.alert}"
+        other = "server" if failure.role == "client" else "client"
+        found = f"by the {other}, which sent the alert {failure.alert}"
     else:
         found = f"by this side ({_fault_and_alert(failure.fault, failure.alert)})"
     lines = [("found", found), ("at fault", _at_fault(failure))]
@@ -132,7 +133,7 @@ def failure_lines(failure: Failure) -> list[Line]:
         lines.append(("meaning", meaning))
     lines += _other_lines(failure.others)
     lines += [("evidence", _evidence(found)) for found in failure.evidence]
-    lines += [("to change", sentence) for sentence in _fixes(failure.fix)]
+    lines += [("to change", sentence) for sentence in fixes_of(failure.fix)]
     return lines + _more(failure.fault)
 
 
@@ -145,7 +146,7 @@ def _not_said_yet(explanation: str, message: str) -> str:
 def brief_lines(failure: Failure) -> list[Line]:
     """Return the end at fault, the other likely causes, and the advice."""
     lines = [("at fault", _at_fault(failure)), *_other_lines(failure.others)]
-    return [*lines, *(("to change", sentence) for sentence in _fixes(failure.fix))]
+    return [*lines, *(("to change", sentence) for sentence in fixes_of(failure.fix))]
 
 
 def diagnosis_lines(diagnosis: Diagnosis) -> list[Line]:
@@ -160,7 +161,7 @@ def diagnosis_lines(diagnosis: Diagnosis) -> list[Line]:
     others = _other_lines(diagnosis.others)
     lines += [(label, printable(told(text), 1000)) for label, text in others]
     lines += [("evidence", _evidence(found)) for found in diagnosis.evidence]
-    lines += [("to change", told(sentence)) for sentence in _fixes(diagnosis.fix)]
+    lines += [("to change", told(sentence)) for sentence in fixes_of(diagnosis.fix)]
     return lines + _more(diagnosis.fault)
 
 
@@ -332,6 +333,6 @@ def _evidence(found: Evidence) -> str:
     return f"{found.what}:{says} ({where}{octets})"
 
 
-def _fixes(fix: str) -> Iterator[str]:
+def fixes_of(fix: str) -> Iterator[str]:
     """Return the advice for each end, which the catalogue joins into one text."""
     yield from filter(None, map(str.strip, re.split(r"(?=On (?:this|the other) end:)", fix)))

@@ -8,10 +8,18 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from handclasp.advice import named_blame
+from handclasp.advice import named_blame, with_condition, with_ends_named
+from handclasp.cli.departures import (
+    departure_note,
+    left_without_data,
+    suspicion_json,
+    suspicion_lines,
+)
 from handclasp.cli.explained import explanation_json
 from handclasp.cli.identity import dates_of, issuer_of, key_of, names_of, printable, subject_of
+from handclasp.cli.outcome import network_failure
 from handclasp.cli.report import Line, diagnosis_lines
+from handclasp.explained import ExplainedError
 from handclasp.faults import Blame
 
 if TYPE_CHECKING:
@@ -68,11 +76,12 @@ class Report:
         from handclasp.story.facts import facts_of
 
         if self.sighting.observation is None:
-            return [("no TLS", self.sighting.instead)]
+            return [("no TLS", self.sighting.instead), *self._unreached_lines()]
         lines = [*_negotiated(facts_of(self.events)), *_encryption(self.events)]
         lines += self._certificate_lines()
         lines.append(("outcome", self._outcome()[1]))
         lines += [("note", sentence) for sentence in self.notes]
+        lines += suspicion_lines(self._refused_here)
         if (diagnosis := self.diagnosis) is not None:
             lines.append(("failure", diagnosis.told(diagnosis.cause)))
             lines += diagnosis_lines(diagnosis)
@@ -98,7 +107,7 @@ class Report:
             "instead": self.sighting.instead or None,
         }
         if self.sighting.observation is None:
-            return values
+            return {**values, "failure": self.unreached}
         outcome, telling = self._outcome()
         return {
             **values,
@@ -111,10 +120,41 @@ class Report:
             "outcome": outcome,
             "telling": telling,
             "notes": self.notes,
+            "suspicion": suspicion_json(self._refused_here),
             "failure": _failure_json(self.diagnosis),
             "chain": self.chain_findings,
             "hidden": list(self.sighting.observation.missing),
             "ja4": [ja4.value for _, ja4 in all_fingerprints_of(self.events)],
+        }
+
+    def _unreached_lines(self) -> Iterator[Line]:
+        failure = self.unreached
+        if failure is None:
+            return
+        who = failure["blame"] if failure["blame"] == "unclear" else f"the {failure['blame']}"
+        yield "at fault", with_condition(who, failure["condition"])
+        if failure["fix"] not in self.sighting.instead:
+            yield "to change", failure["fix"]
+
+    @property
+    def unreached(self) -> dict[str, str] | None:
+        """The failure to reach the server, in the form of `to_json`; None if it was reached."""
+        error = self.sighting.relayed.refusal
+        if isinstance(error, ExplainedError):
+            names = ("name", "explanation", "fix", "blame", "condition")
+            found = tuple(str(getattr(error, each)) for each in names)
+        elif isinstance(error, OSError):
+            found = network_failure(error)
+        else:
+            return None
+        name, cause, fix, blame, condition = found
+        condition = with_ends_named(condition, "client")
+        return {
+            "fault": name,
+            "cause": cause,
+            "blame": blame,
+            "condition": condition,
+            "fix": fix,
         }
 
     def page_contents(self, title: str) -> dict[str, object]:
@@ -157,17 +197,28 @@ class Report:
         sighting = self.sighting
         if sighting.relayed.cut:
             return [sighting.relayed.cut]
-        if sighting.relayed.leg:
+        notes = self._notes_of_end()
+        found = self.diagnosis
+        if found is None or found.role == "client" or found.fault not in _TELLS_VERSION:
+            from handclasp.story.diagnosis import obsolete_version
+
+            notes = [*filter(None, [obsolete_version(self.events)]), *notes]
+        return notes
+
+    def _notes_of_end(self) -> list[str]:
+        if self.sighting.relayed.leg:
             return self._notes_of_half()
-        if not sighting.is_final or sighting.has_failed or sighting.outcome != "complete":
+        if not left_without_data(self.sighting):
             return []
-        if sighting.client_has_sent_data or sighting.stream.trouble:
-            return []
-        return [
-            "The client sent no data after its handshake. Perhaps it refused the server's "
-            "certificate only then, as programs with GnuTLS do, and curl with BoringSSL: they say "
-            "so by no alert."
-        ]
+        return [departure_note(self.events, self._refused_here)]
+
+    @property
+    def _refused_here(self) -> Explanation | None:
+        """The verdict of this library on a server whose certificate the client may have refused."""
+        explanation = self.explanation
+        if explanation is None or explanation.accepted or self.sighting.relayed.leg:
+            return None
+        return explanation if explanation.broken and left_without_data(self.sighting) else None
 
     def _notes_of_half(self) -> list[str]:
         from handclasp.story.facts import facts_of
@@ -188,9 +239,22 @@ class Report:
 
         if self.sighting.relayed.leg == "client":
             return []
-        explanation = self.explanation
+        explanation, mended = self.explanation, self._mended
         is_refused = explanation is not None and not explanation.accepted
-        return findings_of(self._mended) if is_refused or self.sighting.has_failed else []
+        if mended is None or not (is_refused or self.sighting.has_failed):
+            return []
+        if self._is_accepted_by_client and mended.missing is not None and not mended.missing.urls:
+            # The issuer is one that the client has: a root that is not known here, most likely.
+            mended = replace(mended, missing=None)
+        return findings_of(mended)
+
+    @property
+    def _is_accepted_by_client(self) -> bool:
+        """Whether the client went on with the server's certificate, or the server ended it."""
+        if self.sighting.has_failed:
+            found = self.diagnosis
+            return found is not None and found.role == "client" and found.found_by == "peer"
+        return self.sighting.outcome == "complete" and self.sighting.client_has_sent_data
 
     @property
     def _mended(self) -> MendedChain | None:
@@ -334,7 +398,7 @@ def _negotiated(facts: Facts) -> Iterator[Line]:
     if share is not None:
         yield "group", share.group + (" (after a second hello)" if facts.retried else "")
     elif facts.key_exchange is not None:
-        yield "key exchange", facts.key_exchange
+        yield "key exchange", _key_exchange(facts.key_exchange, facts.cipher_suite or "")
     if facts.info is not None:
         yield "protocol", printable(facts.info.alpn) if facts.info.alpn else "none agreed (ALPN)"
         yield "resumed", "yes" if facts.info.resumed else "no"
@@ -343,8 +407,24 @@ def _negotiated(facts: Facts) -> Iterator[Line]:
         yield "client cert", asked[facts.client_certificate]
 
 
+def _key_exchange(kind: str, suite: str) -> str:
+    match kind:
+        case "agreement":
+            return suite.removeprefix("TLS_").partition("_WITH_")[0]
+        case "transport":
+            return "RSA: the client made the secret (no forward secrecy)"
+        case "session":
+            return "none: the secret is that of an earlier session"
+        case "psk":
+            return "none: a pre-shared key went alone (no forward secrecy)"
+        case _:
+            return "RSA and a pre-shared key (no forward secrecy)"
+
+
 _HALVES = {"": "", "client": "the client and handclasp", "server": "handclasp and the server"}
 _SEE_OTHER = "see the other half of this connection, in which handclasp is the client"
+_TELLS_VERSION = ("PEER_INTERNAL_ERROR", "PEER_INSUFFICIENT_SECURITY", "PEER_PROTOCOL_VERSION")
+"""The alerts of clients whose likeliest cause is an obsolete version, which the failure tells."""
 _DISTRUST = (
     "PEER_BAD_CERTIFICATE",
     "PEER_CERTIFICATE_UNKNOWN",

@@ -154,7 +154,9 @@ class ClientConfig(SharedConfig):
             requests one, best first. None derives them from `credentials`, and means "X509" with
             `choose_credentials`. A type without credentials may be named: if the server chooses
             it, this side sends an empty certificate.
-        alpn: application protocols to offer, best first (RFC 7301).
+        alpn: application protocols to offer, best first (RFC 7301). Protocols and `psks` together
+            take 39,000 bytes of the hello at most, the latter twice as many with `ech` or
+            `grease_ech`; `send_authorities` leaves 20,276 of them.
         versions: protocol versions to offer, of "TLSv1.2" and "TLSv1.3". By default, the versions
             in which all other settings can be honoured: record_padding, and lists that hold
             nothing for TLS 1.2, leave only TLS 1.3.

@@ -22,6 +22,7 @@ from handclasp.config.certificates import (
     refuse_unused,
     warn_of_uncovered_public_names,
 )
+from handclasp.config.hello_size import check_hello_size
 from handclasp.config.sessions import (
     check_early_data_callbacks,
     check_sessions,
@@ -119,6 +120,7 @@ def check_client(config: ClientConfig) -> None:
         )
     check_sessions(config.sessions)
     check_ech_configs(config)
+    check_hello_size(config)
     if config.fallback and "TLSv1.3" in config.versions:
         raise ConfigurationError(
             "fallback signals that newer versions were left out: name the others in versions."

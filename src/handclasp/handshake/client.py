@@ -10,7 +10,7 @@ from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.handshake.client_sessions import ClientSessions
 from handclasp.handshake.context import HandshakeContext
-from handclasp.handshake.disagreement import ONLY_UNSAFE
+from handclasp.handshake.disagreement import older_version_chosen
 from handclasp.handshake.offer import ClientOffer, client_offer
 from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls13 import client as client13
@@ -84,9 +84,5 @@ def check_version(hs: HandshakeContext, config: ClientConfig, hello: ServerHello
     if version == TLS12 and name in config.versions:
         return version
     if version in VERSIONS_BY_NAME.values() and version < TLS13:
-        raise ProtocolError(
-            Fault.NO_SHARED_VERSION,
-            f"offered: {', '.join(config.versions)}; the server chose {name}",
-            verdict=ONLY_UNSAFE if version < TLS12 else None,
-        )
+        raise older_version_chosen(config.versions, name)
     raise ProtocolError(Fault.UNOFFERED_VERSION, name)

@@ -19,6 +19,7 @@ from weakref import ref
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.trust import TrustStore
 from handclasp.config import ClientConfig
+from handclasp.config.hello_size import fits_hello
 from handclasp.crypto.suites import CIPHER_SUITES
 from handclasp.errors import ConfigurationError, TLSError
 from handclasp.handshake.hooks import call_hook, wrong_answer
@@ -215,7 +216,7 @@ def _why_unfit(
     """Return why this session is not to be offered; None where it may be."""
     if not session.is_current(milliseconds(config.clock())):
         return "too old"
-    if not session.can_be_named:
+    if not (session.can_be_named and fits_hello(config, session.ticket)):
         return "no hello has room for its name"
     is_offered = session.cipher_suite in config.cipher_suites or _goes_with_another(config, session)
     if session.version not in config.versions or not is_offered:

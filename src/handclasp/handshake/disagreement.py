@@ -17,6 +17,7 @@ from handclasp.advice import (
     VERSIONS,
 )
 from handclasp.alerts import USUAL_GROUPS, USUAL_SCHEMES, USUAL_SUITES12, USUAL_SUITES13
+from handclasp.alerts.situation import ENABLE_NEWER, OBSOLETE
 from handclasp.crypto.groups import GROUPS as KNOWN_GROUPS
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES as KNOWN_SCHEMES
 from handclasp.crypto.suites import CIPHER_SUITES as KNOWN_SUITES
@@ -29,7 +30,7 @@ _MOST_SHOWN = 24
 _MOST_ADVISED = 3
 _SAFE_VERSIONS = ("TLSv1.2", "TLSv1.3")
 
-ONLY_UNSAFE = Verdict(Blame.PEER, "which supports only insecure versions")
+ONLY_UNSAFE = Verdict(Blame.PEER, "which supports only obsolete versions")
 
 _KINDS: dict[Fault, tuple[tuple[str, ...], Collection[str], str, str]] = {
     Fault.NO_SHARED_VERSION: (_SAFE_VERSIONS, _SAFE_VERSIONS, VERSIONS, "versions"),
@@ -99,6 +100,20 @@ def disagreement(
     verdict = _verdict(fault, usual, offered, acceptable)
     return ProtocolError(
         fault, detail, fix=advice(fix_peer, fix_local if allowable else ""), verdict=verdict
+    )
+
+
+def older_version_chosen(offered: Sequence[str], chosen: str) -> ProtocolError:
+    """Return the error if a server chose a version below all that were offered."""
+    detail = f"offered: {', '.join(offered)}; the server chose {chosen}"
+    if chosen not in OBSOLETE:
+        return ProtocolError(Fault.NO_SHARED_VERSION, detail)
+    # Nobody is advised to enable such a version on this end.
+    return ProtocolError(
+        Fault.NO_SHARED_VERSION,
+        f"{detail}, which is obsolete ({OBSOLETE[chosen]})",
+        fix=advice(ENABLE_NEWER, ""),
+        verdict=ONLY_UNSAFE,
     )
 
 

@@ -118,6 +118,11 @@ class Answer:
         return self.hello is not None
 
     @property
+    def nothing_came(self) -> bool:
+        """Whether the server kept the connection open, and sent not a byte."""
+        return self.ending == "silent" and not self.evidence
+
+    @property
     def group(self) -> int | None:
         """The group that the server chose, in whatever message it says so; None without one."""
         if self.hello is None:

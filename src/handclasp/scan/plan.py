@@ -27,7 +27,7 @@ def examine(offer: Offer, report: Report, request: bytes) -> Probe[None]:
     if spoken or report.speaks("SSLv2"):
         report.fix = ""  # Only some of its answers are no TLS.
     else:
-        report.error = _no_version(report)
+        report.error = report.error or _no_version(report)
     if not spoken:
         return
     for version in spoken:

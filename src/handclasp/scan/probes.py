@@ -87,6 +87,18 @@ PROTOCOLS = (
 )
 """The application protocols that are asked for (RFC 7301, IANA's registry)."""
 
+_PLAIN_SUITES = (0xC02B, 0xC02F, 0xC013, 0xC014, 0x009C, 0x002F, 0x0035, 0x000A)
+_PLAIN_SCHEMES = (
+    *(SignatureSchemeCode.ecdsa_secp256r1_sha256, SignatureSchemeCode.rsa_pss_rsae_sha256),
+    *(SignatureSchemeCode.rsa_pkcs1_sha256, SignatureSchemeCode.rsa_pkcs1_sha1),
+)
+"""Of a hello that servers of any age read."""
+
+_ABOUT_SILENCE = (
+    "One of these: no TLS is spoken on this port; it waits for another protocol first "
+    "(--starttls); the server is too busy (--timeout); something on the way drops what is sent."
+)
+
 _BASE_POINT = KeyShareEntry(GroupCode.x25519, b"\x09" + bytes(31))
 """A valid share of which anybody has the key, for servers that never retry: nothing is agreed."""
 
@@ -120,8 +132,12 @@ class Offer:
 
 
 def versions(offer: Offer, report: Report) -> Probe[None]:
-    """Ask for each version by itself, newest first."""
+    """Ask for each version by itself, newest first; a silent port is asked twice in all."""
     answer = yield from ask(offer.hello(TLS13, SUITES13))
+    if answer.nothing_came and (yield from _is_silent(offer)):
+        report.error = f"Silent: it takes the connection, and {answer.said()}, in two attempts."
+        report.fix = _ABOUT_SILENCE
+        return
     if not answer.accepted:
         # RFC 8446 section 4.2.8 allows an empty list of shares; not every server does.
         offer.shares = (_BASE_POINT,)
@@ -140,6 +156,16 @@ def versions(offer: Offer, report: Report) -> Probe[None]:
     old = yield from ask_old()
     says = "a SERVER-HELLO of SSL 2.0" if old.accepted else ""
     report.versions[VERSION_NAMES[2]] = Fact(bool(old.accepted), says, old.evidence)
+
+
+def _is_silent(offer: Offer) -> Probe[bool]:
+    """Return whether a short hello of TLS 1.2 gets no answer either.
+
+    A server that stumbles over TLS 1.3, or over a long hello, answers this one; any version that
+    it has will do.
+    """
+    hello = offer.hello(TLS12, _PLAIN_SUITES, groups=_USUAL_GROUPS, schemes=_PLAIN_SCHEMES)
+    return (yield from ask(hello)).nothing_came
 
 
 def _note_version(report: Report, version: int, answer: Answer) -> None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from handclasp.advice import worded
 from handclasp.certificates.trust import TrustStore
 from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig
@@ -30,7 +31,7 @@ from handclasp.scan.report import Report, Target
 from handclasp.scan.robot import RANDOM_BYTES, read_reaction, write_second_flight
 from handclasp.scan.steps import Ask, AskOld, Exchange, Provoke, Shake, Shaken
 from handclasp.starttls import opening
-from handclasp.starttls.dialogue import DialogueError
+from handclasp.starttls.dialogue import Dialogue, DialogueError
 from handclasp.starttls.proxy import Proxy
 from handclasp.trace.events import MessageSeen
 from handclasp.trace.recorder import EventRecorder
@@ -187,7 +188,11 @@ def _is_address(name: str) -> bool:
 
 
 class _Stopped(Exception):
-    """The scan of a host ends here, for the reason given."""
+    """The scan of a host ends here, for the reason given; `fix` says what to do about it."""
+
+    def __init__(self, reason: str, fix: str = "") -> None:
+        super().__init__(reason)
+        self.fix = fix
 
 
 class _Host:
@@ -199,6 +204,7 @@ class _Host:
         self._pace = pace
         self._report = report
         self._found: list[tuple[Any, ...]] = []
+        self._talk: Dialogue | None = None
 
     async def run(self, offer: Offer) -> None:
         """Carry out the exchanges of the plan, until it is done or a bound is reached."""
@@ -214,7 +220,7 @@ class _Host:
             if self._report.versions:
                 self._report.break_off(str(reason))
             else:
-                self._report.error = str(reason)
+                self._report.error, self._report.fix = str(reason), reason.fix
 
     def _request(self) -> bytes:
         if self._settings.starttls is not None:
@@ -242,25 +248,36 @@ class _Host:
 
     async def _connected(self) -> socket.socket:
         """Connect, and say what comes before TLS; try once more after a failure."""
-        reason = ""
+        reason = fix = ""
         for attempt in range(2):
             await self._pace.turn()
             self._report.connections += 1
+            self._talk = None
             try:
                 async with asyncio.timeout(self._settings.timeout):
-                    return await self._connect()
+                    return await self._say_before(await self._connect())
             except DialogueError as error:
-                raise _Stopped(error.message) from None
-            except TimeoutError:
-                reason = f"no connection within {self._settings.timeout:g} s."
+                raise _Stopped(error.message, worded(error.fix, "connect")) from None
             except OSError as error:
-                reason = f"no connection: {error.strerror or error}."
+                reason, fix = self._why_not_connected(error)
             except UnicodeError:
                 raise _Stopped(f"{self._target.host!r} is not a host name.") from None
             if attempt or not self._report.versions:
                 break
             await asyncio.sleep(_RETRY_SECONDS)
-        raise _Stopped(reason)
+        raise _Stopped(reason, fix)
+
+    def _why_not_connected(self, error: OSError) -> tuple[str, str]:
+        """Return why there is no TLS to begin with, and what to do."""
+        seconds = self._settings.timeout
+        if self._talk is None:
+            if isinstance(error, TimeoutError):
+                return f"no connection within {seconds:g} s.", ""
+            return f"no connection: {error.strerror or error}.", ""
+        if isinstance(error, TimeoutError):
+            late = self._talk.time_out(seconds)
+            return late.message, worded(late.fix, "connect")
+        return f"the connection broke before TLS began: {error.strerror or error}.", ""
 
     async def _connect(self) -> socket.socket:
         loop, settings, target = asyncio.get_running_loop(), self._settings, self._target
@@ -278,10 +295,6 @@ class _Host:
                 # All connections go to one address, as several may lead to several servers.
                 self._found = [each]
                 self._report.address = str(each[4][0])
-                await self._say_before(sock)
-            except DialogueError:
-                sock.close()
-                raise
             except OSError as error:
                 sock.close()
                 failure = failure or error
@@ -292,18 +305,23 @@ class _Host:
             return sock
         raise failure or OSError("the name has no address")
 
-    async def _say_before(self, sock: socket.socket) -> None:
-        """Hold the dialogue before TLS."""
+    async def _say_before(self, sock: socket.socket) -> socket.socket:
+        """Hold the dialogue before TLS; return the socket, which a failure closes."""
         settings, target = self._settings, self._target
         if settings.starttls is None and settings.proxy is None:
-            return
+            return sock
         loop = asyncio.get_running_loop()
         talk = opening(settings.starttls, target.host, target.port, proxy=settings.proxy)
-        while True:
-            await loop.sock_sendall(sock, talk.data_to_send())
-            if talk.is_over:
-                return
-            talk.receive_data(await loop.sock_recv(sock, _READ))
+        self._talk = talk
+        try:
+            while True:
+                await loop.sock_sendall(sock, talk.data_to_send())
+                if talk.is_over:
+                    return sock
+                talk.receive_data(await loop.sock_recv(sock, _READ))
+        except BaseException:
+            sock.close()
+            raise
 
     async def _ask(self, sock: socket.socket, asked: Ask) -> Answer:
         loop = asyncio.get_running_loop()

@@ -99,8 +99,9 @@ class PreSharedKey:
             hash_name: the hash that the key is bound to.
 
         Raises:
-            ConfigurationError: as for the key itself; names as well as a context; or one name
-                alone, or twice the same, with which both directions would get the same key.
+            ConfigurationError: as for the key itself; an identity that is too long together with
+                the context; names as well as a context; or one name alone, or twice the same, with
+                which both directions would get the same key.
         """
         base = cls(identity, key, hash_name)
         for name, value in (("client", client), ("server", server), ("context", context)):
@@ -116,6 +117,12 @@ class PreSharedKey:
             if max(len(client), len(server)) > 255:
                 raise ConfigurationError("The names of client and server have at most 255 bytes.")
             context = opaque8(client) + opaque8(server)
+        if len(identity) + len(context) + _AROUND_IMPORTED >= 2**16:
+            raise ConfigurationError(
+                "The identity of an imported key holds this identity, the context "
+                f"({len(context)} bytes, with the names of both ends), and {_AROUND_IMPORTED} "
+                "bytes more. It has at most 65535 bytes (RFC 9258 3.1)."
+            )
         extracted = hkdf_extract(hash_name, b"", base.key)
         made: list[PreSharedKey] = []
         for target, (kdf, size) in _TARGET_KDFS.items():
@@ -154,6 +161,9 @@ def check_keys(keys: object) -> tuple[PreSharedKey, ...]:
         raise ConfigurationError("psks names an identity twice.")
     return tuple(found)
 
+
+_AROUND_IMPORTED = 8
+"""Bytes of an ImportedIdentity beside identity and context: two lengths, protocol and KDF."""
 
 _WANTED = "psks must be a list of PreSharedKey"
 _EXAMPLE = 'psks=[PreSharedKey(b"sensor 7", key)]'

@@ -20,7 +20,8 @@ MAX_LIFETIME = 604_800
 _MAX_SESSION_ID = 32
 _MAX_TICKET = 2**14
 """Bytes: a hello has room for two such tickets and two cookies of a retry, with all that is around
-them. With Encrypted Client Hello, or GREASE for it, it has everything twice."""
+them. With Encrypted Client Hello, or GREASE for it, it has everything twice. Settings that take
+much of it leave less for tickets (`fits_hello` of the config)."""
 
 _FORMAT = 5
 _OVERHEAD = 1024

@@ -84,6 +84,8 @@ def opening(
 
 def _opening(talk: Talk, protocol: str | None, host: str, port: int, proxy: Proxy | None) -> Script:
     if proxy is not None:
+        talk.meet("proxy")
         yield from connect(talk, host, port, proxy)
+        talk.meet("server")
     if protocol is not None:
         yield from PROTOCOLS[protocol].script(talk, host)

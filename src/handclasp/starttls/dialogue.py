@@ -17,6 +17,7 @@ handclasp.starttls.dialogue.DialogueError: The server refuses to begin TLS: 'go 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from typing import TypeAlias, TypeVar
 
@@ -28,6 +29,10 @@ LONGEST_LINE = 8192
 """The bytes of a line of its own. SMTP allows 512 (RFC 5321 section 4.5.3.1.5); servers send more.
 """
 _MOST_SHOWN = 80
+_HEAD_SIZE = 5
+_TLS_RECORD = re.compile(rb"[\x15\x16]\x03[\x01-\x04]")
+"""An alert or a handshake message. As the head of a MySQL packet, this would be longer than all
+that may come before TLS."""
 
 Read = TypeVar("Read")
 Reading: TypeAlias = Generator[None, None, Read]
@@ -100,6 +105,23 @@ class DialogueError(ExplainedError):
             "this end, if it is the wrong port or protocol; otherwise the server",
         )
 
+    @classmethod
+    def speaks_tls(cls, said: bytes, other: str) -> DialogueError:
+        """Return the error for a server or a proxy whose first bytes are a record of TLS."""
+        kind = {21: "an alert", 22: "a handshake message"}[said[0]]
+        fix = "Leave --starttls out, or name the port where the protocol begins in the clear."
+        if other == "proxy":
+            fix = "Name the port where the proxy takes requests in the clear."
+        return cls(
+            "STARTTLS_BROKEN" if other == "server" else "PROXY_REFUSED",
+            f"The {other} speaks TLS from the start: its first bytes ({said.hex()}) are the head "
+            f"of a TLS record with {kind}.",
+            "TLS begins at once on this port.",
+            fix,
+            "client",
+            "which begins in the clear",
+        )
+
 
 def shown(said: bytes) -> str:
     """Return the first bytes that a server sent, safe to print.
@@ -115,12 +137,18 @@ class Talk:
     """The bytes that a script says and hears.
 
     See `handclasp.starttls.dialogue` for an example.
+
+    Attributes:
+        heard, said: the bytes that are not yet read, and those that are not yet sent.
+        other: the end that it talks with, "proxy" or "server".
     """
 
     def __init__(self) -> None:
+        self.other = "server"
         self.heard = bytearray()
         self.said = bytearray()
         self._total = 0
+        self._first = bytearray()
 
     def send(self, data: bytes) -> None:
         """Queue bytes for the server."""
@@ -131,7 +159,21 @@ class Talk:
         self._total += len(data)
         if self._total > MOST_BYTES:
             raise DialogueError.broken(f"more than {MOST_BYTES:,} bytes came before TLS")
+        if len(self._first) < _HEAD_SIZE:
+            self._first += data[:_HEAD_SIZE]
+            if _TLS_RECORD.match(self._first):
+                raise DialogueError.speaks_tls(bytes(self._first), self.other)
         self.heard += data
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether the other end has sent anything."""
+        return bool(self._first)
+
+    def meet(self, other: str) -> None:
+        """Begin to talk with another end, "proxy" or "server"."""
+        self.other = other
+        self._first.clear()
 
     def exactly(self, size: int) -> Reading[bytes]:
         """Read as many bytes; raise `DialogueError` for more than can come."""
@@ -192,19 +234,24 @@ class Dialogue:
     def receive_data(self, data: bytes) -> None:
         """Take bytes of the server; none are its end. Raises `DialogueError`."""
         if not data:
-            raise _closed(bytes(self._talk.heard))
+            raise _closed(self._talk)
         self._talk.hear(data)
         self._resume()
 
     def time_out(self, seconds: float) -> DialogueError:
         """Return the error for a server that has been silent for some seconds."""
-        heard = bytes(self._talk.heard)
-        so_far = f"; so far it has said {shown(heard)}" if heard else ""
+        talk = self._talk
+        so_far = f"; so far it has said {shown(bytes(talk.heard))}" if talk.heard else ""
+        said = f"The {talk.other} said nothing more for {seconds:g} s{so_far}."
+        if talk.other == "proxy":
+            why = "It may not be a proxy, or it cannot reach the server."
+            return DialogueError("STARTTLS_TIMEOUT", said, why, _PROXY, "unclear", _PROXY_OR_WAY)
         return DialogueError(
             "STARTTLS_TIMEOUT",
-            f"The server said nothing more for {seconds:g} s{so_far}.",
+            said,
             "The other end waits, too: perhaps for TLS at once, or for another protocol.",
-            "Check the port and the protocol (--starttls).",
+            "Check the port and the protocol (--starttls)."
+            + ("" if talk.has_heard else f" {_AT_ONCE}"),
             "unclear",
             "this end, if it is the wrong port or protocol; otherwise the server",
         )
@@ -218,7 +265,33 @@ class Dialogue:
                 raise _injected(bytes(self._talk.heard)) from None
 
 
-def _closed(heard: bytes) -> DialogueError:
+_AT_ONCE = (
+    "Where TLS begins at once (as on ports 465, 636, 990, 993 and 995), leave --starttls out."
+)
+
+
+_PROXY = "Check the proxy's address and port, and see its log."
+_PROXY_OR_WAY = "this end, if that is not the proxy; otherwise the proxy, or something on the way"
+
+
+def _closed(talk: Talk) -> DialogueError:
+    heard = bytes(talk.heard)
+    silent = f"The {talk.other} closed the connection without a word, before TLS began."
+    if talk.other == "proxy" and not talk.has_heard:
+        why = "It said nothing about the reason."
+        return DialogueError("STARTTLS_CLOSED", silent, why, _PROXY, "unclear", _PROXY_OR_WAY)
+    if not talk.has_heard:
+        return DialogueError(
+            "STARTTLS_CLOSED",
+            silent,
+            "It said nothing about the reason: perhaps the port is one of another protocol, or one "
+            "where TLS begins at once, or the server takes no connection from here.",
+            f"Check the port and the protocol (--starttls). {_AT_ONCE} If they are right, see the "
+            "server's log.",
+            "unclear",
+            "this end, if it is the wrong port or protocol; otherwise the server, or something on "
+            "the way",
+        )
     return DialogueError(
         "STARTTLS_CLOSED",
         "The server closed the connection before TLS began.",

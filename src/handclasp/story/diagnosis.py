@@ -20,6 +20,13 @@ from collections.abc import Sequence
 
 from handclasp.advice import at_fault, for_reader, worded
 from handclasp.alerts import Cause
+from handclasp.alerts.situation import (
+    ENABLE_NEWER,
+    ENABLE_TLS12,
+    OBSOLETE,
+    newer_versions,
+    obsolete_choice,
+)
 from handclasp.errors import PeerAlertError
 from handclasp.faults import Blame, Fault, Verdict, fault_named
 from handclasp.story.evidence import Evidence, alert_number, evidence_of
@@ -109,6 +116,28 @@ def diagnose(events: Sequence[TraceEvent]) -> Diagnosis | None:
         evidence=evidence,
         after_handshake=settled,
     )
+
+
+def obsolete_version(events: Sequence[TraceEvent]) -> str:
+    """Return a remark on a server that chose an obsolete version, for any reader; else empty.
+
+    >>> from handclasp.story.diagnosis import obsolete_version
+    >>> recorder = Recorder()
+    >>> handclasp.connect("example.com", 443, trace=recorder).close()
+    >>> obsolete_version(recorder.events)
+    ''
+    """
+    situation = situation_of(events)
+    version = situation.version
+    if version not in OBSOLETE:
+        return ""
+    obsolete = obsolete_choice(version)
+    if newer := newer_versions(situation):
+        offers = f"although the client offers {' and '.join(newer)}"
+        return f"{obsolete}, {offers}. On the server: {ENABLE_NEWER}"
+    if situation.versions:
+        return f"{obsolete}: the client offers nothing newer. On the client: {ENABLE_TLS12}"
+    return f"{obsolete}."
 
 
 def _was_sent(fault: str, events: Sequence[TraceEvent]) -> bool:

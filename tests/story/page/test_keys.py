@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.recorded import Recorded
+from tests.pki import Pki
+from tests.recorded import Recorded, converse
 
+from handclasp import ClientConfig, PreSharedKey, ServerConfig, SessionStore
 from handclasp.iana import HandshakeType
 from handclasp.story.facts import facts_of
 from handclasp.story.page.document import page_of
-from handclasp.story.page.keys import schedule_of
+from handclasp.story.page.keys import Schedule, Step, schedule_of
 from handclasp.story.recorded import KeyExchange
 from handclasp.trace.events import KeyStep, MessageSeen, TraceEvent
 
@@ -30,8 +32,8 @@ def test_the_picture_has_the_values_that_were_noted(
         values = [step.value.hex() for step in steps if step.output == stage.step.name]
         assert stage.step.hex in values
         for branch in stage.branches:
-            if branch.step is not None:
-                (value,) = [step.value.hex() for step in steps if step.label == branch.label]
+            if branch.step is not None:  # Of several tickets, the last one.
+                *_, value = [step.value.hex() for step in steps if step.label == branch.label]
                 assert branch.step.hex == value
     assert schedule.has_values
     assert len({step.key for step in schedule.steps}) == len(steps)
@@ -41,8 +43,51 @@ def test_what_was_not_needed_is_drawn_as_such(with_secrets: Recorded) -> None:
     schedule = schedule_of(with_secrets.client.events, "TLSv1.3")
     assert schedule is not None
     early, handshake, _ = schedule.stages
-    assert [branch.step for branch in early.branches] == [None, None]
+    assert [branch.step for branch in early.branches] == [None, None, None]
     assert None not in [branch.step for branch in handshake.branches]
+
+
+def test_a_ticket_s_key_comes_from_the_last_secret_and_its_binder_from_the_first(pki: Pki) -> None:
+    """A learner sees how a ticket begins in one connection, and ends in the next."""
+    client = ClientConfig(trust=pki.trust, sessions=SessionStore())
+    server = ServerConfig(credentials=pki.server())
+    first, second = (
+        schedule_of(converse(client, server, secrets=True).client.events, "TLSv1.3")
+        for _ in range(2)
+    )
+    assert first is not None
+    assert second is not None
+    ticket = _branch(first, "resumption")
+    assert ticket is not None
+    assert ticket.how == 'HKDF-Expand-Label(resumption_master_secret, "resumption", context)'
+    assert _branch(first, "res binder") is None
+    binder = _branch(second, "res binder")
+    assert binder is not None
+    assert binder.name == "binder_key"
+
+
+def test_the_binder_key_is_named_after_the_kind_of_pre_shared_key(pki: Pki) -> None:
+    key = PreSharedKey(b"identity", b"k" * 32)
+    recorded = converse(
+        ClientConfig(trust=pki.trust, psks=[key]),
+        ServerConfig(credentials=pki.server(), psks=[key]),
+        secrets=True,
+    )
+    schedule = schedule_of(recorded.client.events, "TLSv1.3")
+    assert schedule is not None
+    assert _branch(schedule, "ext binder") is not None
+    assert "res binder" not in [branch.label for branch in schedule.stages[0].branches]
+
+
+def _branch(schedule: Schedule, label: str) -> Step | None:
+    """The step of the one branch with a label."""
+    (step,) = [
+        branch.step
+        for stage in schedule.stages
+        for branch in stage.branches
+        if branch.label == label
+    ]
+    return step
 
 
 def test_without_secrets_the_steps_are_there_and_the_values_are_not(plain: Recorded) -> None:

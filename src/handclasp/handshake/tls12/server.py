@@ -6,6 +6,7 @@ from functools import partial
 
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ClientAuth, ServerConfig
+from handclasp.config.hello_size import MAX_AUTHORITIES
 from handclasp.crypto.groups import GROUPS, BadShare, PrivateShare
 from handclasp.crypto.secret import Secret
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES, of_versions
@@ -38,7 +39,6 @@ from handclasp.handshake.tls12.resumption import (
     grant_session,
 )
 from handclasp.handshake.tls12.secrets import derive_master_secret, resume_master_secret
-from handclasp.handshake.tls13.certificate import MAX_AUTHORITIES
 from handclasp.handshake.trace_notes import check_name_is_served, decide_application_protocol
 from handclasp.iana import TLS12, ExtensionType
 from handclasp.info import ConnectionInfo

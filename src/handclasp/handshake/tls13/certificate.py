@@ -13,6 +13,7 @@ from typing import Any
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.trust import TrustStore
 from handclasp.config import SharedConfig
+from handclasp.config.hello_size import MAX_AUTHORITIES
 from handclasp.crypto.signatures import CERTIFICATE_SIGNATURE_SCHEMES, SIGNATURE_SCHEMES
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
@@ -41,9 +42,6 @@ from handclasp.wire.messages import (
     write_message,
 )
 from handclasp.wire.rules import check_answer, check_forms
-
-MAX_AUTHORITIES = 2**14
-"""Bytes of authorities' names that are worth sending: the system's store has 20 KB of them."""
 
 _MOST_COMPRESSED = 2**21
 """Bytes of this side's messages that are kept, with what they were compressed to.

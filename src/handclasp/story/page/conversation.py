@@ -11,6 +11,7 @@ from itertools import groupby, islice
 from typing import NamedTuple
 
 from handclasp.iana import HandshakeType as Type
+from handclasp.story.certificate_fields import with_certificates
 from handclasp.story.facts import Facts
 from handclasp.story.fields import Field, fields_of
 from handclasp.story.flights import MOST_ITEMS, Data, Drawn, Shown, shown_or_closed
@@ -240,7 +241,7 @@ def taken_apart(
     raw: bytes, epoch: str, caption: str = "", *, key_exchange: KeyExchange | None = None
 ) -> Opened:
     """Return a message's fields and bytes."""
-    field = fields_of(raw, epoch, key_exchange)
+    field = with_certificates(fields_of(raw, epoch, key_exchange), raw)
     pieces = tuple(
         Piece(leaf.start, raw[leaf.start : min(leaf.end, MOST_BYTES)].hex(" "))
         for leaf in field.leaves()

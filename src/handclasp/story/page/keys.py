@@ -7,7 +7,7 @@ draws it, in its own units, narrow enough for a phone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from handclasp.story.page.recomputing import commands_of
@@ -34,6 +34,9 @@ class Stage(NamedTuple):
     branches: tuple[Branch, ...]
 
 
+_BINDER_LABELS = ("res binder", "ext binder", "imp binder")
+_BINDER = Branch(_BINDER_LABELS[0], "", "proof of having the key")
+
 STAGES13 = (
     Stage(
         "a pre-shared key, or zeros",
@@ -41,6 +44,7 @@ STAGES13 = (
         "early_secret",
         "HKDF-Extract",
         (
+            _BINDER,
             Branch("c e traffic", "CLIENT_EARLY_TRAFFIC_SECRET", "the client's early data"),
             Branch("e exp master", "EARLY_EXPORTER_SECRET", "keys for applications, early"),
         ),
@@ -65,6 +69,7 @@ STAGES13 = (
             Branch("s ap traffic", "SERVER_TRAFFIC_SECRET_0", "the server's data"),
             Branch("exp master", "EXPORTER_SECRET", "keys for applications"),
             Branch("res master", "RESUMPTION_SECRET", "tickets for later sessions"),
+            Branch("resumption", "", "a ticket's key, by res master"),
         ),
     ),
 )
@@ -207,6 +212,7 @@ def schedule_of(
         return None
     stages = _stages(version, key_exchange, has_psk=has_psk)
     noted = [event for event in events if isinstance(event, KeyStep)]
+    stages = _with_binders(stages, {event.label for event in noted})
     if noted:
         commands = commands_of(events)
         steps = [
@@ -219,6 +225,17 @@ def schedule_of(
         steps, found = _logged(events, stages)
     placed, height = _placed(stages, found)
     return Schedule(height, placed, tuple(steps))
+
+
+def _with_binders(stages: Sequence[Stage], labels: Collection[str]) -> Sequence[Stage]:
+    """Name the binder keys by the pre-shared keys offered: of tickets, external or imported."""
+    offered = [_BINDER._replace(label=label) for label in _BINDER_LABELS if label in labels]
+    return [
+        stage._replace(branches=(*(offered or [_BINDER]), *stage.branches[1:]))
+        if _BINDER in stage.branches
+        else stage
+        for stage in stages
+    ]
 
 
 def _step(number: int, event: KeyStep, command: str) -> Step:

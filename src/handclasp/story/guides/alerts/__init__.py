@@ -85,7 +85,12 @@ def alert_page(number: int) -> str:
 
 
 def unknown_alert_page() -> str:
-    """Return the page of `UNKNOWN_ALERT`, in Markdown."""
+    """Return the page of `UNKNOWN_ALERT`, in Markdown.
+
+    >>> from handclasp.story.guides.alerts import unknown_alert_page
+    >>> "not registered" in unknown_alert_page()
+    True
+    """
     known = "any that is not registered"
     return "\n".join([*_head(UNKNOWN_ALERT, 255, known), "", _UNREGISTERED])
 
