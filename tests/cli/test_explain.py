@@ -20,7 +20,8 @@ from tests.pki import Pki
 from tests.required import need_tool
 
 import handclasp
-from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
+from handclasp import ClientConfig, Recorder, ServerConfig, TLSError, input_files
+from handclasp.cli import inputs
 from handclasp.trace.events import TransportSeen, WireSeen
 from handclasp.trace.pcapng import capture_header, connection_blocks, keylog_lines
 
@@ -339,14 +340,12 @@ def test_files_in_a_directory_that_cannot_be_read_are_named(run: Run, directory:
 def test_a_file_that_may_not_be_read_is_no_failure(
     run: Run, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = Path.read_bytes
-
     def refuse(path: Path) -> bytes:
         if path.name == "7-5-client.json":
             raise PermissionError(13, "Permission denied")
-        return read(path)
+        return input_files.read_input(path)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(inputs, "read_input", refuse)
     result = run("explain", str(directory))
     assert "7 connections (1 failed)." in " ".join(result.stdout.split())
     assert result.stderr == "Not read: 7-5-client.json (Permission denied).\n"
