@@ -142,6 +142,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "client",
         "config",
         "crypto",
+        "dns.errors",
+        "dns.records",
         "errors",
         "events",
         "iana",

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handclasp.config import ClientConfig
+from handclasp.dns import DnsError, NoEchError
 from handclasp.iana import TLS12, TLS13, ContentType, ExtensionType
 from handclasp.scan.answer import Answer, AnswerReader
 from handclasp.scan.legacy import OldAnswer
 from handclasp.scan.plan import examine
 from handclasp.scan.probes import Offer
 from handclasp.scan.report import Report, Target
-from handclasp.scan.steps import Ask, AskOld, Exchange, Probe, Provoke, Shake, Shaken
+from handclasp.scan.steps import Ask, AskOld, Exchange, LookUp, Probe, Provoke, Shake, Shaken
 from handclasp.scan.suites import exchange_of
 from handclasp.wire.extensions import (
     write_alpn,
@@ -67,11 +68,11 @@ class Model:
     random_end: bytes = b"DOWNGRD\1"
     asked: list[Exchange] = field(default_factory=list[Any])
 
-    def examine(self, request: bytes = b"") -> Report:
+    def examine(self, request: bytes = b"", *, asks_dns: bool = False) -> Report:
         """Scan it, by the whole plan."""
         report = Report(Target("example.com"))
         offer = Offer("example.com", ClientConfig(verify_peer=False))
-        return self.run(examine(offer, report, request), report)
+        return self.run(examine(offer, report, request, asks_dns=asks_dns), report)
 
     def run(self, plan: Probe[None], report: Report) -> Report:
         try:
@@ -82,7 +83,7 @@ class Model:
         except StopIteration:
             return report
 
-    def answer(self, exchange: Exchange) -> Answer | OldAnswer | Shaken | str:
+    def answer(self, exchange: Exchange) -> Answer | OldAnswer | Shaken | DnsError | str:
         match exchange:
             case Ask():
                 reader = AnswerReader(whole_flight=exchange.whole_flight)
@@ -95,6 +96,8 @@ class Model:
                 return self.react(exchange)
             case Shake():
                 return Shaken(error="a model makes no handshake")
+            case LookUp():
+                return NoEchError("A model publishes nothing.")
 
     def react(self, provoke: Provoke) -> str:
         return "alert bad_record_mac" if provoke.complete else "nothing"

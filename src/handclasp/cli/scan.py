@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -30,10 +31,13 @@ from handclasp.private_files import create_private
 from handclasp.starttls import PROTOCOLS
 
 if TYPE_CHECKING:
+    from handclasp.dns import HttpsEndpoint
     from handclasp.scan import Finding, Profile, Report, ScanResults, ScanSettings, Target
 
 _HTTPS_PORT = 443
 _PROFILE_FILE = ".json"
+_ANY_NAME = "name.invalid"
+"""A name that stands for all that are scanned, where the other arguments are checked."""
 
 
 @click.command("scan")
@@ -48,6 +52,22 @@ _PROFILE_FILE = ".json"
     "status is 1 where a server does not meet it.",
 )
 @click.option("--starttls", type=click.Choice(list(PROTOCOLS)), help="Turn to TLS as it does.")
+@click.option(
+    "--dns",
+    "asks_dns",
+    is_flag=True,
+    help="Look up the ECH configurations of each name (HTTPS records), and try them.",
+)
+@click.option(
+    "--doh",
+    metavar="URL",
+    help="With --dns: ask this DNS server over HTTPS, not the system's resolver.",
+)
+@click.option(
+    "--doh-ca",
+    metavar="FILE",
+    help="With --doh: trust the authorities in FILE instead of the system's.",
+)
 @click.option("--proxy", metavar="URL", help="Connect by this HTTP proxy (CONNECT).")
 @click.option("--cert", metavar="FILE", help="Certificate chain to show if the server asks.")
 @click.option("--key", metavar="FILE", help="Private key for --cert.")
@@ -316,4 +336,25 @@ def _settings(options: dict[str, Any]) -> ScanSettings:
             config=ClientConfig(verify_peer=False, credentials=credentials),
             rate=options["rate"],
             concurrency=options["concurrency"],
+            ech_lookup=_ech_lookup(options),
         )
+
+
+def _ech_lookup(options: dict[str, Any]) -> Callable[[str, int], Awaitable[HttpsEndpoint]] | None:
+    """Return what looks up ECH configurations for --dns, or None; raise `WrongArguments`."""
+    if options["doh"] is not None and not options["asks_dns"]:
+        raise WrongArguments("--doh needs --dns.")
+    if options["doh_ca"] is not None and options["doh"] is None:
+        raise WrongArguments("--doh-ca needs --doh.")
+    if not options["asks_dns"]:
+        return None
+    from handclasp import ClientConfig
+    from handclasp.dns import check_lookup, lookup_ech_async
+
+    if options["starttls"]:
+        raise WrongArguments("--dns reads HTTPS records, which do not concern --starttls.")
+    given: dict[str, Any] = {"doh": options["doh"], "timeout": options["timeout"]}
+    if options["doh_ca"] is not None:
+        given["doh_config"] = ClientConfig(trust=trust_of(options["doh_ca"]))
+    check_lookup(_ANY_NAME, **given)
+    return partial(lookup_ech_async, addresses=False, **given)

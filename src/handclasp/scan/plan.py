@@ -12,15 +12,17 @@ from handclasp.errors import ProtocolError
 from handclasp.iana import TLS12, TLS13, VERSION_NAMES
 from handclasp.scan import features, probes, robot
 from handclasp.scan.probes import OLDER, Offer
+from handclasp.scan.published import published_ech
 from handclasp.scan.report import Report
 from handclasp.scan.steps import Probe
 
 
-def examine(offer: Offer, report: Report, request: bytes) -> Probe[None]:
+def examine(offer: Offer, report: Report, request: bytes, *, asks_dns: bool = False) -> Probe[None]:
     """Ask a server everything, and put the answers into the report.
 
     Args:
         request: a request of HTTP, for its headers; empty where the server does not speak HTTP.
+        asks_dns: look up the ECH configurations of the server's name.
     """
     yield from attempt(report, "versions", probes.versions(offer, report))
     spoken = [v for v in (TLS13, *OLDER) if report.speaks(VERSION_NAMES[v])]
@@ -39,6 +41,8 @@ def examine(offer: Offer, report: Report, request: bytes) -> Probe[None]:
             yield from attempt(report, f"groups of {name}", probes.groups(offer, report, version))
     for what, probe in _rest(offer, report, request):
         yield from attempt(report, what, probe)
+    if asks_dns and offer.server_name and "TLSv1.3" in report.suites:
+        yield from attempt(report, "ECH in the DNS", published_ech(offer, report))
 
 
 def _rest(offer: Offer, report: Report, request: bytes) -> Iterator[tuple[str, Probe[None]]]:

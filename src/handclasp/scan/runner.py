@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from handclasp.advice import worded
 from handclasp.certificates.trust import TrustStore
 from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig
+from handclasp.dns.errors import DnsError, NoEchError
+from handclasp.dns.records import HttpsEndpoint
 from handclasp.errors import CertificateError, ConfigurationError
 from handclasp.events import DataReceived, PeerClosed
 from handclasp.info import ConnectionInfo
@@ -29,7 +31,7 @@ from handclasp.scan.plan import examine
 from handclasp.scan.probes import Offer
 from handclasp.scan.report import Report, Target
 from handclasp.scan.robot import RANDOM_BYTES, read_reaction, write_second_flight
-from handclasp.scan.steps import Ask, AskOld, Exchange, Provoke, Shake, Shaken
+from handclasp.scan.steps import Ask, AskOld, Exchange, LookUp, Provoke, Shake, Shaken
 from handclasp.starttls import opening
 from handclasp.starttls.dialogue import Dialogue, DialogueError
 from handclasp.starttls.proxy import Proxy
@@ -69,6 +71,12 @@ class ScanSettings:
         config: credentials and other settings for handshakes; verify_peer is False in it.
         rate: connections per second of the whole scan, at most; 0 for no bound.
         concurrency: hosts that are scanned at once.
+        ech_lookup: looks up the ECH configurations of a name and port, which are then tried:
+            `handclasp.dns.lookup_ech_async`, or a partial of it. None asks no DNS for them.
+
+    Raises:
+        ConfigurationError: config verifies the peer, or ech_lookup and starttls are both given:
+            HTTPS records do not concern other protocols.
     """
 
     trust: TrustStore | None = None
@@ -80,10 +88,15 @@ class ScanSettings:
     config: ClientConfig = field(default_factory=lambda: ClientConfig(verify_peer=False))
     rate: float = 0.0
     concurrency: int = 32
+    ech_lookup: Callable[[str, int], Awaitable[HttpsEndpoint]] | None = None
 
     def __post_init__(self) -> None:
         if self.config.verify_peer:
             raise ConfigurationError("A scan reads certificates that nobody trusts: verify_peer.")
+        if self.ech_lookup is not None and self.starttls is not None:
+            raise ConfigurationError(
+                "ech_lookup reads HTTPS records, which do not concern starttls."
+            )
 
 
 class Pace:
@@ -187,6 +200,9 @@ def _is_address(name: str) -> bool:
     return False
 
 
+_Result: TypeAlias = Answer | OldAnswer | Shaken | str | HttpsEndpoint | DnsError
+
+
 class _Stopped(Exception):
     """The scan of a host ends here, for the reason given; `fix` says what to do about it."""
 
@@ -208,7 +224,8 @@ class _Host:
 
     async def run(self, offer: Offer) -> None:
         """Carry out the exchanges of the plan, until it is done or a bound is reached."""
-        plan = examine(offer, self._report, self._request())
+        asks_dns = self._settings.ech_lookup is not None
+        plan = examine(offer, self._report, self._request(), asks_dns=asks_dns)
         try:
             exchange = next(plan)
             while True:
@@ -228,7 +245,9 @@ class _Host:
         name = self._target.name.encode("ascii", "ignore").decode()
         return f"HEAD / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
 
-    async def _perform(self, exchange: Exchange) -> Answer | OldAnswer | Shaken | str:
+    async def _perform(self, exchange: Exchange) -> _Result:
+        if isinstance(exchange, LookUp):
+            return await self._look_up(exchange)
         most = self._settings.host_connections
         if self._report.connections >= most:
             raise _Stopped(f"{most} connections were not enough for this host.")
@@ -245,6 +264,15 @@ class _Host:
                     return await self._shake(sock, exchange)
         finally:
             sock.close()
+
+    async def _look_up(self, wanted: LookUp) -> HttpsEndpoint | DnsError:
+        ask = self._settings.ech_lookup
+        if ask is None:
+            return NoEchError("Nobody was asked: the settings have no ech_lookup.")
+        try:
+            return await ask(wanted.name, wanted.port)
+        except DnsError as error:
+            return error
 
     async def _connected(self) -> socket.socket:
         """Connect, and say what comes before TLS; try once more after a failure."""

@@ -1,8 +1,8 @@
 """The exchanges that a scan is made of, and the generators that make them.
 
 A probe is a generator: it yields an `Exchange`, and gets its result. It does no input or output;
-`runner.py` carries the exchanges out, each over a connection of its own, and a test can answer them
-by itself.
+`runner.py` carries the exchanges out, each with the server over a connection of its own, and a test
+can answer them by itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from handclasp.config import ClientConfig
+from handclasp.dns.errors import DnsError
+from handclasp.dns.records import HttpsEndpoint
 from handclasp.info import ConnectionInfo
 from handclasp.scan.answer import Answer
 from handclasp.scan.hello import Hello
@@ -75,6 +77,17 @@ class Provoke:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Look up the ECH configurations of a name and port in the DNS.
+
+    The result is an `HttpsEndpoint`, or the `DnsError` that says why there is none.
+    """
+
+    name: str
+    port: int
+
+
 @dataclass(slots=True)
 class Shaken:
     """The result of a `Shake`.
@@ -100,7 +113,7 @@ class Shaken:
         return [raw for raw in self.messages if raw[0] == kind]
 
 
-Exchange: TypeAlias = Ask | AskOld | Provoke | Shake
+Exchange: TypeAlias = Ask | AskOld | Provoke | Shake | LookUp
 Found = TypeVar("Found")
 Probe: TypeAlias = Generator[Exchange, Any, Found]
 """A generator of exchanges that returns what it found out."""
@@ -122,6 +135,12 @@ def shake(config: ClientConfig, request: bytes = b"", *, tickets: bool = False) 
     """Make a handshake; return what came of it."""
     shaken: Shaken = yield Shake(config, request, tickets)
     return shaken
+
+
+def look_up(name: str, port: int) -> Probe[HttpsEndpoint | DnsError]:
+    """Look up ECH configurations; return where they lead, or why there are none."""
+    found: HttpsEndpoint | DnsError = yield LookUp(name, port)
+    return found
 
 
 def eliminate(
