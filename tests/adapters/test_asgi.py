@@ -693,7 +693,7 @@ def example_of(
     )
     (tmp_path / "key.pem").write_bytes(key_pem(key))
     (tmp_path / "key.pem").chmod(0o600)
-    (tmp_path / "clients.pem").write_bytes(pki.ca_pem)
+    (tmp_path / "ca.pem").write_bytes(pki.ca_pem)
     monkeypatch.chdir(tmp_path)
     served: list[tuple[Any, ...]] = []
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
+import shlex
 import signal
 import socket
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.adapters.streams import run
-from tests.adapters.test_asgi import SETTINGS, App, Living, ask, request
+from tests.adapters.test_asgi import DOCUMENT, SETTINGS, App, Living, ask, request
 from tests.children import child
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 from tests.required import need_module
+from tests.test_readme import example
 
 import handclasp
 from handclasp import ClientConfig, ServerConfig, SessionStore, aio, asgi
@@ -95,6 +99,32 @@ def test_a_second_signal_ends_a_close_that_hangs(program: Any, tmp_path: Path) -
         serving.wait_for(r"lifespan\.shutdown")
         serving.popen.send_signal(signal.SIGTERM)
         assert serving.wait() == -signal.SIGTERM
+
+
+def test_the_example_of_mutual_tls_in_one_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commands, its server and its client run as they stand, apart from the port."""
+    need_module("starlette")
+    need_module("httpx")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(handclasp.__file__).parents[1]))
+    monkeypatch.setenv("HANDCLASP_HOME", str(tmp_path / "home"))
+    (commands,) = re.findall(r"```console\n(.*?handclasp cert.*?)```", DOCUMENT.read_text(), re.S)
+    made = re.findall(r"^\$ handclasp (.*?) *(?:> (\S+) *)?#", commands, re.MULTILINE)
+    assert len(made) == 3
+    for command, output in made:
+        words = [sys.executable, "-m", "handclasp", *shlex.split(command)]
+        done = subprocess.run(words, check=True, capture_output=True, text=True)
+        if output:
+            (tmp_path / output).write_text(done.stdout)
+    (tmp_path / "server.py").write_text(example("Starlette(", DOCUMENT).replace("8443", "0"))
+    with child([sys.executable, "server.py"], tmp_path) as serving:
+        port = serving.wait_for(r"unning on https://127\.0\.0\.1:(\d+) ")[1]
+        client = example("import httpx", DOCUMENT).replace("8443", port)
+        done = subprocess.run([sys.executable, "-c", client], capture_output=True, text=True)
+    (printed,) = re.findall(r"prints\n\n```text\n(.*?)```", DOCUMENT.read_text(), re.S)
+    assert (done.stdout, done.stderr) == (printed, "")
 
 
 def settings_of(**changes: Any) -> Any:
