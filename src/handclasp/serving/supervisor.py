@@ -83,7 +83,7 @@ class Supervisor:
         remark: is called with sentences about the workers.
         failed: is called in a worker with what `work` has raised.
         grace: the seconds that a worker needs at most to end.
-        ended: is called with the number of each process that has ended.
+        ended: is called with the number of each worker whose process has ended.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Supervisor:
         remark: Callable[[str], object],
         failed: Callable[[Exception], object],
         grace: float,
-        ended: Callable[[int], object] = lambda pid: None,
+        ended: Callable[[int], object] = lambda worker: None,
     ) -> None:
         self._work = work
         self._stopping = stopping
@@ -238,7 +238,7 @@ class Supervisor:
             pid, status = os.waitpid(each.pid, os.WNOHANG)
             if pid:
                 each.pid = None
-                self._ended(pid)
+                self._ended(each.number)
                 if self._ends_at is None:
                     self._note_end(each, pid, os.waitstatus_to_exitcode(status))
 
