@@ -100,6 +100,50 @@ def test_the_numbers_of_workers_are_added(tmp_path: Path, authority: LocalAuthor
         assert process.end(signal.SIGTERM) == 0
 
 
+def seconds_left(text: str) -> list[float]:
+    found = re.findall(r"^handclasp_certificate_seconds_left (\S+)", text, re.MULTILINE)
+    return [float(each) for each in found]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_workers_tell_when_the_certificate_ends(
+    temporary: Path, tmp_path: Path, authority: LocalAuthority
+) -> None:
+    """A worker that has just started counts from nothing, and 0 would mean that it ends now. Its
+    files are those of the one before it.
+    """
+    options = ("--metrics", "0", "--workers", "2", "--echo")
+    with started("serve", "--port", "0", *options) as process:
+        process.line("Metrics are at")
+        files: set[str] = set()
+        for _ in range(3):
+            assert min(seconds_left(scraped(process))) > 86_400
+            with handclasp.connect("localhost", process.port, ClientConfig(trust=authority.trust)):
+                pass
+            before = workers_of(process.popen.pid, 2)
+            os.kill(before[1], signal.SIGKILL)
+            process.line("another one starts")
+            deadline = time.monotonic() + SECONDS
+            while before[1] in workers_of(process.popen.pid, 2):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            (directory,) = temporary.glob("handclasp-metrics-*")
+            files |= {each.name for each in directory.iterdir()}
+        assert {each.rpartition("_")[2] for each in files} <= {"0.db", "1.db", "2.db"}
+        assert min(seconds_left(scraped(process))) > 86_400
+        assert process.end(signal.SIGTERM) == 0
+
+
+def test_the_first_state_of_a_file_tells_when_the_certificate_ends(
+    tmp_path: Path, authority: LocalAuthority
+) -> None:
+    path = tmp_path / "handclasp.prom"
+    with started("serve", "--echo", "--port", "0", "--metrics", str(path)) as process:
+        assert min(seconds_left(path.read_text())) > 86_400
+        assert process.end(signal.SIGTERM) == 0
+
+
 @pytest.mark.parametrize("given", ["", "x", "70000", "1.2.3.4:x", "no/such/place.prom"])
 def test_what_cannot_be_a_place_for_metrics(run: Run, tmp_path: Path, given: str) -> None:
     result = run("serve", str(tmp_path), "--port", "0", "--metrics", given)

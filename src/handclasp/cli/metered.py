@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handclasp.cli.inputs import check_path
 from handclasp.cli.journal import Journal
@@ -16,7 +17,8 @@ from handclasp.serving.visits import address_of
 
 if TYPE_CHECKING:
     from handclasp.serving.exposition import Exposition
-    from handclasp.serving.metering import Meter
+    from handclasp.serving.metering import Meter, Processes
+    from handclasp.serving.renewal import CertificateStatus
 
 _HOST = "127.0.0.1"
 _ENDING = ".prom"
@@ -32,20 +34,25 @@ class Metered:
         meter: counts.
         exposition: shows the counts.
         where: a URL or a path.
-        directory: of the numbers of several processes; removed at the end.
+        processes: the numbers of several processes.
+        directory: where these are; removed at the end.
     """
 
     meter: Meter
     exposition: Exposition
     where: str
+    processes: Processes | None
     directory: str | None
 
-    def forget(self, pid: int) -> None:
-        """Leave the gauges of a process out that has ended; what it has counted stays."""
-        from prometheus_client import multiprocess
+    def become(self, worker: int) -> None:
+        """Count as this worker, in a process that has just been forked."""
+        if self.processes is not None:
+            self.processes.become(worker)
 
-        untyped: Any = multiprocess
-        untyped.mark_process_dead(pid, self.directory)
+    def forget(self, worker: int) -> None:
+        """Leave the gauges of a worker out that has ended; what it has counted stays."""
+        if self.processes is not None:
+            self.processes.forget(worker)
 
     def remove(self) -> None:
         """Remove what lies on the disk for the time of the server."""
@@ -53,10 +60,19 @@ class Metered:
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def metered(target: str | None, workers: int, journal: Journal) -> Metered | None:
+def metered(
+    target: str | None, workers: int, journal: Journal, statuses: Sequence[CertificateStatus]
+) -> Metered | None:
     """Return the metrics for a port, HOST:PORT or a file; None: nobody asks for any.
 
-    Raises `WrongArguments`.
+    Args:
+        target: the place.
+        workers: the number of processes.
+        journal: hears of everything, too.
+        statuses: of the certificates.
+
+    Raises:
+        WrongArguments: they cannot be at that place.
     """
     if target is None:
         return None
@@ -65,15 +81,17 @@ def metered(target: str | None, workers: int, journal: Journal) -> Metered | Non
         directory = os.environ[_DIRECTORY] = tempfile.mkdtemp(prefix="handclasp-metrics-")
     try:
         from handclasp.serving.exposition import Endpoint, TextFile
-        from handclasp.serving.metering import Meter, registries
+        from handclasp.serving.metering import Meter, Processes, process_registry
 
-        taking, reading = registries(directory)
-        meter = Meter(journal, taking)
+        processes = None if directory is None else Processes(directory)
+        taking = process_registry()
+        reading = taking if processes is None else processes.registry()
+        meter = Meter(journal, taking, statuses)
         if target.lower().endswith(_ENDING):
             check_path(target)
             file = TextFile(target, reading)
             file.write()
-            return Metered(meter, file, target, directory)
+            return Metered(meter, file, target, processes, directory)
         host, _, port = target.rpartition(":")
         if not port.isdecimal() or not port.isascii() or int(port) > 65535:
             raise WrongArguments(
@@ -87,7 +105,7 @@ def metered(target: str | None, workers: int, journal: Journal) -> Metered | Non
             if ":" in host
             else f"http://{host}:{number}/metrics"
         )
-        return Metered(meter, Endpoint(listener, reading), where, directory)
+        return Metered(meter, Endpoint(listener, reading), where, processes, directory)
     except BaseException as error:
         if directory is not None:
             shutil.rmtree(directory, ignore_errors=True)

@@ -295,7 +295,7 @@ def command(context: click.Context, /, directory: str, **options: Any) -> None:
     journal.warnings = list(dict.fromkeys(warnings))  # Some files were loaded twice.
     talk = _talk(directory, options, journal)
     proxy_protocol = _proxy_protocol(options)
-    metrics = metered(options["metrics"], workers, journal)
+    metrics = metered(options["metrics"], workers, journal, watch.statuses())
     try:
         listeners = _listeners(options)
         make_trace, limits = _make_trace(traces, capture), _limits(options)
@@ -442,6 +442,8 @@ def _serve_in_processes(
             if each is not own:
                 each.close()
         site.journal.speaks_for_all = number == 0
+        if site.metered is not None:
+            site.metered.become(number)
         site.serve([own], _nothing, lifeline)
 
     def stop_listening() -> None:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, values
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from handclasp.metrics import Metrics
 from handclasp.serving.renewal import CertificateStatus
@@ -17,22 +17,44 @@ _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"})
 _OTHER, _NONE = "other", "none"
 
 
-def registries(directory: str | None) -> tuple[CollectorRegistry, CollectorRegistry]:
-    """Return the registry that takes metrics, and the one to read them from.
+class Processes:
+    """The numbers of processes that share a port, in files of a directory.
+
+    A worker that replaces another one continues its files: their number does not grow.
 
     Args:
-        directory: where processes that share a port keep their numbers, which is also in the
-            environment as PROMETHEUS_MULTIPROC_DIR since before prometheus_client was imported;
-            None for a single process, of which there are also those of `ProcessCollector`.
+        directory: of the files. It is also in the environment as PROMETHEUS_MULTIPROC_DIR since
+            before prometheus_client was imported.
     """
-    taking = CollectorRegistry()
-    if directory is None:
-        ProcessCollector(registry=taking)
-        return taking, taking
-    reading = CollectorRegistry()
-    make_collector: Any = MultiProcessCollector  # It has no types.
-    make_collector(reading, path=directory)
-    return taking, reading
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._own = 0
+        make_values: Any = values.MultiProcessValue
+        values.ValueClass = make_values(lambda: self._own)
+
+    def become(self, worker: int) -> None:
+        """Count as this worker from now on, in a process that has just been forked."""
+        self._own = worker + 1
+
+    def forget(self, worker: int) -> None:
+        """Leave the gauges of a worker out that has ended; what it has counted stays."""
+        mark: Any = mark_process_dead  # It has no types.
+        mark(worker + 1, self._directory)
+
+    def registry(self) -> CollectorRegistry:
+        """Return a registry to read the numbers of all processes from."""
+        reading = CollectorRegistry()
+        make_collector: Any = MultiProcessCollector
+        make_collector(reading, path=self._directory)
+        return reading
+
+
+def process_registry() -> CollectorRegistry:
+    """Return a registry with the numbers of this process, such as its memory."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return registry
 
 
 class Meter:
@@ -41,9 +63,15 @@ class Meter:
     Args:
         observer: hears of everything, too.
         registry: takes the metrics.
+        statuses: of the certificates.
     """
 
-    def __init__(self, observer: Observer, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        observer: Observer,
+        registry: CollectorRegistry,
+        statuses: Sequence[CertificateStatus],
+    ) -> None:
         self._observer = observer
         self._tls = Metrics(registry)
         self._open = Gauge(
@@ -66,12 +94,15 @@ class Meter:
             "Seconds from the head of a request to the end of its answer.",
             registry=registry,
         )
+        # 0 would mean that it expires now: so the value is set before anybody can read it, and the
+        # 0 of a worker that has just started does not count, since it was never set.
         self._certificates = Gauge(
             "handclasp_certificate_seconds_left",
             "Seconds until the certificate that ends first has expired.",
             registry=registry,
-            multiprocess_mode="livemin",
+            multiprocess_mode="livemostrecent",
         )
+        self.look(statuses)
 
     def look(self, statuses: Sequence[CertificateStatus]) -> None:
         """Note until when the certificates are valid."""

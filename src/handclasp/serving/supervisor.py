@@ -3,8 +3,8 @@
 Python runs one thread at a time, so one process cannot use more than one core. The supervisor forks
 the workers when everything is built, so that each resumes the others' clients: all ticket keys,
 later ones too, are derived from what was drawn before the fork. It starts another worker for one
-that has ended, ever later if that happens again and again, and gives up in the end: a fault that
-ends every worker is not hidden.
+that has ended or that the system could not start, ever later if that happens again and again, and
+gives up in the end: a fault that ends every worker is not hidden.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ QUICK_SECONDS = 10.0
 """A worker that ends within this time has not worked at all."""
 
 MOST_QUICK_ENDINGS = 5
-"""The number of such endings in a row after which the supervisor gives up."""
+"""The number of such endings, or of failures to start it, in a row, after which the supervisor
+gives up.
+"""
 
 _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 30.0
@@ -83,7 +85,7 @@ class Supervisor:
         remark: is called with sentences about the workers.
         failed: is called in a worker with what `work` has raised.
         grace: the seconds that a worker needs at most to end.
-        ended: is called with the number of each process that has ended.
+        ended: is called with the number of each worker whose process has ended.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Supervisor:
         remark: Callable[[str], object],
         failed: Callable[[Exception], object],
         grace: float,
-        ended: Callable[[int], object] = lambda pid: None,
+        ended: Callable[[int], object] = lambda worker: None,
     ) -> None:
         self._work = work
         self._stopping = stopping
@@ -116,7 +118,7 @@ class Supervisor:
         """Run them. Return whether they were to end; False if the supervisor has given up.
 
         Args:
-            ready: is called once they have been started.
+            ready: is called once the first of them has been started.
         """
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wake, False)
@@ -125,8 +127,11 @@ class Supervisor:
         fd = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         try:
             self._start_due()
-            ready()
+            is_ready = False
             while self._ends_at is None or any(each.pid for each in self._workers):
+                if not is_ready and any(each.pid for each in self._workers):
+                    is_ready = True
+                    ready()
                 self._wait()
                 self._heed_signals()
                 self._reap()
@@ -206,8 +211,9 @@ class Supervisor:
             if not pid:
                 self._become(worker.number, before)
         except OSError as error:
-            self._remark(f"Worker {worker.number + 1} cannot start: {error.strerror}.")
-            self._plan(worker)
+            # Too many processes, perhaps, or too little memory: it may pass.
+            reason = error.strerror or error
+            self._replace(worker, f"Worker {worker.number + 1} cannot start: {reason}", quick=True)
             return
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -238,34 +244,38 @@ class Supervisor:
             pid, status = os.waitpid(each.pid, os.WNOHANG)
             if pid:
                 each.pid = None
-                self._ended(pid)
+                self._ended(each.number)
                 if self._ends_at is None:
                     self._note_end(each, pid, os.waitstatus_to_exitcode(status))
 
     def _note_end(self, worker: _Worker, pid: int, status: int) -> None:
-        is_quick = time.monotonic() < worker.began + QUICK_SECONDS
-        worker.quick_endings = worker.quick_endings + 1 if is_quick else 0
         how = f"exited with status {status}"
         if status < 0:
             how = f"was ended by {_name_of(-status)}"
         said = f"Worker {worker.number + 1} (process {pid}) {how}"
+        self._replace(worker, said, quick=time.monotonic() < worker.began + QUICK_SECONDS)
+
+    def _replace(self, worker: _Worker, said: str, *, quick: bool) -> None:
+        """Let another process start for a worker, later if that happens again; or give up.
+
+        Args:
+            worker: has no process.
+            said: what has become of it, without a period.
+            quick: whether it has not worked at all.
+        """
+        worker.quick_endings = worker.quick_endings + 1 if quick else 0
         if worker.quick_endings >= MOST_QUICK_ENDINGS:
             self._has_given_up = True
-            self._remark(f"{said}, the {MOST_QUICK_ENDINGS}th in a row: giving up.")
+            self._remark(f"{said}, the {MOST_QUICK_ENDINGS}th failure in a row: giving up.")
             self._end()
             return
-        seconds = self._plan(worker)
-        self._remark(f"{said}; another one starts{f' in {seconds:g} s' if seconds else ''}.")
-
-    def _plan(self, worker: _Worker) -> float:
-        """Let a worker start later. Return after how many seconds."""
         delay = 0.0
         if worker.quick_endings:
             delay = min(
                 _FIRST_DELAY_SECONDS * 2 ** (worker.quick_endings - 1), _LONGEST_DELAY_SECONDS
             )
         worker.starts_at = time.monotonic() + delay
-        return delay
+        self._remark(f"{said}; another one starts{f' in {delay:g} s' if delay else ''}.")
 
 
 def _name_of(number: int) -> str:
