@@ -3761,8 +3761,8 @@ THREATS: tuple[Threat, ...] = (
         (
             without(
                 "cli/test_watch.py::test_the_environment_of_the_program",
-                "cli.program.private_place",
-                "shutil.rmtree(directory, ignore_errors=True)",
+                "cli.private_places.private_directory",
+                "shutil.rmtree(path, ignore_errors=True)",
                 "pass",
             ),
             without(

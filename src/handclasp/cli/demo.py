@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import webbrowser
@@ -29,6 +28,7 @@ from handclasp.cli.listening import listen, url_of
 from handclasp.cli.narrative import verbose_option
 from handclasp.cli.outcome import FAILED, WrongArguments, configuration_checked
 from handclasp.cli.pages import page_for
+from handclasp.cli.private_places import private_directory
 from handclasp.cli.terminal import columns, wrapped
 from handclasp.serving.background import Background
 from handclasp.serving.visits import Request, Visit
@@ -290,8 +290,8 @@ class _Demo:
 def _directory(*, once: bool) -> Generator[Path]:
     """Yield the authority's directory: temporary with --once, unless HANDCLASP_HOME is set."""
     if once and not os.environ.get("HANDCLASP_HOME"):
-        with tempfile.TemporaryDirectory(prefix="handclasp-demo-") as directory:
-            yield Path(directory)
+        with private_directory("demo") as directory:
+            yield directory
     else:
         yield authority_directory()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from handclasp.cli.authority import LOCAL_NAMES, authority_directory, open_autho
 from handclasp.cli.inputs import credentials_of
 from handclasp.cli.listening import listen, url_of
 from handclasp.cli.outcome import WrongArguments, configuration_checked
+from handclasp.cli.private_places import private_directory
 from handclasp.private_files import write_public
 
 if TYPE_CHECKING:
@@ -160,5 +160,5 @@ def _directory(given: str | None) -> Generator[Path]:
         directory.mkdir(parents=True, exist_ok=True)
         yield directory
         return
-    with tempfile.TemporaryDirectory(prefix="handclasp-fault-") as made:
-        yield Path(made)
+    with private_directory("fault") as made:
+        yield made

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,7 +14,6 @@ from types import FrameType
 from typing import Any
 
 from handclasp.cli.output import Output
-from handclasp.private_files import create_private
 
 _IS_POSIX = os.name == "posix"
 _KILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -40,19 +37,6 @@ AUTHORITY_VARIABLES = (
     "AWS_CA_BUNDLE",
 )
 """The variables that name authorities to programs, in place of all others; Node adds its own."""
-
-
-@contextmanager
-def private_place(name: str, content: bytes = b"") -> Generator[Path]:
-    """Make a file that only this user can read, and remove it at the end."""
-    directory = Path(tempfile.mkdtemp(prefix="handclasp-watch-"))  # Of mode 0700.
-    try:
-        path = directory / name
-        with create_private(path) as file:
-            file.write(content)
-        yield path
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def environment_of(

@@ -21,6 +21,7 @@ from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.cli.output import Output
 from handclasp.cli.pages import write_page
+from handclasp.cli.private_places import private_file
 from handclasp.cli.program import (
     AUTHORITY_VARIABLES,
     NOT_FOUND,
@@ -28,7 +29,6 @@ from handclasp.cli.program import (
     Program,
     Signals,
     environment_of,
-    private_place,
 )
 from handclasp.cli.proxies import environment_proxy, is_bypassed, proxy_of
 from handclasp.cli.sightings import Report
@@ -247,7 +247,7 @@ def _make_keylog(settings: _Settings, stack: ExitStack) -> None:
 
     advice = "Where a program does not write one, --intercept shows its handshakes."
     try:
-        path = stack.enter_context(private_place("keys.log"))
+        path = stack.enter_context(private_file("keys.log"))
     except OSError as error:
         lines = KeyLogLines()
         lines.secrets.trouble = f"No key log could be made: {error.strerror or error}."
@@ -281,7 +281,7 @@ def _prepare_to_intercept(settings: _Settings, stack: ExitStack) -> None:
     settings.authority = LocalAuthority.in_memory(names=[EVERY_NAME])
     certificate = settings.authority.certificate_pem
     try:
-        settings.authority_file = stack.enter_context(private_place("authority.pem", certificate))
+        settings.authority_file = stack.enter_context(private_file("authority.pem", certificate))
     except OSError as error:
         why = error.strerror or error
         raise WrongArguments(
