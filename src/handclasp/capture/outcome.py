@@ -149,6 +149,11 @@ def _without_keys(client: Seen, server: Seen, version: str | None) -> tuple[Outc
     )
 
 
+PACKETS_CUT_OFF = (
+    "Packets were cut off when they were captured (a snap length): tcpdump -s 0 keeps them whole."
+)
+
+
 def gap_sentences(seen: Sequence[tuple[str, Seen]], *, is_cut: bool) -> list[str]:
     """Return what is missing in a capture, a sentence for each end."""
     told = [
@@ -163,10 +168,7 @@ def gap_sentences(seen: Sequence[tuple[str, Seen]], *, is_cut: bool) -> list[str
         if each.missing
     ]
     if gaps and is_cut:
-        gaps.append(
-            "Packets were cut off when they were captured (a snap length): tcpdump -s 0 keeps "
-            "them whole."
-        )
+        gaps.append(PACKETS_CUT_OFF)
     late = [
         f"Packets of the {role} show that about {each.left_out:,} bytes of it, perhaps an alert, "
         "are missing at the end of the capture. The other end did not acknowledge them."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from handclasp.capture.outcome import PACKETS_CUT_OFF
 from handclasp.capture.stream import Piece, Stream
 from handclasp.faults import Fault
 from handclasp.iana import ContentType, alert_name, version_name
@@ -109,7 +110,8 @@ def what_instead(stream: Stream) -> str:
     for sender in (0, 1):
         if _is_ssl2_hello(said[sender]):
             return _ssl2_story(said[sender], said[1 - sender])
-    stranger = _who_speaks_no_tls(stream, said)
+    is_whole = _is_whole(stream)
+    stranger = _who_speaks_no_tls(stream, said) if is_whole else None
     if stranger is not None:
         return _client_without_tls(said[stranger], said[1 - stranger])
     first = next(piece for piece in stream.pieces if piece.data)
@@ -134,6 +136,8 @@ def what_instead(stream: Stream) -> str:
             "The capture begins in the middle of this connection, without a ClientHello: "
             "whether it is TLS is unknown."
         )
+    if not is_whole:
+        return _undecided(stream, said, first)
     for pattern, told in _NOT_TLS:
         if any(pattern.match(each) for each in said):
             return f"There is no TLS on this connection. {told}{_answer(said)}"
@@ -152,17 +156,46 @@ def what_instead(stream: Stream) -> str:
     return f"There is no TLS on this connection. {fault.sentence} ({detail})"
 
 
+def _is_whole(stream: Stream) -> bool:
+    """Return whether nothing is known to be missing: what is absent was not sent."""
+    is_complete = not stream.missing and not any(stream.left_out)
+    return is_complete and all(stream.captured) and all(stream.starts)
+
+
+def _undecided(stream: Stream, said: list[bytes], first: Piece) -> str:
+    """Return what is known of a connection that is not all there, and shows no TLS."""
+    told = f"Whether this connection is TLS is unknown: {_what_is_absent(stream)}."
+    start = first.data if len(first.data) >= HEADER_SIZE else said[first.sender]
+    if len(start) >= HEADER_SIZE and stream.starts[first.sender] and not first.missing:
+        told += f" The first bytes of {stream.ends[first.sender]} are {start[:_FIRST_BYTES]!r}."
+    if stream.is_cut:
+        told += f" {PACKETS_CUT_OFF}"
+    return told
+
+
+def _what_is_absent(stream: Stream) -> str:
+    missing = stream.missing + sum(stream.left_out)
+    if missing:
+        return f"{_bytes(missing)} of it are not in the capture"
+    if not all(stream.captured):
+        return "the packets of one end alone are in the capture"
+    return "the capture does not show where the bytes of both ends begin"
+
+
+_FIRST_BYTES = 16
+
+
 def _who_speaks_no_tls(stream: Stream, said: list[bytes]) -> int | None:
     """Return the end that does not use TLS, if the other one answers in TLS.
 
-    It is the client: a TLS client would have sent a ClientHello, and there is none.
+    It is the client: a TLS client would have sent a ClientHello, and there is none. That is known
+    only of a conversation that is all there.
     """
     if not stream.begins:
         return None
     for sender in (0, 1):
         first = next(piece for piece in (*stream.pieces, _NOTHING) if piece.sender in (sender, -1))
-        is_known = first is not _NOTHING and not first.missing
-        if is_known and said[sender] and not _could_be_record(said[sender]):
+        if first is not _NOTHING and said[sender] and not _could_be_record(said[sender]):
             return sender if _is_record(said[1 - sender]) else None
     return None
 
@@ -209,21 +242,24 @@ def _said(stream: Stream, sender: int) -> bytes:
 
 
 def _silence(stream: Stream) -> str:
-    if stream.missing:
-        return f"All that was said on this connection is missing: {_bytes(stream.missing)}."
+    if missing := stream.missing + sum(stream.left_out):
+        told = f"All that was said on this connection is missing: {_bytes(missing)}."
+        return f"{told} {PACKETS_CUT_OFF}" if stream.is_cut else told
     if stream.unopened is not None:
         return _unopened(stream, stream.unopened)
-    if any(ending.how == "reset" for ending in stream.endings):
-        return "Nothing was said on this connection: it was reset (TCP RST)."
     if not all(stream.captured):
-        return "Nothing was said on this connection: one end alone is in the capture."
-    told = "Nothing was said on this connection."
-    if stream.begins:
-        told += (
-            " Perhaps the client waited for a greeting, as before STARTTLS, which a server that "
-            "begins with TLS does not send; or it only looked whether the port is open."
-        )
-    return told
+        return "No bytes of this connection are in the capture, which has packets of one end alone."
+    told = "Nothing was said on this connection"
+    if {ending.sender for ending in stream.endings} != {0, 1}:
+        told += ", as far as the capture shows"  # The numbers of both ends are not there.
+    if any(ending.how == "reset" for ending in stream.endings):
+        return f"{told}: it was reset (TCP RST)."
+    if not stream.begins:
+        return f"{told}."
+    return (
+        f"{told}. Perhaps the client waited for a greeting, as before STARTTLS, which a server "
+        "that begins with TLS does not send; or it only looked whether the port is open."
+    )
 
 
 def _unopened(stream: Stream, client: int) -> str:
@@ -235,7 +271,7 @@ def _unopened(stream: Stream, client: int) -> str:
         )
     return (
         f"No answer of {server} to the attempt to connect (TCP SYN) is in the capture: its host "
-        "is not there, or something on the way drops what is sent."
+        "is not there, something on the way drops what is sent, or the capture lost the answer."
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from handclasp.capture.segment import NUMBERS, Segment, distance
+from handclasp.capture.segment import FAR, NUMBERS, Segment, distance
 from handclasp.values import replace
 
 
@@ -106,8 +106,11 @@ class _Side:
         sender: int,
         acknowledged: Sequence[int],
     ) -> int | None:
-        """Return the number of the first acknowledged SYN, or else of one that data follows."""
+        """Return the number of the first acknowledged SYN, or else of one that data follows, or
+        else of one shortly after which the first acknowledgement is: captures lose packets.
+        """
         followed: int | None = None
+        near: int | None = None
         lowest = self._ranges[0][0] if self._ranges else None
         exactly = frozenset(acknowledged)
         for each, is_doubtful in pairs:
@@ -120,7 +123,11 @@ class _Side:
                 return each.sequence
             if followed is None and distance(first, self._base) == lowest:
                 followed = each.sequence
-        return followed
+            if near is None and any(
+                0 < distance(number, first) < FAR for number in acknowledged[:1]
+            ):
+                near = each.sequence
+        return followed if followed is not None else near
 
     def takes_syn(self, segment: Segment) -> bool:
         """Return whether it is the SYN with which the conversation began."""

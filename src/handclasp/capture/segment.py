@@ -16,6 +16,9 @@ NUMBERS = 1 << 32
 DISORDERLY = 8
 """The number of segments at the start of a capture whose order is not trusted."""
 
+FAR = 1 << 20
+"""In bytes. A number that is further away than this is rather that of a forged segment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

@@ -11,7 +11,8 @@ Segments that the other end's kernel has to drop (RFC 9293 section 3.10.7.4 and 
 received either: data without ACK, or acknowledging bytes that were never sent, a damaged segment, a
 second SYN with another number, and the data of a SYN beyond the acknowledged ones. Such a segment
 is doubtful, and counts only if no other one has its place and the other end acknowledged it. If
-bytes would then be missing, all captured ones count: a capture may be incomplete, or out of order.
+bytes, or all segments of an end, would then be missing, all captured ones count: a capture may be
+incomplete, or out of order.
 Received bytes that are not in the capture are counted, and the following bytes continue. If the SYN
 is not there, the other end's first acknowledgement shows whether the first bytes are missing.
 
@@ -40,7 +41,7 @@ from typing import NamedTuple
 
 from handclasp.capture.causal_order import in_causal_order
 from handclasp.capture.received import received_of
-from handclasp.capture.segment import DISORDERLY, NUMBERS, Segment, distance
+from handclasp.capture.segment import DISORDERLY, FAR, NUMBERS, Segment, distance
 from handclasp.capture.stream import Address, Piece, Stream, StreamEnd
 from handclasp.values import dataclass, field, replace
 
@@ -54,7 +55,8 @@ def put_together(number: int, ends: tuple[Address, Address], segments: Iterable[
     received = received_of(captured)
     if len(received) != len(captured) or any(map(ne, received, captured)):
         stream, unseen = _put_together(number, ends, received)
-        if not stream.missing:
+        senders = {each.sender for each in captured}
+        if not stream.missing and all(stream.captured[sender] for sender in senders):
             return _with(stream, unseen)
     return _with(*_put_together(number, ends, captured))
 
@@ -72,11 +74,11 @@ def _put_together(
     segments = in_causal_order(segments)
     starts = [_start(segments, sender) for sender in (0, 1)]
     directions = (_Direction(starts[0].position), _Direction(starts[1].position))
-    pieces: list[Piece] = []
+    pieces: list[tuple[int, Piece]] = []
     endings = _Endings()
     at_ns = 0
     captured, begins, is_cut = [False, False], False, False
-    for segment in segments:
+    for order, segment in enumerate(segments):
         at_ns = max(at_ns, segment.at_ns)  # Clocks may jump; the order of the bytes stays.
         captured[segment.sender] = True
         begins = begins or segment.syn
@@ -84,16 +86,15 @@ def _put_together(
         if segment.acknowledged is not None:
             directions[1 - segment.sender].acknowledge(segment.acknowledged)
         direction = directions[segment.sender]
-        in_order = direction.add(segment, at_ns)
-        pieces.extend(Piece(at_ns, segment.sender, data) for data in in_order)
+        in_order = direction.add(segment, at_ns, order)
+        pieces.extend((order, Piece(at_ns, segment.sender, data)) for data in in_order)
         endings.note(segment, at_ns, is_over=direction.is_over)
-    behind = [
-        Piece(moment, sender, data, missing)
+    pieces += [
+        (order, Piece(moment, sender, data, missing))
         for sender, direction in enumerate(directions)
-        for moment, data, missing in direction.beyond_holes()
+        for order, moment, data, missing in direction.beyond_holes()
     ]
-    if behind:
-        pieces = sorted([*pieces, *behind], key=lambda piece: piece.at_ns)
+    pieces.sort(key=lambda each: each[0])  # Not by the times, which may be equal.
     unseen = [
         Piece(at_ns, sender, b"", missing)
         for sender, direction in enumerate(directions)
@@ -107,7 +108,7 @@ def _put_together(
     stream = Stream(
         number,
         ends,
-        tuple(pieces),
+        tuple(piece for _, piece in pieces),
         endings.all_of_them(),
         sides,
         heard,
@@ -170,9 +171,9 @@ def _start(segments: Sequence[Segment], sender: int) -> _Start:
     """Return the start of an end. Without a captured SYN, its first segments may be out of order,
     or missing: the other end's first acknowledgement has the number of the byte that it expects.
     """
-    own = (each for each in segments if each.sender == sender)
+    own = [each for each in segments if each.sender == sender and not each.is_dropped]
     telling = (each for each in own if each.size or each.syn or each.fin)
-    first = list(islice(telling, DISORDERLY))
+    first = list(islice(telling, DISORDERLY)) or own[:1]
     if not first or any(each.syn for each in first):
         return _Start(None, True)
     base = first[0].sequence
@@ -183,10 +184,13 @@ def _start(segments: Sequence[Segment], sender: int) -> _Start:
     others = (each.acknowledged for each in segments if each.sender != sender)
     numbers = [number for number in others if number is not None]
     ahead = distance(base, numbers[0]) if numbers else -1
-    # An end that never acknowledges what was captured does not show that something is missing.
-    if 0 < ahead < _MOST_UNSEEN and any(distance(number, base) > 0 for number in numbers):
+    # An end that never acknowledges what was captured, or all before it, does not show that
+    # something is missing. A segment without bytes shows it by its own number.
+    has_bytes = any(each.size for each in first)
+    is_shown = any(distance(number, base) >= 0 for number in numbers)
+    if 0 < ahead < (_MOST_UNSEEN if is_shown else FAR) and (is_shown or not has_bytes):
         return _Start(numbers[0], True)
-    return _Start(base, ahead == 0 or not any(each.size for each in first))
+    return _Start(base, ahead == 0 or not has_bytes)
 
 
 _WINDOW = 1 << 16
@@ -195,16 +199,15 @@ _MOST_UNSEEN = 1 << 30
 """In bytes: no window is larger (RFC 7323 section 2.3)."""
 
 
-_MOST_LEFT_OUT = 1 << 20
-"""In bytes. A number that is further away is rather that of a forged segment."""
-
-
 class _Beyond(NamedTuple):
-    """A segment: its first position, that after its last byte, its captured bytes, and its time."""
+    """A segment: its first position, that after its last byte, its captured bytes, its number in
+    the order of all segments, and its time.
+    """
 
     start: int
     end: int
     data: bytes
+    order: int
     at_ns: int
     fin: bool
 
@@ -224,8 +227,9 @@ class _Direction:
     """The position of its first byte; None before the first segment."""
     end: int = 0
     """The position after the last segment in order, which may have been cut off."""
+    end_order: int = 0
     end_at_ns: int = 0
-    """The time of the segment that ends there."""
+    """The number and the time of the segment that ends there."""
     is_begun: bool = False
     """True once it has had any bytes."""
     reach: int | None = None
@@ -241,7 +245,7 @@ class _Direction:
             before = self.acknowledged
             self.acknowledged = position if before is None else max(before, position)
 
-    def add(self, segment: Segment, at_ns: int) -> list[bytes]:
+    def add(self, segment: Segment, at_ns: int, order: int) -> list[bytes]:
         """Add a segment; return the bytes that are now in order."""
         here = self.next
         if here is None or (segment.syn and not self.is_begun):
@@ -252,47 +256,47 @@ class _Direction:
             self.reach = reach if self.reach is None else max(self.reach, reach)
         if segment.size or segment.fin:
             end = position + segment.size
-            heappush(self.beyond, _Beyond(position, end, segment.data, at_ns, segment.fin))
-        in_order = [data for _, data in self._take(here)]
+            heappush(self.beyond, _Beyond(position, end, segment.data, order, at_ns, segment.fin))
+        in_order = [data for _, _, data in self._take(here)]
         self.is_begun = self.is_begun or bool(in_order)
         return in_order
 
-    def _take(self, here: int) -> list[tuple[int, bytes]]:
-        """Yield the bytes from a position on without a gap, with their times, and advance the
-        position.
+    def _take(self, here: int) -> list[tuple[int, int, bytes]]:
+        """Return the bytes from a position on without a gap, with their numbers and times, and
+        advance the position.
         """
-        in_order: list[tuple[int, bytes]] = []
+        in_order: list[tuple[int, int, bytes]] = []
         while self.beyond and self.beyond[0].start <= here:
-            start, end, data, at_ns, fin = heappop(self.beyond)
+            start, end, data, order, at_ns, fin = heappop(self.beyond)
             if end >= self.end:
-                self.end, self.end_at_ns = end, at_ns
+                self.end, self.end_order, self.end_at_ns = end, order, at_ns
             self.is_over = self.is_over or fin
             data = data[here - start :]
             if data:
                 here += len(data)
-                in_order.append((at_ns, data))
+                in_order.append((order, at_ns, data))
         self.next = here
         return in_order
 
-    def beyond_holes(self) -> Iterator[tuple[int, bytes, int]]:
-        """Yield the bytes received after gaps: their times, the bytes, and the number of missing
-        ones before.
+    def beyond_holes(self) -> Iterator[tuple[int, int, bytes, int]]:
+        """Yield the bytes received after gaps: their numbers and times, the bytes, and the number
+        of missing ones before.
 
-        The times never decrease, whatever the order of the segments.
+        Numbers and times never decrease, whatever the order of the segments.
         """
-        here, moment = self.next, 0
+        here, latest, moment = self.next, 0, 0
         while here is not None:
             was_received = self.acknowledged is None or self.acknowledged > here
             # A packet that was cut off has no bytes of its own after the gap.
-            end, at_ns = self.end, self.end_at_ns
+            end, order, at_ns = self.end, self.end_order, self.end_at_ns
             if self.beyond and was_received:
-                end, at_ns = self.beyond[0].start, self.beyond[0].at_ns
+                end, order, at_ns = self.beyond[0].start, self.beyond[0].order, self.beyond[0].at_ns
             if end <= here:
                 break
-            pieces = self._take(end) or [(at_ns, b"")]
-            for number, (at_ns, data) in enumerate(pieces):
-                moment = max(moment, at_ns)
-                yield moment, data, end - here if number == 0 else 0
+            pieces = self._take(end) or [(order, at_ns, b"")]
+            for number, (order, at_ns, data) in enumerate(pieces):
+                latest, moment = max(latest, order), max(moment, at_ns)
+                yield latest, moment, data, end - here if number == 0 else 0
             here = self.next
 
     def is_heard(self) -> bool:
@@ -315,7 +319,7 @@ class _Direction:
         if self.next is None or self.reach is None or self.unseen():
             return 0
         missing = self.reach - self.next - self.is_over
-        return missing if 1 < missing < _MOST_LEFT_OUT else 0
+        return missing if 1 < missing < FAR else 0
 
     def _begin(self, first: int) -> int:
         self.next = self.end = self.first = first
