@@ -309,11 +309,13 @@ def test_where_libraries_keep_an_exception() -> None:
     for each in [*hidden, Wrapping("text", ExceptionGroup("several", [ours]))]:
         LastFailure().add_to(each)
         assert each.__notes__ == told
-    shown: list[BaseException] = [by_cause, ours, ExceptionGroup("several", [ours, KeyError()])]
+    shown: list[BaseException] = [ours, ExceptionGroup("several", [ours, KeyError()])]
     for one in shown:
         before = list(getattr(one, "__notes__", []))
         LastFailure().add_to(one)
         assert getattr(one, "__notes__", []) == before
+    LastFailure().add_to(by_cause)
+    assert (by_cause.__notes__, ours.__notes__) == (told, ["some other note"])
 
 
 class Remote(Exception):

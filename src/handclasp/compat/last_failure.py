@@ -3,7 +3,9 @@
 Some libraries drop the exception of a connection, or keep it where no traceback shows it, and raise
 another one ("Connection aborted"). `python -m handclasp.compat` adds the explanation to what ends
 the program or a thread: as it is, where that exception has ours; as a possible cause, where it is
-one of a connection, and a connection of TLS has just failed; and otherwise not at all.
+one of a connection, and a connection of TLS has just failed; and otherwise not at all. Where the
+traceback would show it above its last lines, as requests has it in the cause of a cause, it goes
+to the end.
 """
 
 from __future__ import annotations
@@ -88,7 +90,9 @@ class LastFailure:
             self._of_client = _Failure(monotonic(), where, tuple(notes))
 
     def add_to(self, error: BaseException) -> None:
-        """Add to an exception the explanation that its traceback would not show."""
+        """Let the traceback of an exception end with the explanation, which it may not show."""
+        for each in _with_members(error):
+            _move_explanation_to_end(each)
         explained = [notes for each in _reached_from(error) if (notes := _explanation(each))]
         if explained:
             shown = {note for each in _shown_with(error) for note in _explanation(each)}
@@ -142,11 +146,13 @@ def _kept(error: BaseException, name: str) -> Any:
     return vars(BaseException)[name].__get__(error)
 
 
-def _add_note(error: BaseException, note: str) -> None:
+def _add_note(error: BaseException, note: str) -> bool:
     """Add a note, unless something else than a list stands where notes are kept."""
     notes = _state_of(error).setdefault("__notes__", [])
-    if type(notes) is list:
-        cast("list[object]", notes).append(note)
+    if type(notes) is not list:
+        return False
+    cast("list[object]", notes).append(note)
+    return True
 
 
 def _explanation(error: BaseException) -> list[str]:
@@ -158,9 +164,38 @@ def _explanation(error: BaseException) -> list[str]:
         return []
     notes = [str(note) for note in cast("list[object]", noted) if isinstance(note, str)]
     for at, note in enumerate(notes):
-        if note.startswith(EXPLANATION):
+        if _begins_explanation(note):
             return notes[at:]
     return []
+
+
+def _begins_explanation(note: object) -> bool:
+    return isinstance(note, str) and note.startswith(EXPLANATION)
+
+
+def _move_explanation_to_end(error: BaseException) -> None:
+    """Take the nearest explanation from what an exception follows upon: that is printed above it.
+
+    The members of a group are printed below its notes, so that a group is left as it is.
+    """
+    if _members(error):
+        return
+    for each in _chain_of(error):
+        if notes := _explanation(each):
+            if each is not error and all(_add_note(error, note) for note in notes):
+                for other in _shown_with(error):
+                    if other is not error and _explanation(other) == notes:
+                        _drop_explanation(other)
+            return
+
+
+def _drop_explanation(error: BaseException) -> None:
+    """Take the explanation out of the notes; `HandshakeWaits` makes its own, which are others."""
+    noted = _state_of(error).get("__notes__")
+    if isinstance(noted, list):
+        notes = cast("list[object]", noted)
+        at = next(at for at, note in enumerate(notes) if _begins_explanation(note))
+        _state_of(error)["__notes__"] = notes[:at]
 
 
 def _is_of_a_connection(error: BaseException) -> bool:
@@ -199,6 +234,19 @@ def _reached_from(error: BaseException) -> Iterator[BaseException]:
         yield error
         pending += [*_state_of(error).values(), *_kept(error, "args"), *_members(error)]
         pending += [_kept(error, "__context__"), _kept(error, "__cause__")]
+
+
+def _chain_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, and those that its traceback shows above it, the nearest first."""
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        cause = _kept(each, "__cause__")
+        if cause is None and not _kept(each, "__suppress_context__"):
+            cause = _kept(each, "__context__")
+        each = cause
 
 
 def _shown_with(error: BaseException) -> Iterator[BaseException]:
