@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -188,7 +189,7 @@ def large(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def asking(world: World) -> Iterator[TLSSocket]:
+def asking(world: World, field: str = "Connection: close\r\n") -> Iterator[TLSSocket]:
     """A client that has asked for the large file, and takes little at once."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
@@ -196,7 +197,7 @@ def asking(world: World) -> Iterator[TLSSocket]:
         sock.connect(("127.0.0.1", world.port))
         config = ClientConfig(trust=world.pki.trust)
         with wrap_client(sock, config, server_name="localhost") as tls:
-            tls.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            tls.sendall(f"GET /large HTTP/1.1\r\nHost: localhost\r\n{field}\r\n".encode())
             yield tls
 
 
@@ -207,6 +208,7 @@ def test_whoever_reads_is_not_cut_off_however_slowly(large: Path) -> None:
         assert read_slowly(tls) > 12 * MEGABYTE
         world.heard.wait_until(lambda heard: heard.requests)
         assert world.heard.requests[0].size == 12 * MEGABYTE
+        assert not world.heard.requests[0].is_cut_off
 
 
 def test_whoever_takes_nothing_is_let_go(large: Path) -> None:
@@ -214,3 +216,75 @@ def test_whoever_takes_nothing_is_let_go(large: Path) -> None:
     with running(files_of(large), limits, prepare=wide) as world, asking(world):
         world.heard.wait_until(lambda heard: heard.endings and heard.requests)
         assert world.heard.requests[0].size < 12 * MEGABYTE
+        assert world.heard.requests[0].is_cut_off
+
+
+# What is told of an answer that did not arrive
+
+
+@pytest.fixture
+def medium(tmp_path: Path) -> Path:
+    """A file that the kernel takes as a whole, far ahead of its client."""
+    (tmp_path / "large").write_bytes(bytes(2 * MEGABYTE))
+    return tmp_path
+
+
+def test_what_a_server_that_ends_cuts_off_is_told(medium: Path) -> None:
+    with ExitStack() as ending:
+        world = ending.enter_context(running(files_of(medium), prepare=wide))
+        with asking(world) as tls:
+            assert tls.recv(100)
+            time.sleep(0.3)  # The kernel has all of it, and the client little.
+            assert not world.heard.requests
+            ending.close()
+    [request] = world.heard.requests
+    assert request.is_cut_off
+    assert request.status == 200
+    assert 0 < request.size < 2 * MEGABYTE
+
+
+@pytest.mark.parametrize("size", [2 * MEGABYTE, 12 * MEGABYTE])
+def test_what_a_client_does_not_take_is_told(tmp_path: Path, size: int) -> None:
+    (tmp_path / "large").write_bytes(bytes(size))
+    with running(files_of(tmp_path), prepare=wide) as world:
+        with asking(world) as tls:
+            assert tls.recv(100)
+            time.sleep(0.3)
+            os.close(tls.detach())  # With unread bytes: a reset.
+        world.heard.wait_until(lambda heard: heard.requests)
+        [told] = world.heard.requests
+        assert told.is_cut_off
+        assert 0 < told.size < size
+
+
+def test_a_request_waits_until_the_answer_before_is_sent(medium: Path) -> None:
+    with running(files_of(medium), prepare=wide) as world, asking(world, "") as tls:
+        tls.sendall(b"GET /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        time.sleep(0.3)
+        assert not world.heard.requests
+        assert read_slowly(tls) > 2 * MEGABYTE
+        world.heard.wait_until(lambda heard: len(heard.requests) == 2)
+        assert [each.status for each in world.heard.requests] == [200, 404]
+        assert not any(each.is_cut_off for each in world.heard.requests)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "clf"])
+def test_the_line_of_an_answer_that_the_grace_cuts_off(
+    tmp_path: Path, authority: LocalAuthority, form: str
+) -> None:
+    (tmp_path / "large").write_bytes(bytes(SIZE))
+    (tmp_path / "large").chmod(0o644)
+    options = ("--grace", "0.5", "--log-format", form)
+    with started("serve", str(tmp_path), "--port", "0", *options) as process:
+        with visiting(process, authority) as tls:
+            assert ask(tls, "large") == SIZE
+            assert process.end(signal.SIGTERM) == 0
+        line = process.line("GET")
+        patterns = {
+            "text": r"GET /large  200  cut off after ([\d,]+) bytes  ",
+            "json": r'"status": 200, "bytes": (\d+), "cut_off": true',
+            "clf": r'"GET /large HTTP/1.1" 200 (\d+)$',
+        }
+        found = re.search(patterns[form], line)
+        assert found, line
+        assert 0 < int(found[1].replace(",", "")) < SIZE

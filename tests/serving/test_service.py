@@ -112,9 +112,12 @@ def test_a_service_from_start_to_end(place: Place, workers: str) -> None:
         place.put(95)
         popen.send_signal(signal.SIGHUP)
         assert place.heard()[0] == "RELOADING=1"
-        assert place.heard()[0] == "READY=1"
-        if workers != "1":  # They do not tell when they have read it.
-            time.sleep(2)
+        while (states := place.heard())[0] != "READY=1":  # A look may come before.
+            assert states[0].startswith("STATUS=")
+        end = datetime.now(UTC) + timedelta(days=95)
+        assert (
+            states[1] == f"STATUS=Serving, with a certificate that is valid until {end:%Y-%m-%d}."
+        )
         assert place.end_of_certificate(port) > first
         popen.send_signal(signal.SIGTERM)
         assert place.heard() == ["STOPPING=1"]
@@ -138,6 +141,16 @@ def test_renewals_without_a_signal(place: Place) -> None:
     assert rest.count("was not renewed: The new certificate expired at") == 1
     assert '"event": "certificate"' in rest
     assert '"days_left": 4, "renewed": true, "warning": true' in rest
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_renewal_without_a_signal_changes_the_status(place: Place, workers: str) -> None:
+    with place.serving("--workers", workers):
+        place.put(95)
+        end = datetime.now(UTC) + timedelta(days=95)
+        assert place.heard() == [
+            f"STATUS=Serving, with a certificate that is valid until {end:%Y-%m-%d}."
+        ]
 
 
 def test_there_may_be_no_manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

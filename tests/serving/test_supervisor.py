@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 
 from handclasp.serving import supervisor
+from handclasp.serving.service import StatusLine
 from handclasp.serving.supervisor import MOST_QUICK_ENDINGS, Supervisor
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="workers are forked")
@@ -29,6 +30,7 @@ class Watched:
             remark=self.remarks.append,
             failed=lambda error: None,
             grace=1,
+            status=StatusLine(lambda: "Serving."),
         )
 
     def run(self) -> bool:

@@ -374,6 +374,7 @@ def _request_to_json(request: Request) -> dict[str, Any]:
         "version": request.version,
         "status": request.status,
         "bytes": request.size,
+        "cut_off": request.is_cut_off,
         "seconds": round(request.seconds, 6),
     }
 
@@ -383,6 +384,8 @@ def _request_in_words(request: Request) -> str:
 
     what = f"{request.method} {request.target}" if request.method else "no request"
     size = f"{request.size:,} bytes"
+    if request.is_cut_off and request.status:
+        size = f"cut off after {size}"
     took = f"{request.seconds * 1000:.1f} ms"
     start = f"{_stamp(request.at)}  {_address(request)}  "
     return start + printable(what) + f"  {request.status or 'cut off'}  {size}  {took}"

@@ -57,7 +57,12 @@ from handclasp.serving.limits import (
     raise_descriptor_limit,
 )
 from handclasp.serving.renewal import CertificateWatch, EchKeyWatch
-from handclasp.serving.service import inherited_listeners, notify, notify_reloading
+from handclasp.serving.service import (
+    StatusLine,
+    inherited_listeners,
+    notify,
+    notify_reloading,
+)
 from handclasp.serving.visits import address_of
 
 if TYPE_CHECKING:
@@ -67,7 +72,8 @@ if TYPE_CHECKING:
 
 HANDSHAKE_SECONDS = 15.0
 
-_BESIDE_SECONDS = 0.1
+_RELOAD_SECONDS = SECONDS_BETWEEN_LOOKS + 0.1
+"""Files that were checked just now are not checked again before that."""
 
 EARLY_DATA_BYTES = 16384
 """The bytes of early data that a client may send: room for a request, and little more."""
@@ -354,18 +360,19 @@ class _Site:
         """Serve in this process, until a signal."""
         from handclasp.serving.running import Hooks, run
 
-        is_worker = lifeline is not None
+        # The parent of a worker tells the service manager.
+        line = StatusLine(self.status) if lifeline is None else None
 
         def ready() -> None:
             announce()
-            if not is_worker:
-                notify("READY=1", self.status())
+            if line is not None:
+                line.tell("READY=1")
 
         hooks = Hooks(
             ready=ready,
-            tick=self._tick,
-            reload=partial(self._reload, is_worker),
-            stopping=_nothing if is_worker else partial(notify, "STOPPING=1"),
+            tick=partial(self._tick, line),
+            reload=partial(self._reload, line),
+            stopping=_nothing if line is None else partial(notify, "STOPPING=1"),
             waiting=self._tell_of_waiting,
         )
         shown = self.metered.exposition if self.metered and self.journal.speaks_for_all else None
@@ -392,33 +399,37 @@ class _Site:
             proxy_protocol=self.proxy_protocol,
         )
 
-    def _tick(self) -> None:
+    def _tick(self, line: StatusLine | None) -> None:
         self.watch.look()
+        if line is not None:
+            line.look()
         self.ech_watch.look()
         self.journal.tick()
         if self.metered is not None:
             self.metered.meter.look(self.watch.statuses())
 
-    def _reload(self, is_worker: bool) -> None:
-        if not is_worker:
+    def _reload(self, line: StatusLine | None) -> None:
+        if line is not None:
             notify_reloading()
-        # Files that were checked just now are not checked again before that.
-        seconds = SECONDS_BETWEEN_LOOKS + _BESIDE_SECONDS
-        asyncio.get_running_loop().call_later(seconds, self._end_reload, is_worker)
+        asyncio.get_running_loop().call_later(_RELOAD_SECONDS, self._end_reload, line)
 
-    def _end_reload(self, is_worker: bool) -> None:
+    def _end_reload(self, line: StatusLine | None) -> None:
         self.watch.look()
         self.ech_watch.look()
         if self.journal.speaks_for_all:
             for status in self.watch.statuses():
                 self.journal.remarked(certificate_in_words(status))
-        if not is_worker:
-            notify("READY=1", self.status())
+        if line is not None:
+            line.tell("READY=1")
 
     def status(self) -> str:
-        ends = [each.not_after for each in self.watch.statuses()]
-        until = f", with a certificate that is valid until {min(ends):%Y-%m-%d}" if ends else ""
-        return f"STATUS=Serving{until}."
+        """Return a sentence for the service manager."""
+        ends = [(each.not_after, each.days_left) for each in self.watch.statuses()]
+        if not ends:
+            return "Serving."
+        end, days = min(ends)
+        verb = "is valid until" if days >= 0 else "expired on"
+        return f"Serving, with a certificate that {verb} {end:%Y-%m-%d}."
 
     def _tell_of_waiting(self, count: int) -> None:
         what = "a connection" if count == 1 else f"{count} connections"
@@ -451,6 +462,7 @@ def _serve_in_processes(
             each.close()
 
     journal = site.journal
+    line = StatusLine(site.status)
     supervisor = Supervisor(
         count,
         work,
@@ -458,12 +470,16 @@ def _serve_in_processes(
         remark=journal.remarked,
         failed=lambda error: journal.remarked(f"A worker has failed: {error!r}"),
         grace=site.limits.grace,
+        status=line,
+        reload_seconds=_RELOAD_SECONDS,
         ended=_nothing if site.metered is None else site.metered.forget,
     )
 
     def ready() -> None:
         announce()
-        notify("READY=1", site.status())
+        # This process follows the certificates, too, for the status; the first worker logs them.
+        journal.speaks_for_all = False
+        line.tell("READY=1")
 
     if not supervisor.run(ready):
         raise click.exceptions.Exit(FAILED)

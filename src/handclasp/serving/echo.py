@@ -43,6 +43,10 @@ class EchoProtocol(asyncio.Protocol):
         self._is_finishing = True
         self._look()
 
+    def cut_off(self) -> None:
+        """Close at once."""
+        self.transport.abort()
+
     def connection_made(self, transport: Any) -> None:
         """Begin, with what the client has sent before the handshake was complete."""
         self.transport = transport

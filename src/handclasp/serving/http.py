@@ -29,6 +29,7 @@ from handclasp.serving import heads
 from handclasp.serving.application import CONNECTION, Application, Receive, Scope, Send
 from handclasp.serving.closing import close_soon
 from handclasp.serving.crowd import MAKE_ROOM_SECONDS
+from handclasp.serving.delivery import Answer, Delivery
 from handclasp.serving.visits import Request, address_of
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class HTTPProtocol(H11Protocol):
     def leave(self) -> None:
         """Make room for another client."""
         if self._idle_since is None:
-            self.transport.abort()
+            self.cut_off()
         else:
             close_soon(self.transport, MAKE_ROOM_SECONDS)
 
@@ -131,6 +132,7 @@ class HTTPProtocol(H11Protocol):
 
     def cut_off(self) -> None:
         """Abort the connection."""
+        self.delivery.note_abort()
         self.transport.abort()
 
     # As a protocol
@@ -138,6 +140,8 @@ class HTTPProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin, with what the client has sent before the handshake was complete."""
         super().connection_made(transport)
+        self.delivery = Delivery(transport, self.report, self._take_held)
+        self.answer: Answer | None = None
         info = transport.get_extra_info("handclasp")
         app = _Observed(self._http.app, self)
         self._late_app: Any = OverTLS(app, info) if info is not None else app
@@ -153,6 +157,7 @@ class HTTPProtocol(H11Protocol):
         """End."""
         self._stop_timers()
         self._unset_keepalive_if_required()
+        self.delivery.lose()
         self._serving.left(self, self.transport, exc)
         super().connection_lost(exc)
 
@@ -162,7 +167,7 @@ class HTTPProtocol(H11Protocol):
 
     def _receive(self, data: bytes, *, early: bool) -> None:
         while data and self._reads_heads and not self.transport.is_closing():
-            if self.is_busy():  # One answer after the other.
+            if self.is_busy() or self.delivery.is_under_way():  # One answer after the other.
                 self._held.append((data, early))
                 self.flow.pause_reading()
                 return
@@ -210,9 +215,16 @@ class HTTPProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Wait for the next request, or take the one that has come meanwhile."""
         self._idle_since = self.loop.time()
+        if self.answer is not None:
+            self.delivery.end(self.answer)
         super().on_response_complete()
         if self.transport.is_closing():
             close_soon(self.transport)
+        self._take_held()
+
+    def _take_held(self) -> None:
+        """Take what has come during an answer."""
+        self.flow.resume_reading()
         held, self._held = self._held, []
         for data, early in held:
             self._receive(data, early=early)
@@ -257,13 +269,14 @@ class HTTPProtocol(H11Protocol):
             events = (answer, h11.Data(data=body), h11.EndOfMessage())
             self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
         close_soon(self.transport)
-        self.report(None, status, len(body), self.loop.time())
+        self.report(Answer(None, self.loop.time(), status, len(body)), is_cut_off=False)
 
-    def report(self, scope: Scope | None, status: int, size: int, began: float) -> None:
-        """Report a request. Without a scope, its head could not be read."""
+    def report(self, answer: Answer, is_cut_off: bool) -> None:
+        """Report a request and its answer."""
+        scope = answer.scope
         peer: Any = self.transport.get_extra_info("peername")
         host, port = address_of(peer)
-        seconds = self.loop.time() - began
+        seconds = self.loop.time() - answer.began
         method = target = version = ""
         if scope is not None:
             query = bytes(scope["query_string"]).decode("latin-1")
@@ -271,7 +284,18 @@ class HTTPProtocol(H11Protocol):
             method, version = scope["method"], f"HTTP/{scope['http_version']}"
         at = datetime.now(UTC)
         self._serving.answered(
-            Request(host, port, at, method, target, version, status, size, seconds)
+            Request(
+                host,
+                port,
+                at,
+                method,
+                target,
+                version,
+                answer.status,
+                answer.size,
+                seconds,
+                is_cut_off,
+            )
         )
 
     # Time
@@ -317,7 +341,7 @@ class HTTPProtocol(H11Protocol):
             self._unsent, self._moved_at = unsent, now
         elif now >= self._moved_at + self._serving.limits.stall_timeout:
             self._stall_timer = None
-            self.transport.abort()
+            self.cut_off()
             return
         self._stall_timer = self.loop.call_later(_LOOK_SECONDS, self._look)
 
@@ -342,19 +366,22 @@ class _Observed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, and report it."""
-        protocol, began = self._protocol, asyncio.get_running_loop().time()
-        status = size = 0
+        protocol = self._protocol
+        answer = protocol.answer = Answer(scope, protocol.loop.time())
         scope["extensions"] = {**(scope.get("extensions") or {}), CONNECTION: protocol}
 
         async def observed(message: MutableMapping[str, Any]) -> None:
-            nonlocal status, size
+            size = 0
             if message["type"] == "http.response.start":
-                status = message["status"]
+                answer.status = message["status"]
                 if protocol.closes():
                     message["headers"] = [*message["headers"], CLOSE_HEADER]
             elif scope["method"] != "HEAD":
-                size += len(message.get("body", b""))
+                size = len(message.get("body", b""))
+            answer.size += size
             await send(message)
+            if not answer.is_whole and protocol.is_gone():  # It was not written.
+                answer.size -= size
 
         try:
             await self._app(scope, receive, observed)
@@ -363,4 +390,6 @@ class _Observed:
             if not protocol.is_gone():
                 raise
         finally:
-            protocol.report(scope, status, size, began)
+            if protocol.answer is answer:
+                protocol.answer = None
+            protocol.delivery.break_off(answer)

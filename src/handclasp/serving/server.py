@@ -40,6 +40,10 @@ class Conversation(Member, Protocol):
         """Close as soon as nothing goes on."""
         ...
 
+    def cut_off(self) -> None:
+        """Close at once."""
+        ...
+
 
 class Serving:
     """A server, as its connections see it.
@@ -179,13 +183,13 @@ class Server:
 
     async def close(self) -> None:
         """End all connections at once."""
+        if self._serving is not None:
+            for each in list(self._serving.open):
+                each.cut_off()
         for server in self._servers:
             server.close()
             if isinstance(server, TLSServer):
                 server.abort_clients()
-        if self._serving is not None:
-            for each in list(self._serving.open):
-                each.transport.abort()
         for server in self._servers:
             with suppress(asyncio.CancelledError):
                 await server.wait_closed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 _FIRST_DESCRIPTOR = 3
@@ -29,6 +30,28 @@ def notify(*states: str) -> None:
 def notify_reloading() -> None:
     """Tell that the settings are read again; `notify("READY=1")` ends that."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+class StatusLine:
+    """The status of a service, which its manager hears again whenever it has changed.
+
+    Args:
+        status: returns it, as a sentence.
+    """
+
+    def __init__(self, status: Callable[[], str]) -> None:
+        self._status = status
+        self._told = ""
+
+    def tell(self, *states: str) -> None:
+        """Tell states, and the status now."""
+        self._told = self._status()
+        notify(*states, f"STATUS={self._told}")
+
+    def look(self) -> None:
+        """Tell the status if it has changed."""
+        if self._status() != self._told:
+            self.tell()
 
 
 def inherited_listeners() -> list[socket.socket]:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from handclasp.serving.service import notify, notify_reloading
+from handclasp.serving.service import StatusLine, notify, notify_reloading
 from handclasp.values import dataclass
 
 QUICK_SECONDS = 10.0
@@ -34,6 +34,7 @@ _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 30.0
 _GRACE_BESIDE = 5.0
 """The seconds after the grace of the workers in which they must have ended by themselves."""
+_TICK_SECONDS = 1.0
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 Work = Callable[[int, int], object]
@@ -85,6 +86,8 @@ class Supervisor:
         remark: is called with sentences about the workers.
         failed: is called in a worker with what `work` has raised.
         grace: the seconds that a worker needs at most to end.
+        status: of the service, which is checked about once a second.
+        reload_seconds: after which the workers have heeded SIGHUP.
         ended: is called with the number of each worker whose process has ended.
     """
 
@@ -97,6 +100,8 @@ class Supervisor:
         remark: Callable[[str], object],
         failed: Callable[[Exception], object],
         grace: float,
+        status: StatusLine,
+        reload_seconds: float = 0.0,
         ended: Callable[[int], object] = lambda worker: None,
     ) -> None:
         self._work = work
@@ -104,11 +109,15 @@ class Supervisor:
         self._remark = remark
         self._failed = failed
         self._grace = grace
+        self._status = status
+        self._reload_seconds = reload_seconds
         self._ended = ended
         self._workers = [_Worker(number) for number in range(count)]
         self._signals: list[int] = []
         self._ends_at: float | None = None
         """When the workers are killed, once they are to end."""
+        self._tick_at = 0.0
+        self._reloaded_at: float | None = None
         self._has_given_up = False
         # Workers read from it, and come to its end when this process is gone, however it ended.
         self._lifeline, self._life = os.pipe()
@@ -134,6 +143,7 @@ class Supervisor:
                     ready()
                 self._wait()
                 self._heed_signals()
+                self._tell_status()
                 self._reap()
                 self._start_due()
         finally:
@@ -153,9 +163,10 @@ class Supervisor:
     def _wait(self) -> None:
         """Wait for a signal, or the time of what is to be done next."""
         times = [each.starts_at for each in self._workers if each.pid is None]
+        times.append(self._tick_at)
         if self._ends_at is not None:
             times = [self._ends_at]
-        seconds = max(0.0, min(times) - time.monotonic()) if times else None
+        seconds = max(0.0, min(times) - time.monotonic())
         if not self._signals:
             select.select([self._woken], [], [], seconds)
         with suppress(BlockingIOError):
@@ -165,9 +176,10 @@ class Supervisor:
         while self._signals:
             number = self._signals.pop(0)
             if number == signal.SIGHUP:
-                notify_reloading()
+                if self._ends_at is None:
+                    notify_reloading()
+                    self._reloaded_at = time.monotonic() + self._reload_seconds
                 self._send(signal.SIGHUP)
-                notify("READY=1")
             elif number in (signal.SIGINT, signal.SIGTERM):
                 if self._ends_at is None:
                     self._end()
@@ -176,6 +188,17 @@ class Supervisor:
         if self._ends_at is not None and time.monotonic() >= self._ends_at:
             self._send(signal.SIGKILL)
             self._ends_at = time.monotonic() + _GRACE_BESIDE
+
+    def _tell_status(self) -> None:
+        now = time.monotonic()
+        if self._ends_at is not None or now < self._tick_at:
+            return
+        self._tick_at = now + _TICK_SECONDS
+        if self._reloaded_at is None:
+            self._status.look()
+        elif now >= self._reloaded_at:
+            self._reloaded_at = None
+            self._status.tell("READY=1")
 
     def _end(self) -> None:
         notify("STOPPING=1")

@@ -42,8 +42,9 @@ class Request:
         at: when it came.
         method, target, version: of the request line; empty where that could not be read.
         status: of the answer; 0 where there was none.
-        size: bytes of the answer's body that were sent.
+        size: bytes of the answer's body that were sent, as far as the system tells.
         seconds: from the head of the request to the end of the answer.
+        is_cut_off: whether the client did not get all of the answer.
     """
 
     host: str
@@ -55,6 +56,7 @@ class Request:
     status: int
     size: int
     seconds: float
+    is_cut_off: bool = False
 
 
 class Observer(Protocol):
