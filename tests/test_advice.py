@@ -6,12 +6,13 @@ import re
 
 import pytest
 
-from handclasp.advice import SETTINGS, at_fault, for_reader, worded
+from handclasp.advice import SETTINGS, FrontEnd, at_fault, for_reader, worded
 from handclasp.alerts import Situation, likely_causes
 from handclasp.config import ClientConfig
 from handclasp.errors import PeerAlertError
 from handclasp.faults import Blame, Fault
 from handclasp.handshake.disagreement import disagreement
+from handclasp.handshake.hooks import hook_raised
 
 PYTHON = re.compile(r"\w=|\w\(\w|TrustStore|Limits|\bconfig\b|[a-z]_[a-z]")
 """What only somebody who writes Python can follow. Names of suites have capitals."""
@@ -80,6 +81,24 @@ def test_a_program_of_ssl_is_told_its_own_settings() -> None:
 def test_what_no_option_can_do_is_not_advised() -> None:
     assert "this end" not in worded(Fault.TOO_MANY_CERTIFICATES.fix, "connect")
     assert "this end" in worded(Fault.TOO_MANY_CERTIFICATES.fix, "reader")
+
+
+@pytest.mark.parametrize("front_end", ["connect", "serve", "reader"])
+def test_only_programs_are_told_of_exceptions(front_end: FrontEnd) -> None:
+    hook = hook_raised("trust", "KeyError", "").fix
+    for fix in (Fault.KEY_LOG_FAILED.fix, Fault.CALLBACK_FAILED.fix, hook):
+        assert "is chained to this one (__cause__)." in fix
+        assert "is chained to this one (__cause__)." in worded(fix, "ssl")
+        assert "chained" not in worded(fix, front_end)
+
+
+def test_a_key_log_can_be_left_out_in_the_words_of_each() -> None:
+    fix = Fault.KEY_LOG_FAILED.fix
+    assert "Or do without one (leave out keylog=)." in fix
+    assert worded(fix, "connect").endswith("Or do without one (leave out --keylog).")
+    assert worded(fix, "serve").endswith("Or do without one (leave out --keylog).")
+    assert "(context.keylog_filename = None)" in worded(fix, "ssl")
+    assert worded(fix, "reader").endswith("Or do without one.")
 
 
 def test_advice_does_not_break_off() -> None:

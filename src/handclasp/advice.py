@@ -62,6 +62,9 @@ TIMEOUT = "handshake_timeout=SECONDS"
 ALLOW_TRUNCATION = "allow_truncation=True"
 WITHOUT_EMS = "require_extended_master_secret=False"
 ACCEPTING = "confirm_peer, verify"
+NO_KEY_LOG = "leave out keylog="
+CAUSE = "__cause__"
+"""The exception behind an error, which only a program can look at."""
 GO_AHEAD = "go_ahead=BYTES"
 RECEIVED = "received=BYTES"
 PROXY = "proxy_protocol=False"
@@ -156,6 +159,12 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     ALLOW_TRUNCATION: {"ssl": "suppress_ragged_eofs=True"},
     WITHOUT_EMS: {},
     ACCEPTING: {},
+    NO_KEY_LOG: {
+        "connect": "leave out --keylog",
+        "serve": "leave out --keylog",
+        "ssl": "context.keylog_filename = None",
+    },
+    CAUSE: {"ssl": CAUSE},
     GO_AHEAD: {},
     RECEIVED: {},
     PROXY: {"serve": "leave out --proxy-protocol and --proxy-protocol-from"},
@@ -268,7 +277,7 @@ def _sentence(sentence: str, front_end: FrontEnd) -> str:
         named = f" ({setting})"
         if named not in sentence:
             continue
-        if front_end == "reader":
+        if front_end == "reader" and setting != CAUSE:
             sentence = sentence.replace(named, "")
         elif front_end in options:
             sentence = sentence.replace(named, f" ({options[front_end]})")

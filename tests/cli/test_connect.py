@@ -456,6 +456,19 @@ def test_keylog_and_trace(run: Run, pki: Pki, ca_of_pki: str, tmp_path: Path) ->
         assert line.split()[2] not in trace.read_text()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no such device")
+def test_a_key_log_that_cannot_be_written_is_told_with_its_option(
+    run: Run, pki: Pki, ca_of_pki: str
+) -> None:
+    with server(tls_server(pki.server())) as port:
+        result = run(
+            "connect", f"localhost:{port}", "--ca", ca_of_pki, "--json", "--keylog", "/dev/full"
+        )
+    failure = json.loads(result.stdout)["error"]
+    assert failure["fault"] == "KEY_LOG_FAILED"
+    assert failure["fix"].endswith("Or do without one (leave out --keylog).")
+
+
 def test_a_trace_is_kept_of_a_failure_too(run: Run, pki: Pki, ca: str, tmp_path: Path) -> None:
     trace = tmp_path / "trace.json"
     with server(tls_server(pki.server())) as port:

@@ -18,6 +18,7 @@ from handclasp.advice import (
     ACCEPTING,
     ALLOW_TRUNCATION,
     ALPN,
+    CAUSE,
     CIPHER_SUITES,
     CREDENTIALS,
     CRLS,
@@ -27,6 +28,7 @@ from handclasp.advice import (
     LATE_CLIENT_CERTIFICATE,
     LIMITS,
     NO_CRL_NEEDED,
+    NO_KEY_LOG,
     OPTIONAL_CLIENTS,
     PINS,
     PROXY,
@@ -1045,7 +1047,8 @@ class Fault(Enum):
         section="RFC 9846 6.2",
         sentence="A callback of this application failed, so the handshake was aborted.",
         fix_local=(
-            "Fix the callback; if it raised an exception, that exception is chained to this one."
+            "Fix the callback. If it raised an exception, that exception is chained to this one "
+            f"({CAUSE})."
         ),
         verdict=Verdict(Blame.LOCAL),
     )
@@ -1054,8 +1057,9 @@ class Fault(Enum):
         section="RFC 9850 2",
         sentence="The key log could not be written, so the handshake was aborted.",
         fix_local=(
-            "Let the key log be written (if the disk is full, make room on it), or leave keylog "
-            "out; the error is chained to this one."
+            "Let the key log be written; if the disk is full, make room on it. Or do without one "
+            f"({NO_KEY_LOG}). The error of the file is chained to this one "
+            f"({CAUSE})."
         ),
         verdict=Verdict(Blame.LOCAL),
     )

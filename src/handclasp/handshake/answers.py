@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from handclasp.advice import CAUSE
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.verify import VerifiedPeer
 from handclasp.config import ServerConfig
@@ -172,8 +173,8 @@ def callback_failed(question: Question[Any], error: BaseException) -> ProtocolEr
             refused,
             kind,
             sentence=f"{refused.sentence.removesuffix('.')}: {name} failed with {kind}.",
-            fix=f"On this end: If the peer is to be let in, let {name} accept it; its own "
-            "exception, which is chained to this one, says why it did not.",
+            fix=f"On this end: If the peer is to be let in, let {name} accept it. Its own "
+            f"exception, which is chained to this one ({CAUSE}), says why it did not.",
         )
     else:
         failure = hook_raised(name, kind, f"{type(question).__name__}: {kind}")

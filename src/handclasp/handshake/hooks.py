@@ -11,6 +11,7 @@ from datetime import datetime
 from math import ceil
 from typing import cast
 
+from handclasp.advice import CAUSE
 from handclasp.certificates.credentials import Credentials
 from handclasp.errors import ConfigurationError, ProtocolError
 from handclasp.faults import Fault
@@ -117,7 +118,7 @@ def staple_of(credentials: Credentials, now: datetime) -> bytes | None:
 
 def hook_raised(name: str, kind: str, detail: str) -> ProtocolError:
     """Return the error for a hook, or a callback, that raised an exception of this kind."""
-    fix = f"Mend {name}; its own exception is chained to this one."
+    fix = f"Mend {name}. Its own exception is chained to this one ({CAUSE})."
     return _failed(name, detail, f"failed with {kind}", fix)
 
 
