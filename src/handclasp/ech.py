@@ -477,10 +477,14 @@ class EchRejectedError(ProtocolError):
     >>> key = EchKey.generate("example.com")
     >>> error = EchRejectedError(EchConfigList(key.configs), "example.com", is_authentic=True)
     >>> retry = ClientConfig(ech=error.retry_configs)
+    >>> text = error.retry_configs.to_base64()  # As `handclasp connect --ech` takes it.
+    >>> EchConfigList.from_base64(text) == error.retry_configs
+    True
 
     Attributes:
         retry_configs: the server's current configurations, for one further attempt; None if it sent
-            none that this library can use, or was not authenticated.
+            none that this library can use, or was not authenticated. `to_base64` and `to_pem` write
+            them, for a program that runs later.
         public_name: the name in the outer hello.
         is_authentic: whether the server has proved to be `public_name`. If it has, and there are no
             retry_configs, it has switched ECH off (RFC 9849 section 6.1.6). With

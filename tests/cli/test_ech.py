@@ -159,18 +159,31 @@ def test_connect_tries_once_more(
         result = connect(run, port, ca, OLD, *options)
     assert result.exit_code == 0, result.output
     assert ("connecting once more" in result.output) == (not options)
+    sent = EchConfigList(KEY.configs).to_base64()
+    assert (f"\n  --ech {sent}\n" in result.stderr) == (not options)
     if "--json" in options:
         shown = json.loads(result.stdout)
         assert shown["ech_accepted"] is True
         assert shown["ech_retried"] is True
+        assert shown["ech_retry_configs"] == sent
 
 
-def test_connect_does_not_try_a_third_time(run: Run, ca: str, credentials: Credentials) -> None:
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_connect_does_not_try_a_third_time(
+    run: Run, ca: str, credentials: Credentials, options: tuple[str, ...]
+) -> None:
     configs = [ServerConfig(credentials=credentials, ech=[key]) for key in (KEY, OTHER)]
     with serving(*configs) as port:
-        result = connect(run, port, ca, OLD)
+        result = connect(run, port, ca, OLD, *options)
     assert result.exit_code == 1
     assert "the same ECH keys" in " ".join(result.output.split())
+    first, second = (EchConfigList(key.configs).to_base64() for key in (KEY, OTHER))
+    if options:
+        shown = json.loads(result.stdout)
+        assert (shown["ech_retried"], shown["ech_retry_configs"]) == (True, second)
+    else:
+        told = [line for line in result.stderr.splitlines() if "--ech" in line]
+        assert told == [f"  --ech {first}", f"  --ech {second}"]
 
 
 def test_connect_never_falls_back_to_the_clear(run: Run, ca: str, credentials: Credentials) -> None:

@@ -66,7 +66,7 @@ from handclasp.starttls import PROTOCOLS, opening
 from handclasp.starttls.blocking import hold
 
 if TYPE_CHECKING:
-    from handclasp import ClientConfig, Recorder, TLSSocket, TrustStore
+    from handclasp import ClientConfig, EchConfigList, Recorder, TLSSocket, TrustStore
     from handclasp.certificates import Explanation
     from handclasp.cli.conversation import Received
     from handclasp.dns import HttpsEndpoint
@@ -103,6 +103,7 @@ class _Attempt:
     make_recorder: Callable[[], Recorder | None] | None = None
     quiet: bool = False
     ech_retried: bool = False
+    retry_configs: EchConfigList | None = None
     look_up: Callable[[], HttpsEndpoint] | None = None
     endpoint: HttpsEndpoint | None = None
     keeps_host: bool = False
@@ -398,22 +399,30 @@ def _connected_with_ech(attempt: _Attempt) -> TLSSocket:
     try:
         return _connected(attempt)
     except EchRejectedError as error:
-        if error.retry_configs is None or attempt.make_recorder is None:
+        attempt.retry_configs = configs = error.retry_configs
+        if configs is None or attempt.make_recorder is None:
             raise
-        attempt.config = replace(attempt.config, ech=error.retry_configs)
+        attempt.config = replace(attempt.config, ech=configs)
     if not attempt.quiet:
         click.echo(
             "The server did not accept the encrypted hello, and sent its current ECH "
-            "configurations: connecting once more, with these.",
+            "configurations: connecting once more, with these.\n"
+            f"{_ech_option(configs)}",
             err=True,
         )
     attempt.ech_retried, attempt.recorder = True, attempt.make_recorder()
     try:
         return _connected(attempt)
     except EchRejectedError as error:
+        attempt.retry_configs = error.retry_configs
         # RFC 9849 section 6.1.6: not a third time.
         error.fix = _SERVERS_DIFFER if error.retry_configs is not None else error.fix
         raise
+
+
+def _ech_option(configs: EchConfigList) -> str:
+    """Return the option for these configurations in one line, however long, to be copied."""
+    return f"  --ech {configs.to_base64()}"
 
 
 _SERVERS_DIFFER = advice(
@@ -567,6 +576,10 @@ def _tell_failure(attempt: _Attempt, failure: Failure, info: ConnectionInfo | No
         found = findings_of(mended, verifier="this end (the client)")
         lines += [("chain", sentence) for sentence in found]
     print_lines(f"{what}: {printable(failure.message, MOST_OF_A_MESSAGE)}", lines)
+    configs = attempt.retry_configs
+    # Those of the first rejection are in use, and were printed then.
+    if configs is not None and configs != attempt.config.ech:
+        click.echo(f"\nThe server's current configurations:\n{_ech_option(configs)}", err=True)
 
 
 def _print_json(
@@ -582,13 +595,15 @@ def _print_json(
     if info is not None:
         shown |= info_to_json(info)
         shown["client_certificate_requested"] = _was_asked(attempt)
-        if attempt.config.ech is not None:
-            shown["ech_retried"] = attempt.ech_retried
         if attempt.endpoint is not None:
             host, port = attempt.endpoint.host, attempt.endpoint.port
             shown["https_record"] = {"host": host, "port": port}
         if attempt.early_data is not None:
             shown["early_data_rejected_bytes"] = attempt.early_data_rejected
+    if attempt.config.ech is not None:
+        shown["ech_retried"] = attempt.ech_retried
+    if attempt.retry_configs is not None:
+        shown["ech_retry_configs"] = attempt.retry_configs.to_base64()
     if received is not None:
         shown["received_bytes"] = received.size
         shown["received"] = received.kept.decode("utf-8", "backslashreplace")
