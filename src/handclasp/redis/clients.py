@@ -7,13 +7,18 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from handclasp.config.values import is_number
 from handclasp.errors import ConfigurationError
+from handclasp.synchronous import check_synchronous
 
 STEP_TIMEOUT = 2.0
 """Seconds for each step of an exchange with Redis, for which only a thread in the background waits.
 
 To connect takes five to seven steps, each of a round trip.
 """
+
+_LONGEST = 1e9
+"""Seconds, 31 years: Python cannot wait for much longer, and calendars end."""
 
 _URL_FORM = (
     "redis://[user:password@]host[:port][/database], rediss:// for TLS, unix://path, or "
@@ -81,19 +86,17 @@ def check_prefix(prefix: str) -> str:
 
 
 def check_seconds(**durations: float) -> None:
-    """Raise `ConfigurationError` for a value that is not a positive number; NaN is refused
-    as well.
-    """
+    """Raise `ConfigurationError` for a value that is not a positive number up to `_LONGEST`."""
     for name, value in durations.items():
-        is_number = isinstance(value, int | float)  # pyright: ignore[reportUnnecessaryIsInstance]
-        if not is_number or not 0 < value < float("inf"):
-            raise ConfigurationError(f"{name} must be a positive number of seconds.")
+        if not is_number(value) or not 0 < value <= _LONGEST:
+            raise ConfigurationError(f"{name} must be a positive number of seconds, up to 1e9.")
 
 
 def check_on_error(on_error: object) -> None:
-    """Raise `ConfigurationError` for anything but None and what can be called."""
+    """Raise `ConfigurationError` for anything but None and a function that answers at once."""
     if on_error is not None and not callable(on_error):
         raise ConfigurationError("on_error must be a function of one argument, the error.")
+    check_synchronous("on_error", on_error, "A thread calls it, in which no loop runs.")
 
 
 def text_of(value: Any) -> str | None:

@@ -25,11 +25,15 @@ from handclasp.redis.connections import CHECK_SECONDS, MOST, Connections
 from handclasp.redis.marks import REMEMBERED, Answer, Marks, eviction_policy
 from handclasp.redis.troubles import FleetError
 from handclasp.redis.watch import Watch, moment
+from handclasp.synchronous import check_clock
 
 if TYPE_CHECKING:
     import redis.asyncio
 else:
     redis = DeferredModule("redis")
+
+_PAUSE = 1.0
+"""Seconds between two attempts to reach a Redis that is away, by a client of the application."""
 
 _TRIES = 3
 """Round trips of a check, of which one must be in time: any single one may be late."""
@@ -51,6 +55,7 @@ class _Flights:
     ) -> None:
         check_seconds(timeout=timeout)
         check_on_error(on_error)
+        check_clock(clock)
         self.marks = Marks(prefix, clock)
         self.watch = Watch(clock, on_error)
         self.is_closed = False
@@ -374,14 +379,24 @@ class _Tasks:
         self._flights = flights
         self._timeout = timeout
         self._running: set[asyncio.Task[bool | None]] = set()
-        self._next_check = 0.0
+        self._next_check = self._next_try = 0.0
         self._late = 0
 
     def ask(self, token: bytes) -> asyncio.Task[bool | None] | None:
-        """Start a task that asks for this token; None if too many run already."""
+        """Start a task that asks for this token; None if no answer can be expected."""
         if len(self._running) >= MOST:
             return None
+        if self._flights.is_hopeless(connected=False):
+            self._try_again()
+            return None
         return self._start(self._ask(token))
+
+    def _try_again(self) -> None:
+        """Ask, now and then, for a flight that nobody sends: the next ones learn from it."""
+        now = time.monotonic()
+        if not self._running and now >= self._next_try:
+            self._next_try = now + _PAUSE
+            self._start(self._ask(os.urandom(32)))
 
     def _start(self, work: Coroutine[Any, Any, bool | None]) -> asyncio.Task[bool | None]:
         task = asyncio.get_running_loop().create_task(work)
