@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from handclasp.config.values import is_number
@@ -36,7 +36,7 @@ _SENTINEL_URL = re.compile(
     r"/(?P<name>[^/?]+)(?:/(?P<database>[^/?]*))?(?:\?(?P<query>.*))?"
 )
 
-_SENTINEL_PORT = 26379
+_REDIS_PORT, _SENTINEL_PORT = 6379, 26379
 
 
 def open_client(client_or_url: Any) -> Any:
@@ -59,6 +59,22 @@ def open_client(client_or_url: Any) -> Any:
             f"A URL or a client of redis-py that is not for asyncio, not {_kind(client_or_url)}."
         )
     return client_or_url
+
+
+def address_of(client: Any) -> str:
+    """Return where the Redis of a client is, for people: never a user or password."""
+    pool = getattr(client, "connection_pool", None)
+    if name := getattr(pool, "service_name", ""):
+        return f"the Sentinels' {name}"
+    settings = getattr(pool, "connection_kwargs", None)
+    if not isinstance(settings, dict):
+        return ""
+    given = cast("dict[str, Any]", settings)
+    if path := given.get("path"):
+        return str(path)
+    host = str(given.get("host", "localhost"))
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{given.get('port', _REDIS_PORT)}"
 
 
 def close_client(client: Any) -> None:

@@ -18,6 +18,7 @@ from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.redis.clients import (
     STEP_TIMEOUT,
+    address_of,
     check_on_error,
     check_prefix,
     check_seconds,
@@ -145,7 +146,7 @@ class RedisTicketKeys:
             max(1, round(1000 * seconds)) for seconds in (rotation, lifetime, poll)
         ]
         self._clock = clock
-        self._watch = Watch(clock, on_error)
+        self._watch = Watch(clock, on_error, address_of(self._client))
         self._unreadable = 0
         self._known: tuple[SharedKey, ...] = ()
         self._view = View()

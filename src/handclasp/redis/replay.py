@@ -17,9 +17,11 @@ from weakref import finalize
 from handclasp.deferred import DeferredModule
 from handclasp.redis.clients import (
     STEP_TIMEOUT,
+    address_of,
     check_asyncio_client,
     check_on_error,
     check_seconds,
+    open_client,
 )
 from handclasp.redis.connections import CHECK_SECONDS, MOST, Connections
 from handclasp.redis.marks import REMEMBERED, Answer, Marks, eviction_policy
@@ -44,6 +46,7 @@ class _Flights:
 
     Args:
         prefix, timeout, on_error, clock: as for `RedisReplayFilter`.
+        address: where Redis is, for people.
     """
 
     def __init__(
@@ -52,12 +55,13 @@ class _Flights:
         timeout: float,
         on_error: Callable[[FleetError], object] | None,
         clock: Callable[[], float],
+        address: str,
     ) -> None:
         check_seconds(timeout=timeout)
         check_on_error(on_error)
         check_clock(clock)
         self.marks = Marks(prefix, clock)
-        self.watch = Watch(clock, on_error)
+        self.watch = Watch(clock, on_error, address)
         self.is_closed = False
         self._counting = Lock()
         self._asked = self._unanswered = 0
@@ -241,7 +245,8 @@ class RedisReplayFilter(_Filter):
         on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._flights = _Flights(prefix, timeout, on_error, clock)
+        address = address_of(open_client(client_or_url))
+        self._flights = _Flights(prefix, timeout, on_error, clock, address)
         self._timeout = timeout
         self._connections = Connections(client_or_url, self._flights, self._flights.marks.memory)
         finalize(self, self._connections.forget).atexit = False
@@ -320,14 +325,17 @@ class AsyncRedisReplayFilter(_Filter):
         on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._flights = _Flights(prefix, timeout, on_error, clock)
+        is_url = isinstance(client_or_url, str)
+        if not is_url:
+            check_asyncio_client(client_or_url)
+        address = address_of(open_client(client_or_url) if is_url else client_or_url)
+        self._flights = _Flights(prefix, timeout, on_error, clock, address)
         self._timeout = timeout
         self._asks: Connections | _Tasks
         if isinstance(client_or_url, str):
             self._asks = Connections(client_or_url, self._flights, self._flights.marks.memory)
             finalize(self, self._asks.forget).atexit = False
         else:
-            check_asyncio_client(client_or_url)
             self._asks = _Tasks(client_or_url, self._flights, timeout)
 
     async def is_first(self, token: bytes, ticket_created_at: float) -> bool:
