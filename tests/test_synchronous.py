@@ -6,6 +6,7 @@ import functools
 import inspect
 import subprocess
 import sys
+import time
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Any
@@ -13,7 +14,12 @@ from typing import Any
 import pytest
 
 from handclasp import ConfigurationError
-from handclasp.synchronous import check_synchronous, is_async_function, is_awaitable
+from handclasp.synchronous import (
+    check_clock,
+    check_synchronous,
+    is_async_function,
+    is_awaitable,
+)
 
 
 def plain() -> None: ...
@@ -119,3 +125,16 @@ def test_ordinary_hooks_are_checked_without_inspect() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert done.stdout.split() == [b"False"]
+
+
+def test_clocks_are_functions() -> None:
+    check_clock(time.time)
+    for wrong in (3, "x", None):
+        with pytest.raises(ConfigurationError, match="clock must be a function that gives seconds"):
+            check_clock(wrong)
+
+    async def later() -> float:
+        return 0.0
+
+    with pytest.raises(ConfigurationError, match="clock must answer at once"):
+        check_clock(later)

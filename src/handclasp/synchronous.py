@@ -22,7 +22,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, shown
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -78,3 +78,19 @@ def check_synchronous(name: str, hook: Any, instead: str = "") -> None:
     ):
         advice = instead or "Do in a task of your own what takes long, and return its result here."
         raise ConfigurationError(f"{name} must answer at once, and is an async function. {advice}")
+
+
+def check_clock(clock: object, gives: str = "seconds since 1970") -> None:
+    """Refuse a clock that cannot be read: nothing asks it before a peer is there.
+
+    Args:
+        gives: what it gives, in the error.
+
+    Raises:
+        ConfigurationError: it cannot be called, or is an async function.
+    """
+    if not callable(clock):
+        raise ConfigurationError(
+            f"clock must be a function that gives {gives}, not {shown(clock)}."
+        )
+    check_synchronous("clock", clock)

@@ -474,3 +474,9 @@ class TestPipes:
             assert reloading.last_error is None
         finally:
             os.close(reading)
+
+
+def test_a_clock_that_is_none_is_refused(files: Files) -> None:
+    wrong: Any = 3
+    with pytest.raises(ConfigurationError, match="clock must be a function that gives seconds"):
+        Credentials.auto_reload(files.chain, files.key, clock=wrong)

@@ -91,7 +91,8 @@ def test_a_longer_timeout_reaches_further(redis_server: RedisServer, make: Make)
         guard = make(f"redis://127.0.0.1:{port}/0", timeout=0.3)
         with used(guard) as ask:
             eventually("it is in touch", lambda: guard.in_touch)
-            assert ask(3) == [True] * 3
+            # On a busy machine, one may be late even so.
+            eventually("all are answered", lambda: ask(3) == [True] * 3)
 
 
 def test_a_client_of_asyncio_connects_although_nobody_waits_for_it(

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from tests.redis.fleet import ROOT
@@ -324,3 +325,18 @@ def test_settings_that_cannot_be() -> None:
             kind("redis://localhost", timeout=0)
         with pytest.raises(ConfigurationError, match="prefix"):
             kind("redis://localhost", prefix="")
+        with pytest.raises(ConfigurationError, match="clock must be a function"):
+            kind("redis://localhost", clock=3)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match="on_error must answer at once"):
+            kind("redis://localhost", on_error=_async_hook)
+
+
+async def _async_hook(error: FleetError) -> None:
+    """Log it: nobody would wait for this."""
+
+
+@pytest.mark.parametrize("timeout", [True, -1, float("nan"), float("inf"), 1e300, "1", None])
+def test_time_outs_that_cannot_be(timeout: Any) -> None:
+    for kind in (RedisReplayFilter, AsyncRedisReplayFilter):
+        with pytest.raises(ConfigurationError, match="timeout must be a positive number"):
+            kind("redis://127.0.0.1:1", timeout=timeout)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ import redis
 from handclasp import Credentials, ServerConfig, wrap_server
 from handclasp.errors import ConfigurationError
 from handclasp.redis import AsyncRedisReplayFilter, FleetError, RedisReplayFilter, RedisTicketKeys
-from handclasp.redis.clients import STEP_TIMEOUT, open_client
+from handclasp.redis.clients import STEP_TIMEOUT, address_of, open_client
 from handclasp.redis.troubles import explain
 
 Told = tuple[str, list[FleetError]]
@@ -108,6 +109,74 @@ def test_a_plain_client_on_a_port_of_tls(told_by: Tells) -> None:
 def test_a_certificate_of_nobody(told_by: Tells) -> None:
     with tls_port() as port:
         check(told_by(f"rediss://127.0.0.1:{port}/0"), "the certificate of Redis is not accepted")
+
+
+@contextmanager
+def answering(greeting: bytes, answer: bytes) -> Iterator[int]:
+    """A port where something else than Redis answers: as soon as it is there, and each time."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.sendall(greeting)
+                while self.request.recv(65536):
+                    self.request.sendall(answer)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+FOREIGN = {
+    "HTTP": (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", "a web server answers at this address"),
+    "HTML": (b"", b"<html>\r\n<head>\r\n", "a web server answers at this address"),
+    "SSH": (b"SSH-2.0-OpenSSH_9.2p1\r\n", b"Invalid.\r\n", "not speak the protocol of Redis"),
+    "SMTP": (b"220 mail ESMTP\r\n", b"500 What?\r\n", "not speak the protocol of Redis"),
+    "Sentinel": (
+        b"",
+        b"-ERR unknown command 'HGETALL', with args beginning with: 'x' \r\n",
+        "does not know the command HGETALL: it may be a Sentinel",
+    ),
+}
+
+
+@both
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_something_else_answers(kind: str, told_by: Tells) -> None:
+    greeting, answer, sentence = FOREIGN[kind]
+    with answering(greeting, answer) as port:
+        check(told_by(f"redis://127.0.0.1:{port}/0"), sentence)
+
+
+@both
+def test_errors_name_the_address_and_no_password(told_by: Tells) -> None:
+    status, [error] = told_by("redis://user:hidden@127.0.0.1:1/0")
+    assert error.address == "127.0.0.1:1"
+    assert str(error).startswith("Redis at 127.0.0.1:1: nothing listens")
+    assert status.startswith("Redis at 127.0.0.1:1 cannot be used since")
+    assert "hidden" not in f"{status} {error!r}"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://:hidden@redis.test/3", "redis.test:6379"),
+        ("rediss://user:hidden@[::1]:6380", "[::1]:6380"),
+        ("unix:///run/redis.sock?password=hidden", "/run/redis.sock"),
+        ("redis+sentinel://user:hidden@a:1,b:2/main", "the Sentinels' main"),
+    ],
+)
+def test_addresses_for_people(url: str, address: str) -> None:
+    assert address_of(open_client(url)) == address
+
+
+def test_a_client_of_another_kind_has_no_address() -> None:
+    assert address_of(object()) == ""
 
 
 @both

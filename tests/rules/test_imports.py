@@ -174,6 +174,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "wire.writer",
         "errors",
         "faults",
+        "synchronous",
         "values",
         "process",
         "private_files",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from threading import Thread
+from typing import Any
 
 import pytest
 
+from handclasp.errors import ConfigurationError
 from handclasp.sessions.replay import FRESHNESS, ReplayFilter
 
 
@@ -133,3 +135,15 @@ def test_a_process_id_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
         os._exit(int(guard.is_first(b"a" * 32, 1000)))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert guard.is_first(b"a" * 32, 1000)
+
+
+@pytest.mark.parametrize("capacity", [0, -1, True, 1.5, float("nan"), "x", None])
+def test_a_capacity_that_cannot_be(capacity: Any) -> None:
+    with pytest.raises(ConfigurationError, match="a whole number from 1"):
+        ReplayFilter(capacity)
+
+
+def test_a_clock_that_is_none() -> None:
+    wrong: Any = 3
+    with pytest.raises(ConfigurationError, match="clock must be a function"):
+        ReplayFilter(clock=wrong)

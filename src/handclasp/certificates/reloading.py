@@ -17,7 +17,7 @@ from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.input_files import is_read_once
 from handclasp.process import ProcessLock
-from handclasp.synchronous import check_synchronous, is_coroutine
+from handclasp.synchronous import check_clock, check_synchronous, is_coroutine
 
 if TYPE_CHECKING:
     from handclasp.certificates import credentials
@@ -74,6 +74,7 @@ class ReloadingFiles(Generic[_T]):
     ) -> None:
         check_synchronous("load", load)
         check_synchronous("on_error", on_error)
+        check_clock(clock, "seconds")
         self._files = tuple(files)
         self._load = load
         self._on_error = on_error

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
+from handclasp.config.values import is_number
 from handclasp.errors import ConfigurationError
+from handclasp.synchronous import check_synchronous
 
 STEP_TIMEOUT = 2.0
 """Seconds for each step of an exchange with Redis, for which only a thread in the background waits.
 
 To connect takes five to seven steps, each of a round trip.
 """
+
+_LONGEST = 1e9
+"""Seconds, 31 years: Python cannot wait for much longer, and calendars end."""
 
 _URL_FORM = (
     "redis://[user:password@]host[:port][/database], rediss:// for TLS, unix://path, or "
@@ -31,7 +36,7 @@ _SENTINEL_URL = re.compile(
     r"/(?P<name>[^/?]+)(?:/(?P<database>[^/?]*))?(?:\?(?P<query>.*))?"
 )
 
-_SENTINEL_PORT = 26379
+_REDIS_PORT, _SENTINEL_PORT = 6379, 26379
 
 
 def open_client(client_or_url: Any) -> Any:
@@ -54,6 +59,22 @@ def open_client(client_or_url: Any) -> Any:
             f"A URL or a client of redis-py that is not for asyncio, not {_kind(client_or_url)}."
         )
     return client_or_url
+
+
+def address_of(client: Any) -> str:
+    """Return where the Redis of a client is, for people: never a user or password."""
+    pool = getattr(client, "connection_pool", None)
+    if name := getattr(pool, "service_name", ""):
+        return f"the Sentinels' {name}"
+    settings = getattr(pool, "connection_kwargs", None)
+    if not isinstance(settings, dict):
+        return ""
+    given = cast("dict[str, Any]", settings)
+    if path := given.get("path"):
+        return str(path)
+    host = str(given.get("host", "localhost"))
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{given.get('port', _REDIS_PORT)}"
 
 
 def close_client(client: Any) -> None:
@@ -81,19 +102,17 @@ def check_prefix(prefix: str) -> str:
 
 
 def check_seconds(**durations: float) -> None:
-    """Raise `ConfigurationError` for a value that is not a positive number; NaN is refused
-    as well.
-    """
+    """Raise `ConfigurationError` for a value that is not a positive number up to `_LONGEST`."""
     for name, value in durations.items():
-        is_number = isinstance(value, int | float)  # pyright: ignore[reportUnnecessaryIsInstance]
-        if not is_number or not 0 < value < float("inf"):
-            raise ConfigurationError(f"{name} must be a positive number of seconds.")
+        if not is_number(value) or not 0 < value <= _LONGEST:
+            raise ConfigurationError(f"{name} must be a positive number of seconds, up to 1e9.")
 
 
 def check_on_error(on_error: object) -> None:
-    """Raise `ConfigurationError` for anything but None and what can be called."""
+    """Raise `ConfigurationError` for anything but None and a function that answers at once."""
     if on_error is not None and not callable(on_error):
         raise ConfigurationError("on_error must be a function of one argument, the error.")
+    check_synchronous("on_error", on_error, "A thread calls it, in which no loop runs.")
 
 
 def text_of(value: Any) -> str | None:

@@ -13,10 +13,12 @@ from threading import Event, Lock, Thread, current_thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from handclasp.config.values import is_number
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.redis.clients import (
     STEP_TIMEOUT,
+    address_of,
     check_on_error,
     check_prefix,
     check_seconds,
@@ -41,6 +43,7 @@ from handclasp.redis.shared_keys import (
 from handclasp.redis.troubles import FleetError
 from handclasp.redis.watch import Watch, moment
 from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, KEYS_PER_ROTATION, TicketKey
+from handclasp.synchronous import check_clock
 from handclasp.values import dataclass
 
 if TYPE_CHECKING:
@@ -132,6 +135,7 @@ class RedisTicketKeys:
         if lifetime > KEYS_PER_ROTATION * rotation:
             raise ConfigurationError("lifetime must be at most a thousand times rotation.")
         check_on_error(on_error)
+        check_clock(clock)
         self._prefix = check_prefix(prefix)
         self._name = f"{self._prefix}:ticket-keys"
         self._remembers_since: float | None = None
@@ -142,7 +146,7 @@ class RedisTicketKeys:
             max(1, round(1000 * seconds)) for seconds in (rotation, lifetime, poll)
         ]
         self._clock = clock
-        self._watch = Watch(clock, on_error)
+        self._watch = Watch(clock, on_error, address_of(self._client))
         self._unreadable = 0
         self._known: tuple[SharedKey, ...] = ()
         self._view = View()
@@ -167,7 +171,12 @@ class RedisTicketKeys:
         Return whether there is a key to seal tickets with. No server needs to call it, but a server
         that does so before it listens can resume sessions from the first client on. On an event
         loop, call it in a thread.
+
+        Raises:
+            ConfigurationError: `timeout` is no number of seconds; 0 asks without waiting.
         """
+        if timeout != 0 or not is_number(timeout):
+            check_seconds(timeout=timeout)
         self._looked.wait(timeout)
         return self._current().sealing is not None
 

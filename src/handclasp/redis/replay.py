@@ -17,19 +17,25 @@ from weakref import finalize
 from handclasp.deferred import DeferredModule
 from handclasp.redis.clients import (
     STEP_TIMEOUT,
+    address_of,
     check_asyncio_client,
     check_on_error,
     check_seconds,
+    open_client,
 )
 from handclasp.redis.connections import CHECK_SECONDS, MOST, Connections
 from handclasp.redis.marks import REMEMBERED, Answer, Marks, eviction_policy
 from handclasp.redis.troubles import FleetError
 from handclasp.redis.watch import Watch, moment
+from handclasp.synchronous import check_clock
 
 if TYPE_CHECKING:
     import redis.asyncio
 else:
     redis = DeferredModule("redis")
+
+_PAUSE = 1.0
+"""Seconds between two attempts to reach a Redis that is away, by a client of the application."""
 
 _TRIES = 3
 """Round trips of a check, of which one must be in time: any single one may be late."""
@@ -40,6 +46,7 @@ class _Flights:
 
     Args:
         prefix, timeout, on_error, clock: as for `RedisReplayFilter`.
+        address: where Redis is, for people.
     """
 
     def __init__(
@@ -48,11 +55,13 @@ class _Flights:
         timeout: float,
         on_error: Callable[[FleetError], object] | None,
         clock: Callable[[], float],
+        address: str,
     ) -> None:
         check_seconds(timeout=timeout)
         check_on_error(on_error)
+        check_clock(clock)
         self.marks = Marks(prefix, clock)
-        self.watch = Watch(clock, on_error)
+        self.watch = Watch(clock, on_error, address)
         self.is_closed = False
         self._counting = Lock()
         self._asked = self._unanswered = 0
@@ -236,7 +245,8 @@ class RedisReplayFilter(_Filter):
         on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._flights = _Flights(prefix, timeout, on_error, clock)
+        address = address_of(open_client(client_or_url))
+        self._flights = _Flights(prefix, timeout, on_error, clock, address)
         self._timeout = timeout
         self._connections = Connections(client_or_url, self._flights, self._flights.marks.memory)
         finalize(self, self._connections.forget).atexit = False
@@ -315,14 +325,17 @@ class AsyncRedisReplayFilter(_Filter):
         on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._flights = _Flights(prefix, timeout, on_error, clock)
+        is_url = isinstance(client_or_url, str)
+        if not is_url:
+            check_asyncio_client(client_or_url)
+        address = address_of(open_client(client_or_url) if is_url else client_or_url)
+        self._flights = _Flights(prefix, timeout, on_error, clock, address)
         self._timeout = timeout
         self._asks: Connections | _Tasks
         if isinstance(client_or_url, str):
             self._asks = Connections(client_or_url, self._flights, self._flights.marks.memory)
             finalize(self, self._asks.forget).atexit = False
         else:
-            check_asyncio_client(client_or_url)
             self._asks = _Tasks(client_or_url, self._flights, timeout)
 
     async def is_first(self, token: bytes, ticket_created_at: float) -> bool:
@@ -374,14 +387,24 @@ class _Tasks:
         self._flights = flights
         self._timeout = timeout
         self._running: set[asyncio.Task[bool | None]] = set()
-        self._next_check = 0.0
+        self._next_check = self._next_try = 0.0
         self._late = 0
 
     def ask(self, token: bytes) -> asyncio.Task[bool | None] | None:
-        """Start a task that asks for this token; None if too many run already."""
+        """Start a task that asks for this token; None if no answer can be expected."""
         if len(self._running) >= MOST:
             return None
+        if self._flights.is_hopeless(connected=False):
+            self._try_again()
+            return None
         return self._start(self._ask(token))
+
+    def _try_again(self) -> None:
+        """Ask, now and then, for a flight that nobody sends: the next ones learn from it."""
+        now = time.monotonic()
+        if not self._running and now >= self._next_try:
+            self._next_try = now + _PAUSE
+            self._start(self._ask(os.urandom(32)))
 
     def _start(self, work: Coroutine[Any, Any, bool | None]) -> asyncio.Task[bool | None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -72,6 +72,19 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
         r"\bPXAT\b|\) of pipeline caused error: syntax error",
         "Redis does not know a command as it is since 6.2, which is the oldest that can be used",
     ),
+    (
+        r"Protocol Error: b.(HTTP/|<!?[A-Za-z]{1,9})|Protocol error, got .[H<]. as reply",
+        "a web server answers at this address, and not Redis",
+    ),
+    (
+        r"^InvalidResponse\b|Protocol error, got",
+        "what answers at this address does not speak the protocol of Redis",
+    ),
+    (
+        r"(?i)unknown command .?(multi|set|hgetall|watch)\b",
+        "what answers does not know the command {}: it may be a Sentinel, whose URL begins with "
+        "redis+sentinel://, or a Redis in which commands have other names",
+    ),
     (r"Connection refused", "nothing listens at this address"),
     (
         r"Name or service not known|No address associated|nodename nor servname",
@@ -96,23 +109,27 @@ class FleetError(Exception):
 
     >>> from handclasp.redis import FleetError
     >>> def note(error: FleetError) -> None:
-    ...     print(error.kind, "|", error.reason)
-    >>> note(FleetError("Redis did not answer in time", "TimeoutError"))
-    TimeoutError | Redis did not answer in time
+    ...     print(error.kind, "|", error)
+    >>> note(FleetError("it did not answer in time", "TimeoutError", "10.0.0.5:6379"))
+    TimeoutError | Redis at 10.0.0.5:6379: it did not answer in time (TimeoutError)
 
     Attributes:
         reason: what is wrong, without a period at the end.
         kind: the name of the class of redis-py's error, such as "ConnectionError"; empty if there
             was none.
+        address: where Redis is: a host and port, a path, or what its Sentinels know it as; empty if
+            that is not known.
     """
 
-    def __init__(self, reason: str, kind: str = "") -> None:
-        super().__init__(reason, kind)
+    def __init__(self, reason: str, kind: str = "", address: str = "") -> None:
+        super().__init__(reason, kind, address)
         self.reason = reason
         self.kind = kind
+        self.address = address
 
     def __str__(self) -> str:
-        return f"{self.reason} ({self.kind})" if self.kind else self.reason
+        said = f"{self.reason} ({self.kind})" if self.kind else self.reason
+        return f"Redis at {self.address}: {said}" if self.address else said
 
 
 def explain(error: Exception) -> FleetError:

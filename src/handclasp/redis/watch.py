@@ -16,6 +16,7 @@ class Watch:
     Args:
         clock: seconds since 1970.
         on_error: gets the error, in the thread that found it.
+        address: where Redis is, for people.
 
     Attributes:
         looked: whether Redis was asked at all.
@@ -24,9 +25,13 @@ class Watch:
     """
 
     def __init__(
-        self, clock: Callable[[], float], on_error: Callable[[FleetError], object] | None
+        self,
+        clock: Callable[[], float],
+        on_error: Callable[[FleetError], object] | None,
+        address: str = "",
     ) -> None:
         self._clock = clock
+        self._address = address
         self._on_error = on_error
         self._lock = Lock()
         self.looked = False
@@ -64,14 +69,15 @@ class Watch:
         """Call `on_error`, whose own errors end no thread."""
         if self._on_error is not None:
             with suppress(Exception):
-                self._on_error(trouble)
+                self._on_error(FleetError(trouble.reason, trouble.kind, self._address))
 
     def outage_text(self) -> str:
         """Return the beginning of a sentence about the outage, up to its consequences."""
+        redis = f"Redis at {self._address}" if self._address else "Redis"
         if self.outage is None:
-            return "Redis has not answered yet"
+            return f"{redis} has not answered yet"
         since, trouble = self.outage
-        return f"Redis cannot be used since {moment(since)} ({trouble})"
+        return f"{redis} cannot be used since {moment(since)} ({trouble})"
 
 
 def moment(seconds: float) -> str:

@@ -9,7 +9,9 @@ from itertools import pairwise
 from threading import Lock
 from typing import Any, Protocol
 
+from handclasp.errors import ConfigurationError, shown
 from handclasp.process import this_process
+from handclasp.synchronous import check_clock
 
 FRESHNESS = 10.0
 """Seconds by which a client's account of its ticket's age may differ from the server's."""
@@ -68,6 +70,9 @@ class ReplayFilter:
         clock: seconds since 1970.
         remembers_from: the age of this filter, in seconds since 1970; None: it begins now. 0 is
             right only where the ticket keys are made together with the filter, as in `TicketKeys`.
+
+    Raises:
+        ConfigurationError: a capacity below 1, or a clock that is no function.
     """
 
     def __init__(
@@ -77,6 +82,11 @@ class ReplayFilter:
         clock: Callable[[], float] = time.time,
         remembers_from: float | None = None,
     ) -> None:
+        if type(capacity) is not int or capacity < 1:
+            raise ConfigurationError(
+                f"The capacity of a replay filter is a whole number from 1, not {shown(capacity)}."
+            )
+        check_clock(clock)
         self._capacity = capacity
         self._clock = clock
         self._started_at = clock() if remembers_from is None else remembers_from

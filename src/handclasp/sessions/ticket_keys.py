@@ -20,6 +20,7 @@ from handclasp.errors import ConfigurationError, shown
 from handclasp.process import ProcessLock
 from handclasp.sessions.key_tree import KeyTree
 from handclasp.sessions.replay import ReplayFilter
+from handclasp.synchronous import check_clock
 from handclasp.values import dataclass, field
 
 KEY_SIZE = 32
@@ -137,8 +138,7 @@ class TicketKeys:
         for each in (rotation, lifetime):
             if not isinstance(each, int | float) or isinstance(each, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ConfigurationError(f"rotation and lifetime are seconds, not {shown(each)}.")
-        if not callable(clock):
-            raise ConfigurationError("clock must be a callable that gives seconds since 1970.")
+        check_clock(clock)
         if not LEAST_ROTATION <= rotation <= _LONGEST or not 0 < lifetime <= _LONGEST:
             raise ConfigurationError(
                 "rotation and lifetime are positive numbers of seconds, at most 1e9; rotation is "
