@@ -81,9 +81,9 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
         "what answers at this address does not speak the protocol of Redis",
     ),
     (
-        r"(?i)unknown command .?(multi|set|hgetall|watch)\b",
+        r"unknown command [`']?([A-Za-z]{1,32})\b",
         "what answers does not know the command {}: it may be a Sentinel, whose URL begins with "
-        "redis+sentinel://, or a Redis in which commands have other names",
+        "redis+sentinel://, or a Redis that is older than 6.2 or has other names for commands",
     ),
     (r"Connection refused", "nothing listens at this address"),
     (
