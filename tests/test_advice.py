@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from handclasp.advice import SETTINGS, FrontEnd, at_fault, for_reader, worded
+from handclasp.advice import SETTINGS, TRUST, FrontEnd, at_fault, for_reader, worded
 from handclasp.alerts import Situation, likely_causes
 from handclasp.config import ClientConfig
 from handclasp.errors import PeerAlertError
@@ -76,6 +76,12 @@ def test_a_program_of_ssl_is_told_its_own_settings() -> None:
         assert PYTHON.search(told) is None, told
     told = worded(Fault.CERTIFICATE_UNTRUSTED.fix, "ssl")
     assert "trust it (context.load_verify_locations(FILE))." in told
+
+
+def test_a_setting_may_have_another_name_at_present() -> None:
+    fix = Fault.CERTIFICATE_UNTRUSTED.fix
+    assert "trust it (verify=FILE)." in worded(fix, "ssl", {TRUST: "verify=FILE"})
+    assert "verify=FILE" not in worded(fix, "reader", {TRUST: "verify=FILE"})
 
 
 def test_what_no_option_can_do_is_not_advised() -> None:

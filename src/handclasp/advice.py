@@ -222,9 +222,15 @@ _END = re.compile(r"(?=On (?:this|the other) end: )")
 _SENTENCE = re.compile(r"(?<=[.:]) (?=[A-Z])")
 
 
-def worded(text: str, front_end: FrontEnd) -> str:
-    """Return advice in the terms of one front end; empty if no sentence applies to it."""
-    parts = [_part(part, front_end) for part in _END.split(text)]
+def worded(text: str, front_end: FrontEnd, named: Mapping[str, str] | None = None) -> str:
+    """Return advice in the terms of one front end; empty if no sentence applies to it.
+
+    Args:
+        text: the advice, with the settings as this module has them.
+        front_end: whose terms are wanted.
+        named: by a setting of this module, what this one front end calls it at present.
+    """
+    parts = [_part(part, front_end, named or {}) for part in _END.split(text)]
     return " ".join(filter(None, parts))
 
 
@@ -257,14 +263,14 @@ def for_reader(text: str, role: str) -> str:
     return text
 
 
-def _part(part: str, front_end: FrontEnd) -> str:
+def _part(part: str, front_end: FrontEnd, named: Mapping[str, str]) -> str:
     end = part[: part.index(": ") + 2] if part.startswith("On ") and ": " in part else ""
     wanted: FrontEnd = "reader" if end.startswith("On the other") else front_end
     sentences = _SENTENCE.split(part[len(end) :].strip())
     kept: list[str] = []
     follows = True
     for each in reversed(sentences):
-        told = _sentence(each, wanted)
+        told = _sentence(each, wanted, named)
         # What ends with a colon says nothing without that which would follow.
         follows = bool(told) and (follows or not told.endswith(":"))
         if follows:
@@ -272,15 +278,15 @@ def _part(part: str, front_end: FrontEnd) -> str:
     return end + " ".join(reversed(kept)) if kept else ""
 
 
-def _sentence(sentence: str, front_end: FrontEnd) -> str:
+def _sentence(sentence: str, front_end: FrontEnd, named: Mapping[str, str]) -> str:
     for setting, options in _OPTIONS.items():
-        named = f" ({setting})"
-        if named not in sentence:
+        stands = f" ({setting})"
+        if stands not in sentence:
             continue
         if front_end == "reader" and setting != CAUSE:
-            sentence = sentence.replace(named, "")
+            sentence = sentence.replace(stands, "")
         elif front_end in options:
-            sentence = sentence.replace(named, f" ({options[front_end]})")
+            sentence = sentence.replace(stands, f" ({named.get(setting, options[front_end])})")
         else:
             return ""
     return sentence

@@ -30,6 +30,16 @@ asyncio.run(main())
 }
 """By the name of a library: a request of it, as programs make it."""
 
+CONTEXT = "context.load_verify_locations(FILE)"
+TRUST = {
+    "urllib": CONTEXT,
+    "urllib3": f"{CONTEXT}; urllib3: ca_certs=FILE",
+    "requests": "requests: verify=FILE, or REQUESTS_CA_BUNDLE=FILE in the environment",
+    "httpx": f"httpx: verify=context, after {CONTEXT}",
+    "aiohttp": f"{CONTEXT}; aiohttp: ssl=context",
+}
+"""How each of them is told to trust an authority."""
+
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_last_lines_of_a_library_s_exception(files: Files, url: str, name: str) -> None:
@@ -41,6 +51,7 @@ def test_the_last_lines_of_a_library_s_exception(files: Files, url: str, name: s
     assert lines[-4].partition(": ")[0].startswith((f"{name}.", "urllib.error."))
     assert lines[-3].startswith("handclasp: No path leads from the certificate to a trusted")
     assert lines[-1].startswith("At fault: ")
+    assert lines[-2].endswith(f", trust that ({TRUST[name]}).")
     for line in lines[-3:]:
         assert lines.count(line) == 1
 

@@ -12,6 +12,7 @@ import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from handclasp.advice import at_fault, worded
+from handclasp.compat.libraries import settings_by_library
 from handclasp.compat.stories import HOW_TO_TRACE, story_of
 from handclasp.errors import (
     CertificateError,
@@ -181,8 +182,11 @@ def translated(
         trace: of the connection, for `explain`.
     """
     made = _translated(error, server_name, server_side=server_side)
-    made.__dict__["fix"] = worded(error.fix, "ssl")
-    made.__dict__["__notes__"] = _notes(error, "server" if server_side else "client")
+    # A server's certificates, and its clients, are its program's affair.
+    named = {} if server_side else settings_by_library()
+    fix = worded(error.fix, "ssl", named)
+    made.__dict__["fix"] = fix
+    made.__dict__["__notes__"] = _notes(error, fix, "server" if server_side else "client")
     made.__dict__["trace"] = trace
     return made
 
@@ -373,10 +377,10 @@ def attach(made: BaseException, failure: TLSError) -> None:
     made.__dict__["tls_failure"] = failure
 
 
-def _notes(error: TLSError, role: str) -> list[str]:
+def _notes(error: TLSError, fix: str, role: str) -> list[str]:
     told = str(error) if isinstance(error, PeerAlertError) else error.message
     blame = f"At fault: {at_fault(error.blame, error.condition, role)}." if error.blame else ""
-    return list(filter(None, (f"{EXPLANATION}{told}", worded(error.fix, "ssl"), blame)))
+    return list(filter(None, (f"{EXPLANATION}{told}", fix, blame)))
 
 
 def _of_alert(number: int, name: str) -> _Reason:
