@@ -153,6 +153,60 @@ def test_a_renewal_without_a_signal_changes_the_status(place: Place, workers: st
         ]
 
 
+def passed(kind: str, path: Path) -> socket.socket:
+    """A socket of this kind, for a server."""
+    if kind == "unix":
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(path / "server"))
+        sock.listen()
+        return sock
+    is_datagram = kind == "datagram"
+    sock = socket.socket(type=socket.SOCK_DGRAM if is_datagram else socket.SOCK_STREAM)
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+@pytest.mark.parametrize(("kind", "workers"), [("datagram", 1), ("datagram", 2), ("bound", 1)])
+def test_a_socket_that_does_not_listen_is_refused(place: Place, kind: str, workers: int) -> None:
+    with passed(kind, place.path) as sock:
+        sock.set_inheritable(True)
+        command = ["serve", "--echo", "--workers", str(workers)]
+        done = subprocess.run(
+            [sys.executable, "-c", PASSING, str(sock.fileno()), *command],
+            pass_fds=[sock.fileno()],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": SOURCE, "NOTIFY_SOCKET": str(place.path / "notify")},
+            timeout=SECONDS,
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "handclasp: LISTEN_FDS: descriptor 3 is not a listening socket of TCP or UNIX streams, as "
+        "ListenStream= makes one with Accept=no.\n"
+    )
+    place.manager.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        place.manager.recv(100)
+
+
+def test_a_unix_socket_is_named_by_its_path(place: Place) -> None:
+    with passed("unix", place.path) as sock:
+        sock.set_inheritable(True)
+        with subprocess.Popen(
+            [sys.executable, "-c", PASSING, str(sock.fileno()), "serve", "--echo"],
+            pass_fds=[sock.fileno()],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": SOURCE, "HANDCLASP_HOME": str(place.path / "home")},
+        ) as popen:
+            assert popen.stdout is not None
+            line = popen.stdout.readline()
+            assert line == f"Listening on the UNIX socket {place.path}/server (TLS echo)\n"
+            popen.terminate()
+            rest, _ = popen.communicate(timeout=SECONDS)
+            assert "PORT" not in rest
+
+
 def test_there_may_be_no_manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify("READY=1")

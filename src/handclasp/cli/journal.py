@@ -314,6 +314,8 @@ def certificate_to_json(status: CertificateStatus, at: datetime) -> dict[str, An
 
 
 def _address(visit: Visit | Request) -> str:
+    if not visit.host:
+        return "UNIX socket"
     return f"[{visit.host}]:{visit.port}" if ":" in visit.host else f"{visit.host}:{visit.port}"
 
 
@@ -396,7 +398,9 @@ def _request_in_clf(request: Request) -> str:
     line = f"{request.method} {request.target} {request.version}" if request.method else "-"
     line = line.replace("\\", "\\\\").replace('"', '\\"')
     at = f"{request.at:%d}/{_MONTHS[request.at.month - 1]}/{request.at:%Y:%H:%M:%S} +0000"
-    return f'{request.host} - - [{at}] "{line}" {request.status or "-"} {request.size or "-"}'
+    return (
+        f'{request.host or "-"} - - [{at}] "{line}" {request.status or "-"} {request.size or "-"}'
+    )
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -693,11 +693,19 @@ def _traces(directory: str | None) -> Path | None:
     return Path(directory)
 
 
+def _path_of(listener: socket.socket) -> str:
+    name: str | bytes = listener.getsockname()
+    # An abstract name begins with a zero.
+    return f"@{os.fsdecode(name[1:])}" if isinstance(name, bytes) else name
+
+
 def _announce(
     listener: socket.socket, directory: str, options: dict[str, Any], site: _Site
 ) -> None:
     _, port = address_of(listener.getsockname())
     url = url_of(options["host"], port)
+    if not port:
+        url = f"the UNIX socket {_path_of(listener)}"
     if options["echo"]:
         where = f"{url.removeprefix('https://').removesuffix('/')} (TLS echo)"
     else:
@@ -714,7 +722,8 @@ def _announce(
     else:
         path = authority_directory() / "ca.pem"
         say(f"The certificate is from this machine's own authority, {path}")
-        say(trust_advice(path, port, https=not options["echo"]))
+        if port:
+            say(trust_advice(path, port, https=not options["echo"]))
     for key in site.config.ech_keys:
         say(ech_key_in_words(key))
     if site.metered is not None:

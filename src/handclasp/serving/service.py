@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from handclasp.adapters.progress import is_listening
+
 _FIRST_DESCRIPTOR = 3
 """SD_LISTEN_FDS_START: the first of the sockets that are passed."""
 
@@ -58,7 +60,7 @@ def inherited_listeners() -> list[socket.socket]:
     """Return the listening sockets that were passed (sd_listen_fds(3)), once; none without any.
 
     Raises:
-        OSError: a descriptor that was announced is not a socket.
+        OSError: a descriptor that was announced is not a listening socket.
     """
     count, pid = os.environ.pop("LISTEN_FDS", ""), os.environ.pop("LISTEN_PID", "")
     os.environ.pop("LISTEN_FDNAMES", None)
@@ -67,5 +69,16 @@ def inherited_listeners() -> list[socket.socket]:
     found: list[socket.socket] = []
     for number in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)):
         os.set_inheritable(number, False)
-        found.append(socket.socket(fileno=number))
+        sock = socket.socket(fileno=number)
+        if not _accepts_streams(sock):
+            raise OSError(
+                f"descriptor {number} is not a listening socket of TCP or UNIX streams, as "
+                "ListenStream= makes one with Accept=no"
+            )
+        found.append(sock)
     return found
+
+
+def _accepts_streams(sock: socket.socket) -> bool:
+    families = (socket.AF_INET, socket.AF_INET6, getattr(socket, "AF_UNIX", None))
+    return sock.family in families and sock.type == socket.SOCK_STREAM and is_listening(sock)
