@@ -230,6 +230,9 @@ def test_serve_decrypts_hellos_and_reads_its_keys_again(
         with pytest.raises(EchRejectedError) as caught:
             visit(server, authority, OTHER)
         assert caught.value.retry_configs == EchConfigList(KEY.configs)
+        line = server.line("ech_required")
+        [told] = [each for each in server.said if line.split("  ")[1] in each]  # Its address.
+        assert told == line
         key_file(tmp_path / "old.pem", KEY)
         key_file(tmp_path / "current.pem", OTHER)
         server.popen.send_signal(signal.SIGHUP)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from handclasp.cli.captures import CaptureFile
 from handclasp.cli.outcome import Failure, failure_of
 from handclasp.cli.output import Output
+from handclasp.cli.rejections import Held, PossibleRejections, is_rejection
 from handclasp.serving.clerk import Clerk
 from handclasp.serving.renewal import CertificateStatus
 from handclasp.serving.throttle import Summary, Throttle
@@ -60,6 +61,7 @@ class Journal:
         self._detail = detail
         self._failures = Throttle(time.monotonic)
         self._kept_back = Throttle(time.monotonic)
+        self._undecided = PossibleRejections()
         self._clerk: Clerk | None = None
         self.warnings: Sequence[Warned] = ()
         """What is wrong with the settings, which the object of each connection repeats."""
@@ -74,6 +76,8 @@ class Journal:
 
     def close(self) -> None:
         """Write what is left."""
+        for _ in range(2):
+            self._tell_undecided()
         for throttle in (self._failures, self._kept_back):
             if summary := throttle.take_summary(final=True):
                 self._do(self._tell_summary, summary)
@@ -81,7 +85,8 @@ class Journal:
             self._clerk.close(_LAST_SECONDS)
 
     def tick(self) -> None:
-        """Tell how much was left out, now and then."""
+        """Tell how much was left out, now and then, and of connections that were kept back."""
+        self._tell_undecided()
         for throttle in (self._failures, self._kept_back):
             if summary := throttle.take_summary():
                 self._do(self._tell_summary, summary)
@@ -93,11 +98,17 @@ class Journal:
     # What is heard
 
     def connected(self, visit: Visit) -> None:
-        """Tell what was agreed upon."""
-        self._do(self._tell_connection, visit, datetime.now(UTC))
+        """Tell what was agreed upon; not at once, if the client may be about to reject it."""
+        if not self._undecided.hold(visit, at := datetime.now(UTC)):
+            self._do(self._tell_connection, visit, at)
 
     def failed(self, visit: Visit) -> None:
         """Tell why a connection failed, unless too many do."""
+        held = self._undecided.take(visit.host, visit.port)
+        if held is None or held[0].connection is not visit.connection or not is_rejection(visit):
+            self._tell_held(held)
+        elif self._traces is not None:
+            self._do(self._traces.store, held[0])
         kind = getattr(visit.error, "fault_name", type(visit.error).__name__)
         if self._failures.allows(kind, visit.host):
             self._do(self._tell_connection, visit, datetime.now(UTC))
@@ -108,11 +119,22 @@ class Journal:
 
     def ended(self, visit: Visit) -> None:
         """Tell why a client may have left at once: nothing has failed that a line would tell of."""
+        self._tell_held(self._undecided.take(visit.host, visit.port))
         self._do(self._tell_end, visit)
 
     def answered(self, request: Request) -> None:
         """Tell of a request."""
+        self._tell_held(self._undecided.take(request.host, request.port))
         self._do(self._tell_request, request)
+
+    def _tell_held(self, held: Held | None) -> None:
+        """Tell of a connection that was kept back, as its client goes on."""
+        if held is not None:
+            self._do(self._tell_connection, *held)
+
+    def _tell_undecided(self) -> None:
+        for held in self._undecided.take_old():
+            self._tell_held(held)
 
     def remarked(self, text: str) -> None:
         """Tell a sentence of the server about itself."""
