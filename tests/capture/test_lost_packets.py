@@ -124,7 +124,16 @@ def with_wrong_times(random: Random, packets: Sequence[Segment]) -> list[Segment
     ]
 
 
-CHANGES = [without, exchanged, repeated, cut_off, with_wrong_times]
+def disordered(random: Random, packets: Sequence[Segment]) -> list[Segment]:
+    """One to five packets less, and three times two neighbours in the other order."""
+    changed = without(random, packets, 5)
+    for _ in range(3):
+        at = random.randrange(len(changed) - 1)
+        changed[at : at + 2] = changed[at + 1], changed[at]
+    return changed
+
+
+CHANGES = [disordered, without, exchanged, repeated, cut_off, with_wrong_times]
 CHANGE = pytest.mark.parametrize("change", CHANGES)
 
 
@@ -280,3 +289,48 @@ def test_what_follows_a_gap_keeps_its_place_among_packets_of_one_time(pki: Pki) 
     asked = next(each for each in packets if each.data == b"STARTTLS\r\n")
     part = [replace(each, at_ns=BEGAN) for each in packets if each is not asked]
     assert told_of(part, keylog) == (None, "complete")
+
+
+def test_what_follows_a_gap_comes_after_what_is_before_it(pki: Pki) -> None:
+    """The second part of the hello is lost; the third was captured before the first."""
+    said, keylog = conversed(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    packets = packets_of(said, Random(0))
+    at = [at for at, each in enumerate(packets) if each.sender == 0 and each.size][:3]
+    part = [each for number, each in enumerate(packets) if number not in at]
+    part[3:3] = packets[at[2]], packets[at[0]]
+    assert told_of(part, keylog)[0] is None
+    pieces = put_together(0, ENDS, part).pieces
+    assert [piece.data for piece in pieces[:2]] == [packets[each].data for each in (at[0], at[2])]
+
+
+def test_bytes_before_their_syn_are_not_the_first_ones(pki: Pki) -> None:
+    """The first packet of the hello is lost, and the second was captured before the SYN."""
+    hello = hello_of(pki)
+    packets = early(pki, b"\x15\x03\x03\x00\x02\x02F")
+    rest = replace(packets[3], sequence=700, data=hello[600:], size=len(hello) - 600)
+    part = [rest, packets[0], packets[1], *packets[4:]]
+    _, told = told_of(part, KeyLog())
+    assert "600 bytes are missing" in told
+
+
+@pytest.mark.parametrize("lost", [3, 6])
+def test_a_server_that_spoke_before_the_capture_began_is_not_blamed(lost: int, pki: Pki) -> None:
+    """It may have sent the greeting of another protocol, at which the client began with TLS."""
+    said = [(1, b"SSH-2.0-OpenSSH_9.2\r\n"), (0, hello_of(pki))]
+    diagnosis, _ = told_of(packets_of(said, Random(0))[lost:], KeyLog())
+    assert diagnosis is None or diagnosis.blame is Blame.UNCLEAR or diagnosis.fault == "NOT_TLS"
+
+
+def test_a_greeting_before_the_capture_is_not_the_first_thing_that_a_server_says(pki: Pki) -> None:
+    """The request for TLS was sent before the capture began."""
+    said, keylog = conversed(ClientConfig(trust=pki.trust), ServerConfig(credentials=pki.server()))
+    packets = packets_of([*GREETINGS, *said], Random(0))
+    at = next(at for at, each in enumerate(packets) if each.data == b"220 go\r\n")
+    end = next(at for at, each in enumerate(packets) if each.sender and each.data[:1] == b"\x16")
+    assert told_of(packets[at : end + 1], keylog)[0] is None
+
+
+def test_a_capture_that_ends_before_tls_does_not_show_that_there_is_none() -> None:
+    packets = packets_of(GREETINGS[:2], Random(0))
+    told = told_of([each for each in packets if not each.fin], KeyLog())[1]
+    assert told.startswith("There is no TLS in what was captured of this connection. It is in the")

@@ -21,6 +21,10 @@ _STALLED = (
     "the server, if it had not sent its whole flight, which cannot be seen without the keys; else "
     "the client, which did not answer it"
 )
+_ALREADY_SPOKE = (
+    "the server, unless it had said something before the capture began, as one that does not use "
+    "TLS may have"
+)
 _UNACKNOWLEDGED = "unacknowledged"
 _LONG_WAIT = 1_000_000_000
 """The nanoseconds after which an end that leaves counts as having waited for the other."""
@@ -156,6 +160,9 @@ def _failure_of(
         elif ending[0] == CLIENT and _may_have_stalled(talk):
             failed = _found(talk, TruncationError(fault), events)
             yield replace(failed, blame=Blame.UNCLEAR.value, condition=_STALLED)
+        elif ending[0] == SERVER and not (talk.stream.begins or talk.sides[SERVER].spoke):
+            failed = _found(talk, TruncationError(fault), events)
+            yield replace(failed, blame=Blame.UNCLEAR.value, condition=_ALREADY_SPOKE)
         else:
             yield _found(talk, TruncationError(fault), events)
 

@@ -168,7 +168,8 @@ def _answered_otherwise(talk: Conversation) -> None:
     client, server = talk.sides[CLIENT], talk.sides[SERVER]
     if server.spoke or server.seen.is_lost or not talk.has_hello:
         return
-    if server.skipped and not client.skipped_size and not server.skipped_missing:
+    is_all = talk.stream.begins and not server.skipped_missing
+    if server.skipped and not client.skipped_size and is_all:
         # The server sent first, and the client began with TLS: there was no agreement on TLS
         # before.
         _lose(talk, server, bytes(server.skipped + server.buffer))

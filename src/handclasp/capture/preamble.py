@@ -138,22 +138,33 @@ def what_instead(stream: Stream) -> str:
         )
     if not is_whole:
         return _undecided(stream, said, first)
+    return f"{_without_tls(stream)} {_other_protocol(said, start)}"
+
+
+def _without_tls(stream: Stream) -> str:
+    """Return the sentence that there is no TLS, which may begin later while nobody has left."""
+    if stream.endings:
+        return "There is no TLS on this connection."
+    return "There is no TLS in what was captured of this connection."
+
+
+def _other_protocol(said: list[bytes], start: bytes) -> str:
+    """Return what is spoken instead of TLS, in a sentence or two."""
     for pattern, told in _NOT_TLS:
         if any(pattern.match(each) for each in said):
-            return f"There is no TLS on this connection. {told}{_answer(said)}"
+            return f"{told}{_answer(said)}"
     protocol = kind_of_preamble(*said) or kind_of_preamble(*reversed(said))
     if protocol:
-        return f"There is no TLS on this connection. It is in the clear: {protocol}."
+        return f"It is in the clear: {protocol}."
     for client, server in (said, said[::-1]):
         if _EXPECTS_HTTPS.search(server):
             line = bytes(client[:60]).split(b"\r\n")[0]
             return (
-                "There is no TLS on this connection. The client speaks plain HTTP (the first "
-                f"bytes are {line!r}), and the server answers that it expects HTTPS on this port. "
-                "Use https:// for this address."
+                f"The client speaks plain HTTP (the first bytes are {line!r}), and the server "
+                "answers that it expects HTTPS on this port. Use https:// for this address."
             )
     fault, detail = what_else_it_is(start)
-    return f"There is no TLS on this connection. {fault.sentence} ({detail})"
+    return f"{fault.sentence} ({detail})"
 
 
 def _is_whole(stream: Stream) -> bool:

@@ -174,7 +174,10 @@ def _start(segments: Sequence[Segment], sender: int) -> _Start:
     own = [each for each in segments if each.sender == sender and not each.is_dropped]
     telling = (each for each in own if each.size or each.syn or each.fin)
     first = list(islice(telling, DISORDERLY)) or own[:1]
-    if not first or any(each.syn for each in first):
+    opening = next((each for each in first if each.syn), None)
+    if opening is not None and opening is not first[0]:
+        return _Start(opening.first, True)  # Bytes of it were captured before.
+    if not first or opening is not None:
         return _Start(None, True)
     base = first[0].sequence
     # It is neither a keep-alive nor a retransmission.
@@ -183,13 +186,15 @@ def _start(segments: Sequence[Segment], sender: int) -> _Start:
     base = (base + min(places, default=0)) % NUMBERS
     others = (each.acknowledged for each in segments if each.sender != sender)
     numbers = [number for number in others if number is not None]
-    ahead = distance(base, numbers[0]) if numbers else -1
+    # The first of them, unless packets have changed places.
+    least = max(numbers[:DISORDERLY], key=lambda number: distance(base, number), default=None)
+    ahead = distance(base, least) if least is not None else -1
     # An end that never acknowledges what was captured, or all before it, does not show that
     # something is missing. A segment without bytes shows it by its own number.
     has_bytes = any(each.size for each in first)
     is_shown = any(distance(number, base) >= 0 for number in numbers)
     if 0 < ahead < (_MOST_UNSEEN if is_shown else FAR) and (is_shown or not has_bytes):
-        return _Start(numbers[0], True)
+        return _Start(least, True)
     return _Start(base, ahead == 0 or not has_bytes)
 
 
@@ -232,6 +237,9 @@ class _Direction:
     """The number and the time of the segment that ends there."""
     is_begun: bool = False
     """True once it has had any bytes."""
+    told_order: int = 0
+    told_at_ns: int = 0
+    """The number and the time of the segment with which the last bytes in order were there."""
     reach: int | None = None
     """The highest position that a segment begins or ends at, whether it has bytes or not."""
     is_over: bool = False
@@ -248,7 +256,8 @@ class _Direction:
     def add(self, segment: Segment, at_ns: int, order: int) -> list[bytes]:
         """Add a segment; return the bytes that are now in order."""
         here = self.next
-        if here is None or (segment.syn and not self.is_begun):
+        begins_anew = segment.syn and self.start is None and not self.is_begun
+        if here is None or begins_anew:
             here = self._begin(segment.first if self.start is None else self.start)
         position = self._position(segment.first, here)
         if not segment.syn:
@@ -258,7 +267,8 @@ class _Direction:
             end = position + segment.size
             heappush(self.beyond, _Beyond(position, end, segment.data, order, at_ns, segment.fin))
         in_order = [data for _, _, data in self._take(here)]
-        self.is_begun = self.is_begun or bool(in_order)
+        if in_order:
+            self.is_begun, self.told_order, self.told_at_ns = True, order, at_ns
         return in_order
 
     def _take(self, here: int) -> list[tuple[int, int, bytes]]:
@@ -282,9 +292,10 @@ class _Direction:
         """Yield the bytes received after gaps: their numbers and times, the bytes, and the number
         of missing ones before.
 
-        Numbers and times never decrease, whatever the order of the segments.
+        Numbers and times never decrease, whatever the order of the segments, and none is before
+        the last bytes in order.
         """
-        here, latest, moment = self.next, 0, 0
+        here, latest, moment = self.next, self.told_order, self.told_at_ns
         while here is not None:
             was_received = self.acknowledged is None or self.acknowledged > here
             # A packet that was cut off has no bytes of its own after the gap.
