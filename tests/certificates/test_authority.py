@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from cryptography import x509
@@ -412,6 +412,18 @@ class TestDefaultDirectory:
         monkeypatch.setattr(Path, "home", lambda: tmp_path)
         monkeypatch.setattr("sys.platform", platform)
         assert default_directory() == tmp_path / expected
+
+    def test_a_user_without_a_home(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def home() -> NoReturn:
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+        monkeypatch.setattr("sys.platform", "linux")
+        monkeypatch.setattr(Path, "home", home)
+        with pytest.raises(ConfigurationError, match="no home directory"):
+            default_directory()
+        with pytest.raises(ConfigurationError, match="no home directory"):
+            LocalAuthority.open_or_create()
 
 
 def gnutls_accepts(place: Path, home: Path, leaf: bytes, name: str) -> bool:

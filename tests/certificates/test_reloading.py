@@ -272,6 +272,27 @@ def test_a_certificate_that_is_not_valid_replaces_one_that_is_not_either(
     assert reloading.last_error is None
 
 
+def test_a_warning_is_logged_once_for_each_change(
+    files: Files, pki: Pki, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    credentials = Credentials.auto_reload(files.chain, files.key, clock=clock)
+    caplog.clear()
+    _put(files, pki, timedelta(days=-20), timedelta(days=-10))
+    files.key.chmod(0o644)
+    for _ in range(3):
+        clock.pass_by()
+        assert der_of(files.leaves[0]) == credentials.current.chain_der
+    assert "expired" in str(credentials.last_error)
+    assert [each.message for each in caplog.records] == [
+        f"The key file {files.key} can be read by every user of this machine (mode 0644): run "
+        "chmod 600 on it."
+    ]
+    os.utime(files.key, (1, 1))
+    clock.pass_by()
+    assert credentials.current
+    assert len(caplog.records) == 2
+
+
 def test_on_error_cannot_break_anything(files: Files, clock: Clock) -> None:
     def fail(error: ConfigurationError) -> None:
         raise RuntimeError("the log is full")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from cryptography import x509
@@ -174,3 +175,28 @@ def test_show_tells_what_an_authority_is_limited_to(run: Run, tmp_path: Path) ->
     assert "only names in   host0.example.com\n" in shown
     assert "timestamps" not in shown
     assert max(map(len, shown.splitlines())) <= 82  # A SHA-256 in hexadecimal has its length.
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whom the system does not know, as services and containers have them."""
+
+    def home() -> NoReturn:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", home)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_a_user_without_a_home_names_a_directory(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run("cert", "ca")
+    assert result.exit_code == 0, result.output
+    assert "Browsers:  import it in the browser's settings" in result.output
+    assert run("cert", "ca", "--install").exit_code == 0
+    monkeypatch.delenv("HANDCLASP_HOME")
+    for arguments in (("cert", "ca"), ("cert", "issue", "localhost"), ("serve", "--port", "0")):
+        result = run(*arguments)
+        assert result.exit_code == 2, (arguments, result.output)
+        assert "This user has no home directory" in result.stderr
+        assert "HANDCLASP_HOME" in result.stderr

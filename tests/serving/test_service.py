@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -151,6 +152,23 @@ def test_a_renewal_without_a_signal_changes_the_status(place: Place, workers: st
         assert place.heard() == [
             f"STATUS=Serving, with a certificate that is valid until {end:%Y-%m-%d}."
         ]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_key_that_others_can_read_is_told_once(place: Place, workers: str) -> None:
+    """It is read again each second, since its certificate has expired."""
+    with place.serving("--json", "--workers", workers) as (popen, _):
+        place.put(-1)
+        place.key.chmod(0o644)
+        time.sleep(4)
+        popen.send_signal(signal.SIGTERM)
+        rest, _ = popen.communicate(timeout=SECONDS)
+    said = [line for line in rest.splitlines() if "can be read by every user" in line]
+    assert len(said) == 1, rest
+    told = json.loads(said[0])
+    assert told["event"] == "remark"
+    assert told["text"].startswith("Warning: The key file ")
 
 
 def passed(kind: str, path: Path) -> socket.socket:

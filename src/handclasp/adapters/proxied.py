@@ -7,6 +7,9 @@ handshakes in progress, and the application. What does not begin with a header n
 No more than so many headers are read at once. A balancer sends the header together with its side
 of the TCP handshake; above that number, the connection that has been silent for the longest time is
 closed for a new one.
+
+A check of health is a connection of the balancer's own. Many send a header, and no TLS: such a one
+is no handshake that has failed.
 """
 
 from __future__ import annotations
@@ -14,13 +17,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from socket import socket
+from socket import MSG_PEEK, socket
 from typing import Any, TypeAlias
 
-from handclasp.adapters.proxies import Proxies
+from handclasp.adapters.progress import is_readable
+from handclasp.adapters.proxies import Proxies, is_same_host
 from handclasp.errors import ProtocolError
 from handclasp.faults import Fault
 from handclasp.starttls.proxy_protocol import HeaderReader, ProxyHeader, ProxyHeaderError
+
+_LOOK_SECONDS = 0.02
 
 Reading: TypeAlias = asyncio.Task[ProxyHeader | None]
 RefusedCallback: TypeAlias = Callable[[ProtocolError, Any], object]
@@ -75,7 +81,7 @@ class Anteroom:
         if self._reading and (is_short or len(self._reading) >= self._size):
             self._drop(next(iter(self._reading)))
         sock.setblocking(False)
-        task = self._loop.create_task(self._read(sock))
+        task = self._loop.create_task(self._read(sock, address))
         self._reading[task] = None
         task.add_done_callback(partial(self._leave, sock, address))
 
@@ -89,8 +95,10 @@ class Anteroom:
         self._dropped.add(task)
         task.cancel()
 
-    async def _read(self, sock: socket) -> ProxyHeader | None:
-        """Return the header; None: the connection has ended before its first byte."""
+    async def _read(self, sock: socket, address: Any) -> ProxyHeader | None:
+        """Return the header; None: the connection has ended before its first byte, or it is one of
+        the balancer's own and has ended behind the header.
+        """
         reader, is_first = HeaderReader(), True
         async with asyncio.timeout(self._seconds):
             while reader.needed:
@@ -101,7 +109,39 @@ class Anteroom:
                     raise ProxyHeaderError("the connection ended within it")
                 reader.receive_data(data)
                 is_first = False
-        return reader.header
+        header = reader.header
+        if header is not None and (header.source is None or is_same_host(header.source, address)):
+            return header if await self._has_more(sock) else None
+        return header
+
+    async def _has_more(self, sock: socket) -> bool:
+        """Wait for what follows a header. Return False if the connection ends instead."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._wait_readable(sock)
+            return bool(sock.recv(1, MSG_PEEK))
+        except (TimeoutError, BlockingIOError):  # The handshake has a time of its own.
+            return True
+        except OSError:
+            return False
+
+    async def _wait_readable(self, sock: socket) -> None:
+        arrived: asyncio.Future[None] = self._loop.create_future()
+
+        def note() -> None:
+            if not arrived.done():
+                arrived.set_result(None)
+
+        try:
+            self._loop.add_reader(sock, note)
+        except NotImplementedError:  # A proactor does not tell.
+            while not is_readable(sock):
+                await asyncio.sleep(_LOOK_SECONDS)
+            return
+        try:
+            await arrived
+        finally:
+            self._loop.remove_reader(sock)
 
     def _leave(self, sock: socket, address: Any, task: Reading) -> None:
         is_dropped = task.cancelled() or task in self._dropped

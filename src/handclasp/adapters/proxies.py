@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, TypeAlias
 
 from handclasp.errors import ConfigurationError
@@ -26,13 +26,25 @@ class Proxies:
         """Return whether a connection may come from this address of a socket."""
         if self.networks is None:
             return True
-        parts: Any = address
-        if not isinstance(address, tuple):  # Of a UNIX socket.
-            return False
-        host = ip_address(str(parts[0]).partition("%")[0])
-        if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
-            host = host.ipv4_mapped
-        return any(host in network for network in self.networks)
+        host = _host_of(address)
+        return host is not None and any(host in network for network in self.networks)
+
+
+def is_same_host(one: Any, other: Any) -> bool:
+    """Return whether two addresses of sockets have the same host."""
+    host = _host_of(one)
+    return host is not None and host == _host_of(other)
+
+
+def _host_of(address: Any) -> IPv4Address | IPv6Address | None:
+    """Return the host in an address of a socket; None for a UNIX socket."""
+    parts: Any = address
+    if not isinstance(address, tuple):
+        return None
+    host = ip_address(str(parts[0]).partition("%")[0])
+    if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
+        return host.ipv4_mapped
+    return host
 
 
 def proxies_of(given: ProxyProtocol) -> Proxies | None:

@@ -318,6 +318,8 @@ class LocalAuthority:
 def default_directory() -> Path:
     """Return the directory of this user's local authority, without creating it.
 
+    Raises `ConfigurationError` where the user has no home directory.
+
     >>> from handclasp.certificates.authority import default_directory
     >>> default_directory().name
     'handclasp'
@@ -328,10 +330,19 @@ def default_directory() -> Path:
         return Path(given) / "handclasp"
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "handclasp"
+        return (Path(local) if local else _home() / "AppData" / "Local") / "handclasp"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "handclasp"
-    return Path.home() / ".local" / "share" / "handclasp"
+        return _home() / "Library" / "Application Support" / "handclasp"
+    return _home() / ".local" / "share" / "handclasp"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # HOME is not set, and the system does not know this user.
+        raise ConfigurationError(
+            "This user has no home directory for a local authority: name a directory, or set HOME."
+        ) from None
 
 
 def _open(place: Path) -> LocalAuthority:

@@ -18,8 +18,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 LOGGER = "handclasp"
+
+_told: ContextVar[set[str] | None] = ContextVar("told", default=None)
 
 
 def exposure(path: str | os.PathLike[str]) -> str | None:
@@ -54,4 +59,27 @@ def warn(sentence: str, kind: str) -> None:
     """Log a warning to "handclasp"; the record's attribute `kind` is for programs."""
     import logging  # Hardly anything else in the package needs it.
 
+    if (told := _told.get()) is not None:
+        if sentence in told:
+            return
+        told.add(sentence)
     logging.getLogger(LOGGER).warning("%s", sentence, extra={"kind": kind})
+
+
+@contextmanager
+def warning_once(told: set[str]) -> Generator[None]:
+    """Give a context in which no warning is logged whose sentence is in `told`, which it joins.
+
+    >>> from handclasp.certificates.key_files import warning_once
+    >>> told = set()
+    >>> for _ in range(2):
+    ...     with warning_once(told):
+    ...         warn("Something that a person should look at.", "something")
+    >>> told
+    {'Something that a person should look at.'}
+    """
+    token = _told.set(told)
+    try:
+        yield
+    finally:
+        _told.reset(token)

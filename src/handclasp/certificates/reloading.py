@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from handclasp.certificates.key_files import warning_once
 from handclasp.certificates.period import Period
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
@@ -61,6 +62,8 @@ class ReloadingFiles(Generic[_T]):
         "_next_look",
         "_on_error",
         "_seen",
+        "_told",
+        "_tried",
         "last_error",
     )
 
@@ -83,6 +86,9 @@ class ReloadingFiles(Generic[_T]):
         self.last_error: ConfigurationError | None = None
         # The state is taken before the reading: what changes meanwhile is seen the next time.
         self._seen: _State | None = self._state()
+        self._tried = self._seen
+        self._told: set[str] = set()
+        """The warnings that loading this state of the files has logged."""
         self._is_read_once = any(map(_is_read_once, self._files))
         self._current = self._loaded()
         self._next_look = clock() + SECONDS_BETWEEN_LOOKS
@@ -106,9 +112,12 @@ class ReloadingFiles(Generic[_T]):
         state = self._state()
         if state == self._seen or self._is_read_once:
             return
+        if state != self._tried:
+            self._tried, self._told = state, set()
         try:
             self._check_files()
-            loaded = self._loaded()
+            with warning_once(self._told):
+                loaded = self._loaded()
             self._check_change(loaded)
             self._current = loaded
         except Exception as error:

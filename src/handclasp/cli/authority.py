@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handclasp.cli.outcome import configuration_checked
+from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.cli.terminal import columns
+from handclasp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from handclasp.certificates.authority import LocalAuthority
@@ -23,11 +24,25 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def authority_directory() -> Path:
-    """$HANDCLASP_HOME, or the place for this user's data."""
+    """$HANDCLASP_HOME, or the place for this user's data; raise `WrongArguments` without one."""
+    given = os.environ.get("HANDCLASP_HOME")
+    place = Path(given) if given else _default_directory()
+    if place is None:
+        raise WrongArguments(
+            "This user has no home directory for the authority of this machine: set the "
+            "environment variable HANDCLASP_HOME to a directory that this user may write to."
+        )
+    return place
+
+
+def _default_directory() -> Path | None:
+    """Return the place for this user's data; None: there is no home directory."""
     from handclasp.certificates.authority import default_directory
 
-    given = os.environ.get("HANDCLASP_HOME")
-    return Path(given) if given else default_directory()
+    try:
+        return default_directory()
+    except ConfigurationError:
+        return None
 
 
 def open_authority(directory: Path | None = None, names: Sequence[str] = ()) -> LocalAuthority:
@@ -68,11 +83,12 @@ def trust_advice(path: Path, port: int | None = None, *, https: bool = True) -> 
 
 def _browser_advice(directory: Path) -> list[str]:
     """One command for Chromium and Firefox: where their databases are, it knows."""
-    from handclasp.certificates.authority import default_directory
-
-    home = f"HANDCLASP_HOME={shlex.quote(str(directory))}" if (
-        directory.absolute() != default_directory().absolute()
-    ) else ""  # fmt: skip
+    default = _default_directory()
+    if default is None:  # Nor are there databases of browsers.
+        return [f"  {'Browsers:':10} import it in the browser's settings"]
+    home = ""
+    if directory.absolute() != default.absolute():
+        home = f"HANDCLASP_HOME={shlex.quote(str(directory))}"
     command = f"{_this_program()} cert ca --install"
     return [
         _advice("Browsers:", f"{home} \\", command) if home else f"  {'Browsers:':10} {command}",

@@ -82,8 +82,12 @@ def _change_browsers(path: Path, common_name: str, *, remove: bool) -> Change:
             "libnss3-tools (Debian, Ubuntu), nss-tools (Fedora) or nss (Arch, Homebrew)."
         )
     certutil = Certutil(program, path, (common_name, _HAND_MADE_NAME))
+    try:
+        home = Path.home()
+    except RuntimeError:  # HOME is not set, and the system does not know this user.
+        return Change(reason="This user has no home directory, where browsers have databases.")
     change = Change()
-    for database in databases(Path.home()):
+    for database in databases(home):
         problem = certutil.remove(database) if remove else certutil.add(database)
         if problem:
             change.failed[database] = problem

@@ -140,6 +140,11 @@ class Journal:
         """Tell a sentence of the server about itself."""
         self._do(self._remark, text, datetime.now(UTC))
 
+    def warned(self, text: str) -> None:
+        """Tell a warning of the library, such as one about a key file that has changed."""
+        if self.speaks_for_all:
+            self.remarked(f"Warning: {text}")
+
     def kept_back(self, path: str, reason: str) -> None:
         """Tell that a file was asked for which is not sent; it may be called in any thread."""
         if self._kept_back.allows(reason, ""):

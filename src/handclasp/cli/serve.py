@@ -49,7 +49,7 @@ from handclasp.cli.versions import (
     versions_checked,
     warn_of_key_transport,
 )
-from handclasp.cli.warned import collecting_warnings, tell_warnings
+from handclasp.cli.warned import collecting_warnings, hearing_warnings, tell_warnings
 from handclasp.serving.limits import (
     MAX_CONNECTIONS,
     MAX_HANDSHAKES,
@@ -299,6 +299,7 @@ def command(context: click.Context, /, directory: str, **options: Any) -> None:
         config, watch = _config(options, journal)
         ech_watch = EchKeyWatch(config, journal.ech_keys)
     journal.warnings = list(dict.fromkeys(warnings))  # Some files were loaded twice.
+    context.with_resource(hearing_warnings(journal.warned))
     talk = _talk(directory, options, journal)
     proxy_protocol = _proxy_protocol(options)
     metrics = metered(options["metrics"], workers, journal, watch.statuses())

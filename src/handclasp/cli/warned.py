@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -47,6 +47,28 @@ def collecting_warnings() -> Generator[list[Warned]]:
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagated
+
+
+@contextmanager
+def hearing_warnings(hear: Callable[[str], object]) -> Generator[None]:
+    """Have what the library logs as warnings told by this function, in place of standard error."""
+    import logging
+
+    from handclasp.certificates.key_files import LOGGER
+
+    class Teller(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name == LOGGER:
+                hear(record.getMessage())
+            elif logging.lastResort is not None:  # A fault of a part of this program.
+                logging.lastResort.handle(record)
+
+    logger, handler = logging.getLogger(LOGGER), Teller(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def tell_warnings(warnings: Sequence[Warned]) -> None:
