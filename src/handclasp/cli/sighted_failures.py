@@ -10,6 +10,7 @@ from handclasp.cli.identity import printable
 from handclasp.cli.outcome import network_failure
 from handclasp.explained import ExplainedError
 from handclasp.faults import Blame
+from handclasp.starttls.dialogue import DialogueError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,11 @@ def unreached_json(error: Exception | None) -> dict[str, str] | None:
     else:
         return None
     name, cause, fix, blame, condition = found
+    if isinstance(error, DialogueError):
+        # What this command says before TLS is the doing of neither end.
+        condition = condition.replace("this end", "this command")
+        if blame == "client":
+            blame, condition = "unclear", f"neither end, but this command, {condition}"
     condition = with_ends_named(condition, "client")
     return {
         "fault": name,
