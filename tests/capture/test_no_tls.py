@@ -6,7 +6,7 @@ import pytest
 from tests.capture.test_observe import ENDS, Captured, make_captured
 from tests.pki import Pki
 
-from handclasp import ClientConfig, Recorder, ServerConfig, TLSError
+from handclasp import ClientConfig, ClientConnection, Recorder, ServerConfig, TLSError
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.secrets import KeyLog
 from handclasp.capture.stream import CaptureError, Piece, Stream, StreamEnd
@@ -150,6 +150,49 @@ def test_a_client_without_tls_at_a_server_with(said: bytes, words: tuple[str, ..
     # Where the beginning is not in the capture, nobody knows what came before.
     with pytest.raises(CaptureError, match="begins in the middle"):
         observe(Stream(0, ENDS, pieces, begins=False), KeyLog())
+
+
+@pytest.mark.parametrize("size", range(1, 11))
+def test_a_hello_that_ends_within_its_head(size: int) -> None:
+    client = ClientConnection(ClientConfig(), server_name="localhost")
+    piece = Piece(0, 0, bytes(client.data_to_send()[:size]))
+    with pytest.raises(
+        CaptureError, match=r"^The first bytes may be those of a ClientHello, which"
+    ):
+        observe(Stream(0, ENDS, (piece,)), KeyLog())
+    with pytest.raises(CaptureError, match="in the middle"):
+        observe(Stream(0, ENDS, (piece,), begins=False), KeyLog())
+
+
+STARTUP = b"\0\0\0\x08\0\x03\0\0user\0"
+
+
+@pytest.mark.parametrize(
+    ("answer", "more", "words"),
+    [
+        (b"", b"", "No answer of the server is recorded."),
+        (b"N", b"", "The server says no (N)."),
+        (b"NR\0", STARTUP, "The server says no (N), and the client goes on in the clear."),
+        (b"S", b"", "The server says yes (S), and no ClientHello follows."),
+        (b"E\0\0\0\x0fSFATAL\0\0", b"", "The server answers with an error (E)"),
+        (b"\x15", b"", "neither yes (S) nor no (N). An alert of TLS begins like this"),
+        (
+            b"HTTP/1.1 400",
+            b"",
+            "answers with b'HTTP/1.1 400', which is neither yes (S) nor no (N).",
+        ),
+    ],
+)
+def test_a_server_that_does_not_begin_tls_for_postgresql(
+    answer: bytes, more: bytes, words: str
+) -> None:
+    request = b"\0\0\0\x08\x04\xd2\x16/"
+    pieces = (Piece(0, 0, request), Piece(1, 1, answer), Piece(2, 0, more))
+    with pytest.raises(CaptureError) as caught:
+        observe(Stream(0, ENDS, tuple(each for each in pieces if each.data)), KeyLog())
+    told = str(caught.value)
+    assert told.startswith("There is no TLS on this connection. PostgreSQL: the client asks for")
+    assert words in told
 
 
 @pytest.mark.parametrize("header", [b"PROXY TCP4 1.2.3.4 5.6.7.8 9 443\r\n", PROXY_V2, b""])

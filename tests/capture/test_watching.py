@@ -232,6 +232,27 @@ def test_a_server_that_was_reached_is_not_called_unreachable(
     assert row["outcome"] == ("TLS did not begin" if was_reached else "no connection")
 
 
+@pytest.mark.parametrize(
+    ("error", "at_fault"),
+    [
+        (
+            DialogueError.speaks_tls(b"\x15\x03\x03\x00\x02", "server"),
+            "unclear: neither end, but this command, which begins in the clear",
+        ),
+        (DialogueError.broken("it said x"), "unclear: this command, if it is the wrong port or"),
+        (DialogueError.refused(b"N"), "the server, unless it is not meant to offer TLS on this"),
+    ],
+)
+def test_a_client_is_not_blamed_for_what_is_said_in_its_place(
+    error: DialogueError, at_fault: str
+) -> None:
+    """With --starttls, the client itself begins with TLS."""
+    relayed = Relayed(1, 0, 100, Address("localhost", 2), (Address(LOCAL, 1), Address("", 0)))
+    relayed.refusal = error
+    lines = dict(Report(seen(relayed, KeyLog()), TrustStore.system()).lines())
+    assert lines["at fault"].startswith(at_fault)
+
+
 @pytest.mark.parametrize("said", [b"", b"SSH-2.0-x\r\n", bytes(100), b"\x16\x03\x01"])
 def test_what_is_no_tls_is_said(said: bytes) -> None:
     relayed = Relayed(1, 0, 100, None, (Address(LOCAL, 1), Address(LOCAL, 2)))

@@ -12,11 +12,14 @@ from handclasp.iana import ContentType, alert_name, version_name
 from handclasp.wire.greetings import greeting_of
 from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, mistaken_client, what_else_it_is
 
+_SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16/"
+_HEAD_OF_HELLO = re.compile(rb"\x16(?:\x03(?:[\0-\x04](?:.{0,2}|..\x01.{0,4})?)?)?", re.DOTALL)
+"""So few bytes that a ClientHello is not recognized by them."""
 _PROXY_HEADER = re.compile(rb"PROXY |\r\n\r\n\0\r\nQUIT\n")
 _OPENED_BY_CLIENT = (
     (re.compile(rb"CONNECT \S+ HTTP/"), "a proxy's CONNECT"),
     (_PROXY_HEADER, "the PROXY protocol"),
-    (re.compile(rb"\0\0\0\x08\x04\xd2\x16/"), "PostgreSQL, SSLRequest"),
+    (re.compile(re.escape(_SSL_REQUEST)), "PostgreSQL, SSLRequest"),
     (re.compile(rb"\x05[\x01-\x09][\0-\x09]"), "SOCKS"),
     (re.compile(rb"\x04[\x01\x02]..[^\0].{0,99}\0", re.DOTALL), "SOCKS"),
 )
@@ -29,7 +32,7 @@ _ASKED = (
 )
 _NOT_TLS = (
     (re.compile(rb"SSH-\d"), "It is SSH."),
-    (re.compile(rb"\0\0\0\x08\x04\xd2\x16/"), "PostgreSQL: the client asks for TLS (SSLRequest)."),
+    (re.compile(re.escape(_SSL_REQUEST)), "PostgreSQL: the client asks for TLS (SSLRequest)."),
     (re.compile(rb"\0\0..\0\x03\0\0user\0", re.DOTALL), "It is PostgreSQL without TLS."),
     (re.compile(rb"CONNECT \S+ HTTP/"), "A proxy was asked for a tunnel (CONNECT)."),
 )
@@ -111,6 +114,9 @@ def what_instead(stream: Stream) -> str:
         if _is_ssl2_hello(said[sender]):
             return _ssl2_story(said[sender], said[1 - sender])
     is_whole = _is_whole(stream)
+    begun = next((each for each in said if _HEAD_OF_HELLO.fullmatch(each)), None)
+    if begun is not None and is_whole:
+        return f"The first bytes may be those of a ClientHello, which ends after them: {begun!r}."
     stranger = _who_speaks_no_tls(stream, said) if is_whole else None
     if stranger is not None:
         return _client_without_tls(said[stranger], said[1 - stranger])
@@ -294,9 +300,30 @@ def _is_record(data: bytes) -> bool:
 
 
 def _answer(said: list[bytes]) -> str:
-    if any(each.startswith(b"\0\0\0\x08\x04\xd2\x16/") for each in said) and b"N" in said:
-        return " The server says no (N)."
-    return ""
+    """Return how the server answers a client that asks for TLS as PostgreSQL does."""
+    client, server = said if said[0].startswith(_SSL_REQUEST) else said[::-1]
+    if not client.startswith(_SSL_REQUEST):
+        return ""
+    match server[:1]:
+        case b"":
+            return " No answer of the server is recorded."
+        case b"N":
+            more = (
+                ", and the client goes on in the clear" if len(client) > len(_SSL_REQUEST) else ""
+            )
+            return f" The server says no (N){more}."
+        case b"S":
+            return " The server says yes (S), and no ClientHello follows."
+        case b"E":
+            return (
+                " The server answers with an error (E) in place of yes (S) or no (N), as where it "
+                "cannot take one more connection: see its log."
+            )
+        case _:
+            told = f" The server answers with {server[:16]!r}, which is neither yes (S) nor no (N)"
+            if server[0] == ContentType.ALERT:
+                told += ". An alert of TLS begins like this: perhaps it expects TLS at once"
+            return f"{told}."
 
 
 def _is_ssl2_hello(data: bytes) -> bool:

@@ -6,20 +6,33 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from handclasp.advice import named_blame, with_condition, with_ends_named
+from handclasp.advice import with_condition
 from handclasp.cli.departures import (
     departure_note,
     left_without_data,
     suspicion_json,
     suspicion_lines,
 )
-from handclasp.cli.explained import explanation_json
 from handclasp.cli.identity import dates_of, issuer_of, key_of, names_of, printable, subject_of
-from handclasp.cli.outcome import network_failure
 from handclasp.cli.report import Line, diagnosis_lines
-from handclasp.explained import ExplainedError
+from handclasp.cli.sighted_facts import (
+    certificate_json,
+    encryption_lines,
+    hello_names_json,
+    negotiated_json,
+    negotiated_lines,
+    verdict,
+    verdict_json,
+)
+from handclasp.cli.sighted_failures import (
+    diagnosis_of_client,
+    diagnosis_of_own,
+    failure_json,
+    own_failure,
+    unreached_json,
+)
 from handclasp.faults import Blame
 
 if TYPE_CHECKING:
@@ -28,12 +41,11 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from handclasp import TLSError, TrustStore
+    from handclasp import TrustStore
     from handclasp.capture.watching import Sighting
     from handclasp.certificates import Explanation
     from handclasp.certificates.doctor import MendedChain
     from handclasp.story.diagnosis import Diagnosis
-    from handclasp.story.facts import Facts
     from handclasp.trace.events import TraceEvent
 
 
@@ -77,7 +89,7 @@ class Report:
 
         if self.sighting.observation is None:
             return [("no TLS", self.sighting.instead), *self._unreached_lines()]
-        lines = [*_negotiated(facts_of(self.events)), *_encryption(self.events)]
+        lines = [*negotiated_lines(facts_of(self.events)), *encryption_lines(self.events)]
         lines += self._certificate_lines()
         lines.append(("outcome", self._outcome()[1]))
         lines += [("note", sentence) for sentence in self.notes]
@@ -107,55 +119,34 @@ class Report:
             "instead": self.sighting.instead or None,
         }
         if self.sighting.observation is None:
-            return {**values, "failure": self.unreached}
+            return {**values, "failure": unreached_json(self.sighting.relayed.refusal)}
         outcome, telling = self._outcome()
         return {
             **values,
             "server_name": self.sighting.observation.server_name,
-            **_negotiated_json(facts_of(self.events)),
+            **negotiated_json(facts_of(self.events)),
             "ech": encrypted_hello_in(self.events),
-            "names_in_hello": _hello_names_json(self.events),
-            "peer": _certificate_json(self._chain),
-            "trusted_here": _verdict_json(self.explanation),
+            "names_in_hello": hello_names_json(self.events),
+            "peer": certificate_json(self._chain),
+            "trusted_here": verdict_json(self.explanation),
             "outcome": outcome,
             "telling": telling,
             "notes": self.notes,
             "suspicion": suspicion_json(self._refused_here),
-            "failure": _failure_json(self.diagnosis),
+            "failure": failure_json(self.diagnosis),
             "chain": self.chain_findings,
             "hidden": list(self.sighting.observation.missing),
             "ja4": [ja4.value for _, ja4 in all_fingerprints_of(self.events)],
         }
 
     def _unreached_lines(self) -> Iterator[Line]:
-        failure = self.unreached
+        failure = unreached_json(self.sighting.relayed.refusal)
         if failure is None:
             return
         who = failure["blame"] if failure["blame"] == "unclear" else f"the {failure['blame']}"
         yield "at fault", with_condition(who, failure["condition"])
         if failure["fix"] not in self.sighting.instead:
             yield "to change", failure["fix"]
-
-    @property
-    def unreached(self) -> dict[str, str] | None:
-        """The failure to reach the server, in the form of `to_json`; None if it was reached."""
-        error = self.sighting.relayed.refusal
-        if isinstance(error, ExplainedError):
-            names = ("name", "explanation", "fix", "blame", "condition")
-            found = tuple(str(getattr(error, each)) for each in names)
-        elif isinstance(error, OSError):
-            found = network_failure(error)
-        else:
-            return None
-        name, cause, fix, blame, condition = found
-        condition = with_ends_named(condition, "client")
-        return {
-            "fault": name,
-            "cause": cause,
-            "blame": blame,
-            "condition": condition,
-            "fix": fix,
-        }
 
     def page_contents(self, title: str) -> dict[str, object]:
         """Return the same for a page (`story.page.contents_of`)."""
@@ -289,7 +280,7 @@ class Report:
         yield from (("issued by", issuer_of(certificate)) for certificate in chain)
         explanation = self.explanation
         if explanation is not None:
-            yield "trusted here", _verdict(explanation)
+            yield "trusted here", verdict(explanation)
 
     def _outcome(self) -> tuple[str, str]:
         from handclasp.story.facts import observed_in
@@ -304,9 +295,9 @@ class Report:
 
         found = diagnose(self.events)
         if found is not None and self.sighting.relayed.leg == "client":
-            return self._diagnosis_of_client(found)
-        if found is not None and (own := self._own_failure) is not None:
-            return _diagnosis_of_own(found, own)
+            return diagnosis_of_client(found, self.sighting.relayed.blocked, self._authority)
+        if found is not None and (own := own_failure(self.sighting.relayed)) is not None:
+            return diagnosis_of_own(found, own)
         if found is None or found.fault != "PEER_UNKNOWN_CA" or found.role != "server":
             return found
         # The alert leaves open which end lacks the issuer: one chain is known to be whole.
@@ -316,187 +307,7 @@ class Report:
             return replace(found, blame=Blame.PEER, condition=f"{why} complete and valid")
         return found
 
-    @property
-    def _own_failure(self) -> TLSError | None:
-        """The failure of handclasp's own handshake with the server, when it intercepts."""
-        from handclasp import TLSError
-
-        relayed = self.sighting.relayed
-        is_own = relayed.leg == "server" and isinstance(relayed.blocked, TLSError)
-        return cast("TLSError", relayed.blocked) if is_own else None
-
-    def _diagnosis_of_client(self, found: Diagnosis) -> Diagnosis:
-        """Return the failure of a client that talked to handclasp in place of its server."""
-        blocked = self.sighting.relayed.blocked
-        is_by_client = (found.found_by == "local") == (found.role == "client")
-        if blocked is not None and not is_by_client:
-            is_of_server = getattr(blocked, "blame", Blame.UNCLEAR) == Blame.PEER
-            server = Blame.LOCAL if found.role == "server" else Blame.PEER
-            return replace(
-                found,
-                cause="handclasp has refused the client, since its own handshake with the "
-                f"server failed: {printable(str(blocked), 1000)}",
-                blame=server if is_of_server else Blame.UNCLEAR,
-                condition=getattr(blocked, "condition", "") if is_of_server else _SEE_OTHER,
-                fix="",
-                others=(),
-            )
-        if is_by_client and found.fault in _DISTRUST:
-            return replace(
-                found,
-                cause="The client refuses the certificate of --intercept, which it got in place of "
-                f"the server's, with the alert {found.alert}.",
-                blame=Blame.UNCLEAR,
-                condition="the client does not trust the authority of this run, or it pins the "
-                "certificate or the key of its server",
-                fix=f"Let the client trust {self._authority}, or watch it without --intercept.",
-                others=(),
-            )
-        return found
-
-
-def _failure_json(diagnosis: Diagnosis | None) -> dict[str, Any] | None:
-    if diagnosis is None:
-        return None
-    told = diagnosis.told
-    return {
-        "seen_from": diagnosis.role,
-        "fault": diagnosis.fault,
-        "alert": diagnosis.alert or None,
-        "from": diagnosis.found_by,
-        "after_handshake": diagnosis.after_handshake,
-        "cause": told(diagnosis.cause),
-        "blame": named_blame(diagnosis.blame, diagnosis.role),
-        "condition": told(diagnosis.condition),
-        "fix": told(diagnosis.fix),
-    }
-
-
-def _diagnosis_of_own(found: Diagnosis, own: TLSError) -> Diagnosis:
-    """Return a failure as the client that had it tells it, who knows more than was seen."""
-    return replace(
-        found,
-        role="client",
-        fault=own.fault_name,
-        alert=own.alert,
-        found_by=own.origin,
-        cause=printable(own.message, 1000),
-        blame=own.blame,
-        condition=own.condition,
-        fix=own.fix,
-        others=(),
-        evidence=(),
-    )
-
-
-def _negotiated(facts: Facts) -> Iterator[Line]:
-    if facts.version is None:
-        yield "version", "the server has not answered with a ServerHello"
-        return
-    yield "version", f"{facts.version}, {facts.cipher_suite}"
-    share = facts.server_share
-    if share is not None:
-        yield "group", share.group + (" (after a second hello)" if facts.retried else "")
-    elif facts.key_exchange is not None:
-        yield "key exchange", _key_exchange(facts.key_exchange, facts.cipher_suite or "")
-    if facts.info is not None:
-        yield "protocol", printable(facts.info.alpn) if facts.info.alpn else "none agreed (ALPN)"
-        yield "resumed", "yes" if facts.info.resumed else "no"
-    if facts.client_certificate != "not asked":
-        asked = {"asked": "asked for, and none was sent", "shown": "asked for, and sent"}
-        yield "client cert", asked[facts.client_certificate]
-
-
-def _key_exchange(kind: str, suite: str) -> str:
-    match kind:
-        case "agreement":
-            return suite.removeprefix("TLS_").partition("_WITH_")[0]
-        case "transport":
-            return "RSA: the client made the secret (no forward secrecy)"
-        case "session":
-            return "none: the secret is that of an earlier session"
-        case "psk":
-            return "none: a pre-shared key went alone (no forward secrecy)"
-        case _:
-            return "RSA and a pre-shared key (no forward secrecy)"
-
 
 _HALVES = {"": "", "client": "the client and handclasp", "server": "handclasp and the server"}
-_SEE_OTHER = "see the other half of this connection, in which handclasp is the client"
 _TELLS_VERSION = ("PEER_INTERNAL_ERROR", "PEER_INSUFFICIENT_SECURITY", "PEER_PROTOCOL_VERSION")
 """The alerts of clients whose likeliest cause is an obsolete version, which the failure tells."""
-_DISTRUST = (
-    "PEER_BAD_CERTIFICATE",
-    "PEER_CERTIFICATE_UNKNOWN",
-    "PEER_UNKNOWN_CA",
-    "PEER_UNSUPPORTED_CERTIFICATE",
-)
-"""The alerts of clients that do not accept a certificate."""
-
-
-_ECH_IN_WORDS = {
-    "accepted": "encrypted: others could not read the server's name (ECH)",
-    "rejected": "encrypted (ECH), and the server did not accept that: only the public name counted",
-    "offered": "encrypted (ECH); whether the server accepted that does not show here",
-    "unknown": "with an encrypted one inside (ECH), or with random bytes in its place (GREASE): "
-    "only a key log with ECH_SECRET tells which",
-}
-
-
-def _encryption(events: Sequence[TraceEvent]) -> Iterator[Line]:
-    from handclasp.story.facts import encrypted_hello_in, names_in_hello
-
-    found = encrypted_hello_in(events)
-    if found is None:
-        return
-    yield "hello", _ECH_IN_WORDS[found]
-    outer, inner = names_in_hello(events)
-    yield "in the clear", printable(outer) if outer else "no name"
-    if found != "unknown":  # There is one only if it was opened, or the server refused it.
-        yield "inside", printable(inner) if inner else "hidden"
-
-
-def _hello_names_json(events: Sequence[TraceEvent]) -> dict[str, str | None]:
-    from handclasp.story.facts import names_in_hello
-
-    outer, inner = names_in_hello(events)
-    return {"outer": outer, "inner": inner}
-
-
-def _negotiated_json(facts: Facts) -> dict[str, Any]:
-    info, share = facts.info, facts.server_share
-    return {
-        "version": facts.version,
-        "cipher_suite": facts.cipher_suite,
-        "group": share.group if share is not None else None,
-        "signature_scheme": info.signature_scheme if info is not None else None,
-        "alpn": info.alpn if info is not None else None,
-        "resumed": info.resumed if info is not None else None,
-        "hello_retry": facts.retried,
-        "client_certificate": facts.client_certificate,
-    }
-
-
-def _certificate_json(chain: Sequence[x509.Certificate]) -> dict[str, Any] | None:
-    from handclasp.certificates.describe import describe
-
-    if not chain:
-        return None
-    described = describe(chain[0])
-    fields = ("subject", "issuer", "names", "not_before", "not_after")
-    return {**{name: described[name] for name in fields}, "chain_length": len(chain)}
-
-
-def _verdict_json(explanation: Explanation | None) -> dict[str, Any] | None:
-    if explanation is None:
-        return None
-    values = explanation_json(explanation, "reader")
-    return {name: values[name] for name in ("accepted", "fault", "reasons", "fix")}
-
-
-def _verdict(explanation: Explanation) -> str:
-    if explanation.accepted:
-        return "yes: every rule of this library holds"
-    broken = explanation.broken
-    why = f": {broken[0].evidence}" if broken else ""
-    return f"NO, by the rules of this library{why}"
