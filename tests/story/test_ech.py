@@ -184,6 +184,9 @@ def test_a_server_without_keys_does_not_claim_to_have_sent_configurations() -> N
     error = talk(ech=()).server.error
     assert "The server sent" not in str(error)
     assert "does not support" in str(error)
+    # Nothing is said that would be false of a server that accepted the hello.
+    assert "The client says by it that" in str(error)
+    assert "if it did accept the hello" in str(error)
 
 
 def test_a_client_blames_nobody_on_the_way_if_the_public_name_was_proved() -> None:
