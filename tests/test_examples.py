@@ -18,6 +18,12 @@ SHOWN = {
     "asgi_mutual_tls": ["200 Hello CN=alice", "403 Show a certificate."],
     "asyncio_echo": ["hello", "TLSv1.3"],
     "early_data": ["in time: GET /time (none)", "early: GET /time (accepted)"],
+    "encrypted_client_hello": [
+        "client: secret.example, encrypted: True",
+        "asyncio: secret.example, encrypted: True",
+        "client: rejected, and once more: public.example",
+        "client: secret.example, encrypted: True",
+    ],
     "exporters": ["welcome", "The exported keys are equal"],
     "failure_explained": ["Fault:    CERTIFICATE_UNTRUSTED", "At fault: unclear", "unknown_ca"],
     "first_handshake": ["You said: hello", "X25519MLKEM768", "handshake.html in a browser"],

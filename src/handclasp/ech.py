@@ -483,16 +483,25 @@ class EchRejectedError(ProtocolError):
 
     Attributes:
         retry_configs: the server's current configurations, for one further attempt; None if it sent
-            none that this library can use, or was not authenticated. `to_base64` and `to_pem` write
-            them, for a program that runs later.
+            none that this library can use (the message says why), or was not authenticated.
+            `to_base64` and `to_pem` write them, for a program that runs later.
         public_name: the name in the outer hello.
         is_authentic: whether the server has proved to be `public_name`. If it has, and there are no
-            retry_configs, it has switched ECH off (RFC 9849 section 6.1.6). With
-            `verify_peer=False`, or where raw public keys alone are taken, nothing is proved.
+            retry_configs, it has switched ECH off, or has only versions of it that this library
+            does not know (RFC 9849 section 6.1.6). With `verify_peer=False`, or where raw public
+            keys alone are taken, nothing is proved.
+
+    Args:
+        problem: why the configurations that the server sent cannot be used, if it sent any.
     """
 
     def __init__(
-        self, retry_configs: EchConfigList | None, public_name: str, *, is_authentic: bool
+        self,
+        retry_configs: EchConfigList | None,
+        public_name: str,
+        *,
+        is_authentic: bool,
+        problem: str = "",
     ) -> None:
         self.retry_configs = retry_configs
         self.public_name = public_name
@@ -510,8 +519,18 @@ class EchRejectedError(ProtocolError):
                 "Publish only ECH configurations whose keys every machine of the server has.",
                 "Connect once more with the configurations that came (retry_configs).",
             )
+        elif problem:
+            detail = (
+                f"it proved to be {public_name}, and sent ECH configurations that this end cannot "
+                f"use: {problem}"
+            )
+            fix = advice(
+                "Send a configuration that all clients can use: of version 0xfe0d, with "
+                "DHKEM(X25519), HKDF-SHA256 and AES-128-GCM.",
+                "If everybody on the way may read the server's name, connect without ECH.",
+            )
         else:
-            detail = f"it proved to be {public_name}, and does not use ECH"
+            detail = f"it proved to be {public_name}, and sent no ECH configuration"
             fix = advice(
                 "Publish no ECH configuration until every machine of the server has its key.",
                 "If everybody on the way may read the server's name, connect without ECH.",

@@ -75,6 +75,8 @@ def test_a_key_is_made_and_shown(run: Run, tmp_path: Path) -> None:
         assert shown.exit_code == 0
         assert f"public_name: {PUBLIC}" in shown.output
         assert "HKDF-SHA256 with AES-128-GCM" in shown.output
+    shown = run("ech", "show", str(path), "--base64")
+    assert shown.output == EchConfigList(key.configs).to_base64() + "\n"
     described = json.loads(run("ech", "show", str(path), "--json").output)
     assert described["usable"] is True
     assert described["configs"][0]["kem"] == "X25519"
@@ -99,6 +101,7 @@ def test_a_key_is_made_as_it_is_asked_for(run: Run, tmp_path: Path) -> None:
         ("generate", "--public-name", "1.2.3.4", "--out", "nowhere/ech"),
         ("show", "/nowhere/at/all"),
         ("show", "AAAA"),
+        ("show", EchConfigList(KEY.configs).to_base64(), "--json", "--base64"),
     ],
 )
 def test_wrong_arguments(run: Run, arguments: tuple[str, ...]) -> None:
@@ -190,7 +193,7 @@ def test_connect_never_falls_back_to_the_clear(run: Run, ca: str, credentials: C
     with serving(ServerConfig(credentials=credentials)) as port:
         result = connect(run, port, ca, KEY)
     assert result.exit_code == 1
-    assert "does not use ECH" in " ".join(result.output.split())
+    assert "sent no ECH configuration" in " ".join(result.output.split())
     assert "connecting once more" not in result.output
 
 

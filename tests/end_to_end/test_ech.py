@@ -234,7 +234,7 @@ def test_a_server_without_ech_says_so_by_its_certificate(
     error = rejected(pair)
     assert error.is_authentic
     assert error.retry_configs is None
-    assert "does not use ECH" in error.message
+    assert "sent no ECH configuration" in error.message
 
 
 def test_configs_that_nobody_can_use_are_no_retry_configs(
@@ -243,6 +243,9 @@ def test_configs_that_nobody_can_use_are_no_retry_configs(
     monkeypatch.setattr(WRITE_RETRY_CONFIGS, lambda _: EchConfigList(UNUSABLE).to_bytes())
     error = rejected(Pair(client, replace(server, ech=[OTHER]), SECRET).run())
     assert error.retry_configs is None
+    assert error.is_authentic
+    assert f"cannot use: {EchConfigList(UNUSABLE).problems()[0]}" in error.message
+    assert "sent no ECH configuration" not in error.message
 
 
 def test_retry_configs_of_which_one_can_be_used(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -274,6 +278,77 @@ def test_openssl_client(openssl: str, place: Place, groups: list[str]) -> None:
         said = openssl_client(openssl, place, served.port, "-ech_config_list", configs)
         assert "ECH: success" in said, said
         assert_accepted(served.only(), retried=bool(groups))
+
+
+@pytest.mark.parametrize("kem", ["X25519", "P-256"])
+def test_openssl_reads_the_keys_that_we_write(openssl: str, place: Place, kem: str) -> None:
+    key = EchKey.generate(PUBLIC, kem=kem, maximum_name_length=100)
+    [config] = key.configs
+    command = [openssl, "ech", "-in", place.write("ech.pem", key.to_pem()), "-text"]
+    done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=True)
+    said = (done.stdout + done.stderr).decode()
+    assert "has private key" in said
+    assert f"[fe0d,{config.config_id:02x},{PUBLIC},[{config.kem:04x},0001,0001," in said
+    assert f",{config.public_key.hex()},{config.maximum_name_length:02x},00]" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "kem", "pair"),
+    [
+        ([], 0x20, (1, 1)),
+        (["-max_name_len", "255"], 0x20, (1, 1)),
+        (["-suite", "p-256,hkdf-sha384,aes-256-gcm"], 0x10, (2, 2)),
+        (["-suite", "x25519,hkdf-sha256,chacha20-poly1305"], 0x20, (1, 3)),
+    ],
+)
+def test_keys_that_openssl_writes_are_read(
+    openssl: str, place: Place, flags: list[str], kem: int, pair: tuple[int, int]
+) -> None:
+    keys: list[EchKey] = []
+    for name in ("first.pem", "second.pem"):
+        path = place.directory / name
+        command = [openssl, "ech", "-public_name", PUBLIC, "-out", str(path), *flags]
+        subprocess.run(command, check=True, timeout=SECONDS, capture_output=True)
+        path.chmod(0o600)
+        keys.append(EchKey.load(path))
+        [config] = keys[-1].configs
+        assert (config.kem, config.cipher_suites) == (kem, (pair,))
+        assert keys[-1].to_pem() == path.read_bytes()
+    # It merges the configurations of several files into one without keys.
+    merged = place.directory / "merged.pem"
+    inputs = [flag for each in ("first.pem", "second.pem") for flag in ("-in", each)]
+    command = [openssl, "ech", *inputs, "-out", str(merged)]
+    subprocess.run(command, check=True, timeout=SECONDS, capture_output=True, cwd=place.directory)
+    assert set(EchConfigList.load(merged)) == {each.configs[0] for each in keys}
+
+
+def test_the_command_in_the_documentation(openssl: str, place: Place) -> None:
+    """The line of docs/ech.md, as it is printed there, but for the port."""
+    text = (Path(__file__).parents[2] / "docs" / "ech.md").read_text()
+    [command] = re.findall(r"^\$ (openssl s_client (?:.|\n)+?)\n```$", text, re.MULTILINE)
+    programs = place.directory / "bin"
+    programs.mkdir()
+    for name, call in (
+        ("openssl", shlex.quote(openssl)),
+        ("handclasp", f"{shlex.quote(sys.executable)} -m handclasp"),
+    ):
+        path = programs / name
+        path.write_text(f'#!/bin/sh\nexec {call} "$@"\n')
+        path.chmod(0o700)
+    place.write("ech.pem", KEY.to_pem())
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    with serving(place.server) as served:
+        done = subprocess.run(
+            ["sh", "-c", command.replace(":8443", f":{served.port}")],
+            input=REQUEST,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            cwd=place.directory,
+            env=environment,
+        )
+        assert b"ECH: success: 1" in done.stdout + done.stderr, done
+        assert_accepted(served.only())
 
 
 @pytest.mark.parametrize("groups", RETRY)

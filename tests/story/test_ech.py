@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,12 @@ from tests.end_to_end.pair import Pair
 from tests.pki import Pki
 
 from handclasp import ClientConfig, EchKey, EchRejectedError, Recorder, ServerConfig
+from handclasp.iana import ExtensionType as Ext
+from handclasp.iana import HandshakeType
 from handclasp.story.diagnosis import diagnose
 from handclasp.story.diff import differences
 from handclasp.story.facts import facts_of
+from handclasp.story.fields import Field, fields_of
 from handclasp.story.narrate import narrate
 from handclasp.story.page import page_of
 from handclasp.story.page.conversation import flights_of
@@ -22,7 +25,8 @@ from handclasp.story.page.steps import one_time_of, shortened
 from handclasp.story.redact import redacted
 from handclasp.trace.events import DecisionTaken, InnerHello, MessageSeen, TraceEvent
 from handclasp.wire import extensions as ext
-from handclasp.wire.messages import ClientHello, read_message
+from handclasp.wire.ech import make_ech_config, write_ech_config_list
+from handclasp.wire.messages import ClientHello, read_message, write_encrypted_extensions
 
 
 def talk(key: EchKey = KEY, **changes: Any) -> Pair:
@@ -65,6 +69,61 @@ def test_configurations_to_try_again_with_are_told_in_the_words_of_hpke() -> Non
         assert shown in page
     assert "_NULL_" not in page
     assert "_EXPORT_" not in page
+
+
+def names_and_values(field: Field) -> Iterator[tuple[str, str]]:
+    yield field.name, field.value
+    for part in field.parts:
+        yield from names_and_values(part)
+
+
+def test_fields_have_the_names_of_the_rfc() -> None:
+    """RFC 9849 sections 4 and 5."""
+    [config] = OTHER.configs
+    pair = talk(OTHER)
+    told: dict[int, list[tuple[str, str]]] = {}
+    for event in pair.client.trace.events:
+        if isinstance(event, MessageSeen):
+            told[event.message_type] = list(names_and_values(fields_of(event.raw, event.epoch)))
+    names = [name for name, _ in told[HandshakeType.CLIENT_HELLO]]
+    assert ("type", "outer") in told[HandshakeType.CLIENT_HELLO]
+    at = names.index("type")
+    assert [name for name in names[at:] if name not in ("length", "content")][:7] == [
+        "type", "cipher_suite", "kdf_id", "aead_id", "config_id", "enc", "payload"
+    ]  # fmt: skip
+    inner = inner_hellos(pair.client.trace.events)[0]
+    assert ("type", "inner") in names_and_values(fields_of(inner.raw, "plaintext"))
+    answer = told[HandshakeType.ENCRYPTED_EXTENSIONS]
+    names = [name for name, _ in answer]
+    at = names.index("retry_configs")
+    assert [name for name in names[at:] if name not in ("length", "content")][:12] == [
+        "retry_configs", "ECHConfig", "version", "contents", "key_config", "config_id", "kem_id",
+        "public_key", "cipher_suites", "HpkeSymmetricCipherSuite", "kdf_id", "aead_id",
+    ]  # fmt: skip
+    assert names[names.index("maximum_name_length") + 1] == "public_name"
+    assert ("public_name", PUBLIC) in answer
+    assert ("config_id", str(config.config_id)) in answer
+
+
+def test_extensions_of_a_configuration_are_not_those_of_messages() -> None:
+    [config] = KEY.configs
+    strange = make_ech_config(
+        config.config_id, config.kem, config.public_key, config.cipher_suites, 0, PUBLIC, {0: b"x"}
+    )
+    body = write_encrypted_extensions(
+        {Ext.ENCRYPTED_CLIENT_HELLO: write_ech_config_list([strange])}
+    )
+    told = list(names_and_values(fields_of(body, "handshake")))
+    assert ("extensions", "1 extension") in told
+    assert ("type", "0x0000") in told
+    assert "ECHConfigExtension" in dict(told)
+    assert "server_name" not in dict(told)
+
+
+def test_the_story_names_the_extensions_of_the_outer_hello() -> None:
+    told = " ".join(narrate(talk().server.trace.events).replace("|", "").split())
+    assert "extensions from the outer hello: " in told
+    assert "supported_groups" in told
 
 
 def test_which_hello_counts_and_why() -> None:
@@ -125,6 +184,9 @@ def test_a_server_without_keys_does_not_claim_to_have_sent_configurations() -> N
     error = talk(ech=()).server.error
     assert "The server sent" not in str(error)
     assert "does not support" in str(error)
+    # Nothing is said that would be false of a server that accepted the hello.
+    assert "The client says by it that" in str(error)
+    assert "if it did accept the hello" in str(error)
 
 
 def test_a_client_blames_nobody_on_the_way_if_the_public_name_was_proved() -> None:

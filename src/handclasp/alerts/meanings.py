@@ -241,8 +241,9 @@ def _ech_rejected(found: RejectedEch) -> Meaning:
 
 _ECH_NOT_ACCEPTED = Meaning(
     sentence=(
-        "The client encrypted its hello (ECH), and this server did not accept that: it does not "
-        "support Encrypted Client Hello, or it has no key of that configuration."
+        "The client says by it that this server did not accept its encrypted hello (ECH). The "
+        "server does not support Encrypted Client Hello, or it has no key of that configuration; "
+        "if it did accept the hello, one of the two implementations has a defect."
     ),
     fix=(
         "On the other end: Fetch the server's current ECH configuration and try again. "

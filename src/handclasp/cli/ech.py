@@ -116,18 +116,28 @@ def ech_generate(
     help="The port of that server, for the record.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def ech_show(configs: str, name: str, port: int, as_json: bool) -> None:
+@click.option(
+    "--base64",
+    "as_base64",
+    is_flag=True,
+    help="Print the configurations in Base64 alone, as other programs take them.",
+)
+def ech_show(configs: str, name: str, port: int, as_json: bool, as_base64: bool) -> None:
     """Print what the configurations in a file, or in Base64, say, and the record to publish.
 
     The last line is an HTTPS record for a zone file (RFC 9848). Exit status 1 if a client of this
     library could use none of them.
     """
+    if as_json and as_base64:
+        raise WrongArguments("--json and --base64 do not go together.")
     found = ech_configs_of(configs)
     record = _record(found, name, port)
     described = [_described(*each) for each in zip(found, found.problems(), strict=True)]
     if as_json:
         shown = {"usable": found.usable is not None, "record": record, "configs": described}
         click.echo(json.dumps(shown, indent=2))
+    elif as_base64:
+        click.echo(found.to_base64())
     else:
         for each in described:
             click.echo("\n".join([f"{name}: {_shown(value)}" for name, value in each.items()]))

@@ -650,7 +650,7 @@ class Fault(Enum):
         alert=Alert.ECH_REQUIRED,
         section="RFC 9849 6.1.6",
         sentence=(
-            "The server did not accept the encrypted ClientHello, and was sent nothing else."
+            "The server did not accept the encrypted ClientHello, and got no data that it can read."
         ),
         fix_peer=(
             "Publish only ECH configurations whose keys this server has, on every machine that "

@@ -110,9 +110,10 @@ async def _reject(
         raise _not_the_public_name(error, public_name) from None
     is_authentic = result.info.peer_verified
     configs = EchConfigList(hs.retry_configs) if hs.retry_configs and is_authentic else None
+    problem = ""
     if configs is not None and configs.usable is None:
-        configs = None
-    raise EchRejectedError(configs, public_name, is_authentic=is_authentic)
+        problem, configs = configs.problems()[0], None
+    raise EchRejectedError(configs, public_name, is_authentic=is_authentic, problem=problem)
 
 
 async def _outer_handshake(

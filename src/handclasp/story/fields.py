@@ -24,7 +24,7 @@ from handclasp.story.meanings import (
     message_section,
 )
 from handclasp.story.recorded import KeyExchange, read_recorded
-from handclasp.story.words import ELEMENTS, ITEMS, UNREAD, field_value, plural
+from handclasp.story.words import CONFIG_EXTENSION, ELEMENTS, ITEMS, UNREAD, field_value, plural
 from handclasp.trace.annotate import Noted, opener_into
 from handclasp.values import dataclass
 from handclasp.wire import messages12
@@ -217,6 +217,8 @@ def _gather(noted: Noted) -> None:
     element = ELEMENTS.get(noted.name)
     if element is None or not rest:
         return
+    if element == "Extension" and rest[0].name == "type":
+        element = CONFIG_EXTENSION
     gathered = [length]
     for part in rest:
         if part.name == UNREAD:

@@ -42,6 +42,8 @@ def field_meaning(name: str, path: Sequence[str], *, of_tls12: bool = False) -> 
     if name.startswith("GREASE"):
         return "A reserved value, so that implementations stay tolerant of unknown ones."
     here = _MEANINGS_HERE.get((path[0], name))
+    if "encrypted_client_hello" in path:
+        here = _MEANINGS_IN_ECH.get((path[0], name), here)
     if of_tls12:
         here = _MEANINGS12.get((path[0], name), here)
     return _MEANINGS.get(name, "") if here is None else here
@@ -88,8 +90,6 @@ _MEANINGS = {
     "cipher_suites": "The cipher suites that the client supports, best first; some values "
     "are signals.",
     "cipher_suite": "The cipher suite that the server chose.",
-    "hpke_cipher_suites": "Pairs of KDF and AEAD with which a client may encrypt its hello (RFC "
-    "9849 section 4).",
     "kem_id": "The way in which the key for an encrypted hello is agreed upon (RFC 9180).",
     "legacy_compression_methods": "Compression is no longer used, since it can reveal secrets.",
     "legacy_compression_method": "Compression is no longer used, since it can reveal secrets.",
@@ -188,6 +188,13 @@ _MEANINGS = {
     "kdf_id": "The key derivation of the encryption (RFC 9180).",
     "aead_id": "The cipher of the encryption (RFC 9180).",
     "config_id": "The number of the configuration that the client used.",
+    "ECHConfig": "One configuration: a public key of the server, and what goes with it.",
+    "key_config": "The key of the configuration, and the algorithms that go with it (RFC 9180).",
+    "public_key": "The server's public key, to which the client encrypts its hello.",
+    "HpkeSymmetricCipherSuite": "A KDF and an AEAD with which the client may encrypt its hello.",
+    "maximum_name_length": "The length up to which the client pads shorter server names.",
+    "public_name": "The name that the client sends in the hello that everybody sees.",
+    "ECHConfigExtension": "An extension of the configuration.",
     "enc": "The client's public value, from which the server derives the key.",
     "payload": "The encrypted hello.",
     "content": "The bytes themselves.",
@@ -200,6 +207,20 @@ _LEGACY_VERSION = (
 )
 _SESSION_ID_ECHO = "The client's legacy_session_id, sent back."
 _COOKIE_RETURNED = "The cookie of the server's HelloRetryRequest, sent back."
+_MEANINGS_IN_ECH = {
+    ("ClientHello", "cipher_suite"): "The KDF and the AEAD by which the hello is encrypted (RFC "
+    "9180).",
+    ("EncryptedExtensions", "cipher_suites"): "The pairs of a KDF and an AEAD with which the "
+    "client may encrypt its hello.",
+    ("EncryptedExtensions", "version"): "The version of Encrypted Client Hello: 0xfe0d is that of "
+    "RFC 9849.",
+    ("EncryptedExtensions", "config_id"): "The number by which the client names the configuration "
+    "that it uses.",
+    ("EncryptedExtensions", "extensions"): "More parameters of the configuration.",
+    ("EncryptedExtensions", "type"): "The type of the extension; a client that does not know one "
+    "with the highest bit set must not use the configuration.",
+}
+"""The meanings in encrypted_client_hello."""
 _MEANINGS_HERE = {
     ("ClientHello", "legacy_version"): _LEGACY_VERSION,
     ("ServerHello", "legacy_version"): _LEGACY_VERSION,

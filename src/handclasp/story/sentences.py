@@ -41,6 +41,7 @@ from handclasp.trace.hooks import INNER_CLIENT_HELLO
 from handclasp.wire import extensions, messages, messages12
 from handclasp.wire.codecs import AnyMessage
 from handclasp.wire.raw_keys import is_raw_public_key
+from handclasp.wording import listed
 
 
 class Told(NamedTuple):
@@ -266,6 +267,10 @@ def _client_key_exchange_story(message: messages12.ClientKeyExchange, facts: Fac
     return "The client sends its part of the secret, in an unknown form."
 
 
+_MOST_SHARED = 12
+"""Extensions that are named, of those that an inner hello takes from the outer one."""
+
+
 def _inner_story(event: InnerHello) -> str:
     """Return the sentences about a hello that only the server can read."""
     hello, count = message_of(event.message), len(event.outer_extensions)
@@ -273,7 +278,9 @@ def _inner_story(event: InnerHello) -> str:
     if isinstance(hello, messages.ClientHello):
         told += _hello_story(hello)
     if count:
-        told += f" It takes {count} extension{'s' if count != 1 else ''} from the outer hello."
+        names = listed(event.outer_extensions, _MOST_SHARED)
+        s = "s" if count != 1 else ""
+        told += f" It takes {count} extension{s} from the outer hello: {names}."
     return told
 
 

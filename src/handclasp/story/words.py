@@ -31,8 +31,12 @@ ELEMENTS = {
     "identities": "PskIdentity",
     "server_name_list": "ServerName",
     "certificate_list": "CertificateEntry",
+    "retry_configs": "ECHConfig",
+    "cipher_suites": "HpkeSymmetricCipherSuite",
 }
-"""The structs in vectors, by the vector's name."""
+"""The structs in vectors, by the vector's name. TLS's own cipher_suites are numbers."""
+CONFIG_EXTENSION = "ECHConfigExtension"
+"""The struct in the extensions of an ECHConfig, whose types are not those of messages."""
 ITEMS = {
     "cipher_suites": "CipherSuite",
     "named_group_list": "NamedGroup",
@@ -62,7 +66,8 @@ def field_value(noted: Noted, raw: bytes, path: Sequence[str], inside: Sequence[
         return _bytes_value(name, raw[noted.start : noted.end], path)
     inside = [each for each in inside if each != "empty"]
     if noted.name == "extensions":
-        return plural(sum(part.name == "Extension" for part in noted.parts), "extension")
+        count = sum(part.name in ("Extension", CONFIG_EXTENSION) for part in noted.parts)
+        return plural(count, "extension")
     if noted.name == "certificate_list":
         return plural(len(noted.parts) - 1, "certificate")
     if not inside:
@@ -77,6 +82,8 @@ def field_value(noted: Noted, raw: bytes, path: Sequence[str], inside: Sequence[
 def _number_value(name: str, number: int, path: Sequence[str]) -> str:
     if name == "algorithm" and path[0] == "CompressedCertificate":
         name = "algorithms"
+    if name == "type" and CONFIG_EXTENSION in path:
+        return f"0x{number:04x}"
     told = _NUMBERS.get(name)
     return told(number) if told is not None else f"{number:,}"
 
@@ -136,6 +143,7 @@ _NUMBERS: dict[str, Callable[[int], str]] = {
     "cipher_suite": cipher_suite_name,
     "version": version_name,
     "kem_id": _one_of({0x0010: "DHKEM(P-256, HKDF-SHA256)", 0x0020: "DHKEM(X25519, HKDF-SHA256)"}),
+    "type": _one_of({0: "outer", 1: "inner"}),
     "kdf_id": _one_of(HPKE_KDF_NAMES),
     "aead_id": _one_of(HPKE_AEAD_NAMES),
     "legacy_compression_method": _one_of({0: "none"}),
@@ -161,6 +169,7 @@ _NUMBERS: dict[str, Callable[[int], str]] = {
 _BYTES: dict[str, Callable[[bytes], str]] = {
     "random": lambda data: f"{len(data)} random bytes",
     "host_name": _text,
+    "public_name": _text,
     "protocol_name": _text,
     "ke_modes": _each_of({0: "psk_ke", 1: "psk_dhe_ke"}),
     "ec_point_format_list": _each_of({0: "uncompressed"}),

@@ -7,7 +7,7 @@ The value that the codec returns is discarded.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from handclasp.values import dataclass, field
 from handclasp.wire.reader import Opener, Reader, Uint16s
@@ -107,6 +107,9 @@ class _AnnotatingReader(Reader):
         with self._compound(field, repeats=True):
             return super().vector24(field, minimum)
 
+    def struct(self, field: str) -> AbstractContextManager[None]:
+        return self._compound(field, has_length=False)
+
     def pairs(self, kind: str, content: str) -> Iterator[tuple[int, bytes]]:
         # The base reads each pair in one go.
         while self.more():
@@ -156,14 +159,16 @@ class _AnnotatingReader(Reader):
         self._into.append(Noted(name, start + self._base, self._at + self._base, number))
 
     @contextmanager
-    def _compound(self, name: str, *, repeats: bool = False) -> Generator[None]:
+    def _compound(
+        self, name: str, *, repeats: bool = False, has_length: bool = True
+    ) -> Generator[None]:
         """Record the fields read meanwhile as parts of one field, even if reading fails."""
-        outer = self._into
+        outer, within = self._into, self._within
         noted = Noted(name, self._at + self._base, self._at + self._base, repeats=repeats)
         outer.append(noted)
-        self._into, self._within = noted.parts, True
+        self._into, self._within = noted.parts, has_length
         try:
             yield
         finally:
-            self._into, self._within = outer, False
+            self._into, self._within = outer, within
             noted.end = self._at + self._base

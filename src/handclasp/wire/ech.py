@@ -17,7 +17,7 @@ from handclasp.iana import ExtensionType, extension_name
 from handclasp.values import dataclass, field, replace, value
 from handclasp.wire.messages import HEADER_SIZE, STRUCTS, ClientHello, write_message
 from handclasp.wire.reader import Opener, Reader
-from handclasp.wire.structs import read_extensions, scan, write_extensions
+from handclasp.wire.structs import scan, write_extensions
 from handclasp.wire.writer import opaque8, opaque16, uint16s
 
 ECH_VERSION = int(ExtensionType.ENCRYPTED_CLIENT_HELLO)
@@ -79,8 +79,16 @@ class EchConfig:
 
 def read_ech_config_list(data: bytes, opener: Opener | None = None) -> tuple[EchConfig, ...]:
     """Read `ECHConfig ECHConfigList<4..2^16-1>` (RFC 9849 section 4). Raises `ProtocolError`."""
-    reader = (opener or Reader)(data, "ECHConfigList")
-    vector = reader.vector16("configs", 4)
+    return _read_config_list((opener or Reader)(data, "ECHConfigList"), "configs")
+
+
+def read_retry_configs(data: bytes, opener: Opener | None = None) -> tuple[EchConfig, ...]:
+    """Read ECHEncryptedExtensions (RFC 9849 section 5). Raises `ProtocolError`."""
+    return _read_config_list((opener or Reader)(data, "encrypted_client_hello"), "retry_configs")
+
+
+def _read_config_list(reader: Reader, name: str) -> tuple[EchConfig, ...]:
+    vector = reader.vector16(name, 4)
     configs: list[EchConfig] = []
     while vector.more():
         version = vector.uint16("version")
@@ -97,22 +105,35 @@ def read_ech_config_list(data: bytes, opener: Opener | None = None) -> tuple[Ech
 
 def _read_contents(version: int, reader: Reader) -> EchConfig:
     """Read ECHConfigContents (RFC 9849 section 4)."""
-    config_id = reader.uint8("config_id")
-    kem = reader.uint16("kem_id")
-    public_key = reader.opaque16("public_key", 1)
-    suites = reader.vector16("hpke_cipher_suites", 4)
     found: list[tuple[int, int]] = []
-    while suites.more():
-        found.append((suites.uint16("kdf_id"), suites.uint16("aead_id")))
+    with reader.struct("key_config"):
+        config_id = reader.uint8("config_id")
+        kem = reader.uint16("kem_id")
+        public_key = reader.opaque16("public_key", 1)
+        suites = reader.vector16("cipher_suites", 4)
+        while suites.more():
+            found.append((suites.uint16("kdf_id"), suites.uint16("aead_id")))
     pairs = tuple(found)
     length = reader.uint8("maximum_name_length")
     name = reader.opaque8("public_name", 1)
-    extensions = read_extensions(reader)
+    extensions = _read_config_extensions(reader)
     raw = _write_config(config_id, kem, public_key, pairs, length, name, extensions)
     shown = name.decode("ascii", "backslashreplace")
     return EchConfig(
         raw, version, config_id, kem, public_key, pairs, length, shown, tuple(extensions)
     )
+
+
+def _read_config_extensions(reader: Reader) -> dict[int, bytes]:
+    """Read `ECHConfigExtension extensions<0..2^16-1>` (RFC 9849 section 4), each at most once."""
+    content = reader.vector16("extensions")
+    found: dict[int, bytes] = {}
+    for kind, data in content.pairs("type", "data"):
+        if kind in found:
+            detail = f"type 0x{kind:04x} in an ECHConfig"  # Its types are not those of messages.
+            raise ProtocolError(Fault.DUPLICATE_EXTENSION, detail)
+        found[kind] = data
+    return found
 
 
 def make_ech_config(
@@ -207,7 +228,8 @@ def read_encrypted_client_hello(data: bytes, opener: Opener | None = None) -> En
     kind = reader.uint8("type")
     hello: EncryptedHello | None = None
     if kind == _OUTER_TYPE:
-        suite = reader.uint16("kdf_id"), reader.uint16("aead_id")
+        with reader.struct("cipher_suite"):
+            suite = reader.uint16("kdf_id"), reader.uint16("aead_id")
         config_id = reader.uint8("config_id")
         hello = EncryptedHello(
             suite, config_id, reader.opaque16("enc"), reader.opaque16("payload", 1)

@@ -230,7 +230,7 @@ EXTENSIONS = (
         {
             CH: ech.read_encrypted_client_hello,
             HRR: ech.read_ech_confirmation,
-            EE: ech.read_ech_config_list,
+            EE: ech.read_retry_configs,
         },
     ),
     KnownExtension(

@@ -10,6 +10,7 @@ would be shorter.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from struct import unpack
 from typing import Protocol, overload
 
@@ -199,6 +200,10 @@ class Reader:
             yield data[body:after]
             at = after
         self._at = at
+
+    def struct(self, field: str) -> AbstractContextManager[None]:
+        """Have the fields that are read meanwhile belong to a struct, which has no length."""
+        return nullcontext()
 
     def fault(self, field: str, detail: str) -> ProtocolError:
         """Return the error for a malformed `field`."""
