@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from handclasp import ClientAuth, ConfigurationError, PeerAlertError, ServerConf
 from handclasp.testing import CLIENT_FAULTS, TlsAuthority, faulty_connect
 from handclasp.testing.pytest_plugin import ConnectClient
 
+ROOT = Path(__file__).parent.parent.parent
 REPLY = b"HTTP/1.0 204 No Content\r\n\r\n"
 
 
@@ -63,6 +66,35 @@ def test_our_server_finds_it(
         assert outcome.result == "left"
     else:
         assert (outcome.result, outcome.alert) == ("refused", fault.alert.name.lower())
+
+
+@pytest.mark.parametrize("name", CLIENT_FAULTS)
+def test_the_document_has_it(name: str) -> None:
+    fault = CLIENT_FAULTS[name]
+    answer = "none" if fault.alert is None else f"`{fault.alert.name.lower()}`"
+    row = f"| `{name}` | {fault.summary} | {answer} | {fault.note} |"
+    assert row in (ROOT / "docs" / "testing.md").read_text("utf-8").splitlines()
+
+
+def test_a_server_that_sets_no_limit_endures_the_storm(
+    tls_authority: TlsAuthority, tls_client: ConnectClient
+) -> None:
+    # OpenSSL sends tickets, too, which are no reason to stop.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*tls_authority.server_files("localhost"))
+
+    def serve() -> None:
+        sock, _ = listener.accept()
+        with suppress(OSError), context.wrap_socket(sock, server_side=True) as tls:
+            if tls.recv(1000):
+                tls.sendall(REPLY)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        outcome = tls_client("key-update-storm", listener.getsockname()[1], seconds=60)
+        thread.join()
+    assert (outcome.result, outcome.data) == ("accepted", REPLY)
 
 
 @pytest.mark.parametrize("asks", [False, True])

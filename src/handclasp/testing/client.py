@@ -107,16 +107,25 @@ class _Meeting:
                 self._misbehave_after_handshake()
 
     def _misbehave_after_handshake(self) -> None:
-        peer, wire = self._peer, self._wire
+        peer = self._peer
         for number in range(FLOOD):
             if not after_handshake(self._fault, peer):
                 break
-            if number % FLOOD_BATCH:
-                continue
-            if not wire.send(peer.take()) or wire.has_news():
+            if number % FLOOD_BATCH == 0 and not self._exchange():
                 return
         peer.send_data(self._request)
-        wire.send(peer.take())
+        self._wire.send(peer.take())
+
+    def _exchange(self) -> bool:
+        """Send what is queued, and read what has come; return whether the server is still there."""
+        peer, wire = self._peer, self._wire
+        is_there = wire.send(peer.take())
+        while wire.has_news():  # Tickets, for example.
+            data = wire.receive()
+            if not data:
+                return False
+            peer.feed(data)
+        return is_there and not refusal_in(peer.alerts)
 
     def _result(self, alert: str) -> Result:
         peer = self._peer
