@@ -115,7 +115,7 @@ def what_instead(stream: Stream) -> str:
             return _ssl2_story(said[sender], said[1 - sender])
     is_whole = _is_whole(stream)
     begun = next((each for each in said if _HEAD_OF_HELLO.fullmatch(each)), None)
-    if begun is not None and is_whole:
+    if begun is not None and stream.begins and is_whole:
         return f"The first bytes may be those of a ClientHello, which ends after them: {begun!r}."
     stranger = _who_speaks_no_tls(stream, said) if is_whole else None
     if stranger is not None:
