@@ -12,9 +12,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-
-from handclasp.crypto.suites import IV_SIZE, TAG_SIZE, Buffer
+from handclasp.crypto.suites import IV_SIZE, Buffer
 from handclasp.errors import (
     ConfigurationError,
     HandshakeTimeoutError,
@@ -45,7 +43,6 @@ _EMPTY_RECORD = int.from_bytes(OUTER_HEADER + bytes(2), "big")
 """The header of a record without a body, as a number: with a size added, it is that of another."""
 _EMPTY_CONTENT = _EMPTY_RECORD + OVERHEAD
 
-_DOES_NOT_OPEN = b"\0"
 _new = object.__new__
 
 
@@ -170,30 +167,17 @@ class Connection(Lifecycle[Config]):
             events = key.open_event(data, DataReceived)
             if events is not None:
                 return events
+        else:
+            # Most reads are one record.
+            content = key.open_one(data)
+            if content is not None:
+                event = _new(DataReceived)
+                set_data(event, content)
+                return [event]
         if type(data) is not bytes:
             data = memoryview(data).cast("B")
             if len(data) <= SHORT:
                 data = bytes(data)
-        if not ACCELERATED:
-            # Most reads are one record: `key.open_data`, and no call but the cipher's.
-            size, sequence = len(data) - HEADER_SIZE, key.sequence
-            header = data[:HEADER_SIZE]
-            if (
-                header == (_EMPTY_RECORD + size).to_bytes(HEADER_SIZE, "big")
-                and OVERHEAD < size <= key.limit + TAG_SIZE
-                and sequence < key.until
-            ):
-                body = data[HEADER_SIZE:] if size <= SHORT else memoryview(data)[HEADER_SIZE:]
-                nonce = (key.iv ^ sequence).to_bytes(IV_SIZE, "big")
-                try:
-                    inner = key.aead.decrypt(nonce, body, header)
-                except InvalidTag:
-                    inner = _DOES_NOT_OPEN
-                if inner[-1] == _APPLICATION_DATA:
-                    key.sequence = sequence + 1
-                    event = _new(DataReceived)
-                    set_data(event, inner[:-1])
-                    return [event]
         content, used = key.open_data(data)
         if content:
             if used == len(data):
@@ -206,13 +190,13 @@ class Connection(Lifecycle[Config]):
 
         For adapters, which try this before `receive_data`: it makes no event, leaves nothing to
         send and cannot fail. Where it returns None nothing has changed, and `receive_data` takes
-        `data`. Without the accelerator it always returns None.
+        `data`.
 
         >>> connection = ClientConnection(ClientConfig(), server_name="example.com")
         >>> connection.open_data(b"")  # There are no keys yet.
         """
         key = self._data_key
-        return key.open_one(data) if ACCELERATED and key is not None else None
+        return None if key is None else key.open_one(data)
 
     def receive_eof(self, *, reset: bool = False) -> list[Event]:
         """Note that the transport has ended.

@@ -119,6 +119,52 @@ class TestOpenData:
 
 
 @in_both
+class TestOpenOne:
+    """One whole record of application data, or nothing."""
+
+    def opened(self, form: str, data: Buffer, limit: int = MAX_INNER_PLAINTEXT) -> bytes | None:
+        key = new_key(form, limit=limit)
+        content: bytes | None = key.open_one(data)
+        assert key.sequence == (content is not None)  # No number is used up in vain.
+        return content
+
+    @pytest.mark.parametrize("size", [1, 100, 2**13, 2**14])
+    @pytest.mark.parametrize("zeros", [0, 1])
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    def test_its_content(
+        self, form: str, size: int, zeros: int, kind: Callable[[bytes], Buffer]
+    ) -> None:
+        content = b"c" * (size - zeros)
+        opened = self.opened(form, kind(sealed(content + b"\x17" + bytes(zeros))))
+        assert opened == (content or None)
+
+    def test_nothing_but_one_whole_record_opens(self, form: str) -> None:
+        first, second = sealed(b"a\x17"), sealed(b"b\x17", 1)
+        for cut in range(len(first)):
+            assert self.opened(form, first[:cut]) is None
+        for cut in range(1, len(second) + 1):
+            assert self.opened(form, first + second[:cut]) is None
+
+    @pytest.mark.parametrize(
+        "inner", [b"\x17", b"", b"abc\x17", b"abc\0", b"\x17\0\0", b"\x01\x00\x15", b"\0\0"]
+    )
+    def test_what_is_empty_or_too_long_or_no_data(self, form: str, inner: bytes) -> None:
+        assert self.opened(form, sealed(inner), limit=3) is None
+
+    def test_every_byte_is_protected(self, form: str) -> None:
+        for at in range(len(sealed(b"some\x17"))):
+            record = bytearray(sealed(b"some\x17"))
+            record[at] ^= 1
+            assert self.opened(form, record) is None
+
+    def test_it_ends_where_keys_are_to_change(self, form: str) -> None:
+        key = new_key(form)
+        key.until = 1
+        assert key.open_one(sealed(b"a\x17")) == b"a"
+        assert key.open_one(sealed(b"b\x17", 1)) is None
+
+
+@in_both
 class TestSealMany:
     """One buffer of many records."""
 

@@ -35,6 +35,9 @@ SHORT = 2**13
 """The most bytes of which copies are faster to make and to use than views."""
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
+_EMPTY_RECORD = int.from_bytes(OUTER_HEADER + bytes(2), "big")
+"""A header as a number: its length is added to it."""
+
 _DATA_START = _APPLICATION_DATA << 8 | 3
 _read_header = Struct(">HxH").unpack_from
 """Content type with the major version, and the length."""
@@ -102,6 +105,36 @@ class PureRecordKey:
             sequence += 1
             at = after
         return sealed
+
+    def open_one(self, data: Buffer) -> bytes | None:
+        """Open one whole record of application data; None if `data` is anything else.
+
+        Where it returns None nothing has changed, as in `open_data`.
+        """
+        if type(data) is not bytes:
+            data = memoryview(data).cast("B")
+            if len(data) <= SHORT:
+                data = bytes(data)
+        size, sequence = len(data) - HEADER_SIZE, self.sequence
+        header = data[:HEADER_SIZE]
+        if (
+            header != (_EMPTY_RECORD + size).to_bytes(HEADER_SIZE, "big")
+            or not OVERHEAD < size <= self.limit + TAG_SIZE
+            or sequence >= self.until
+        ):
+            return None
+        body = data[HEADER_SIZE:] if size <= SHORT else memoryview(data)[HEADER_SIZE:]
+        nonce = (self.iv ^ sequence).to_bytes(IV_SIZE, "big")
+        try:
+            inner = self.aead.decrypt(nonce, body, header)
+        except InvalidTag:
+            return None
+        if inner[-1] != _APPLICATION_DATA:
+            inner = inner.rstrip(b"\0")  # padding
+            if len(inner) < 2 or inner[-1] != _APPLICATION_DATA:
+                return None
+        self.sequence = sequence + 1
+        return inner[:-1]
 
     def open_data(self, buffer: Buffer) -> tuple[bytes, int]:
         """Open the records of application data at the front of `buffer`, as long as they are whole.
