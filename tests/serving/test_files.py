@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.adapters.pairs import MEGABYTE
-from tests.serving.world import World, files_of, read_answer, running
+from tests.serving.world import World, files_of, parsed, read_answer, running
 
 from handclasp import ClientConfig, wrap_client
 from handclasp.serving.conditions import Version, range_of
@@ -56,7 +56,11 @@ def world(site: Path) -> Iterator[World]:
         ("bytes=5-1", 200, TEXT, None),
         ("bytes=-", 200, TEXT, None),
         ("lines=0-1", 200, TEXT, None),
-        ("bytes=" + "9" * 5000 + "-", 200, TEXT, None),
+        ("bytes=" + "9" * 20 + "-", 416, None, "bytes */10"),
+        ("bytes=" + "9" * 5000 + "-", 416, None, "bytes */10"),
+        ("bytes=8-" + "9" * 5000, 206, b"89", "bytes 8-9/10"),
+        ("bytes=-" + "9" * 5000, 206, TEXT, "bytes 0-9/10"),
+        ("bytes=" + "0" * 30 + "8-", 206, b"89", "bytes 8-9/10"),
     ],
 )
 def test_ranges(
@@ -66,6 +70,32 @@ def test_ranges(
     assert (answer.status, answer.fields.get("content-range")) == (status, where)
     assert body is None or answer.body == body
     assert int(answer.fields["content-length"]) == len(answer.body)
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "status", "sentence"),
+    [
+        ("GET /file.txt HTTP/1.2", "Accept: */*", 200, TEXT.decode()),
+        ("GET /file.txt HTTP/2.0", "Accept: */*", 505, "This server speaks HTTP/1.1.\n"),
+        ("GET /file.txt HTTP/0.9", "Accept: */*", 505, "This server speaks HTTP/1.1.\n"),
+        ("GET /file.txt HTTP/11", "Accept: */*", 400, "The first line is not a request line.\n"),
+        *(
+            ("GET /file.txt HTTP/1.1", f"Content-Length: {length}", 400, f"{sentence}.\n")
+            for length, sentence in (
+                ("5, 5", "There is more than one length of the body"),
+                ("5\r\nContent-Length: 5", "There is more than one length of the body"),
+                ("1" * 20, "The length of the body has more than 19 digits"),
+                ("+5", "The length of the body is not a number"),
+            )
+        ),
+    ],
+)
+def test_heads_that_are_seldom(
+    world: World, line: str, field: str, status: int, sentence: str
+) -> None:
+    said = f"{line}\r\nHost: localhost\r\nConnection: close\r\n{field}\r\n\r\n"
+    answer = parsed(world.say(said.encode()))
+    assert (answer.status, answer.body.decode()) == (status, sentence)
 
 
 def test_ranges_are_for_get_alone(world: World) -> None:

@@ -70,7 +70,7 @@ def warn(sentence: str, kind: str) -> None:
 def warning_once(told: set[str]) -> Generator[None]:
     """Give a context in which no warning is logged whose sentence is in `told`, which it joins.
 
-    >>> from handclasp.certificates.key_files import warning_once
+    >>> from handclasp.certificates.key_files import warn, warning_once
     >>> told = set()
     >>> for _ in range(2):
     ...     with warning_once(told):

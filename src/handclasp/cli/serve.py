@@ -99,6 +99,8 @@ _ALONE = {
 
 def check_workers(options: dict[str, Any]) -> None:
     """Refuse what several processes cannot honour. Raises `WrongArguments`."""
+    if options["workers"] == 1:
+        return
     check_fork()
     for name, sentence in _ALONE.items():
         if options[name]:
@@ -286,8 +288,7 @@ def command(context: click.Context, /, directory: str, **options: Any) -> None:
     if not options["echo"] and not os.path.isdir(directory):
         raise WrongArguments(f"There is no directory {directory}.")
     workers = options["workers"]
-    if workers > 1:
-        check_workers(options)
+    check_workers(options)
     form = _form_of(options)
     redaction = _redaction(options)
     capture = _capture(options["trace"])

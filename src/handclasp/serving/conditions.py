@@ -13,8 +13,9 @@ from email.utils import formatdate, parsedate_to_datetime
 from handclasp.serving.site import seconds_of_a_tick
 from handclasp.values import dataclass
 
-_RANGE = re.compile(r"bytes=[ \t]*(?:(\d{1,19})-(\d{0,19})|-(\d{1,19}))[ \t]*", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*", re.IGNORECASE | re.ASCII)
 """One range. Several at once are ignored, which a server may do (section 14.2)."""
+_MOST_DIGITS = 20
 _TAG = re.compile(r'(W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 
@@ -75,14 +76,20 @@ def range_of(headers: Mapping[str, str], version: Version, size: int) -> tuple[i
         return None
     first, last, final = found.groups()
     if final is not None:
-        start, end = max(0, size - int(final)), size
+        start, end = max(0, size - _number(final)), size
     else:
-        start, end = int(first), min(size, int(last) + 1) if last else size
-        if last and int(last) < start:
+        start, end = _number(first), min(size, _number(last) + 1) if last else size
+        if last and _number(last) < _number(first):
             return None  # No range at all (section 14.1.1).
     if start >= end:
         raise ValueError("the range is not in the file")
     return start, end
+
+
+def _number(digits: str) -> int:
+    """Return a number, or one that is larger than any file in place of an even larger one."""
+    digits = digits.lstrip("0")
+    return int(digits or 0) if len(digits) < _MOST_DIGITS else 10**_MOST_DIGITS
 
 
 def _is_still(condition: str | None, version: Version) -> bool:

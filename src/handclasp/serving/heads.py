@@ -16,8 +16,10 @@ END_OF_HEAD = b"\r\n\r\n"
 EMPTY_LINE = b"\r\n"
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]+ HTTP/1\.[01]\r\n")
+_REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]+ HTTP/[0-9]\.[0-9]\r\n")
 """RFC 9112 section 3."""
+_LENGTH = re.compile(rb"[0-9]+")
+_MOST_DIGITS = 19
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n")
 """RFC 9112 section 5: no space before the colon, no folded lines, no control characters."""
 _BAD_END = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n")
@@ -52,9 +54,12 @@ def fault_of(head: bytes) -> tuple[int, str] | None:
     line, _, rest = head.partition(b"\r\n")
     if not _REQUEST_LINE.fullmatch(line + b"\r\n"):
         return 400, "The first line is not a request line"
+    if b" HTTP/1." not in line[-9:]:
+        return 505, "This server speaks HTTP/1.1"
     if not _FIELDS.fullmatch(rest):
         return 400, "A line of the head is not a field"
-    return _fault_of_framing(line.endswith(b"HTTP/1.1"), rest)
+    # A later minor version is one of HTTP/1.1 (RFC 9110 section 2.5).
+    return _fault_of_framing(not line.endswith(b"HTTP/1.0"), rest)
 
 
 def has_body(head: bytes) -> bool:
@@ -77,10 +82,22 @@ def _fault_of_framing(is_http11: bool, fields: bytes) -> tuple[int, str] | None:
         return 400, "A request names one host"  # RFC 9112 section 3.2
     if hosts and not _HOST.fullmatch(hosts[0]):
         return 400, "The host is not one of a URI"
-    if len(lengths) > 1 or not all(re.fullmatch(rb"[0-9]{1,19}", each) for each in lengths):
-        return 400, "The length of the body is not a number"  # RFC 9112 section 6.3
+    if fault := _fault_of_lengths(lengths):
+        return 400, fault
     if codings and (lengths or not is_http11):
         return 400, "It is not clear where the body ends"  # RFC 9112 section 6.1
     if codings and [each.lower() for each in codings] != [b"chunked"]:
         return 501, "The coding of the body is not known"
+    return None
+
+
+def _fault_of_lengths(lengths: list[bytes]) -> str | None:
+    """Return what is wrong with the values of Content-Length (RFC 9112 section 6.3)."""
+    if len(lengths) > 1 or any(b"," in each for each in lengths):
+        return "There is more than one length of the body"
+    for each in lengths:
+        if not _LENGTH.fullmatch(each):
+            return "The length of the body is not a number"
+        if len(each) > _MOST_DIGITS:
+            return f"The length of the body has more than {_MOST_DIGITS} digits"
     return None
