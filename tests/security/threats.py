@@ -2031,6 +2031,11 @@ THREATS: tuple[Threat, ...] = (
                 "self._asker.is_hopeless(self._connected > 0)",
             ),
             without(
+                "redis/test_loop_client.py::test_a_silent_redis_is_waited_for_until_it_is_noticed",
+                "redis.tasks.Tasks.ask",
+                "self._is_hopeless()",
+            ),
+            without(
                 "redis/test_distance.py::test_questions_that_wait_are_few",
                 "redis.connections.Connections._prepare",
                 "Queue(_QUEUED)",
