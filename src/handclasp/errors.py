@@ -124,6 +124,12 @@ def check_switch(name: str, value: object) -> None:
         raise ConfigurationError(f"{name} must be True or False, not {shown(value)}.")
 
 
+def check_clock(clock: object) -> None:
+    """Raise `ConfigurationError` for a clock that cannot be called, such as a time."""
+    if not callable(clock):
+        raise ConfigurationError("clock must be a callable that gives seconds since 1970.")
+
+
 class StateError(ConfigurationError):
     """A call at the wrong time: the connection's state does not allow it.
 

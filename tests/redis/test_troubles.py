@@ -339,9 +339,3 @@ def test_clients_of_a_cluster(kind: Any) -> None:
     for cluster in (redis.RedisCluster, redis.asyncio.RedisCluster):
         with pytest.raises(ConfigurationError, match="A Redis Cluster cannot be used"):
             kind(cluster.__new__(cluster))
-
-
-@pytest.mark.parametrize("kind", [RedisReplayFilter, AsyncRedisReplayFilter])
-def test_what_cannot_be_called_with_an_error(kind: Any) -> None:
-    with pytest.raises(ConfigurationError, match="on_error must be a function"):
-        kind("redis://127.0.0.1:1", on_error="log")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from threading import Thread
+from typing import Any
 
 import pytest
 
+from handclasp.errors import ConfigurationError
 from handclasp.sessions.replay import FRESHNESS, ReplayFilter
 
 
@@ -133,3 +136,18 @@ def test_a_process_id_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
         os._exit(int(guard.is_first(b"a" * 32, 1000)))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert guard.is_first(b"a" * 32, 1000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"capacity": value}, "whole number") for value in ("x", True, 0, -1, 2.0, math.nan)]
+    + [({"clock": value}, "clock must be a callable") for value in (3, None)]
+    + [
+        ({"remembers_from": value}, "remembers_from must be seconds since 1970")
+        for value in ("x", True, -1, math.nan, math.inf)
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be_honoured(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        ReplayFilter(**settings)

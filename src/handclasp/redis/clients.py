@@ -15,6 +15,9 @@ STEP_TIMEOUT = 2.0
 To connect takes five to seven steps, each of a round trip.
 """
 
+_LONGEST = 1e9
+"""Seconds, some 30 years, as for `TicketKeys`. A lock cannot be waited for much longer."""
+
 _URL_FORM = (
     "redis://[user:password@]host[:port][/database], rediss:// for TLS, unix://path, or "
     "redis+sentinel://host[:port][,host...]/name[/database] for the master that Sentinels know by "
@@ -77,17 +80,34 @@ def check_prefix(prefix: str) -> str:
     """Return the prefix of all names in Redis; raise `ConfigurationError` if it is invalid."""
     if not isinstance(prefix, str) or not prefix:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("prefix must be a text that names this fleet.")
+    try:
+        prefix.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError("prefix must be a text that UTF-8 can hold.") from None
     return prefix
 
 
-def check_seconds(**durations: float) -> None:
-    """Raise `ConfigurationError` for a value that is not a positive number; NaN is refused
-    as well.
+def check_seconds(*, least: float = 0.0, **durations: float) -> None:
+    """Raise `ConfigurationError` for what is no positive number of seconds that can be waited for.
+
+    Args:
+        least: the least that is allowed, if it is more than zero.
+        durations: the values by the names of their arguments.
     """
+    bounds = f"from {least:g} to 1e9" if least else "at most 1e9"
     for name, value in durations.items():
-        is_number = isinstance(value, int | float)  # pyright: ignore[reportUnnecessaryIsInstance]
-        if not is_number or not 0 < value < float("inf"):
-            raise ConfigurationError(f"{name} must be a positive number of seconds.")
+        if not _is_number(value) or value < least or not 0 < value <= _LONGEST:
+            raise ConfigurationError(f"{name} must be a positive number of seconds, {bounds}.")
+
+
+def check_wait(name: str, value: float) -> None:
+    """Raise `ConfigurationError` for a time to wait that is not one; 0 is not to wait."""
+    if not _is_number(value) or not 0 <= value <= _LONGEST:
+        raise ConfigurationError(f"{name} must be a number of seconds from 0 to 1e9.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_on_error(on_error: object) -> None:

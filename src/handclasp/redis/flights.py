@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
+from handclasp.errors import check_clock
 from handclasp.redis.clients import check_on_error, check_seconds
 from handclasp.redis.marks import REMEMBERED, Answer, Marks, eviction_policy
 from handclasp.redis.troubles import FleetError
@@ -33,6 +34,7 @@ class Flights:
     ) -> None:
         check_seconds(timeout=timeout)
         check_on_error(on_error)
+        check_clock(clock)
         self.marks = Marks(prefix, clock)
         self.watch = Watch(clock, on_error)
         self.is_closed = False

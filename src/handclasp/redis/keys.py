@@ -14,12 +14,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from handclasp.deferred import DeferredModule
-from handclasp.errors import ConfigurationError
+from handclasp.errors import ConfigurationError, check_clock
 from handclasp.redis.clients import (
     STEP_TIMEOUT,
     check_on_error,
     check_prefix,
     check_seconds,
+    check_wait,
     close_client,
     open_client,
     text_of,
@@ -40,7 +41,12 @@ from handclasp.redis.shared_keys import (
 )
 from handclasp.redis.troubles import FleetError
 from handclasp.redis.watch import Watch, moment
-from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, KEYS_PER_ROTATION, TicketKey
+from handclasp.sessions.ticket_keys import (
+    DEFAULT_ROTATION,
+    KEYS_PER_ROTATION,
+    LEAST_ROTATION,
+    TicketKey,
+)
 from handclasp.values import dataclass
 
 if TYPE_CHECKING:
@@ -124,7 +130,7 @@ class RedisTicketKeys:
         on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        check_seconds(rotation=rotation, lifetime=lifetime, poll=poll)
+        check_seconds(least=LEAST_ROTATION, rotation=rotation, lifetime=lifetime, poll=poll)
         if rotation < _LEAST_POLLS * poll:
             raise ConfigurationError(
                 "rotation must be at least four times poll: servers must hear of a key in time."
@@ -132,6 +138,7 @@ class RedisTicketKeys:
         if lifetime > KEYS_PER_ROTATION * rotation:
             raise ConfigurationError("lifetime must be at most a thousand times rotation.")
         check_on_error(on_error)
+        check_clock(clock)
         self._prefix = check_prefix(prefix)
         self._name = f"{self._prefix}:ticket-keys"
         self._remembers_since: float | None = None
@@ -167,7 +174,11 @@ class RedisTicketKeys:
         Return whether there is a key to seal tickets with. No server needs to call it, but a server
         that does so before it listens can resume sessions from the first client on. On an event
         loop, call it in a thread.
+
+        Raises:
+            ConfigurationError: `timeout` is no number of seconds from 0 to 1e9.
         """
+        check_wait("timeout", timeout)
         self._looked.wait(timeout)
         return self._current().sealing is not None
 

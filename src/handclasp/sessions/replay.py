@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from itertools import pairwise
 from threading import Lock
 from typing import Any, Protocol
 
+from handclasp.errors import ConfigurationError, check_clock
 from handclasp.process import this_process
 
 FRESHNESS = 10.0
@@ -68,6 +70,10 @@ class ReplayFilter:
         clock: seconds since 1970.
         remembers_from: the age of this filter, in seconds since 1970; None: it begins now. 0 is
             right only where the ticket keys are made together with the filter, as in `TicketKeys`.
+
+    Raises:
+        ConfigurationError: a capacity that is no whole number from 1 on, a clock that cannot be
+            called, or a time that is no number of seconds since 1970.
     """
 
     def __init__(
@@ -77,6 +83,15 @@ class ReplayFilter:
         clock: Callable[[], float] = time.time,
         remembers_from: float | None = None,
     ) -> None:
+        if type(capacity) is not int or capacity < 1:
+            raise ConfigurationError(
+                "The capacity of a replay filter is a whole number of first flights from 1 on."
+            )
+        check_clock(clock)
+        if remembers_from is not None and not _is_time(remembers_from):
+            raise ConfigurationError(
+                "remembers_from must be seconds since 1970, as of time.time(), or None for now."
+            )
         self._capacity = capacity
         self._clock = clock
         self._started_at = clock() if remembers_from is None else remembers_from
@@ -146,3 +161,9 @@ class ReplayFilter:
 
     def __len__(self) -> int:
         return len(self._seen)
+
+
+def _is_time(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return 0 <= value < math.inf

@@ -16,7 +16,7 @@ from typing import Protocol
 from handclasp.crypto.derived_key_aead import DerivedKeyAead
 from handclasp.crypto.hkdf import ExpandKey
 from handclasp.crypto.secret import Secret
-from handclasp.errors import ConfigurationError, shown
+from handclasp.errors import ConfigurationError, check_clock, shown
 from handclasp.process import ProcessLock
 from handclasp.sessions.key_tree import KeyTree
 from handclasp.sessions.replay import ReplayFilter
@@ -137,8 +137,7 @@ class TicketKeys:
         for each in (rotation, lifetime):
             if not isinstance(each, int | float) or isinstance(each, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise ConfigurationError(f"rotation and lifetime are seconds, not {shown(each)}.")
-        if not callable(clock):
-            raise ConfigurationError("clock must be a callable that gives seconds since 1970.")
+        check_clock(clock)
         if not LEAST_ROTATION <= rotation <= _LONGEST or not 0 < lifetime <= _LONGEST:
             raise ConfigurationError(
                 "rotation and lifetime are positive numbers of seconds, at most 1e9; rotation is "
