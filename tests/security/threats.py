@@ -3378,8 +3378,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "redis/test_troubles.py::test_the_key_in_a_failed_command_is_not_told",
                 "redis.watch.Watch.note_failure",
-                "trouble = explain(error)",
-                "trouble = error",
+                "explain(error, self._place.speaks_tls)",
+                "FleetError(str(error), type(error).__name__)",
             ),
             without(
                 "security/test_secrets.py::test_what_says_bytes_holds_a_secret",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from handclasp.errors import ConfigurationError
+from handclasp.values import dataclass
 
 STEP_TIMEOUT = 2.0
 """Seconds for each step of an exchange with Redis, for which only a thread in the background waits.
@@ -34,7 +35,10 @@ _SENTINEL_URL = re.compile(
     r"/(?P<name>[^/?]+)(?:/(?P<database>[^/?]*))?(?:\?(?P<query>.*))?"
 )
 
-_SENTINEL_PORT = 26379
+_PORT, _SENTINEL_PORT = 6379, 26379
+
+_LONGEST_ADDRESS = 200
+"""Characters."""
 
 
 def open_client(client_or_url: Any) -> Any:
@@ -57,6 +61,46 @@ def open_client(client_or_url: Any) -> Any:
             f"A URL or a client of redis-py that is not for asyncio, not {_kind(client_or_url)}."
         )
     return client_or_url
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a Redis, without user and password.
+
+    Attributes:
+        address: host and port, the path of a socket, or a master's name with its Sentinels; empty
+            if that is not known.
+        speaks_tls: whether the client speaks TLS to it.
+    """
+
+    address: str = ""
+    speaks_tls: bool = False
+
+    def __str__(self) -> str:
+        return f"Redis at {self.address}" if self.address else "Redis"
+
+
+def place_of(client: Any) -> Place:
+    """Return the place of a client's Redis, also for a client of asyncio."""
+    pool = getattr(client, "connection_pool", None)
+    settings: Any = getattr(pool, "connection_kwargs", None)
+    if not isinstance(settings, dict):
+        return Place()
+    package = _package()
+    by_tls = (package.SSLConnection, package.asyncio.SSLConnection)
+    made_by: Any = getattr(pool, "connection_class", None)
+    speaks_tls = isinstance(made_by, type) and issubclass(made_by, by_tls)
+    sentinels: Any = getattr(getattr(pool, "sentinel_manager", None), "sentinels", None)
+    if sentinels is not None:
+        hosts = ", ".join(place_of(each).address for each in sentinels)
+        address = f"{getattr(pool, 'service_name', '')} (Sentinels {hosts})"
+    elif "path" in settings:
+        address = str(settings["path"])
+    else:
+        host = str(settings.get("host", "localhost"))
+        host = f"[{host}]" if ":" in host else host
+        address = f"{host}:{settings.get('port', _PORT)}"
+    return Place("".join(filter(str.isprintable, address))[:_LONGEST_ADDRESS], speaks_tls)
 
 
 def close_client(client: Any) -> None:
@@ -151,7 +195,7 @@ def _from_url(package: Any, url: str) -> Any:
         if "sentinel" in scheme:
             client = _master(package, url, settings)
         else:
-            _check_database(url)
+            _check_parts(url)
             client = package.Redis.from_url(url, **settings)
         # A wrong parameter shows only when a connection is made, which this one does not open.
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
@@ -170,9 +214,17 @@ def _from_url(package: Any, url: str) -> Any:
     return client
 
 
-def _check_database(url: str) -> None:
-    """Raise `ConfigurationError` for a database without a number: redis-py would take number 0."""
+def _check_parts(url: str) -> None:
+    """Raise `ConfigurationError` for a database without a number: redis-py would take number 0.
+
+    It raises `ValueError` for a fragment, and for parameters without a value: they are the rest of
+    a password with # or ? in it, whose beginning would be taken for the address.
+    """
     parts = urlsplit(url)
+    if "#" in url:
+        raise ValueError("a fragment")
+    if parts.query:
+        parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True)
     if parts.scheme in ("redis", "rediss"):
         _database(parts.path.strip("/"))
 

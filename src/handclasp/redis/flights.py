@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 
 from handclasp.errors import check_clock
-from handclasp.redis.clients import check_on_error, check_seconds
+from handclasp.redis.clients import Place, check_on_error, check_seconds
 from handclasp.redis.marks import REMEMBERED, Answer, Marks, eviction_policy
 from handclasp.redis.troubles import FleetError
 from handclasp.redis.watch import Watch, moment
@@ -23,6 +23,7 @@ class Flights:
 
     Args:
         prefix, timeout, on_error, clock: as for `RedisReplayFilter`.
+        place: where Redis is.
     """
 
     def __init__(
@@ -31,12 +32,13 @@ class Flights:
         timeout: float,
         on_error: Callable[[FleetError], object] | None,
         clock: Callable[[], float],
+        place: Place,
     ) -> None:
         check_seconds(timeout=timeout)
         check_on_error(on_error)
         check_clock(clock)
         self.marks = Marks(prefix, clock)
-        self.watch = Watch(clock, on_error)
+        self.watch = Watch(clock, on_error, place)
         self.is_closed = False
         self._counting = Lock()
         self._asked = self._unanswered = 0

@@ -23,6 +23,7 @@ from handclasp.redis.clients import (
     check_wait,
     close_client,
     open_client,
+    place_of,
     text_of,
 )
 from handclasp.redis.forks import begin_anew_in_children
@@ -149,7 +150,7 @@ class RedisTicketKeys:
             max(1, round(1000 * seconds)) for seconds in (rotation, lifetime, poll)
         ]
         self._clock = clock
-        self._watch = Watch(clock, on_error)
+        self._watch = Watch(clock, on_error, place_of(self._client))
         self._unreadable = 0
         self._known: tuple[SharedKey, ...] = ()
         self._view = View()

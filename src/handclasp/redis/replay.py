@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from weakref import finalize
 
 from handclasp.deferred import DeferredModule
-from handclasp.redis.clients import check_asyncio_client
+from handclasp.redis.clients import check_asyncio_client, open_client, place_of
 from handclasp.redis.connections import Connections
 from handclasp.redis.flights import Flights
 from handclasp.redis.tasks import Tasks
@@ -92,7 +92,8 @@ class RedisReplayFilter(_Filter):
         on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._flights = Flights(prefix, timeout, on_error, clock)
+        place = place_of(open_client(client_or_url))
+        self._flights = Flights(prefix, timeout, on_error, clock, place)
         self._timeout = timeout
         self._connections = Connections(client_or_url, self._flights, self._flights.marks.memory)
         finalize(self, self._connections.forget).atexit = False
@@ -172,14 +173,18 @@ class AsyncRedisReplayFilter(_Filter):
         on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._flights = Flights(prefix, timeout, on_error, clock)
+        if isinstance(client_or_url, str):
+            place = place_of(open_client(client_or_url))
+        else:
+            check_asyncio_client(client_or_url)
+            place = place_of(client_or_url)
+        self._flights = Flights(prefix, timeout, on_error, clock, place)
         self._timeout = timeout
         self._asks: Connections | Tasks
         if isinstance(client_or_url, str):
             self._asks = Connections(client_or_url, self._flights, self._flights.marks.memory)
             finalize(self, self._asks.forget).atexit = False
         else:
-            check_asyncio_client(client_or_url)
             self._asks = Tasks(client_or_url, self._flights, timeout)
 
     async def is_first(self, token: bytes, ticket_created_at: float) -> bool:

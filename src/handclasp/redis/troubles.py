@@ -64,10 +64,13 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
         r"WRONG_VERSION_NUMBER|handshake operation timed out",
         "no TLS was heard from this port: rediss:// needs a port on which Redis speaks TLS",
     ),
+    (r"Protocol Error: b['\"]HTTP/", "a web server answers here by HTTP, and no Redis"),
+    (r"Protocol Error: b['\"]SSH-", "an SSH server answers here, and no Redis"),
     (
-        r"Connection closed by server|Connection reset by peer",
-        "Redis closed the connection; if its port speaks TLS alone, its URL begins with rediss://",
+        r"Protocol Error: b['\"][245][0-9][0-9][ -]",
+        "a server of another protocol answers here, such as SMTP or FTP, and no Redis",
     ),
+    (r"^InvalidResponse\b|Protocol Error", "what answers here does not speak Redis's protocol"),
     (
         r"\bPXAT\b|\) of pipeline caused error: syntax error",
         "Redis does not know a command as it is since 6.2, which is the oldest that can be used",
@@ -80,6 +83,8 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     (r"^TimeoutError\b", "Redis did not answer in time"),
 )
 """Patterns for "class: text" of an error, the first one counts, and what is said of it."""
+
+_CLOSED = re.compile(r"Connection closed by server|Connection reset by peer")
 
 _ARGUMENTS = re.compile(r", with args beginning with.*", re.DOTALL | re.IGNORECASE)
 _LONG_WORD = re.compile(r"[0-9A-Za-z+/=_\\-]{25,}")
@@ -102,21 +107,34 @@ class FleetError(Exception):
 
     Attributes:
         reason: what is wrong, without a period at the end.
+        address: where Redis was looked for: host and port, the path of a socket, or the name of a
+            master with its Sentinels; empty if that is not known.
         kind: the name of the class of redis-py's error, such as "ConnectionError"; empty if there
             was none.
     """
 
-    def __init__(self, reason: str, kind: str = "") -> None:
-        super().__init__(reason, kind)
+    def __init__(self, reason: str, kind: str = "", address: str = "") -> None:
+        super().__init__(reason, kind, address)
         self.reason = reason
         self.kind = kind
+        self.address = address
 
-    def __str__(self) -> str:
+    @property
+    def cause(self) -> str:
+        """The reason and the kind, without the address."""
         return f"{self.reason} ({self.kind})" if self.kind else self.reason
 
+    def __str__(self) -> str:
+        return f"Redis at {self.address}: {self.cause}" if self.address else self.cause
 
-def explain(error: Exception) -> FleetError:
-    """Return what operators may read about an error of a client, without what was sent."""
+
+def explain(error: Exception, speaks_tls: bool = False) -> FleetError:
+    """Return what operators may read about an error of a client, without what was sent.
+
+    Args:
+        error: the error.
+        speaks_tls: whether the client speaks TLS to Redis, so that nothing advises it.
+    """
     if isinstance(error, FleetError):
         return error
     kind = type(error).__name__
@@ -124,6 +142,9 @@ def explain(error: Exception) -> FleetError:
     for pattern, sentence in _SENTENCES:
         if found := re.search(pattern, said):
             return FleetError(sentence.format(*found.groups("")), kind)
+    if _CLOSED.search(said):
+        advice = "" if speaks_tls else "; if it speaks TLS alone, its URL begins with rediss://"
+        return FleetError(f"the connection was closed by the other end{advice}", kind)
     return FleetError(_cleaned(_text_of(error)), kind)
 
 
