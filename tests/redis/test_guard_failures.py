@@ -15,9 +15,8 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Event, Thread
 
 import pytest
-import redis.asyncio
 
-from handclasp.redis import AsyncRedisReplayFilter, FleetError, RedisReplayFilter
+from handclasp.redis import AsyncRedisReplayFilter, RedisReplayFilter
 
 TOKEN = b"t" * 32
 RUN_ID = b"0123456789abcdef" * 2
@@ -161,50 +160,6 @@ FAILURES: dict[str, Reply] = {
     ),
     "knows the flight": saying(EXEC=executed(RUN_ID, REMEMBERS, b"_\r\n")),
 }
-
-
-def test_a_client_of_the_application_is_not_waited_for_while_redis_is_away() -> None:
-    said: list[FleetError] = []
-
-    async def run(url: str) -> tuple[float, list[bool]]:
-        client = redis.asyncio.Redis.from_url(url, socket_timeout=0.3, retry=None)
-        async with (
-            client,
-            AsyncRedisReplayFilter(client, timeout=2.0, on_error=said.append) as guard,
-        ):
-            assert not await guard.is_first(TOKEN, time.time())
-            began = time.monotonic()
-            answers = [await guard.is_first(TOKEN, time.time()) for _ in range(20)]
-            return time.monotonic() - began, answers
-
-    with scripted(to_everything(b"")) as url:
-        took, answers = asyncio.run(run(url))
-    # Each of them would wait for 0.3 s, the time-out of the client.
-    assert (took < 2, any(answers), len(said)) == (True, False, 1)
-
-
-def test_a_client_of_the_application_finds_redis_again() -> None:
-    is_away = True
-
-    def reply(name: bytes) -> bytes | None:
-        return None if is_away else saying()(name)
-
-    async def run(url: str) -> None:
-        nonlocal is_away
-        async with (
-            redis.asyncio.Redis.from_url(url, retry=None) as client,
-            AsyncRedisReplayFilter(client, timeout=2.0) as guard,
-        ):
-            assert not await guard.is_first(TOKEN, time.time())
-            assert not guard.in_touch
-            is_away = False
-            async with asyncio.timeout(20):
-                while not await guard.is_first(TOKEN, time.time()):
-                    await asyncio.sleep(0.05)
-            assert guard.in_touch
-
-    with scripted(reply) as url:
-        asyncio.run(run(url))
 
 
 @both

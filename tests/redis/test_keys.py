@@ -164,20 +164,6 @@ def test_what_cannot_be_called_with_an_error_is_refused() -> None:
         RedisTicketKeys("redis://127.0.0.1:1", on_error=wrong)
 
 
-def test_a_clock_that_is_none_is_refused() -> None:
-    wrong: Any = 3
-    with pytest.raises(ConfigurationError, match="clock must be a function"):
-        RedisTicketKeys("redis://127.0.0.1:1", clock=wrong)
-
-
-@pytest.mark.parametrize("timeout", ["x", None, True, -1, float("nan"), float("inf")])
-def test_ready_takes_seconds(timeout: Any) -> None:
-    with RedisTicketKeys("redis://127.0.0.1:1") as keys:
-        with pytest.raises(ConfigurationError, match="timeout must be a positive number"):
-            keys.ready(timeout)
-        assert not keys.ready(0)
-
-
 # Without Redis
 
 

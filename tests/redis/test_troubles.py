@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 import re
 import socket
 import threading
@@ -26,7 +27,7 @@ import redis
 from handclasp import Credentials, ServerConfig, wrap_server
 from handclasp.errors import ConfigurationError
 from handclasp.redis import AsyncRedisReplayFilter, FleetError, RedisReplayFilter, RedisTicketKeys
-from handclasp.redis.clients import STEP_TIMEOUT, address_of, open_client
+from handclasp.redis.clients import STEP_TIMEOUT, Place, open_client, place_of
 from handclasp.redis.troubles import explain
 
 Told = tuple[str, list[FleetError]]
@@ -53,7 +54,11 @@ Tells = Callable[[str], Told]
 
 
 def check(told: Told, sentence: str) -> None:
+    """Where Redis was looked for is told as well."""
     status, errors = told
+    assert errors[0].address
+    assert str(errors[0]).startswith(f"Redis at {errors[0].address}: ")
+    assert f"Redis at {errors[0].address} cannot be used since" in status
     assert sentence in status
     assert [error.reason for error in errors] == [errors[0].reason]
     assert sentence in errors[0].reason
@@ -101,7 +106,7 @@ def test_a_plain_client_on_a_port_of_tls(told_by: Tells) -> None:
     with tls_port() as port:
         check(
             told_by(f"redis://127.0.0.1:{port}/0"),
-            "if its port speaks TLS alone, its URL begins with rediss://",
+            "if it speaks TLS alone, its URL begins with rediss://",
         )
 
 
@@ -109,74 +114,6 @@ def test_a_plain_client_on_a_port_of_tls(told_by: Tells) -> None:
 def test_a_certificate_of_nobody(told_by: Tells) -> None:
     with tls_port() as port:
         check(told_by(f"rediss://127.0.0.1:{port}/0"), "the certificate of Redis is not accepted")
-
-
-@contextmanager
-def answering(greeting: bytes, answer: bytes) -> Iterator[int]:
-    """A port where something else than Redis answers: as soon as it is there, and each time."""
-
-    class Handler(BaseRequestHandler):
-        def handle(self) -> None:
-            with suppress(OSError):
-                self.request.sendall(greeting)
-                while self.request.recv(65536):
-                    self.request.sendall(answer)
-
-    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-FOREIGN = {
-    "HTTP": (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", "a web server answers at this address"),
-    "HTML": (b"", b"<html>\r\n<head>\r\n", "a web server answers at this address"),
-    "SSH": (b"SSH-2.0-OpenSSH_9.2p1\r\n", b"Invalid.\r\n", "not speak the protocol of Redis"),
-    "SMTP": (b"220 mail ESMTP\r\n", b"500 What?\r\n", "not speak the protocol of Redis"),
-    "Sentinel": (
-        b"",
-        b"-ERR unknown command 'HGETALL', with args beginning with: 'x' \r\n",
-        "does not know the command HGETALL: it may be a Sentinel",
-    ),
-}
-
-
-@both
-@pytest.mark.parametrize("kind", FOREIGN)
-def test_something_else_answers(kind: str, told_by: Tells) -> None:
-    greeting, answer, sentence = FOREIGN[kind]
-    with answering(greeting, answer) as port:
-        check(told_by(f"redis://127.0.0.1:{port}/0"), sentence)
-
-
-@both
-def test_errors_name_the_address_and_no_password(told_by: Tells) -> None:
-    status, [error] = told_by("redis://user:hidden@127.0.0.1:1/0")
-    assert error.address == "127.0.0.1:1"
-    assert str(error).startswith("Redis at 127.0.0.1:1: nothing listens")
-    assert status.startswith("Redis at 127.0.0.1:1 cannot be used since")
-    assert "hidden" not in f"{status} {error!r}"
-
-
-@pytest.mark.parametrize(
-    ("url", "address"),
-    [
-        ("redis://:hidden@redis.test/3", "redis.test:6379"),
-        ("rediss://user:hidden@[::1]:6380", "[::1]:6380"),
-        ("unix:///run/redis.sock?password=hidden", "/run/redis.sock"),
-        ("redis+sentinel://user:hidden@a:1,b:2/main", "the Sentinels' main"),
-    ],
-)
-def test_addresses_for_people(url: str, address: str) -> None:
-    assert address_of(open_client(url)) == address
-
-
-def test_a_client_of_another_kind_has_no_address() -> None:
-    assert address_of(object()) == ""
 
 
 @both
@@ -237,6 +174,78 @@ def test_a_client_of_asyncio(tmp_path: Path) -> None:
     assert "Closed; 2 first flights, 2 of them without an answer in time." in told
     assert [error.kind for error in errors] == ["AuthenticationError"]
     assert "Redis wants a user and password, and got none" in errors[0].reason
+
+
+FOREIGN = {
+    b"HTTP/1.1 400 Bad Request\r\n\r\n": "a web server answers here by HTTP, and no Redis",
+    b"SSH-2.0-OpenSSH_9.2p1\r\n": "an SSH server answers here, and no Redis",
+    b"220 mail.example.com ESMTP\r\n": "a server of another protocol answers here, such as SMTP",
+    b"nonsense\r\n": "what answers here does not speak Redis's protocol",
+}
+
+
+@both
+@pytest.mark.parametrize("line", FOREIGN, ids=str)
+def test_servers_of_other_protocols(told_by: Tells, line: bytes) -> None:
+    with answering(line) as port:
+        told = told_by(f"redis://me:topsecret@127.0.0.1:{port}/0")
+    check(told, FOREIGN[line])
+    assert told[1][0].address == f"127.0.0.1:{port}"
+    assert "topsecret" not in f"{told[0]} {told[1][0]!r}"
+
+
+@both
+def test_a_client_that_speaks_tls_is_not_told_to(told_by: Tells) -> None:
+    with answering(b"") as port:
+        told = told_by(f"rediss://127.0.0.1:{port}/0")
+    assert "rediss" not in told[0]
+
+
+@contextmanager
+def answering(line: bytes) -> Iterator[int]:
+    """A port on which each client gets this line, whatever it says."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(line)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join(20)
+
+
+@pytest.mark.parametrize(
+    ("client", "address", "speaks_tls"),
+    [
+        (redis.Redis(), "localhost:6379", False),
+        (redis.asyncio.Redis(host="::1", port=1, password="topsecret"), "[::1]:1", False),
+        (redis.asyncio.Redis(host="h", ssl=True), "h:6379", True),
+        (open_client("rediss://me:topsecret@h/0"), "h:6379", True),
+        (open_client("unix://me:topsecret@/run/redis.sock?db=1"), "/run/redis.sock", False),
+        (
+            open_client("rediss+sentinel://me:topsecret@one,[::1]:26380/main"),
+            "main (Sentinels one:26379, [::1]:26380)",
+            True,
+        ),
+        (object(), "", False),
+    ],
+)
+def test_where_a_redis_is(client: Any, address: str, speaks_tls: bool) -> None:
+    assert place_of(client) == Place(address, speaks_tls)
+
+
+def test_an_error_of_an_unknown_place() -> None:
+    error = FleetError("Redis is full", "OutOfMemoryError")
+    assert str(error) == error.cause == "Redis is full (OutOfMemoryError)"
+    assert str(Place()) == "Redis"
+    at_place = FleetError("it is full", "OutOfMemoryError", "h:1")
+    assert str(pickle.loads(pickle.dumps(at_place))) == str(at_place)
 
 
 def test_no_sentinel() -> None:
@@ -370,6 +379,9 @@ def test_any_text_is_short_and_holds_no_key(before: str, after: str, spaces: int
         ("redis://127.0.0.1/abc", "the number of a database, such as /0"),
         ("redis://127.0.0.1/-1", "the number of a database"),
         ("redis://me:pass/word@127.0.0.1/0", "write special characters as %XX"),
+        ("redis://me:12#pass/word@127.0.0.1/0", "write special characters as %XX"),
+        ("redis://me:12?pass/word@127.0.0.1/0", "write special characters as %XX"),
+        ("redis+sentinel://me:12#pass/word@127.0.0.1/m", "write special characters as %XX"),
         ("redis://127.0.0.1/0?sentinel=x", "a parameter that redis-py does not take"),
         ("sentinel://127.0.0.1/mymaster", r"redis\+sentinel://host"),
         ("redis+sentinel://127.0.0.1", r"redis\+sentinel://host"),
@@ -408,9 +420,3 @@ def test_clients_of_a_cluster(kind: Any) -> None:
     for cluster in (redis.RedisCluster, redis.asyncio.RedisCluster):
         with pytest.raises(ConfigurationError, match="A Redis Cluster cannot be used"):
             kind(cluster.__new__(cluster))
-
-
-@pytest.mark.parametrize("kind", [RedisReplayFilter, AsyncRedisReplayFilter])
-def test_what_cannot_be_called_with_an_error(kind: Any) -> None:
-    with pytest.raises(ConfigurationError, match="on_error must be a function"):
-        kind("redis://127.0.0.1:1", on_error="log")

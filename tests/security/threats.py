@@ -2031,6 +2031,11 @@ THREATS: tuple[Threat, ...] = (
                 "self._asker.is_hopeless(self._connected > 0)",
             ),
             without(
+                "redis/test_loop_client.py::test_a_silent_redis_is_waited_for_until_it_is_noticed",
+                "redis.tasks.Tasks.ask",
+                "self._is_hopeless()",
+            ),
+            without(
                 "redis/test_distance.py::test_questions_that_wait_are_few",
                 "redis.connections.Connections._prepare",
                 "Queue(_QUEUED)",
@@ -3373,8 +3378,8 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "redis/test_troubles.py::test_the_key_in_a_failed_command_is_not_told",
                 "redis.watch.Watch.note_failure",
-                "trouble = explain(error)",
-                "trouble = error",
+                "explain(error, self._place.speaks_tls)",
+                "FleetError(str(error), type(error).__name__)",
             ),
             without(
                 "security/test_secrets.py::test_what_says_bytes_holds_a_secret",

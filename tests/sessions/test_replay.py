@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from threading import Thread
 from typing import Any
@@ -137,13 +138,16 @@ def test_a_process_id_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert guard.is_first(b"a" * 32, 1000)
 
 
-@pytest.mark.parametrize("capacity", [0, -1, True, 1.5, float("nan"), "x", None])
-def test_a_capacity_that_cannot_be(capacity: Any) -> None:
-    with pytest.raises(ConfigurationError, match="a whole number from 1"):
-        ReplayFilter(capacity)
-
-
-def test_a_clock_that_is_none() -> None:
-    wrong: Any = 3
-    with pytest.raises(ConfigurationError, match="clock must be a function"):
-        ReplayFilter(clock=wrong)
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"capacity": value}, "whole number") for value in ("x", True, 0, -1, 2.0, math.nan)]
+    + [({"clock": value}, "clock must be a function") for value in (3, None)]
+    + [
+        ({"remembers_from": value}, "remembers_from must be seconds since 1970")
+        for value in ("x", True, -1, math.nan, math.inf)
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be_honoured(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        ReplayFilter(**settings)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from handclasp.config.values import is_number
 from handclasp.errors import ConfigurationError
 from handclasp.synchronous import check_synchronous
+from handclasp.values import dataclass
 
 STEP_TIMEOUT = 2.0
 """Seconds for each step of an exchange with Redis, for which only a thread in the background waits.
@@ -18,7 +18,7 @@ To connect takes five to seven steps, each of a round trip.
 """
 
 _LONGEST = 1e9
-"""Seconds, 31 years: Python cannot wait for much longer, and calendars end."""
+"""Seconds, some 30 years, as for `TicketKeys`. A lock cannot be waited for much longer."""
 
 _URL_FORM = (
     "redis://[user:password@]host[:port][/database], rediss:// for TLS, unix://path, or "
@@ -36,7 +36,10 @@ _SENTINEL_URL = re.compile(
     r"/(?P<name>[^/?]+)(?:/(?P<database>[^/?]*))?(?:\?(?P<query>.*))?"
 )
 
-_REDIS_PORT, _SENTINEL_PORT = 6379, 26379
+_PORT, _SENTINEL_PORT = 6379, 26379
+
+_LONGEST_ADDRESS = 200
+"""Characters."""
 
 
 def open_client(client_or_url: Any) -> Any:
@@ -61,20 +64,44 @@ def open_client(client_or_url: Any) -> Any:
     return client_or_url
 
 
-def address_of(client: Any) -> str:
-    """Return where the Redis of a client is, for people: never a user or password."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a Redis, without user and password.
+
+    Attributes:
+        address: host and port, the path of a socket, or a master's name with its Sentinels; empty
+            if that is not known.
+        speaks_tls: whether the client speaks TLS to it.
+    """
+
+    address: str = ""
+    speaks_tls: bool = False
+
+    def __str__(self) -> str:
+        return f"Redis at {self.address}" if self.address else "Redis"
+
+
+def place_of(client: Any) -> Place:
+    """Return the place of a client's Redis, also for a client of asyncio."""
     pool = getattr(client, "connection_pool", None)
-    if name := getattr(pool, "service_name", ""):
-        return f"the Sentinels' {name}"
-    settings = getattr(pool, "connection_kwargs", None)
+    settings: Any = getattr(pool, "connection_kwargs", None)
     if not isinstance(settings, dict):
-        return ""
-    given = cast("dict[str, Any]", settings)
-    if path := given.get("path"):
-        return str(path)
-    host = str(given.get("host", "localhost"))
-    shown = f"[{host}]" if ":" in host else host
-    return f"{shown}:{given.get('port', _REDIS_PORT)}"
+        return Place()
+    package = _package()
+    by_tls = (package.SSLConnection, package.asyncio.SSLConnection)
+    made_by: Any = getattr(pool, "connection_class", None)
+    speaks_tls = isinstance(made_by, type) and issubclass(made_by, by_tls)
+    sentinels: Any = getattr(getattr(pool, "sentinel_manager", None), "sentinels", None)
+    if sentinels is not None:
+        hosts = ", ".join(place_of(each).address for each in sentinels)
+        address = f"{getattr(pool, 'service_name', '')} (Sentinels {hosts})"
+    elif "path" in settings:
+        address = str(settings["path"])
+    else:
+        host = str(settings.get("host", "localhost"))
+        host = f"[{host}]" if ":" in host else host
+        address = f"{host}:{settings.get('port', _PORT)}"
+    return Place("".join(filter(str.isprintable, address))[:_LONGEST_ADDRESS], speaks_tls)
 
 
 def close_client(client: Any) -> None:
@@ -98,14 +125,34 @@ def check_prefix(prefix: str) -> str:
     """Return the prefix of all names in Redis; raise `ConfigurationError` if it is invalid."""
     if not isinstance(prefix, str) or not prefix:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError("prefix must be a text that names this fleet.")
+    try:
+        prefix.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError("prefix must be a text that UTF-8 can hold.") from None
     return prefix
 
 
-def check_seconds(**durations: float) -> None:
-    """Raise `ConfigurationError` for a value that is not a positive number up to `_LONGEST`."""
+def check_seconds(*, least: float = 0.0, **durations: float) -> None:
+    """Raise `ConfigurationError` for what is no positive number of seconds that can be waited for.
+
+    Args:
+        least: the least that is allowed, if it is more than zero.
+        durations: the values by the names of their arguments.
+    """
+    bounds = f"from {least:g} to 1e9" if least else "at most 1e9"
     for name, value in durations.items():
-        if not is_number(value) or not 0 < value <= _LONGEST:
-            raise ConfigurationError(f"{name} must be a positive number of seconds, up to 1e9.")
+        if not _is_number(value) or value < least or not 0 < value <= _LONGEST:
+            raise ConfigurationError(f"{name} must be a positive number of seconds, {bounds}.")
+
+
+def check_wait(name: str, value: float) -> None:
+    """Raise `ConfigurationError` for a time to wait that is not one; 0 is not to wait."""
+    if not _is_number(value) or not 0 <= value <= _LONGEST:
+        raise ConfigurationError(f"{name} must be a number of seconds from 0 to 1e9.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_on_error(on_error: object) -> None:
@@ -150,7 +197,7 @@ def _from_url(package: Any, url: str) -> Any:
         if "sentinel" in scheme:
             client = _master(package, url, settings)
         else:
-            _check_database(url)
+            _check_parts(url)
             client = package.Redis.from_url(url, **settings)
         # A wrong parameter shows only when a connection is made, which this one does not open.
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
@@ -169,9 +216,17 @@ def _from_url(package: Any, url: str) -> Any:
     return client
 
 
-def _check_database(url: str) -> None:
-    """Raise `ConfigurationError` for a database without a number: redis-py would take number 0."""
+def _check_parts(url: str) -> None:
+    """Raise `ConfigurationError` for a database without a number: redis-py would take number 0.
+
+    It raises `ValueError` for a fragment, and for parameters without a value: they are the rest of
+    a password with # or ? in it, whose beginning would be taken for the address.
+    """
     parts = urlsplit(url)
+    if "#" in url:
+        raise ValueError("a fragment")
+    if parts.query:
+        parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True)
     if parts.scheme in ("redis", "rediss"):
         _database(parts.path.strip("/"))
 

@@ -33,7 +33,7 @@ CHECK_SECONDS = 5.0
 _SPARE_SECONDS = 60.0
 """Seconds after which the other threads end; new ones start when they are needed."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 """Seconds between two attempts to connect: each pause is twice as long as the one before."""
 
 _CLOSE_SECONDS = 0.5
@@ -178,7 +178,7 @@ class Connections:
                 close_client(client)
 
     def _serve(self, client: Any, is_spare: bool) -> None:
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         while not self._is_closed:
             try:
                 self._asker.check(client)
@@ -190,9 +190,9 @@ class Connections:
                 if is_spare:
                     return
                 self._stop.wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, LONGEST_PAUSE)
                 continue
-            pause = _FIRST_PAUSE
+            pause = FIRST_PAUSE
             self._change(connected=1)
             try:
                 # Those that check at the same moment would leave no thread for questions.

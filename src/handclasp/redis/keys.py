@@ -13,17 +13,17 @@ from threading import Event, Lock, Thread, current_thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from handclasp.config.values import is_number
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
 from handclasp.redis.clients import (
     STEP_TIMEOUT,
-    address_of,
     check_on_error,
     check_prefix,
     check_seconds,
+    check_wait,
     close_client,
     open_client,
+    place_of,
     text_of,
 )
 from handclasp.redis.forks import begin_anew_in_children
@@ -42,7 +42,12 @@ from handclasp.redis.shared_keys import (
 )
 from handclasp.redis.troubles import FleetError
 from handclasp.redis.watch import Watch, moment
-from handclasp.sessions.ticket_keys import DEFAULT_ROTATION, KEYS_PER_ROTATION, TicketKey
+from handclasp.sessions.ticket_keys import (
+    DEFAULT_ROTATION,
+    KEYS_PER_ROTATION,
+    LEAST_ROTATION,
+    TicketKey,
+)
 from handclasp.synchronous import check_clock
 from handclasp.values import dataclass
 
@@ -127,7 +132,7 @@ class RedisTicketKeys:
         on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        check_seconds(rotation=rotation, lifetime=lifetime, poll=poll)
+        check_seconds(least=LEAST_ROTATION, rotation=rotation, lifetime=lifetime, poll=poll)
         if rotation < _LEAST_POLLS * poll:
             raise ConfigurationError(
                 "rotation must be at least four times poll: servers must hear of a key in time."
@@ -146,7 +151,7 @@ class RedisTicketKeys:
             max(1, round(1000 * seconds)) for seconds in (rotation, lifetime, poll)
         ]
         self._clock = clock
-        self._watch = Watch(clock, on_error, address_of(self._client))
+        self._watch = Watch(clock, on_error, place_of(self._client))
         self._unreadable = 0
         self._known: tuple[SharedKey, ...] = ()
         self._view = View()
@@ -173,10 +178,9 @@ class RedisTicketKeys:
         loop, call it in a thread.
 
         Raises:
-            ConfigurationError: `timeout` is no number of seconds; 0 asks without waiting.
+            ConfigurationError: `timeout` is no number of seconds from 0 to 1e9.
         """
-        if timeout != 0 or not is_number(timeout):
-            check_seconds(timeout=timeout)
+        check_wait("timeout", timeout)
         self._looked.wait(timeout)
         return self._current().sealing is not None
 

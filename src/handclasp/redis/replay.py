@@ -3,184 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as NoAnswer
-from contextlib import suppress
-from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 from weakref import finalize
 
 from handclasp.deferred import DeferredModule
-from handclasp.redis.clients import (
-    STEP_TIMEOUT,
-    address_of,
-    check_asyncio_client,
-    check_on_error,
-    check_seconds,
-    open_client,
-)
-from handclasp.redis.connections import CHECK_SECONDS, MOST, Connections
-from handclasp.redis.marks import REMEMBERED, Answer, Marks, eviction_policy
+from handclasp.redis.clients import check_asyncio_client, open_client, place_of
+from handclasp.redis.connections import Connections
+from handclasp.redis.flights import Flights
+from handclasp.redis.tasks import Tasks
 from handclasp.redis.troubles import FleetError
-from handclasp.redis.watch import Watch, moment
-from handclasp.synchronous import check_clock
 
 if TYPE_CHECKING:
     import redis.asyncio
 else:
     redis = DeferredModule("redis")
 
-_PAUSE = 1.0
-"""Seconds between two attempts to reach a Redis that is away, by a client of the application."""
-
-_TRIES = 3
-"""Round trips of a check, of which one must be in time: any single one may be late."""
-
-
-class _Flights:
-    """The exchanges about first flights, and what is known of them.
-
-    Args:
-        prefix, timeout, on_error, clock: as for `RedisReplayFilter`.
-        address: where Redis is, for people.
-    """
-
-    def __init__(
-        self,
-        prefix: str,
-        timeout: float,
-        on_error: Callable[[FleetError], object] | None,
-        clock: Callable[[], float],
-        address: str,
-    ) -> None:
-        check_seconds(timeout=timeout)
-        check_on_error(on_error)
-        check_clock(clock)
-        self.marks = Marks(prefix, clock)
-        self.watch = Watch(clock, on_error, address)
-        self.is_closed = False
-        self._counting = Lock()
-        self._asked = self._unanswered = 0
-        self._timeout = timeout
-        self._clock = clock
-        self._late = False
-        self._remembers_since: float | None = None
-        self._eviction = ""
-
-    # For threads
-
-    def check(self, client: Any) -> None:
-        """Connect, and ask for a flight that nobody sends, as a real one is asked for."""
-        client.ping()
-        tries = 0
-        while True:
-            began = time.perf_counter()
-            answer = self._exchange(client, os.urandom(32))
-            took, tries = time.perf_counter() - began, tries + 1
-            if took <= self._timeout or tries == _TRIES:
-                break
-        self.note(answer, took)
-        self.note_eviction(client.info("memory"))
-
-    def ask(self, client: Any, token: bytes) -> bool:
-        """Return whether this first flight is new."""
-        answer = self._exchange(client, token)
-        self.note(answer)
-        return answer.is_first
-
-    def _exchange(self, client: Any, token: bytes) -> Answer:
-        with client.pipeline(transaction=True) as pipeline:
-            self.marks.ask(pipeline, token)
-            answer = self.marks.judge(pipeline.execute())
-        if answer.repair is not None:
-            answer.repair(client)
-        return answer
-
-    # What is known
-
-    def note(self, answer: Answer, took: float | None = None) -> None:
-        """Note an answer; `took` is its time, in seconds, if that was measured for a check."""
-        self._remembers_since = answer.remembers_since or self._clock()
-        if took is not None:
-            self._late = took > self._timeout
-        if answer.trouble is not None:
-            self.watch.note_failure(answer.trouble)
-        elif not self._late:
-            self.watch.note_success()
-        elif took is not None:
-            self.watch.note_failure(
-                FleetError(
-                    f"its answers take {1000 * took:.0f} ms, and a handshake waits for "
-                    f"{1000 * self._timeout:.0f} ms, the timeout of this filter"
-                )
-            )
-
-    def note_failure(self, error: Exception) -> None:
-        """Note that an exchange failed."""
-        self.watch.note_failure(error)
-
-    def begin_anew(self) -> None:
-        """Replace locks, in a forked process."""
-        self._counting = Lock()
-        self.watch.begin_anew()
-
-    def is_hopeless(self, connected: bool) -> bool:
-        """Return whether there will be no answer in time, by what is known."""
-        return self._late or (not connected and self.watch.outage is not None)
-
-    def count(self, *, is_answered: bool) -> None:
-        """Count a flight."""
-        with self._counting:
-            self._asked += 1
-            self._unanswered += not is_answered
-
-    def note_eviction(self, info: Any) -> None:
-        """Note the policy of evictions in an INFO, and report a dangerous one that is new."""
-        policy = eviction_policy(info)
-        is_new, self._eviction = policy != self._eviction, policy
-        if is_new and policy:
-            self.watch.report(FleetError(self._eviction_text()))
-
-    def _eviction_text(self) -> str:
-        return (
-            f"Redis may forget first flights when it is full (maxmemory-policy {self._eviction}), "
-            "and would take a replay of one: set it to noeviction"
-        )
-
-    def status(self) -> str:
-        """Return the state in one line."""
-        if self.is_closed:
-            return f"Closed{self._counted()}."
-        warning = f" {self._eviction_text()}." if self._eviction else ""
-        if not self.watch.in_touch:
-            return f"{self.watch.outage_text()}: early data are refused{self._counted()}.{warning}"
-        return f"In touch with Redis{self._counted()}.{self._young()}{warning}{self.watch.history}"
-
-    def _counted(self) -> str:
-        if not self._asked:
-            return ""
-        flights = f"{self._asked} first flight{'' if self._asked == 1 else 's'}"
-        return f"; {flights}, {self._unanswered or 'none'} of them without an answer in time"
-
-    def _young(self) -> str:
-        since = self._remembers_since or 0.0
-        until = since + REMEMBERED
-        if self._clock() >= until:
-            return ""
-        return (
-            f" Early data are refused until {moment(until)}: Redis remembers first flights only "
-            f"since {moment(since)}."
-        )
-
 
 class _Filter:
     """The state of a filter, as it tells it."""
 
-    _flights: _Flights
+    _flights: Flights
 
     @property
     def in_touch(self) -> bool:
@@ -245,8 +92,8 @@ class RedisReplayFilter(_Filter):
         on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        address = address_of(open_client(client_or_url))
-        self._flights = _Flights(prefix, timeout, on_error, clock, address)
+        place = place_of(open_client(client_or_url))
+        self._flights = Flights(prefix, timeout, on_error, clock, place)
         self._timeout = timeout
         self._connections = Connections(client_or_url, self._flights, self._flights.marks.memory)
         finalize(self, self._connections.forget).atexit = False
@@ -256,11 +103,12 @@ class RedisReplayFilter(_Filter):
 
         `ticket_created_at` is not used: Redis itself knows since when it remembers.
         """
+        until = time.monotonic() + self._timeout  # To ask may start a thread, which takes time.
         future = self._connections.ask(token)
         is_first: bool | None = None
         if future is not None:
             try:
-                is_first = future.result(self._timeout)
+                is_first = future.result(max(0.0, until - time.monotonic()))
             except (NoAnswer, CancelledError):
                 future.cancel()
         self._flights.count(is_answered=is_first is not None)
@@ -325,28 +173,30 @@ class AsyncRedisReplayFilter(_Filter):
         on_error: Callable[[FleetError], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        is_url = isinstance(client_or_url, str)
-        if not is_url:
+        if isinstance(client_or_url, str):
+            place = place_of(open_client(client_or_url))
+        else:
             check_asyncio_client(client_or_url)
-        address = address_of(open_client(client_or_url) if is_url else client_or_url)
-        self._flights = _Flights(prefix, timeout, on_error, clock, address)
+            place = place_of(client_or_url)
+        self._flights = Flights(prefix, timeout, on_error, clock, place)
         self._timeout = timeout
-        self._asks: Connections | _Tasks
+        self._asks: Connections | Tasks
         if isinstance(client_or_url, str):
             self._asks = Connections(client_or_url, self._flights, self._flights.marks.memory)
             finalize(self, self._asks.forget).atexit = False
         else:
-            self._asks = _Tasks(client_or_url, self._flights, timeout)
+            self._asks = Tasks(client_or_url, self._flights, timeout)
 
     async def is_first(self, token: bytes, ticket_created_at: float) -> bool:
         """Return whether this first flight is new; False if that is unknown."""
+        until = time.monotonic() + self._timeout  # To ask may start a thread, which takes time.
         asked = self._asks.ask(token)
         is_first: bool | None = None
         if asked is not None:
             future = asked if isinstance(asked, asyncio.Task) else asyncio.wrap_future(asked)
             # A task goes on after that, so that its connection stays.
-            await asyncio.wait([future], timeout=self._timeout)
-            if future.done():
+            await asyncio.wait([future], timeout=max(0.0, until - time.monotonic()))
+            if future.done() and not future.cancelled():
                 is_first = future.result()
             elif not isinstance(asked, asyncio.Task):
                 future.cancel()
@@ -371,81 +221,3 @@ class AsyncRedisReplayFilter(_Filter):
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-class _Tasks:
-    """Exchanges by a client of `redis.asyncio`, each in a task: no handshake ends one.
-
-    Args:
-        client: the client.
-        flights: what is known.
-        timeout: seconds for which a handshake waits.
-    """
-
-    def __init__(self, client: Any, flights: _Flights, timeout: float) -> None:
-        self._client = client
-        self._flights = flights
-        self._timeout = timeout
-        self._running: set[asyncio.Task[bool | None]] = set()
-        self._next_check = self._next_try = 0.0
-        self._late = 0
-
-    def ask(self, token: bytes) -> asyncio.Task[bool | None] | None:
-        """Start a task that asks for this token; None if no answer can be expected."""
-        if len(self._running) >= MOST:
-            return None
-        if self._flights.is_hopeless(connected=False):
-            self._try_again()
-            return None
-        return self._start(self._ask(token))
-
-    def _try_again(self) -> None:
-        """Ask, now and then, for a flight that nobody sends: the next ones learn from it."""
-        now = time.monotonic()
-        if not self._running and now >= self._next_try:
-            self._next_try = now + _PAUSE
-            self._start(self._ask(os.urandom(32)))
-
-    def _start(self, work: Coroutine[Any, Any, bool | None]) -> asyncio.Task[bool | None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
-
-    async def aclose(self) -> None:
-        """End the tasks."""
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-    async def _ask(self, token: bytes) -> bool | None:
-        began = time.monotonic()
-        try:
-            # Its own time-outs may be longer, or none.
-            async with asyncio.timeout(5 * STEP_TIMEOUT + self._timeout):
-                answer = await self._exchange(token)
-        except Exception as error:
-            self._flights.note_failure(error)
-            return None
-        took = time.monotonic() - began
-        # The first one that is late may have connected.
-        self._late = self._late + 1 if took > self._timeout else 0
-        self._flights.note(answer, took if self._late != 1 else None)
-        if began >= self._next_check:
-            self._next_check = began + CHECK_SECONDS
-            self._start(self._check())
-        return answer.is_first
-
-    async def _check(self) -> None:
-        with suppress(Exception):  # The next flight tells what is wrong.
-            async with asyncio.timeout(5 * STEP_TIMEOUT):
-                self._flights.note_eviction(await self._client.info("memory"))
-
-    async def _exchange(self, token: bytes) -> Answer:
-        async with self._client.pipeline(transaction=True) as pipeline:
-            self._flights.marks.ask(pipeline, token)
-            answer = self._flights.marks.judge(await pipeline.execute())
-        if answer.repair is not None:
-            await answer.repair(self._client)
-        return answer

@@ -65,25 +65,23 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
         "no TLS was heard from this port: rediss:// needs a port on which Redis speaks TLS",
     ),
     (
-        r"Connection closed by server|Connection reset by peer",
-        "Redis closed the connection; if its port speaks TLS alone, its URL begins with rediss://",
+        r"Protocol Error: b['\"](HTTP/|<!?[A-Za-z])",
+        "a web server answers here by HTTP, and no Redis",
     ),
+    (r"Protocol Error: b['\"]SSH-", "an SSH server answers here, and no Redis"),
     (
-        r"\bPXAT\b|\) of pipeline caused error: syntax error",
-        "Redis does not know a command as it is since 6.2, which is the oldest that can be used",
-    ),
-    (
-        r"Protocol Error: b.(HTTP/|<!?[A-Za-z]{1,9})|Protocol error, got .[H<]. as reply",
-        "a web server answers at this address, and not Redis",
-    ),
-    (
-        r"^InvalidResponse\b|Protocol error, got",
-        "what answers at this address does not speak the protocol of Redis",
+        r"Protocol Error: b['\"][245][0-9][0-9][ -]",
+        "a server of another protocol answers here, such as SMTP or FTP, and no Redis",
     ),
     (
         r"unknown command [`']?([A-Za-z]{1,32})\b",
         "what answers does not know the command {}: it may be a Sentinel, whose URL begins with "
         "redis+sentinel://, or a Redis that is older than 6.2 or has other names for commands",
+    ),
+    (r"^InvalidResponse\b|Protocol Error", "what answers here does not speak Redis's protocol"),
+    (
+        r"\bPXAT\b|\) of pipeline caused error: syntax error",
+        "Redis does not know a command as it is since 6.2, which is the oldest that can be used",
     ),
     (r"Connection refused", "nothing listens at this address"),
     (
@@ -93,6 +91,8 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     (r"^TimeoutError\b", "Redis did not answer in time"),
 )
 """Patterns for "class: text" of an error, the first one counts, and what is said of it."""
+
+_CLOSED = re.compile(r"Connection closed by server|Connection reset by peer")
 
 _ARGUMENTS = re.compile(r", with args beginning with.*", re.DOTALL | re.IGNORECASE)
 _LONG_WORD = re.compile(r"[0-9A-Za-z+/=_\\-]{25,}")
@@ -109,16 +109,16 @@ class FleetError(Exception):
 
     >>> from handclasp.redis import FleetError
     >>> def note(error: FleetError) -> None:
-    ...     print(error.kind, "|", error)
-    >>> note(FleetError("it did not answer in time", "TimeoutError", "10.0.0.5:6379"))
-    TimeoutError | Redis at 10.0.0.5:6379: it did not answer in time (TimeoutError)
+    ...     print(error.kind, "|", error.reason)
+    >>> note(FleetError("Redis did not answer in time", "TimeoutError"))
+    TimeoutError | Redis did not answer in time
 
     Attributes:
         reason: what is wrong, without a period at the end.
+        address: where Redis was looked for: host and port, the path of a socket, or the name of a
+            master with its Sentinels; empty if that is not known.
         kind: the name of the class of redis-py's error, such as "ConnectionError"; empty if there
             was none.
-        address: where Redis is: a host and port, a path, or what its Sentinels know it as; empty if
-            that is not known.
     """
 
     def __init__(self, reason: str, kind: str = "", address: str = "") -> None:
@@ -127,13 +127,22 @@ class FleetError(Exception):
         self.kind = kind
         self.address = address
 
+    @property
+    def cause(self) -> str:
+        """The reason and the kind, without the address."""
+        return f"{self.reason} ({self.kind})" if self.kind else self.reason
+
     def __str__(self) -> str:
-        said = f"{self.reason} ({self.kind})" if self.kind else self.reason
-        return f"Redis at {self.address}: {said}" if self.address else said
+        return f"Redis at {self.address}: {self.cause}" if self.address else self.cause
 
 
-def explain(error: Exception) -> FleetError:
-    """Return what operators may read about an error of a client, without what was sent."""
+def explain(error: Exception, speaks_tls: bool = False) -> FleetError:
+    """Return what operators may read about an error of a client, without what was sent.
+
+    Args:
+        error: the error.
+        speaks_tls: whether the client speaks TLS to Redis, so that nothing advises it.
+    """
     if isinstance(error, FleetError):
         return error
     kind = type(error).__name__
@@ -141,6 +150,9 @@ def explain(error: Exception) -> FleetError:
     for pattern, sentence in _SENTENCES:
         if found := re.search(pattern, said):
             return FleetError(sentence.format(*found.groups("")), kind)
+    if _CLOSED.search(said):
+        advice = "" if speaks_tls else "; if it speaks TLS alone, its URL begins with rediss://"
+        return FleetError(f"the connection was closed by the other end{advice}", kind)
     return FleetError(_cleaned(_text_of(error)), kind)
 
 

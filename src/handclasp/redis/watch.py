@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Lock
 
+from handclasp.redis.clients import Place
 from handclasp.redis.troubles import FleetError, explain
 
 
@@ -16,7 +17,7 @@ class Watch:
     Args:
         clock: seconds since 1970.
         on_error: gets the error, in the thread that found it.
-        address: where Redis is, for people.
+        place: where Redis is.
 
     Attributes:
         looked: whether Redis was asked at all.
@@ -28,11 +29,11 @@ class Watch:
         self,
         clock: Callable[[], float],
         on_error: Callable[[FleetError], object] | None,
-        address: str = "",
+        place: Place,
     ) -> None:
         self._clock = clock
-        self._address = address
         self._on_error = on_error
+        self._place = place
         self._lock = Lock()
         self.looked = False
         self.outage: tuple[float, FleetError] | None = None
@@ -57,7 +58,7 @@ class Watch:
 
     def note_failure(self, error: Exception) -> None:
         """Note that it cannot, and report it if that is new."""
-        trouble = explain(error)
+        trouble = self._at_place(explain(error, self._place.speaks_tls))
         with self._lock:
             is_new = self.outage is None
             since = self._clock() if self.outage is None else self.outage[0]
@@ -69,15 +70,17 @@ class Watch:
         """Call `on_error`, whose own errors end no thread."""
         if self._on_error is not None:
             with suppress(Exception):
-                self._on_error(FleetError(trouble.reason, trouble.kind, self._address))
+                self._on_error(self._at_place(trouble))
+
+    def _at_place(self, trouble: FleetError) -> FleetError:
+        return FleetError(trouble.reason, trouble.kind, self._place.address)
 
     def outage_text(self) -> str:
         """Return the beginning of a sentence about the outage, up to its consequences."""
-        redis = f"Redis at {self._address}" if self._address else "Redis"
         if self.outage is None:
-            return f"{redis} has not answered yet"
+            return f"{self._place} has not answered yet"
         since, trouble = self.outage
-        return f"{redis} cannot be used since {moment(since)} ({trouble})"
+        return f"{self._place} cannot be used since {moment(since)} ({trouble.cause})"
 
 
 def moment(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from itertools import pairwise
 from threading import Lock
 from typing import Any, Protocol
 
-from handclasp.errors import ConfigurationError, shown
+from handclasp.errors import ConfigurationError
 from handclasp.process import this_process
 from handclasp.synchronous import check_clock
 
@@ -72,7 +73,8 @@ class ReplayFilter:
             right only where the ticket keys are made together with the filter, as in `TicketKeys`.
 
     Raises:
-        ConfigurationError: a capacity below 1, or a clock that is no function.
+        ConfigurationError: a capacity that is no whole number from 1 on, a clock that cannot be
+            called, or a time that is no number of seconds since 1970.
     """
 
     def __init__(
@@ -84,9 +86,13 @@ class ReplayFilter:
     ) -> None:
         if type(capacity) is not int or capacity < 1:
             raise ConfigurationError(
-                f"The capacity of a replay filter is a whole number from 1, not {shown(capacity)}."
+                "The capacity of a replay filter is a whole number of first flights from 1 on."
             )
         check_clock(clock)
+        if remembers_from is not None and not _is_time(remembers_from):
+            raise ConfigurationError(
+                "remembers_from must be seconds since 1970, as of time.time(), or None for now."
+            )
         self._capacity = capacity
         self._clock = clock
         self._started_at = clock() if remembers_from is None else remembers_from
@@ -156,3 +162,9 @@ class ReplayFilter:
 
     def __len__(self) -> int:
         return len(self._seen)
+
+
+def _is_time(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return 0 <= value < math.inf
