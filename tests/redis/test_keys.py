@@ -226,12 +226,12 @@ def test_nobody_waits_for_a_redis_that_does_not_answer(
         assert keys.ready()
         redis_server.freeze()
         try:
-            slowest = 0.0
+            answered = 0
             while keys.in_touch:
-                began = time.perf_counter()
                 assert keys.keys()
-                slowest = max(slowest, time.perf_counter() - began)
-            assert slowest < 0.5
+                answered += 1
+            # If each waited for the time-out, there would be one or two.
+            assert answered > 20
             assert "TimeoutError" in keys.status
         finally:
             redis_server.thaw()
