@@ -334,3 +334,39 @@ def test_a_capture_that_ends_before_tls_does_not_show_that_there_is_none() -> No
     packets = packets_of(GREETINGS[:2], Random(0))
     told = told_of([each for each in packets if not each.fin], KeyLog())[1]
     assert told.startswith("There is no TLS in what was captured of this connection. It is in the")
+
+
+@pytest.mark.parametrize(("is_reset", "at_once"), [(True, Blame.UNCLEAR), (False, Blame.PEER)])
+@pytest.mark.parametrize("wait", [0.02, 0.9, 30])
+def test_a_client_that_leaves_before_an_answer_has_to_wait_for_it(
+    wait: float, is_reset: bool, at_once: Blame, pki: Pki
+) -> None:
+    """Only a wait shows that the network lost the hello, which TCP never acknowledged.
+
+    A reset may as well come from something on the way.
+    """
+    end = early(pki, b"")[:4]
+    at_ns = 4 + int(wait * SECOND)
+    last = end[-1].sequence + end[-1].size
+    end.append(Segment(at_ns, 0, last, 500, fin=not is_reset, reset=is_reset))
+    # A keep-alive of the server, which acknowledges no byte of the client.
+    end.append(Segment(at_ns, 1, 500, 100))
+    diagnosis, _ = told_of(end, KeyLog())
+    assert diagnosis is not None
+    assert diagnosis.blame is (at_once if wait < 1 else Blame.NETWORK)
+
+
+def test_a_wait_counts_only_by_a_clock_that_does_not_jump(pki: Pki) -> None:
+    """A client that left at once, by a clock that was ten seconds ahead and was set right."""
+    packets = early(pki, b"")[:4]
+    last = packets[-1].sequence + packets[-1].size
+    packets += [
+        Segment(5, 1, 500, last),
+        Segment(10 * SECOND, 0, last, 500, fin=True),
+        Segment(6, 1, 500, last + 1),
+    ]
+    diagnosis, _ = told_of(packets, KeyLog())
+    assert diagnosis is not None
+    assert diagnosis.fault == "CLOSED_DURING_HANDSHAKE"
+    assert diagnosis.blame is Blame.UNCLEAR
+    assert "jump" in diagnosis.condition

@@ -25,6 +25,10 @@ _ALREADY_SPOKE = (
     "the server, unless it had said something before the capture began, as one that does not use "
     "TLS may have"
 )
+_UNTIMED = (
+    "the times in the capture jump, so it is not known whether the end that left had waited for "
+    "the other one"
+)
 _UNACKNOWLEDGED = "unacknowledged"
 _LONG_WAIT = 1_000_000_000
 """The nanoseconds after which an end that leaves counts as having waited for the other."""
@@ -57,10 +61,11 @@ def ending_of(talk: Conversation) -> tuple[str, str] | None:
     if client.is_obscure and not client.is_done:
         return None
     at_ns, role, how = talk.first_end
-    if role == CLIENT and not talk.stream.acknowledged[talk.client]:
-        return SERVER, _UNACKNOWLEDGED
     waited = at_ns - max(side.spoke_at for side in talk.sides.values())
-    has_waited = waited >= (_SHORT_WAIT if how == "canceled" else _LONG_WAIT)
+    least = _SHORT_WAIT if how == "canceled" else _LONG_WAIT
+    has_waited = waited >= least and not talk.stream.clock_jumps
+    if has_waited and role == CLIENT and not talk.stream.acknowledged[talk.client]:
+        return SERVER, _UNACKNOWLEDGED
     if has_waited and role != talk.next_to_speak:
         # The other end did not continue.
         return talk.next_to_speak, f"{waited / 1e9:.1f} s"
@@ -163,6 +168,9 @@ def _failure_of(
         elif ending[0] == SERVER and not (talk.stream.begins or talk.sides[SERVER].spoke):
             failed = _found(talk, TruncationError(fault), events)
             yield replace(failed, blame=Blame.UNCLEAR.value, condition=_ALREADY_SPOKE)
+        elif talk.stream.clock_jumps and ending[0] != talk.next_to_speak:
+            failed = _found(talk, TruncationError(fault), events)
+            yield replace(failed, blame=Blame.UNCLEAR.value, condition=_UNTIMED)
         else:
             yield _found(talk, TruncationError(fault), events)
 

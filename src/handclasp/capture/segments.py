@@ -77,8 +77,9 @@ def _put_together(
     pieces: list[tuple[int, Piece]] = []
     endings = _Endings()
     at_ns = 0
-    captured, begins, is_cut = [False, False], False, False
+    captured, begins, is_cut, clock_jumps = [False, False], False, False, False
     for order, segment in enumerate(segments):
+        clock_jumps = clock_jumps or segment.at_ns + _JUMP < at_ns
         at_ns = max(at_ns, segment.at_ns)  # Clocks may jump; the order of the bytes stays.
         captured[segment.sender] = True
         begins = begins or segment.syn
@@ -116,6 +117,7 @@ def _put_together(
         starts=(starts[0].is_known, starts[1].is_known),
         left_out=(directions[0].left_out(), directions[1].left_out()),
         is_cut=is_cut,
+        clock_jumps=clock_jumps,
         unopened=_unopened(segments),
     )
     return stream, unseen
@@ -197,6 +199,9 @@ def _start(segments: Sequence[Segment], sender: int) -> _Start:
         return _Start(least, True)
     return _Start(base, ahead == 0 or not has_bytes)
 
+
+_JUMP = 1_000_000_000
+"""In nanoseconds. Packets that have changed places are closer to each other."""
 
 _WINDOW = 1 << 16
 

@@ -71,6 +71,8 @@ class Stream:
         left_out: for each end, the number of bytes that are missing at its end, as only its own
             later packets show: nobody acknowledged them.
         is_cut: whether the packets were cut off when they were captured.
+        clock_jumps: whether a packet has a time long before that of an earlier one, so that the
+            times do not show how long an end waited.
         unopened: the end that asked for the connection (SYN), if nothing shows that it was
             opened.
         trouble: why the file could not be read to its end, in a sentence; empty if it was.
@@ -86,6 +88,7 @@ class Stream:
     starts: tuple[bool, bool] = (True, True)
     left_out: tuple[int, int] = (0, 0)
     is_cut: bool = False
+    clock_jumps: bool = False
     trouble: str = ""
     unopened: int | None = None
 
