@@ -164,6 +164,18 @@ def test_a_hello_that_ends_within_its_head(size: int) -> None:
         observe(Stream(0, ENDS, (piece,), begins=False), KeyLog())
 
 
+def test_a_server_that_gives_up_a_client_that_says_nothing() -> None:
+    alert = Piece(0, 1, b"\x15\x03\x03\x00\x02\x02\x32")
+    with pytest.raises(CaptureError) as caught:
+        observe(Stream(0, ENDS, (alert,)), KeyLog())
+    assert str(caught.value) == (
+        "There are records of TLS on this connection, and no ClientHello is among them. "
+        f"Only {ENDS[1]} has said something: the alert decode_error."
+    )
+    with pytest.raises(CaptureError, match="begins in the middle"):
+        observe(Stream(0, ENDS, (alert,), begins=False), KeyLog())
+
+
 STARTUP = b"\0\0\0\x08\0\x03\0\0user\0"
 
 

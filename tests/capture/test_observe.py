@@ -505,7 +505,7 @@ def test_a_first_record_behind_other_words_comes_in_segments(segments: int, pki:
     [
         (b"GET / HTTP/1.1\r\n\r\n", "plain HTTP"),
         (b"SSH-2.0-x\r\n", "It is SSH"),
-        (b"\x17\x03\x03\x00\x20" + bytes(32), "begins in the middle"),
+        (b"\x17\x03\x03\x00\x20" + bytes(32), "records of TLS on this connection, and no Client"),
         (b"x", "no TLS"),
     ],
 )

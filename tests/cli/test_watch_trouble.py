@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import COMMAND, WAIT_SECONDS, Run, started
+from tests.cli.conftest import COMMAND, WAIT_SECONDS, Run, heed_interrupts, started
 from tests.cli.test_connect import server, tls_server
 from tests.cli.test_watch import ANSWER, fetch, watched_json
 
@@ -209,3 +209,57 @@ def test_pages_and_a_capture_on_a_full_disk_leave_the_status_to_the_program(
     assert f"The capture {capture} is not whole: File too large." in told
     for number in (1, 2):
         assert f"cannot write {pages}/000{number}-localhost.html: File too large" in told
+
+
+_SLOW_REPORTS = """
+import time
+from handclasp.cli import main, watch
+watch._REPORT_SECONDS = 1.0
+tell_news = watch._tell_news
+def tell(settings, sighting):
+    time.sleep(0.2)
+    tell_news(settings, sighting)
+watch._tell_news = tell
+main()
+"""
+_ASKS = """
+import os, socket, sys, time, urllib.parse
+proxy = urllib.parse.urlsplit(os.environ["https_proxy"])
+for _ in range(20):
+    sock = socket.create_connection((proxy.hostname, proxy.port))
+    sock.sendall(b"CONNECT 127.0.0.1:1 HTTP/1.1" + bytes([13, 10, 13, 10]))
+    while sock.recv(1000):
+        pass
+print("asked", file=sys.stderr, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("is_hurried", [False, True])
+def test_many_reports_are_all_made_after_a_signal_unless_another_one_follows(
+    is_hurried: bool,
+) -> None:
+    """Together they take longer than each of them may."""
+    watched = ["--json", "--", sys.executable, "-c", _ASKS]
+    with subprocess.Popen(
+        [sys.executable, "-c", _SLOW_REPORTS, "watch", *watched],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stderr.readline() == b"asked\n"
+            process.send_signal(signal.SIGINT)
+            numbers: set[int] = set()
+            for line in process.stdout:
+                numbers.add(json.loads(line)["connection"])
+                if is_hurried:
+                    process.send_signal(signal.SIGINT)
+            status = process.wait(WAIT_SECONDS)
+        finally:
+            process.kill()
+    assert status in (128 + signal.SIGINT, 128 + signal.SIGKILL)
+    assert (numbers == set(range(1, 21))) is not is_hurried

@@ -349,6 +349,8 @@ def row(program: Program, place: Place) -> str:
     failure = bad.get("failure") or {}
     told = failure.get("cause") or " ".join(bad.get("notes") or ["not seen"])
     words = " ".join(told.split()).replace("|", "\\|")
+    # The time is another one in each run.
+    words = re.sub(r"left (right|[\d,]+ ms) after", "left after", words)
     cause = words.split(":")[0].split(". ")[0].rstrip(".")
     blame = f" ({failure['blame']})" if failure else ""
     cells = [f"{program.name} {version}", program.way, good["version"], good["cipher_suite"]]

@@ -32,6 +32,8 @@ _CONNECTIONS = 1000
 _EACH = 1 << 17
 """The bytes that each of them sends, and gets back."""
 _WAIT_SECONDS = 60
+_LONGEST_SECONDS = 300
+"""How long a server waits for a client that opens all of its connections before it uses them."""
 _PIECE = random.Random(20).randbytes(1 << 20)
 
 PLAIN_RELAY = """
@@ -64,6 +66,7 @@ def serve(sock: socket.socket) -> None:
     of what comes up to its end, or wait for a reset.
     """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.settimeout(_LONGEST_SECONDS)
     first = sock.recv(2)
     if first == _DIGEST:
         sock.sendall(_digest_of(sock).encode())

@@ -133,6 +133,8 @@ def what_instead(stream: Stream) -> str:
                 "The ClientHello of this TLS connection is not in the capture, in which one end "
                 "alone speaks."
             )
+        if stream.begins:
+            return _tls_without_hello(stream, said)
         return (
             "The capture begins in the middle of a TLS connection: its ClientHello is not there."
             + (f" {_bytes(stream.missing)} are missing besides." if stream.missing else "")
@@ -200,6 +202,18 @@ def _what_is_absent(stream: Stream) -> str:
 
 
 _FIRST_BYTES = 16
+
+
+def _tls_without_hello(stream: Stream, said: list[bytes]) -> str:
+    """Return what there is of TLS on a connection that is whole, and has no ClientHello."""
+    told = "There are records of TLS on this connection, and no ClientHello is among them."
+    speakers = [sender for sender in (0, 1) if said[sender]]
+    if len(speakers) == 1:
+        [sender] = speakers
+        words = " then ".join(_records_in_words(said[sender]))
+        told += f" Only {stream.ends[sender]} has said something"
+        told += f": {words}." if words else "."
+    return told
 
 
 def _who_speaks_no_tls(stream: Stream, said: list[bytes]) -> int | None:

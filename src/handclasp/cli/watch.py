@@ -49,7 +49,7 @@ _DESCRIPTORS_OF_RELAY = 2
 _DESCRIPTORS_BESIDE = 64
 """The open files that are not those of connections."""
 _REPORT_SECONDS = 5.0
-"""The seconds that reports have after a signal."""
+"""The seconds that each report has after a signal."""
 _PLACE = "Set TMPDIR to a directory where files can be made."
 _LAST_SECONDS = 1.0
 """The seconds that connections have to end after their program."""
@@ -96,6 +96,8 @@ class _Settings:
     output: Output = field(default_factory=lambda: Output(sys.stdout))
     """For JSON alone."""
     count: int = 0
+    reported: int = 0
+    """The sightings with which everything is done."""
     is_stuck: bool = False
     """True once a report was given up: its thread does not end."""
     told: dict[Relayed, bool] = field(default_factory=dict[Any, bool])
@@ -325,7 +327,9 @@ async def _run(settings: _Settings, signals: Signals) -> int:
             told = f"Listening on 127.0.0.1:{relay.port}; what connects there is relayed to "
             told += f"{settings.target}. Ctrl-C ends it."
             await _until_stopped(signals, told)
-            await _close(settings, relay)
+            hurry = asyncio.Event()
+            with signals.going_to(lambda number: hurry.set()):
+                await _close(settings, relay, hurry)
             return 0
         return await _program(settings, relay, signals)
 
@@ -388,10 +392,16 @@ async def _until_stopped(signals: Signals, told: str) -> None:
         await stopped.wait()
 
 
-async def _close(settings: _Settings, relay: Relay, stopped: asyncio.Event | None = None) -> None:
-    """Close the relay with all reports, or give up those that take long after a signal.
+async def _close(
+    settings: _Settings, relay: Relay, hurry: asyncio.Event, stopped: asyncio.Event | None = None
+) -> None:
+    """Close the relay with all reports, or give them up after a signal, if one takes long.
 
     A reader of the reports that does not read, such as a pager, would keep this process for ever.
+
+    Args:
+        hurry: set by a further signal, which gives up what is left of them.
+        stopped: set by the first signal; None if that has come.
     """
     patience = _LAST_SECONDS if stopped is not None else 0.0
     closing = asyncio.create_task(relay.close(patience))
@@ -399,10 +409,17 @@ async def _close(settings: _Settings, relay: Relay, stopped: asyncio.Event | Non
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait([closing, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-    await asyncio.wait([closing], timeout=_REPORT_SECONDS)
-    if not closing.done():
-        settings.is_stuck = True
-        relay.give_up_reports()
+    hurrying = asyncio.create_task(hurry.wait())
+    reported = -1
+    while not closing.done() and not settings.is_stuck:
+        if hurry.is_set() or settings.reported == reported:
+            settings.is_stuck = True
+            relay.give_up_reports()
+        reported = settings.reported
+        await asyncio.wait(
+            [closing, hurrying], timeout=_REPORT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+    hurrying.cancel()
     await closing
 
 
@@ -413,15 +430,16 @@ async def _program(settings: _Settings, relay: Relay, signals: Signals) -> int:
         relay.port, keylog=settings.keylog_file, authority=settings.authority_file
     )
     program = Program(settings.program, environment)
-    stopped = asyncio.Event()
+    stopped, hurry = asyncio.Event(), asyncio.Event()
 
     def stop(number: int) -> None:
         program.signal(number)
-        stopped.set()
+        (hurry if stopped.is_set() else stopped).set()
 
     with signals.going_to(stop):
         status = await program.run(output_to_errors=settings.as_json)
-        await _close(settings, relay, stopped)
+        hurry.clear()  # The signals up to here were for the program.
+        await _close(settings, relay, hurry, stopped)
     if settings.is_stuck:
         return status  # What is said now would wait, too.
     was_run = status not in (NOT_FOUND, NOT_RUNNABLE)
@@ -456,6 +474,13 @@ def _route(settings: _Settings) -> Callable[[Address], Route]:
 
 def _tell(settings: _Settings, sighting: Sighting) -> None:
     """Tell of a connection when its outcome is known, and of a failure after that."""
+    try:
+        _tell_news(settings, sighting)
+    finally:
+        settings.reported += 1
+
+
+def _tell_news(settings: _Settings, sighting: Sighting) -> None:
     relayed = sighting.relayed
     if settings.live is not None:
         settings.live.add(_report(settings, sighting))
