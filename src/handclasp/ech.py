@@ -484,7 +484,9 @@ class EchRejectedError(ProtocolError):
     Attributes:
         retry_configs: the server's current configurations, for one further attempt; None if it sent
             none that this library can use (the message says why), or was not authenticated.
-            `to_base64` and `to_pem` write them, for a program that runs later.
+            `to_base64` and `to_pem` write them for later connections, which RFC 9849 section 6.1.8
+            allows to servers with the same source of configurations; a server may know a client
+            again by those that it gave it.
         public_name: the name in the outer hello.
         is_authentic: whether the server has proved to be `public_name`. If it has, and there are no
             retry_configs, it has switched ECH off, or has only versions of it that this library

@@ -163,6 +163,8 @@ DEMANDS = (
     demand("6.1.6", "There is one further attempt with retry_configs, and an error without one.",
            "cli/test_ech.py::test_connect_does_not_try_a_third_time",
            BOTH + "test_another_key_is_rejected_with_the_current_configs"),
+    demand("6.1.6", "The further attempt uses no address out of a new query.",
+           "cli/test_ech.py::test_the_further_attempt_looks_no_address_up"),
     demand("6.1.6", "TLS 1.2 after early data is an error (RFC 8446 section D.3).",
            HERE + "test_an_older_version_after_early_data"),
     demand("6.1.7", "The certificate is verified for the public name.",
@@ -181,6 +183,9 @@ DEMANDS = (
            HERE + "test_tickets_of_a_server_that_rejects_are_not_kept"),
     demand("6.1.8", "What a rejection taught is used for no other connection: nothing is kept.",
            HERE + "test_nothing_is_learnt_of_a_rejection_or_of_grease"),
+    demand("6.1.8", "A rejection of a connection with kept retry_configs counts as that of a fresh "
+           "one, and is tried once more.",
+           "cli/test_ech.py::test_what_connect_printed_begins_afresh"),
     # 6.2: GREASE
     demand("6.2.1", "Answers to it are checked, or are a decode_error, and not used.",
            HERE + "test_malformed_retry_configs", HERE + "test_confirmations_of_another_size",
@@ -234,6 +239,8 @@ DEMANDS = (
            BOTH + "test_every_kem_and_suite"),
     # 10: security considerations
     demand("10.4", "Trial decryption is the operator's choice.", BOTH + "test_trial_decryption"),
+    demand("10.4", "A client names the config_id of the configuration, and no random one.",
+           HELLOS + "test_both_hellos_keep_the_rules"),
     demand("10.12.2", "A second hello of somebody else is not taken: it opens with the context of "
            "the first.",
            HERE + "test_second_hellos_that_do_not_continue_the_first"),

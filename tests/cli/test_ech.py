@@ -171,6 +171,37 @@ def test_connect_tries_once_more(
         assert shown["ech_retry_configs"] == sent
 
 
+def test_what_connect_printed_begins_afresh(run: Run, ca: str, credentials: Credentials) -> None:
+    """RFC 9849 section 6.1.8: the limit of one further attempt is that of each connection."""
+    first, second = (ServerConfig(credentials=credentials, ech=[key]) for key in (KEY, OTHER))
+    with serving(first, first, second, second) as port:
+        shown = json.loads(connect(run, port, ca, OLD, "--json").stdout)
+        printed = shown["ech_retry_configs"]
+        assert printed == EchConfigList(KEY.configs).to_base64()
+        later = connect(run, port, ca, KEY, "--json")
+    assert later.exit_code == 0
+    assert json.loads(later.stdout)["ech_retried"] is True
+
+
+def test_the_further_attempt_looks_no_address_up(
+    run: Run, ca: str, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 9849 section 6.1.6: another query may find a server with other configurations."""
+    asked: list[Any] = []
+    look_up = socket.getaddrinfo
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        asked.append(arguments)
+        return look_up(*arguments, **options)
+
+    config = ServerConfig(credentials=credentials, ech=[KEY])
+    with serving(config, config) as port:
+        monkeypatch.setattr(socket, "getaddrinfo", counted)
+        result = connect(run, port, ca, OLD)
+    assert result.exit_code == 0, result.output
+    assert [arguments[:2] for arguments in asked] == [("localhost", port)]
+
+
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_connect_does_not_try_a_third_time(
     run: Run, ca: str, credentials: Credentials, options: tuple[str, ...]

@@ -18,7 +18,7 @@ from tests.end_to_end.ech import (
     ech_server,
     outer_hellos,
 )
-from tests.end_to_end.pair import Pair
+from tests.end_to_end.pair import End, Pair
 from tests.end_to_end.test_certificates import raw_credentials
 from tests.pki import Pki
 
@@ -28,6 +28,7 @@ from handclasp import (
     CertificatePolicy,
     ChooseCredentials,
     ClientConfig,
+    ClientConnection,
     ConfirmPeer,
     Credentials,
     EarlyDataReceived,
@@ -39,6 +40,7 @@ from handclasp import (
     PeerAlertError,
     PreSharedKey,
     ProtocolError,
+    Recorder,
     ServerConfig,
     SessionStore,
     TrustStore,
@@ -52,6 +54,7 @@ from handclasp.certificates.reading import certificate_of
 from handclasp.iana import ExtensionType as Ext
 from handclasp.story.facts import encrypted_hello_in
 from handclasp.story.narrate import narrate
+from handclasp.trace.pcapng import keylog_lines
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import make_ech_config, read_encrypted_client_hello
 
@@ -715,6 +718,33 @@ def test_key_logs_of_a_rejected_hello_go_by_the_outer_one(
     pair = Pair(replace(client, keylog=lines.append), replace(server, ech=[OTHER]), SECRET).run()
     rejected(pair)
     assert {line.split()[1] for line in lines} == {outer_hellos(pair)[0].random.hex()}
+
+
+@pytest.mark.parametrize("is_rejected", [False, True])
+def test_key_logs_have_early_data_under_the_hello_that_counts(
+    client: ClientConfig, server: ServerConfig, is_rejected: bool
+) -> None:
+    """RFC 9850 section 2.1; the client learns which one it is after it has sent them."""
+    lines: list[str] = []
+    client = replace(client, sessions=SessionStore(), allow_early_data=True)
+    server = replace(server, max_early_data=1000)
+    assert_accepted(Pair(client, server, SECRET).run())
+    taking = replace(server, ech=[OTHER]) if is_rejected else server
+    pair, trace = Pair(client, taking, SECRET), Recorder(record_secrets=True)
+    logging = replace(client, keylog=lines.append)
+    pair.client = End(ClientConnection(logging, server_name=SECRET, trace=trace), trace)
+    pair.client.connection.send_early_data(b"at once")  # type: ignore[union-attr]
+    pair.run()
+    outer = outer_hellos(pair)[0].random.hex()
+    early = [line.split() for line in lines if line.startswith("CLIENT_EARLY_TRAFFIC_SECRET")]
+    assert len({value for _, _, value in early}) == 1
+    randoms = [random for _, random, _ in early]
+    assert (outer in randoms) is is_rejected
+    assert len(randoms) == 1 + is_rejected
+    # A capture is written when that is known.
+    told = [line.split() for line in keylog_lines(trace.events)]
+    written = [random for label, random, _ in told if label == "CLIENT_EARLY_TRAFFIC_SECRET"]
+    assert written == randoms[-1:]
 
 
 def test_what_is_told_of_a_rejection(client: ClientConfig, server: ServerConfig) -> None:

@@ -39,6 +39,7 @@ from handclasp.iana import ExtensionType as Ext
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import (
     INNER,
+    read_encrypted_client_hello,
 )
 from handclasp.wire.messages import ClientHello
 
@@ -103,6 +104,11 @@ def test_both_hellos_keep_the_rules(
         assert outer.legacy_session_id == inner.legacy_session_id
         assert outer.random != inner.random
         assert ext.read_server_name(outer.extensions[Ext.SERVER_NAME]) == PUBLIC
+        # Sections 6.1 and 10.4: it says which configuration it uses, and not a random number.
+        hidden = read_encrypted_client_hello(outer.extensions[Ext.ENCRYPTED_CLIENT_HELLO])
+        assert hidden is not None
+        assert hidden.config_id == KEY.configs[0].config_id
+        assert hidden.cipher_suite in KEY.configs[0].cipher_suites
     assert len({hello.outer.random for hello in found}) == 1
     assert len({hello.inner.random for hello in found}) == 1
 

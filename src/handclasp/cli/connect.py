@@ -94,6 +94,7 @@ class _Attempt:
     detail: int = 0
     refused: CertificateError | None = None
     address: str = ""
+    found: list[Any] = field(default_factory=list[Any])
     timings: dict[str, int] = field(default_factory=dict[str, int])
     timeout: float = CONNECT_TIMEOUT
     shows_certificates: bool = False
@@ -463,12 +464,14 @@ def _reached(attempt: _Attempt) -> socket.socket:
     host, port = (proxy.host, proxy.port) if proxy is not None else attempt.target
     began = time.perf_counter_ns()
     try:
-        found = _addresses(attempt, host, port)
+        # RFC 9849 section 6.1.6: the retry goes to what the first query found, as a new one may
+        # find another server.
+        attempt.found = attempt.found or _addresses(attempt, host, port)
     except UnicodeError:
         raise WrongArguments(f"{host!r} is not a host name.") from None
     named = time.perf_counter_ns()
     attempt.timings["dns"] = (named - began) // 1000
-    sock = _first_that_answers(found, attempt.timeout)
+    sock = _first_that_answers(attempt.found, attempt.timeout)
     attempt.address = str(sock.getpeername()[0])
     reached = time.perf_counter_ns()
     attempt.timings["tcp"] = (reached - named) // 1000

@@ -276,15 +276,19 @@ class HandshakeContext:
         finally:
             trace.work(operation, algorithm, trace.now() - began)
 
-    def note_secret(self, label: str, secret: bytes) -> None:
-        """Tell the key log and the trace, where the user wants one (RFC 9850 section 2)."""
+    def note_secret(self, label: str, secret: bytes, *, is_in_trace: bool = False) -> None:
+        """Tell the key log and the trace, where the user wants one (RFC 9850 section 2).
+
+        Args:
+            is_in_trace: whether the trace has it already, as only the key log names a random.
+        """
         if self._keylog is not None:
             try:
                 self._keylog(f"{label} {self.client_random.hex()} {secret.hex()}")
             except Exception as error:
                 _drop_frames(error)
                 raise _key_log_failed(error, secret) from error
-        if self.trace is not None and self.trace.record_secrets:
+        if self.trace is not None and self.trace.record_secrets and not is_in_trace:
             self.trace.secret(label, bytes(secret))
 
     def note_decision(

@@ -25,9 +25,11 @@ from handclasp.handshake.result import HandshakeResult
 from handclasp.handshake.tls13 import client as client13
 from handclasp.handshake.tls13.early_data import refuses_early_data, start_early_data
 from handclasp.handshake.tls13.ech_offer import EncryptedOffer, encrypted_offer, outer_config
+from handclasp.handshake.tls13.secrets import note_early_secret_again
 from handclasp.handshake.trace_notes import note_ech_secrets, note_hello_that_counts
 from handclasp.iana import TLS13, ExtensionType
 from handclasp.keys.ech import retry_confirmation, server_hello_confirmation
+from handclasp.keys.schedule13 import TrafficSecret
 from handclasp.wire import extensions as ext
 from handclasp.wire.ech import CONFIRMATION_SIZE, read_ech_confirmation
 from handclasp.wire.messages import ServerHello
@@ -52,9 +54,10 @@ async def encrypted_client_handshake(
     note_ech_secrets(hs, ech.encryption.context, ech.encryption.config)
     if hs.trace is not None:
         hs.trace.inner_hello("sent", inner.hello.raw, ech.shared)
+    early: TrafficSecret | None = None
     if inner.early_data:
         hs.client_random = inner.hello.random
-        start_early_data(hs, config, inner)
+        early = start_early_data(hs, config, inner)
         hs.client_random = outer.hello.random
     server_hello = await hs.receive(ServerHello)
     is_accepted = _is_accepted(ech, server_hello)
@@ -62,8 +65,9 @@ async def encrypted_client_handshake(
         why = "the server confirmed it" if is_accepted else "the server did not confirm the inner"
         note_hello_that_counts(hs, is_inner=is_accepted, why=why)
     if not is_accepted:
-        if inner.early_data:
+        if early is not None:
             hs.revert_to_plaintext()
+            note_early_secret_again(hs, early)
         return _reject(hs, config, ech, server_hello)
     if inner.early_data and refuses_early_data(server_hello):
         hs.revert_to_plaintext()

@@ -82,22 +82,24 @@ def keylog_lines(events: Iterable[TraceEvent]) -> Iterator[str]:
     """Yield the secrets as lines of an SSLKEYLOGFILE (RFC 9850 section 2); none without a hello.
 
     Those of Encrypted Client Hello go by the random of the outer hello, and the others by that of
-    the hello that counts. Early data are under a key of the inner one in any case.
+    the hello that counts. Where the server did not say which, early data go by the inner one.
     """
-    outer = inner = counts = ""
+    events = list(events)
+    chosen = (e.chosen for e in events if isinstance(e, DecisionTaken) and e.what == "ech")
+    taken = next(chosen, None)
+    outer = inner = ""
     for event in events:
         if isinstance(event, MessageSeen) and event.message_type == HandshakeType.CLIENT_HELLO:
             # After the header and legacy_version; a second hello has the same (RFC 8446 4.1.2).
             outer = outer or event.raw[6:38].hex()
         elif isinstance(event, InnerHello):
             inner = inner or event.raw[6:38].hex()
-        elif isinstance(event, DecisionTaken) and event.what == "ech":
-            counts = inner if event.chosen == INNER_CLIENT_HELLO else outer
         elif isinstance(event, SecretDerived) and event.label in KEYLOG_LABELS and outer:
-            random = counts or outer
-            if event.label in ("ECH_SECRET", "ECH_CONFIG"):
+            is_undecided = taken is None and event.label == "CLIENT_EARLY_TRAFFIC_SECRET"
+            is_of_inner = taken == INNER_CLIENT_HELLO or is_undecided
+            if event.label in ("ECH_SECRET", "ECH_CONFIG") or not is_of_inner:
                 random = outer
-            elif event.label == "CLIENT_EARLY_TRAFFIC_SECRET":
+            else:
                 random = inner or outer
             yield f"{event.label} {random} {event.value.hex()}"
 

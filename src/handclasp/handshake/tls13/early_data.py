@@ -21,14 +21,17 @@ from handclasp.wire.codecs import write_message
 from handclasp.wire.messages import EndOfEarlyData, ServerHello
 
 
-def start_early_data(hs: HandshakeContext, config: ClientConfig, offer: ClientOffer) -> None:
-    """Send early data until the server answers (RFC 8446 section 4.2.10)."""
+def start_early_data(
+    hs: HandshakeContext, config: ClientConfig, offer: ClientOffer
+) -> TrafficSecret:
+    """Send early data until the server answers (RFC 8446 section 4.2.10); return their secret."""
     if config.middlebox_compatibility and hs.records is not None:
         hs.records.send_change_cipher_spec()
     psk = offer.psks[0]
     digest = digest_of(psk.suite.hash_name, write_message(offer.hello))
     secret = derive_early_secret(hs, psk.early_secret(psk.suite, hs.observer), digest)
     hs.install_write(Epoch.EARLY_DATA, secret)
+    return secret
 
 
 def refuses_early_data(hello: ServerHello) -> bool:
