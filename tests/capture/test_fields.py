@@ -37,8 +37,8 @@ SAME: dict[str, tuple[str, ...]] = {
         "/legacy_session_id_echo/length",
     ),
     "tls.handshake.session_id": ("/legacy_session_id/content", "/legacy_session_id_echo/content"),
-    "tls.handshake.cipher_suites_length": ("/cipher_suites/length",),
-    "tls.handshake.ciphersuite": ("/CipherSuite", "/cipher_suite"),
+    "tls.handshake.cipher_suites_length": ("/ClientHello/cipher_suites/length",),
+    "tls.handshake.ciphersuite": ("/CipherSuite", "^/cipher_suite"),
     "tls.handshake.comp_methods_length": ("/legacy_compression_methods/length",),
     "tls.handshake.comp_method": (
         "/legacy_compression_methods/content",
