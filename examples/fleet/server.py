@@ -11,7 +11,7 @@ import os
 import signal
 from pathlib import Path
 
-from handclasp import Credentials, ServerConfig, aio
+from handclasp import Credentials, ServerConfig, TruncationError, aio
 from handclasp.redis import AsyncRedisReplayFilter, RedisTicketKeys
 
 log = logging.getLogger("fleet")
@@ -35,7 +35,9 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 def handshake_failed(error: Exception, transport: asyncio.BaseTransport) -> None:
-    log.warning("handshake with %s: %s", transport.get_extra_info("peername"), error)
+    # A balancer's check of health connects and leaves every few seconds.
+    level = logging.DEBUG if isinstance(error, TruncationError) else logging.WARNING
+    log.log(level, "handshake with %s: %s", transport.get_extra_info("peername"), error)
 
 
 async def serve(options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import re
 import secrets
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -106,6 +107,22 @@ def test_it_stops_when_its_clients_have_left(
         assert process.returncode == 0, said
         assert "stopped" in said
         assert time.monotonic() - began < 15
+
+
+def test_a_check_of_health_is_not_logged(redis_server: RedisServer, files: Path) -> None:
+    """A balancer connects, and resets the connection, every two seconds."""
+    with running(files, redis_server.url) as (process, port):
+        check = socket.create_connection(("127.0.0.1", port), 20)
+        check.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        check.close()
+        # A client that says something else comes after it, and is logged.
+        with socket.create_connection(("127.0.0.1", port), 20) as other:
+            other.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            while other.recv(100):
+                pass
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+    assert said.count("WARNING handshake with") == 1
 
 
 def test_the_document_shows_the_program_as_it_stands() -> None:
