@@ -187,7 +187,7 @@ def test_refused_and_given_back(world: World, server: dict[str, Any]) -> None:
         ({"groups": ["secp384r1"]}, "HelloRetryRequest", "HelloRetryRequest"),
         ({"max_early_data": 0}, "max_early_data is 0", "resumed the session and took none"),
         ({"max_early_data": 999}, "allows 1000 bytes", "took none"),
-        ({"replay_guard": No()}, "replay guard", "took none"),
+        ({"replay_guard": No()}, "for 30 seconds after it has begun", "that has just begun takes"),
         ({"session_context": b"another"}, "not resumed", "did not resume"),
         (
             {"clock": lambda: datetime.now(UTC) + timedelta(seconds=FRESHNESS + 1)},

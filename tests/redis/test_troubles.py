@@ -130,17 +130,27 @@ def test_a_user_who_may_too_little(redis_server: RedisServer, told_by: Tells) ->
     check(told, "the user may not run the command ")
 
 
-def test_a_user_as_the_document_has_it_may_enough(redis_server: RedisServer) -> None:
-    text = " ".join((ROOT / "docs" / "fleet.md").read_text("utf-8").split())
-    found = re.search("`(ACL SETUSER handclasp on >password [^`]*)`", text)
-    assert found is not None
-    with redis_server.client() as client:
-        client.execute_command(*found[1].split())
-    url = redis_server.url.replace("//", "//handclasp:password@").removesuffix("0") + "1"
-    with RedisTicketKeys(url) as keys, RedisReplayFilter(url) as guard:
-        assert keys.ready()
-        assert keys.in_touch
-        eventually("the filter is in touch", lambda: guard.in_touch)
+def test_a_user_as_the_document_has_it_may_enough(tmp_path: Path) -> None:
+    """Also after Redis was started again, with what the user's commands have added since."""
+    text = (ROOT / "docs" / "fleet.md").read_text("utf-8")
+    users = re.findall(r"^ *(user \w+ on .*)$", text, re.MULTILINE)
+    assert len(users) == 2
+    (tmp_path / "users.acl").write_text("\n".join(users) + "\n")
+    with redis_with(tmp_path, "--aclfile", str(tmp_path / "users.acl")) as server:
+        url = server.url.replace("//", "//handclasp:password@").removesuffix("0") + "1"
+        administrator = server.url.replace("//", "//:of-the-administrator@")
+        with redis.Redis.from_url(administrator) as client:
+            client.execute_command("ACL", "SETUSER", "later", "on", ">other", "~*", "+ping")
+            client.execute_command("ACL", "SAVE")
+        for _ in range(2):
+            with RedisTicketKeys(url) as keys, RedisReplayFilter(url) as guard:
+                assert keys.ready()
+                assert keys.in_touch
+                eventually("the filter is in touch", lambda guard=guard: guard.in_touch)
+            server.kill()
+            server.start()
+        with redis.Redis.from_url(server.url.replace("//", "//later:other@")) as client:
+            assert client.ping()
 
 
 @both

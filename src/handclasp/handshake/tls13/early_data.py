@@ -66,4 +66,8 @@ def why_early_data_rejected(offer: ClientOffer, psk: Psk | None) -> str:
         return "the server did not resume the session"
     if psk is not offer.psks[0]:
         return "they are under the first key offered, and the server took another one"
-    return "the server resumed the session and took none: its own log may say why"
+    return (
+        "the server resumed the session and took none: for instance, it takes none any more, has "
+        "seen this flight before, or cannot tell yet, since a memory of first flights that has "
+        "just begun takes none for a while; its own log may say why"
+    )

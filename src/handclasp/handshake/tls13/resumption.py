@@ -236,7 +236,9 @@ async def why_not_early_data(
         return (
             "the replay guard does not say that this flight comes for the first time: it came "
             "before, or the guard cannot know. A guard in the memory of one process cannot while "
-            "it has just begun to remember, and never can in a forked process (see handclasp.redis)"
+            "it has just begun to remember, and never can in a forked process (handclasp.redis has "
+            "one for those); one in Redis cannot for 30 seconds after it has begun to, nor while "
+            "Redis is away"
         )
     if not confirms or client is None:
         return ""
