@@ -162,3 +162,34 @@ def test_a_missing_staple_is_a_finding_where_there_is_a_responder(pki: Pki) -> N
     assert [kind for kind, _ in kinds(report, "modern")] == ["ocsp_staple"]
     must = Leaf(("example.com",), not_after=pki.now + 60 * DAY, extensions=[MUST_STAPLE])
     assert [kind for kind, _ in kinds(good_report(pki, must), "modern")] == ["certificate"]
+
+
+def test_a_chain_of_which_one_certificate_is_unreadable_is_not_trusted(pki: Pki) -> None:
+    report = good_report(pki)
+    (chain,) = report.chains
+    report.chains.clear()
+    report.saw([*chain.chain_der, b"0\3garbage"])
+    report.verify_chains(pki.trust, datetime.now(UTC))
+    (found,) = findings(report, profiles()["intermediate"])
+    assert found.kind == "certificate"
+    assert found.reason.startswith("not trusted: ")
+    assert "certificate 2 of 2 is not readable" in found.reason
+
+
+def test_a_chain_that_nobody_verified_is_not_trusted(pki: Pki) -> None:
+    report = good_report(pki)
+    (chain,) = report.chains
+    chain.explanation = None
+    assert [kind for kind, _ in kinds(report, "modern")] == ["certificate"]
+
+
+def test_the_same_leaf_with_another_chain_is_verified_as_well(pki: Pki) -> None:
+    report = good_report(pki)
+    leaf = report.chains[0].chain_der[0]
+    for number in range(7):
+        report.saw([leaf, bytes((48, 1, number))])
+    assert len(report.chains) == 8
+    assert not report.incomplete
+    report.saw([leaf, b"one more"])
+    assert len(report.chains) == 8
+    assert report.incomplete == ["Further certificates: 8 chains are read, and it has more."]

@@ -222,13 +222,21 @@ def _certificate(chain: Chain, profile: Profile) -> Iterator[Finding]:
     subject = str(described["subject"] or "certificate")
     for why in _broken_demands(described, profile):
         yield _finding(profile, "certificate", subject, why, evidence)
-    if profile.trusted and chain.explanation is not None and not chain.explanation.accepted:
-        broken = chain.explanation.broken
-        why = broken[0].evidence if broken else "the chain is refused"
+    if profile.trusted and (why := _not_trusted(chain)):
         yield _finding(profile, "certificate", subject, f"not trusted: {why}", evidence)
     if profile.ocsp_staple and described["ocsp_urls"] and not chain.ocsp_response:
         why = "no OCSP response is stapled, and the certificate names a responder"
         yield _finding(profile, "ocsp_staple", subject, why)
+
+
+def _not_trusted(chain: Chain) -> str:
+    """Return why a chain is not trusted; empty if it is, by a decision that was made."""
+    if chain.explanation is None:
+        return chain.unreadable or "the chain was not verified"
+    if chain.explanation.accepted:
+        return ""
+    broken = chain.explanation.broken
+    return broken[0].evidence if broken else "the chain is refused"
 
 
 def _broken_demands(described: dict[str, Any], profile: Profile) -> Iterator[str]:
@@ -244,7 +252,9 @@ def _broken_demands(described: dict[str, Any], profile: Profile) -> Iterator[str
     if profile.signature_algorithms and algorithm not in profile.signature_algorithms:
         yield f"it is signed with {algorithm}, which {profile.cited} does not list"
     days = _days(described)
-    if profile.max_days is not None and days is not None and days > profile.max_days:
+    if profile.max_days is not None and days is None:
+        yield f"its validity cannot be read, and {profile.max_days} days are the most"
+    elif profile.max_days is not None and days is not None and days > profile.max_days:
         yield f"it is valid for {days} days, and {profile.max_days} are the most"
 
 

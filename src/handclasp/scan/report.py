@@ -237,9 +237,12 @@ class Report:
         """Note a chain that the server sent; at most 8 different ones are kept."""
         if not chain:
             return
-        found = next((each for each in self.chains if each.chain_der[0] == chain[0]), None)
+        found = next((each for each in self.chains if each.chain_der == tuple(chain)), None)
         if found is None:
             if len(self.chains) == _MOST_CHAINS:
+                self.lacks(
+                    f"Further certificates: {_MOST_CHAINS} chains are read, and it has more."
+                )
                 return
             found = Chain(tuple(chain))
             self.chains.append(found)
