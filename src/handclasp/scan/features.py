@@ -74,8 +74,8 @@ def in_the_clear(offer: Offer, report: Report) -> Probe[None]:
     extra = {int(kind): content for kind, content, _ in _ASKED.values()}
     hello = offer.hello(version, accepted, extra=extra, compression=_DEFLATE_OR_NOTHING)
     answer = yield from ask(hello, whole_flight=True)
-    if answer.hello is None:
-        report.lacks(f"The extensions of {VERSION_NAMES[version]}: {answer.said()}.")
+    if answer.hello is None or answer.ending != "flight":
+        report.lose(f"The extensions of {VERSION_NAMES[version]}: {answer.said()}.")
         return
     name = VERSION_NAMES[version]
     given = answer.hello.extensions
@@ -146,11 +146,11 @@ def fallback(offer: Offer, report: Report) -> Probe[None]:
     version = spoken[1]
     accepted = codes_of(version, report.suites[VERSION_NAMES[version]].names)
     answer = yield from ask(offer.hello(version, [*accepted, FALLBACK_SCSV]))
-    # It is accepted without the signal. Some servers close without sending the alert.
-    refused = answer.said() == "alert inappropriate_fallback" or answer.ending in (
-        "closed",
-        "reset",
-    )
+    refused: bool | None = answer.said() == "alert inappropriate_fallback"
+    if answer.is_lost:
+        # Some servers close without sending the alert. Without the signal the same is accepted.
+        control = (yield from ask(offer.hello(version, accepted))).accepted
+        refused = True if control and answer.ending in ("closed", "reset") else None
     says = f"a hello of {VERSION_NAMES[version]} with TLS_FALLBACK_SCSV: {answer.said()} (RFC 7507)"
     report.features["fallback_scsv"] = Fact(refused, says, answer.evidence)
 

@@ -69,7 +69,7 @@ def attempt(report: Report, what: str, probe: Probe[None]) -> Probe[None]:
     try:
         yield from probe
     except ProtocolError as error:
-        report.lacks(f"The {what}: the server's answer is malformed: {error}")
+        report.lose(f"The {what}: the server's answer is malformed: {error}")
 
 
 def _no_version(report: Report) -> str:

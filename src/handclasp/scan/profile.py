@@ -161,7 +161,7 @@ def _versions(report: Report, profile: Profile) -> Iterator[Finding]:
         if fact.value is True and name not in profile.versions:
             why = _OBSOLETE.get(name, f"{profile.cited} allows {_listed(profile.versions)} alone")
             yield _finding(profile, "version", name, why, fact.evidence)
-        elif fact.value is None and name not in profile.versions:
+        elif fact.value is None:
             yield Finding("unknown", name, f"whether it is accepted: {fact.says}", fact.evidence)
     if report.versions and not any(map(report.speaks, profile.versions)):
         why = f"the server accepts none of {_listed(profile.versions)}"

@@ -195,8 +195,8 @@ class Report:
         chains: the certificates.
         features: a `Fact` for each of the rest, by name.
         incomplete: what could not be found out, and why.
-        broken_off: whether the scan ended before all was asked: the connection was lost, or a bound
-            of `ScanSettings` was reached.
+        broken_off: whether something was not found out that another scan may find out: a
+            connection was lost or its answer malformed, or a bound of `ScanSettings` was reached.
         connections: how many connections the scan made.
         elapsed: seconds that it took.
     """
@@ -225,6 +225,11 @@ class Report:
         """Note what could not be found out, once."""
         if what not in self.incomplete:
             self.incomplete.append(what)
+
+    def lose(self, what: str) -> None:
+        """Note what could not be found out, though another scan may."""
+        self.broken_off = True
+        self.lacks(what)
 
     def break_off(self, reason: str) -> None:
         """Note that the rest is not asked."""

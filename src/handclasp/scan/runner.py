@@ -21,7 +21,13 @@ from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig
 from handclasp.dns.errors import DnsError, NoEchError
 from handclasp.dns.records import HttpsEndpoint
-from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.errors import (
+    CertificateError,
+    ConfigurationError,
+    PeerAlertError,
+    TLSError,
+    TruncationError,
+)
 from handclasp.events import DataReceived, PeerClosed
 from handclasp.info import ConnectionInfo
 from handclasp.scan.answer import Answer, AnswerReader
@@ -417,9 +423,13 @@ class _Host:
                 shaken.received = await self._converse(sock, tls, wanted.request, seconds)
                 shaken.waited = now() - began
         except TimeoutError:
+            shaken.is_lost = shaken.info is None
             shaken.error = f"nothing more came for {self._settings.timeout:g} s."
         except OSError as error:  # Also each error of TLS.
             shaken.error = str(error)
+            shaken.refused = isinstance(error, PeerAlertError)
+            lost = not isinstance(error, TLSError) or isinstance(error, TruncationError)
+            shaken.is_lost = lost and shaken.info is None
             shaken.chain_der = error.chain_der if isinstance(error, CertificateError) else ()
         await self._close(sock, tls)
         if shaken.info is not None:
