@@ -15,10 +15,11 @@ from handclasp.scan.answer import Answer
 from handclasp.scan.hello import TLS10, TLS11, Hello
 from handclasp.scan.legacy import OldAnswer
 from handclasp.scan.refusals import IMPOSSIBLE
-from handclasp.scan.steps import Ask, AskOld, Exchange, Shake
+from handclasp.scan.steps import Ask, AskOld, Exchange, Shake, Shaken
 
 CBC = 0xC013  # TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA
 BAD_CURVE = 0x001A  # brainpoolP256r1
+INFO: Any = object()
 NO_HANDSHAKE = ["Resumption in TLSv1.2: a model makes no handshake"]
 WAYS = ("reset", "closed", "silent")
 Way = Literal["reset", "closed", "silent"]
@@ -169,3 +170,30 @@ def test_a_handshake_that_is_lost_leaves_the_schemes_of_tls13_unknown() -> None:
 def test_the_impossible_value_is_never_chosen() -> None:
     report = losing(lambda hello: IMPOSSIBLE in hello.suites, "closed", 1000).examine()
     assert report.incomplete == NO_HANDSHAKE
+
+
+def test_a_handshake_of_tls13_that_fails_leaves_all_of_it_unknown() -> None:
+    report = Model({TLS13: (0x1301,), TLS12: (0xC02F,)}).examine()
+    assert "What TLS 1.3 encrypts: a model makes no handshake" in report.incomplete
+    assert not {"tickets", "early_data", "certificate_compression"} & set(report.features)
+
+
+def test_tls12_is_asked_for_hsts_where_there_is_no_tls13() -> None:
+    model = Model({TLS12: (0xC02F,)})
+    model.examine(b"HEAD / HTTP/1.1")
+    assert b"HEAD / HTTP/1.1" in [each.request for each in model.asked if isinstance(each, Shake)]
+    rare = Model({TLS12: (0xC0AE,)}).examine(b"HEAD / HTTP/1.1")
+    assert rare.features["hsts"].value is None
+    assert about(rare, "unknown")
+
+
+def test_a_lost_resumption_is_unknown() -> None:
+    @dataclass
+    class Once(Model):
+        def answer(self, exchange: Exchange) -> Any:
+            if isinstance(exchange, Shake) and exchange.request:
+                return Shaken(info=INFO)
+            return super().answer(exchange)
+
+    report = Once({TLS12: (0xC02F,)}).examine(b"HEAD / HTTP/1.1")
+    assert report.features["resumption12"].value is None

@@ -72,6 +72,10 @@ CHANGES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         ("group", "MLKEM512"),
     ),
     "HSTS": ({"features": {"hsts": Fact(0)}}, ("hsts", "Strict-Transport-Security")),
+    "unknown HSTS": (
+        {"features": {"hsts": Fact(None, "no answer")}},
+        ("unknown", "Strict-Transport-Security"),
+    ),
     "a small prime": ({"features": {"dh_bits": Fact(1024)}}, ("dh", "DHE")),
     "an unknown version": (
         {"versions": {"TLSv1.3": Fact(True), "SSLv3": Fact(None, "silent")}},
@@ -193,3 +197,9 @@ def test_the_same_leaf_with_another_chain_is_verified_as_well(pki: Pki) -> None:
     report.saw([leaf, b"one more"])
     assert len(report.chains) == 8
     assert report.incomplete == ["Further certificates: 8 chains are read, and it has more."]
+
+
+def test_0rtt_that_is_unknown_does_not_meet_a_profile_that_forbids_it(pki: Pki) -> None:
+    report = good_report(pki)
+    report.features["early_data"] = Fact(None, "after the handshake: too many tickets")
+    assert ("unknown", "early_data") in kinds(report, "cnsa2")

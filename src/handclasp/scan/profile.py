@@ -268,12 +268,17 @@ def _days(described: dict[str, Any]) -> int | None:
 
 def _features(report: Report, profile: Profile) -> Iterator[Finding]:
     hsts, least = report.features.get("hsts"), profile.hsts_min_age
-    age = hsts.value if hsts is not None else None  # None, too, where nothing answers in HTTP.
+    age = hsts.value if hsts is not None else None
+    if hsts is not None and age is None and least is not None:
+        why = f"{hsts.says}; if this server speaks no HTTP, take a profile without hsts_min_age"
+        yield Finding("unknown", "Strict-Transport-Security", why)
     if hsts is not None and age is not None and least is not None and int(str(age)) < least:
         why = f"max-age is {hsts.value} s, and {least} are demanded"
         why = why if hsts.value else "the response has no Strict-Transport-Security"
         yield _finding(profile, "hsts", "Strict-Transport-Security", why, hsts.evidence)
     early = report.features.get("early_data")
+    if profile.early_data is False and early is not None and early.value is None:
+        yield Finding("unknown", "early_data", early.says)
     if profile.early_data is False and early is not None and early.value:
         why = f"{profile.cited} forbids 0-RTT: others can send it again"
         yield _finding(profile, "early_data", "early_data", why, early.evidence)

@@ -142,13 +142,13 @@ async def scan(
     settings = settings if settings is not None else ScanSettings()
     name = check_server_name(settings.config, target.name)
     report = Report(target)
-    host = _Host(target, settings, pace if pace is not None else Pace(settings.rate), report)
+    pace = pace if pace is not None else Pace(settings.rate)
     is_address = name is None or _is_address(name)
     offer = Offer("" if is_address else str(name), settings.config)
     began = asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(settings.host_seconds):
-            await host.run(offer)
+        async with asyncio.timeout(settings.host_seconds) as clock:
+            await _Host(target, settings, pace, report, clock).run(offer)
     except TimeoutError:
         report.break_off(f"{settings.host_seconds:g} s were not enough for this host.")
     report.elapsed = asyncio.get_running_loop().time() - began
@@ -198,6 +198,14 @@ async def scan_any(target: Target, settings: ScanSettings, pace: Pace) -> Report
         return Report(target, error=str(error))
 
 
+def _trouble(failure: TLSError | None) -> str:
+    """Return why a connection failed after its handshake; empty where the server only left."""
+    if failure is None or isinstance(failure, TruncationError):
+        return ""
+    gave_up = "this scan gave up: " if failure.origin == "local" else ""
+    return gave_up + str(failure).rstrip(".")
+
+
 def _is_address(name: str) -> bool:
     for family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):
@@ -220,11 +228,19 @@ class _Stopped(Exception):
 class _Host:
     """The connections to one host, one after the other."""
 
-    def __init__(self, target: Target, settings: ScanSettings, pace: Pace, report: Report) -> None:
+    def __init__(
+        self,
+        target: Target,
+        settings: ScanSettings,
+        pace: Pace,
+        report: Report,
+        clock: asyncio.Timeout,
+    ) -> None:
         self._target = target
         self._settings = settings
         self._pace = pace
         self._report = report
+        self._clock = clock
         self._found: list[tuple[Any, ...]] = []
         self._talk: Dialogue | None = None
 
@@ -284,7 +300,7 @@ class _Host:
         """Connect, and say what comes before TLS; try once more after a failure."""
         reason = fix = ""
         for attempt in range(2):
-            await self._pace.turn()
+            await self._turn()
             self._report.connections += 1
             self._talk = None
             try:
@@ -300,6 +316,17 @@ class _Host:
                 break
             await asyncio.sleep(_RETRY_SECONDS)
         raise _Stopped(reason, fix)
+
+    async def _turn(self) -> None:
+        """Wait for the pace of the scan, which does not count as time of this host."""
+        now, deadline = asyncio.get_running_loop().time, self._clock.when()
+        began = now()
+        self._clock.reschedule(None)
+        try:
+            await self._pace.turn()
+        finally:
+            if deadline is not None:
+                self._clock.reschedule(deadline + now() - began)
 
     def _why_not_connected(self, error: OSError) -> tuple[str, str]:
         """Return why there is no TLS to begin with, and what to do."""
@@ -421,6 +448,7 @@ class _Host:
             if wanted.request or wanted.tickets:
                 began, seconds = now(), self._answer_seconds(shaken.info, now() - began)
                 shaken.received = await self._converse(sock, tls, wanted.request, seconds)
+                shaken.trouble = _trouble(tls.failure)
                 shaken.waited = now() - began
         except TimeoutError:
             shaken.is_lost = shaken.info is None

@@ -100,6 +100,7 @@ class Shaken:
         refused: whether it failed by an alert of the server.
         is_lost: whether it failed because the connection was closed, broke, or went silent.
         received: the first bytes of the answer to the request.
+        trouble: why the connection failed after the handshake; empty if it did not.
         waited: the seconds after the request in which they came, or nothing did.
     """
 
@@ -111,6 +112,7 @@ class Shaken:
     is_lost: bool = False
     received: bytes = field(default=b"", repr=False)
     waited: float = 0.0
+    trouble: str = ""
 
     def messages_of(self, kind: int) -> list[bytes]:
         """Return the messages of one type."""
