@@ -13,7 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from handclasp.advice import worded
 from handclasp.certificates.trust import TrustStore
@@ -97,6 +97,12 @@ class ScanSettings:
     ech_lookup: Callable[[str, int], Awaitable[HttpsEndpoint]] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("timeout", "host_seconds", "host_connections", "concurrency"):
+            value: object = getattr(self, name)
+            if not isinstance(value, int | float) or not value > 0:
+                raise ConfigurationError(f"{name} must be a number above 0, not {value!r}.")
+        if not isinstance(cast("object", self.rate), int | float) or not self.rate >= 0:
+            raise ConfigurationError(f"rate must be a number, 0 or more, not {self.rate!r}.")
         if self.config.verify_peer:
             raise ConfigurationError("A scan reads certificates that nobody trusts: verify_peer.")
         if self.ech_lookup is not None and self.starttls is not None:
