@@ -150,3 +150,34 @@ def test_progress_tells_the_rate_and_the_time_left() -> None:
     plain = io.StringIO()
     Progress(1, plain, lambda: 100.0).advance()
     assert plain.getvalue() == ""
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--host-timeout", "--rate"])
+def test_nan_is_no_number(run: Run, option: str) -> None:
+    done = run("scan", "localhost", option, "nan")
+    assert done.exit_code == 2
+    assert "'nan' is not a number" in done.stderr
+
+
+def test_the_files_of_a_run_are_checked(run: Run, tmp_path: Path) -> None:
+    page = str(tmp_path / "page.html")
+    same = run("scan", "localhost", "--out", page, "--page", page)
+    assert (same.exit_code, "are the same file" in same.stderr) == (2, True)
+    assert not Path(page).exists()
+    if Path("/dev/zero").exists():
+        endless = run("scan", "--hosts", "/dev/zero")
+        assert (endless.exit_code, "more than 64 MiB" in endless.stderr) == (2, True)
+    device = run("scan", "localhost", "--out", "/dev/full")
+    assert (device.exit_code, "no regular file" in device.stderr) == (2, True)
+
+
+def test_a_list_of_hosts_may_begin_with_a_byte_order_mark(
+    run: Run, tmp_path: Path, port: int
+) -> None:
+    hosts = tmp_path / "hosts.txt"
+    hosts.write_bytes(f"\ufefflocalhost:{port}\r\n".encode())
+    done = run("scan", "--hosts", str(hosts), "--json")
+    assert json.loads(done.stdout)["host"] == "localhost"
+    hosts.write_bytes(b"local\0host:443\n")
+    done = run("scan", "--hosts", str(hosts))
+    assert (done.exit_code, "holds a NUL" in done.stderr) == (2, True)

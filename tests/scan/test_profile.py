@@ -72,6 +72,10 @@ CHANGES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         ("group", "MLKEM512"),
     ),
     "HSTS": ({"features": {"hsts": Fact(0)}}, ("hsts", "Strict-Transport-Security")),
+    "unknown HSTS": (
+        {"features": {"hsts": Fact(None, "no answer")}},
+        ("unknown", "Strict-Transport-Security"),
+    ),
     "a small prime": ({"features": {"dh_bits": Fact(1024)}}, ("dh", "DHE")),
     "an unknown version": (
         {"versions": {"TLSv1.3": Fact(True), "SSLv3": Fact(None, "silent")}},
@@ -162,3 +166,93 @@ def test_a_missing_staple_is_a_finding_where_there_is_a_responder(pki: Pki) -> N
     assert [kind for kind, _ in kinds(report, "modern")] == ["ocsp_staple"]
     must = Leaf(("example.com",), not_after=pki.now + 60 * DAY, extensions=[MUST_STAPLE])
     assert [kind for kind, _ in kinds(good_report(pki, must), "modern")] == ["certificate"]
+
+
+def test_a_chain_of_which_one_certificate_is_unreadable_is_not_trusted(pki: Pki) -> None:
+    report = good_report(pki)
+    (chain,) = report.chains
+    report.chains.clear()
+    report.saw([*chain.chain_der, b"0\3garbage"])
+    report.verify_chains(pki.trust, datetime.now(UTC))
+    (found,) = findings(report, profiles()["intermediate"])
+    assert found.kind == "certificate"
+    assert found.reason.startswith("not trusted: ")
+    assert "certificate 2 of 2 is not readable" in found.reason
+
+
+def test_a_chain_that_nobody_verified_is_not_trusted(pki: Pki) -> None:
+    report = good_report(pki)
+    (chain,) = report.chains
+    chain.explanation = None
+    assert [kind for kind, _ in kinds(report, "modern")] == ["certificate"]
+
+
+def test_the_same_leaf_with_another_chain_is_verified_as_well(pki: Pki) -> None:
+    report = good_report(pki)
+    leaf = report.chains[0].chain_der[0]
+    for number in range(7):
+        report.saw([leaf, bytes((48, 1, number))])
+    assert len(report.chains) == 8
+    assert not report.incomplete
+    report.saw([leaf, b"one more"])
+    assert len(report.chains) == 8
+    assert report.incomplete == ["Further certificates: 8 chains are read, and it has more."]
+
+
+def test_0rtt_that_is_unknown_does_not_meet_a_profile_that_forbids_it(pki: Pki) -> None:
+    report = good_report(pki)
+    report.features["early_data"] = Fact(None, "after the handshake: too many tickets")
+    assert ("unknown", "early_data") in kinds(report, "cnsa2")
+
+
+WRONG: dict[str, Any] = {
+    **dict.fromkeys(("max_days", "dh_min_bits", "hsts_min_age", "rsa_min_bits"), "398"),
+    **dict.fromkeys(("trusted", "ocsp_staple", "early_data"), "false"),
+    **dict.fromkeys(("versions", "groups", "schemes", "curves", "key_types"), "TLSv1.2"),
+    **dict.fromkeys(("title", "version", "date", "source", "note"), 7),
+    "advice": {"suite": "x"},
+    "suites": {"TLSv1.2": "TLS_RSA"},
+    "required_groups": {"X25519": 1},
+    "signature_algorithms": [["RSA"]],
+    "groups_also": None,
+    "versionz": ["TLSv1.3"],
+    "name": "x",
+}
+
+
+def edited(tmp_path: Path, **changes: Any) -> Path:
+    values = json.loads(OWN.read_text())
+    values["profiles"]["intermediate"] |= changes
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(values))
+    return path
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_a_wrong_value_in_a_profile_is_refused_when_it_is_read(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"no file of profiles: .*{key}"):
+        profiles(edited(tmp_path, **{key: WRONG[key]}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"versions": ["TLSv1.2", "TLS1.3"]}, "no version 'TLS1.3'"),
+        ({"suites": {"TLS1.2": ["X"]}}, "no version 'TLS1.2'"),
+        ({"suites": {"TLSv1.3": ["TLS_AES_128_GCM_SHA256"]}}, "other versions than"),
+        ({"max_days": True}, "max_days cannot be 'True'"),
+        ({"max_days": -1}, "max_days cannot be '-1'"),
+    ],
+)
+def test_a_profile_that_would_demand_nothing_by_mistake_is_refused(
+    tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        profiles(edited(tmp_path, **changes))
+
+
+def test_a_profile_without_its_source_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    path.write_text('{"format": "handclasp-profiles/1", "profiles": {"x": {}}}')
+    with pytest.raises(ConfigurationError, match="has no title"):
+        profiles(path)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,5 +108,65 @@ def test_a_file_without_a_whole_line_is_not_cut_unless_it_is_a_scans(tmp_path: P
 
 
 def test_a_path_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="Cannot use"):
+    with pytest.raises(ConfigurationError, match="no regular file"):
         ScanResults(tmp_path)
+    with pytest.raises(ConfigurationError, match="Cannot use"):
+        ScanResults(tmp_path / "missing" / "scan.jsonl")
+
+
+class Filling:
+    """A file on a disk that takes 100 bytes more, in parts of at most 60."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self.room = file, 100
+
+    def write(self, data: memoryview) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written: int = self._file.write(data[: min(60, self.room)])
+        self.room -= written
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def test_a_report_that_is_written_in_part_is_cut_off_and_raises(tmp_path: Path) -> None:
+    path = tmp_path / "scan.jsonl"
+    results = ScanResults(path)
+    results.append(Report(ONE).to_json())
+    whole = path.read_bytes()
+    results._file = filling = Filling(results._file)  # type: ignore[assignment]
+    with pytest.raises(OSError, match="No space") as raised:
+        results.append(Report(TWO).to_json())
+    assert raised.value.filename == str(path)
+    assert path.read_bytes() == whole
+    assert TWO not in results
+    filling.room = 10_000  # Somebody made room; short writes are continued.
+    results.append(Report(TWO).to_json())
+    results.close()
+    again = ScanResults(path)
+    assert len(again) == 2
+    again.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system has no such locks")
+def test_two_scans_do_not_share_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "scan.jsonl"
+    first = ScanResults(path)
+    first.append(Report(ONE).to_json())
+    whole = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="in use by another scan"):
+        ScanResults(path)
+    assert path.read_bytes() == whole
+    first.close()
+    ScanResults(path).close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes")
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    for path in (fifo, Path(os.devnull)):
+        with pytest.raises(ConfigurationError, match="no regular file"):
+            ScanResults(path)

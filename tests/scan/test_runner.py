@@ -18,6 +18,7 @@ from handclasp import ClientConfig, ConfigurationError, ServerConfig
 from handclasp.cli.scanned import report_text
 from handclasp.scan import Report, ScanSettings, Target, findings, profiles, scan, scan_all
 from handclasp.scan.runner import Pace
+from handclasp.testing import FaultyServer
 
 
 def scanned(port: int, pki: Pki | None = None, **settings: Any) -> Report:
@@ -318,3 +319,27 @@ def test_a_pace_spreads_the_connections() -> None:
 def test_a_scan_does_not_verify_by_its_config() -> None:
     with pytest.raises(ConfigurationError, match="verify_peer"):
         ScanSettings(config=ClientConfig())
+
+
+def test_the_wait_for_the_rate_is_no_time_of_the_host(pki: Pki) -> None:
+    config = ServerConfig(credentials=pki.server("localhost"), versions=["TLSv1.3"])
+    with listening(ours(config)) as port:
+        report = scanned(port, pki, rate=40.0, host_seconds=1.5, host_connections=80)
+    assert (report.error, report.broken_off) == ("", False)
+    assert report.elapsed > report.connections / 40.0 - 0.5
+
+
+def test_endless_tickets_are_told_as_this_sides_limit() -> None:
+    with FaultyServer("endless-tickets") as server:
+        report = scanned(server.port)
+    tickets = report.features["tickets"]
+    assert tickets.value is None
+    assert report.features["early_data"].value is None
+    assert "this scan gave up: " in tickets.says
+
+
+def test_a_server_whose_handshake_fails_shows_nothing_of_tls13() -> None:
+    with FaultyServer("bad-finished") as server:
+        report = scanned(server.port)
+    assert [each for each in report.incomplete if each.startswith("What TLS 1.3 encrypts: ")]
+    assert not {"tickets", "early_data", "resumption"} & set(report.features)

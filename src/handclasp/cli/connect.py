@@ -20,6 +20,7 @@ from handclasp.cli.captures import CAPTURE_ENDING, brief_recorder, capturing_rec
 from handclasp.cli.ech import ech_lookup_of, ech_options, ech_settings
 from handclasp.cli.explained import explanation_json, explanation_text
 from handclasp.cli.inputs import (
+    NumberRange,
     credentials_of,
     group_names,
     host_and_port,
@@ -140,7 +141,7 @@ class _Attempt:
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(0, 86_400, min_open=True),
+    type=NumberRange(0, 86_400, min_open=True),
     default=CONNECT_TIMEOUT,
     show_default=True,
     help="How long to wait for an address of HOST, and then for the handshake.",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
 
 KEY_PASSWORD_VARIABLE = "HANDCLASP_KEY_PASSWORD"  # noqa: S105 (the name of it)
 """Holds the password of an encrypted key: arguments are visible to everybody on the machine."""
+
+
+class NumberRange(click.FloatRange):
+    """A number with bounds; click lets NaN through, as no comparison with it holds."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 def one_address(words: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from handclasp.cli.inputs import (
+    NumberRange,
     check_fork,
     check_path,
     credentials_of,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 _HTTPS_PORT = 443
 _PROFILE_FILE = ".json"
+_LARGEST_LIST = 64 << 20
+"""The bytes of a list of hosts: more than two million names."""
 _ANY_NAME = "name.invalid"
 """A name that stands for all that are scanned, where the other arguments are checked."""
 
@@ -74,7 +78,7 @@ _ANY_NAME = "name.invalid"
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(0, 3600, min_open=True),
+    type=NumberRange(0, 3600, min_open=True),
     default=5.0,
     show_default=True,
     help="How long to wait for one connection and its answer.",
@@ -82,7 +86,7 @@ _ANY_NAME = "name.invalid"
 @click.option(
     "--host-timeout",
     metavar="SECONDS",
-    type=click.FloatRange(0, 86_400, min_open=True),
+    type=NumberRange(0, 86_400, min_open=True),
     default=120.0,
     show_default=True,
     help="How long to scan one host; the rest of it stays unknown.",
@@ -107,7 +111,7 @@ _ANY_NAME = "name.invalid"
 @click.option(
     "--rate",
     metavar="N",
-    type=click.FloatRange(0, 1_000_000),
+    type=NumberRange(0, 1_000_000),
     default=0.0,
     help="Make at most N connections per second in all.",
 )
@@ -211,6 +215,8 @@ def _output(options: dict[str, Any]) -> Generator[_Output]:
     output = _Output(_profile(options["require"]), options["as_json"])
     path = trace_file(options["page"], "--page ", (PAGE_ENDING,)) if options["page"] else None
     if options["out"]:
+        if path is not None and os.path.realpath(path) == os.path.realpath(options["out"]):
+            raise WrongArguments("--out and --page are the same file.")
         with configuration_checked():
             output.results = ScanResults(
                 options["out"], output.profile, keep_failed=options["keep_failed"]
@@ -295,14 +301,22 @@ def _targets(addresses: Sequence[str], options: dict[str, Any]) -> Iterator[Targ
 
 def _lines(path: str) -> list[str]:
     """Return the hosts of a file: a line each, with comments after #."""
+    named = "standard input" if path == "-" else path
     if path == "-":
-        text = sys.stdin.read()
+        read = sys.stdin.buffer.read(_LARGEST_LIST + 1)
     else:
         check_path(path)
-        try:
-            text = Path(path).read_text("utf-8")
-        except UnicodeDecodeError:
-            raise WrongArguments(f"{path} is not a list of hosts.") from None
+        with Path(path).open("rb") as file:
+            read = file.read(_LARGEST_LIST + 1)
+    if len(read) > _LARGEST_LIST:
+        most = _LARGEST_LIST >> 20
+        raise WrongArguments(f"{named} is not a list of hosts: it has more than {most} MiB.")
+    try:
+        text = read.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise WrongArguments(f"{named} is not a list of hosts.") from None
+    if "\0" in text:
+        raise WrongArguments(f"{named} is not a list of hosts: it holds a NUL.")
     hosts = (line.partition("#")[0].strip() for line in text.splitlines())
     return [host for host in hosts if host]
 

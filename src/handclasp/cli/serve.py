@@ -28,6 +28,7 @@ from handclasp.cli.captures import (
 )
 from handclasp.cli.faulty import run_fault
 from handclasp.cli.inputs import (
+    NumberRange,
     check_fork,
     check_path,
     followed_credentials,
@@ -110,7 +111,7 @@ def check_workers(options: dict[str, Any]) -> None:
 def limit_options(command: Any) -> Any:
     """Add the options that bound what clients may cost."""
     defaults = Limits()
-    seconds = click.FloatRange(0.1, 86_400)
+    seconds = NumberRange(0.1, 86_400)
     for option in reversed(
         (
             click.option(
@@ -145,7 +146,7 @@ def limit_options(command: Any) -> Any:
                 "--grace",
                 default=defaults.grace,
                 show_default=True,
-                type=click.FloatRange(0, 86_400),
+                type=NumberRange(0, 86_400),
                 help="Seconds for answers that have begun, when the server ends.",
             ),
         )

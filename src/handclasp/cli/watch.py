@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handclasp.cli.captures import CAPTURE_ENDING, CaptureFile
-from handclasp.cli.inputs import check_path, host_and_port, trace_file, trust_of
+from handclasp.cli.inputs import NumberRange, check_path, host_and_port, trace_file, trust_of
 from handclasp.cli.narrative import story_text, verbose_option
 from handclasp.cli.outcome import WrongArguments, configuration_checked
 from handclasp.cli.output import Output
@@ -153,7 +153,7 @@ class _Settings:
 @click.option(
     "--idle",
     metavar="SECONDS",
-    type=click.FloatRange(1, 86400),
+    type=NumberRange(1, 86400),
     help="Reset connections on which nothing moves for so long.  [default: never]",
 )
 @verbose_option

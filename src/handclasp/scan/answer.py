@@ -118,6 +118,11 @@ class Answer:
         return self.hello is not None
 
     @property
+    def is_lost(self) -> bool:
+        """Whether it ended otherwise than by a whole answer or an alert: it may be asked again."""
+        return self.ending not in ("hello", "flight", "alert")
+
+    @property
     def nothing_came(self) -> bool:
         """Whether the server kept the connection open, and sent not a byte."""
         return self.ending == "silent" and not self.evidence

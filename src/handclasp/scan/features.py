@@ -74,8 +74,8 @@ def in_the_clear(offer: Offer, report: Report) -> Probe[None]:
     extra = {int(kind): content for kind, content, _ in _ASKED.values()}
     hello = offer.hello(version, accepted, extra=extra, compression=_DEFLATE_OR_NOTHING)
     answer = yield from ask(hello, whole_flight=True)
-    if answer.hello is None:
-        report.lacks(f"The extensions of {VERSION_NAMES[version]}: {answer.said()}.")
+    if answer.hello is None or answer.ending != "flight":
+        report.lose(f"The extensions of {VERSION_NAMES[version]}: {answer.said()}.")
         return
     name = VERSION_NAMES[version]
     given = answer.hello.extensions
@@ -146,11 +146,11 @@ def fallback(offer: Offer, report: Report) -> Probe[None]:
     version = spoken[1]
     accepted = codes_of(version, report.suites[VERSION_NAMES[version]].names)
     answer = yield from ask(offer.hello(version, [*accepted, FALLBACK_SCSV]))
-    # It is accepted without the signal. Some servers close without sending the alert.
-    refused = answer.said() == "alert inappropriate_fallback" or answer.ending in (
-        "closed",
-        "reset",
-    )
+    refused: bool | None = answer.said() == "alert inappropriate_fallback"
+    if answer.is_lost:
+        # Some servers close without sending the alert. Without the signal the same is accepted.
+        control = (yield from ask(offer.hello(version, accepted))).accepted
+        refused = True if control and answer.ending in ("closed", "reset") else None
     says = f"a hello of {VERSION_NAMES[version]} with TLS_FALLBACK_SCSV: {answer.said()} (RFC 7507)"
     report.features["fallback_scsv"] = Fact(refused, says, answer.evidence)
 
@@ -194,21 +194,26 @@ def encrypted(offer: Offer, report: Report, request: bytes) -> Probe[None]:
     )
     shaken = yield from shake(config, request, tickets=True)
     _note_extensions(report, shaken)
+    if shaken.info is None:
+        _note_failure(report, "What TLS 1.3 encrypts", shaken)
+        return
     _note_tickets(report, shaken)
     if request:
         _note_hsts(report, shaken)
-    if shaken.info is not None and report.features["tickets"].value:
+    if report.features["tickets"].value:
         again = yield from shake(config)
-        resumed = again.info is not None and again.info.resumed
         says = again.error or "a second handshake with the ticket of the first"
+        resumed = again.info.resumed if again.info is not None else None
         report.features["resumption"] = Fact(resumed, says)
+
+
+def _note_failure(report: Report, what: str, shaken: Shaken) -> None:
+    note = report.lose if shaken.is_lost else report.lacks
+    note(f"{what}: {shaken.error}")
 
 
 def _note_extensions(report: Report, shaken: Shaken) -> None:
     features = report.features
-    if shaken.info is None and not shaken.messages:
-        report.lacks(f"What TLS 1.3 encrypts: {shaken.error}")
-        return
     for raw in shaken.messages_of(HandshakeType.ENCRYPTED_EXTENSIONS):
         message = read_message(raw)
         if not isinstance(message, EncryptedExtensions):
@@ -228,7 +233,8 @@ def _note_extensions(report: Report, shaken: Shaken) -> None:
     compressed = shaken.messages_of(HandshakeType.COMPRESSED_CERTIFICATE)
     name = shaken.info.certificate_compression if shaken.info is not None else None
     seen = compressed[0][:16] if compressed else b""
-    features["certificate_compression"] = Fact(name or bool(compressed), "RFC 8879", seen)
+    if compressed or shaken.messages_of(HandshakeType.CERTIFICATE):
+        features["certificate_compression"] = Fact(name or bool(compressed), "RFC 8879", seen)
     for raw in shaken.messages_of(HandshakeType.CERTIFICATE_REQUEST)[:1]:
         _note_request13(report, raw)
     if shaken.info is not None:
@@ -252,6 +258,10 @@ def _note_request13(report: Report, raw: bytes) -> None:
 
 
 def _note_tickets(report: Report, shaken: Shaken) -> None:
+    if shaken.trouble:
+        says = f"after the handshake: {shaken.trouble}"
+        report.features["tickets"] = report.features["early_data"] = Fact(None, says)
+        return
     seen = shaken.messages_of(HandshakeType.NEW_SESSION_TICKET)
     most, lifetimes = 0, set[int]()
     for raw in seen:
@@ -268,10 +278,19 @@ def _note_tickets(report: Report, shaken: Shaken) -> None:
     report.features["early_data"] = Fact(most > 0, says, first)
 
 
-def resumed12(offer: Offer, report: Report) -> Probe[None]:
-    """Resume a session of TLS 1.2, where this library speaks one of the server's suites."""
+def resumed12(offer: Offer, report: Report, request: bytes) -> Probe[None]:
+    """Resume a session of TLS 1.2, where this library speaks one of the server's suites.
+
+    Args:
+        request: as for `encrypted`; it is sent where TLS 1.3 did not answer it.
+    """
     names = [name for name in report.suites["TLSv1.2"].names if name in CIPHER_SUITES12]
+    if "TLSv1.3" in report.suites or (report.alpn and _HTTP not in report.alpn):
+        request = b""
     if not names:
+        if request:
+            says = "no request of HTTP: handclasp speaks none of the cipher suites"
+            report.features["hsts"] = Fact(None, says)
         return
     forward_secret = [name for name in names if name not in RSA_KEY_TRANSPORT_SUITES]
     config: ClientConfig = replace(
@@ -281,13 +300,16 @@ def resumed12(offer: Offer, report: Report) -> Probe[None]:
         sessions=SessionStore(),
         allow_rsa_key_transport=not forward_secret,
         require_extended_master_secret=False,
+        alpn=(_HTTP,) if request else (),
     )
-    first = yield from shake(config)
+    first = yield from shake(config, request)
     if first.info is None:
-        report.lacks(f"Resumption in TLSv1.2: {first.error}")
+        _note_failure(report, "Resumption in TLSv1.2" + " and HSTS" * bool(request), first)
         return
+    if request:
+        _note_hsts(report, first)
     again = yield from shake(config)
-    resumed = again.info is not None and again.info.resumed
+    resumed = again.info.resumed if again.info is not None else None
     report.features["resumption12"] = Fact(resumed, again.error or "a second handshake of TLSv1.2")
 
 
@@ -298,6 +320,7 @@ _MAX_AGE = re.compile(rb"max-age\s*=\s*\"?(\d{1,12})", re.IGNORECASE)
 def _note_hsts(report: Report, shaken: Shaken) -> None:
     if shaken.info is not None and not shaken.received:
         says = f"no answer to a request of HTTP in {shaken.waited:.1f} s"
+        says = shaken.trouble or says
         report.features["hsts"] = Fact(None, says)
     if not shaken.received.startswith(b"HTTP/"):
         return

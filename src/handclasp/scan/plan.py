@@ -60,7 +60,7 @@ def _rest(offer: Offer, report: Report, request: bytes) -> Iterator[tuple[str, P
     if "TLSv1.3" in report.suites:
         yield "what TLSv1.3 encrypts", features.encrypted(offer, report, request)
     if "TLSv1.2" in report.suites:
-        yield "resumption in TLSv1.2", features.resumed12(offer, report)
+        yield "resumption in TLSv1.2", features.resumed12(offer, report, request)
     yield "answers to key exchanges of RSA", robot.rsa_oracle(offer, report)
 
 
@@ -69,7 +69,7 @@ def attempt(report: Report, what: str, probe: Probe[None]) -> Probe[None]:
     try:
         yield from probe
     except ProtocolError as error:
-        report.lacks(f"The {what}: the server's answer is malformed: {error}")
+        report.lose(f"The {what}: the server's answer is malformed: {error}")
 
 
 def _no_version(report: Report) -> str:

@@ -26,10 +26,11 @@ from handclasp.iana.group_names import GROUPS_OF_OTHERS
 from handclasp.iana.scheme_names import SCHEMES_OF_OTHERS
 from handclasp.scan.answer import Answer
 from handclasp.scan.hello import SSL30, TLS10, TLS11, Hello
+from handclasp.scan.refusals import choice, refuses_version, settle_loss
 from handclasp.scan.report import Fact, Report, Suites
-from handclasp.scan.steps import Probe, Shaken, ask, ask_old, eliminate, shake
+from handclasp.scan.steps import Probe, Shaken, ask, ask_old, ask_once, eliminate, shake
 from handclasp.scan.suites import SUITES13, chunks, exchange_of, suites_of
-from handclasp.values import dataclass, replace
+from handclasp.values import dataclass, field, replace
 from handclasp.wire.extensions import KeyShareEntry, read_alpn
 
 OLDER = (TLS12, TLS11, TLS10, SSL30)
@@ -111,11 +112,13 @@ class Offer:
         server_name: the name in each hello; empty for an address.
         shares: of TLS 1.3.
         config: the settings of handshakes, which read what is encrypted.
+        accepted: a hello of each version that the server accepted.
     """
 
     server_name: str
     config: ClientConfig
     shares: Sequence[KeyShareEntry] = ()
+    accepted: dict[int, Hello] = field(default_factory=dict[int, Hello])
 
     def hello(self, version: int, suites: Sequence[int], **changes: Any) -> Hello:
         """Return a hello that any server of this version understands, with some changes."""
@@ -133,7 +136,8 @@ class Offer:
 
 def versions(offer: Offer, report: Report) -> Probe[None]:
     """Ask for each version by itself, newest first; a silent port is asked twice in all."""
-    answer = yield from ask(offer.hello(TLS13, SUITES13))
+    asked = offer.hello(TLS13, SUITES13)
+    answer = yield from ask_once(asked)
     if answer.nothing_came and (yield from _is_silent(offer)):
         report.error = f"Silent: it takes the connection, and {answer.said()}, in two attempts."
         report.fix = _ABOUT_SILENCE
@@ -141,18 +145,23 @@ def versions(offer: Offer, report: Report) -> Probe[None]:
     if not answer.accepted:
         # RFC 8446 section 4.2.8 allows an empty list of shares; not every server does.
         offer.shares = (_BASE_POINT,)
-        answer = yield from ask(offer.hello(TLS13, SUITES13))
-    _note_version(report, TLS13, answer)
+        asked = offer.hello(TLS13, SUITES13)
+        answer = yield from ask(asked)
+    kept = {TLS13: (asked, answer)}
     for version in OLDER:
-        kept: Answer | None = None
         for listed in chunks(suites_of(version)):
-            answer = yield from ask(offer.hello(version, listed))
+            asked = offer.hello(version, listed)
+            answer = yield from ask(asked)
             # The version that was chosen instead says more than a refusal of the next list.
-            kept = answer if kept is None or answer.accepted else kept
+            if version not in kept or answer.accepted:
+                kept[version] = asked, answer
             if answer.version == version or answer.ending in ("silent", "not tls"):
                 break
-        if kept is not None:
-            _note_version(report, version, kept)
+    offer.accepted = {
+        version: asked for version, (asked, answer) in kept.items() if answer.version == version
+    }
+    for version, (asked, answer) in kept.items():
+        yield from _note_version(offer, report, version, asked, answer)
     old = yield from ask_old()
     says = "a SERVER-HELLO of SSL 2.0" if old.accepted else ""
     report.versions[VERSION_NAMES[2]] = Fact(bool(old.accepted), says, old.evidence)
@@ -165,17 +174,23 @@ def _is_silent(offer: Offer) -> Probe[bool]:
     it has will do.
     """
     hello = offer.hello(TLS12, _PLAIN_SUITES, groups=_USUAL_GROUPS, schemes=_PLAIN_SCHEMES)
-    return (yield from ask(hello)).nothing_came
+    return (yield from ask_once(hello)).nothing_came
 
 
-def _note_version(report: Report, version: int, answer: Answer) -> None:
+def _note_version(
+    offer: Offer, report: Report, version: int, asked: Hello, answer: Answer
+) -> Probe[None]:
     accepted = answer.version == version
     says = ""
     if not accepted:
         chose = VERSION_NAMES.get(answer.version, f"0x{answer.version:04x}")
         says = f"it chose {chose}" if answer.accepted else answer.said()
     report.fix = report.fix or answer.fix
-    unknown = answer.ending in ("silent", "malformed", "not tls") and not answer.accepted
+    unknown = answer.is_lost and not answer.accepted
+    if answer.ending in ("closed", "reset") and not answer.accepted:
+        control = next(iter(offer.accepted.values()), None)
+        # Without a control no version is accepted, and the report says why.
+        unknown = control is not None and not (yield from refuses_version(answer, asked, control))
     value = None if unknown else accepted
     report.versions[VERSION_NAMES[version]] = Fact(value, says, answer.evidence)
 
@@ -184,8 +199,15 @@ def suites(offer: Offer, report: Report, version: int) -> Probe[None]:
     """Find the suites of a version, and whose order counts."""
     evidence: dict[int, bytes] = {}
 
+    name = VERSION_NAMES[version]
+
+    def make(left: Sequence[int]) -> Hello:
+        return offer.hello(version, left)
+
     def choose(left: Sequence[int]) -> Probe[int | None]:
-        answer = yield from ask(offer.hello(version, left))
+        answer = yield from choice(
+            report, f"The suites of {name}", offer.accepted.get(version), make, left
+        )
         if answer.hello is None or answer.version != version:
             return None
         evidence.setdefault(answer.hello.cipher_suite, answer.evidence)
@@ -204,7 +226,9 @@ def suites(offer: Offer, report: Report, version: int) -> Probe[None]:
     if len(found) > 1:
         chosen = yield from choose(found[::-1])
         order = {found[0]: "server", found[-1]: "client"}.get(chosen or 0, "")
-    report.suites[VERSION_NAMES[version]] = Suites(
+    if not found:
+        report.lacks(f"The suites of {name}: none was found out, though it accepts the version.")
+    report.suites[name] = Suites(
         tuple(map(cipher_suite_name, found)),
         order,
         {cipher_suite_name(code): seen for code, seen in evidence.items() if code in found},
@@ -220,11 +244,16 @@ def groups(offer: Offer, report: Report, version: int) -> Probe[None]:
     if not accepted:
         return
 
-    def choose(left: Sequence[int]) -> Probe[int | None]:
+    what = f"The groups of {VERSION_NAMES[version]}"
+
+    def make(left: Sequence[int]) -> Hello:
         shares = [share for share in offer.shares if share.group in left]
         hello = offer.hello(version, accepted, groups=left)
-        hello = replace(hello, shares=shares if version == TLS13 else ())
-        answer = yield from ask(hello, whole_flight=version != TLS13)
+        return replace(hello, shares=shares if version == TLS13 else ())
+
+    def choose(left: Sequence[int]) -> Probe[int | None]:
+        control, whole = offer.accepted.get(version), version != TLS13
+        answer = yield from choice(report, what, control, make, left, whole_flight=whole)
         if version != TLS13:
             _note_chain(report, answer)
         return answer.group if answer.version == version else None
@@ -238,6 +267,8 @@ def groups(offer: Offer, report: Report, version: int) -> Probe[None]:
             return (yield from choose([*left, *found]))
 
         found += yield from eliminate([c for c in known if c not in found], choose_another)
+    if not found:
+        report.lacks(f"{what}: none was found out, though it accepts suites with them.")
     report.groups[VERSION_NAMES[version]] = tuple(map(group_name, found))
 
 
@@ -246,8 +277,14 @@ def schemes12(offer: Offer, report: Report) -> Probe[None]:
     accepted = codes_of(TLS12, report.suites["TLSv1.2"].names)
     signing = [code for code in accepted if "DHE_" in exchange_of(code)]
 
+    what = "The signature schemes of TLSv1.2"
+
+    def make(left: Sequence[int]) -> Hello:
+        return offer.hello(TLS12, signing, schemes=left)
+
     def choose(left: Sequence[int]) -> Probe[int | None]:
-        answer = yield from ask(offer.hello(TLS12, signing, schemes=left), whole_flight=True)
+        control = offer.accepted.get(TLS12)
+        answer = yield from choice(report, what, control, make, left, whole_flight=True)
         exchange = answer.key_exchange
         scheme = exchange.scheme if exchange is not None else None
         if scheme in left:
@@ -270,6 +307,8 @@ def older_chains(offer: Offer, report: Report) -> Probe[None]:
             accepted = unsigned or codes_of(version, found.names)
             answer = yield from ask(offer.hello(version, accepted), whole_flight=True)
             _note_chain(report, answer)
+            if answer.ending != "flight":
+                report.lose(f"A certificate of {VERSION_NAMES[version]}: {answer.said()}.")
 
 
 def _note_chain(report: Report, answer: Answer) -> None:
@@ -291,6 +330,8 @@ def finite_fields(offer: Offer, report: Report) -> Probe[None]:
         if finite:
             answer = yield from ask(offer.hello(version, finite), whole_flight=True)
             _note_chain(report, answer)
+            if answer.ending != "flight":
+                report.lose(f"The prime of DHE in {VERSION_NAMES[version]}: {answer.said()}.")
 
 
 def schemes13(offer: Offer, report: Report) -> Probe[None]:
@@ -306,8 +347,13 @@ def schemes13(offer: Offer, report: Report) -> Probe[None]:
     found: list[str] = []
     while left:
         shaken = yield from shake(replace(config, signature_schemes=tuple(left)))
+        if shaken.is_lost:
+            yield from settle_loss(shaken, config, replace(config, signature_schemes=tuple(left)))
         scheme = scheme_of(shaken)
         if scheme not in left:
+            if not (shaken.refused or scheme):
+                what = "The signature schemes of TLSv1.3, in full"
+                report.lose(f"{what}: {shaken.error}")
             break
         found.append(scheme)
         left.remove(scheme)
@@ -335,8 +381,11 @@ def spoken13(offer: Offer, report: Report) -> ClientConfig | None:
     common.sort(key=lambda name: GROUPS[name].versions == ("TLSv1.3",))
     suites = [name for name in report.suites["TLSv1.3"].names if name in CIPHER_SUITES]
     if not common or not suites:
-        why = "no group" if not common else "no cipher suite"
-        report.lacks(f"What TLS 1.3 encrypts: the server has {why} that handclasp speaks.")
+        kind, seen = ("cipher suites", report.suites["TLSv1.3"].names)
+        if not common:
+            kind, seen = "groups", accepted
+        why = f"handclasp speaks none of the {kind} that were found" if seen else f"no {kind}"
+        report.lacks(f"What TLS 1.3 encrypts: {why}{'' if seen else ' of the server are known'}.")
         return None
     return replace(
         offer.config,
@@ -365,6 +414,8 @@ def _alpn12(offer: Offer, report: Report, left: Sequence[str]) -> Probe[str]:
     accepted = codes_of(TLS12, report.suites["TLSv1.2"].names)
     names = [name.encode() for name in left]
     answer = yield from ask(offer.hello(TLS12, accepted, alpn=names))
+    if answer.is_lost:
+        report.lose(f"The application protocols, in full: {answer.said()}.")
     kind = ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION
     chosen = answer.hello.extensions.get(kind) if answer.hello is not None else None
     protocols = read_alpn(chosen) if chosen is not None else ()
@@ -376,6 +427,10 @@ def _alpn13(offer: Offer, report: Report, left: Sequence[str]) -> Probe[str]:
     if config is None:
         return ""
     shaken = yield from shake(replace(config, alpn=tuple(left)))
+    if shaken.is_lost:
+        yield from settle_loss(shaken, config, replace(config, alpn=tuple(left)))
+    if shaken.info is None and not shaken.refused:
+        report.lose(f"The application protocols, in full: {shaken.error}")
     return (shaken.info.alpn or "") if shaken.info is not None else ""
 
 

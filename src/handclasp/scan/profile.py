@@ -7,12 +7,13 @@ form can be given instead; nothing of a profile stands in code.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from handclasp.errors import ConfigurationError
+from handclasp.iana import VERSION_NAMES
 from handclasp.scan.report import Chain, Finding, Report
 from handclasp.scan.suites import weakness
 from handclasp.values import dataclass, field
@@ -99,30 +100,82 @@ def profiles(path: str | Path | None = None) -> dict[str, Profile]:
         return {name: _profile(name, values) for name, values in read["profiles"].items()}
     except OSError as error:
         raise ConfigurationError(f"Cannot read {path}: {error.strerror}.") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigurationError(f"{path} is no file of profiles: {error!r}.") from None
+    except KeyError as error:
+        raise ConfigurationError(f"{path} is no file of profiles: it has no {error}.") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ConfigurationError(f"{path} is no file of profiles: {error}.") from None
 
 
 def _profile(name: str, values: dict[str, Any]) -> Profile:
     made = dict(values)
-    for key in _LISTS & values.keys():
-        listed: list[str] = values[key]
-        made[key] = tuple(listed)
+    for key, value in values.items():
+        check = _FORMS.get(key)
+        if check is None:
+            raise ValueError(f"profile {name}: there is no demand {key!r}")
+        if not check(value):
+            raise ValueError(f"profile {name}: {key} cannot be {str(value)[:60]!r}")
+        if check is _is_list:
+            made[key] = tuple(value)
+    missing = [key for key in _REQUIRED if key not in values]
+    if missing:
+        raise ValueError(f"profile {name} has no {missing[0]}")
     suites: dict[str, list[str]] = values.get("suites", {})
     made["suites"] = {version: tuple(names) for version, names in suites.items()}
+    versions: list[str] = values.get("versions", [])
+    for version in (*versions, *suites):
+        if version not in _VERSIONS:
+            raise ValueError(f"profile {name}: there is no version {version!r}")
+    # A version without a list would be allowed every suite, and nobody would see it.
+    if suites and versions and set(suites) != set(versions):
+        raise ValueError(f"profile {name}: suites names other versions than versions does")
     return Profile(name=name, **made)
 
 
-_LISTS = {
-    "versions",
-    "groups",
-    "groups_also",
-    "required_groups",
-    "schemes",
-    "key_types",
-    "curves",
-    "signature_algorithms",
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_switch(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_suites(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_list, cast("dict[str, Any]", value).values()))
+
+
+def _is_advice(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(
+        isinstance(each, dict) and all(map(_is_text, cast("dict[str, Any]", each).values()))
+        for each in cast("dict[str, Any]", value).values()
+    )
+
+
+_REQUIRED = ("title", "version", "date", "source")
+_LISTS = (
+    *("versions", "groups", "groups_also", "required_groups", "schemes"),
+    *("key_types", "curves", "signature_algorithms"),
+)
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys((*_REQUIRED, "note"), _is_text),
+    **dict.fromkeys(_LISTS, _is_list),
+    **dict.fromkeys(("dh_min_bits", "rsa_min_bits", "max_days", "hsts_min_age"), _is_number),
+    **dict.fromkeys(("trusted", "ocsp_staple", "early_data"), _is_switch),
+    "suites": _is_suites,
+    "advice": _is_advice,
 }
+"""The demands that a profile may have, and the form of each."""
+
+_VERSIONS = {*VERSION_NAMES.values()}
 
 
 def findings(report: Report, profile: Profile) -> list[Finding]:
@@ -161,7 +214,7 @@ def _versions(report: Report, profile: Profile) -> Iterator[Finding]:
         if fact.value is True and name not in profile.versions:
             why = _OBSOLETE.get(name, f"{profile.cited} allows {_listed(profile.versions)} alone")
             yield _finding(profile, "version", name, why, fact.evidence)
-        elif fact.value is None and name not in profile.versions:
+        elif fact.value is None:
             yield Finding("unknown", name, f"whether it is accepted: {fact.says}", fact.evidence)
     if report.versions and not any(map(report.speaks, profile.versions)):
         why = f"the server accepts none of {_listed(profile.versions)}"
@@ -222,13 +275,21 @@ def _certificate(chain: Chain, profile: Profile) -> Iterator[Finding]:
     subject = str(described["subject"] or "certificate")
     for why in _broken_demands(described, profile):
         yield _finding(profile, "certificate", subject, why, evidence)
-    if profile.trusted and chain.explanation is not None and not chain.explanation.accepted:
-        broken = chain.explanation.broken
-        why = broken[0].evidence if broken else "the chain is refused"
+    if profile.trusted and (why := _not_trusted(chain)):
         yield _finding(profile, "certificate", subject, f"not trusted: {why}", evidence)
     if profile.ocsp_staple and described["ocsp_urls"] and not chain.ocsp_response:
         why = "no OCSP response is stapled, and the certificate names a responder"
         yield _finding(profile, "ocsp_staple", subject, why)
+
+
+def _not_trusted(chain: Chain) -> str:
+    """Return why a chain is not trusted; empty if it is, by a decision that was made."""
+    if chain.explanation is None:
+        return chain.unreadable or "the chain was not verified"
+    if chain.explanation.accepted:
+        return ""
+    broken = chain.explanation.broken
+    return broken[0].evidence if broken else "the chain is refused"
 
 
 def _broken_demands(described: dict[str, Any], profile: Profile) -> Iterator[str]:
@@ -244,7 +305,9 @@ def _broken_demands(described: dict[str, Any], profile: Profile) -> Iterator[str
     if profile.signature_algorithms and algorithm not in profile.signature_algorithms:
         yield f"it is signed with {algorithm}, which {profile.cited} does not list"
     days = _days(described)
-    if profile.max_days is not None and days is not None and days > profile.max_days:
+    if profile.max_days is not None and days is None:
+        yield f"its validity cannot be read, and {profile.max_days} days are the most"
+    elif profile.max_days is not None and days is not None and days > profile.max_days:
         yield f"it is valid for {days} days, and {profile.max_days} are the most"
 
 
@@ -258,12 +321,17 @@ def _days(described: dict[str, Any]) -> int | None:
 
 def _features(report: Report, profile: Profile) -> Iterator[Finding]:
     hsts, least = report.features.get("hsts"), profile.hsts_min_age
-    age = hsts.value if hsts is not None else None  # None, too, where nothing answers in HTTP.
+    age = hsts.value if hsts is not None else None
+    if hsts is not None and age is None and least is not None:
+        why = f"{hsts.says}; if this server speaks no HTTP, take a profile without hsts_min_age"
+        yield Finding("unknown", "Strict-Transport-Security", why)
     if hsts is not None and age is not None and least is not None and int(str(age)) < least:
         why = f"max-age is {hsts.value} s, and {least} are demanded"
         why = why if hsts.value else "the response has no Strict-Transport-Security"
         yield _finding(profile, "hsts", "Strict-Transport-Security", why, hsts.evidence)
     early = report.features.get("early_data")
+    if profile.early_data is False and early is not None and early.value is None:
+        yield Finding("unknown", "early_data", early.says)
     if profile.early_data is False and early is not None and early.value:
         why = f"{profile.cited} forbids 0-RTT: others can send it again"
         yield _finding(profile, "early_data", "early_data", why, early.evidence)

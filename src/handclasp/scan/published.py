@@ -39,7 +39,7 @@ def _accepted(
         return
     why = shaken.error.rstrip(".") or "the server did not say that it accepts it"
     if (found.host, found.port) == (offer.server_name, report.target.port):
-        report.features["ech"] = Fact(False, why)
+        report.features["ech"] = Fact(None if shaken.is_lost else False, why)
         return
     # The server that was scanned need not be the one that the record means.
     elsewhere = f"the record leads to {found.host} port {found.port}; where the scan went: {why}"

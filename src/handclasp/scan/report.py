@@ -195,8 +195,8 @@ class Report:
         chains: the certificates.
         features: a `Fact` for each of the rest, by name.
         incomplete: what could not be found out, and why.
-        broken_off: whether the scan ended before all was asked: the connection was lost, or a bound
-            of `ScanSettings` was reached.
+        broken_off: whether something was not found out that another scan may find out: a
+            connection was lost or its answer malformed, or a bound of `ScanSettings` was reached.
         connections: how many connections the scan made.
         elapsed: seconds that it took.
     """
@@ -226,6 +226,11 @@ class Report:
         if what not in self.incomplete:
             self.incomplete.append(what)
 
+    def lose(self, what: str) -> None:
+        """Note what could not be found out, though another scan may."""
+        self.broken_off = True
+        self.lacks(what)
+
     def break_off(self, reason: str) -> None:
         """Note that the rest is not asked."""
         self.broken_off = True
@@ -237,9 +242,12 @@ class Report:
         """Note a chain that the server sent; at most 8 different ones are kept."""
         if not chain:
             return
-        found = next((each for each in self.chains if each.chain_der[0] == chain[0]), None)
+        found = next((each for each in self.chains if each.chain_der == tuple(chain)), None)
         if found is None:
             if len(self.chains) == _MOST_CHAINS:
+                self.lacks(
+                    f"Further certificates: {_MOST_CHAINS} chains are read, and it has more."
+                )
                 return
             found = Chain(tuple(chain))
             self.chains.append(found)

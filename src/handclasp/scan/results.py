@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,11 @@ from handclasp.errors import ConfigurationError
 from handclasp.scan.profile import Profile
 from handclasp.scan.report import FORMAT, Target
 from handclasp.values import dataclass
+
+if sys.platform != "win32":
+    import fcntl
+else:
+    fcntl = None
 
 _BEGINNING = json.dumps({"format": FORMAT}).encode()[:-1]
 """The first bytes of each line: whatever begins otherwise is not cut off."""
@@ -34,7 +42,8 @@ class ScanResults:
         keep_failed: let hosts whose scan failed or was broken off be done, too.
 
     Raises:
-        ConfigurationError: the file holds something else, or cannot be used.
+        ConfigurationError: the file holds something else, cannot be used, is no regular file, or
+            is open in another scan, where the system has locks.
     """
 
     def __init__(
@@ -49,8 +58,17 @@ class ScanResults:
         self._keep_failed = keep_failed
         self._seen: dict[tuple[str, int, str], _Line] = {}
         try:
-            self._read()
+            if self._path.exists() and not self._path.is_file():
+                raise ConfigurationError(
+                    f"{path} is no regular file, which a later run could read."
+                )
             self._file = self._path.open("ab", buffering=0)
+            try:
+                self._lock()
+                self._read()
+            except BaseException:
+                self._file.close()
+                raise
         except OSError as error:
             raise ConfigurationError(f"Cannot use {path}: {error.strerror}.") from None
 
@@ -73,17 +91,43 @@ class ScanResults:
         return _key(target) in self._seen and target not in self
 
     def append(self, report: dict[str, Any]) -> None:
-        """Write a report, as `Report.to_json` returns it. Raises `OSError`."""
-        self._file.write(json.dumps(report).encode() + b"\n")
+        """Write a report, as `Report.to_json` returns it.
+
+        Raises:
+            OSError: it was not written, for example to a full disk; no part of it is in the file.
+        """
+        line = memoryview(json.dumps(report).encode() + b"\n")
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            while line:
+                line = line[self._file.write(line) :]  # A disk that fills up takes a part.
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._file.fileno(), size)
+            error.filename = error.filename or str(self._path)
+            raise
         self._note(report)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _read(self) -> None:
-        if not self._path.exists():
+    def _lock(self) -> None:
+        """Keep other runs from the file: each would cut off what the other is writing."""
+        if fcntl is None:
             return
+        try:
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                f"{self._path} is in use by another scan: wait for its end, or take another file."
+            ) from None
+        except OSError as error:
+            # Some network file systems have no locks.
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+
+    def _read(self) -> None:
         whole = 0
         with self._path.open("rb") as file:
             for line in file:

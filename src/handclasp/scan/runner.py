@@ -13,7 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from handclasp.advice import worded
 from handclasp.certificates.trust import TrustStore
@@ -21,7 +21,13 @@ from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig
 from handclasp.dns.errors import DnsError, NoEchError
 from handclasp.dns.records import HttpsEndpoint
-from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.errors import (
+    CertificateError,
+    ConfigurationError,
+    PeerAlertError,
+    TLSError,
+    TruncationError,
+)
 from handclasp.events import DataReceived, PeerClosed
 from handclasp.info import ConnectionInfo
 from handclasp.scan.answer import Answer, AnswerReader
@@ -91,6 +97,12 @@ class ScanSettings:
     ech_lookup: Callable[[str, int], Awaitable[HttpsEndpoint]] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("timeout", "host_seconds", "host_connections", "concurrency"):
+            value: object = getattr(self, name)
+            if not isinstance(value, int | float) or not value > 0:
+                raise ConfigurationError(f"{name} must be a number above 0, not {value!r}.")
+        if not isinstance(cast("object", self.rate), int | float) or not self.rate >= 0:
+            raise ConfigurationError(f"rate must be a number, 0 or more, not {self.rate!r}.")
         if self.config.verify_peer:
             raise ConfigurationError("A scan reads certificates that nobody trusts: verify_peer.")
         if self.ech_lookup is not None and self.starttls is not None:
@@ -136,13 +148,13 @@ async def scan(
     settings = settings if settings is not None else ScanSettings()
     name = check_server_name(settings.config, target.name)
     report = Report(target)
-    host = _Host(target, settings, pace if pace is not None else Pace(settings.rate), report)
+    pace = pace if pace is not None else Pace(settings.rate)
     is_address = name is None or _is_address(name)
     offer = Offer("" if is_address else str(name), settings.config)
     began = asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(settings.host_seconds):
-            await host.run(offer)
+        async with asyncio.timeout(settings.host_seconds) as clock:
+            await _Host(target, settings, pace, report, clock).run(offer)
     except TimeoutError:
         report.break_off(f"{settings.host_seconds:g} s were not enough for this host.")
     report.elapsed = asyncio.get_running_loop().time() - began
@@ -192,6 +204,14 @@ async def scan_any(target: Target, settings: ScanSettings, pace: Pace) -> Report
         return Report(target, error=str(error))
 
 
+def _trouble(failure: TLSError | None) -> str:
+    """Return why a connection failed after its handshake; empty where the server only left."""
+    if failure is None or isinstance(failure, TruncationError):
+        return ""
+    gave_up = "this scan gave up: " if failure.origin == "local" else ""
+    return gave_up + str(failure).rstrip(".")
+
+
 def _is_address(name: str) -> bool:
     for family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):
@@ -214,11 +234,19 @@ class _Stopped(Exception):
 class _Host:
     """The connections to one host, one after the other."""
 
-    def __init__(self, target: Target, settings: ScanSettings, pace: Pace, report: Report) -> None:
+    def __init__(
+        self,
+        target: Target,
+        settings: ScanSettings,
+        pace: Pace,
+        report: Report,
+        clock: asyncio.Timeout,
+    ) -> None:
         self._target = target
         self._settings = settings
         self._pace = pace
         self._report = report
+        self._clock = clock
         self._found: list[tuple[Any, ...]] = []
         self._talk: Dialogue | None = None
 
@@ -278,7 +306,7 @@ class _Host:
         """Connect, and say what comes before TLS; try once more after a failure."""
         reason = fix = ""
         for attempt in range(2):
-            await self._pace.turn()
+            await self._turn()
             self._report.connections += 1
             self._talk = None
             try:
@@ -294,6 +322,17 @@ class _Host:
                 break
             await asyncio.sleep(_RETRY_SECONDS)
         raise _Stopped(reason, fix)
+
+    async def _turn(self) -> None:
+        """Wait for the pace of the scan, which does not count as time of this host."""
+        now, deadline = asyncio.get_running_loop().time, self._clock.when()
+        began = now()
+        self._clock.reschedule(None)
+        try:
+            await self._pace.turn()
+        finally:
+            if deadline is not None:
+                self._clock.reschedule(deadline + now() - began)
 
     def _why_not_connected(self, error: OSError) -> tuple[str, str]:
         """Return why there is no TLS to begin with, and what to do."""
@@ -415,11 +454,16 @@ class _Host:
             if wanted.request or wanted.tickets:
                 began, seconds = now(), self._answer_seconds(shaken.info, now() - began)
                 shaken.received = await self._converse(sock, tls, wanted.request, seconds)
+                shaken.trouble = _trouble(tls.failure)
                 shaken.waited = now() - began
         except TimeoutError:
+            shaken.is_lost = shaken.info is None
             shaken.error = f"nothing more came for {self._settings.timeout:g} s."
         except OSError as error:  # Also each error of TLS.
             shaken.error = str(error)
+            shaken.refused = isinstance(error, PeerAlertError)
+            lost = not isinstance(error, TLSError) or isinstance(error, TruncationError)
+            shaken.is_lost = lost and shaken.info is None
             shaken.chain_der = error.chain_der if isinstance(error, CertificateError) else ()
         await self._close(sock, tls)
         if shaken.info is not None:

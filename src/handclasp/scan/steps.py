@@ -97,7 +97,10 @@ class Shaken:
         info: what was agreed upon; None if the handshake failed.
         chain_der: the certificates, also where the handshake failed after them.
         error: why it failed; empty if it did not.
+        refused: whether it failed by an alert of the server.
+        is_lost: whether it failed because the connection was closed, broke, or went silent.
         received: the first bytes of the answer to the request.
+        trouble: why the connection failed after the handshake; empty if it did not.
         waited: the seconds after the request in which they came, or nothing did.
     """
 
@@ -105,8 +108,11 @@ class Shaken:
     info: ConnectionInfo | None = None
     chain_der: tuple[bytes, ...] = field(default=(), repr=False)
     error: str = ""
+    refused: bool = False
+    is_lost: bool = False
     received: bytes = field(default=b"", repr=False)
     waited: float = 0.0
+    trouble: str = ""
 
     def messages_of(self, kind: int) -> list[bytes]:
         """Return the messages of one type."""
@@ -120,20 +126,32 @@ Probe: TypeAlias = Generator[Exchange, Any, Found]
 
 
 def ask(hello: Hello, *, whole_flight: bool = False) -> Probe[Answer]:
-    """Send a hello; return the answer."""
+    """Send a hello; return the answer. What is lost without a whole one is asked once more."""
     answer: Answer = yield Ask(hello, whole_flight)
+    if answer.is_lost:
+        answer = yield Ask(hello, whole_flight)
+    return answer
+
+
+def ask_once(hello: Hello) -> Probe[Answer]:
+    """Send a hello; return the answer, also where it is none."""
+    answer: Answer = yield Ask(hello)
     return answer
 
 
 def ask_old() -> Probe[OldAnswer]:
-    """Send the hello of SSL 2.0; return the answer."""
+    """Send the hello of SSL 2.0; return the answer. Where nothing came, it is sent once more."""
     answer: OldAnswer = yield AskOld()
+    if not answer.evidence:
+        answer = yield AskOld()
     return answer
 
 
 def shake(config: ClientConfig, request: bytes = b"", *, tickets: bool = False) -> Probe[Shaken]:
-    """Make a handshake; return what came of it."""
+    """Make a handshake; return what came of it. If its connection is lost, it is made again."""
     shaken: Shaken = yield Shake(config, request, tickets)
+    if shaken.is_lost:
+        shaken = yield Shake(config, request, tickets)
     return shaken
 
 
