@@ -169,7 +169,7 @@ def test_a_server_that_gives_up_a_client_that_says_nothing() -> None:
     with pytest.raises(CaptureError) as caught:
         observe(Stream(0, ENDS, (alert,)), KeyLog())
     assert str(caught.value) == (
-        "There are records of TLS on this connection, and no ClientHello is among them. "
+        "There are records of TLS on this connection, and no ClientHello was found among them. "
         f"Only {ENDS[1]} has said something: the alert decode_error."
     )
     with pytest.raises(CaptureError, match="begins in the middle"):

@@ -206,7 +206,7 @@ _FIRST_BYTES = 16
 
 def _tls_without_hello(stream: Stream, said: list[bytes]) -> str:
     """Return what there is of TLS on a connection that is whole, and has no ClientHello."""
-    told = "There are records of TLS on this connection, and no ClientHello is among them."
+    told = "There are records of TLS on this connection, and no ClientHello was found among them."
     speakers = [sender for sender in (0, 1) if said[sender]]
     if len(speakers) == 1:
         [sender] = speakers
