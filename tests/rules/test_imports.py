@@ -303,7 +303,8 @@ OUTER = (
 # What talks to the system: the adapters, and in `capture` the module that has a program read the
 # files of others, and those that relay and watch. `capture` stands beside the adapters: only the
 # command line imports it, and so it is with `scan`, where one module makes the connections,
-# and one forks the processes that do. In `starttls`, one module holds a dialogue over a socket.
+# one asks the system for addresses, and one forks the processes that do both.
+# In `starttls`, one module holds a dialogue over a socket.
 ADAPTERS = (
     "adapters",
     "serving",
@@ -321,6 +322,7 @@ ADAPTERS = (
     "capture.relay",
     "capture.tshark",
     "capture.watching",
+    "scan.names",
     "scan.runner",
     "scan.workers",
     "starttls.blocking",

@@ -142,3 +142,10 @@ def test_a_flight_has_few_messages() -> None:
     whole = record(hello[: 4 + int.from_bytes(hello[1:4], "big")])
     answer = read(whole, record(message(0, b"") * 100))
     assert (answer.ending, answer.detail) == ("malformed", "more than 16 messages in one flight")
+
+
+def test_a_record_that_is_too_long_is_malformed_tls() -> None:
+    reader = AnswerReader()
+    reader.receive_data(b"\x16\3\3\x48\1" + bytes(64))
+    assert reader.answer.ending == "malformed"
+    assert reader.answer.detail.startswith("a record of 18,433 bytes, and 16,640 are the most")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import socket
 import struct
+import threading
 import time
 from typing import Any
 
@@ -112,7 +114,7 @@ def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     report = scanned(port)
-    assert "Connection refused" in report.error or "Connect call failed" in report.error
+    assert report.error == "no connection: Connection refused."
     assert not report.versions
 
 
@@ -343,3 +345,64 @@ def test_a_server_whose_handshake_fails_shows_nothing_of_tls13() -> None:
         report = scanned(server.port)
     assert [each for each in report.incomplete if each.startswith("What TLS 1.3 encrypts: ")]
     assert not {"tickets", "early_data", "resumption"} & set(report.features)
+
+
+def test_names_without_an_answer_hold_up_no_other_host(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up, ended = socket.getaddrinfo, threading.Event()
+
+    def slow(host: str, *arguments: Any, **named: Any) -> Any:
+        if host.endswith("dead.example"):
+            ended.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return looked_up(host, *arguments, **named)
+
+    async def reports(targets: list[Target], settings: ScanSettings) -> list[Report]:
+        return [report async for report in scan_all(targets, settings)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    dead = [Target(f"{number}.dead.example") for number in range(12)]
+    config = ServerConfig(credentials=pki.server("localhost"), versions=["TLSv1.3"])
+    with listening(ours(config)) as port:
+        settings = ScanSettings(trust=pki.trust, timeout=2.0, concurrency=13)
+        found = asyncio.run(reports([*dead, Target("localhost", port)], settings))
+    ended.set()
+    errors = {report.target.host: report.error for report in found}
+    assert errors.pop("localhost") == ""
+    assert set(errors.values()) == {
+        f"the name {each.host} was not resolved within 2 s: no DNS server answered."
+        for each in dead
+    }
+
+
+def test_the_wait_for_a_thread_is_no_time_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(host: str, *arguments: Any, **named: Any) -> Any:
+        time.sleep(0.4)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def reports() -> list[Report]:
+        pace, settings = Pace(0, lookups=1), ScanSettings(timeout=0.8, host_seconds=0.8)
+        targets = [Target(f"{number}.example") for number in range(5)]
+        return await asyncio.gather(*(scan(each, settings, pace=pace) for each in targets))
+
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    assert {each.error for each in asyncio.run(reports())} == {
+        "no connection: Name or service not known."
+    }
+
+
+def test_too_many_open_files_are_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*arguments: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def one() -> Report:
+        settings = ScanSettings()
+        loop_sockets = socket.socket
+        monkeypatch.setattr("handclasp.scan.runner.socket.socket", none_left)
+        try:
+            return await scan(Target("127.0.0.1", 9), settings)
+        finally:
+            monkeypatch.setattr("handclasp.scan.runner.socket.socket", loop_sockets)
+
+    assert "this machine's limit of open files" in asyncio.run(one()).error

@@ -339,6 +339,7 @@ def _settings(options: dict[str, Any]) -> ScanSettings:
     from handclasp import ClientConfig
     from handclasp.scan import ScanSettings
 
+    concurrency = _concurrency(options["concurrency"])
     with configuration_checked():
         credentials = credentials_of(options["cert"], options["key"])
         return ScanSettings(
@@ -349,9 +350,21 @@ def _settings(options: dict[str, Any]) -> ScanSettings:
             proxy=proxy_of(options["proxy"]),
             config=ClientConfig(verify_peer=False, credentials=credentials),
             rate=options["rate"],
-            concurrency=options["concurrency"],
+            concurrency=concurrency,
             ech_lookup=_ech_lookup(options),
         )
+
+
+def _concurrency(wanted: int) -> int:
+    """Return for how many hosts at once there are descriptors, and say if it is fewer."""
+    from handclasp.serving.limits import connections_possible, raise_descriptor_limit
+
+    raise_descriptor_limit()
+    possible = connections_possible()
+    if possible < wanted:
+        why = "this process may not open more files (ulimit -n)"
+        click.echo(f"--concurrency {wanted}: {possible} are scanned at once, as {why}.", err=True)
+    return min(wanted, possible)
 
 
 def _ech_lookup(options: dict[str, Any]) -> Callable[[str, int], Awaitable[HttpsEndpoint]] | None:

@@ -195,7 +195,11 @@ class AnswerReader:
         buffer, at = self._buffer, 0
         while not self.is_over and len(buffer) - at >= RECORD_HEADER:
             kind, size = buffer[at], buffer[at + 3] << 8 | buffer[at + 4]
-            if kind not in _KINDS or buffer[at + 1] != 3 or size > MAX_CIPHERTEXT:
+            if kind in _KINDS and buffer[at + 1] == 3 and size > MAX_CIPHERTEXT:
+                most = f"{MAX_CIPHERTEXT:,} are the most (RFC 8446 section 5.2)"
+                self.end("malformed", f"a record of {size:,} bytes, and {most}")
+                return
+            if kind not in _KINDS or buffer[at + 1] != 3:
                 error = refused_start(bytes(buffer[at : at + 64]), from_client=False)
                 error.found_by("client")
                 self.end("not tls", f"the answer is no TLS: {error.detail}")

@@ -8,10 +8,11 @@ its own (`ScanSettings`), so that no server can hold up a scan, or make it colle
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, cast
 
@@ -33,6 +34,7 @@ from handclasp.info import ConnectionInfo
 from handclasp.scan.answer import Answer, AnswerReader
 from handclasp.scan.hello import write_hello
 from handclasp.scan.legacy import OldAnswer, read_old_answer, write_old_hello
+from handclasp.scan.names import Found, Resolver
 from handclasp.scan.plan import examine
 from handclasp.scan.probes import Offer
 from handclasp.scan.report import Report, Target
@@ -112,9 +114,15 @@ class ScanSettings:
 
 
 class Pace:
-    """Spreads the connections of a scan over time."""
+    """Spreads the connections of a scan over time, and its lookups of names over threads.
 
-    def __init__(self, rate: float) -> None:
+    Args:
+        rate: connections per second; 0 for no bound.
+        lookups: names that are resolved at once.
+    """
+
+    def __init__(self, rate: float, lookups: int = 32) -> None:
+        self.names = Resolver(lookups)
         self._interval = 1 / rate if rate > 0 else 0.0
         self._next = 0.0
 
@@ -148,7 +156,7 @@ async def scan(
     settings = settings if settings is not None else ScanSettings()
     name = check_server_name(settings.config, target.name)
     report = Report(target)
-    pace = pace if pace is not None else Pace(settings.rate)
+    pace = pace if pace is not None else Pace(settings.rate, settings.concurrency)
     is_address = name is None or _is_address(name)
     offer = Offer("" if is_address else str(name), settings.config)
     began = asyncio.get_running_loop().time()
@@ -175,7 +183,7 @@ async def scan_all(
     See `handclasp.scan` for an example.
     """
     settings = settings if settings is not None else ScanSettings()
-    pace = Pace(settings.rate)
+    pace = Pace(settings.rate, settings.concurrency)
     running: set[asyncio.Task[Report]] = set()
     ahead = iter(targets)
     try:
@@ -202,6 +210,15 @@ async def scan_any(target: Target, settings: ScanSettings, pace: Pace) -> Report
         return await scan(target, settings, pace=pace)
     except ConfigurationError as error:
         return Report(target, error=str(error))
+
+
+def _reason(error: OSError) -> str:
+    """Return what an error of the system means, without asyncio's words around it."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "this machine's limit of open files is reached: lower --concurrency, or raise it"
+    if error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def _trouble(failure: TLSError | None) -> str:
@@ -306,10 +323,13 @@ class _Host:
         """Connect, and say what comes before TLS; try once more after a failure."""
         reason = fix = ""
         for attempt in range(2):
-            await self._turn()
-            self._report.connections += 1
             self._talk = None
             try:
+                if not self._found:
+                    self._found = await self._resolved()
+                with self._stopped_clock():
+                    await self._pace.turn()
+                self._report.connections += 1
                 async with asyncio.timeout(self._settings.timeout):
                     return await self._say_before(await self._connect())
             except DialogueError as error:
@@ -323,13 +343,31 @@ class _Host:
             await asyncio.sleep(_RETRY_SECONDS)
         raise _Stopped(reason, fix)
 
-    async def _turn(self) -> None:
-        """Wait for the pace of the scan, which does not count as time of this host."""
+    async def _resolved(self) -> Found:
+        """Return the addresses to connect to: those of the proxy, if there is one."""
+        target, seconds = self._target, self._settings.timeout
+        host, port = target.host, target.port
+        if (proxy := self._settings.proxy) is not None:
+            host, port = proxy.host, proxy.port
+        if _is_address(host):
+            return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        with self._stopped_clock():
+            await self._pace.names.turn()
+        try:
+            return await self._pace.names.resolve(host, port, seconds)
+        except TimeoutError:
+            raise _Stopped(
+                f"the name {host} was not resolved within {seconds:g} s: no DNS server answered."
+            ) from None
+
+    @contextmanager
+    def _stopped_clock(self) -> Generator[None]:
+        """Stop the time of this host during a wait for others."""
         now, deadline = asyncio.get_running_loop().time, self._clock.when()
         began = now()
         self._clock.reschedule(None)
         try:
-            await self._pace.turn()
+            yield
         finally:
             if deadline is not None:
                 self._clock.reschedule(deadline + now() - began)
@@ -340,18 +378,14 @@ class _Host:
         if self._talk is None:
             if isinstance(error, TimeoutError):
                 return f"no connection within {seconds:g} s.", ""
-            return f"no connection: {error.strerror or error}.", ""
+            return f"no connection: {_reason(error)}.", ""
         if isinstance(error, TimeoutError):
             late = self._talk.time_out(seconds)
             return late.message, worded(late.fix, "connect")
-        return f"the connection broke before TLS began: {error.strerror or error}.", ""
+        return f"the connection broke before TLS began: {_reason(error)}.", ""
 
     async def _connect(self) -> socket.socket:
-        loop, settings, target = asyncio.get_running_loop(), self._settings, self._target
-        proxy = settings.proxy
-        if not self._found:
-            where = (proxy.host, proxy.port) if proxy is not None else (target.host, target.port)
-            self._found = list(await loop.getaddrinfo(*where, type=socket.SOCK_STREAM))
+        loop = asyncio.get_running_loop()
         failure: OSError | None = None
         for each in list(self._found):
             sock = socket.socket(*each[:3])
@@ -401,7 +435,7 @@ class _Host:
         except TimeoutError:
             reader.end("silent", f"nothing more came for {self._settings.timeout:g} s")
         except OSError as error:
-            reader.end("reset", f"the connection broke: {error.strerror or error}")
+            reader.end("reset", f"the connection broke: {_reason(error)}")
         return reader.answer
 
     async def _ask_old(self, sock: socket.socket) -> OldAnswer:
@@ -436,7 +470,7 @@ class _Host:
         except TimeoutError:
             return "nothing"
         except OSError as error:
-            return f"the connection broke: {error.strerror or error}"
+            return f"the connection broke: {_reason(error)}"
         return reaction
 
     async def _shake(self, sock: socket.socket, wanted: Shake) -> Shaken:

@@ -222,7 +222,7 @@ class _Pool:
             os._exit(status)  # Nothing of the parent's is to be cleaned up here.
 
     async def _work(self, sock: socket.socket) -> None:
-        pace = Pace(self._settings.rate)
+        pace = Pace(self._settings.rate, self._settings.concurrency)
         reader, writer = await asyncio.open_connection(sock=sock)
         async with asyncio.TaskGroup() as group:
             while line := await reader.readline():

@@ -6,8 +6,17 @@ import socket
 from contextlib import suppress
 from ipaddress import ip_address
 from threading import Event
+from typing import cast
 
+from handclasp.errors import ConfigurationError
 from handclasp.iana import AlertDescription, alert_name
+from handclasp.testing.arguments import (
+    check_authority,
+    check_fault,
+    check_name,
+    check_port,
+    check_seconds,
+)
 from handclasp.testing.authority import RootAuthority
 from handclasp.testing.catalogue import PeerFault, fault_of_client
 from handclasp.testing.chains import client_chain
@@ -53,9 +62,16 @@ def faulty_connect(
         seconds: the time for all of it.
 
     Raises:
-        ConfigurationError: there is no such fault.
+        ConfigurationError: there is no such fault, or another argument cannot be used.
         OSError: the server cannot be reached.
     """
+    check_fault(fault)
+    check_seconds(seconds)
+    check_port(port, 1)
+    check_authority(authority)
+    if not isinstance(cast("object", request), bytes):
+        raise ConfigurationError(f"request must be bytes, not {request!r}.")
+    check_name("server_name" if server_name is not None else "host", server_name or host)
     entry = fault_of_client(fault)
     chain = client_chain(fault, authority or RootAuthority("handclasp testing"))
     name = host if server_name is None else server_name

@@ -89,8 +89,13 @@ class ServerMeeting:
         if not self._flooded and not self._flood():
             return
         data = self._peer.data
-        answer = self._answer(data) if data else None
+        answer, self._trouble = _asked(self._answer, data) if data else (None, "")
+        if self._trouble:
+            self._peer.close()
+            self._wire.send(self._peer.take())
+            self._wire.finish()
         if answer is None:
+            self._served = bool(self._trouble)
             return
         self._served = True
         self._peer.send_data(answer)
@@ -134,6 +139,17 @@ class ServerMeeting:
         return "waited" if self._wire.late else "left"
 
 
+def _asked(answer: Answer, data: bytes) -> tuple[bytes | None, str]:
+    """Return what the program under test gets, or why there is nothing."""
+    try:
+        reply: object = answer(data)
+    except Exception as error:  # The function is not ours: the outcome is, and is not lost.
+        return None, f"answer raised {type(error).__name__}: {error}"
+    if reply is None or isinstance(reply, bytes | bytearray):
+        return reply if reply is None else bytes(reply), ""
+    return None, f"answer returned {type(reply).__name__} in place of bytes"
+
+
 def meet_well(
     sock: socket.socket, credentials: Credentials, answer: Answer, seconds: float
 ) -> Outcome:
@@ -150,7 +166,9 @@ def meet_well(
                 if not data:
                     return Outcome("", "accepted" if received else "left", data=received)
                 received += data
-                reply = answer(received)
+                reply, trouble = _asked(answer, received)
+                if trouble:
+                    return Outcome("", "accepted", data=received, trouble=trouble)
             tls.sendall(reply or b"")
     except PeerAlertError as error:
         return Outcome("", "refused", error.alert, received)

@@ -25,6 +25,15 @@ from typing import Self
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.errors import ConfigurationError
+from handclasp.testing.arguments import (
+    check_authority,
+    check_fault,
+    check_function,
+    check_listener,
+    check_names,
+    check_port,
+    check_seconds,
+)
 from handclasp.testing.authority import RootAuthority, pem_of
 from handclasp.testing.catalogue import fault_of_server
 from handclasp.testing.chains import Chain, server_chain
@@ -76,11 +85,12 @@ class FaultyServer:
         listener: a listening socket instead of `host` and `port`, which the server then closes.
         answer: returns what a client gets that has no objection; `http_answer()` if None.
         seconds: the time for one connection.
-        report: is called with each outcome, in the connection's thread.
+        report: is called with each outcome, in the connection's thread. What it raises is in the
+            `trouble` of the outcome, and so is what `answer` raises.
 
     Raises:
-        ConfigurationError: there is no such fault, or `credentials` are given for a fault of the
-            certificate.
+        ConfigurationError: there is no such fault, `credentials` are given for a fault of the
+            certificate, or another argument cannot be used.
         OSError: the port cannot be used.
 
     Attributes:
@@ -102,6 +112,15 @@ class FaultyServer:
         seconds: float = 30.0,
         report: Callable[[Outcome], None] | None = None,
     ) -> None:
+        if fault is not None:
+            check_fault(fault)
+        check_seconds(seconds)
+        check_port(port, 0)
+        check_names(names)
+        check_authority(authority)
+        check_listener(listener)
+        check_function("answer", answer)
+        check_function("report", report)
         self.fault = fault_of_server(fault) if fault is not None else None
         if credentials is not None and self.fault is not None and self.fault.kind == "certificate":
             raise ConfigurationError(f"The fault {fault} makes a certificate of its own.")
@@ -202,7 +221,11 @@ class FaultyServer:
                 outcome = self._meet(sock)
             outcome = replace(outcome, address=address)
             if self._report is not None:
-                self._report(outcome)
+                try:
+                    self._report(outcome)
+                except Exception as error:  # The outcome has to be kept, whatever it raises.
+                    raised = f"report raised {type(error).__name__}: {error}"
+                    outcome = replace(outcome, trouble=outcome.trouble or raised)
             with self._changed:
                 self.outcomes.append(outcome)
                 self._unread.append(outcome)

@@ -1,0 +1,81 @@
+"""The checks of what `FaultyServer` and `faulty_connect` are called with."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+
+from handclasp.errors import ConfigurationError
+from handclasp.testing.authority import RootAuthority
+
+_MOST_SECONDS = 86_400.0
+
+
+def check_fault(fault: object) -> None:
+    """Raise `ConfigurationError` for what is no name of a fault."""
+    if not isinstance(fault, str):
+        raise ConfigurationError(f"fault must be a name, not {fault!r}.")
+
+
+def check_seconds(seconds: object) -> None:
+    """Raise `ConfigurationError` for what is no time from above 0 to a day, NaN included."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ConfigurationError(f"seconds must be a number, not {seconds!r}.")
+    if not 0 < seconds <= _MOST_SECONDS:
+        most = f"{_MOST_SECONDS:,.0f}"
+        raise ConfigurationError(f"seconds must be above 0 and at most {most}, not {seconds}.")
+
+
+def check_port(port: object, least: int) -> None:
+    """Raise `ConfigurationError` for what is no port."""
+    is_number = isinstance(port, int) and not isinstance(port, bool)
+    if not is_number or not least <= int(str(port)) <= 65_535:
+        raise ConfigurationError(f"port must be a number from {least} to 65535, not {port!r}.")
+
+
+def check_authority(authority: object) -> None:
+    """Raise `ConfigurationError` for what cannot issue the certificates."""
+    if authority is not None and not isinstance(authority, RootAuthority):
+        raise ConfigurationError(f"authority must be a RootAuthority, not {authority!r}.")
+
+
+def check_function(name: str, function: object) -> None:
+    """Raise `ConfigurationError` for what cannot be called."""
+    if function is not None and not callable(function):
+        raise ConfigurationError(f"{name} must be a function, not {function!r}.")
+
+
+def check_names(names: object) -> None:
+    """Raise `ConfigurationError` for what are no names of a certificate."""
+    if isinstance(names, str) or not isinstance(names, list | tuple):
+        raise ConfigurationError(f"names must be a list of names, not {names!r}.")
+    for name in (*names,):
+        check_name("names", name)
+
+
+def check_name(what: str, name: object) -> None:
+    """Raise `ConfigurationError` for what is neither a host name in ASCII nor an address."""
+    if not isinstance(name, str):
+        raise ConfigurationError(f"{what}: {name!r} is not a name.")
+    try:
+        ip_address(name)
+    except ValueError:
+        labels = name.removesuffix(".").split(".")
+        if not name.isascii() or len(name) > 253 or not all(map(_is_label, labels)):
+            raise ConfigurationError(
+                f"{what}: {name[:80]!r} is not a host name in ASCII, nor an address."
+            ) from None
+
+
+def _is_label(label: str) -> bool:
+    plain = label.replace("-", "").replace("_", "")
+    return len(label) <= 63 and (plain.isalnum() or label == "*")
+
+
+def check_listener(listener: object) -> None:
+    """Raise `ConfigurationError` for what is no listening socket of a stream."""
+    if listener is None:
+        return
+    is_stream = isinstance(listener, socket.socket) and listener.type == socket.SOCK_STREAM
+    if not is_stream or listener.fileno() < 0:
+        raise ConfigurationError("listener must be an open, listening socket of TCP.")
