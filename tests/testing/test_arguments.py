@@ -64,8 +64,9 @@ def test_a_server_refuses_a_socket_that_does_not_listen() -> None:
     ids=str,
 )
 def test_a_client_refuses_wrong_arguments(arguments: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"fault": "bad-finished", "host": "127.0.0.1", "port": 9}
     with pytest.raises(ConfigurationError):
-        faulty_connect(**({"fault": "bad-finished", "host": "127.0.0.1", "port": 9} | arguments))
+        faulty_connect(**(usual | arguments))
 
 
 def raises(*arguments: object) -> bytes:

@@ -86,7 +86,7 @@ class ReloadingFiles(Generic[_T]):
         self.last_error: ConfigurationError | None = None
         # The state is taken before the reading: what changes meanwhile is seen the next time.
         self._seen: _State | None = self._state()
-        self._tried = self._seen
+        self._tried: _State | None = self._seen
         self._told: set[str] = set()
         """The warnings that loading this state of the files has logged."""
         self._is_read_once = any(map(_is_read_once, self._files))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import ssl
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from handclasp.advice import at_fault, worded
@@ -183,7 +184,7 @@ def translated(
     """
     made = _translated(error, server_name, server_side=server_side)
     # A server's certificates, and its clients, are its program's affair.
-    named = {} if server_side else settings_by_library()
+    named: Mapping[str, str] = {} if server_side else settings_by_library()
     fix = worded(error.fix, "ssl", named)
     made.__dict__["fix"] = fix
     made.__dict__["__notes__"] = _notes(error, fix, "server" if server_side else "client")

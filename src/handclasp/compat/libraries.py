@@ -49,7 +49,7 @@ def settings_by_library() -> Mapping[str, str]:
     the stack, comes after the method of the context.
     """
     found = ""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if package in _SETTINGS and found in {"", "urllib3"}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from handclasp.errors import ConfigurationError
@@ -84,9 +84,10 @@ class Place:
 def place_of(client: Any) -> Place:
     """Return the place of a client's Redis, also for a client of asyncio."""
     pool = getattr(client, "connection_pool", None)
-    settings: Any = getattr(pool, "connection_kwargs", None)
-    if not isinstance(settings, dict):
+    given: Any = getattr(pool, "connection_kwargs", None)
+    if not isinstance(given, dict):
         return Place()
+    settings = cast("dict[str, Any]", given)
     package = _package()
     by_tls = (package.SSLConnection, package.asyncio.SSLConnection)
     made_by: Any = getattr(pool, "connection_class", None)

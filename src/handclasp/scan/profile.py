@@ -144,7 +144,8 @@ def _is_switch(value: Any) -> bool:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
+    entries: Any = value  # Without the kind that the check below would give it.
+    return isinstance(value, list) and all(map(_is_text, entries))
 
 
 def _is_suites(value: Any) -> bool:

@@ -6,8 +6,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, values
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    multiprocess,
+    values,
+)
 
 from handclasp.metrics import Metrics
 from handclasp.serving.renewal import CertificateStatus
@@ -30,8 +37,8 @@ class Processes:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._own = 0
-        make_values: Any = values.MultiProcessValue
-        values.ValueClass = make_values(lambda: self._own)
+        untyped: Any = values
+        untyped.ValueClass = untyped.MultiProcessValue(lambda: self._own)
 
     def become(self, worker: int) -> None:
         """Count as this worker from now on, in a process that has just been forked."""
@@ -39,14 +46,14 @@ class Processes:
 
     def forget(self, worker: int) -> None:
         """Leave the gauges of a worker out that has ended; what it has counted stays."""
-        mark: Any = mark_process_dead  # It has no types.
-        mark(worker + 1, self._directory)
+        untyped: Any = multiprocess
+        untyped.mark_process_dead(worker + 1, self._directory)
 
     def registry(self) -> CollectorRegistry:
         """Return a registry to read the numbers of all processes from."""
         reading = CollectorRegistry()
-        make_collector: Any = MultiProcessCollector
-        make_collector(reading, path=self._directory)
+        untyped: Any = multiprocess
+        untyped.MultiProcessCollector(reading, path=self._directory)
         return reading
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import cast
 
 from handclasp.errors import ConfigurationError
 from handclasp.testing.authority import RootAuthority
@@ -49,7 +51,7 @@ def check_names(names: object) -> None:
     """Raise `ConfigurationError` for what are no names of a certificate."""
     if isinstance(names, str) or not isinstance(names, list | tuple):
         raise ConfigurationError(f"names must be a list of names, not {names!r}.")
-    for name in (*names,):
+    for name in cast("Sequence[object]", names):
         check_name("names", name)
 
 
@@ -76,6 +78,9 @@ def check_listener(listener: object) -> None:
     """Raise `ConfigurationError` for what is no listening socket of a stream."""
     if listener is None:
         return
-    is_stream = isinstance(listener, socket.socket) and listener.type == socket.SOCK_STREAM
-    if not is_stream or listener.fileno() < 0:
+    if (
+        not isinstance(listener, socket.socket)
+        or listener.type != socket.SOCK_STREAM
+        or listener.fileno() < 0
+    ):
         raise ConfigurationError("listener must be an open, listening socket of TCP.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 from handclasp.adapters.sockets import wrap_server
 from handclasp.certificates.credentials import Credentials
@@ -142,7 +143,7 @@ class ServerMeeting:
 def _asked(answer: Answer, data: bytes) -> tuple[bytes | None, str]:
     """Return what the program under test gets, or why there is nothing."""
     try:
-        reply: object = answer(data)
+        reply: Any = answer(data)
     except Exception as error:  # The function is not ours: the outcome is, and is not lost.
         return None, f"answer raised {type(error).__name__}: {error}"
     if reply is None or isinstance(reply, bytes | bytearray):
