@@ -38,11 +38,11 @@ def test_a_server_refuses_wrong_arguments_and_starts_nothing(arguments: dict[str
 
 def test_a_server_refuses_a_socket_that_does_not_listen() -> None:
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with datagrams, pytest.raises(ConfigurationError, match="listening socket"):
+    with datagrams, pytest.raises(ConfigurationError, match="socket of TCP that listens"):
         FaultyServer("expired", listener=datagrams)
     closed = socket.create_server(("127.0.0.1", 0))
     closed.close()
-    with pytest.raises(ConfigurationError, match="listening socket"):
+    with pytest.raises(ConfigurationError, match="socket of TCP that listens"):
         FaultyServer("expired", listener=closed)
 
 
@@ -64,9 +64,9 @@ def test_a_server_refuses_a_socket_that_does_not_listen() -> None:
     ids=str,
 )
 def test_a_client_refuses_wrong_arguments(arguments: dict[str, Any]) -> None:
-    usual: dict[str, Any] = {"fault": "bad-finished", "host": "127.0.0.1", "port": 9}
+    given: dict[str, Any] = {"fault": "bad-finished", "host": "127.0.0.1", "port": 9} | arguments
     with pytest.raises(ConfigurationError):
-        faulty_connect(**(usual | arguments))
+        faulty_connect(**given)
 
 
 def raises(*arguments: object) -> bytes:

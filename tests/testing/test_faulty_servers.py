@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 import handclasp
 from handclasp import (
@@ -263,3 +264,55 @@ def test_reports_come_as_connections_end(tls_server: StartServer) -> None:
         server.outcome()
     assert reported == list(server.outcomes)
     assert {each.alert for each in reported} == {"certificate_expired"}
+
+
+RSA_ONLY = ["rsa_pss_rsae_sha256", "rsa_pss_rsae_sha384"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("fault", ["expired", "revoked-crl", "sha1", "bad-finished", None])
+def test_a_client_that_verifies_rsa_alone_gets_such_a_certificate(
+    tls_server: StartServer, fault: str | None, version: str
+) -> None:
+    server = tls_server(fault)
+    with suppress(TLSError):
+        config = ClientConfig(verify_peer=False, versions=[version], signature_schemes=RSA_ONLY)
+        with handclasp.connect("localhost", server.port, config) as tls:
+            tls.sendall(REQUEST)
+            tls.recv(100)
+    outcome = server.outcome()
+    expected = "refused" if fault == "bad-finished" else "accepted"
+    assert (outcome.result, outcome.trouble) == (expected, "")
+
+
+@pytest.mark.parametrize("fault", ["expired", "weak-key", "bad-signature", None])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"signature_schemes": ["ed25519"]},
+        {"signature_schemes": ["ecdsa_secp384r1_sha384"]},
+        {
+            "versions": ["TLSv1.2"],
+            "groups": ["secp384r1"],
+            "signature_schemes": ["ecdsa_secp256r1_sha256"],
+        },
+    ],
+    ids=["ed25519", "ecdsa384", "TLSv1.2 without P-256"],
+)
+def test_a_client_that_can_verify_no_certificate_of_the_server_refuses_nothing(
+    tls_server: StartServer, fault: str | None, settings: dict[str, Any]
+) -> None:
+    server = tls_server(fault)
+    with pytest.raises(TLSError):
+        handclasp.connect(
+            "localhost", server.port, ClientConfig(verify_peer=False, **settings)
+        ).close()
+    outcome = server.outcome()
+    assert (outcome.result, outcome.alert, outcome.trouble) == ("inapplicable", "", "")
+
+
+def test_the_revocation_list_names_the_certificates_of_both_kinds(
+    tls_server: StartServer,
+) -> None:
+    crl = tls_server("revoked-crl").crl_pem
+    assert len(list(x509.load_pem_x509_crl(crl))) == 2

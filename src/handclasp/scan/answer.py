@@ -196,7 +196,7 @@ class AnswerReader:
         while not self.is_over and len(buffer) - at >= RECORD_HEADER:
             kind, size = buffer[at], buffer[at + 3] << 8 | buffer[at + 4]
             if kind in _KINDS and buffer[at + 1] == 3 and size > MAX_CIPHERTEXT:
-                most = f"{MAX_CIPHERTEXT:,} are the most (RFC 8446 section 5.2)"
+                most = f"{MAX_CIPHERTEXT:,} are the most (RFC 9846 section 5.2)"
                 self.end("malformed", f"a record of {size:,} bytes, and {most}")
                 return
             if kind not in _KINDS or buffer[at + 1] != 3:

@@ -78,9 +78,9 @@ def check_listener(listener: object) -> None:
     """Raise `ConfigurationError` for what is no listening socket of a stream."""
     if listener is None:
         return
-    if (
-        not isinstance(listener, socket.socket)
-        or listener.type != socket.SOCK_STREAM
-        or listener.fileno() < 0
-    ):
-        raise ConfigurationError("listener must be an open, listening socket of TCP.")
+    if not isinstance(listener, socket.socket) or not _is_open_stream(listener):
+        raise ConfigurationError("listener must be an open socket of TCP that listens.")
+
+
+def _is_open_stream(sock: socket.socket) -> bool:
+    return sock.fileno() >= 0 and sock.type == socket.SOCK_STREAM

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
 from handclasp.adapters.sockets import wrap_server
 from handclasp.certificates.credentials import Credentials
 from handclasp.config import ServerConfig
-from handclasp.errors import PeerAlertError
+from handclasp.errors import PeerAlertError, ProtocolError
+from handclasp.faults import Fault
 from handclasp.testing.catalogue import PeerFault
 from handclasp.testing.chains import Chain
 from handclasp.testing.outcome import MAX_DATA, Outcome, Result, refusal_in
@@ -24,6 +25,14 @@ FLOODS = ("endless-tickets", "key-update-storm")
 """The faults whose end a client has to endure before it is served."""
 
 
+_NOTHING_SHARED = (
+    Fault.NO_SHARED_VERSION,
+    Fault.NO_SHARED_CIPHER_SUITE,
+    Fault.NO_SHARED_GROUP,
+    Fault.NO_SHARED_SIGNATURE_SCHEME,
+)
+
+
 class ServerMeeting:
     """A faulty server that serves one client.
 
@@ -31,11 +40,13 @@ class ServerMeeting:
         answer: returns what a client gets that has no objection.
     """
 
-    def __init__(self, fault: PeerFault, chain: Chain, wire: Wire, answer: Answer) -> None:
+    def __init__(
+        self, fault: PeerFault, chains: Sequence[Chain], wire: Wire, answer: Answer
+    ) -> None:
         self._fault = fault
         self._wire = wire
         self._answer = answer
-        self._peer = ServerPeer(fault, chain)
+        self._peer = ServerPeer(fault, *chains)
         self._flooded = fault.name not in FLOODS
         self._served = False
         self._speaks_tls = True
@@ -152,7 +163,7 @@ def _asked(answer: Answer, data: bytes) -> tuple[bytes | None, str]:
 
 
 def meet_well(
-    sock: socket.socket, credentials: Credentials, answer: Answer, seconds: float
+    sock: socket.socket, credentials: Sequence[Credentials], answer: Answer, seconds: float
 ) -> Outcome:
     """Serve one client with the library's own engine, for the case without a fault."""
     config = ServerConfig(credentials=credentials, handshake_timeout=seconds)
@@ -175,6 +186,10 @@ def meet_well(
         return Outcome("", "refused", error.alert, received)
     except TimeoutError:
         return Outcome("", "waited", data=received)
+    except ProtocolError as error:
+        # Who offers nothing that a good server has, has not objected to this one.
+        result: Result = "inapplicable" if error.fault in _NOTHING_SHARED else "left"
+        return Outcome("", result, data=received)
     except OSError:
         return Outcome("", "left", data=received)
     return Outcome("", "accepted", data=received)

@@ -36,7 +36,7 @@ from handclasp.testing.arguments import (
 )
 from handclasp.testing.authority import RootAuthority, pem_of
 from handclasp.testing.catalogue import fault_of_server
-from handclasp.testing.chains import Chain, server_chain
+from handclasp.testing.chains import Chain, server_chains
 from handclasp.testing.meeting import Answer, ServerMeeting, meet_well
 from handclasp.testing.outcome import Outcome
 from handclasp.testing.wire import Wire
@@ -126,9 +126,9 @@ class FaultyServer:
             raise ConfigurationError(f"The fault {fault} makes a certificate of its own.")
         self.authority = authority if authority is not None else RootAuthority("handclasp testing")
         if credentials is not None:
-            self._chain = Chain(credentials)
+            self._chains: tuple[Chain, ...] = (Chain(credentials),)
         else:
-            self._chain = server_chain(fault or "", self.authority, names)
+            self._chains = server_chains(fault or "", self.authority, names)
         self.outcomes: deque[Outcome] = deque(maxlen=MAX_OUTCOMES)
         self._unread: deque[Outcome] = deque(maxlen=MAX_OUTCOMES)
         self._answer = answer if answer is not None else http_answer()
@@ -156,7 +156,7 @@ class FaultyServer:
     @property
     def crl_pem(self) -> bytes:
         """The revocation list of the authority, as PEM; a revoked certificate is in it."""
-        return pem_of(self.authority.crl([self._chain.leaf] if self._chain.revoked else []))
+        return pem_of(self.authority.crl([each.leaf for each in self._chains if each.revoked]))
 
     def outcome(self, seconds: float = 10.0) -> Outcome:
         """Return the outcome of the next connection, each once and the oldest first.
@@ -236,6 +236,7 @@ class FaultyServer:
 
     def _meet(self, sock: socket.socket) -> Outcome:
         if self.fault is None:
-            return meet_well(sock, self._chain.credentials, self._answer, self._seconds)
+            shown = [each.credentials for each in self._chains]
+            return meet_well(sock, shown, self._answer, self._seconds)
         wire = Wire(sock, self._seconds, self._stopping)
-        return ServerMeeting(self.fault, self._chain, wire, self._answer).outcome()
+        return ServerMeeting(self.fault, self._chains, wire, self._answer).outcome()

@@ -77,13 +77,14 @@ class ServerPeer:
     """One connection of a faulty server. The version is TLS 1.3 if client and fault allow it.
 
     Attributes:
-        applicable: False once the client has offered no version in which the fault exists; it then
-            gets the alert protocol_version.
+        applicable: False once the client has offered no version in which the fault exists, or
+            nothing for which there is a certificate; it then gets an alert that says so.
     """
 
-    def __init__(self, fault: PeerFault, chain: Chain) -> None:
+    def __init__(self, fault: PeerFault, chain: Chain, *others: Chain) -> None:
         self.fault = fault
         self.chain = chain
+        self.chains = (chain, *others)
         self.applicable = True
         self._script: _Script | None = None
         self._early = bytearray()
@@ -159,13 +160,11 @@ class ServerPeer:
         version = next((each for each in self.fault.versions if each in offered), None)
         if self.fault.name == "downgrade" and "TLSv1.3" not in offered:
             version = None
-        script: _Script | None = None
-        if version == "TLSv1.3":
-            script = server13(self.fault.name, self.chain, hello)
-        elif version == "TLSv1.2":
-            script = server12(self.fault.name, self.chain, hello)
-        if script is not None:
-            return script
+        make = {"TLSv1.3": server13, "TLSv1.2": server12}.get(version or "")
+        for chain in self.chains if make is not None else ():
+            script: _Script | None = make(self.fault.name, chain, hello) if make else None
+            if script is not None:
+                return script
         self.applicable = False
         wrong = "PROTOCOL_VERSION" if version is None else "HANDSHAKE_FAILURE"
         return AnswersWith(self.chain.credentials, alert_record(AlertDescription[wrong]))
@@ -216,7 +215,9 @@ def wrong_signature(message: Any) -> Any:
 
 
 def server13(fault: str, chain: Chain, hello: ClientHello) -> ScriptedServer | None:
-    """Return the server of TLS 1.3 with this fault; None if it shares no suite with the client."""
+    """Return the server of TLS 1.3 with this fault; None if it shares nothing with the client."""
+    if _code(chain.credentials.schemes[0]) not in _schemes(hello):
+        return None  # It signs with this one.
     suite = next((code for code in hello.cipher_suites if code in CIPHER_SUITES_BY_CODE), None)
     groups = _groups(hello)
     known = [code for code in groups if code in GROUPS_BY_CODE]
@@ -238,10 +239,8 @@ def server13(fault: str, chain: Chain, hello: ClientHello) -> ScriptedServer | N
 
 def server12(fault: str, chain: Chain, hello: ClientHello) -> ScriptedServer12 | None:
     """Return the server of TLS 1.2 with this fault; None if it shares nothing with the client."""
-    code = hello.extensions.get(ExtensionType.SIGNATURE_ALGORITHMS)
-    offered = ext.read_signature_algorithms(code) if code is not None else ()
-    ours = {SIGNATURE_SCHEMES[name].code for name in chain.credentials.schemes}
-    scheme = next((each for each in offered if each in ours), None)
+    ours = {_code(name) for name in chain.credentials.schemes}
+    scheme = next((each for each in _schemes(hello) if each in ours), None)
     suites = [CIPHER_SUITES12_BY_CODE.get(each) for each in hello.cipher_suites]
     kind = "RSA" if any(name.startswith("rsa") for name in chain.credentials.schemes) else "ECDSA"
     fitting = (
@@ -253,6 +252,9 @@ def server12(fault: str, chain: Chain, hello: ClientHello) -> ScriptedServer12 |
     groups = _groups(hello)
     group = next((each for each in groups if _is_for_tls12(each)), None)
     if scheme is None or suite is None or group is None:
+        return None
+    # RFC 8422 section 5.1: such a client cannot read a key on the curve of the certificate.
+    if kind == "ECDSA" and GROUPS["secp256r1"].code not in groups:
         return None
     asks = ExtensionType.STATUS_REQUEST in hello.extensions
     return _Server12(
@@ -299,6 +301,15 @@ def _versions(hello: ClientHello) -> set[str]:
     data = hello.extensions.get(ExtensionType.SUPPORTED_VERSIONS)
     numbers = ext.read_supported_versions(data) if data is not None else (hello.legacy_version,)
     return {names[number] for number in numbers if number in names}
+
+
+def _code(scheme: str) -> int:
+    return SIGNATURE_SCHEMES[scheme].code
+
+
+def _schemes(hello: ClientHello) -> tuple[int, ...]:
+    data = hello.extensions.get(ExtensionType.SIGNATURE_ALGORITHMS)
+    return tuple(ext.read_signature_algorithms(data)) if data is not None else ()
 
 
 def _groups(hello: ClientHello) -> tuple[int, ...]:
