@@ -68,6 +68,7 @@ CAUSE = "__cause__"
 GO_AHEAD = "go_ahead=BYTES"
 RECEIVED = "received=BYTES"
 PROXY = "proxy_protocol=False"
+PROXY_FROM = "proxy_protocol=NETWORKS"
 STARTTLS = {
     name: f'starttls.opening("{name.lower()}", HOST)'
     for name in ("SMTP", "IMAP", "POP3", "FTP", "XMPP", "MySQL")
@@ -167,6 +168,7 @@ _OPTIONS: Mapping[str, Mapping[FrontEnd, str]] = {
     CAUSE: {"ssl": CAUSE},
     GO_AHEAD: {},
     RECEIVED: {},
+    PROXY_FROM: {"serve": "--proxy-protocol-from NETWORKS"},
     PROXY: {"serve": "leave out --proxy-protocol and --proxy-protocol-from"},
     **{
         setting: {"connect": f"--starttls {name.lower()}", **_in_ssl(name)}

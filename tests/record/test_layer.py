@@ -26,6 +26,7 @@ from tests.record.records import (
 )
 from tests.vectors.rfc8448_traces import TRACE_NAMES, load
 
+from handclasp.advice import worded
 from handclasp.crypto.secret import Secret
 from handclasp.errors import ProtocolError
 from handclasp.faults import Blame, Fault
@@ -251,6 +252,16 @@ def test_a_client_that_takes_the_server_for_another_service(
         pull(layer(), start[:size])
     caught.value.found_by("client")
     assert advised not in caught.value.fix
+
+
+@pytest.mark.parametrize("start", [b"PROXY TCP4 10.0", b"\r\n\r\n\0\r\nQUIT\n!\x11\0"])
+def test_a_header_that_nobody_expects_is_told_with_the_option_for_it(start: bytes) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        pull(layer(is_client=False), start)
+    caught.value.found_by("server")
+    told = worded(caught.value.fix, "serve")
+    assert "let this server expect it (--proxy-protocol-from NETWORKS)." in told
+    assert "received" not in told
 
 
 def test_the_first_line_is_shown_as_evidence() -> None:

@@ -112,7 +112,8 @@ _PROXY_HEADER = Mistaken(
         "one end sends the header of the PROXY protocol, and the other does not expect it",
     ),
     "Send no PROXY header to this server (in HAProxy, leave out send-proxy).",
-    "If a proxy is to send that header, read it first, and pass on what follows it "
+    "If a balancer is to send that header, let this server expect it (proxy_protocol=NETWORKS). "
+    "Over a transport of your own, read it before TLS, and pass on what follows it "
     "(received=BYTES).",
 )
 _TUNNEL = Mistaken(
