@@ -6,6 +6,7 @@ matters, `tests.adversarial.meter` counts the comparisons of what a peer sent.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,19 +27,32 @@ class CountingBuffer(bytearray):
 
 
 @contextmanager
+def without_collections() -> Iterator[None]:
+    """Keep the garbage of other tests out of a count: to collect it may run their finalizers."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
 def _watched(
     trace: Callable[..., Any] | None, profile: Callable[..., Any] | None = None
 ) -> Iterator[None]:
     """Trace what runs meanwhile, and then go on as before (with coverage, for example)."""
     before = sys.gettrace(), sys.getprofile()
-    if profile is not None:
-        sys.setprofile(profile)
-    sys.settrace(trace)
-    try:
-        yield
-    finally:
-        sys.settrace(before[0])
-        sys.setprofile(before[1])
+    with without_collections():
+        if profile is not None:
+            sys.setprofile(profile)
+        sys.settrace(trace)
+        try:
+            yield
+        finally:
+            sys.settrace(before[0])
+            sys.setprofile(before[1])
 
 
 def bytecodes_of(call: Callable[[], object]) -> int:

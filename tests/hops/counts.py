@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from types import CodeType, FrameType
 from typing import Any
 
-from tests.counting import bytecodes_of
+from tests.counting import bytecodes_of, without_collections
 
 from handclasp import (
     ClientConfig,
@@ -126,11 +126,12 @@ def calls_of(run: Callable[[], object]) -> Counter[tuple[str, str]]:
             calls[frame.f_code.co_filename, frame.f_code.co_qualname] += 1
 
     before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        run()
-    finally:
-        sys.setprofile(before)
+    with without_collections():
+        sys.setprofile(note)
+        try:
+            run()
+        finally:
+            sys.setprofile(before)
     return calls
 
 

