@@ -31,7 +31,7 @@ from handclasp.lifecycle import Config, Lifecycle, State
 from handclasp.questions import CheckReplay, Decrypt, Question, ReverifyPeer
 from handclasp.record.framing import not_tls
 from handclasp.record.protection12 import Protection12
-from handclasp.record.record_key import OUTER_HEADER, OVERHEAD, SHORT
+from handclasp.record.record_key import EMPTY_RECORD, OVERHEAD, SHORT
 from handclasp.speedups import ACCELERATED
 from handclasp.trace.hooks import Trace
 from handclasp.wire.records import HEADER_SIZE
@@ -39,9 +39,7 @@ from handclasp.wire.records import HEADER_SIZE
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _DATA_TYPE = bytes([_APPLICATION_DATA])
 
-_EMPTY_RECORD = int.from_bytes(OUTER_HEADER + bytes(2), "big")
-"""The header of a record without a body, as a number: with a size added, it is that of another."""
-_EMPTY_CONTENT = _EMPTY_RECORD + OVERHEAD
+_EMPTY_CONTENT = EMPTY_RECORD + OVERHEAD
 
 _new = object.__new__
 

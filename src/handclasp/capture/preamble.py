@@ -10,16 +10,21 @@ from handclasp.capture.stream import Piece, Stream
 from handclasp.faults import Fault
 from handclasp.iana import ContentType, alert_name, version_name
 from handclasp.wire.greetings import greeting_of
-from handclasp.wire.records import HEADER_SIZE, MAX_CIPHERTEXT, mistaken_client, what_else_it_is
+from handclasp.wire.records import (
+    HEADER_SIZE,
+    MAX_CIPHERTEXT,
+    SSL_REQUEST,
+    mistaken_client,
+    what_else_it_is,
+)
 
-_SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16/"
 _HEAD_OF_HELLO = re.compile(rb"\x16(?:\x03(?:[\0-\x04](?:.{0,2}|..\x01.{0,4})?)?)?", re.DOTALL)
 """So few bytes that a ClientHello is not recognized by them."""
 _PROXY_HEADER = re.compile(rb"PROXY |\r\n\r\n\0\r\nQUIT\n")
 _OPENED_BY_CLIENT = (
     (re.compile(rb"CONNECT \S+ HTTP/"), "a proxy's CONNECT"),
     (_PROXY_HEADER, "the PROXY protocol"),
-    (re.compile(re.escape(_SSL_REQUEST)), "PostgreSQL, SSLRequest"),
+    (re.compile(re.escape(SSL_REQUEST)), "PostgreSQL, SSLRequest"),
     (re.compile(rb"\x05[\x01-\x09][\0-\x09]"), "SOCKS"),
     (re.compile(rb"\x04[\x01\x02]..[^\0].{0,99}\0", re.DOTALL), "SOCKS"),
 )
@@ -32,7 +37,7 @@ _ASKED = (
 )
 _NOT_TLS = (
     (re.compile(rb"SSH-\d"), "It is SSH."),
-    (re.compile(re.escape(_SSL_REQUEST)), "PostgreSQL: the client asks for TLS (SSLRequest)."),
+    (re.compile(re.escape(SSL_REQUEST)), "PostgreSQL: the client asks for TLS (SSLRequest)."),
     (re.compile(rb"\0\0..\0\x03\0\0user\0", re.DOTALL), "It is PostgreSQL without TLS."),
     (re.compile(rb"CONNECT \S+ HTTP/"), "A proxy was asked for a tunnel (CONNECT)."),
 )
@@ -315,16 +320,14 @@ def _is_record(data: bytes) -> bool:
 
 def _answer(said: list[bytes]) -> str:
     """Return how the server answers a client that asks for TLS as PostgreSQL does."""
-    client, server = said if said[0].startswith(_SSL_REQUEST) else said[::-1]
-    if not client.startswith(_SSL_REQUEST):
+    client, server = said if said[0].startswith(SSL_REQUEST) else said[::-1]
+    if not client.startswith(SSL_REQUEST):
         return ""
     match server[:1]:
         case b"":
             return " No answer of the server is recorded."
         case b"N":
-            more = (
-                ", and the client goes on in the clear" if len(client) > len(_SSL_REQUEST) else ""
-            )
+            more = ", and the client goes on in the clear" if len(client) > len(SSL_REQUEST) else ""
             return f" The server says no (N){more}."
         case b"S":
             return " The server says yes (S), and no ClientHello follows."

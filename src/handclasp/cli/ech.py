@@ -179,8 +179,7 @@ def ech_settings(options: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of a `ClientConfig` for --ech; raise `WrongArguments`."""
     if options["doh"] is not None and options["ech"] != _FROM_DNS:
         raise WrongArguments("--doh needs --ech dns.")
-    if options["doh_ca"] is not None and options["doh"] is None:
-        raise WrongArguments("--doh-ca needs --doh.")
+    _check_doh(options)
     if options["ech"] is None or options["ech"] == _FROM_DNS:
         return {}
     return {"ech": ech_configs_of(options["ech"])}
@@ -195,21 +194,34 @@ def ech_lookup_of(
     """
     if options["ech"] != _FROM_DNS:
         return None
-    from handclasp import ClientConfig
     from handclasp.dns import check_lookup, lookup_ech
 
     if options["starttls"]:
         raise WrongArguments("--ech dns reads HTTPS records, which do not concern --starttls.")
     if "TLSv1.3" not in config.versions:
         raise WrongArguments("--ech needs TLS 1.3: leave out --tls12.")
-    given: dict[str, Any] = {"doh": options["doh"], "timeout": options["timeout"]}
+    given = doh_settings(options)
     # An address is of use only where the record says which host to connect to.
     is_named = options["server_name"] is not None or options["proxy"] is not None
-    if options["doh_ca"] is not None:
-        given["doh_config"] = ClientConfig(trust=trust_of(options["doh_ca"]))
     with configuration_checked():
         check_lookup(name, port, **given)
     return partial(lookup_ech, name, port, addresses=not is_named, **given)
+
+
+def doh_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what --doh, --doh-ca and --timeout mean for a lookup; raise `WrongArguments`."""
+    from handclasp import ClientConfig
+
+    _check_doh(options)
+    given: dict[str, Any] = {"doh": options["doh"], "timeout": options["timeout"]}
+    if options["doh_ca"] is not None:
+        given["doh_config"] = ClientConfig(trust=trust_of(options["doh_ca"]))
+    return given
+
+
+def _check_doh(options: dict[str, Any]) -> None:
+    if options["doh_ca"] is not None and options["doh"] is None:
+        raise WrongArguments("--doh-ca needs --doh.")
 
 
 def _record(configs: EchConfigList, name: str, port: int) -> str:

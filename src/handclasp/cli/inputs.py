@@ -184,23 +184,34 @@ def read_file(path: str) -> bytes:
 _MOST_NAMED = 5
 
 
+def files_in(directory: str, endings: tuple[str, ...]) -> tuple[list[str], int]:
+    """Return the files with these endings by name, newest first, and how many others are there.
+
+    Raises `WrongArguments`.
+    """
+    dated: list[tuple[int, str]] = []
+    others = 0
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # The writer of traces removes old ones.
+                    if entry.name.endswith(endings) and entry.is_file():
+                        dated.append((entry.stat().st_mtime_ns, entry.name))
+                    else:
+                        others += 1
+    except OSError as error:
+        raise WrongArguments(f"Cannot read {directory}: {error.strerror or error}.") from None
+    return [name for _, name in sorted(dated, reverse=True)], others
+
+
 def _check_no_directory(path: str) -> None:
     """Raise `WrongArguments` for a directory, such as that of --trace, and name what is in it."""
     check_path(path)
     if not os.path.isdir(path):
         return
-    dated: list[tuple[int, str]] = []
-    try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):  # The writer of traces removes old ones.
-                    if entry.name.endswith(".json") and entry.is_file():
-                        dated.append((entry.stat().st_mtime_ns, entry.name))
-    except OSError as error:
-        raise WrongArguments(f"Cannot read {path}: {error.strerror or error}.") from None
-    if not dated:
+    names, _ = files_in(path, (".json",))
+    if not names:
         raise WrongArguments(f"{path} is a directory, without a trace (.json).")
-    names = [name for _, name in sorted(dated, reverse=True)]
     newest = shlex.quote(os.path.join(path, names[0]))
     raise WrongArguments(
         f"{path} is a directory. In it are, the newest first: "

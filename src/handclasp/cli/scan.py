@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from handclasp.cli.ech import doh_settings
 from handclasp.cli.inputs import (
     NumberRange,
     check_fork,
@@ -371,17 +372,12 @@ def _ech_lookup(options: dict[str, Any]) -> Callable[[str, int], Awaitable[Https
     """Return what looks up ECH configurations for --dns, or None; raise `WrongArguments`."""
     if options["doh"] is not None and not options["asks_dns"]:
         raise WrongArguments("--doh needs --dns.")
-    if options["doh_ca"] is not None and options["doh"] is None:
-        raise WrongArguments("--doh-ca needs --doh.")
+    given = doh_settings(options)
     if not options["asks_dns"]:
         return None
-    from handclasp import ClientConfig
     from handclasp.dns import check_lookup, lookup_ech_async
 
     if options["starttls"]:
         raise WrongArguments("--dns reads HTTPS records, which do not concern --starttls.")
-    given: dict[str, Any] = {"doh": options["doh"], "timeout": options["timeout"]}
-    if options["doh_ca"] is not None:
-        given["doh_config"] = ClientConfig(trust=trust_of(options["doh_ca"]))
     check_lookup(_ANY_NAME, **given)
     return partial(lookup_ech_async, addresses=False, **given)

@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from handclasp.cli.identity import printable
-from handclasp.cli.inputs import read_file
+from handclasp.cli.inputs import files_in, read_file
 from handclasp.cli.outcome import WrongArguments
 from handclasp.cli.terminal import wrapped
 from handclasp.wording import listed
@@ -104,19 +103,7 @@ def chosen_in(directory: str, *, lists: bool, as_json: bool, for_page: bool) -> 
 
 
 def _look_into(directory: str) -> _Found:
-    dated: list[tuple[int, str]] = []
-    others = 0
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):  # The writer of traces removes old ones.
-                    if entry.name.endswith((_TRACE, *_CAPTURES)) and entry.is_file():
-                        dated.append((entry.stat().st_mtime_ns, entry.name))
-                    else:
-                        others += 1
-    except OSError as error:
-        raise WrongArguments(f"Cannot read {directory}: {error.strerror or error}.") from None
-    names = [name for _, name in sorted(dated, reverse=True)]
+    names, others = files_in(directory, (_TRACE, *_CAPTURES))
     return _Found(
         [name for name in names if name.endswith(_TRACE)],
         [name for name in names if not name.endswith(_TRACE)],

@@ -243,10 +243,15 @@ def _chain_of(error: BaseException) -> Iterator[BaseException]:
     while each is not None and id(each) not in seen:
         seen.add(id(each))
         yield each
-        cause = _kept(each, "__cause__")
-        if cause is None and not _kept(each, "__suppress_context__"):
-            cause = _kept(each, "__context__")
-        each = cause
+        each = _shown_above(each)
+
+
+def _shown_above(error: BaseException) -> BaseException | None:
+    """Return the exception that a traceback shows above one, which follows upon it."""
+    above: BaseException | None = _kept(error, "__cause__")
+    if above is None and not _kept(error, "__suppress_context__"):
+        above = _kept(error, "__context__")
+    return above
 
 
 def _shown_with(error: BaseException) -> Iterator[BaseException]:
@@ -259,11 +264,7 @@ def _shown_with(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(each))
         yield each
-        cause = _kept(each, "__cause__")
-        pending.append(cause)
-        if cause is None and not _kept(each, "__suppress_context__"):
-            pending.append(_kept(each, "__context__"))
-        pending += _members(each)
+        pending += [_shown_above(each), *_members(each)]
 
 
 def _members(error: BaseException) -> Sequence[BaseException]:

@@ -35,8 +35,8 @@ SHORT = 2**13
 """The most bytes of which copies are faster to make and to use than views."""
 
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
-_EMPTY_RECORD = int.from_bytes(OUTER_HEADER + bytes(2), "big")
-"""A header as a number: its length is added to it."""
+EMPTY_RECORD = int.from_bytes(OUTER_HEADER + bytes(2), "big")
+"""The header of a record without a body, as a number: with a size added, it is that of another."""
 
 _DATA_START = _APPLICATION_DATA << 8 | 3
 _read_header = Struct(">HxH").unpack_from
@@ -118,7 +118,7 @@ class PureRecordKey:
         size, sequence = len(data) - HEADER_SIZE, self.sequence
         header = data[:HEADER_SIZE]
         if (
-            header != (_EMPTY_RECORD + size).to_bytes(HEADER_SIZE, "big")
+            header != (EMPTY_RECORD + size).to_bytes(HEADER_SIZE, "big")
             or not OVERHEAD < size <= self.limit + TAG_SIZE
             or sequence >= self.until
         ):

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from handclasp.config.values import is_number
 from handclasp.errors import ConfigurationError
 from handclasp.synchronous import check_synchronous
 from handclasp.values import dataclass
@@ -142,18 +143,14 @@ def check_seconds(*, least: float = 0.0, **durations: float) -> None:
     """
     bounds = f"from {least:g} to 1e9" if least else "at most 1e9"
     for name, value in durations.items():
-        if not _is_number(value) or value < least or not 0 < value <= _LONGEST:
+        if not is_number(value) or value < least or not 0 < value <= _LONGEST:
             raise ConfigurationError(f"{name} must be a positive number of seconds, {bounds}.")
 
 
 def check_wait(name: str, value: float) -> None:
     """Raise `ConfigurationError` for a time to wait that is not one; 0 is not to wait."""
-    if not _is_number(value) or not 0 <= value <= _LONGEST:
+    if not is_number(value) or not 0 <= value <= _LONGEST:
         raise ConfigurationError(f"{name} must be a number of seconds from 0 to 1e9.")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_on_error(on_error: object) -> None:

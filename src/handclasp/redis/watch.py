@@ -58,7 +58,7 @@ class Watch:
 
     def note_failure(self, error: Exception) -> None:
         """Note that it cannot, and report it if that is new."""
-        trouble = self._at_place(explain(error, self._place.speaks_tls))
+        trouble = explain(error, self._place.speaks_tls)
         with self._lock:
             is_new = self.outage is None
             since = self._clock() if self.outage is None else self.outage[0]
@@ -70,10 +70,7 @@ class Watch:
         """Call `on_error`, whose own errors end no thread."""
         if self._on_error is not None:
             with suppress(Exception):
-                self._on_error(self._at_place(trouble))
-
-    def _at_place(self, trouble: FleetError) -> FleetError:
-        return FleetError(trouble.reason, trouble.kind, self._place.address)
+                self._on_error(FleetError(trouble.reason, trouble.kind, self._place.address))
 
     def outage_text(self) -> str:
         """Return the beginning of a sentence about the outage, up to its consequences."""

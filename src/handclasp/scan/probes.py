@@ -346,9 +346,10 @@ def schemes13(offer: Offer, report: Report) -> Probe[None]:
         return
     found: list[str] = []
     while left:
-        shaken = yield from shake(replace(config, signature_schemes=tuple(left)))
+        asked = replace(config, signature_schemes=tuple(left))
+        shaken = yield from shake(asked)
         if shaken.is_lost:
-            yield from settle_loss(shaken, config, replace(config, signature_schemes=tuple(left)))
+            yield from settle_loss(shaken, config, asked)
         scheme = scheme_of(shaken)
         if scheme not in left:
             if not (shaken.refused or scheme):
@@ -426,9 +427,10 @@ def _alpn13(offer: Offer, report: Report, left: Sequence[str]) -> Probe[str]:
     config = spoken13(offer, report)
     if config is None:
         return ""
-    shaken = yield from shake(replace(config, alpn=tuple(left)))
+    asked = replace(config, alpn=tuple(left))
+    shaken = yield from shake(asked)
     if shaken.is_lost:
-        yield from settle_loss(shaken, config, replace(config, alpn=tuple(left)))
+        yield from settle_loss(shaken, config, asked)
     if shaken.info is None and not shaken.refused:
         report.lose(f"The application protocols, in full: {shaken.error}")
     return (shaken.info.alpn or "") if shaken.info is not None else ""

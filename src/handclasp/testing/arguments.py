@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import cast
 
+from handclasp.config.values import is_number, is_whole
 from handclasp.errors import ConfigurationError
 from handclasp.testing.authority import RootAuthority
 
@@ -19,9 +20,9 @@ def check_fault(fault: object) -> None:
         raise ConfigurationError(f"fault must be a name, not {fault!r}.")
 
 
-def check_seconds(seconds: object) -> None:
+def check_seconds(seconds: float) -> None:
     """Raise `ConfigurationError` for what is no time from above 0 to a day, NaN included."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+    if not is_number(seconds):
         raise ConfigurationError(f"seconds must be a number, not {seconds!r}.")
     if not 0 < seconds <= _MOST_SECONDS:
         most = f"{_MOST_SECONDS:,.0f}"
@@ -30,8 +31,7 @@ def check_seconds(seconds: object) -> None:
 
 def check_port(port: object, least: int) -> None:
     """Raise `ConfigurationError` for what is no port."""
-    is_number = isinstance(port, int) and not isinstance(port, bool)
-    if not is_number or not least <= int(str(port)) <= 65_535:
+    if not is_whole(port, least, 65_535):
         raise ConfigurationError(f"port must be a number from {least} to 65535, not {port!r}.")
 
 

@@ -127,21 +127,10 @@ class _Meeting:
         for number in range(FLOOD):
             if not after_handshake(self._fault, peer):
                 break
-            if number % FLOOD_BATCH == 0 and not self._exchange():
+            if number % FLOOD_BATCH == 0 and not self._wire.exchange(peer):
                 return
         peer.send_data(self._request)
         self._wire.send(peer.take())
-
-    def _exchange(self) -> bool:
-        """Send what is queued, and read what has come; return whether the server is still there."""
-        peer, wire = self._peer, self._wire
-        is_there = wire.send(peer.take())
-        while wire.has_news():  # Tickets, for example.
-            data = wire.receive()
-            if not data:
-                return False
-            peer.feed(data)
-        return is_there and not refusal_in(peer.alerts)
 
     def _result(self, alert: str) -> Result:
         peer = self._peer

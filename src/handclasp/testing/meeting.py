@@ -121,21 +121,10 @@ class ServerMeeting:
         for number in range(FLOOD):
             if not self._peer.flood():
                 break
-            if number % FLOOD_BATCH == 0 and not self._exchange():
+            if number % FLOOD_BATCH == 0 and not self._wire.exchange(self._peer):
                 return False
-        self._flooded = self._exchange()
+        self._flooded = self._wire.exchange(self._peer)
         return self._flooded
-
-    def _exchange(self) -> bool:
-        """Send what is queued, and read what has come; return whether the client is still there."""
-        peer, wire = self._peer, self._wire
-        is_there = wire.send(peer.take())
-        while wire.has_news():
-            data = wire.receive()
-            if not data:
-                return False
-            peer.feed(data)
-        return is_there and not refusal_in(peer.alerts)
 
     def _result(self, alert: str) -> Result:
         peer = self._peer

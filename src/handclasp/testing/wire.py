@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import Event
 from time import monotonic
+from typing import Protocol
+
+from handclasp.testing.outcome import refusal_in
 
 SLOW_INTERVAL = 0.25
 """Seconds between two bytes that are sent slowly."""
@@ -21,6 +25,23 @@ FLOOD_BATCH = 16
 
 _READ = 1 << 16
 _LAST_WORDS_SECONDS = 5.0
+
+
+class Peer(Protocol):
+    """A faulty peer without a socket."""
+
+    @property
+    def alerts(self) -> Sequence[tuple[int, int]]:
+        """The alerts that it has received: their levels and numbers."""
+        ...
+
+    def take(self) -> bytes:
+        """Return what it has queued."""
+        ...
+
+    def feed(self, data: bytes) -> None:
+        """Take what the other end has sent."""
+        ...
 
 
 class Wire:
@@ -83,6 +104,19 @@ class Wire:
         except OSError:
             return True
         return True
+
+    def exchange(self, peer: Peer) -> bool:
+        """Send what a peer has queued, and feed it what has come.
+
+        Return whether the other end is still there, and has refused nothing.
+        """
+        is_there = self.send(peer.take())
+        while self.has_news():  # Tickets, for example.
+            data = self.receive()
+            if not data:
+                return False
+            peer.feed(data)
+        return is_there and not refusal_in(peer.alerts)
 
     def finish(self) -> None:
         """End this direction, and leave the other end a few seconds for its last words."""

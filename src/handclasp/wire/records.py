@@ -105,7 +105,8 @@ def mistaken_client(start: bytes) -> Mistaken | None:
 PROXY_V1, PROXY_V2 = b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"
 """The beginnings of the header of the PROXY protocol, which a proxy sends before TLS."""
 
-_POSTGRESQL = b"\0\0\0\x08\x04\xd2\x16/"
+SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16/"
+"""PostgreSQL's SSLRequest, by which a client asks for TLS in the clear."""
 _PROXY_HEADER = Mistaken(
     Verdict(
         Blame.UNCLEAR,
@@ -130,7 +131,7 @@ _MISTAKEN = (
     (b"CONNECT ", _TUNNEL),
     (PROXY_V1, _PROXY_HEADER),
     (PROXY_V2, _PROXY_HEADER),
-    (_POSTGRESQL, _SSL_REQUEST),
+    (SSL_REQUEST, _SSL_REQUEST),
 )
 
 _METHODS = "GET POST HEAD PUT OPTIONS CONNECT PRI DELETE PATCH TRACE PROPFIND"
@@ -143,7 +144,7 @@ _GREETINGS = (
     (b"SSH-", ", as of SSH"),
     (PROXY_V1, ", the header of the PROXY protocol"),
     (PROXY_V2, ", the header of the PROXY protocol"),
-    (_POSTGRESQL, ", as of PostgreSQL, which asks for TLS in the clear first"),
+    (SSL_REQUEST, ", as of PostgreSQL, which asks for TLS in the clear first"),
     (b"EHLO ", ", as of a mail client before STARTTLS"),
     (b"-ERR", ", as of a POP3 or Redis server"),
     (b"RFB ", ", as of VNC"),
