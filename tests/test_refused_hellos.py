@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
+from typing import get_args
 
 import pytest
 from tests.test_alerts import WIDE
 
 from handclasp.advice import worded
-from handclasp.alerts import Situation, explain_alert, likely_causes, summarize
+from handclasp.alerts import OwnChain, Situation, explain_alert, likely_causes, summarize
 from handclasp.alerts.cause import Cause
 from handclasp.alerts.situation import Stage
 from handclasp.faults import Blame
@@ -112,7 +114,52 @@ def test_key_transport_is_an_option_that_is_said_to_be_weak(
             told = worded(cause.fix, end)
             assert ("it is weak: it has no forward secrecy" in told) == advised
             assert ("(--allow-rsa-key-transport)" in told) == advised
-        assert "key transport" not in worded(cause.fix, "ssl")  # It has no setting for that.
+        here = worded(cause.fix, "ssl").partition("On this end")[2]
+        assert "key transport" not in here  # It has no setting for that.
+
+
+@pytest.mark.parametrize("versions", [("TLSv1.2",), ("TLSv1.2", "TLSv1.3")])
+def test_advice_names_the_servers_that_it_helps(versions: tuple[str, ...]) -> None:
+    """Key transport helps with no server of CBC or of pre-shared keys, so these are advised too."""
+    told = summarize(causes("HANDSHAKE_FAILURE", replace(WIDE, versions=versions)))
+    assert "a pre-shared key that it requires" in told.sentence
+    for end in ("connect", "reader"):
+        there, _, here = worded(told.fix, end).partition("On this end: ")
+        newer = "TLS 1.3, or suites" if "TLSv1.3" in versions else "suites"
+        only = "If the server has only suites with CBC, DHE or RSA key transport, enable"
+        assert f"{only} {newer} with ECDHE and AES-GCM." in there
+        assert "If the server has only pre-shared keys, give it a certificate." in there
+        assert here.startswith(
+            "If the server's settings allow RSA key transport with AES-GCM "
+            "(TLS_RSA_WITH_AES_128_GCM_SHA256 or TLS_RSA_WITH_AES_256_GCM_SHA384) and nothing newer"
+        )
+    # The command has no option for keys.
+    assert "the identity and the key" not in worded(told.fix, "connect")
+    offer = "If the server accepts only clients with a pre-shared key, offer the identity and"
+    assert f"{offer} the key that it knows for TLS 1.3 (context." in worded(told.fix, "ssl")
+    assert ("Enable TLS 1.3 for it" in told.fix) == (versions == ("TLSv1.2",))
+
+
+@pytest.mark.parametrize("groups", [("secp521r1",), ("secp384r1", "secp521r1")])
+def test_what_is_well_known_is_not_called_unusual(groups: tuple[str, ...]) -> None:
+    (first, *_) = causes("HANDSHAKE_FAILURE", replace(WIDE, groups=groups))
+    assert first.fault == "NO_SHARED_GROUP"
+    assert first.condition == (
+        "which offers none of the groups that nearly every server supports, unless that is intended"
+    )
+
+
+def test_the_other_causes_stand_alone() -> None:
+    """A page lists each by itself, so none begins with "Or"."""
+    chain = OwnChain(size=1, leaf="CN=a", last="CN=a", issuer="CN=b", names="a", dates=" of now")
+    seen = 0
+    for alert, role, stage in product(AlertDescription, ("client", "server"), get_args(Stage)):
+        situation = replace(WIDE, role=role, stage=stage, certificate="shown", chain=chain)
+        for cause in explain_alert(alert, situation).others:
+            seen += 1
+            assert not cause.sentence.startswith("Or "), cause
+            assert cause.sentence[0].isupper(), cause
+    assert seen > 30
 
 
 def test_causes_are_named_at_once_or_follow_the_one_that_is_explained() -> None:

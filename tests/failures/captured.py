@@ -175,7 +175,8 @@ CAPTURED = [
         "Most likely: the server accepts none of the cipher suites that were offered: "
         "TLS_CHACHA20_POLY1305_SHA256.",
         "the client",
-        "which offers none of the usual algorithms, unless that is intended",
+        "which offers none of the cipher suites that nearly every server supports, unless that is "
+        "intended",
         "On the client: Offer TLS_AES_128_GCM_SHA256 as well.",
         "RFC 9846 section 9.1 has every client offer that suite, and this one does not.",
     ),

@@ -511,6 +511,22 @@ CONNECT = [
         cause_also=("The server accepts only clients with a pre-shared key",),
     ),
     Live(
+        "a server of TLS 1.2 with pre-shared keys alone",
+        "OpenSSL s_server",
+        "the same with `-tls1_2 -cipher PSK-AES128-GCM-SHA256`",
+        FAILURE,
+        "server",
+        "a pre-shared key that it requires",
+        "unless the server is for special clients only",
+        "If the server has only pre-shared keys, give it a certificate.",
+        "There are no pre-shared keys of TLS 1.2 here, and RSA key transport would not help: its "
+        "advice names the servers that it is for.",
+        openssl(
+            "-nocert", "-psk", "0102030405060708", "-tls1_2", "-cipher", "PSK-AES128-GCM-SHA256"
+        ),
+        cause_also=("If the server's settings allow RSA key transport with AES-GCM",),
+    ),
+    Live(
         "a server with old suites alone",
         "OpenSSL s_server",
         "TLS 1.2 with `-cipher AES128-SHA`",
@@ -518,7 +534,8 @@ CONNECT = [
         "server",
         "the cipher suites",
         ALL_RECOMMENDED,
-        SEE_THE_LOG,
+        "If the server has only suites with CBC, DHE or RSA key transport, enable TLS 1.3, or "
+        "suites with ECDHE and AES-GCM.",
         "A client offers no CBC suites for good reason, so the server has to change.",
         openssl("-tls1_2", "-cipher", "AES128-SHA", key_type="rsa-2048"),
         cause_also=(OLD_SUITES,),
@@ -531,10 +548,11 @@ CONNECT = [
         "server",
         OLD_SUITES,
         ALL_RECOMMENDED,
-        "allow that for AES-GCM, though it is weak: it has no forward secrecy "
+        "and it cannot be updated, allow that, though it is weak: it has no forward secrecy "
         "(--allow-rsa-key-transport).",
         "This is the one old kind that can be enabled here. The alert does not tell it from the "
-        "others, so the advice depends on the server's log, and does not hide what is given up.",
+        "others, and nor does the log, so the advice depends on the server's settings, and does "
+        "not hide what is given up.",
         openssl("-tls1_2", "-cipher", "AES128-GCM-SHA256", key_type="rsa-2048"),
         cause_also=(SEE_THE_LOG,),
         never=("Most likely",),
@@ -963,7 +981,8 @@ SERVE = [
         "NO_SHARED_GROUP",
         "client",
         "offered: secp521r1",
-        "which offers none of the usual algorithms, unless that is intended",
+        "which offers none of the groups that nearly every server supports, unless that is "
+        "intended",
         "On the other end: Offer one of the groups that this end takes: X25519MLKEM768, X25519",
         "`serve` has no option for groups, so only the client gets advice.",
         visit=curl("--cacert", "CA", "--curves", "P-521"),

@@ -61,6 +61,18 @@ def unusual_server(what: str) -> Verdict:
     )
 
 
+def offers_nothing_usual(blame: Blame, what: str) -> Verdict:
+    """Return the verdict if a client offers no usual value of a kind, such as "groups".
+
+    What it offers may be well known, as P-521 is.
+    """
+    return Verdict(
+        blame,
+        f"which offers none of the {what} that nearly every server supports, unless that is "
+        "intended",
+    )
+
+
 def make_cause(
     fault: Fault,
     sentence: str,

@@ -22,6 +22,7 @@ from handclasp.alerts.cause import (
     alternatives,
     listed_names,
     make_cause,
+    offers_nothing_usual,
     unusual_server,
 )
 from handclasp.alerts.situation import (
@@ -56,10 +57,6 @@ _COMMON_GROUPS = ("secp384r1", "secp521r1")
 
 _COMMON_SCHEMES = ("ecdsa_secp384r1_sha384", "rsa_pss_rsae_sha512")
 
-_UNUSUALLY_LITTLE = Verdict(
-    Blame.LOCAL, "which offers none of the usual algorithms, unless that is intended"
-)
-
 
 class _Lack(NamedTuple):
     """A measure of the usual values of one kind that a ClientHello lacks.
@@ -86,7 +83,7 @@ def hello_causes(situation: Situation) -> Iterator[Cause]:
 def _lacks(situation: Situation) -> Iterator[_Lack]:
     if situation.server_name is None:
         yield _Lack(0, False, replace(_no_name(situation), topic="the name of the server"))
-    psk = replace(psk_required(), topic="a pre-shared key that it requires")
+    psk = replace(psk_required(situation), topic="a pre-shared key that it requires")
     if situation.external_key:
         yield _Lack(1, True, psk)
     suites, groups, schemes = (
@@ -104,7 +101,7 @@ def _lacks(situation: Situation) -> Iterator[_Lack]:
     if situation.certificate_schemes:
         cause = _unaccepted_authority(situation)
         yield _Lack(0, False, replace(cause, topic="the authority of that certificate"))
-    if "TLSv1.3" in situation.versions and not situation.external_key:
+    if not situation.external_key:
         yield _Lack(0, False, psk)
 
 
@@ -143,7 +140,7 @@ def _missing(offered: Iterable[str], usual: Sequence[str]) -> list[str]:
 
 
 def _verdict_of(degree: int, kind: str) -> Verdict:
-    return (unusual_server(kind), SETTINGS_DIFFER, _UNUSUALLY_LITTLE)[degree]
+    return (unusual_server(kind), SETTINGS_DIFFER, offers_nothing_usual(Blame.LOCAL, kind))[degree]
 
 
 def _offer_more(missing: Sequence[str], setting: str) -> str:
@@ -153,11 +150,20 @@ def _offer_more(missing: Sequence[str], setting: str) -> str:
 _KEY_TRANSPORT = "RSA key transport"
 
 _ALLOW_KEY_TRANSPORT = (
-    "If the server's log says that it has nothing but RSA key transport, and it cannot be updated, "
-    "allow that for AES-GCM, though it is weak: it has no forward secrecy "
+    "If the server's settings allow RSA key transport with AES-GCM "
+    "(TLS_RSA_WITH_AES_128_GCM_SHA256 or TLS_RSA_WITH_AES_256_GCM_SHA384) and nothing newer, and "
+    "it cannot be updated, allow that, though it is weak: it has no forward secrecy "
     f"({RSA_KEY_TRANSPORT})."
 )
-"""No other old kind can be enabled here (docs/decisions/0014-rsa-key-transport.md)."""
+"""No other old kind can be enabled here (docs/decisions/0014-rsa-key-transport.md).
+
+The settings tell, and the log does not: OpenSSL's says "no shared cipher" whatever the suites are.
+"""
+
+
+def _update_old(situation: Situation, old: str) -> str:
+    newer = "TLS 1.3, or suites" if "TLSv1.3" in situation.versions else "suites"
+    return f"If the server has only suites with {old}, enable {newer} with ECDHE and AES-GCM."
 
 
 def _lack_of_suites(situation: Situation) -> _Lack:
@@ -179,6 +185,8 @@ def _lack_of_suites(situation: Situation) -> _Lack:
     if degree == 0 and _KEY_TRANSPORT in old:
         fix_local = _ALLOW_KEY_TRANSPORT
     fix_peer = "Allow one of the suites that the client offers, and add a certificate that fits it."
+    if degree == 0 and old:
+        fix_peer = _update_old(situation, old)
     cause = make_cause(
         Fault.NO_SHARED_CIPHER_SUITE,
         sentence,
@@ -291,13 +299,24 @@ def _unaccepted_authority(situation: Situation) -> Cause:
     )
 
 
-def psk_required() -> Cause:
+def psk_required(situation: Situation) -> Cause:
+    """Return the cause if the server has no certificate; keys are offered here in TLS 1.3 alone."""
+    if situation.external_key:
+        fix_local = f"Offer an identity and a key that the server knows for TLS 1.3 ({PSKS})."
+        fix_peer = "Give the server a certificate, or this client's pre-shared key for TLS 1.3."
+    else:
+        add13 = "" if "TLSv1.3" in situation.versions else f" Enable TLS 1.3 for it ({VERSIONS})."
+        fix_local = (
+            "If the server accepts only clients with a pre-shared key, offer the identity and the "
+            f"key that it knows for TLS 1.3 ({PSKS}).{add13}"
+        )
+        fix_peer = "If the server has only pre-shared keys, give it a certificate."
     return make_cause(
         Fault.UNKNOWN_PSK_IDENTITY,
         "The server accepts only clients with a pre-shared key that it knows, as a server without "
         "a certificate does.",
-        f"Offer the identity and the key that the server knows ({PSKS}).",
-        "Give the server a certificate, or this client's pre-shared key.",
+        fix_local,
+        fix_peer,
         Fault.UNKNOWN_PSK_IDENTITY.verdict(),
     )
 
@@ -305,12 +324,12 @@ def psk_required() -> Cause:
 def unknown_psk_causes(situation: Situation) -> Iterator[Cause]:
     if situation.offers_psk is False:
         yield replace(
-            psk_required(),
+            psk_required(situation),
             sentence="The server accepts only clients with a pre-shared key that it knows, and "
             "this side has offered none.",
         )
         return
-    yield psk_required()
+    yield psk_required(situation)
 
 
 def protocol_version_causes(situation: Situation) -> Iterator[Cause]:

@@ -176,6 +176,10 @@ _NO_COMMON_GROUND = (
 _ALGORITHMS = "cipher suites, groups and signature schemes"
 
 
+_WITH_CONDITIONAL_ADVICE = (Fault.NO_SHARED_CIPHER_SUITE.name, Fault.UNKNOWN_PSK_IDENTITY.name)
+"""The causes whose advice names the servers that it is for, so that it may stand with others."""
+
+
 def summarize(causes: Sequence[Cause]) -> Cause:
     """Return the only cause, the likeliest one, or a cause that names all if none stands out."""
     first = causes[0]
@@ -190,7 +194,11 @@ def summarize(causes: Sequence[Cause]) -> Cause:
     but = ", but no server name (SNI)" if lacks_name else ""
     verdict = SETTINGS_DIFFER if lacks_name else unusual_server(_ALGORITHMS)
     here = [first.fix_local] if lacks_name else []
-    here += [each.fix_local for each in causes if each.fault == Fault.NO_SHARED_CIPHER_SUITE.name]
+    there = ["See in the server's log which of these it is, and allow what the client offers."]
+    for each in causes:
+        if each.fault in _WITH_CONDITIONAL_ADVICE:
+            here.append(each.fix_local)
+            there.append(each.fix_peer)
     topics = list(dict.fromkeys(cause.topic for cause in causes if cause.topic))
     return Cause(
         first.fault,
@@ -198,16 +206,24 @@ def summarize(causes: Sequence[Cause]) -> Cause:
         f"so it is one of these: {alternatives(topics)}.",
         verdict.blame,
         " ".join(filter(None, here)),
-        "See in the server's log which of these it is, and allow what the client offers.",
+        " ".join(there),
         verdict.condition,
     )
 
 
 def other_causes(causes: Sequence[Cause]) -> tuple[Cause, ...]:
-    """Return the causes that `summarize` does not explain."""
-    if not causes or causes[0].stands_out or not causes[0].topic:
-        return tuple(causes[1:])
-    return tuple([replace(cause, is_named=True) for cause in causes])
+    """Return the causes that `summarize` does not explain, in sentences that stand alone."""
+    is_named = bool(causes) and bool(causes[0].topic) and not causes[0].stands_out
+    rest = causes if is_named else causes[1:]
+    return tuple(
+        [replace(cause, sentence=_without_or(cause.sentence), is_named=is_named) for cause in rest]
+    )
+
+
+def _without_or(sentence: str) -> str:
+    """Return a sentence that follows others in a list, which need not follow the first cause."""
+    alone = sentence.removeprefix("Or ")
+    return alone[:1].upper() + alone[1:]
 
 
 def _handshake_failure(situation: Situation) -> Iterator[Cause]:

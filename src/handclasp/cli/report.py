@@ -180,13 +180,7 @@ def _fault_and_alert(fault: str, alert: str | None) -> str:
 def _other_lines(others: Sequence[Cause]) -> list[Line]:
     """Return the causes that the explanation leaves out, or has only named: then one is first."""
     first = "perhaps" if others and others[0].is_named else "or perhaps"
-    return [(first if at == 0 else "or perhaps", _perhaps(each)) for at, each in enumerate(others)]
-
-
-def _perhaps(cause: Cause) -> str:
-    """One of several causes: its label says already that it is another one."""
-    sentence = cause.sentence.removeprefix("Or ")
-    return sentence[0].upper() + sentence[1:]
+    return [(first if at == 0 else "or perhaps", each.sentence) for at, each in enumerate(others)]
 
 
 def _at_fault(failure: Failure) -> str:

@@ -17,6 +17,7 @@ from handclasp.advice import (
     VERSIONS,
 )
 from handclasp.alerts import USUAL_GROUPS, USUAL_SCHEMES, USUAL_SUITES12, USUAL_SUITES13
+from handclasp.alerts.cause import offers_nothing_usual
 from handclasp.alerts.situation import ENABLE_NEWER, OBSOLETE
 from handclasp.crypto.groups import GROUPS as KNOWN_GROUPS
 from handclasp.crypto.signatures import SIGNATURE_SCHEMES as KNOWN_SCHEMES
@@ -75,7 +76,7 @@ def disagreement(
             names them.
         possible: what this side could accept by another setting alone; None for all that is known.
     """
-    usual, known, setting, word = _KINDS[fault]
+    _, known, setting, word = _KINDS[fault]
     offered = meant(offered)
     detail = no_overlap(offered, acceptable)
     doable = known if possible is None else possible
@@ -97,7 +98,7 @@ def disagreement(
             f"end takes ({CREDENTIALS})."
         )
         allowable = wanted
-    verdict = _verdict(fault, usual, offered, acceptable)
+    verdict = _verdict(fault, offered, acceptable)
     return ProtocolError(
         fault, detail, fix=advice(fix_peer, fix_local if allowable else ""), verdict=verdict
     )
@@ -117,20 +118,19 @@ def older_version_chosen(offered: Sequence[str], chosen: str) -> ProtocolError:
     )
 
 
-def _verdict(
-    fault: Fault, usual: Sequence[str], offered: Sequence[str], acceptable: Sequence[str]
-) -> Verdict | None:
+def _verdict(fault: Fault, offered: Sequence[str], acceptable: Sequence[str]) -> Verdict | None:
     """Return whose list is unusual; None where neither is, or both are."""
+    usual, _, _, word = _KINDS[fault]
     is_usual, takes_usual = (not set(usual).isdisjoint(each) for each in (offered, acceptable))
     if fault is Fault.NO_SHARED_VERSION and not is_usual:
         return ONLY_UNSAFE
     if usual and not is_usual and takes_usual:
-        return Verdict(
-            Blame.PEER, "which offers none of the usual algorithms, unless that is intended"
-        )
+        return offers_nothing_usual(Blame.PEER, word)
     if is_usual and usual and not takes_usual:
         return Verdict(
-            Blame.LOCAL, "which accepts none of the usual algorithms, unless that is intended"
+            Blame.LOCAL,
+            f"which accepts none of the {word} that nearly every client offers, unless that is "
+            "intended",
         )
     return None
 
