@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
 
-from handclasp import ClientConfig, Credentials, ServerConfig
+from handclasp import ClientConfig, Credentials, ReloadingCredentials, ServerConfig
 from handclasp.certificates.credentials import LocalSigner
 from handclasp.compat import SSLContext
 
@@ -72,7 +73,9 @@ def kinds(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [kind for kind, _ in told(caplog)]
 
 
-def build(role: str, credentials: Credentials, **settings: Any) -> ClientConfig | ServerConfig:
+def build(
+    role: str, credentials: Credentials | ReloadingCredentials, **settings: Any
+) -> ClientConfig | ServerConfig:
     config = ServerConfig if role == "server" else ClientConfig
     return config(credentials=credentials, **settings)
 
@@ -164,6 +167,49 @@ def test_it_is_told_once_for_each_certificate_and_again_for_what_is_new(
     assert kinds(caplog) == ["expired"]
     build("server", pki.credentials(leaf), clock=lambda: NOW)
     assert kinds(caplog) == ["extended_key_usage", "expires_soon"]
+
+
+@pytest.mark.parametrize(
+    ("role", "purpose", "days", "expected"),
+    [
+        ("server", CLIENT, 90, ["extended_key_usage"]),
+        ("client", SERVER, 90, ["extended_key_usage"]),
+        ("server", SERVER, 3, ["expires_soon"]),
+        ("client", CLIENT, 90, []),
+    ],
+)
+def test_a_certificate_that_is_loaded_again_is_told_of(
+    role: str,
+    purpose: Any,
+    days: int,
+    expected: list[str],
+    pki: Pki,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody builds a config then, and the key usage is told of anyway."""
+    key, now, seconds = key_of_type("ecdsa-p256"), datetime.now(UTC), [0.0]
+    chain_path, key_path = tmp_path / "chain.pem", tmp_path / "key.pem"
+    key_path.touch(0o600)
+    key_path.write_bytes(key_pem(key))
+
+    def renew(leaf: Leaf) -> None:
+        old = replace(leaf, not_before=now - 200 * DAY)
+        chain_path.write_bytes(pem_of(pki.issue(old, key.public_key())))
+
+    renew(Leaf(purpose=[SERVER, CLIENT], not_after=now + 99 * DAY))
+    load = partial(Credentials.load, chain_path, key_path)
+    reloading = ReloadingCredentials([chain_path], load, clock=lambda: seconds[0])
+    config = build(role, reloading)
+    before = config.credential_list[0].chain_der
+    assert kinds(caplog) == []
+    renew(Leaf(purpose=purpose, digital_signature=False, not_after=now + days * DAY))
+    seconds[0] += 2
+    assert config.credential_list[0].chain_der != before
+    assert kinds(caplog) == ["key_usage", *expected]
+    seconds[0] += 2
+    assert config.credential_list[0].chain_der != before
+    assert kinds(caplog) == []
 
 
 @pytest.mark.parametrize("clock", [lambda: None, lambda: datetime(2031, 5, 1)])

@@ -2,7 +2,8 @@
 
 Loading is strict, since a mistake would otherwise appear as a failed handshake at the other end:
 the key must belong to the certificate, and the chain must be one chain. Dates and purposes depend
-on the time and the role, so that building a config warns of them; see `own_certificate`.
+on the time and the role, so that building a config warns of them, and so does loading its
+credentials again; see `own_certificate`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A config accepts such certificates anyway, as `ssl` does: a test may need an expired one. The
 warnings go to the logger "handclasp", as records with a `kind`: that of the key usage when
-credentials are loaded, and those that depend on the role and the time when a config is built.
+credentials are loaded, and those that depend on the role and the time when a config is built, or
+when the credentials of a config are loaded again.
 
 >>> from datetime import UTC, datetime
 >>> from handclasp.certificates.own_certificate import own_problems

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from handclasp.certificates.key_files import warning_once
+from handclasp.certificates.own_certificate import Role, warn_of_own
 from handclasp.certificates.period import Period
 from handclasp.deferred import DeferredModule
 from handclasp.errors import ConfigurationError
@@ -120,6 +121,7 @@ class ReloadingFiles(Generic[_T]):
                 loaded = self._loaded()
             self._check_change(loaded)
             self._current = loaded
+            self._warn_of_change(loaded)
         except Exception as error:
             self._seen = None  # The next look tries again: a file may be rewritten in one tick.
             self._note(error)
@@ -139,6 +141,9 @@ class ReloadingFiles(Generic[_T]):
 
     def _check_change(self, new: _T) -> None:
         """Raise `ConfigurationError` if the old content should stay nevertheless."""
+
+    def _warn_of_change(self, new: _T) -> None:
+        """Log what is wrong with the new content, which is in use nevertheless."""
 
     def _note(self, error: Exception) -> None:
         text = str(error)
@@ -162,7 +167,8 @@ class ReloadingCredentials(ReloadingFiles["credentials.Credentials"]):
     `Credentials.auto_reload` makes one of a chain and a key. The files are checked when `current`
     is read, at most once a second. Files that do not load are never used: while one file is half
     written, or is new and the other not yet, the old credentials stay. So they do where the new
-    certificate has expired or is not valid yet, as long as the old one is valid.
+    certificate has expired or is not valid yet, as long as the old one is valid. Of any other
+    reason for peers to refuse the new one there is a warning, as when a config is built.
 
     >>> credentials = Credentials.auto_reload("chain.pem", "key.pem")
     >>> config = ServerConfig(credentials=credentials)
@@ -185,7 +191,7 @@ class ReloadingCredentials(ReloadingFiles["credentials.Credentials"]):
             function, which nothing would await.
     """
 
-    __slots__ = ("_keep_valid",)
+    __slots__ = ("_keep_valid", "_roles")
 
     def __init__(
         self,
@@ -197,7 +203,12 @@ class ReloadingCredentials(ReloadingFiles["credentials.Credentials"]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keep_valid = keep_valid
+        self._roles: set[Role] = set()
         super().__init__(files, load, on_error=on_error, clock=clock)
+
+    def warn_as(self, role: Role) -> None:
+        """Log what is wrong in this role with each new certificate; a config calls this."""
+        self._roles.add(role)
 
     def _loaded(self) -> credentials.Credentials:
         loaded = cast(object, self._load())
@@ -212,6 +223,10 @@ class ReloadingCredentials(ReloadingFiles["credentials.Credentials"]):
     def _check_change(self, new: credentials.Credentials) -> None:
         if self._keep_valid:
             _check_period(new, self._current)
+
+    def _warn_of_change(self, new: credentials.Credentials) -> None:
+        for role in sorted(self._roles):
+            warn_of_own([new], role, datetime.now(UTC))
 
 
 def _check_period(new: credentials.Credentials, old: credentials.Credentials) -> None:

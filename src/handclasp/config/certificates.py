@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from handclasp.certificates.own_certificate import Role, warn_of_own, warn_of_public_names
 from handclasp.certificates.policy import CertificatePolicy
 from handclasp.certificates.raw_keys import public_key_info
+from handclasp.certificates.reloading import ReloadingCredentials
 from handclasp.certificates.staple import OcspStaple
 from handclasp.config.types import ClientAuth, Credential
 from handclasp.config.unused import refuse_settings
@@ -177,7 +178,11 @@ def check_policy_for_clients(config: ServerConfig) -> None:
 
 
 def warn_of_own_certificates(config: SharedConfig, role: Role) -> None:
-    """Warn of certificates that peers will refuse in this role, now or soon."""
+    """Warn of certificates that peers will refuse in this role, now or soon; and of later ones."""
+    given: Any = config.credentials  # A tuple, since the config was built.
+    for each in given:
+        if isinstance(each, ReloadingCredentials):
+            each.warn_as(role)
     credentials = config.credential_list
     if credentials:
         now = config.clock()
