@@ -115,7 +115,7 @@ WORST: dict[str, Worst] = {
         "server-flight12", 0, (), bytecodes=5, times=6_000, entry=ADDRESS, signer="stranger"
     ),
     "a few addresses of a stranger": Worst(
-        "server-flight", 0, (), bytecodes=27, times=1_000, entry=ADDRESS, signer="stranger"
+        "server-flight", 0, (), bytecodes=25, times=1_000, entry=ADDRESS, signer="stranger"
     ),
     "addresses that an authority signed": Worst("server-flight", 0, (), entry=ADDRESS),
     "records of data": Worst("after", 4, ("records",), 1),

@@ -5,16 +5,25 @@ from __future__ import annotations
 import builtins
 import ipaddress
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.certificates.hostile import sequence, tlv
 from tests.pki import Leaf, Pki, key_of_type
 
-from handclasp.certificates.names import Names, certificate_names, covers, normal_name
+from handclasp.certificates.names import (
+    Names,
+    certificate_names,
+    covers,
+    normal_name,
+    subject_of,
+)
+from handclasp.certificates.seen import Seen
 from handclasp.errors import ConfigurationError
 from handclasp.wording import printable
 
@@ -165,3 +174,19 @@ def test_any_bytes_for_a_list_of_names(data: bytes) -> None:
 )
 def test_what_is_no_list_of_names(der: bytes) -> None:
     assert Names.in_der(der) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [((), "a certificate without a name"), (("a.example", "b.example"), "a.example, b.example")],
+)
+def test_a_certificate_without_a_subject_is_called_by_its_names(
+    names: Sequence[str], expected: str
+) -> None:
+    pki = Pki()
+    certificate = pki.issue(Leaf(names, common_name=None), key_of_type("ecdsa-p256").public_key())
+    der = certificate.public_bytes(Encoding.DER)
+    assert subject_of(certificate) == expected
+    seen = Seen(certificate, der, pki.trust)
+    assert seen.about == expected
+    assert seen.names.first(3) == list(names)

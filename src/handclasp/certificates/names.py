@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -323,26 +323,33 @@ def common_names(certificate: x509.Certificate, der: bytes) -> list[str]:
     return [str(attribute.value) for attribute in found]
 
 
-def subject_of(certificate: x509.Certificate, name: bytes | None = None) -> str:
+def subject_of(
+    certificate: x509.Certificate,
+    name: bytes | None = None,
+    names: Callable[[], Names] | None = None,
+) -> str:
     """Return the subject, safe to print; the first names if the subject is empty.
 
-    `name` is the subject as DER, if it is available.
+    `name` is the subject as DER, if it is available, and `names` returns the names, if somebody
+    else needs them as well: to collect thousands of them is work.
     """
     try:
         size = len(_names_of(certificate)[1] if name is None else name)
         if size > LONGEST_NAME:
             return f"a certificate with a name of {size} bytes"
-        text = name_text(certificate.subject) or _names_text(certificate)
+        text = name_text(certificate.subject) or _names_text(certificate, names)
     except Exception:
         text = ""  # cryptography reads names late, and the peer wrote them.
     return printable(text or "a certificate without a name")
 
 
-def _names_text(certificate: x509.Certificate) -> str:
+def _names_text(certificate: x509.Certificate, read: Callable[[], Names] | None) -> str:
     size = extensions_size(_encoded(certificate))
     if size > MOST_EXTENSIONS:
         return unread_names(size)
-    names = names_of(certificate)
+    names = names_of(certificate) if read is None else read()
+    if not names:
+        return ""
     return listed(names.first(3), 3, count=len(names), room=_MOST_OF_A_SUBJECT)
 
 

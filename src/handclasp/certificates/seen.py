@@ -81,7 +81,7 @@ class Seen:
         """Its subject, safe to print."""
         if self.unread and self.subject_name == NO_NAME:
             return unread_names(self.extensions_size)
-        return subject_of(self.certificate, self.subject_name)
+        return subject_of(self.certificate, self.subject_name, lambda: self.names)
 
     @cached_property
     def issuer(self) -> str:
