@@ -17,7 +17,7 @@ _TRUST, _CREDENTIALS = "context.load_verify_locations(FILE)", "context.load_cert
 _HOST = "the host in the URL"
 
 GIVING_UP = "the timeout after which a program gives a handshake up"
-"""What an event loop ends a handshake by. `TIMEOUT` is that of a blocking socket."""
+"""The setting of a library over an event loop; `TIMEOUT` is that of one over blocking sockets."""
 
 _SETTINGS: Mapping[str, Mapping[str, str]] = {
     "requests": {
@@ -32,6 +32,12 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = {
         SERVER_NAME: _HOST,
         TIMEOUT: "httpx: timeout=SECONDS",
         GIVING_UP: "httpx: timeout=SECONDS",
+    },
+    "pip": {  # It brings requests and urllib3 along, under its own name.
+        TRUST: "pip: --cert FILE, or PIP_CERT=FILE in the environment",
+        CREDENTIALS: "pip: --client-cert FILE, with the key in it",
+        SERVER_NAME: _HOST,
+        TIMEOUT: "pip: --timeout SECONDS",
     },
     # Other libraries are built upon these two, and hand contexts or settings on in their own ways.
     "urllib3": {
