@@ -524,7 +524,7 @@ class Link(Facts):
             if deadline is None:
                 deadline = self._transport.deadline()
             try:
-                while self._at >= len(self._received):
+                while True:
                     if self._is_over:
                         self._raise_failure()
                     if self._peer_closed:
@@ -543,6 +543,8 @@ class Link(Facts):
                     self._feed(connection, data)
                     if connection.wants_to_send:
                         self._flush_late(connection, deadline)
+                    if self._at < len(self._received):
+                        break
             except TimeoutError as error:
                 raise TimeoutError("The read operation timed out") from error
             if self._trace is not None:
