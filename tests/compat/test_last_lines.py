@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 
 import pytest
@@ -122,3 +123,64 @@ def test_a_circle_of_causes_ends() -> None:
     one.__cause__, other.__cause__ = other, one
     LastFailure().add_to(one)
     assert notes_of(one) == []
+
+
+def test_pip_is_followed_by_the_explanation(files: Files, url: str) -> None:
+    """It prints the text of the exception alone, and ends with status 1."""
+    source = "import runpy, sys; sys.argv[0] = 'pip'; runpy.run_module('pip', run_name='__main__')"
+    options = ["--isolated", "--disable-pip-version-check", "--no-input", "--retries", "0"]
+    ca = str(files.write("other.pem", Pki().ca_pem))
+    command = ["download", "--cert", ca, "--index-url", url, "--dest", str(files.directory), "a"]
+    lines = ended(files, source, *options, *command)
+    assert re.fullmatch(
+        r"The program has ended with status 1\. The last TLS connection of this process as a "
+        r"client that failed, to localhost, did so \d\.\d s before\. It may be the cause:",
+        lines[-4],
+    )
+    assert lines[-3].startswith("handclasp: No path leads from the certificate to a trusted")
+    assert lines[-2].endswith("trust it (pip: --cert FILE, or PIP_CERT=FILE in the environment).")
+    assert lines[-1].startswith("At fault: ")
+
+
+CATCHING = """
+import atexit, sys, urllib.request
+atexit.register(lambda: print("of the program", file=sys.stderr))
+try:
+    urllib.request.urlopen(sys.argv[1])
+except OSError:
+    sys.exit({status})
+"""
+
+
+def test_what_a_program_exits_upon_is_explained_below_its_own_words(files: Files, url: str) -> None:
+    lines = ended(files, CATCHING.format(status="'sorry'"), url)
+    told = "The program has ended with status 1 as it handled a failure:"
+    assert lines[:2] == ["sorry", told]
+    assert lines[2].startswith("handclasp: No path leads from the certificate")
+    assert lines[-1] == "of the program"
+
+
+@pytest.mark.parametrize("status", ["", "0", "256"])
+def test_a_program_that_succeeds_all_the_same_is_followed_by_nothing(
+    files: Files, url: str, status: str
+) -> None:
+    assert ended(files, CATCHING.format(status=status), url) == ["of the program"]
+
+
+def test_an_exit_is_not_explained_by_what_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by a stranger at a server, nor by what has failed long ago, nor before a fork."""
+    seconds, process = [100.0], [7]
+    monkeypatch.setattr("handclasp.compat.last_failure.monotonic", lambda: seconds[0])
+    monkeypatch.setattr("handclasp.compat.last_failure.os.getpid", lambda: process[0])
+    last = LastFailure()
+    last.note(explained(), None, server_side=True)
+    assert last.at_exit(SystemExit(1)) == ""
+    last.note(explained(), None, server_side=False)
+    assert TOLD in last.at_exit(SystemExit(1))
+    seconds[0] = 106.0
+    assert last.at_exit(SystemExit(1)) == ""
+    seconds[0], process[0] = 101.0, 8
+    assert last.at_exit(SystemExit(1)) == ""
+    error = ConnectionError("other")
+    last.add_to(error)
+    assert notes_of(error) == []

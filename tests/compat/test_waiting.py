@@ -6,6 +6,7 @@ import asyncio
 import pickle
 import socket
 import ssl
+import sys
 import traceback
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable, Iterator
@@ -151,3 +152,24 @@ def test_the_timeout_of_a_socket_contains_its_failure(files: Files, *, server_si
     assert failure.fault is Fault.HANDSHAKE_TIMEOUT
     again = pickle.loads(pickle.dumps(caught.value))
     assert again.__notes__ == caught.value.__notes__
+
+
+@pytest.mark.parametrize(
+    ("library", "told"),
+    [
+        ("httpx", "Look for a timeout (httpx: timeout=SECONDS), a cancelled task"),
+        ("aiohttp", "Look for a timeout (aiohttp: timeout=aiohttp.ClientTimeout(SECONDS)), a"),
+        ("app", "Look for a timeout, a cancelled task"),
+    ],
+)
+def test_it_remembers_which_library_waits(
+    files: Files, library: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When its failure is looked at, the library does not stand on the stack any more."""
+    monkeypatch.delitem(sys.modules, "aiohttp", raising=False)
+    names: dict[str, Any] = {"__name__": f"{library}.api", "call": waiting_of}
+    exec("def made(files):\n    return call(files)", names)
+    _, waiting = names["made"](files)
+    failure = find_failure(waiting)
+    assert failure is not None
+    assert told in failure.fix

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 import subprocess
-import threading
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
-from tests.programs.peers import Handler, HTTPServer
+from tests.children import child
 from tests.programs.test_programs import PYTHON, ROOT
 from tests.required import lacking
 
@@ -29,20 +27,12 @@ WITHOUT, WITH = [
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    """A server that does not send the intermediate certificate; the root is in ca.pem."""
-    root, key = Pki("Example Root"), key_of_type("ecdsa-p256")
-    (tmp_path / "ca.pem").write_bytes(root.ca_pem)
-    leaf = root.intermediate("Example Issuing CA").issue(Leaf(), key.public_key())
-    (tmp_path / "server.pem").write_bytes(key_pem(key) + pem_of(leaf))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "server.pem")
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.context = context
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield int(server.server_address[1])
-        server.shutdown()
-        thread.join()
+    """The server that README names, on a free port."""
+    command = re.search(r"`handclasp (serve --fault [a-z-]+ --port) 8443`", README)
+    assert command is not None
+    arguments = [sys.executable, "-m", "handclasp", *command[1].split(), "0"]
+    with child(arguments, tmp_path) as server:
+        yield int(server.wait_for(r"^Listening on https://localhost:(\d+)/")[1])
 
 
 @pytest.mark.interop
@@ -57,9 +47,8 @@ def test_the_failure_of_a_program(port: int, tmp_path: Path, injects: bool) -> N
     made = subprocess.run(
         [PYTHON, tmp_path / "fetch.py"],
         env={
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if "CA_BUNDLE" not in name},
             "PYTHONPATH": str(ROOT / "src"),
-            "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem"),
         },
         capture_output=True,
         text=True,

@@ -110,6 +110,8 @@ def with_pip(case: Case) -> None:
             raise Unproven("a wrong authority was accepted")
         if "CERTIFICATE_VERIFY_FAILED" not in made.stdout + made.stderr:
             raise Unproven(made.stdout[-500:] + made.stderr[-500:])
+        if "(pip: --cert FILE" not in made.stderr.rpartition("The program has ended")[2]:
+            raise Unproven(f"no explanation at the end: {made.stderr[-500:]}")
 
 
 PROGRAMS = [
@@ -126,7 +128,7 @@ PROGRAMS = [
         ("pip",),
         "http.server, as a package index",
         not_possible={"passed": "it takes no context: `python -m handclasp.compat -m pip`"},
-        remark="it prints the text of ours alone, without the explanation; `--trace` keeps it",
+        remark="it prints the text of ours alone; the explanation follows where it has ended",
         own_checks=True,
     ),
 ]

@@ -5,7 +5,8 @@
     python -m handclasp.compat --trace DIRECTORY -m MODULE ARGUMENTS
 
 Where a connection fails, the explanation is in the traceback of the program, also if a library has
-dropped the exception and raises one of its own.
+dropped the exception and raises one of its own. Where a program ends with a status of failure and
+no traceback, as pip does, the explanation follows on standard error.
 
 With `--trace`, each connection writes a trace into the directory, for `handclasp explain`. Traces
 hold no secrets and no application data.
@@ -13,6 +14,7 @@ hold no secrets and no application data.
 
 from __future__ import annotations
 
+import atexit
 import os
 import runpy
 import sys
@@ -32,8 +34,9 @@ _USAGE = (
 )
 _HELP = f"""{_USAGE}
 Run an unchanged Python program with handclasp in place of OpenSSL. Where a connection
-fails, the explanation is in the program's own traceback. Its children by multiprocessing
-take part; interpreters that it starts by subprocess do not.
+fails, the explanation is in the program's own traceback, or follows where it ends with a
+status of failure and without a traceback. Its children by multiprocessing take part;
+interpreters that it starts by subprocess do not.
 
   PROGRAM            a file, a directory or an archive, as after `python`
   -m MODULE          a module, as after `python -m`
@@ -65,6 +68,21 @@ def main(arguments: list[str]) -> None:
         with suppress(Exception):  # The program's own exception comes first.
             last.add_to(error)
         raise
+    except SystemExit as ending:
+        with suppress(Exception):
+            _print_last(last.at_exit(ending))
+        raise
+
+
+def _print_last(text: str) -> None:
+    """Print a text on standard error at the exit, below what the program may print until then."""
+    if text:
+        atexit.register(_print, f"{text}\n")
+
+
+def _print(text: str) -> None:
+    with suppress(Exception):  # The program may have closed it.
+        sys.stderr.write(text)
 
 
 def _options(arguments: list[str]) -> tuple[str | None, bool, list[str]]:

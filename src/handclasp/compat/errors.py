@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from handclasp.advice import at_fault, worded
-from handclasp.compat.libraries import settings_by_library
+from handclasp.compat.libraries import settings_by_library, with_timeout_named
 from handclasp.compat.stories import HOW_TO_TRACE, story_of
 from handclasp.errors import (
     CertificateError,
@@ -173,6 +173,7 @@ def translated(
     *,
     server_side: bool = True,
     trace: Trace | None = None,
+    named: Mapping[str, str] | None = None,
 ) -> ssl.SSLError:
     """Return the exception that a program of `ssl` gets for this one.
 
@@ -181,11 +182,13 @@ def translated(
         server_name: the name that the certificate was compared with, for the message.
         server_side: whether it is a server's.
         trace: of the connection, for `explain`.
+        named: how the library names settings whose call this is; by default, the one on the stack.
     """
     made = _translated(error, server_name, server_side=server_side)
     # A server's certificates, and its clients, are its program's affair.
-    named: Mapping[str, str] = {} if server_side else settings_by_library()
-    fix = worded(error.fix, "ssl", named)
+    if named is None:
+        named = {} if server_side else settings_by_library()
+    fix = with_timeout_named(worded(error.fix, "ssl", named), named)
     made.__dict__["fix"] = fix
     made.__dict__["__notes__"] = _notes(error, fix, "server" if server_side else "client")
     made.__dict__["trace"] = trace

@@ -5,12 +5,14 @@ another one ("Connection aborted"). `python -m handclasp.compat` adds the explan
 the program or a thread: as it is, where that exception has ours; as a possible cause, where it is
 one of a connection, and a connection of TLS has just failed; and otherwise not at all. Where the
 traceback would show it above its last lines, as requests has it in the cause of a cause, it goes
-to the end.
+to the end. Where a program ends with a status of failure and no traceback, as pip does, the
+explanation follows on standard error.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -63,11 +65,27 @@ class _Failure:
         at: when, in seconds of the monotonic clock.
         where: the connection, in words.
         notes: the explanation, as a traceback shows it.
+        process: the number of the process, of which a fork may have a copy.
     """
 
     at: float
     where: str
     notes: Sequence[str]
+    process: int
+
+    def as_possible_cause(self) -> str | None:
+        """Say of which connection it is, when that failed, and why: more is not known here.
+
+        None where it is too old, or that of the process that this one was forked from.
+        """
+        age = monotonic() - self.at
+        if age > _RECENT or self.process != os.getpid():
+            return None
+        title = (
+            f"The last TLS connection of this process {self.where} did so {age:.1f} s before. "
+            "It may be the cause:"
+        )
+        return "\n".join([title, *self.notes])
 
 
 class LastFailure:
@@ -84,10 +102,10 @@ class LastFailure:
             return
         if server_side:
             where = "as a server that failed"
-            self._of_server = _Failure(monotonic(), where, tuple(notes))
+            self._of_server = _Failure(monotonic(), where, tuple(notes), os.getpid())
         else:
             where = "as a client that failed" + (f", to {server_name}," if server_name else "")
-            self._of_client = _Failure(monotonic(), where, tuple(notes))
+            self._of_client = _Failure(monotonic(), where, tuple(notes), os.getpid())
 
     def add_to(self, error: BaseException) -> None:
         """Let the traceback of an exception end with the explanation, which it may not show."""
@@ -103,20 +121,33 @@ class LastFailure:
             self._add_possible_cause(error)
 
     def _add_possible_cause(self, error: BaseException) -> None:
-        """Say of which connection it is, and when that failed: more is not known here.
+        """Add the last failure, as one that may be the cause.
 
         Any stranger can make a connection to a server fail, at any time. So a client's is the
         likelier cause, and a server's is named only where no client's has failed.
         """
-        now = monotonic()
         for failure in (self._of_client, self._of_server):
-            if failure is not None and now - failure.at <= _RECENT:
-                title = (
-                    f"The last TLS connection of this process {failure.where} did so "
-                    f"{now - failure.at:.1f} s before. It may be the cause:"
-                )
-                _add_note(error, "\n".join([title, *failure.notes]))
+            cause = failure.as_possible_cause() if failure is not None else None
+            if cause is not None:
+                _add_note(error, cause)
                 return
+
+    def at_exit(self, ending: SystemExit) -> str:
+        """Return what to print below a program that ends by a status, and not by a traceback.
+
+        Programs such as pip catch the exception and print its text, without the notes. Empty where
+        the status is that of success, or where no client's failure may be the cause.
+        """
+        code = ending.code
+        status = code & 0xFF if isinstance(code, int) else int(code is not None)
+        if not status:
+            return ""
+        for each in _reached_from(ending):
+            if notes := _explanation(each):
+                title = f"The program has ended with status {status} as it handled a failure:"
+                return "\n".join([title, *notes])
+        cause = self._of_client.as_possible_cause() if self._of_client is not None else None
+        return f"The program has ended with status {status}. {cause}" if cause else ""
 
     def watch_threads(self) -> None:
         """Add the explanation also to what ends a thread."""

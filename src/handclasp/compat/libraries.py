@@ -16,6 +16,9 @@ from handclasp.advice import CREDENTIALS, SERVER_NAME, TIMEOUT, TRUST
 _TRUST, _CREDENTIALS = "context.load_verify_locations(FILE)", "context.load_cert_chain(CHAIN, KEY)"
 _HOST = "the host in the URL"
 
+GIVING_UP = "the timeout after which a program gives a handshake up"
+"""The setting of a library over an event loop; `TIMEOUT` is that of one over blocking sockets."""
+
 _SETTINGS: Mapping[str, Mapping[str, str]] = {
     "requests": {
         TRUST: "requests: verify=FILE, or REQUESTS_CA_BUNDLE=FILE in the environment",
@@ -28,6 +31,13 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = {
         CREDENTIALS: f"httpx: verify=context, after {_CREDENTIALS}",
         SERVER_NAME: _HOST,
         TIMEOUT: "httpx: timeout=SECONDS",
+        GIVING_UP: "httpx: timeout=SECONDS",
+    },
+    "pip": {  # It brings requests and urllib3 along, under its own name.
+        TRUST: "pip: --cert FILE, or PIP_CERT=FILE in the environment",
+        CREDENTIALS: "pip: --client-cert FILE, with the key in it",
+        SERVER_NAME: _HOST,
+        TIMEOUT: "pip: --timeout SECONDS",
     },
     # Other libraries are built upon these two, and hand contexts or settings on in their own ways.
     "urllib3": {
@@ -37,9 +47,12 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = {
     "aiohttp": {
         TRUST: f"{_TRUST}; aiohttp: ssl=context",
         CREDENTIALS: f"{_CREDENTIALS}; aiohttp: ssl=context",
+        GIVING_UP: "aiohttp: timeout=aiohttp.ClientTimeout(SECONDS)",
     },
 }
 """By the package of a library: how it names the settings that advice names (`handclasp.advice`)."""
+
+_A_TIMEOUT = "Look for a timeout"
 
 
 def settings_by_library() -> Mapping[str, str]:
@@ -60,3 +73,9 @@ def settings_by_library() -> Mapping[str, str]:
     if not found and "aiohttp" in sys.modules:
         found = "aiohttp"
     return _SETTINGS.get(found, {})
+
+
+def with_timeout_named(advice: str, named: Mapping[str, str]) -> str:
+    """Return advice on a handshake that the program gave up, with the library's own timeout."""
+    timeout = named.get(GIVING_UP)
+    return advice.replace(_A_TIMEOUT, f"{_A_TIMEOUT} ({timeout})") if timeout else advice

@@ -37,6 +37,7 @@ from handclasp.compat.asyncio_ends import ENDS
 from handclasp.compat.authorities import Verifier, asked_name
 from handclasp.compat.ciphers import known
 from handclasp.compat.facts import Facts
+from handclasp.compat.libraries import settings_by_library
 from handclasp.compat.log import log_refusal
 from handclasp.compat.messages import MessageTrace
 from handclasp.compat.sessions import OneConnection, SSLSession
@@ -62,7 +63,7 @@ from handclasp.values import replace
 from handclasp.wire.records import CHANGE_CIPHER_SPEC_RECORD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from handclasp.compat.psk import Offer
     from handclasp.compat.settings import Made, State
@@ -108,6 +109,7 @@ class Link(Facts):
         self._may_switch, self._is_over = True, False
         self._is_ready = False
         self.address: object = None
+        self._settings: Mapping[str, str] | None = None
         self._sending = ""
         self._is_logged = False
         self._shaking, self._state = RLock(), RLock()
@@ -154,9 +156,7 @@ class Link(Facts):
             connection = self._connection
             if connection is None or self._transport.is_socket:
                 raise
-            raise HandshakeWaits(
-                error, connection, self.server_hostname, server_side=self.server_side
-            ) from None
+            raise self._waits(error, connection) from None
         except ConnectionError as error:
             self._explain_loss(error)
             raise
@@ -164,6 +164,23 @@ class Link(Facts):
             # The way through the engine explains nothing.
             raise error.with_traceback(None) from error.__cause__
         return connection
+
+    def _waits(
+        self, error: ssl.SSLWantReadError, connection: ClientConnection | ServerConnection
+    ) -> HandshakeWaits:
+        """Return the exception by which a handshake waits.
+
+        Only now does the stack show by which library: when it is given up, the loop has the stack.
+        """
+        if self._settings is None:
+            self._settings = {} if self.server_side else settings_by_library()
+        return HandshakeWaits(
+            error,
+            connection,
+            self.server_hostname,
+            server_side=self.server_side,
+            named=self._settings,
+        )
 
     def _complete(
         self, connection: ClientConnection | ServerConnection, deadline: Deadline
@@ -507,7 +524,7 @@ class Link(Facts):
             if deadline is None:
                 deadline = self._transport.deadline()
             try:
-                while self._at >= len(self._received):
+                while True:
                     if self._is_over:
                         self._raise_failure()
                     if self._peer_closed:
@@ -526,6 +543,8 @@ class Link(Facts):
                     self._feed(connection, data)
                     if connection.wants_to_send:
                         self._flush_late(connection, deadline)
+                    if self._at < len(self._received):
+                        break
             except TimeoutError as error:
                 raise TimeoutError("The read operation timed out") from error
             if self._trace is not None:

@@ -181,13 +181,17 @@ class SocketTransport:
         sock, part = self._sock(), self._part
         if sock is None:
             sock = self._here()
+        end = HEADER_SIZE
         while True:
-            lacking = HEADER_SIZE - len(part)
+            lacking = end - len(part)
             if lacking <= 0:
-                start, size = _read_header(part)
-                lacking += size
-                # One that is refused by its header has no body to wait for.
-                if lacking <= 0 or size > _LONGEST or start not in _STARTS:
+                if end == HEADER_SIZE:
+                    start, size = _read_header(part)
+                    # One that is refused by its header has no body to wait for.
+                    if size <= _LONGEST and start in _STARTS:
+                        end += size
+                        lacking += size
+                if lacking <= 0:
                     self._part = b""
                     return part
             try:

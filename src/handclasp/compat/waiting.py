@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from handclasp.compat.errors import EXPLANATION, translated
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from handclasp.client import ClientConnection
     from handclasp.errors import TLSError
     from handclasp.server import ServerConnection
@@ -31,12 +33,14 @@ class HandshakeWaits(ssl.SSLWantReadError):
         server_hostname: str | None,
         *,
         server_side: bool,
+        named: Mapping[str, str],
     ) -> None:
         super().__init__(*waiting.args)
         self.reason, self.library = waiting.reason, waiting.library
         self._connection = connection
         self._server_hostname = server_hostname
         self._server_side = server_side
+        self._named = named
         self._failure: Any = None
 
     @property
@@ -49,6 +53,7 @@ class HandshakeWaits(ssl.SSLWantReadError):
                 connection.explain_abandonment(),
                 self._server_hostname,
                 server_side=self._server_side,
+                named=self._named,
             )
         return self._failure  # type: ignore[no-any-return]
 

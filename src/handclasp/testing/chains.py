@@ -100,7 +100,7 @@ def _untrusted(authority: RootAuthority, leaf: Leaf, key_type: str) -> Chain:
 
 
 def _missing_intermediate(authority: RootAuthority, leaf: Leaf, key_type: str) -> Chain:
-    below = authority.intermediate("an intermediate that is not sent")
+    below = authority.intermediate("Example Issuing CA")
     return Chain(_without_path(below, leaf, key_type))
 
 
