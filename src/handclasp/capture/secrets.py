@@ -22,7 +22,7 @@ from handclasp.trace.pcapng import KEYLOG_LABELS, SECRETS_BLOCK, TLS_SECRETS
 Secrets = Mapping[str, bytes]
 """The secrets of one connection by their labels."""
 LONGEST_LINE = 16 * 1024
-"""The bytes of a line of a key log, and more: whoever writes it must not fill the memory."""
+"""The bytes of any line with a secret, and more; a longer line would only fill the memory."""
 _RANDOM_BYTES = 32
 _MOST_SECRET_BYTES = 64
 _MOST_CONFIG_BYTES = 4096
