@@ -143,3 +143,23 @@ def test_who_reads_of_it_is_at_neither_end() -> None:
     assert for_reader(told, "server") == (
         "On the server: Look. The clock of the server's machine, the server's key, the client."
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "for_others"),
+    [
+        ("The peer closed the connection.", "The server closed the connection."),
+        ("The peer's chain; the peer's key.", "The server's chain; the server's key."),
+        ("Peers of the peers' kind, with peer_name.", "Peers of the peers' kind, with peer_name."),
+    ],
+)
+def test_the_peer_is_named_for_who_is_at_neither_end(told: str, for_others: str) -> None:
+    assert for_reader(told, "client") == for_others
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_no_sentence_of_a_fault_leaves_open_which_end_is_meant(fault: Fault, role: str) -> None:
+    for text in (fault.sentence, fault.fix):
+        told = for_reader(worded(text, "reader"), role)
+        assert not re.search(r"\b[Tt]he peer\b|\b[Tt]his (?:end|side)\b", told)

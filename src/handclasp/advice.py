@@ -244,7 +244,8 @@ def without_settings(text: str) -> str:
 def for_reader(text: str, role: str) -> str:
     """Return a text recorded by one end, `role`, in terms for a third reader.
 
-    "this end" is the client (or the server) then, and "this machine" is that one's.
+    "this end" is the client (or the server) then, "this machine" is that one's, and "the peer" is
+    the other end.
     """
     other = "server" if role == "client" else "client"
     for mine, named in (
@@ -262,7 +263,10 @@ def for_reader(text: str, role: str) -> str:
         ("The other end", f"The {other}"),
     ):
         text = text.replace(mine, named)
-    return text
+    return _PEER.sub(lambda found: f"{found['the']} {other}", text)
+
+
+_PEER = re.compile(r"\b(?P<the>[Tt]he) peer\b")
 
 
 def _part(part: str, front_end: FrontEnd, named: Mapping[str, str]) -> str:

@@ -209,6 +209,45 @@ def test_a_server_that_does_not_begin_tls_for_postgresql(
     assert words in told
 
 
+ASKS_KERBEROS = b"\0\0\0\x08\x04\xd2\x160"
+ASKS_TLS = b"\0\0\0\x08\x04\xd2\x16/"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ([(0, ASKS_KERBEROS), (1, b"G"), (0, b"\0\0\2`")], "yes (G), and what follows is not TLS."),
+        ([(0, ASKS_KERBEROS)], "No answer of the server is recorded."),
+        ([(0, ASKS_KERBEROS), (1, b"N")], "The server says no (N)."),
+        ([(0, ASKS_KERBEROS), (1, b"N"), (0, STARTUP)], "no (N), and the client goes on in the"),
+        ([(0, ASKS_KERBEROS), (1, b"E\0\0\0\x0f")], "in place of yes (G) or no (N)"),
+        ([(0, ASKS_KERBEROS), (1, b"N"), (0, ASKS_TLS), (1, b"N")], "The server says no (N)."),
+        ([(0, ASKS_KERBEROS), (1, b"N"), (0, ASKS_TLS), (1, b"S")], "says yes (S), and no Cli"),
+        ([(0, ASKS_KERBEROS), (1, b"N"), (0, ASKS_TLS)], "No answer of the server is recorded."),
+    ],
+)
+def test_a_client_of_postgresql_with_a_kerberos_ticket(
+    said: list[tuple[int, bytes]], words: str
+) -> None:
+    pieces = tuple(Piece(at, sender, data) for at, (sender, data) in enumerate(said))
+    with pytest.raises(CaptureError) as caught:
+        observe(Stream(0, ENDS, pieces), KeyLog())
+    told = str(caught.value)
+    assert "PostgreSQL: the client asks for encryption by Kerberos (GSSENCRequest)" in told
+    assert ("then for TLS (SSLRequest)" in told) is ((0, ASKS_TLS) in said)
+    assert words in told
+
+
+def test_tls_after_a_request_for_kerberos(pki: Pki) -> None:
+    heard = heard_by(pki)
+    begin = heard.pieces[0].at_ns - 5
+    said = ((0, ASKS_KERBEROS), (1, b"N"), (0, ASKS_TLS), (1, b"S"))
+    before = tuple(Piece(begin + at, *each) for at, each in enumerate(said))
+    observation = observe(Stream(0, ENDS, (*before, *heard.pieces)), KeyLog())
+    [told] = [each for each in observation.missing if "before TLS" in each]
+    assert "(PostgreSQL, GSSENCRequest and SSLRequest)" in told
+
+
 @pytest.mark.parametrize("header", [b"PROXY TCP4 1.2.3.4 5.6.7.8 9 443\r\n", PROXY_V2, b""])
 @pytest.mark.parametrize("answer", [HTTP, b"end", b"reset"])
 def test_a_header_that_the_server_may_not_expect(header: bytes, answer: bytes, pki: Pki) -> None:

@@ -673,6 +673,11 @@ def test_an_answer_tells_more_than_an_offer() -> None:
         (b"AUTH TLS\r\n", b"220 ftp\r\n234 ok\r\n", "FTP, AUTH TLS"),
         (b"\0\0\0\x08\x04\xd2\x16/", b"S", "PostgreSQL, SSLRequest"),
         (
+            b"\0\0\0\x08\x04\xd2\x160\0\0\0\x08\x04\xd2\x16/",
+            b"NS",
+            "PostgreSQL, GSSENCRequest and SSLRequest",
+        ),
+        (
             b"\x20\0\0\x01\x05\xae\xff\x01" + bytes(28),
             b"\x4a\0\0\0\x0a8.0.36\0" + bytes(60),
             "MySQL",

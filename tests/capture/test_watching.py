@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.pki import Pki
 
 import handclasp
 from handclasp import ClientConfig, Recorder, ServerConfig, TLSError, TrustStore
+from handclasp.capture import watching
 from handclasp.capture.observe import observe
 from handclasp.capture.relay import Relay, Relayed
 from handclasp.capture.secrets import KeyLog, secrets_inside
@@ -50,6 +52,51 @@ def test_a_key_log_is_read_as_it_grows(tmp_path: Path) -> None:
         assert known(keylog, 2)
     path.write_bytes(line(3))  # It was begun anew, and is shorter.
     assert known(keylog, 3)
+
+
+def test_a_key_log_that_is_emptied_and_has_the_same_length_again_is_read(tmp_path: Path) -> None:
+    """Go's programs open it with os.Create, so that each run begins it anew."""
+    path = tmp_path / "keys.log"
+    keylog = KeyLogFile(path)
+    for numbers in ((1, 2), (3, 4), (5, 6, 7), (8, 9, 10, 11)):
+        path.write_bytes(b"".join(map(line, numbers)))
+        assert all(known(keylog, number) for number in numbers)
+    with path.open("ab") as file:
+        file.write(line(12))
+    assert known(keylog, 12)
+
+
+def test_a_key_log_of_any_size_costs_bounded_time_and_memory(tmp_path: Path) -> None:
+    path = tmp_path / "keys.log"
+    keylog = KeyLogFile(path)
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # It is sparse, and has no line end.
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + line(1))
+    tracemalloc.start()
+    try:
+        assert known(keylog, 1)
+        assert not known(keylog, 2)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1 << 20
+    assert peak < 1 << 27
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"CLIENT_RANDOM %064x %s" % (1, b"00" * 65),
+        b"CLIENT_RANDOM %066x %096x" % (1, 1),
+        b"ECH_CONFIG %064x %s" % (1, b"00" * 4097),
+    ],
+    ids=["secret", "random", "config"],
+)
+def test_what_is_too_long_for_a_secret_is_not_kept(text: bytes) -> None:
+    keylog = KeyLog()
+    keylog.add(text + b"\n")
+    assert not len(keylog)
 
 
 def test_only_so_many_connections_of_a_key_log_are_remembered(tmp_path: Path) -> None:
@@ -295,6 +342,54 @@ def test_an_open_connection_is_reported_while_it_goes_on() -> None:
     with plain_server(serve) as port:
         asyncio.run(watch(port))
     assert [each.is_final for each in sightings] == [False, True]
+
+
+def test_a_handshake_that_takes_long_is_reported_when_it_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server sends in drips, for longer than a library takes to write a key log."""
+    monkeypatch.setattr(watching, "_FIRST_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(watching, "_SECRETS_SECONDS", 0.002)
+    whole, _ = conversation(tmp_path)
+    pieces = whole.stream().pieces
+    sightings: list[Sighting] = []
+    looks: list[float] = []
+
+    async def watch() -> None:
+        loop = asyncio.get_running_loop()
+        known = loop.create_future()
+
+        def note(sighting: Sighting) -> None:
+            sightings.append(sighting)
+            if sighting.is_known:
+                loop.call_soon_threadsafe(known.set_result, None)
+
+        eye = Watch(KeyLogFile(tmp_path / "keys.log"), note)
+        sight = eye._sight
+
+        async def counted(relayed: Relayed, *, is_final: bool) -> bool:
+            looks.append(loop.time())
+            return await sight(relayed, is_final=is_final)
+
+        monkeypatch.setattr(eye, "_sight", counted)
+        relayed = recording_of(whole)
+        eye.two_way(relayed)
+        for piece in pieces:
+            for at in range(0, len(piece.data), 50):
+                relayed.note(piece.sender, piece.data[at : at + 50])
+                await asyncio.sleep(0.005)
+        await asyncio.wait_for(known, 30)
+        await eye.ended(relayed)
+
+    asyncio.run(watch())
+    assert [each.is_final for each in sightings] == [False, True]
+    assert sightings[0].outcome == "complete"
+    assert len(looks) < 20
+
+
+def recording_of(whole: Relayed) -> Relayed:
+    """A record without bytes, of the same ends."""
+    return Relayed(1, whole.began_ns, whole.limit, whole.target, whole.ends)
 
 
 def test_the_relay_goes_on_while_a_connection_is_told() -> None:

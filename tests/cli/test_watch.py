@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -177,11 +177,20 @@ def test_the_environment_of_the_program(monkeypatch: pytest.MonkeyPatch, tempora
     assert list(temporary.iterdir()) == []
 
 
+PATIENT = """
+from handclasp.cli import main, program
+program._PATIENCE_SECONDS = (600.0, 600.0)
+main()
+"""
+"""The command, which gives its program the time that it needs: on a busy machine, 3 s may be over
+before a program has ended by the first signal, and SIGTERM then ends it with another status."""
+
+
 @contextmanager
-def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def running(*arguments: str, command: Sequence[str] = COMMAND) -> Iterator[subprocess.Popen[str]]:
     """The command with a program that says "ready" once it is there."""
     with subprocess.Popen(
-        [*COMMAND, "watch", *arguments],
+        [*command, "watch", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -216,7 +225,8 @@ def test_a_signal_ends_the_program_and_leaves_nothing(number: int, temporary: Pa
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
         "print(os.getpid(), child.pid, flush=True); time.sleep(600)"
     )
-    with running("--", sys.executable, "-c", code) as popen:
+    patient = [sys.executable, "-c", PATIENT]
+    with running("--", sys.executable, "-c", code, command=patient) as popen:
         assert popen.stdout is not None
         pids = list(map(int, popen.stdout.readline().split()))
         assert len(list(temporary.iterdir())) == 1
@@ -227,6 +237,28 @@ def test_a_signal_ends_the_program_and_leaves_nothing(number: int, temporary: Pa
     for pid in pids:
         wait_until_gone(pid)
     assert list(temporary.iterdir()) == []
+
+
+def test_a_program_that_does_not_end_gets_sigterm(temporary: Path) -> None:
+    """It was stopped, as one is that gets no processor for more than 3 s."""
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    hasty = PATIENT.replace("(600.0, 600.0)", "(0.2, 600.0)")
+    with running("--", sys.executable, "-c", code, command=[sys.executable, "-c", hasty]) as popen:
+        assert popen.stdout is not None
+        pid = int(popen.stdout.readline())
+        os.kill(pid, signal.SIGSTOP)
+        popen.send_signal(signal.SIGINT)
+        while not _is_pending(pid, signal.SIGTERM):
+            time.sleep(0.02)
+        os.kill(pid, signal.SIGCONT)
+        assert popen.wait(WAIT_SECONDS) == 128 + signal.SIGTERM
+    assert list(temporary.iterdir()) == []
+
+
+def _is_pending(pid: int, number: int) -> bool:
+    """Return whether a signal waits for a process that is stopped."""
+    found = Path(f"/proc/{pid}/status").read_text().partition("ShdPnd:")[2]
+    return bool(int(found.split()[0], 16) & 1 << number - 1)
 
 
 def test_a_program_that_ignores_signals_is_ended(temporary: Path) -> None:

@@ -234,6 +234,7 @@ def test_what_is_not_tls_is_told_apart(start: bytes, fault: Fault) -> None:
         (b"PROXY TCP4 10.0.0.1 10.0.0.2 3 443\r\n", "Send no PROXY header", Blame.UNCLEAR),
         (b"\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c", "Send no PROXY header", Blame.UNCLEAR),
         (b"\0\0\0\x08\x04\xd2\x16/", "sslnegotiation=direct", Blame.PEER),
+        (b"\0\0\0\x08\x04\xd2\x160", "sslnegotiation=direct", Blame.PEER),
         (b"GET / HTTP/1.1\r\n\r\n", "Use https://", Blame.PEER),
     ],
 )

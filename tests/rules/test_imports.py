@@ -117,7 +117,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "values",
         "wording",
     ),
-    "starttls": ("explained", "starttls", "values"),
+    "starttls": ("explained", "starttls", "values", "wire.records"),
     "capture": (
         "capture",
         "starttls",

@@ -144,3 +144,18 @@ def test_a_key_that_must_not_sign(pki: Pki, *, verify: bool) -> None:
     assert evidence.what.startswith("keyUsage of the certificate")
     assert "digitalSignature" in diagnosis.fix
     assert "extended" not in diagnosis.fix
+
+
+def test_a_key_log_that_cannot_be_written_has_no_evidence_of_the_other_end(pki: Pki) -> None:
+    def full(line: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    client = ClientConfig(trust=pki.trust, keylog=full)
+    heard = make_captured(client, ServerConfig(credentials=pki.server()))
+    with pytest.raises(TLSError):
+        heard.shuttle()
+    notes = heard.notes
+    diagnosis = diagnose(notes.events)
+    assert diagnosis is not None
+    assert diagnosis.fault == "KEY_LOG_FAILED"
+    assert not told(notes.events)

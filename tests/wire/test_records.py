@@ -57,6 +57,7 @@ def test_the_first_hello_says_tls_10() -> None:
         (b"PROXY TCP4 1.2.3.4 5.6.7.8 9 443\r\n", Fault.NOT_TLS, "the PROXY protocol"),
         (b"\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c", Fault.NOT_TLS, "the PROXY protocol"),
         (b"\0\0\0\x08\x04\xd2\x16/", Fault.NOT_TLS, "as of PostgreSQL"),
+        (b"\0\0\0\x08\x04\xd2\x160", Fault.NOT_TLS, "encryption by Kerberos first"),
         (b"\x10\x10\0\x04MQTT\x05\x02", Fault.NOT_TLS, "as of MQTT"),
     ],
 )

@@ -11,6 +11,7 @@ from handclasp.faults import Fault
 from handclasp.iana import ContentType, alert_name, version_name
 from handclasp.wire.greetings import greeting_of
 from handclasp.wire.records import (
+    GSSENC_REQUEST,
     HEADER_SIZE,
     MAX_CIPHERTEXT,
     SSL_REQUEST,
@@ -21,10 +22,14 @@ from handclasp.wire.records import (
 _HEAD_OF_HELLO = re.compile(rb"\x16(?:\x03(?:[\0-\x04](?:.{0,2}|..\x01.{0,4})?)?)?", re.DOTALL)
 """So few bytes that a ClientHello is not recognized by them."""
 _PROXY_HEADER = re.compile(rb"PROXY |\r\n\r\n\0\r\nQUIT\n")
+_KERBEROS = re.compile(re.escape(GSSENC_REQUEST))
+_KERBEROS_THEN_TLS = re.compile(re.escape(GSSENC_REQUEST + SSL_REQUEST))
 _OPENED_BY_CLIENT = (
     (re.compile(rb"CONNECT \S+ HTTP/"), "a proxy's CONNECT"),
     (_PROXY_HEADER, "the PROXY protocol"),
     (re.compile(re.escape(SSL_REQUEST)), "PostgreSQL, SSLRequest"),
+    (_KERBEROS_THEN_TLS, "PostgreSQL, GSSENCRequest and SSLRequest"),
+    (_KERBEROS, "PostgreSQL, GSSENCRequest"),
     (re.compile(rb"\x05[\x01-\x09][\0-\x09]"), "SOCKS"),
     (re.compile(rb"\x04[\x01\x02]..[^\0].{0,99}\0", re.DOTALL), "SOCKS"),
 )
@@ -38,6 +43,12 @@ _ASKED = (
 _NOT_TLS = (
     (re.compile(rb"SSH-\d"), "It is SSH."),
     (re.compile(re.escape(SSL_REQUEST)), "PostgreSQL: the client asks for TLS (SSLRequest)."),
+    (
+        _KERBEROS_THEN_TLS,
+        "PostgreSQL: the client asks for encryption by Kerberos (GSSENCRequest), then for TLS "
+        "(SSLRequest).",
+    ),
+    (_KERBEROS, "PostgreSQL: the client asks for encryption by Kerberos (GSSENCRequest)."),
     (re.compile(rb"\0\0..\0\x03\0\0user\0", re.DOTALL), "It is PostgreSQL without TLS."),
     (re.compile(rb"CONNECT \S+ HTTP/"), "A proxy was asked for a tunnel (CONNECT)."),
 )
@@ -319,25 +330,35 @@ def _is_record(data: bytes) -> bool:
 
 
 def _answer(said: list[bytes]) -> str:
-    """Return how the server answers a client that asks for TLS as PostgreSQL does."""
-    client, server = said if said[0].startswith(SSL_REQUEST) else said[::-1]
-    if not client.startswith(SSL_REQUEST):
+    """Return how the server answers a client that asks for TLS as PostgreSQL does, or for
+    encryption by Kerberos.
+    """
+    requests = (SSL_REQUEST, GSSENC_REQUEST)
+    client, server = said if said[0].startswith(requests) else said[::-1]
+    if not client.startswith(requests):
         return ""
+    yes, after_yes = "S", "and no ClientHello follows"
+    if client.startswith(GSSENC_REQUEST):
+        if server[:1] == b"N" and client.startswith(SSL_REQUEST, len(GSSENC_REQUEST)):
+            client, server = client[len(GSSENC_REQUEST) :], server[1:]
+        else:
+            yes, after_yes = "G", "and what follows is not TLS"
     match server[:1]:
         case b"":
             return " No answer of the server is recorded."
         case b"N":
             more = ", and the client goes on in the clear" if len(client) > len(SSL_REQUEST) else ""
             return f" The server says no (N){more}."
-        case b"S":
-            return " The server says yes (S), and no ClientHello follows."
+        case first if first == yes.encode():
+            return f" The server says yes ({yes}), {after_yes}."
         case b"E":
             return (
-                " The server answers with an error (E) in place of yes (S) or no (N), as where it "
-                "cannot take one more connection: see its log."
+                f" The server answers with an error (E) in place of yes ({yes}) or no (N), as "
+                "where it cannot take one more connection: see its log."
             )
         case _:
-            told = f" The server answers with {server[:16]!r}, which is neither yes (S) nor no (N)"
+            told = f" The server answers with {server[:16]!r}, which is neither yes ({yes}) nor "
+            told += "no (N)"
             if server[0] == ContentType.ALERT:
                 told += ". An alert of TLS begins like this: perhaps it expects TLS at once"
             return f"{told}."

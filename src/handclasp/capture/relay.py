@@ -136,6 +136,11 @@ class Relayed:
         return bool(self.cut) or any(each.how == "reset" for each in self._endings)
 
     @property
+    def recorded(self) -> int:
+        """The bytes that were recorded."""
+        return self._recorded
+
+    @property
     def unrecorded(self) -> int:
         """The bytes that were relayed, and not recorded."""
         return sum(self.relayed_bytes) - self._recorded

@@ -21,6 +21,12 @@ from handclasp.trace.pcapng import KEYLOG_LABELS, SECRETS_BLOCK, TLS_SECRETS
 
 Secrets = Mapping[str, bytes]
 """The secrets of one connection by their labels."""
+LONGEST_LINE = 16 * 1024
+"""The bytes of any line with a secret, and more; a longer line would only fill the memory."""
+_RANDOM_BYTES = 32
+_MOST_SECRET_BYTES = 64
+_MOST_CONFIG_BYTES = 4096
+"""For an ECH_CONFIG, which holds a public key of up to 1,568 bytes, and names."""
 
 
 class KeyLog:
@@ -40,7 +46,10 @@ class KeyLog:
         return len(self._secrets)
 
     def add(self, text: bytes) -> None:
-        """Add the lines of a key log; other lines are ignored, as by all readers."""
+        """Add the lines of a key log; other lines are ignored, as by all readers.
+
+        So are values that are too long for what they are called.
+        """
         for line in text.splitlines():
             words = line.split()
             if len(words) != 3:
@@ -51,6 +60,9 @@ class KeyLog:
             try:
                 random, secret = (bytes.fromhex(word.decode("ascii")) for word in words[1:])
             except ValueError:
+                continue
+            most = _MOST_CONFIG_BYTES if label == "ECH_CONFIG" else _MOST_SECRET_BYTES
+            if len(random) > _RANDOM_BYTES or len(secret) > most:
                 continue
             self._secrets.setdefault(random, {})[label] = Secret(secret)
 

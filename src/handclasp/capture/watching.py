@@ -30,11 +30,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import BinaryIO
 
 from handclasp.capture.observe import Observation, observe
 from handclasp.capture.proxy_head import ProxyRequestError
 from handclasp.capture.relay import SERVER, Relayed
-from handclasp.capture.secrets import KeyLog, Secrets
+from handclasp.capture.secrets import LONGEST_LINE, KeyLog, Secrets
 from handclasp.capture.stream import CaptureError, Stream
 from handclasp.iana import ContentType, HandshakeType
 from handclasp.input_files import kind_unless_file
@@ -58,8 +59,12 @@ MOST_REMEMBERED = 10_000
 """The connections whose secrets are kept: a program may have others than those of the relay."""
 _MOST_LINES = 8 * MOST_REMEMBERED
 _MOST_READ = 16 * 1024 * 1024
+"""The bytes of a key log that are read at once: more than MOST_REMEMBERED connections have."""
+_LAST_READ = 256
+"""The last bytes that were read: more than one line with the random of its connection."""
 _FIRST_LOOK_SECONDS = 0.25
-_LAST_LOOK_SECONDS = 30.0
+_SECRETS_SECONDS = 30.0
+"""A library may write its key log late, but hardly by more than this."""
 
 
 class KeyLogFile:
@@ -89,6 +94,8 @@ class KeyLogFile:
         """The device and inode of the file that was read last."""
         self._at = 0
         self._rest = b""
+        self._last = b""
+        """The last bytes before `_at`."""
 
     def check(self) -> None:
         """Raise `CaptureError` if there is something that cannot be read as a key log."""
@@ -128,17 +135,34 @@ class KeyLogFile:
             if kind := kind_unless_file(found.st_mode):
                 return f"is {kind}, not a file"
             identity = found.st_dev, found.st_ino
-            if found.st_size < self._at or identity != self._file:
-                self._at, self._rest = 0, b""  # It was begun anew.
+            if identity != self._file or not self._is_continued(file, found.st_size):
+                self._at, self._last, self._rest = 0, b"", b""
             self._file = identity
+            # Of more than this, the connections at the beginning would be forgotten again.
+            if found.st_size - self._at > _MOST_READ:
+                self._at, self._last, self._rest = found.st_size - _MOST_READ, b"", b""
             file.seek(self._at)
-            while added := file.read(_MOST_READ):
-                self._at += len(added)
-                # The last line may not be written to its end.
-                lines, newline, self._rest = (self._rest + added).rpartition(b"\n")
-                self.secrets.add(lines + newline)
-                self.secrets.forget_all_but(MOST_REMEMBERED)
+            self._add(file.read(_MOST_READ))
         return ""
+
+    def _is_continued(self, file: BinaryIO, size: int) -> bool:
+        """Return whether a file still has what was read of it.
+
+        Many programs empty their key log when they begin, and may write as much as the last time.
+        """
+        if size < self._at:
+            return False
+        file.seek(self._at - len(self._last))
+        return file.read(len(self._last)) == self._last
+
+    def _add(self, added: bytes) -> None:
+        self._at += len(added)
+        self._last = (self._last + added[-_LAST_READ:])[-_LAST_READ:]
+        # The last line may not be written to its end.
+        lines, newline, rest = (self._rest + added).rpartition(b"\n")
+        self._rest = rest[-LONGEST_LINE:]
+        self.secrets.add(lines + newline)
+        self.secrets.forget_all_but(MOST_REMEMBERED)
 
 
 def _is_on_full_disk(path: str | os.PathLike[str]) -> bool:
@@ -354,12 +378,18 @@ class Watch:
         await self._sight(relayed, is_final=True)
 
     async def _look(self, relayed: Relayed) -> None:
-        seconds = _FIRST_LOOK_SECONDS
-        while seconds < _LAST_LOOK_SECONDS:
+        """Look again and again, each time after as long as before, until the outcome is known.
+
+        So a handshake that takes minutes costs few looks.
+        """
+        seconds, seen = _FIRST_LOOK_SECONDS, -1
+        while seconds < _SECRETS_SECONDS or not relayed.unrecorded or seen != relayed.recorded:
             await asyncio.sleep(seconds)
+            if seconds < _SECRETS_SECONDS or seen != relayed.recorded:
+                seen = relayed.recorded
+                if await self._sight(relayed, is_final=False):
+                    return
             seconds *= 2
-            if await self._sight(relayed, is_final=False):
-                return
 
     async def _sight(self, relayed: Relayed, *, is_final: bool) -> bool:
         """Look at a connection, and pass on what is seen; return whether there was something."""

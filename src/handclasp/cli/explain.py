@@ -285,8 +285,9 @@ def _print_row(row: Mapping[str, Any]) -> None:
 
 def _row(found: Found, stream_or_error: Stream | CaptureError, secrets: KeyLog) -> dict[str, Any]:
     """Return the row of one connection in the list; `notes` are missing parts and hints."""
+    from handclasp.advice import for_reader
     from handclasp.capture.observe import observe
-    from handclasp.story.facts import observed_in
+    from handclasp.story.facts import observed_in, role_of
     from handclasp.story.fingerprints import all_fingerprints_of
     from handclasp.trace.events import Failed
 
@@ -315,7 +316,11 @@ def _row(found: Found, stream_or_error: Stream | CaptureError, secrets: KeyLog) 
     row["tls"], row["server_name"] = True, observation.server_name
     row["outcome"] = observed.outcome if observed is not None else None
     row["ja4"] = [ja4.value for _, ja4 in all_fingerprints_of(events)]
-    row["notes"] += [f"It failed: {each.message}" for each in events if isinstance(each, Failed)]
+    row["notes"] += [
+        f"It failed: {for_reader(each.message, role_of(events))}"
+        for each in events
+        if isinstance(each, Failed)
+    ]
     if row["missing_bytes"]:
         row["notes"].append(f"{row['missing_bytes']:,} bytes of it are missing in the capture.")
     return row

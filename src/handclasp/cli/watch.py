@@ -100,6 +100,8 @@ class _Settings:
     """The sightings with which everything is done."""
     is_stuck: bool = False
     """True once a report was given up: its thread does not end."""
+    lost_pages: int = 0
+    """The pages that could not be written."""
     told: dict[Relayed, bool] = field(default_factory=dict[Any, bool])
     """The open connections that were reported, and whether they had failed by then."""
 
@@ -179,6 +181,8 @@ def command(context: click.Context, /, address: str | None, **options: Any) -> N
         elif program is not None:
             _make_keylog(settings, stack)
         status = asyncio.run(_run(settings, signals))
+        if not settings.is_stuck:
+            _say_lost_pages(settings)
     if settings.is_stuck:
         os._exit(status)  # All is cleared up, and Python would wait for the thread.
     raise click.exceptions.Exit(status)
@@ -494,11 +498,16 @@ def _tell_news(settings: _Settings, sighting: Sighting) -> None:
     settings.count += 1
     if settings.as_json:
         settings.output.write(json.dumps(_report(settings, sighting).to_json()))
-    for keep in (_keep_packets, _keep_page):
-        try:
-            keep(settings, sighting)
-        except OSError as error:
-            _say(f"handclasp: cannot write {error.filename}: {error.strerror}")
+    try:
+        _keep_packets(settings, sighting)
+    except OSError as error:
+        _say_unwritten(error)
+    try:
+        _keep_page(settings, sighting)
+    except OSError as error:
+        settings.lost_pages += 1
+        if settings.lost_pages == 1:  # A full disk would be told with each connection.
+            _say_unwritten(error)
 
 
 def _report(settings: _Settings, sighting: Sighting) -> Report:
@@ -516,6 +525,16 @@ def _print(settings: _Settings, report: Report) -> None:
 def _say(text: str) -> None:
     """Say something on standard error, whose failure ends nothing."""
     Output(sys.stderr).write(text)
+
+
+def _say_unwritten(error: OSError) -> None:
+    _say(f"handclasp: cannot write {error.filename}: {error.strerror or error}.")
+
+
+def _say_lost_pages(settings: _Settings) -> None:
+    """Say at the end how many pages are missing, where the first one alone was told."""
+    if settings.lost_pages > 1:
+        _say(f"handclasp: {settings.lost_pages:,} pages could not be written to {settings.pages}.")
 
 
 def _keep_packets(settings: _Settings, sighting: Sighting) -> None:

@@ -55,7 +55,9 @@ def _first(data: bytes) -> tuple[tuple[int, bytes], bytes]:
 
 def postgres(talk: Talk, name: str) -> Script:
     """Begin TLS in PostgreSQL (its manual, section "SSL Session Encryption")."""
-    talk.send(b"\0\0\0\x08\x04\xd2\x16\x2f")
+    from handclasp.wire.records import SSL_REQUEST
+
+    talk.send(SSL_REQUEST)
     answer = yield from talk.exactly(1)
     if answer == b"N":
         raise DialogueError.refused(answer)

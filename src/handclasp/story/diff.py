@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
+from handclasp.advice import for_reader
 from handclasp.errors import ProtocolError
 from handclasp.iana import (
     ExtensionType,
@@ -384,7 +385,12 @@ def _unseen(sides: tuple[_Side, _Side]) -> Iterator[Difference]:
         "No difference in the messages can be the cause, so it is a setting of the side that "
         "gave up, such as its trust store, or its clock."
     )
-    told = [each.message if each is not None else "completed" for each in (first, second)]
+    told = [
+        for_reader(side.failure.message, side.facts.role)
+        if side.failure is not None and side.facts.info is None
+        else "completed"
+        for side in sides
+    ]
     yield Difference("what the trace does not show", told[0], told[1], "cause", why)
 
 

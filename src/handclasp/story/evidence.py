@@ -110,6 +110,14 @@ def is_of_certificates(fault: str) -> bool:
 
 _CONTENT_NAMES = {int(kind): kind.name.lower() for kind in ContentType}
 _FROM_THE_WIRE = ("NOT_TLS", "PLAINTEXT_HTTP", "SSLV2_HELLO")
+_OF_THIS_SIDE = (
+    "CALLBACK_FAILED",
+    "INTERNAL_ERROR",
+    "KEY_EXHAUSTED",
+    "KEY_LOG_FAILED",
+    "OWN_SIGNATURE_WRONG",
+)
+"""Faults that nothing of what the other end sent can show."""
 _ENDS = (
     "CLOSED_DURING_HANDSHAKE",
     "RESET_DURING_HANDSHAKE",
@@ -136,6 +144,8 @@ def evidence_of(
                     continue  # It is about none of the certificates that were sent.
                 where = number, ""
             yield from _of_fault(events, fault, "sent", situation, where)
+        return
+    if failed.fault in _OF_THIS_SIDE:
         return
     if failed.fault in _FROM_THE_WIRE:
         yield from _of_wire(events)

@@ -19,7 +19,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from handclasp.advice import worded
+from handclasp.advice import for_reader, worded
 from handclasp.certificates.describe import covers_name
 from handclasp.iana import ContentType
 from handclasp.story.clock import CERTIFICATE_MESSAGES
@@ -306,7 +306,7 @@ def _failure(canvas: _Canvas, events: Sequence[TraceEvent]) -> Iterator[str]:
             when = "after the handshake" if settled else "during the handshake"
             yield ""
             alert = f" ({event.alert})" if event.alert else ""
-            yield from canvas.paragraph(f"{who} {when}{alert}. {event.message}")
+            yield from canvas.paragraph(f"{who} {when}{alert}. {for_reader(event.message, role)}")
             if event.fix:
                 yield from canvas.paragraph(worded(event.fix, "reader"))
 

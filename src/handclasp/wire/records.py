@@ -105,8 +105,10 @@ def mistaken_client(start: bytes) -> Mistaken | None:
 PROXY_V1, PROXY_V2 = b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"
 """The beginnings of the header of the PROXY protocol, which a proxy sends before TLS."""
 
-SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16/"
+SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 """PostgreSQL's SSLRequest, by which a client asks for TLS in the clear."""
+GSSENC_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x30"
+"""PostgreSQL's GSSENCRequest, which a client with a Kerberos ticket sends before SSLRequest."""
 _PROXY_HEADER = Mistaken(
     Verdict(
         Blame.UNCLEAR,
@@ -132,6 +134,7 @@ _MISTAKEN = (
     (PROXY_V1, _PROXY_HEADER),
     (PROXY_V2, _PROXY_HEADER),
     (SSL_REQUEST, _SSL_REQUEST),
+    (GSSENC_REQUEST, _SSL_REQUEST),
 )
 
 _METHODS = "GET POST HEAD PUT OPTIONS CONNECT PRI DELETE PATCH TRACE PROPFIND"
@@ -145,6 +148,7 @@ _GREETINGS = (
     (PROXY_V1, ", the header of the PROXY protocol"),
     (PROXY_V2, ", the header of the PROXY protocol"),
     (SSL_REQUEST, ", as of PostgreSQL, which asks for TLS in the clear first"),
+    (GSSENC_REQUEST, ", as of PostgreSQL, which asks for encryption by Kerberos first"),
     (b"EHLO ", ", as of a mail client before STARTTLS"),
     (b"-ERR", ", as of a POP3 or Redis server"),
     (b"RFB ", ", as of VNC"),

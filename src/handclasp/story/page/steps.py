@@ -11,10 +11,10 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from handclasp.advice import worded
+from handclasp.advice import for_reader, worded
 from handclasp.iana import ContentType
 from handclasp.iana import HandshakeType as Type
-from handclasp.story.facts import Facts, inner_hello_counts, observed_in, sender_of
+from handclasp.story.facts import Facts, inner_hello_counts, observed_in, role_of, sender_of
 from handclasp.story.flights import is_closed
 from handclasp.story.recorded import BLANK, blank_size, certificates_of, message_of
 from handclasp.story.situation import situation_of
@@ -236,7 +236,7 @@ def trust_of(events: Sequence[TraceEvent], facts: Facts, describe: Describe | No
         and failed.fault not in _NO_VERDICT
     ):
         whose = "verdict" if failed.origin == "local" else f"the {other}'s verdict"
-        rows.append((whose, f"not trusted: {failed.message}"))
+        rows.append((whose, f"not trusted: {for_reader(failed.message, role_of(events))}"))
     return tuple(rows)
 
 
