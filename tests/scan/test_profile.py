@@ -22,6 +22,8 @@ from handclasp.scan.suites import SUITES13, suites_of
 
 OWN = Path(module.__file__).with_name("profiles.json")
 PROGRAMS = {"nginx", "Apache", "haproxy", "Python"}
+FURTHER = {"Postfix", "Dovecot", "DH.pem", "OpenSSL"}
+"""What an advice may name besides: servers for mail, a file to make, a version that it needs."""
 
 
 def good_report(pki: Pki, leaf: Leaf | None = None, key_type: str = "ecdsa-p256") -> Report:
@@ -97,6 +99,67 @@ def test_each_demand_is_checked(pki: Pki, change: str) -> None:
     assert kinds(report, "intermediate") == [expected]
 
 
+def test_advice_is_for_the_version_of_the_suite_and_the_groups_that_the_server_knows(
+    pki: Pki,
+) -> None:
+    report, profile = good_report(pki), profiles()["intermediate"]
+    report.suites["TLSv1.3"] = Suites(("TLS_AES_128_CCM_SHA256",))
+    report.suites["TLSv1.2"] = Suites(("TLS_RSA_WITH_AES_128_CBC_SHA",))
+    report.groups["TLSv1.3"] = ("X25519MLKEM768", "secp224r1")
+    new, old, group = findings(report, profile)
+    names = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+    assert new.advice["nginx"] == f"ssl_conf_command Ciphersuites {names};"
+    assert new.advice["haproxy"] == f"ssl-default-bind-ciphersuites {names}"
+    assert old.advice["nginx"].startswith("ssl_ciphers ECDHE-")
+    assert "X25519MLKEM768:X25519" in group.advice["nginx"]
+    report.groups["TLSv1.3"] = ("X25519", "secp224r1")
+    assert "MLKEM" not in findings(report, profile)[2].advice["nginx"]
+
+
+@pytest.mark.parametrize(
+    ("starttls", "servers"),
+    [
+        (None, ["nginx", "Apache", "haproxy"]),
+        ("smtp", ["nginx", "Postfix"]),
+        ("imap", ["nginx", "Dovecot"]),
+        ("pop3", ["nginx", "Dovecot"]),
+        ("postgres", []),
+    ],
+)
+def test_advice_is_for_servers_that_speak_the_protocol(
+    pki: Pki, starttls: str | None, servers: list[str]
+) -> None:
+    report = good_report(pki)
+    report.starttls = starttls
+    report.versions["TLSv1.0"] = Fact(True)
+    (found,) = findings(report, profiles()["intermediate"])
+    assert list(found.advice) == [*servers, "Python"]
+
+
+def test_the_authority_is_to_be_asked_for_what_it_has_to_change(pki: Pki) -> None:
+    days = Leaf(("example.com",), not_before=pki.now - DAY, not_after=pki.now + 400 * DAY)
+    other = Leaf(("other.example",), not_after=pki.now + 60 * DAY)
+    asks = {
+        "366 days or fewer": good_report(pki, days),
+        "RSA with 2048 bits or more": good_report(pki, key_type="rsa-1024"),
+        "of ECDSA or RSA": good_report(pki, key_type="ed25519"),
+        "ECDSA on secp256r1 or secp384r1": good_report(pki, key_type="ecdsa-p521"),
+    }
+    for ask, report in asks.items():
+        advice = [each.advice for each in findings(report, profiles()["intermediate"])]
+        assert any(ask in each.get("From the CA", "") for each in advice), advice
+    (found,) = findings(good_report(pki, other), profiles()["intermediate"])
+    assert "example.com" in found.advice["What to do"]
+    assert "From the CA" not in found.advice
+
+
+def test_a_port_without_tls_has_one_finding_and_what_to_do() -> None:
+    report = Report(Target("a.example", 25), error="It greets as SMTP does.", fix="--starttls smtp")
+    report.versions["TLSv1.3"] = Fact(None, "no TLS")
+    (found,) = findings(report, profiles()["intermediate"])
+    assert (found.kind, found.advice) == ("unknown", {"What to do": "--starttls smtp"})
+
+
 def test_certificates_are_measured(pki: Pki) -> None:
     days = Leaf(("example.com",), not_before=pki.now - DAY, not_after=pki.now + 400 * DAY)
     stranger = Leaf(("other.example",), not_after=pki.now + 60 * DAY)
@@ -154,7 +217,7 @@ def test_the_data_name_what_a_scan_can_find() -> None:
         assert set(profile.suites) <= set(profile.versions)
         assert all((profile.version, profile.source, profile.date))
         for advice in profile.advice.values():
-            assert set(advice) == PROGRAMS
+            assert PROGRAMS <= set(advice) <= PROGRAMS | FURTHER
 
 
 def test_a_missing_staple_is_a_finding_where_there_is_a_responder(pki: Pki) -> None:

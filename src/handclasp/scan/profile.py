@@ -12,11 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+from handclasp.advice import worded
 from handclasp.errors import ConfigurationError
 from handclasp.iana import VERSION_NAMES
+from handclasp.scan.advice import advice_for
 from handclasp.scan.report import Chain, Finding, Report
 from handclasp.scan.suites import weakness
-from handclasp.values import dataclass, field
+from handclasp.values import dataclass, field, replace
 
 _FORMAT = "handclasp-profiles/1"
 _OWN = Path(__file__).with_name("profiles.json")
@@ -49,7 +51,8 @@ class Profile:
         ocsp_staple: whether a response must be stapled, where the certificate names a responder.
         hsts_min_age: the least max-age of HSTS in seconds, where the server speaks HTTP.
         early_data: False where 0-RTT is forbidden.
-        advice: what to write, by kind of finding and by program.
+        advice: what to write, by kind of finding and by program. A kind can have a variant: suites
+            the version ("suite TLSv1.3"), groups "X25519MLKEM768" where the server accepts it.
     """
 
     name: str
@@ -183,43 +186,26 @@ def findings(report: Report, profile: Profile) -> list[Finding]:
     """Return all that keeps a server from meeting a profile; empty where it does.
 
     What a scan could not find out is a finding as well, as nobody knows that the server meets it.
+    A server that could not be scanned has one finding: why.
 
     See `handclasp.scan` for an example.
     """
+    if report.error:
+        advice = {"What to do": report.fix} if report.fix else {}
+        return [Finding("unknown", str(report.target), report.error, advice=advice)]
+    measured = _Measured(report, profile)
     found = [
-        *_versions(report, profile),
-        *_suites(report, profile),
-        *_groups(report, profile),
-        *_schemes(report, profile),
-        *(each for chain in report.chains for each in _certificate(chain, profile)),
-        *_features(report, profile),
+        *measured.versions(),
+        *measured.suites(),
+        *measured.groups(),
+        *measured.schemes(),
+        *(each for chain in report.chains for each in measured.certificate(chain)),
+        *measured.features(),
         *(Finding("unknown", what, "it could not be found out") for what in report.incomplete),
     ]
-    if report.error:
-        found.insert(0, Finding("unknown", str(report.target), report.error))
-    elif not report.chains:
+    if not report.chains:
         found.append(Finding("unknown", "certificate", "none was seen"))
     return found
-
-
-def _finding(
-    profile: Profile, kind: str, value: str, reason: str, evidence: bytes = b""
-) -> Finding:
-    return Finding(kind, value, reason, evidence, dict(profile.advice.get(kind, {})))
-
-
-def _versions(report: Report, profile: Profile) -> Iterator[Finding]:
-    if not profile.versions:
-        return
-    for name, fact in report.versions.items():
-        if fact.value is True and name not in profile.versions:
-            why = _OBSOLETE.get(name, f"{profile.cited} allows {_listed(profile.versions)} alone")
-            yield _finding(profile, "version", name, why, fact.evidence)
-        elif fact.value is None:
-            yield Finding("unknown", name, f"whether it is accepted: {fact.says}", fact.evidence)
-    if report.versions and not any(map(report.speaks, profile.versions)):
-        why = f"the server accepts none of {_listed(profile.versions)}"
-        yield _finding(profile, "version", profile.versions[-1], why)
 
 
 _OBSOLETE = {
@@ -228,59 +214,117 @@ _OBSOLETE = {
     "TLSv1.0": "TLS 1.0 is deprecated: MD5 and SHA-1 sign it, and BEAST (RFC 8996)",
     "TLSv1.1": "TLS 1.1 is deprecated: MD5 and SHA-1 sign it (RFC 8996)",
 }
+_HYBRID = "X25519MLKEM768"
 
 
-def _suites(report: Report, profile: Profile) -> Iterator[Finding]:
-    if not profile.suites:
-        return
-    for version, suites in report.suites.items():
-        if version not in profile.suites:
-            continue  # The version itself is the finding.
-        for name in suites.names:
-            if name not in profile.suites[version]:
-                why = weakness(name) or f"{profile.cited} does not list it"
-                yield _finding(profile, "suite", name, why, suites.evidence.get(name, b""))
+class _Measured:
+    """A report beside a profile: the findings of each kind."""
 
+    def __init__(self, report: Report, profile: Profile) -> None:
+        self._report = report
+        self._profile = profile
 
-def _groups(report: Report, profile: Profile) -> Iterator[Finding]:
-    allowed = {*profile.groups, *profile.groups_also}
-    for version, names in report.groups.items():
-        for name in names if allowed and version in profile.versions else ():
-            if name not in allowed:
-                yield _finding(
-                    profile, "group", name, f"{profile.cited} does not list it ({version})"
-                )
-    accepted = {name for names in report.groups.values() for name in names}
-    for name in profile.required_groups:
-        if name not in accepted:
-            yield _finding(profile, "group", name, f"{profile.cited} demands it")
-    bits, least = report.features.get("dh_bits"), profile.dh_min_bits
-    if bits is not None and least is not None and int(str(bits.value)) < least:
-        why = f"the prime has {bits.value} bits, and {least} are demanded (Logjam)"
-        yield _finding(profile, "dh", "DHE", why, bits.evidence)
+    def _finding(
+        self, kind: str, value: str, reason: str, evidence: bytes = b"", variant: str = ""
+    ) -> Finding:
+        starttls = self._report.starttls
+        advice = advice_for(self._profile.advice, kind, variant, starttls)
+        return Finding(kind, value, reason, evidence, advice)
 
+    def versions(self) -> Iterator[Finding]:
+        profile, report = self._profile, self._report
+        if not profile.versions:
+            return
+        for name, fact in report.versions.items():
+            if fact.value is True and name not in profile.versions:
+                allowed = f"{profile.cited} allows {_listed(profile.versions)} alone"
+                why = _OBSOLETE.get(name, allowed)
+                yield self._finding("version", name, why, fact.evidence)
+            elif fact.value is None:
+                why = f"whether it is accepted: {fact.says}"
+                yield Finding("unknown", name, why, fact.evidence)
+        if report.versions and not any(map(report.speaks, profile.versions)):
+            why = f"the server accepts none of {_listed(profile.versions)}"
+            yield self._finding("version", profile.versions[-1], why)
 
-def _schemes(report: Report, profile: Profile) -> Iterator[Finding]:
-    for version, names in report.schemes.items():
-        for name in names if profile.schemes and version in profile.versions else ():
-            if name not in profile.schemes:
-                yield _finding(profile, "scheme", name, f"{profile.cited} does not list it")
+    def suites(self) -> Iterator[Finding]:
+        profile = self._profile
+        if not profile.suites:
+            return
+        for version, suites in self._report.suites.items():
+            if version not in profile.suites:
+                continue  # The version itself is the finding.
+            for name in suites.names:
+                if name not in profile.suites[version]:
+                    why = weakness(name) or f"{profile.cited} does not list it"
+                    evidence = suites.evidence.get(name, b"")
+                    yield self._finding("suite", name, why, evidence, version)
 
+    def groups(self) -> Iterator[Finding]:
+        profile, report = self._profile, self._report
+        allowed = {*profile.groups, *profile.groups_also}
+        accepted = {name for names in report.groups.values() for name in names}
+        # A server without the hybrid may have a library that does not know its name, and refuses
+        # a list with it.
+        variant = _HYBRID if _HYBRID in accepted else ""
+        for version, names in report.groups.items():
+            for name in names if allowed and version in profile.versions else ():
+                if name not in allowed:
+                    why = f"{profile.cited} does not list it ({version})"
+                    yield self._finding("group", name, why, variant=variant)
+        for name in profile.required_groups:
+            if name not in accepted:
+                yield self._finding("group", name, f"{profile.cited} demands it", variant=variant)
+        bits, least = report.features.get("dh_bits"), profile.dh_min_bits
+        if bits is not None and least is not None and int(str(bits.value)) < least:
+            why = f"the prime has {bits.value} bits, and {least} are demanded (Logjam)"
+            yield self._finding("dh", "DHE", why, bits.evidence)
 
-def _certificate(chain: Chain, profile: Profile) -> Iterator[Finding]:
-    described = chain.described
-    evidence = chain.chain_der[0][:64]
-    if described is None:
-        yield _finding(profile, "certificate", "certificate", chain.unreadable, evidence)
-        return
-    subject = str(described["subject"] or "certificate")
-    for why in _broken_demands(described, profile):
-        yield _finding(profile, "certificate", subject, why, evidence)
-    if profile.trusted and (why := _not_trusted(chain)):
-        yield _finding(profile, "certificate", subject, f"not trusted: {why}", evidence)
-    if profile.ocsp_staple and described["ocsp_urls"] and not chain.ocsp_response:
-        why = "no OCSP response is stapled, and the certificate names a responder"
-        yield _finding(profile, "ocsp_staple", subject, why)
+    def schemes(self) -> Iterator[Finding]:
+        profile = self._profile
+        for version, names in self._report.schemes.items():
+            for name in names if profile.schemes and version in profile.versions else ():
+                if name not in profile.schemes:
+                    yield self._finding("scheme", name, f"{profile.cited} does not list it")
+
+    def certificate(self, chain: Chain) -> Iterator[Finding]:
+        profile, described = self._profile, chain.described
+        evidence = chain.chain_der[0][:64]
+        if described is None:
+            yield self._finding("certificate", "certificate", chain.unreadable, evidence)
+            return
+        subject = str(described["subject"] or "certificate")
+        for why, ask in _broken_demands(described, profile):
+            found = self._finding("certificate", subject, why, evidence)
+            yield replace(found, advice={"From the CA": ask, **found.advice})
+        if profile.trusted and (why := _not_trusted(chain)):
+            found = self._finding("certificate", subject, f"not trusted: {why}", evidence)
+            advised = chain.explanation.advised if chain.explanation is not None else None
+            if advised is not None and advised.fix:
+                fix = worded(advised.fix, "connect")
+                found = replace(found, advice={"What to do": fix, **found.advice})
+            yield found
+        if profile.ocsp_staple and described["ocsp_urls"] and not chain.ocsp_response:
+            why = "no OCSP response is stapled, and the certificate names a responder"
+            yield self._finding("ocsp_staple", subject, why)
+
+    def features(self) -> Iterator[Finding]:
+        profile, report = self._profile, self._report
+        hsts, least = report.features.get("hsts"), profile.hsts_min_age
+        age = hsts.value if hsts is not None else None
+        if hsts is not None and age is None and least is not None:
+            why = f"{hsts.says}; if this server speaks no HTTP, take a profile without hsts_min_age"
+            yield Finding("unknown", "Strict-Transport-Security", why)
+        if hsts is not None and age is not None and least is not None and int(str(age)) < least:
+            why = f"max-age is {hsts.value} s, and {least} are demanded"
+            why = why if hsts.value else "the response has no Strict-Transport-Security"
+            yield self._finding("hsts", "Strict-Transport-Security", why, hsts.evidence)
+        early = report.features.get("early_data")
+        if profile.early_data is False and early is not None and early.value is None:
+            yield Finding("unknown", "early_data", early.says)
+        if profile.early_data is False and early is not None and early.value:
+            why = f"{profile.cited} forbids 0-RTT: others can send it again"
+            yield self._finding("early_data", "early_data", why, early.evidence)
 
 
 def _not_trusted(chain: Chain) -> str:
@@ -293,23 +337,30 @@ def _not_trusted(chain: Chain) -> str:
     return broken[0].evidence if broken else "the chain is refused"
 
 
-def _broken_demands(described: dict[str, Any], profile: Profile) -> Iterator[str]:
+def _broken_demands(described: dict[str, Any], profile: Profile) -> Iterator[tuple[str, str]]:
+    """Yield each demand on a certificate that it does not meet, and what to ask the CA for."""
     kind, _, curve = str(described["key_type"]).partition(" ")
     size = described["key_size"]
+    least = profile.rsa_min_bits
     if profile.key_types and kind not in profile.key_types:
-        yield f"its key is {kind}; {profile.cited} allows {_listed(profile.key_types)}"
+        ask = f"a certificate for a new key, of {_listed(profile.key_types, 'or')}"
+        yield f"its key is {kind}; {profile.cited} allows {_listed(profile.key_types)}", ask
     elif kind == "ECDSA" and profile.curves and curve not in profile.curves:
-        yield f"its key is on {curve}; {profile.cited} allows {_listed(profile.curves)}"
-    elif kind == "RSA" and profile.rsa_min_bits is not None and (size or 0) < profile.rsa_min_bits:
-        yield f"its key has {size} bits; {profile.rsa_min_bits} are demanded"
+        ask = f"a certificate for a new key, of ECDSA on {_listed(profile.curves, 'or')}"
+        yield f"its key is on {curve}; {profile.cited} allows {_listed(profile.curves)}", ask
+    elif kind == "RSA" and least is not None and (size or 0) < least:
+        ask = f"a certificate for a new key, of RSA with {least} bits or more"
+        yield f"its key has {size} bits; {least} are demanded", ask
     algorithm = described["signature_algorithm"]
     if profile.signature_algorithms and algorithm not in profile.signature_algorithms:
-        yield f"it is signed with {algorithm}, which {profile.cited} does not list"
+        ask = f"a certificate that is signed with {_listed(profile.signature_algorithms, 'or')}"
+        yield f"it is signed with {algorithm}, which {profile.cited} does not list", ask
     days = _days(described)
+    ask = f"a certificate that is valid for {profile.max_days} days or fewer"
     if profile.max_days is not None and days is None:
-        yield f"its validity cannot be read, and {profile.max_days} days are the most"
+        yield f"its validity cannot be read, and {profile.max_days} days are the most", ask
     elif profile.max_days is not None and days is not None and days > profile.max_days:
-        yield f"it is valid for {days} days, and {profile.max_days} are the most"
+        yield f"it is valid for {days} days, and {profile.max_days} are the most", ask
 
 
 def _days(described: dict[str, Any]) -> int | None:
@@ -320,23 +371,5 @@ def _days(described: dict[str, Any]) -> int | None:
     return (last - first).days
 
 
-def _features(report: Report, profile: Profile) -> Iterator[Finding]:
-    hsts, least = report.features.get("hsts"), profile.hsts_min_age
-    age = hsts.value if hsts is not None else None
-    if hsts is not None and age is None and least is not None:
-        why = f"{hsts.says}; if this server speaks no HTTP, take a profile without hsts_min_age"
-        yield Finding("unknown", "Strict-Transport-Security", why)
-    if hsts is not None and age is not None and least is not None and int(str(age)) < least:
-        why = f"max-age is {hsts.value} s, and {least} are demanded"
-        why = why if hsts.value else "the response has no Strict-Transport-Security"
-        yield _finding(profile, "hsts", "Strict-Transport-Security", why, hsts.evidence)
-    early = report.features.get("early_data")
-    if profile.early_data is False and early is not None and early.value is None:
-        yield Finding("unknown", "early_data", early.says)
-    if profile.early_data is False and early is not None and early.value:
-        why = f"{profile.cited} forbids 0-RTT: others can send it again"
-        yield _finding(profile, "early_data", "early_data", why, early.evidence)
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return " and ".join(names)
+def _listed(names: tuple[str, ...], word: str = "and") -> str:
+    return f" {word} ".join(names)

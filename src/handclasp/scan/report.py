@@ -22,6 +22,9 @@ FORMAT = "handclasp-scan/1"
 
 Plain: TypeAlias = bool | int | str | tuple[str, ...] | None
 
+TLS_AT_ONCE = "tls"
+"""`Target.starttls` of a server with which TLS begins at once."""
+
 _MOST_CHAINS = 8
 
 
@@ -35,11 +38,14 @@ class Target:
         host: a name or an address, for the connection.
         port: the TCP port.
         server_name: the name to ask for and to verify, if it is not `host`.
+        starttls: how to turn to TLS, in place of `ScanSettings.starttls`: the name of a protocol
+            in `handclasp.starttls.PROTOCOLS`, or "tls" where TLS begins at once. None for theirs.
     """
 
     host: str
     port: int = 443
     server_name: str = ""
+    starttls: str | None = None
 
     @property
     def name(self) -> str:
@@ -157,7 +163,9 @@ class Finding:
         value: the name of the thing.
         reason: why it is to be changed.
         evidence: the bytes that show it; empty where the finding is an absence.
-        advice: what to write, by the program: "nginx", "Apache", "haproxy", "Python".
+        advice: what to write, by the program: "nginx", "Apache", "haproxy", "Python"; for mail
+            "Postfix" or "Dovecot". It may also have "What to do", and "From the CA", what to ask
+            the authority for.
     """
 
     kind: str
@@ -184,6 +192,7 @@ class Report:
 
     Attributes:
         target: the server.
+        starttls: the protocol in which TLS was begun; None where it begins at once.
         address: the address that was connected to; empty if there was none.
         error: why the server could not be scanned at all; empty if it could.
         fix: what to do where an answer is no TLS: a server for mail may want `--starttls`.
@@ -202,6 +211,7 @@ class Report:
     """
 
     target: Target
+    starttls: str | None = None
     address: str = ""
     error: str = ""
     fix: str = ""
@@ -278,6 +288,7 @@ class Report:
             "host": self.target.host,
             "port": self.target.port,
             "server_name": self.target.name,
+            "starttls": self.starttls,
             "address": self.address,
             "error": self.error or None,
             "fix": self.fix or None,

@@ -37,10 +37,10 @@ from handclasp.scan.legacy import OldAnswer, read_old_answer, write_old_hello
 from handclasp.scan.names import Found, Resolver
 from handclasp.scan.plan import examine
 from handclasp.scan.probes import Offer
-from handclasp.scan.report import Report, Target
+from handclasp.scan.report import TLS_AT_ONCE, Report, Target
 from handclasp.scan.robot import RANDOM_BYTES, read_reaction, write_second_flight
 from handclasp.scan.steps import Ask, AskOld, Exchange, LookUp, Provoke, Shake, Shaken
-from handclasp.starttls import opening
+from handclasp.starttls import PROTOCOLS, opening
 from handclasp.starttls.dialogue import Dialogue, DialogueError
 from handclasp.starttls.proxy import Proxy
 from handclasp.trace.events import MessageSeen
@@ -155,7 +155,7 @@ async def scan(
     """
     settings = settings if settings is not None else ScanSettings()
     name = check_server_name(settings.config, target.name)
-    report = Report(target)
+    report = Report(target, _starttls(target, settings))
     pace = pace if pace is not None else Pace(settings.rate, settings.concurrency)
     is_address = name is None or _is_address(name)
     offer = Offer("" if is_address else str(name), settings.config)
@@ -202,6 +202,20 @@ async def scan_all(
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+def _starttls(target: Target, settings: ScanSettings) -> str | None:
+    """Return the protocol in which TLS is begun; None where it begins at once.
+
+    Raises:
+        ConfigurationError: the target names one that is not there.
+    """
+    own = target.starttls if target.starttls is not None else settings.starttls
+    if own is None or own == TLS_AT_ONCE:
+        return None
+    if own not in PROTOCOLS:
+        raise ConfigurationError(f"There is no starttls {own!r}, only {', '.join(PROTOCOLS)}.")
+    return own
 
 
 async def scan_any(target: Target, settings: ScanSettings, pace: Pace) -> Report:
@@ -269,7 +283,7 @@ class _Host:
 
     async def run(self, offer: Offer) -> None:
         """Carry out the exchanges of the plan, until it is done or a bound is reached."""
-        asks_dns = self._settings.ech_lookup is not None
+        asks_dns = self._settings.ech_lookup is not None and self._report.starttls is None
         plan = examine(offer, self._report, self._request(), asks_dns=asks_dns)
         try:
             exchange = next(plan)
@@ -285,7 +299,7 @@ class _Host:
                 self._report.error, self._report.fix = str(reason), reason.fix
 
     def _request(self) -> bytes:
-        if self._settings.starttls is not None:
+        if self._report.starttls is not None:
             return b""
         name = self._target.name.encode("ascii", "ignore").decode()
         return f"HEAD / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode()
@@ -408,11 +422,11 @@ class _Host:
 
     async def _say_before(self, sock: socket.socket) -> socket.socket:
         """Hold the dialogue before TLS; return the socket, which a failure closes."""
-        settings, target = self._settings, self._target
-        if settings.starttls is None and settings.proxy is None:
+        target, starttls, proxy = self._target, self._report.starttls, self._settings.proxy
+        if starttls is None and proxy is None:
             return sock
         loop = asyncio.get_running_loop()
-        talk = opening(settings.starttls, target.host, target.port, proxy=settings.proxy)
+        talk = opening(starttls, target.host, target.port, proxy=proxy)
         self._talk = talk
         try:
             while True:

@@ -1,0 +1,71 @@
+"""Advice works when it is followed: misconfigured servers take it, and meet the profile."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.children import child, let_others_read
+from tests.programs.certificates import write_certificates
+from tests.programs.peers import free_port, wait_for
+from tests.required import need_tool
+from tests.scan.advised import SERVERS, Advised, Settings
+from tests.scan.configured import Setup
+
+from handclasp import TrustStore
+from handclasp.scan import Profile, Report, ScanSettings, Target, findings, profiles, scan
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("advice")
+    let_others_read(home)
+    write_certificates(home)
+    weak = [need_tool("openssl"), "dhparam", "-out", str(home / "weak.pem"), "1024"]
+    subprocess.run(weak, check=True, capture_output=True, timeout=120)
+    return home
+
+
+def scanned(server: Advised, settings: Settings, home: Path, where: Path) -> Report:
+    port = free_port()
+    where.mkdir()
+    let_others_read(where)
+    command = server.start(Setup(home, where, port), settings)
+    environment = {
+        name: str(where / value) if value.endswith(".cnf") else value
+        for name, value in server.environment.items()
+    }
+    with child(command, where, env=environment) as process:
+        wait_for(port, 60, lambda: process.popen.poll() is None)
+        trust = TrustStore.from_pem(home / "ca.pem")
+        target = Target("127.0.0.1", port, "localhost")
+        bounds = ScanSettings(trust=trust, timeout=5, starttls=server.starttls)
+        return asyncio.run(scan(target, bounds))
+
+
+def profile_for(server: Advised) -> Profile:
+    intermediate = profiles()["intermediate"]
+    return intermediate if server.starttls is None else replace(intermediate, hsts_min_age=None)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_advice_works(name: str, home: Path, tmp_path: Path) -> None:
+    server = SERVERS[name]
+    profile, settings = profile_for(server), server.settings(home / "weak.pem")
+    found = findings(scanned(server, settings, home, tmp_path / "1"), profile)
+    expected = {"version", "suite", "group"} | ({"dh"} if server.shows_dh else set())
+    expected |= {"hsts"} if profile.hsts_min_age else set()
+    assert {each.kind for each in found} == expected
+    assert {"TLS_AES_128_CCM_SHA256", "TLSv1.0"} <= {each.value for each in found}
+    strong = tmp_path / "DH.pem"
+    for each in found:
+        if "DH.pem" in each.advice:
+            make = each.advice["DH.pem"].replace("DH.pem", str(strong)).split()
+            subprocess.run(make, check=True, capture_output=True, timeout=60)
+        server.apply(settings, each.advice[server.program].replace("DH.pem", str(strong)))
+    assert findings(scanned(server, settings, home, tmp_path / "2"), profile) == []
