@@ -63,11 +63,11 @@ def outer_hellos(pair: Pair) -> list[ClientHello]:
     return found
 
 
-def opened_hellos(pair: Pair) -> list[Hello]:
-    """The same, opened with `KEY`."""
+def opened_hellos(pair: Pair, count: int | None = None) -> list[Hello]:
+    """The same, or the first `count` of them, opened with `KEY`."""
     found: list[Hello] = []
     context = None
-    for outer in outer_hellos(pair):
+    for outer in outer_hellos(pair)[:count]:
         hidden = read_encrypted_client_hello(outer.extensions[Ext.ENCRYPTED_CLIENT_HELLO])
         assert hidden is not None
         if context is None:

@@ -19,6 +19,8 @@ main() {
   # of Debian has yet. What is not in its mirrors any day is done without.
   unpack openssl4 openssl openssl libssl.so.4 experimental sid || rm -rf "$cache/openssl4"
   unpack nss libnss3-tools "certutil pk12util selfserv" libssl3.so sid || rm -rf "$cache/nss"
+  # Wireshark opens inner hellos with the secrets of RFC 9850 since a version that is in sid alone.
+  unpack tshark tshark tshark libc.so.6 sid || rm -rf "$cache/tshark"
   build_wolfssl || rm -rf "$cache/wolfssl"
   build_go_peer
   build_java_peer
@@ -197,6 +199,7 @@ print_versions() {
   "$cache/openssl35/openssl" version
   "$cache/openssl4/openssl" version || true
   tshark --version 2>/dev/null | head -n 1 || true
+  "$cache/tshark/tshark" --version 2>/dev/null | head -n 1 || true
   chromium --version 2>/dev/null || true
   firefox-esr --version 2>/dev/null || true
 }
