@@ -1,4 +1,4 @@
-"""The advice of a profile: what each program is to be told, where it concerns the server."""
+"""The advice of a profile: what to write in each program, where it concerns the server."""
 
 from __future__ import annotations
 
