@@ -3796,7 +3796,7 @@ THREATS: tuple[Threat, ...] = (
             without(
                 "capture/test_watching.py"
                 "::test_only_so_many_connections_of_a_key_log_are_remembered",
-                "capture.watching.KeyLogFile._read",
+                "capture.watching.KeyLogFile._add",
                 "self.secrets.forget_all_but(MOST_REMEMBERED)",
                 "pass",
             ),
