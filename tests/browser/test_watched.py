@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,6 +73,46 @@ def test_connections_appear_and_have_a_page_each(
     assert browser.one("h1").text.startswith("Connection 2: ")
     assert browser.one("tr.this a").text == "2"
     assert "It failed, seen from the server" in browser.one("#failure").text
+    assert browser.complaints() == []
+
+
+HOSTILE = "<img src=x onerror=document.title=1>\x1b[31m\x1b]0;evil\x07\u202e\u2066</td>".encode()
+
+
+def hostile_hello() -> bytes:
+    """A ClientHello whose name and protocol are markup, escapes and bidirectional marks."""
+    name, protocol = "a" * 60 + "." + "b" * 60 + ".test", "c" * 200
+    context = ssl.create_default_context()
+    context.set_alpn_protocols([protocol])
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname=name).do_handshake()
+    hello = outgoing.read()
+    for text in (name, protocol):
+        assert text.encode() in hello
+        hello = hello.replace(text.encode(), (HOSTILE * 9)[: len(text)])
+    return hello
+
+
+def test_hostile_names_and_protocols_are_text(browser: Driven, watch: Child) -> None:
+    url, port = address_of(watch)
+    browser.open(url)
+    browser.wait_for(lambda: is_live(browser), "the stream is open")
+    title = browser.script("return document.title")
+    with socket.create_connection(("127.0.0.1", port), 20) as sock:
+        sock.sendall(hostile_hello())
+        while sock.recv(100):
+            pass
+    browser.wait_for(lambda: len(browser.all("#rows tr")) == 1, "it is listed")
+    marks = "return /[\\u001b\\u0007\\u202e\\u2066]/.test(document.body.innerText)"
+    assert browser.script("return document.title") == title
+    assert browser.all("img[onerror]") == []
+    assert not browser.script(marks)
+    browser.click(browser.one("#rows tr a"))
+    browser.wait_for(lambda: is_live(browser), "the stream is open")
+    assert browser.script("return document.title") != "1"
+    assert browser.all("img[onerror]") == []
+    assert not browser.script(marks)
     assert browser.complaints() == []
 
 

@@ -362,7 +362,7 @@ def tables() -> str:
     """Both tables, as they stand in the document."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        home.chmod(0o755)  # PostgreSQL runs as another user.
+        home.chmod(0o711)  # PostgreSQL, as another user, opens its files, and nobody lists them.
         write_certificates(home)
         port = stack.enter_context(https_server(home))
         ports, _ = stack.enter_context(running(["postgres"], home))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from handclasp.advice import with_condition
+from handclasp.advice import for_reader, with_condition
 from handclasp.cli.departures import (
     departure_note,
     left_without_data,
@@ -225,19 +225,20 @@ class Report:
 
     @cached_property
     def chain_findings(self) -> list[str]:
-        """The flaws of the chain, if the program refused it, or this library does."""
+        """The flaws of the server's chain, if the client refused it, or this library does."""
         from handclasp.cli.chains import findings_of
 
         if self.sighting.relayed.leg == "client":
             return []
         explanation, mended = self.explanation, self._mended
         is_refused = explanation is not None and not explanation.accepted
-        if mended is None or not (is_refused or self.sighting.has_failed):
+        by_client = self.sighting.has_failed and not self._is_accepted_by_client
+        if mended is None or not (is_refused or by_client):
             return []
         if self._is_accepted_by_client and mended.missing is not None and not mended.missing.urls:
             # The issuer is one that the client has: a root that is not known here, most likely.
             mended = replace(mended, missing=None)
-        return findings_of(mended)
+        return [for_reader(sentence, "server") for sentence in findings_of(mended)]
 
     @property
     def _is_accepted_by_client(self) -> bool:

@@ -506,7 +506,7 @@ def _tell_news(settings: _Settings, sighting: Sighting) -> None:
         _keep_page(settings, sighting)
     except OSError as error:
         settings.lost_pages += 1
-        if settings.lost_pages == 1:  # One line about a full disk is enough.
+        if settings.lost_pages == 1:  # On a full disk, each one fails.
             _say_unwritten(error)
 
 
@@ -532,7 +532,7 @@ def _say_unwritten(error: OSError) -> None:
 
 
 def _say_lost_pages(settings: _Settings) -> None:
-    """Say at the end how many pages are missing, since only the first one was reported."""
+    """Say at the end how many pages are missing, as only the first one was named."""
     if settings.lost_pages > 1:
         _say(f"handclasp: {settings.lost_pages:,} pages could not be written to {settings.pages}.")
 
