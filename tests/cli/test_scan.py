@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -89,12 +90,79 @@ def test_a_host_that_failed_is_scanned_again_and_then_counts_as_it_is_now(
         assert run(*arguments).exit_code == 1
         serves[0] = True
         kept = run(*arguments, "--keep-failed")
-        assert (kept.exit_code, kept.stderr) == (1, "1 of 1 hosts are done already.\n")
+        assert kept.exit_code == 1
+        assert kept.stderr.startswith("1 of 1 hosts are done already. To scan all anew, ")
         again = run(*arguments)
     assert again.exit_code == 0
-    assert "1 in the file failed, broke off" in again.stderr
+    assert "1 in the file failed or broke off" in again.stderr
     reports = map(json.loads, out.read_text().splitlines())
     assert [report["error"] is None for report in reports] == [False, True]
+
+
+def test_hosts_are_scanned_again_where_a_setting_changed_and_the_page_has_all_of_the_file(
+    run: Run, port: int, pki: Pki, ca_file: str, tmp_path: Path
+) -> None:
+    out, own, page = tmp_path / "out.jsonl", tmp_path / "own.json", tmp_path / "page.html"
+    own.write_bytes(resources.files("handclasp.scan").joinpath("profiles.json").read_bytes())
+    arguments = ["--ca", ca_file, "--server-name", "localhost", "--out", str(out)]
+    arguments += ["--require", f"{own}:cnsa2"]
+    first = run("scan", f"127.0.0.1:{port}", *arguments)
+    assert (first.exit_code, first.stdout, first.stderr) == (1, "", "")
+    own.write_text(
+        own.read_text().replace('"version": "draft-becker', '"version": "a draft-becker')
+    )
+    edited = run("scan", f"127.0.0.1:{port}", *arguments)
+    assert "1 were scanned with another setting (--require): once more." in edited.stderr
+    Path(ca_file).write_bytes(Pki().ca_pem + pki.ca_pem)
+    other = run("scan", f"127.0.0.1:{port}", *arguments)
+    assert "(--ca): once more." in other.stderr
+    more = run("scan", f"127.0.0.2:{port}", "127.0.0.1:1", *arguments, "--page", str(page))
+    said = "0 of 3 hosts meet CNSA 2.0 profile for TLS 1.3 a draft-becker"
+    assert more.stdout.startswith(said)
+    assert more.stdout.endswith("; 1 could not be scanned.\n")
+    text = page.read_text()
+    assert text.count('<details id="host-') == text.count('<a href="#host-') == 3
+    assert said in text
+    assert "2026-12-02: https://datatracker.ietf.org/doc/draft-becker-cnsa2-tls-profile/" in text
+    assert all(f"127.0.0.{number}:" in text for number in (1, 2))
+
+
+def test_a_run_of_many_hosts_ends_with_a_summary(run: Run, port: int, ca_file: str) -> None:
+    arguments = ("--ca", ca_file, "--server-name", "localhost", f"127.0.0.1:{port}", "127.0.0.1:1")
+    assert run("scan", *arguments).stdout.endswith(
+        "\n1 of 2 hosts was scanned; 1 could not be scanned.\n"
+    )
+    two = run("scan", *arguments, f"127.0.0.2:{port}", "--json", "--require", "cnsa2")
+    assert "0 of 3 hosts meet CNSA 2.0" in two.stderr
+    assert len([json.loads(line) for line in two.stdout.splitlines()]) == 3
+    assert "hosts" not in run("scan", "127.0.0.1:1").stdout
+
+
+def test_a_line_of_hosts_may_have_its_own_protocol(run: Run, port: int, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"localhost:{port} tls\n127.0.0.1:{port} smtp  # does not greet\n")
+    options = ("--hosts", str(hosts), "--json", "--timeout", "1", "--starttls", "imap")
+    found = [json.loads(line) for line in run("scan", *options).stdout.splitlines()]
+    assert {(each["host"], each["starttls"], each["error"] is None) for each in found} == {
+        ("localhost", None, True),
+        ("127.0.0.1", "smtp", False),
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("a.example smpt", "line 2: 'smpt' is not one of smtp, "),
+        ("a.example:99999", "line 2: "),
+        ("a.example imap x", "line 2: more than a host and a protocol"),
+        ("first.example:443 smtp", "line 2: first.example:443 is there with another protocol"),
+    ],
+)
+def test_a_wrong_line_of_hosts_is_named(run: Run, tmp_path: Path, line: str, says: str) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"first.example\n{line}\n")
+    done = run("scan", "--hosts", str(hosts))
+    assert (done.exit_code, says in done.stderr) == (2, True), done.stderr
 
 
 def test_a_host_that_cannot_be_reached_is_a_failure(run: Run) -> None:
@@ -126,7 +194,8 @@ def test_a_page_has_all_hosts(run: Run, port: int, ca_file: str, tmp_path: Path)
     arguments = ("--ca", ca_file, "--server-name", "localhost", "--page", str(page))
     assert run("scan", f"127.0.0.1:{port}", f"127.0.0.2:{port}", *arguments).exit_code == 0
     text = page.read_text()
-    assert text.count("<b>127.0.0.") == 2
+    assert text.count("<b>127.0.0.") == text.count('<a href="#host-') == 2
+    assert "<b>2 of 2 hosts were scanned.</b>" in text
     assert text.endswith("</html>\n")
 
 

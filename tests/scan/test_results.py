@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +67,54 @@ def test_a_host_whose_scan_did_not_end_is_not_done(tmp_path: Path) -> None:
 
 def test_a_host_that_was_measured_otherwise_is_not_done(tmp_path: Path) -> None:
     path, known = tmp_path / "scan.jsonl", profiles()
-    unmet = {"name": "modern", "title": known["modern"].cited, "met": False}
+    unmet = {**known["modern"].to_json(), "met": False}
     results = ScanResults(path, known["modern"])
     results.append(Report(ONE).to_json())
     results.append(Report(TWO).to_json() | {"profile": unmet})
     assert (ONE in results, TWO in results, results.failed) == (False, True, True)
     results.close()
-    for profile, done in ((None, True), (known["modern"], True), (known["cnsa2"], False)):
+    edited = replace(known["modern"], max_days=30)
+    for profile, done in (
+        *((None, True), (known["modern"], True)),
+        *((known["cnsa2"], False), (edited, False)),
+    ):
         again = ScanResults(path, profile)
         assert (TWO in again) is done
+        assert again.changed(TWO) == ([] if done else ["profile"])
         again.close()
+
+
+def test_a_host_that_was_scanned_with_other_settings_is_not_done(tmp_path: Path) -> None:
+    path, settings = tmp_path / "scan.jsonl", {"--ca": "1", "starttls": ""}
+    results = ScanResults(path, settings=settings)
+    results.append(Report(ONE).to_json())
+    assert (ONE in results, results.changed(ONE)) == (True, [])
+    results.close()
+    mail = Target(ONE.host, ONE.port, starttls="smtp")
+    for target, now, changed in (
+        (ONE, {"--ca": "2", "starttls": ""}, ["--ca"]),
+        (ONE, {"--ca": "1", "starttls": "", "--proxy": "3"}, ["--proxy"]),
+        (ONE, {"--ca": "1", "starttls": "imap"}, ["starttls"]),
+        (mail, settings, ["starttls"]),
+        (Target(ONE.host, ONE.port, starttls="tls"), {"--ca": "1", "starttls": "imap"}, []),
+        (ONE, None, []),
+    ):
+        again = ScanResults(path, settings=now)
+        assert (again.changed(target), target in again) == (changed, not changed)
+        again.close()
+
+
+def test_the_file_returns_the_last_report_of_each_host(tmp_path: Path) -> None:
+    results = ScanResults(tmp_path / "scan.jsonl", settings={"--ca": "1"})
+    for report in (Report(ONE, error="refused"), Report(TWO), Report(ONE)):
+        results.append(report.to_json())
+    results.close()
+    again = ScanResults(tmp_path / "scan.jsonl")
+    assert [(each["host"], each["error"]) for each in again.reports()] == [
+        (TWO.host, None),
+        (ONE.host, None),
+    ]
+    again.close()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 import handclasp
 from handclasp import ClientConfig, ConfigurationError, TLSError
-from handclasp.testing import FaultyServer, Outcome, faulty_connect
+from handclasp.testing import FaultyServer, Outcome, faulty_connect, http_answer
 
 NAN = float("nan")
 WRONG: list[dict[str, Any]] = [
@@ -103,3 +103,8 @@ def test_a_function_that_fails_loses_no_outcome(
     with FaultyServer(fault, **given) as server:
         outcome = visit(server)
     assert (outcome.result, outcome.trouble) == ("accepted", said)
+
+
+def test_the_page_of_an_answer_is_bytes() -> None:
+    with pytest.raises(ConfigurationError, match="is bytes, not str"):
+        http_answer("hello")  # type: ignore[arg-type]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 import click
 
 from handclasp.cli.ech import doh_settings
+from handclasp.cli.identity import printable
 from handclasp.cli.inputs import (
     NumberRange,
     check_fork,
@@ -35,7 +39,7 @@ from handclasp.starttls import PROTOCOLS
 
 if TYPE_CHECKING:
     from handclasp.dns import HttpsEndpoint
-    from handclasp.scan import Finding, Profile, Report, ScanResults, ScanSettings, Target
+    from handclasp.scan import Profile, Report, ScanResults, ScanSettings, Summary, Target
 
 _HTTPS_PORT = 443
 _PROFILE_FILE = ".json"
@@ -47,7 +51,12 @@ _ANY_NAME = "name.invalid"
 
 @click.command("scan")
 @click.argument("addresses", metavar="HOST[:PORT]", nargs=-1)
-@click.option("--hosts", metavar="FILE", help="Scan the hosts in FILE too, one a line; - is stdin.")
+@click.option(
+    "--hosts",
+    metavar="FILE",
+    help="Scan the hosts in FILE too; - is stdin. A line has HOST[:PORT], and may have a protocol "
+    "of --starttls after it, or tls.",
+)
 @click.option("--ca", metavar="FILE", help="Trust the authorities in FILE instead of the system's.")
 @click.option("--server-name", metavar="NAME", help="The name to ask and verify for, if not HOST.")
 @click.option(
@@ -127,7 +136,9 @@ _ANY_NAME = "name.invalid"
     "--keep-failed", is_flag=True, help="With --out: leave out the hosts that failed, too."
 )
 @click.option(
-    "--page", metavar="FILE", help="Write a page of the hosts of this run into FILE, .html."
+    "--page",
+    metavar="FILE",
+    help="Write a page of all hosts into FILE, .html: with --out of all that are in its file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: an object for each host.")
 def command(addresses: tuple[str, ...], **options: Any) -> None:
@@ -144,9 +155,9 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     if workers > 1:
         check_fork()
     with _output(options) as output:
+        output.is_stream = len(targets) > 1
         if output.results is not None:
             targets = _left(targets, output.results)
-        output.is_stream = len(targets) > 1
         ended = ""
         try:
             if workers > 1:
@@ -162,6 +173,7 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
             said = f"{ended} after {output.count} of {len(targets)}.{continues}"
             click.echo(said, err=True)
             output.failed = True
+        output.finish()
     if output.failed or (output.results is not None and output.results.failed):
         raise click.exceptions.Exit(FAILED)
 
@@ -174,22 +186,25 @@ class _Output:
     as_json: bool
     results: ScanResults | None = None
     page: TextIO | None = None
+    spool: IO[bytes] | None = None
+    """The reports for the page, where no file of results has them."""
     is_stream: bool = False
     count: int = 0
     failed: bool = False
+    summary: Summary | None = None
 
     def render(self, report: Report) -> dict[str, Any]:
         """Return what is to be written of a report, in plain values."""
         from handclasp.cli.scanned import report_text
-        from handclasp.scan import findings, page_section
+        from handclasp.scan import measured_json
 
-        found = findings(report, self.profile) if self.profile is not None else []
-        rendered: dict[str, Any] = {"failed": bool(report.error or found)}
-        if self.page is not None:
-            rendered["page"] = page_section(report, self.profile)
-        if self.results is not None or self.as_json:
-            rendered["values"] = _to_json(report, self.profile, found)
-        elif self.page is None:
+        values = measured_json(report, self.profile)
+        failed = bool(report.error or values.get("findings"))
+        brief = {name: values.get(name) for name in ("error", "profile")}
+        rendered: dict[str, Any] = {"failed": failed, "brief": brief}
+        if self.results is not None or self.as_json or self.page is not None:
+            rendered["values"] = values
+        else:
             rendered["text"] = report_text(report, self.profile)
         return rendered
 
@@ -197,56 +212,110 @@ class _Output:
         """Write what was made of one report wherever it is wanted."""
         self.count += 1
         self.failed = self.failed or (rendered["failed"] and self.results is None)
-        if self.page is not None:
-            self.page.write(rendered["page"])
+        if self.summary is not None:
+            self.summary.add(rendered["brief"])
         if self.results is not None:
             self.results.append(rendered["values"])
+        if self.spool is not None:
+            self.spool.write(json.dumps(rendered["values"]).encode() + b"\n")
         if self.as_json:
             indent = None if self.is_stream else 2
             print(json.dumps(rendered["values"], indent=indent), flush=True)
         if "text" in rendered:
             print(rendered["text"], flush=True)
 
+    def reports(self) -> Iterator[dict[str, Any]]:
+        """Return the reports of all hosts: those of the file of results, or of this run."""
+        if self.results is not None:
+            yield from self.results.reports()
+        elif self.spool is not None:
+            self.spool.seek(0)
+            yield from map(json.loads, self.spool)
+
+    def finish(self) -> None:
+        """Write what concerns all hosts: the summary of many, and the page."""
+        from handclasp.scan import Summary, scan_page
+
+        summary = self.summary
+        if self.results is not None:
+            summary = Summary(self.profile.cited if self.profile is not None else "")
+            for report in self.reports():
+                summary.add(report)
+        if summary is not None and summary.total > 1:
+            click.echo(summary.text, err=self.as_json)
+        if self.page is not None:
+            for piece in scan_page(self.reports, self.profile, datetime.now(UTC)):
+                self.page.write(piece)
+
 
 @contextmanager
 def _output(options: dict[str, Any]) -> Generator[_Output]:
     """Open the files of a run, and close them at its end."""
-    from handclasp.scan import PAGE_END, ScanResults, page_head
+    from handclasp.scan import ScanResults, Summary
 
     output = _Output(_profile(options["require"]), options["as_json"])
     path = trace_file(options["page"], "--page ", (PAGE_ENDING,)) if options["page"] else None
-    if options["out"]:
-        if path is not None and os.path.realpath(path) == os.path.realpath(options["out"]):
-            raise WrongArguments("--out and --page are the same file.")
-        with configuration_checked():
-            output.results = ScanResults(
-                options["out"], output.profile, keep_failed=options["keep_failed"]
-            )
-    try:
-        if path is None:
-            yield output
-            return
-        with TextIOWrapper(create_private(path), encoding="utf-8") as output.page:
-            output.page.write(page_head("A scan of TLS servers"))
-            yield output
-            output.page.write(PAGE_END)
-    finally:
-        if output.results is not None:
-            output.results.close()
+    with ExitStack() as stack:
+        if options["out"]:
+            if path is not None and os.path.realpath(path) == os.path.realpath(options["out"]):
+                raise WrongArguments("--out and --page are the same file.")
+            noted = _noted(options)
+            with configuration_checked():
+                output.results = ScanResults(
+                    options["out"],
+                    output.profile,
+                    settings=noted,
+                    keep_failed=options["keep_failed"],
+                )
+            stack.callback(output.results.close)
+        else:
+            output.summary = Summary(output.profile.cited if output.profile is not None else "")
+        if path is not None:
+            if output.results is None:
+                output.spool = stack.enter_context(TemporaryFile())
+            page = TextIOWrapper(create_private(path), encoding="utf-8")
+            output.page = stack.enter_context(page)
+        yield output
+
+
+def _noted(options: dict[str, Any]) -> dict[str, str]:
+    """Return the settings that decide on verdicts, as the file of results notes them."""
+    noted = {"starttls": options["starttls"] or "", "--proxy": options["proxy"] or ""}
+    for name in ("ca", "cert"):
+        noted[f"--{name}"] = _digest(options[name]) if options[name] else ""
+    asks = options["asks_dns"]
+    noted["--dns"] = (options["doh"] or "the system's resolver") if asks else ""
+    return noted
+
+
+def _digest(path: str) -> str:
+    check_path(path)
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _left(targets: Sequence[Target], results: ScanResults) -> list[Target]:
-    """Return the hosts that are not done yet, and say what is left out."""
+    """Return the hosts that are not done yet, and say what is left out, and what is not."""
     left = [target for target in targets if target not in results]
-    again = sum(map(results.again, left))
-    if len(left) < len(targets) or again:
-        said = f"{len(targets) - len(left):,} of {len(targets):,} hosts are done already."
+    changes = [results.changed(target) for target in left]
+    changed = sum(map(bool, changes))
+    again = sum(map(results.again, left)) - changed
+    done = len(targets) - len(left)
+    if done or again or changed:
+        said = f"{done:,} of {len(targets):,} hosts are done already."
         if again:
-            said += (
-                f" {again:,} in the file failed, broke off, or were measured otherwise: once more."
-            )
+            said += f" {again:,} in the file failed or broke off: once more."
+        if changed:
+            names = ", ".join(_CHANGED.get(n, n) for n in sorted({n for c in changes for n in c}))
+            said += f" {changed:,} were scanned with another setting ({names}): once more."
+        if done:
+            said += " To scan all anew, take another file for --out."
         click.echo(said, err=True)
     return left
+
+
+_CHANGED = {"profile": "--require", "starttls": "--starttls"}
+"""The option of a setting that is not noted by its name."""
 
 
 async def _scan(targets: Sequence[Target], settings: ScanSettings, output: _Output) -> None:
@@ -280,28 +349,45 @@ def _scan_in_processes(
     progress.clear()
 
 
-def _to_json(report: Report, profile: Profile | None, found: Sequence[Finding]) -> dict[str, Any]:
-    values = report.to_json()
-    if profile is not None:
-        values["profile"] = {"name": profile.name, "title": profile.cited, "met": not found}
-        values["findings"] = [each.to_json() for each in found]
-    return values
-
-
 def _targets(addresses: Sequence[str], options: dict[str, Any]) -> Iterator[Target]:
-    from handclasp.scan import Target
-
-    usual = PROTOCOLS[options["starttls"]].port if options["starttls"] else _HTTPS_PORT
-    words = [*addresses, *(_lines(options["hosts"]) if options["hosts"] else ())]
-    if not words:
+    """Return what is to be scanned, each once; raise `WrongArguments` with the line at fault."""
+    lines: list[tuple[str, str | None, str]] = [(word, None, "") for word in addresses]
+    lines += _lines(options["hosts"]) if options["hosts"] else []
+    if not lines:
         raise WrongArguments("There is nothing to scan: write HOST or HOST:PORT, or --hosts FILE.")
-    for word in dict.fromkeys(words):
+    seen: dict[str, str | None] = {}
+    count = 0
+    for word, own, where in lines:
+        target = _target(word, own, where, options)
+        protocol = own if own is not None else options["starttls"]
+        if seen.setdefault(str(target), protocol) != protocol:
+            at = where or "the arguments"
+            raise WrongArguments(f"{at}: {printable(str(target))} is there with another protocol.")
+        if len(seen) > count:
+            count = len(seen)
+            yield target
+
+
+def _target(word: str, own: str | None, where: str, options: dict[str, Any]) -> Target:
+    from handclasp.scan import TLS_AT_ONCE, Target
+
+    if own not in (None, TLS_AT_ONCE, *PROTOCOLS):
+        known = ", ".join((*PROTOCOLS, TLS_AT_ONCE))
+        raise WrongArguments(f"{where}: {printable(own or '')!r} is not one of {known}.")
+    protocol = own if own is not None else options["starttls"]
+    usual = PROTOCOLS[protocol].port if protocol in PROTOCOLS else _HTTPS_PORT
+    try:
         host, port = host_and_port(word, usual)
-        yield Target(host, port, options["server_name"] or "")
+    except WrongArguments as error:
+        raise WrongArguments(f"{where}: {error}" if where else str(error)) from None
+    return Target(host, port, options["server_name"] or "", own)
 
 
-def _lines(path: str) -> list[str]:
-    """Return the hosts of a file: a line each, with comments after #."""
+def _lines(path: str) -> list[tuple[str, str | None, str]]:
+    """Return the hosts of a file, each with its own protocol, if it has one, and its line.
+
+    A line has a host, and after a space a protocol for STARTTLS, or "tls"; # begins a comment.
+    """
     named = "standard input" if path == "-" else path
     if path == "-":
         read = sys.stdin.buffer.read(_LARGEST_LIST + 1)
@@ -318,8 +404,14 @@ def _lines(path: str) -> list[str]:
         raise WrongArguments(f"{named} is not a list of hosts.") from None
     if "\0" in text:
         raise WrongArguments(f"{named} is not a list of hosts: it holds a NUL.")
-    hosts = (line.partition("#")[0].strip() for line in text.splitlines())
-    return [host for host in hosts if host]
+    hosts: list[tuple[str, str | None, str]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words, where = line.partition("#")[0].split(), f"{named}, line {number}"
+        if len(words) > 2:
+            raise WrongArguments(f"{where}: more than a host and a protocol.")
+        if words:
+            hosts.append((words[0], words[1] if len(words) > 1 else None, where))
+    return hosts
 
 
 def _profile(name: str | None) -> Profile | None:

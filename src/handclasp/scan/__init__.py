@@ -44,14 +44,25 @@ engine, and only `robot.py` answers a server's first flight, so that no handshak
 
 from __future__ import annotations
 
-from handclasp.scan.page import PAGE_END, page_head, page_section
-from handclasp.scan.profile import Profile, findings, profiles
-from handclasp.scan.report import Chain, Fact, Finding, Plain, Report, Suites, Target
+from handclasp.scan.page import PAGE_END, page_head, page_section, scan_page
+from handclasp.scan.profile import Profile, findings, measured_json, profiles
+from handclasp.scan.report import (
+    TLS_AT_ONCE,
+    Chain,
+    Fact,
+    Finding,
+    Plain,
+    Report,
+    Suites,
+    Target,
+)
 from handclasp.scan.results import ScanResults
 from handclasp.scan.runner import ScanSettings, scan, scan_all
+from handclasp.scan.summary import Summary
 
 __all__ = [
     "PAGE_END",
+    "TLS_AT_ONCE",
     "Chain",
     "Fact",
     "Finding",
@@ -61,11 +72,14 @@ __all__ = [
     "ScanResults",
     "ScanSettings",
     "Suites",
+    "Summary",
     "Target",
     "findings",
+    "measured_json",
     "page_head",
     "page_section",
     "profiles",
     "scan",
     "scan_all",
+    "scan_page",
 ]

@@ -1,4 +1,4 @@
-"""The advice of a profile: what to write in each program, where it concerns the server."""
+"""The advice of a profile, by program, as far as it concerns the server that was scanned."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ form can be given instead; nothing of a profile stands in code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -17,7 +18,7 @@ from handclasp.errors import ConfigurationError
 from handclasp.iana import VERSION_NAMES
 from handclasp.scan.advice import advice_for
 from handclasp.scan.report import Chain, Finding, Report
-from handclasp.scan.suites import weakness
+from handclasp.scan.suites import is_broken, weakness
 from handclasp.values import dataclass, field, replace
 
 _FORMAT = "handclasp-profiles/1"
@@ -83,6 +84,16 @@ class Profile:
     def cited(self) -> str:
         """The title with the version: "Mozilla modern 5.7"."""
         return f"{self.title} {self.version}"
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all demands, in hexadecimal: what is edited in a file changes it."""
+        values = {name: getattr(self, name) for name in sorted((*_FORMS, "name"))}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a report says of the profile that it was measured against."""
+        return {"name": self.name, "title": self.cited, "sha256": self.digest}
 
 
 def profiles(path: str | Path | None = None) -> dict[str, Profile]:
@@ -183,7 +194,7 @@ _VERSIONS = {*VERSION_NAMES.values()}
 
 
 def findings(report: Report, profile: Profile) -> list[Finding]:
-    """Return all that keeps a server from meeting a profile; empty where it does.
+    """Return all that keeps a server from meeting a profile, worst first; empty where it does.
 
     What a scan could not find out is a finding as well, as nobody knows that the server meets it.
     A server that could not be scanned has one finding: why.
@@ -205,9 +216,24 @@ def findings(report: Report, profile: Profile) -> list[Finding]:
     ]
     if not report.chains:
         found.append(Finding("unknown", "certificate", "none was seen"))
-    return found
+    return sorted(found, key=_urgency)
 
 
+def _urgency(finding: Finding) -> int:
+    """Return the place of a finding among others, the worst first."""
+    if finding.kind == "certificate" and finding.reason.startswith(_NOT_TRUSTED):
+        return 0
+    if finding.value in _BROKEN_VERSIONS or is_broken(finding.value):
+        return 1
+    return 2 + _KINDS.index(finding.kind) if finding.kind in _KINDS else 2
+
+
+_NOT_TRUSTED = "not trusted: "
+_BROKEN_VERSIONS = ("SSLv2", "SSLv3")
+_KINDS = (
+    *("version", "suite", "dh", "certificate", "group", "scheme", "early_data"),
+    *("hsts", "ocsp_staple", "unknown"),
+)
 _OBSOLETE = {
     "SSLv2": "SSL 2.0 is broken: its handshake is not authenticated, and DROWN (RFC 6176)",
     "SSLv3": "SSL 3.0 is broken: POODLE (RFC 7568)",
@@ -215,6 +241,22 @@ _OBSOLETE = {
     "TLSv1.1": "TLS 1.1 is deprecated: MD5 and SHA-1 sign it (RFC 8996)",
 }
 _HYBRID = "X25519MLKEM768"
+
+
+def measured_json(report: Report, profile: Profile | None) -> dict[str, Any]:
+    """Return `Report.to_json` with the verdict of a profile: its `profile` and `findings`.
+
+    >>> from handclasp.scan import Report, Target, measured_json, profiles
+    >>> report = Report(Target("a.example"), error="no connection")
+    >>> measured_json(report, profiles()["modern"])["profile"]["met"]
+    False
+    """
+    values = report.to_json()
+    if profile is not None:
+        found = findings(report, profile)
+        values["profile"] = {**profile.to_json(), "met": not found}
+        values["findings"] = [each.to_json() for each in found]
+    return values
 
 
 class _Measured:
@@ -298,7 +340,7 @@ class _Measured:
             found = self._finding("certificate", subject, why, evidence)
             yield replace(found, advice={"From the CA": ask, **found.advice})
         if profile.trusted and (why := _not_trusted(chain)):
-            found = self._finding("certificate", subject, f"not trusted: {why}", evidence)
+            found = self._finding("certificate", subject, _NOT_TRUSTED + why, evidence)
             advised = chain.explanation.advised if chain.explanation is not None else None
             if advised is not None and advised.fix:
                 fix = worded(advised.fix, "connect")

@@ -6,13 +6,14 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from handclasp.errors import ConfigurationError
 from handclasp.scan.profile import Profile
-from handclasp.scan.report import FORMAT, Target
+from handclasp.scan.report import FORMAT, TLS_AT_ONCE, Target
 from handclasp.values import dataclass
 
 if sys.platform != "win32":
@@ -22,6 +23,7 @@ else:
 
 _BEGINNING = json.dumps({"format": FORMAT}).encode()[:-1]
 """The first bytes of each line: whatever begins otherwise is not cut off."""
+_STARTTLS = "starttls"
 
 
 class ScanResults:
@@ -32,13 +34,16 @@ class ScanResults:
 
     A target is in it, and so need not be scanned again, if its scan came to an end: it did not
     fail, and was not broken off (`Report.broken_off`). With a profile, it must have been measured
-    against that one, too.
+    against that one, with the same demands, too; and with settings, scanned with these.
 
     See `handclasp.scan` for an example.
 
     Args:
         path: the file, which is made if it is not there.
         profile: what the hosts are measured against; None where they are not.
+        settings: the settings that decide on verdicts, by name, for example a digest of the trusted
+            authorities; they are in each line as "settings". "starttls" is that of targets without
+            their own. None where they do not count.
         keep_failed: let hosts whose scan failed or was broken off be done, too.
 
     Raises:
@@ -51,10 +56,12 @@ class ScanResults:
         path: str | os.PathLike[str],
         profile: Profile | None = None,
         *,
+        settings: Mapping[str, str] | None = None,
         keep_failed: bool = False,
     ) -> None:
         self._path = Path(path)
-        self._profile = (profile.name, profile.cited) if profile is not None else None
+        self._profile = profile.to_json() if profile is not None else None
+        self._settings = settings
         self._keep_failed = keep_failed
         self._seen: dict[tuple[str, int, str], _Line] = {}
         try:
@@ -76,10 +83,10 @@ class ScanResults:
         if not isinstance(target, Target):
             return False
         line = self._seen.get(_key(target))
-        return line is not None and line.is_done
+        return line is not None and line.is_done and not self.changed(target)
 
     def __len__(self) -> int:
-        return sum(line.is_done for line in self._seen.values())
+        return sum(line.is_done and not line.is_measured_otherwise for line in self._seen.values())
 
     @property
     def failed(self) -> bool:
@@ -90,13 +97,42 @@ class ScanResults:
         """Return whether the file has a report of a target that is to be scanned once more."""
         return _key(target) in self._seen and target not in self
 
+    def changed(self, target: Target) -> list[str]:
+        """Return what has changed since a target was scanned: "profile", or names of settings.
+
+        Empty as well where the file has no report of it.
+        """
+        line = self._seen.get(_key(target))
+        if line is None:
+            return []
+        changed = ["profile"] if line.is_measured_otherwise else []
+        if self._settings is None:
+            return changed
+        names = {*self._settings, *line.settings} - {_STARTTLS}
+        changed += [n for n in sorted(names) if self._settings.get(n) != line.settings.get(n)]
+        wanted = self._settings.get(_STARTTLS) if target.starttls is None else target.starttls
+        if (wanted or TLS_AT_ONCE) != line.starttls:
+            changed.append(_STARTTLS)
+        return changed
+
+    def reports(self) -> Iterator[dict[str, Any]]:
+        """Return the last report of each host in the file, as `append` was given it."""
+        last = {line.offset for line in self._seen.values()}
+        offset = 0
+        with self._path.open("rb") as file:
+            for line in file:
+                if offset in last:
+                    yield json.loads(line)
+                offset += len(line)
+
     def append(self, report: dict[str, Any]) -> None:
         """Write a report, as `Report.to_json` returns it.
 
         Raises:
             OSError: it was not written, for example to a full disk; no part of it is in the file.
         """
-        line = memoryview(json.dumps(report).encode() + b"\n")
+        noted = report if self._settings is None else {**report, "settings": dict(self._settings)}
+        line = memoryview(json.dumps(noted).encode() + b"\n")
         size = os.fstat(self._file.fileno()).st_size
         try:
             while line:
@@ -106,7 +142,7 @@ class ScanResults:
                 os.ftruncate(self._file.fileno(), size)
             error.filename = error.filename or str(self._path)
             raise
-        self._note(report)
+        self._note(noted, size)
 
     def close(self) -> None:
         """Close the file."""
@@ -135,17 +171,17 @@ class ScanResults:
                     if not line.startswith(_BEGINNING[: len(line)]):
                         raise self._strange()
                     break
-                self._read_line(line)
+                self._read_line(line, whole)
                 whole += len(line)
         if whole < self._path.stat().st_size:
             os.truncate(self._path, whole)
 
-    def _read_line(self, line: bytes) -> None:
+    def _read_line(self, line: bytes, offset: int) -> None:
         try:
             report = json.loads(line)
             if report["format"] != FORMAT:
                 raise ValueError("another format")
-            self._note(report)
+            self._note(report, offset)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise self._strange() from None
 
@@ -154,13 +190,18 @@ class ScanResults:
             f"{self._path} holds something other than the lines of a scan; nothing was changed."
         )
 
-    def _note(self, report: dict[str, Any]) -> None:
+    def _note(self, report: dict[str, Any], offset: int) -> None:
         error: str | None = report["error"]
         profile: dict[str, Any] = report.get("profile") or {}
-        measured = self._profile in (None, (profile.get("name"), profile.get("title")))
-        ended = self._keep_failed or not (error or report.get("broken_off", False))
+        settings: dict[str, Any] = report.get("settings") or {}
+        wanted = self._profile or {}
         self._seen[report["host"], report["port"], report["server_name"]] = _Line(
-            is_done=ended and measured, is_failure=bool(error) or not profile.get("met", True)
+            offset=offset,
+            is_done=self._keep_failed or not (error or report.get("broken_off", False)),
+            is_failure=bool(error) or not profile.get("met", True),
+            is_measured_otherwise=any(profile.get(name) != wanted[name] for name in wanted),
+            settings={name: str(value) for name, value in settings.items()},
+            starttls=report.get("starttls") or TLS_AT_ONCE,
         )
 
 
@@ -168,8 +209,12 @@ class ScanResults:
 class _Line:
     """The last report on a host, as far as it counts here."""
 
+    offset: int
     is_done: bool
     is_failure: bool
+    is_measured_otherwise: bool
+    settings: dict[str, str]
+    starttls: str
 
 
 def _key(target: Target) -> tuple[str, int, str]:

@@ -75,6 +75,16 @@ def chunks(suites: Sequence[int]) -> Iterator[tuple[int, ...]]:
         yield tuple(suites[at : at + MOST_AT_ONCE])
 
 
+def is_broken(name: str) -> bool:
+    """Return whether a suite authenticates nobody, or its encryption can be broken in practice.
+
+    >>> from handclasp.scan.suites import is_broken
+    >>> is_broken("TLS_RSA_WITH_RC4_128_SHA"), is_broken("TLS_RSA_WITH_AES_128_CBC_SHA")
+    (True, False)
+    """
+    return any(part in name for part, _ in _WEAKNESSES)
+
+
 def weakness(name: str) -> str:
     """Return why a suite is weak, in words, worst first; empty where nothing is known against it.
 
@@ -90,5 +100,5 @@ def weakness(name: str) -> str:
     if "_WITH_" in name and not _exchange_in(name).startswith(("ECDHE", "DHE")):
         return _NO_FORWARD_SECRECY
     if "_CBC_" in name:
-        return "CBC: its padding is authenticated by encrypt-then-MAC alone (Lucky Thirteen)"
+        return "CBC: padding oracles (Lucky Thirteen), except with encrypt-then-MAC (RFC 7366)"
     return ""

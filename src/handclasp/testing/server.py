@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
-from typing import Self
+from typing import Self, cast
 
 from handclasp.certificates.credentials import Credentials
 from handclasp.errors import ConfigurationError
@@ -63,7 +63,12 @@ def http_answer(body: bytes = _PAGE) -> Answer:
     >>> from handclasp.testing import http_answer
     >>> http_answer(b"hello")(b"GET / HTTP/1.0\\r\\n\\r\\n").splitlines()[-1]
     b'hello'
+
+    Raises:
+        ConfigurationError: the page is not bytes.
     """
+    if not isinstance(cast("object", body), bytes):
+        raise ConfigurationError(f"The page of an answer is bytes, not {type(body).__name__}.")
     return lambda data: _HEAD + body if b"\r\n\r\n" in data else None
 
 
