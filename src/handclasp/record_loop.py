@@ -27,12 +27,11 @@ from handclasp.record.layer import RecordLayer
 from handclasp.record.plaintext import PLAINTEXT
 from handclasp.record.protection13 import Protection13
 from handclasp.trace.hooks import Trace
-from handclasp.wire.records import HEADER_SIZE
+from handclasp.wire.records import HEADER_SIZE, RECORD_STARTS
 
 _read_header = Struct(">HxH").unpack_from
 """Content type with the major version, and the length."""
 
-_STARTS = frozenset(kind << 8 | 3 for kind in range(20, 24))
 _HANDSHAKE = int(ContentType.HANDSHAKE)
 _ALERT = int(ContentType.ALERT)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
@@ -96,7 +95,7 @@ class RecordLoop(HandshakeLoop):
         while end - at >= HEADER_SIZE and self._question is None and not self._peer_closed:
             start, size = _read_header(buffer, at)
             after, reader = at + HEADER_SIZE + size, records.reader
-            if size > reader.longest or start not in _STARTS:
+            if size > reader.longest or start not in RECORD_STARTS:
                 self._check_header(buffer, at)
             records.nothing_came = False
             if after > end:

@@ -13,7 +13,8 @@ from tests.rules.source import Module, inside_imports, modules, modules_below, o
 
 # layer -> what its modules may import, as prefixes of module names
 ARROWS: dict[str, tuple[str, ...]] = {
-    "faults": ("advice", "faults", "iana"),
+    "addresses": (),
+    "faults": ("addresses", "advice", "faults", "iana"),
     "alerts": ("advice", "alerts", "faults", "iana", "values", "wording"),
     "errors": ("alerts", "faults", "iana"),
     "limits": ("errors", "values"),
@@ -89,6 +90,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "synchronous",
     ),
     "trace": (
+        "addresses",
         "trace",
         "iana",
         "wire",
@@ -578,9 +580,9 @@ def test_only_the_command_line_reads_captures() -> None:
 
 @pytest.mark.parametrize("layer", ["adapters", "cli"])
 def test_the_outside_builds_on_the_public_surface(layer: str) -> None:
-    # What can be imported, the tool that puts an import off, the one that knows awaitables, and the
-    # one that reads what a user names.
-    tools = {"deferred", "synchronous", "input_files"}
+    # What can be imported, the tool that puts an import off, the one that knows awaitables, the one
+    # that reads what a user names, and the one that knows IPv4-mapped addresses.
+    tools = {"deferred", "synchronous", "input_files", "addresses"}
     public = public_modules() | {"", "aio", "asgi", "trio"} | tools | set(PUBLIC_MODULES)
     wrong = [
         str(Import(module.name, f"{target}:{name}"))

@@ -121,6 +121,8 @@ def test_headers_that_name_no_address(sent: bytes) -> None:
         b"PROXY TCP4 1.2.3.4 1.2.3.4 1 1\n\r\n",
         b"PROXY TCP4 1.2.3.4\r\n1.2.3.4 1 1\r\n",
         b"PROXY UNKNOWN\rx\r\n",
+        b"PROXY TCP4 1.2.3.4\r",
+        b"PROXY TCP4  1.2.3.4 ",
         b"PROXY UNKNOWNx\r\n",
         b"PROXY " + b"x" * MAX_LINE_BYTES,
         b"PROXY UNKNOWN " + b"x" * (MAX_LINE_BYTES - 15) + b"\r\n",
@@ -152,3 +154,23 @@ def test_a_byte_too_many_is_no_part_of_a_header() -> None:
     reader = HeaderReader()
     with pytest.raises(ValueError, match="16 bytes were given, and 15 are needed"):
         reader.receive_data(b"PROXY UNKNOWN\r\nT")
+
+
+@pytest.mark.parametrize("end", [b"\x14\r", b"x\r", b" \r", b"  x", b"\r\n"])
+@pytest.mark.parametrize("size", range(85, 100))
+@pytest.mark.parametrize("filling", [b"x", b" ", b" x"])
+def test_a_line_is_refused_however_it_is_cut(end: bytes, size: int, filling: bytes) -> None:
+    """A line without its fields cannot become one, whether a piece ends before its end or in it."""
+    sent, outcomes = b"PROXY " + (filling * size)[:size] + end, list[str]()
+    for piece in (1, 3, 200):
+        reader, left = HeaderReader(), sent
+        try:
+            while reader.needed and left:
+                taken = min(reader.needed, piece)
+                reader.receive_data(left[:taken])
+                left = left[taken:]
+        except ProxyHeaderError:
+            outcomes.append("refused")
+        else:
+            outcomes.append("incomplete")
+    assert len(set(outcomes)) == 1

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, TypeAlias
 
+from handclasp.addresses import unmapped
 from handclasp.errors import ConfigurationError
 
 ProxyProtocol: TypeAlias = bool | str | Iterable[str]
@@ -41,10 +42,7 @@ def _host_of(address: Any) -> IPv4Address | IPv6Address | None:
     parts: Any = address
     if not isinstance(address, tuple):
         return None
-    host = ip_address(str(parts[0]).partition("%")[0])
-    if isinstance(host, IPv6Address) and host.ipv4_mapped is not None:
-        return host.ipv4_mapped
-    return host
+    return unmapped(ip_address(str(parts[0]).partition("%")[0]))
 
 
 def proxies_of(given: ProxyProtocol) -> Proxies | None:

@@ -31,6 +31,7 @@ from socket import socket
 from typing import Any, Protocol, TypeVar
 
 from handclasp.adapters.progress import is_readable
+from handclasp.addresses import unmapped
 
 K = TypeVar("K", bound=Hashable)
 
@@ -365,5 +366,5 @@ def share_of(address: Any) -> Hashable:
     host = str(parts[0]) if isinstance(address, tuple) else _LOCAL
     if ":" not in host:
         return host
-    parsed = IPv6Address(host.partition("%")[0])
-    return str(parsed.ipv4_mapped) if parsed.ipv4_mapped else int(parsed) >> 64
+    parsed = unmapped(IPv6Address(host.partition("%")[0]))
+    return str(parsed) if parsed.version == 4 else int(parsed) >> 64

@@ -20,7 +20,15 @@ from handclasp.certificates.rules import Context, Finding
 from handclasp.certificates.seen import Seen
 from handclasp.certificates.transparency import timestamps_of
 from handclasp.errors import CertificateError
-from handclasp.faults import CLOCK_CONDITION, CLOCK_IS_BEHIND, Blame, Fault, Verdict, advice
+from handclasp.faults import (
+    CHECK_CLOCK,
+    CLOCK_CONDITION,
+    CLOCK_IS_BEHIND,
+    Blame,
+    Fault,
+    Verdict,
+    advice,
+)
 from handclasp.wording import LONGEST, printable
 
 
@@ -51,8 +59,6 @@ _VERIFY_AS_PRIVATE = (
 )
 _PRIVATE_RULES = Verdict(Blame.PEER, "unless its authority is a private one with its own rules")
 
-_CHECK_CLOCK = "Check the clock of this machine"
-
 
 def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes]) -> Advised:
     """Return the sentence and the advice for the first of the broken rules.
@@ -75,7 +81,7 @@ def advised(broken: Sequence[Finding], context: Context, chain: Sequence[bytes])
         if verdict.blame is Blame.PEER:
             verdict = _PRIVATE_RULES
     if not context.by_clock:
-        local = local.replace(f"{_CHECK_CLOCK}, and", "Check").replace(f"{_CHECK_CLOCK}.", "")
+        local = local.replace(f"{CHECK_CLOCK}, and", "Check").replace(f"{CHECK_CLOCK}.", "")
         condition = verdict.condition.removeprefix(CLOCK_CONDITION)
         local, verdict = local.strip(), Verdict(verdict.blame, condition)
     this_end_first = verdict.blame is Blame.LOCAL or fix.this_end_first
@@ -111,7 +117,7 @@ def _of_clock(broken: Sequence[Finding], context: Context) -> _Fix | None:
         if out_of_dates and each.of is not None and each.of.is_anchor:
             return _Fix(
                 first.fault.value.fix_peer,
-                f"{_CHECK_CLOCK}.",
+                f"{CHECK_CLOCK}.",
                 Verdict(
                     Blame.LOCAL,
                     f"whose clock is likely wrong, as even {each.about}, which this end trusts, is "
@@ -142,7 +148,7 @@ def _of_later_timestamp(broken: Sequence[Finding], context: Context) -> _Fix | N
     logged = f"{min(times):%Y-%m-%d %H:%M} UTC"
     return _Fix(
         "",
-        f"{_CHECK_CLOCK}.",
+        f"{CHECK_CLOCK}.",
         Verdict(
             Blame.LOCAL,
             f"{CLOCK_IS_BEHIND}, as a transparency log has had the certificate since {logged}",
@@ -172,11 +178,11 @@ _OWN = Verdict(Blame.LOCAL, "whose own authority it is")
 
 def _own_dates(finding: Finding, about: str) -> _Fix:
     if finding.fault is not Fault.CERTIFICATE_EXPIRED:
-        check = f"{_CHECK_CLOCK}, and the dates of {about}."
+        check = f"{CHECK_CLOCK}, and the dates of {about}."
         return _Fix("", check, _OWN)
     return _Fix(
         f"If {about} has no newer certificate, get one from another authority.",
-        f"Trust the newer certificate of {about}, if it has one ({TRUST}). {_CHECK_CLOCK}.",
+        f"Trust the newer certificate of {about}, if it has one ({TRUST}). {CHECK_CLOCK}.",
         Verdict(
             Blame.LOCAL,
             f"{_OWN.condition}, unless that has no newer certificate: then the other end",
@@ -257,7 +263,7 @@ def _dates(finding: Finding, context: Context) -> _Fix | None:
         peer = f"Renew the certificate of {finding.about}: send the current one in place of this."
     else:
         peer = f"Send a certificate of {finding.about} that is valid already."
-    return _Fix(peer, f"{_CHECK_CLOCK}.")
+    return _Fix(peer, f"{CHECK_CLOCK}.")
 
 
 def _names(finding: Finding, context: Context) -> _Fix | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from handclasp.certificates.reading import keep_warnings_out
 from handclasp.deferred import DeferredModule
 from handclasp.errors import CertificateError
-from handclasp.faults import CLOCK_IS_BEHIND, Blame, Fault, Verdict, advice
+from handclasp.faults import CHECK_CLOCK, CLOCK_IS_BEHIND, Blame, Fault, Verdict, advice
 from handclasp.values import value
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def response_of_a_later_time(signed_at: str) -> CertificateError:
     return CertificateError(
         Fault.BAD_OCSP_RESPONSE,
         f"it holds from {signed_at} on, which is in the future",
-        fix=advice("", "Check the clock of this machine."),
+        fix=advice("", f"{CHECK_CLOCK}."),
         verdict=Verdict(
             Blame.LOCAL,
             f"{CLOCK_IS_BEHIND}, as the certificate's authority has signed the response for "

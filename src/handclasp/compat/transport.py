@@ -16,19 +16,13 @@ from time import monotonic
 from typing import Protocol
 
 from handclasp.compat.errors import plain, want_read, want_write
-from handclasp.iana import ContentType
-from handclasp.wire.records import HEADER_SIZE
+from handclasp.wire.records import HEADER_SIZE, RECORD_STARTS
 
 _receive = socket.socket.recv
 _send = socket.socket.send
 _LONGEST = 2**14 + 2048
-_STARTS = frozenset(
-    kind << 8 | 3
-    for kind in range(ContentType.CHANGE_CIPHER_SPEC, ContentType.APPLICATION_DATA + 1)
-)
-"""The first two bytes of records, as a number: the type, and the major version."""
 _read_header = Struct(">HxH").unpack_from
-"""Return those two bytes of a record, and the length of its body."""
+"""Return the first two bytes of a record as a number, and the length of its body."""
 _MILLISECONDS = 1000
 
 _SLACK = 0.9
@@ -188,7 +182,7 @@ class SocketTransport:
                 if end == HEADER_SIZE:
                     start, size = _read_header(part)
                     # One that is refused by its header has no body to wait for.
-                    if size <= _LONGEST and start in _STARTS:
+                    if size <= _LONGEST and start in RECORD_STARTS:
                         end += size
                         lacking += size
                 if lacking <= 0:
@@ -318,7 +312,7 @@ class BioTransport:
 def _is_refused(start: bytes) -> bool:
     """Return whether a record is refused by its header, so that its body need not be awaited."""
     begins_with, size = _read_header(start)
-    return begins_with not in _STARTS or size > _LONGEST
+    return begins_with not in RECORD_STARTS or size > _LONGEST
 
 
 def _last_record(data: bytes) -> tuple[int, int]:

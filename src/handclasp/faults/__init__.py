@@ -6,6 +6,7 @@ advice for either end, and the end to blame. `entry` has the types of these entr
 
 from handclasp.faults.catalogue import Fault, fault_named
 from handclasp.faults.entry import (
+    CHECK_CLOCK,
     CLOCK_CONDITION,
     CLOCK_IS_BEHIND,
     Blame,
@@ -17,6 +18,7 @@ from handclasp.faults.entry import (
 )
 
 __all__ = [
+    "CHECK_CLOCK",
     "CLOCK_CONDITION",
     "CLOCK_IS_BEHIND",
     "Blame",

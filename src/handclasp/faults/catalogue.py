@@ -41,6 +41,7 @@ from handclasp.advice import (
     WITHOUT_EMS,
 )
 from handclasp.faults.entry import (
+    CHECK_CLOCK,
     CLOCK_CONDITION,
     Blame,
     Entry,
@@ -764,7 +765,7 @@ class Fault(Enum):
         section="RFC 5280 4.1.2.5",
         sentence="The certificate has expired.",
         fix_peer="Renew the certificate.",
-        fix_local="Check the clock of this machine.",
+        fix_local=f"{CHECK_CLOCK}.",
         verdict=_PEER_UNLESS_CLOCK,
     )
     CERTIFICATE_NOT_YET_VALID = Entry(
@@ -772,7 +773,7 @@ class Fault(Enum):
         section="RFC 5280 4.1.2.5",
         sentence="The certificate is not valid yet.",
         fix_peer="Check the certificate's dates.",
-        fix_local="Check the clock of this machine.",
+        fix_local=f"{CHECK_CLOCK}.",
         verdict=_PEER_UNLESS_CLOCK,
     )
     CERTIFICATE_UNTRUSTED = Entry(
@@ -819,7 +820,7 @@ class Fault(Enum):
         fix_peer=(
             "Renew the stapled response: it must be current, signed, and about this certificate."
         ),
-        fix_local="Check the clock of this machine.",
+        fix_local=f"{CHECK_CLOCK}.",
         verdict=_PEER_UNLESS_CLOCK,
     )
     OCSP_RESPONSE_MISSING = Entry(

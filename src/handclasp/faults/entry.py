@@ -9,6 +9,9 @@ from handclasp.iana import AlertDescription as Alert
 
 Role = Literal["client", "server"]
 
+CHECK_CLOCK = "Check the clock of this machine"
+"""The advice, which some texts go on with."""
+
 CLOCK_CONDITION = "unless the clock of this machine is wrong"
 CLOCK_IS_BEHIND = "whose clock is likely behind"
 """The beginning of the condition where an authority has signed something of a later time."""

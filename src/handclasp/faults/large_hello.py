@@ -33,7 +33,9 @@ def is_within_machine(address: object) -> bool:
     Args:
         address: as `getsockname` returns it, of whatever kind of socket.
     """
-    from ipaddress import IPv6Address, ip_address
+    from ipaddress import ip_address
+
+    from handclasp.addresses import unmapped
 
     if isinstance(address, str | bytes):
         return True
@@ -43,6 +45,4 @@ def is_within_machine(address: object) -> bool:
         ip = ip_address(str(address[0]))  # pyright: ignore[reportUnknownArgumentType]
     except ValueError:
         return False
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return ip.is_loopback
+    return unmapped(ip).is_loopback

@@ -14,8 +14,10 @@ from handclasp.iana import ContentType
 from handclasp.trace.hooks import Trace
 from handclasp.wire.records import (
     HEADER_SIZE,
+    MAJOR_VERSION,
     MAX_CIPHERTEXT,
     MAX_PLAINTEXT,
+    RECORD_STARTS,
     refused_start,
 )
 
@@ -23,9 +25,6 @@ _HANDSHAKE = int(ContentType.HANDSHAKE)
 _APPLICATION_DATA = int(ContentType.APPLICATION_DATA)
 _read_header = struct.Struct(">BBxH").unpack_from
 """Type and major version of a record, and the length of its body."""
-
-_MAJOR = 3
-"""The major version that stands in the header of every record of SSL 3.0 and TLS."""
 
 SHOWN_OF_A_START = 64
 """Bytes that are shown to people of what is not TLS."""
@@ -47,7 +46,7 @@ def check_header(
     if not begins_like_tls(start):
         if nothing_came:
             raise not_tls(start, from_client=from_client, trace=trace)
-        fault = Fault.UNEXPECTED_RECORD_TYPE if major == _MAJOR else Fault.NOT_A_TLS_RECORD
+        fault = Fault.UNEXPECTED_RECORD_TYPE if major == MAJOR_VERSION else Fault.NOT_A_TLS_RECORD
         raise ProtocolError(fault, f"type {content_type}, version {major}.{start[2]}")
     limit = MAX_CIPHERTEXT if protected or content_type == _APPLICATION_DATA else MAX_PLAINTEXT
     if length > limit:
@@ -56,7 +55,8 @@ def check_header(
 
 def begins_like_tls(start: Buffer) -> bool:
     """Return whether a record can begin with these bytes, of which there may be one only."""
-    return 20 <= start[0] <= 23 and (len(start) == 1 or start[1] == _MAJOR)
+    major = start[1] if len(start) > 1 else MAJOR_VERSION
+    return start[0] << 8 | major in RECORD_STARTS
 
 
 def not_tls(start: Buffer, *, from_client: bool, trace: Trace | None) -> ProtocolError:

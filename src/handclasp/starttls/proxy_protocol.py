@@ -145,12 +145,14 @@ def _needed_of_line(found: bytes) -> int:
         return 0
     if b"\n" in found or b"\r" in found[:-1]:
         raise ProxyHeaderError(f"the line is {found[:_MOST_SHOWN]!r}")
-    needed = 2
-    if found.endswith(b"\r"):
-        needed = 1
-    elif not found.startswith(b"PROXY UNKNOWN"):
+    needed = 1 if found.endswith(b"\r") else 2
+    if not found.startswith(b"PROXY UNKNOWN"):
         # Each field has a character at least.
-        needed += 2 * max(0, _SPACES - found.count(b" ")) + found.endswith(b" ")
+        text = found.removesuffix(b"\r")
+        lacking = 2 * max(0, _SPACES - text.count(b" ")) + text.endswith(b" ")
+        if b"  " in text or (lacking and text != found):
+            raise ProxyHeaderError(f"the line is {found[:_MOST_SHOWN]!r}")
+        needed += lacking
     if len(found) + needed > MAX_LINE_BYTES:
         raise ProxyHeaderError(f"the line has more than {MAX_LINE_BYTES} bytes")
     return needed

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from handclasp.addresses import unmapped
 from handclasp.trace.events import (
     Began,
     TraceEvent,
@@ -193,6 +194,4 @@ def _address_of(text: str) -> IPv4Address | IPv6Address:
         address = ip_address(text)
     except ValueError:
         raise TraceFormatError("The trace has an address that is none of IP.") from None
-    # A server that listens on both IP versions sees its clients in this form.
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    return unmapped(address)

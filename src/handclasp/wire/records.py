@@ -18,6 +18,15 @@ MAX_PLAINTEXT: Final = 2**14
 MAX_CIPHERTEXT: Final = 2**14 + 256
 """The largest size of a protected record after its header, in bytes (RFC 9846 section 5.2)."""
 
+MAJOR_VERSION: Final = 3
+"""The major version that stands in the header of every record of SSL 3.0 and TLS."""
+
+RECORD_STARTS: Final = frozenset(
+    kind << 8 | MAJOR_VERSION
+    for kind in range(ContentType.CHANGE_CIPHER_SPEC, ContentType.APPLICATION_DATA + 1)
+)
+"""The first two bytes of all records, as numbers: the type, and the major version."""
+
 _FIRST_HELLO_HEADER = b"\x16\x03\x01"
 PLAINTEXT_HEADERS = {int(kind): bytes([kind, 3, 3]) for kind in ContentType}
 """The bytes before the length, by content type."""
