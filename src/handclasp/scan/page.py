@@ -129,7 +129,8 @@ def _host(report: Mapping[str, Any]) -> str:
 
 
 def _verdict(report: Mapping[str, Any]) -> tuple[str, str]:
-    verdict, profile = verdict_of(report), report.get("profile") or {}
+    verdict = verdict_of(report)
+    profile: Mapping[str, Any] = report.get("profile") or {}
     title = _shown(str(profile.get("title", "")))
     if verdict == "failed":
         return "could not be scanned", "missed"
@@ -146,7 +147,7 @@ def _accepted(report: Mapping[str, Any]) -> list[str]:
 
 
 def _text(fact: Mapping[str, Any]) -> str:
-    value = fact["value"]
+    value: list[str] | str | int | None = fact["value"]
     return Fact(tuple(value) if isinstance(value, list) else value).text
 
 
