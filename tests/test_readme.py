@@ -19,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.end_to_end.pair import Pair
 from tests.pki import Leaf, Pki, key_of_type, key_pem, pem_of
+from tests.required import need_module
 
 import handclasp
 from handclasp import ClientConfig, ServerConfig, SessionStore, TrustStore
@@ -78,6 +79,8 @@ def example(word: str, file: Path = README) -> str:
 @pytest.mark.long
 def test_types(tmp_path: Path) -> None:
     """Who copies an example into a strictly typed program has nothing to add to it."""
+    need_module("httpx")
+    need_module("requests")  # With its types, as `make peers` installs it.
     for name, elsewhere in ELSEWHERE_IN.items():
         document = README.parent / name
         for number, block in enumerate(blocks_of(document), 1):

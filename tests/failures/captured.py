@@ -232,7 +232,7 @@ CAPTURED = [
     Captured(
         "plain-http",
         "a server that speaks plain HTTP on the port",
-        "The peer speaks plain HTTP where TLS was expected.",
+        "The server speaks plain HTTP where TLS was expected.",
         "the client",
         "unless HTTPS is meant to be spoken on that port: then the server",
         "On the client: Check the port: plain HTTP is spoken on it.",
