@@ -73,28 +73,30 @@ class Setup:
         return str(self.where / "server-key.pem")
 
 
-def _nginx(setup: Setup) -> list[str]:
-    home, where = setup.home, setup.where
-    (where / "www").mkdir()
-    (where / "www" / "index.html").write_text("hello from nginx\n" * 4000)
-    path = setup.write(
-        "nginx.conf",
-        f"""
+def nginx_text(where: Path, server: str) -> str:
+    """Return the settings of an nginx with one server, all of whose files are in a directory."""
+    return f"""
 user root; daemon off; worker_processes 1; pid {where}/pid; error_log {where}/error.log;
 events {{}}
 http {{
   access_log off; client_body_temp_path {where}/body; proxy_temp_path {where}/proxy;
   fastcgi_temp_path {where}/f; uwsgi_temp_path {where}/u; scgi_temp_path {where}/s;
-  server {{
+  server {{{server}  }}
+}}
+"""
+
+
+def _nginx(setup: Setup) -> list[str]:
+    home, where = setup.home, setup.where
+    (where / "www").mkdir()
+    (where / "www" / "index.html").write_text("hello from nginx\n" * 4000)
+    server = f"""
     listen 127.0.0.1:{setup.port} ssl http2;
     ssl_certificate {home}/server-chain.pem; ssl_certificate_key {home}/server-key.pem;
     ssl_protocols TLSv1.2 TLSv1.3;
     root {where}/www;
-  }}
-}}
-""",
-    )
-    return ["-c", path]
+"""
+    return ["-c", setup.write("nginx.conf", nginx_text(where, server))]
 
 
 def _redis(setup: Setup) -> list[str]:

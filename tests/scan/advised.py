@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.programs import daemons
-from tests.programs.peers import free_port
-from tests.required import lacking, need_tool
-from tests.scan.configured import Setup
+from tests.scan.configured import Setup, apache, daemon, haproxy, nginx
 
 Settings = dict[str, str]
 
@@ -48,25 +46,16 @@ class Advised:
 
 
 def _nginx(setup: Setup, settings: Mapping[str, str]) -> list[str]:
-    where, home = setup.where, setup.home
-    path = setup.write(
-        "nginx.conf",
+    home = setup.home
+    return nginx(
+        setup,
         f"""
-user root; daemon off; worker_processes 1; pid {where}/pid; error_log {where}/error.log;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {where}/body; proxy_temp_path {where}/proxy;
-  fastcgi_temp_path {where}/f; uwsgi_temp_path {where}/u; scgi_temp_path {where}/s;
-  server {{
     listen 127.0.0.1:{setup.port} ssl;
     ssl_certificate {home}/rsa-chain.pem; ssl_certificate_key {home}/rsa-key.pem;
     {" ".join(f"{each};" for each in settings.values())}
     location / {{ return 200 ok; }}
-  }}
-}}
 """,
     )
-    return [need_tool("nginx"), "-c", path]
 
 
 def _take_nginx(settings: Settings, text: str) -> None:
@@ -75,35 +64,11 @@ def _take_nginx(settings: Settings, text: str) -> None:
 
 
 def _apache(setup: Setup, settings: Mapping[str, str]) -> list[str]:
-    modules = "mpm_event authz_core ssl socache_shmcb headers"
-    loads = "\n".join(
-        f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
-        for name in modules.split()
-    )
     appended = settings.get(_APPENDED, "")
-    lines = "\n".join(line for name, line in settings.items() if name != _APPENDED)
     chain = (setup.home / "rsa-chain.pem").read_text()
     own = setup.write("own.pem", chain + (Path(appended).read_text() if appended else ""))
-    path = setup.write(
-        "apache.conf",
-        f"""
-ServerName localhost
-User www-data
-Group www-data
-ServerRoot {setup.where}
-DefaultRuntimeDir {setup.where}
-PidFile {setup.where}/pid
-ErrorLog {setup.where}/error.log
-DocumentRoot {setup.where}
-{loads}
-Listen 127.0.0.1:{setup.port}
-SSLEngine on
-SSLCertificateFile {own}
-SSLCertificateKeyFile {setup.home}/rsa-key.pem
-{lines}
-""",
-    )
-    return [need_tool("apache2"), "-X", "-f", path]
+    lines = [line for name, line in settings.items() if name != _APPENDED]
+    return apache(setup, own, ["User www-data", "Group www-data", *lines])
 
 
 def _take_apache(settings: Settings, text: str) -> None:
@@ -116,28 +81,9 @@ def _take_apache(settings: Settings, text: str) -> None:
 
 
 def _haproxy(setup: Setup, settings: Mapping[str, str]) -> list[str]:
-    pem = setup.where / "own.pem"
-    pem.write_bytes((setup.home / "rsa.pem").read_bytes())
     in_frontend = [each for each in settings.values() if each.startswith("http-")]
-    in_global = [each for each in settings.values() if each not in in_frontend]
-    newline = "\n  "
-    path = setup.write(
-        "haproxy.cfg",
-        f"""
-global
-  {newline.join(in_global)}
-defaults
-  mode http
-  timeout client 5s
-  timeout connect 5s
-  timeout server 5s
-frontend f
-  bind 127.0.0.1:{setup.port} ssl crt {pem}
-  {newline.join(in_frontend)}
-  http-request return status 200 content-type text/plain string ok
-""",
-    )
-    return [need_tool("haproxy"), "-f", path]
+    bound = [each for each in settings.values() if each not in in_frontend]
+    return haproxy(setup, bound, in_frontend)
 
 
 def _take_line(settings: Settings, text: str) -> None:
@@ -189,18 +135,11 @@ def _take_python(settings: Settings, text: str) -> None:
 
 
 def _dovecot(setup: Setup, settings: Mapping[str, str]) -> list[str]:
-    path = daemons.DAEMONS["dovecot"].path()
-    if path is None:
-        lacking("dovecot is not installed")
-    environment = {"HANDCLASP_SECOND_PORT": str(free_port())}
-    inner = daemons.Setup(setup.home, setup.where, setup.port, environment)
-    for old in ("mail", "users"):
-        (setup.where / old).exists() and (setup.where / old).rename(setup.where / f"{old}.old")
-    arguments = daemons.dovecot_in_the_clear(inner)
+    command = daemon("dovecot", daemons.dovecot_in_the_clear)(setup)
     with (setup.where / "dovecot.conf").open("a") as file:
         file.write("".join(f"{line}\n" for line in settings.values()))
         file.write(f"ssl_cert = <{setup.home}/rsa-chain.pem\nssl_key = <{setup.home}/rsa-key.pem\n")
-    return [path, *arguments]
+    return command
 
 
 def _take_dovecot(settings: Settings, text: str) -> None:

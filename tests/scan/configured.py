@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from tests.programs import daemons
 from tests.programs.daemons import DAEMONS
 from tests.programs.peers import free_port
 from tests.required import lacking, need_tool
+
+from handclasp import TrustStore
+from handclasp.scan import Report, ScanSettings, Target, scan
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / ".peers"
@@ -38,6 +42,13 @@ class Setup:
         path = self.where / name
         path.write_text(text)
         return str(path)
+
+
+def scanned(home: Path, port: int, starttls: str | None = None) -> Report:
+    """Scan a server of 127.0.0.1 that has a certificate of `home`."""
+    trust = TrustStore.from_pem(home / "ca.pem")
+    settings = ScanSettings(trust=trust, timeout=5, starttls=starttls)
+    return asyncio.run(scan(Target("127.0.0.1", port, "localhost"), settings))
 
 
 @dataclass(frozen=True)
@@ -91,17 +102,16 @@ def _gnutls(setup: Setup) -> list[str]:
     return [need_tool("gnutls-serv"), "-p", str(setup.port), *own, *options]
 
 
+def nginx(setup: Setup, server: str) -> list[str]:
+    path = setup.write("nginx.conf", daemons.nginx_text(setup.where, server))
+    return [need_tool("nginx"), "-c", path]
+
+
 def _nginx(setup: Setup) -> list[str]:
-    where, home = setup.where, setup.home
-    path = setup.write(
-        "nginx.conf",
+    home = setup.home
+    return nginx(
+        setup,
         f"""
-user root; daemon off; worker_processes 1; pid {where}/pid; error_log {where}/error.log;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {where}/body; proxy_temp_path {where}/proxy;
-  fastcgi_temp_path {where}/f; uwsgi_temp_path {where}/u; scgi_temp_path {where}/s;
-  server {{
     listen 127.0.0.1:{setup.port} ssl http2;
     ssl_certificate {home}/server-chain.pem; ssl_certificate_key {home}/server-key.pem;
     ssl_certificate {home}/rsa-chain.pem; ssl_certificate_key {home}/rsa-key.pem;
@@ -111,44 +121,54 @@ http {{
     ssl_client_certificate {home}/ca.pem; ssl_verify_client optional;
     add_header Strict-Transport-Security "max-age=63072000; includeSubDomains" always;
     location / {{ return 200 ok; }}
-  }}
-}}
 """,
     )
-    return [need_tool("nginx"), "-c", path]
 
 
-def _haproxy(setup: Setup) -> list[str]:
+def haproxy(
+    setup: Setup, bound: Sequence[str], in_frontend: Sequence[str] = (), bind: str = ""
+) -> list[str]:
+    """Return the command of one with these settings of "global", of its frontend, and of "bind"."""
     pem = setup.where / "own.pem"
     pem.write_bytes((setup.home / "rsa.pem").read_bytes())
+    newline = "\n  "
     path = setup.write(
         "haproxy.cfg",
         f"""
 global
-  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
-  ssl-default-bind-ciphers ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305
-  ssl-default-bind-ciphersuites TLS_AES_256_GCM_SHA384
-  ssl-default-bind-curves P-256:P-384
+  {newline.join(bound)}
 defaults
   mode http
   timeout client 5s
   timeout connect 5s
   timeout server 5s
 frontend f
-  bind 127.0.0.1:{setup.port} ssl crt {pem} alpn h2,http/1.1
+  bind 127.0.0.1:{setup.port} ssl crt {pem} {bind}
+  {newline.join(in_frontend)}
   http-request return status 200 content-type text/plain string ok
 """,
     )
     return [need_tool("haproxy"), "-f", path]
 
 
-def _apache(setup: Setup) -> list[str]:
-    modules = "mpm_event authz_core ssl socache_shmcb headers unixd"
+def _haproxy(setup: Setup) -> list[str]:
+    bound = (
+        "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
+        "ssl-default-bind-ciphers ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305",
+        "ssl-default-bind-ciphersuites TLS_AES_256_GCM_SHA384",
+        "ssl-default-bind-curves P-256:P-384",
+    )
+    return haproxy(setup, bound, bind="alpn h2,http/1.1")
+
+
+def apache(setup: Setup, chain: str, lines: Iterable[str]) -> list[str]:
+    """Return the command of one with these settings, and the certificates in the file `chain`."""
+    modules = "mpm_event authz_core ssl socache_shmcb headers"
     loads = "\n".join(
         f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
         for name in modules.split()
-        if name != "unixd"  # Built in, where Debian made it.
     )
+    newline = "\n"
     path = setup.write(
         "apache.conf",
         f"""
@@ -161,16 +181,23 @@ DocumentRoot {setup.where}
 {loads}
 Listen 127.0.0.1:{setup.port}
 SSLEngine on
-SSLCertificateFile {setup.home}/rsa-chain.pem
+SSLCertificateFile {chain}
 SSLCertificateKeyFile {setup.home}/rsa-key.pem
-SSLProtocol -all +TLSv1.2
-SSLCipherSuite ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-SHA
-SSLHonorCipherOrder on
-SSLSessionTickets off
-Header always set Strict-Transport-Security max-age=300
+{newline.join(lines)}
 """,
     )
     return [need_tool("apache2"), "-X", "-f", path]
+
+
+def _apache(setup: Setup) -> list[str]:
+    lines = (
+        "SSLProtocol -all +TLSv1.2",
+        "SSLCipherSuite ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-SHA",
+        "SSLHonorCipherOrder on",
+        "SSLSessionTickets off",
+        "Header always set Strict-Transport-Security max-age=300",
+    )
+    return apache(setup, f"{setup.home}/rsa-chain.pem", lines)
 
 
 def _go(setup: Setup) -> list[str]:
@@ -234,7 +261,7 @@ def _ours(setup: Setup) -> list[str]:
     return [sys.executable, "-m", "handclasp", "serve", "--port", str(setup.port), *own]
 
 
-def _daemon(name: str, start: Callable[[daemons.Setup], list[str]]) -> Callable[[Setup], list[str]]:
+def daemon(name: str, start: Callable[[daemons.Setup], list[str]]) -> Callable[[Setup], list[str]]:
     def command(setup: Setup) -> list[str]:
         path = DAEMONS[name].path()
         if path is None:
@@ -246,7 +273,7 @@ def _daemon(name: str, start: Callable[[daemons.Setup], list[str]]) -> Callable[
 
 
 def _postgres(setup: Setup) -> list[str]:
-    path, *arguments = _daemon("postgres", DAEMONS["postgres"].start)(setup)
+    path, *arguments = daemon("postgres", DAEMONS["postgres"].start)(setup)
     settings = {
         "ssl_min_protocol_version": "TLSv1.2",
         "ssl_ciphers": "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -259,7 +286,7 @@ def _postgres(setup: Setup) -> list[str]:
 
 
 def _dovecot(setup: Setup) -> list[str]:
-    command = _daemon("dovecot", daemons.dovecot_in_the_clear)(setup)
+    command = daemon("dovecot", daemons.dovecot_in_the_clear)(setup)
     with (setup.where / "dovecot.conf").open("a") as file:
         file.write("ssl_min_protocol = TLSv1\nssl_prefer_server_ciphers = yes\n")
         file.write("ssl_cipher_list = ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0\n")

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.children import child, let_others_read
-from tests.programs.certificates import write_certificates
 from tests.programs.peers import free_port, wait_for
 from tests.required import need_tool
 from tests.scan.advised import SERVERS, Advised, Settings
-from tests.scan.configured import Setup
+from tests.scan.configured import Setup, scanned
 
-from handclasp import TrustStore
-from handclasp.scan import Profile, Report, ScanSettings, Target, findings, profiles, scan
+from handclasp.scan import Profile, Report, findings, profiles
 
 pytestmark = pytest.mark.interop
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("advice")
-    let_others_read(home)
-    write_certificates(home)
-    weak = [need_tool("openssl"), "dhparam", "-out", str(home / "weak.pem"), "1024"]
-    subprocess.run(weak, check=True, capture_output=True, timeout=120)
-    return home
+def weak(home: Path) -> Path:
+    """A file of DH parameters that are too small."""
+    path = home / "weak.pem"
+    make = [need_tool("openssl"), "dhparam", "-out", str(path), "1024"]
+    subprocess.run(make, check=True, capture_output=True, timeout=120)
+    return path
 
 
-def scanned(server: Advised, settings: Settings, home: Path, where: Path) -> Report:
+def report_on(server: Advised, settings: Settings, home: Path, where: Path) -> Report:
     port = free_port()
     where.mkdir()
     let_others_read(where)
@@ -42,10 +38,7 @@ def scanned(server: Advised, settings: Settings, home: Path, where: Path) -> Rep
     }
     with child(command, where, env=environment) as process:
         wait_for(port, 60, lambda: process.popen.poll() is None)
-        trust = TrustStore.from_pem(home / "ca.pem")
-        target = Target("127.0.0.1", port, "localhost")
-        bounds = ScanSettings(trust=trust, timeout=5, starttls=server.starttls)
-        return asyncio.run(scan(target, bounds))
+        return scanned(home, port, server.starttls)
 
 
 def profile_for(server: Advised) -> Profile:
@@ -54,10 +47,10 @@ def profile_for(server: Advised) -> Profile:
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_advice_works(name: str, home: Path, tmp_path: Path) -> None:
+def test_advice_works(name: str, home: Path, weak: Path, tmp_path: Path) -> None:
     server = SERVERS[name]
-    profile, settings = profile_for(server), server.settings(home / "weak.pem")
-    found = findings(scanned(server, settings, home, tmp_path / "1"), profile)
+    profile, settings = profile_for(server), server.settings(weak)
+    found = findings(report_on(server, settings, home, tmp_path / "1"), profile)
     expected = {"version", "suite", "group"} | ({"dh"} if server.shows_dh else set())
     expected |= {"hsts"} if profile.hsts_min_age else set()
     assert {each.kind for each in found} == expected
@@ -68,4 +61,4 @@ def test_advice_works(name: str, home: Path, tmp_path: Path) -> None:
             make = each.advice["DH.pem"].replace("DH.pem", str(strong)).split()
             subprocess.run(make, check=True, capture_output=True, timeout=60)
         server.apply(settings, each.advice[server.program].replace("DH.pem", str(strong)))
-    assert findings(scanned(server, settings, home, tmp_path / "2"), profile) == []
+    assert findings(report_on(server, settings, home, tmp_path / "2"), profile) == []

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.children import child, let_others_read
 from tests.programs import daemons
-from tests.programs.certificates import write_certificates
 from tests.programs.peers import free_port, wait_for
 from tests.required import lacking
-from tests.scan.configured import SERVERS, Setup
-
-from handclasp import TrustStore
-from handclasp.scan import Report, ScanSettings, Target, scan
+from tests.scan.configured import SERVERS, Setup, scanned
 
 pytestmark = pytest.mark.interop
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("scan")
-    let_others_read(home)
-    write_certificates(home)
-    return home
-
-
-def scanned(home: Path, port: int, starttls: str | None = None) -> Report:
-    trust = TrustStore.from_pem(home / "ca.pem")
-    settings = ScanSettings(trust=trust, timeout=5, starttls=starttls)
-    return asyncio.run(scan(Target("127.0.0.1", port, "localhost"), settings))
 
 
 def same(found: tuple[str, ...], expected: Any) -> bool:
