@@ -14,6 +14,7 @@ b'CLIENT_HANDSHAKE_TRAFFIC_SECRET'
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from handclasp.capture.stream import CaptureError
 from handclasp.crypto.secret import Secret
@@ -68,8 +69,9 @@ class KeyLog:
 
     def forget_all_but(self, most: int) -> None:
         """Forget the secrets that were added first, up to the last `most` connections."""
-        while len(self._secrets) > most:
-            del self._secrets[next(iter(self._secrets))]
+        if (excess := len(self._secrets) - most) > 0:
+            # Not one by one from its beginning: each look for the first passes all that are gone.
+            self._secrets = dict(islice(self._secrets.items(), excess, None))
 
     def of(self, client_random: bytes) -> Secrets:
         """Return the secrets of one connection; empty if there are none."""

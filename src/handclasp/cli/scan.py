@@ -238,9 +238,8 @@ class _Output:
 
         summary = self.summary
         if self.results is not None:
-            summary = Summary(self.profile.cited if self.profile is not None else "")
-            for report in self.reports():
-                summary.add(report)
+            summary = Summary(self.profile)
+            self.results.count(summary)
         if summary is not None and summary.total > 1:
             click.echo(summary.text, err=self.as_json)
         if self.page is not None:
@@ -269,7 +268,7 @@ def _output(options: dict[str, Any]) -> Generator[_Output]:
                 )
             stack.callback(output.results.close)
         else:
-            output.summary = Summary(output.profile.cited if output.profile is not None else "")
+            output.summary = Summary(output.profile)
         if path is not None:
             if output.results is None:
                 output.spool = stack.enter_context(TemporaryFile())

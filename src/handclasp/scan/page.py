@@ -75,7 +75,7 @@ def scan_page(
         made: the time that the page names, in UTC.
     """
     yield page_head("A scan of TLS servers")
-    summary = Summary(profile.cited if profile is not None else "")
+    summary = Summary(profile)
     rows: list[tuple[int, int, str]] = []
     for number, report in enumerate(reports()):
         summary.add(report)

@@ -14,6 +14,7 @@ from typing import Any
 from handclasp.errors import ConfigurationError
 from handclasp.scan.profile import Profile
 from handclasp.scan.report import FORMAT, TLS_AT_ONCE, Target
+from handclasp.scan.summary import Summary, Verdict, verdict_of
 from handclasp.values import dataclass
 
 if sys.platform != "win32":
@@ -91,7 +92,7 @@ class ScanResults:
     @property
     def failed(self) -> bool:
         """Whether a host in it could not be scanned, or did not meet its profile."""
-        return any(line.is_failure for line in self._seen.values())
+        return any(line.verdict in ("failed", "missed") for line in self._seen.values())
 
     def again(self, target: Target) -> bool:
         """Return whether the file has a report of a target that is to be scanned once more."""
@@ -114,6 +115,11 @@ class ScanResults:
         if (wanted or TLS_AT_ONCE) != line.starttls:
             changed.append(_STARTTLS)
         return changed
+
+    def count(self, summary: Summary) -> None:
+        """Count the verdict of the last report of each host in the file."""
+        for line in self._seen.values():
+            summary.count(line.verdict)
 
     def reports(self) -> Iterator[dict[str, Any]]:
         """Return the last report of each host in the file, as `append` was given it."""
@@ -198,7 +204,7 @@ class ScanResults:
         self._seen[report["host"], report["port"], report["server_name"]] = _Line(
             offset=offset,
             is_done=self._keep_failed or not (error or report.get("broken_off", False)),
-            is_failure=bool(error) or not profile.get("met", True),
+            verdict=verdict_of(report),
             is_measured_otherwise=any(profile.get(name) != wanted[name] for name in wanted),
             settings={name: str(value) for name, value in settings.items()},
             starttls=report.get("starttls") or TLS_AT_ONCE,
@@ -211,7 +217,7 @@ class _Line:
 
     offset: int
     is_done: bool
-    is_failure: bool
+    verdict: Verdict
     is_measured_otherwise: bool
     settings: dict[str, str]
     starttls: str
