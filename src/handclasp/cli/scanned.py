@@ -17,35 +17,6 @@ _INDENT = "  "
 _EVIDENCE_BYTES = 80
 _ORDERS = {"server": "the server's order", "client": "the client's order", "": ""}
 
-_FEATURES = {
-    "secure_renegotiation": "secure renegotiation",
-    "extended_master_secret": "extended master secret",
-    "encrypt_then_mac": "encrypt-then-MAC",
-    "compression": "compression",
-    "heartbeat": "heartbeat",
-    "fallback_scsv": "fallback signal",
-    "downgrade_sentinel": "downgrade sentinel",
-    "session_ticket": "tickets, TLS 1.2",
-    "session_id": "session ids",
-    "resumption12": "resumes, TLS 1.2",
-    "tickets": "tickets, TLS 1.3",
-    "resumption": "resumes, TLS 1.3",
-    "early_data": "0-RTT",
-    "ocsp_staple": "OCSP staple",
-    "signed_certificate_timestamp": "SCTs in TLS",
-    "certificate_compression": "compressed chain",
-    "record_size_limit": "record size limit",
-    "ech_dns": "ECH in the DNS",
-    "ech": "accepts ECH",
-    "ech_retry_configs": "ECH for retries",
-    "client_certificate": "asks for a certificate",
-    "client_authorities": "of authorities",
-    "dh_bits": "bits of DHE",
-    "rsa_oracle": "tells paddings apart",
-    "hsts": "HSTS, max-age",
-}
-"""The features by name, in the order in which they are shown."""
-
 
 def report_text(report: Report, profile: Profile | None = None) -> str:
     """Return what a scan found out, and the verdict by a profile."""
@@ -124,8 +95,10 @@ def _chain(chain: Chain) -> Iterator[str]:
 
 
 def _features(report: Report) -> Iterator[str]:
-    width = max(map(len, _FEATURES.values()))
-    for name, label in _FEATURES.items():
+    from handclasp.scan import FEATURES
+
+    width = max(map(len, FEATURES.values()))
+    for name, label in FEATURES.items():
         fact = report.features.get(name)
         if fact is None:
             continue

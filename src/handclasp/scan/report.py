@@ -25,6 +25,35 @@ Plain: TypeAlias = bool | int | str | tuple[str, ...] | None
 TLS_AT_ONCE = "tls"
 """`Target.starttls` of a server with which TLS begins at once."""
 
+FEATURES = {
+    "secure_renegotiation": "secure renegotiation",
+    "extended_master_secret": "extended master secret",
+    "encrypt_then_mac": "encrypt-then-MAC",
+    "compression": "compression",
+    "heartbeat": "heartbeat",
+    "fallback_scsv": "fallback signal",
+    "downgrade_sentinel": "downgrade sentinel",
+    "session_ticket": "tickets, TLS 1.2",
+    "session_id": "session ids",
+    "resumption12": "resumes, TLS 1.2",
+    "tickets": "tickets, TLS 1.3",
+    "resumption": "resumes, TLS 1.3",
+    "early_data": "0-RTT",
+    "ocsp_staple": "OCSP staple",
+    "signed_certificate_timestamp": "SCTs in TLS",
+    "certificate_compression": "compressed chain",
+    "record_size_limit": "record size limit",
+    "ech_dns": "ECH in the DNS",
+    "ech": "accepts ECH",
+    "ech_retry_configs": "ECH for retries",
+    "client_certificate": "asks for a certificate",
+    "client_authorities": "of authorities",
+    "dh_bits": "bits of DHE",
+    "rsa_oracle": "tells paddings apart",
+    "hsts": "HSTS, max-age",
+}
+"""The features of a report by name, with their labels, in the order in which they are shown."""
+
 _MOST_CHAINS = 8
 
 
