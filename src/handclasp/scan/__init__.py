@@ -59,6 +59,7 @@ from handclasp.scan.report import (
 )
 from handclasp.scan.results import ScanResults
 from handclasp.scan.runner import ScanSettings, scan, scan_all
+from handclasp.scan.suites import weakness
 from handclasp.scan.summary import Summary
 
 __all__ = [
@@ -84,4 +85,5 @@ __all__ = [
     "scan",
     "scan_all",
     "scan_page",
+    "weakness",
 ]
