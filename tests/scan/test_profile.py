@@ -64,6 +64,15 @@ def test_what_is_too_old_has_its_reason_its_bytes_and_what_to_write(pki: Pki) ->
     assert found.advice["nginx"] == "ssl_protocols TLSv1.2 TLSv1.3;"
 
 
+def test_sweet32_is_weak_and_no_more_urgent_than_an_old_version(pki: Pki) -> None:
+    report = good_report(pki)
+    report.versions |= {"TLSv1.0": Fact(True), "TLSv1.2": Fact(True)}
+    names = ("TLS_RSA_WITH_3DES_EDE_CBC_SHA", "TLS_RSA_WITH_RC4_128_SHA")
+    report.suites["TLSv1.2"] = Suites((*names, "TLS_RSA_WITH_IDEA_CBC_SHA"), "", {})
+    found = [each.value for each in findings(report, profiles()["intermediate"])]
+    assert found == [names[1], "TLSv1.0", names[0], "TLS_RSA_WITH_IDEA_CBC_SHA"]
+
+
 CHANGES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "a suite": (
         {"suites": {"TLSv1.3": Suites(("TLS_AES_128_CCM_8_SHA256",), "", {})}},

@@ -309,6 +309,20 @@ def test_many_hosts_are_scanned_at_once_and_one_failure_stays_one(pki: Pki) -> N
     assert errors.keys() == {"not a name", "127.0.0.1"}
 
 
+@pytest.mark.parametrize("host", ["fe80::1%lo", "::1%1", "1.2.3.4%5"])
+def test_no_resolver_is_asked_for_an_address(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def lookup(*arguments: object, **options: int) -> list[object]:
+        asked.append((options.get("flags", 0), threading.current_thread()))
+        raise socket.gaierror(socket.EAI_NONAME, "no such address")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    report = asyncio.run(scan(Target(host, 1, "localhost")))
+    assert report.error == "no connection: no such address."
+    assert set(asked) == {(socket.AI_NUMERICHOST, threading.main_thread())}
+
+
 def test_a_pace_spreads_the_connections() -> None:
     async def turns() -> float:
         pace, began = Pace(50), time.monotonic()

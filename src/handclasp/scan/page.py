@@ -95,7 +95,7 @@ def scan_page(
         yield from (row for *_, row in sorted(rows))
         yield "</tbody></table>\n"
     for number, report in enumerate(reports()):
-        yield _section(report, f' id="host-{number}"', is_open=len(rows) == 1)
+        yield section_of(report, f' id="host-{number}"', is_open=len(rows) == 1)
     yield PAGE_END
 
 
@@ -105,10 +105,15 @@ def page_section(report: Report, profile: Profile | None = None) -> str:
     See `page_head` for an example.
     """
     values = measured_json(report, profile)
-    return _section(values, "", is_open=bool(values.get("findings")))
+    return section_of(values, is_open=bool(values.get("findings")))
 
 
-def _section(report: Mapping[str, Any], identity: str, *, is_open: bool) -> str:
+def section_of(report: Mapping[str, Any], identity: str = "", *, is_open: bool = False) -> str:
+    """Return the section of a report in its JSON form.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: a part is missing or malformed.
+    """
     verdict, style = _verdict(report)
     summary = f'<summary><b>{_host(report)}</b> <span class="{style}">{verdict}</span></summary>'
     body = _findings(report.get("findings", ())) + _table(_facts(report))

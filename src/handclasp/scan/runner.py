@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias, cast
 
 from handclasp.advice import worded
+from handclasp.certificates.names import ip_address
 from handclasp.certificates.trust import TrustStore
 from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig
@@ -157,7 +158,7 @@ async def scan(
     name = check_server_name(settings.config, target.name)
     report = Report(target, _starttls(target, settings))
     pace = pace if pace is not None else Pace(settings.rate, settings.concurrency)
-    is_address = name is None or _is_address(name)
+    is_address = name is None or ip_address(name) is not None
     offer = Offer("" if is_address else str(name), settings.config)
     began = asyncio.get_running_loop().time()
     try:
@@ -241,14 +242,6 @@ def _trouble(failure: TLSError | None) -> str:
         return ""
     gave_up = "this scan gave up: " if failure.origin == "local" else ""
     return gave_up + str(failure).rstrip(".")
-
-
-def _is_address(name: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with suppress(OSError):
-            socket.inet_pton(family, name)
-            return True
-    return False
 
 
 _Result: TypeAlias = Answer | OldAnswer | Shaken | str | HttpsEndpoint | DnsError
@@ -363,8 +356,10 @@ class _Host:
         host, port = target.host, target.port
         if (proxy := self._settings.proxy) is not None:
             host, port = proxy.host, proxy.port
-        if _is_address(host):
-            return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        if ip_address(host) is not None:
+            # The flag keeps whatever else this might be from a resolver, which would block.
+            numeric = socket.AI_NUMERICHOST
+            return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric))
         with self._stopped_clock():
             await self._pace.names.turn()
         try:
