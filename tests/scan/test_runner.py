@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ import handclasp
 from handclasp import ClientConfig, ConfigurationError, ServerConfig
 from handclasp.cli.scanned import report_text
 from handclasp.scan import Report, ScanSettings, Target, findings, profiles, scan, scan_all
+from handclasp.scan.report import PORTS
 from handclasp.scan.runner import Pace
 from handclasp.testing import FaultyServer
 
@@ -137,6 +139,24 @@ def test_a_server_that_did_not_promise_http_is_not_waited_for_long(
     assert found is not None
     assert least <= float(found[1]) <= most
     assert not [each for each in findings(report, profiles()["modern"]) if each.kind == "hsts"]
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_no_request_of_http_is_sent_to_a_port_of_another_protocol(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    heard = b""
+    config = ServerConfig(credentials=pki.server("localhost"), versions=[version])
+
+    def serve(sock: socket.socket) -> None:
+        nonlocal heard
+        with suppress(OSError), handclasp.wrap_server(sock, config) as tls:
+            heard += tls.recv(65536)
+
+    with listening(serve) as port:
+        monkeypatch.setitem(PORTS, port, "imap")
+        report = scanned(port, pki)
+    assert ("hsts" in report.features, report.incomplete, heard) == (False, [], b"")
 
 
 def silent(sock: socket.socket) -> None:

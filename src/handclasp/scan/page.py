@@ -140,7 +140,8 @@ def _host(report: Mapping[str, Any]) -> str:
 
 def _verdict(report: Mapping[str, Any], known: Profile | None = None) -> tuple[str, str]:
     """Return the verdict, and its class; without the title of a profile that is known already."""
-    verdict, profile = verdict_of(report), report.get("profile") or {}
+    verdict = verdict_of(report)
+    profile: Mapping[str, Any] = report.get("profile") or {}
     title = str(profile.get("title", ""))
     title = "" if known is not None and title == known.cited else _shown(title) + ": "
     if verdict == "failed":
@@ -158,7 +159,7 @@ def _accepted(report: Mapping[str, Any]) -> list[str]:
 
 
 def _text(fact: Mapping[str, Any]) -> str:
-    value = fact["value"]
+    value: list[str] | str | int | None = fact["value"]
     return Fact(tuple(value) if isinstance(value, list) else value).text
 
 

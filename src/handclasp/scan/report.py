@@ -22,6 +22,7 @@ FORMAT = "handclasp-scan/1"
 
 Plain: TypeAlias = bool | int | str | tuple[str, ...] | None
 
+_HTTP = ("h2", "http/1.1", "http/1.0")
 TLS_AT_ONCE = "tls"
 """`Target.starttls` of a server with which TLS begins at once."""
 
@@ -53,6 +54,9 @@ FEATURES = {
     "hsts": "HSTS, max-age",
 }
 """The features of a report by name, with their labels, in the order in which they are shown."""
+
+PORTS = {465: "smtp", 636: "ldap", 990: "ftp", 993: "imap", 995: "pop3", 5223: "xmpp"}
+"""The registered ports of other protocols than HTTP on which TLS begins at once."""
 
 _MOST_CHAINS = 8
 
@@ -255,6 +259,15 @@ class Report:
     broken_off: bool = False
     connections: int = 0
     elapsed: float = 0.0
+
+    @property
+    def protocol(self) -> str | None:
+        """The protocol inside TLS, of those in `handclasp.starttls.PROTOCOLS`; None where it may
+        be HTTP: as the server was scanned, or by its port, unless it agreed on HTTP by ALPN.
+        """
+        if self.starttls is not None or any(name in _HTTP for name in self.alpn):
+            return self.starttls
+        return PORTS.get(self.target.port)
 
     def speaks(self, version: str) -> bool:
         """Return whether the server accepts a version, by its name."""
