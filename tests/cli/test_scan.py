@@ -272,7 +272,7 @@ def test_a_list_of_hosts_may_begin_with_a_byte_order_mark(
 def test_the_limit_of_descriptors_bounds_the_hosts_at_once(
     run: Run, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handclasp.serving.limits.connections_possible", lambda: 3)
+    monkeypatch.setattr("handclasp.descriptors.connections_possible", lambda: 3)
     done = run("scan", f"localhost:{port}", "--json", "--concurrency", "1000")
     assert "--concurrency 1000: 3 are scanned at once" in done.stderr
     assert json.loads(done.stdout)["error"] is None

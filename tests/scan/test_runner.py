@@ -19,7 +19,16 @@ from tests.scan.serving import Serve, listening, ours
 import handclasp
 from handclasp import ClientConfig, ConfigurationError, ServerConfig
 from handclasp.cli.scanned import report_text
-from handclasp.scan import Report, ScanSettings, Target, findings, profiles, scan, scan_all
+from handclasp.scan import (
+    Report,
+    ScanSettings,
+    Target,
+    findings,
+    profiles,
+    runner,
+    scan,
+    scan_all,
+)
 from handclasp.scan.report import PORTS
 from handclasp.scan.runner import Pace
 from handclasp.testing import FaultyServer
@@ -341,6 +350,28 @@ def test_no_resolver_is_asked_for_an_address(host: str, monkeypatch: pytest.Monk
     report = asyncio.run(scan(Target(host, 1, "localhost")))
     assert report.error == "no connection: no such address."
     assert set(asked) == {(socket.AI_NUMERICHOST, threading.main_thread())}
+
+
+def test_no_more_hosts_are_scanned_at_once_than_there_are_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = most = 0
+
+    async def count(target: Target, *_: object) -> Report:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+        return Report(target)
+
+    async def number() -> int:
+        targets = (Target(f"127.0.0.{each}") for each in range(9))
+        return len([report async for report in scan_all(targets, ScanSettings(concurrency=9))])
+
+    monkeypatch.setattr(runner, "scan_any", count)
+    monkeypatch.setattr(runner, "connections_possible", lambda: 2)
+    assert (asyncio.run(number()), most) == (9, 2)
 
 
 def test_a_pace_spreads_the_connections() -> None:

@@ -454,7 +454,7 @@ def _settings(options: dict[str, Any]) -> ScanSettings:
 
 def _concurrency(wanted: int) -> int:
     """Return for how many hosts at once there are descriptors, and say if it is fewer."""
-    from handclasp.serving.limits import connections_possible, raise_descriptor_limit
+    from handclasp.descriptors import connections_possible, raise_descriptor_limit
 
     raise_descriptor_limit()
     possible = connections_possible()

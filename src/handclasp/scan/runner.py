@@ -21,6 +21,7 @@ from handclasp.certificates.names import ip_address
 from handclasp.certificates.trust import TrustStore
 from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig
+from handclasp.descriptors import connections_possible
 from handclasp.dns.errors import DnsError, NoEchError
 from handclasp.dns.records import HttpsEndpoint
 from handclasp.errors import (
@@ -178,18 +179,20 @@ async def scan_all(
 ) -> AsyncIterator[Report]:
     """Scan many servers at once; yield each report when it is complete.
 
-    Targets are taken as they are needed. A target with an impossible name gives a report with an
-    `error`.
+    Targets are taken as they are needed. Where this process may not open files for
+    `ScanSettings.concurrency` hosts, fewer are scanned at once. A target with an impossible name
+    gives a report with an `error`.
 
     See `handclasp.scan` for an example.
     """
     settings = settings if settings is not None else ScanSettings()
-    pace = Pace(settings.rate, settings.concurrency)
+    most = min(settings.concurrency, connections_possible())
+    pace = Pace(settings.rate, most)
     running: set[asyncio.Task[Report]] = set()
     ahead = iter(targets)
     try:
         while True:
-            while len(running) < settings.concurrency:
+            while len(running) < most:
                 target = next(ahead, None)
                 if target is None:
                     break
