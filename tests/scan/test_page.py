@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
 from tests.pki import Leaf, Pki
 from tests.scan.test_profile import good_report
 
+from handclasp.cli.scanned import report_text
 from handclasp.scan import (
     PAGE_END,
     Fact,
@@ -22,6 +24,7 @@ from handclasp.scan import (
 )
 
 ATTACK = "<script>alert(1)</script>"
+ESCAPES = "\x1b]0;x\x07\x9b\u202e\u2066\u200b\n"
 
 
 class Tags(HTMLParser):
@@ -84,3 +87,28 @@ def test_a_page_of_one_host_is_open_and_has_no_table_of_hosts() -> None:
     page = page_of(good_report(Pki()))
     assert '<details id="host-0" open>' in page
     assert "Worst finding" not in page
+
+
+def hostile_reports() -> list[Report]:
+    bad = ATTACK + ESCAPES
+    spoken = good_report(Pki(), Leaf(("other.example",), common_name=bad))
+    spoken.features |= {"hsts": Fact(0, bad), "ech_dns": Fact(None, bad)}
+    spoken.features |= {name: Fact((bad,), bad) for name in ("client_authorities", "ech")}
+    spoken.versions["SSLv3"] = Fact(None, bad)
+    spoken.incomplete.append(bad)
+    spoken.alpn = (bad,)
+    return [spoken, Report(Target(bad), error=bad, fix=bad)]
+
+
+@pytest.mark.parametrize("name", ["", *profiles()])
+def test_nothing_of_a_server_moves_the_cursor_or_turns_text_around(name: str) -> None:
+    profile = profiles()[name] if name else None
+    reports = hostile_reports()
+    texts = [
+        report_text(each, profile, verbose=verbose) for each in reports for verbose in (False, True)
+    ]
+    values: list[Any] = [measured_json(each, profile) for each in reports]
+    texts.append("".join(scan_page(lambda: values, profile, datetime.now(UTC))))
+    for text in texts:
+        assert [line for line in text.split("\n") if not line.isprintable()] == []
+    assert "script" not in Tags(texts[-1]).names

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _LABEL = 14
 _INDENT = "  "
 _EVIDENCE_BYTES = 80
+_LONGEST = 4000
 _ORDERS = {"server": "the server's order", "client": "the client's order", "": ""}
 
 
@@ -50,7 +51,7 @@ def _lines(report: Report, profile: Profile | None, *, verbose: bool) -> Iterato
 
 
 def _line(label: str, text: str, width: int = _LABEL) -> Iterator[str]:
-    margin, (first, *more) = beside(width + 4, printable(text, 4000), columns())
+    margin, (first, *more) = beside(width + 4, printable(text, _LONGEST), columns())
     yield f"{_INDENT}{label:<{width}}  {first}"
     for rest in more:
         yield " " * margin + rest
@@ -170,7 +171,8 @@ def _verdict(report: Report, profile: Profile, *, verbose: bool) -> Iterator[str
             yield from _findings(alike, told, verbose=verbose)
         for program, text in of_kind[0].advice.items():
             # In one line, however long, so that it can be copied.
-            yield f"{_INDENT}{'':<{_LABEL}}  {program}: {text}"
+            advised = printable(f"{program}: {text}", _LONGEST)
+            yield f"{_INDENT}{'':<{_LABEL}}  {advised}"
     yield ""
 
 
