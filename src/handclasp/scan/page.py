@@ -181,7 +181,8 @@ def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "certificate", _chain(chain)
     for name, fact in report["features"].items():
         says = f", {fact['says']}" if fact["says"] else ""
-        yield FEATURES.get(name, name.replace("_", " ")), f"{_text(fact)}{says}"
+        label = FEATURES[name] if name in FEATURES else str(name).replace("_", " ")
+        yield label, f"{_text(fact)}{says}"
     for what in report["incomplete"]:
         yield "unknown", what
 
