@@ -37,11 +37,28 @@ def port(pki: Pki) -> Iterator[int]:
 
 
 def test_a_report_for_people(run: Run, port: int, ca_file: str) -> None:
-    done = run("scan", f"localhost:{port}", "--ca", ca_file)
+    done = run("scan", f"localhost:{port}", "--ca", ca_file, "-v")
     assert done.exit_code == 0
     for part in ("versions        TLSv1.3\n", "(the server's order)", "ECDSA secp256r1", "trusted"):
         assert part in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_report_is_short_and_begins_with_what_to_change(
+    run: Run, port: int, ca_file: str, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    arguments = ("scan", f"localhost:{port}", "--ca", ca_file, "--require", "cnsa2")
+    short, full = run(*arguments).stdout, run(*arguments, "-v").stdout
+    verdict, facts = short.split("\n\n", 1)
+    assert "; -v shows all CNSA 2.0 profile for TLS 1.3 draft-becker" in " ".join(verdict.split())
+    assert facts.startswith("  versions  ")
+    assert facts.count("\n") < full.split("\n\n", 1)[1].count("\n")
+    for part in ("TLS_AES_128_GCM_SHA256\n", "signatures  ", "bytes 0200"):
+        assert (part in full, part in short) == (True, False)
+    assert "; resumes, TLS 1.3" in " ".join(short.split())
+    assert max(map(len, facts.splitlines())) <= width
 
 
 def test_a_verdict_sets_the_exit_status(run: Run, port: int, ca_file: str) -> None:
@@ -255,7 +272,7 @@ def test_a_list_of_hosts_may_begin_with_a_byte_order_mark(
 def test_the_limit_of_descriptors_bounds_the_hosts_at_once(
     run: Run, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handclasp.serving.limits.connections_possible", lambda: 3)
+    monkeypatch.setattr("handclasp.descriptors.connections_possible", lambda: 3)
     done = run("scan", f"localhost:{port}", "--json", "--concurrency", "1000")
     assert "--concurrency 1000: 3 are scanned at once" in done.stderr
     assert json.loads(done.stdout)["error"] is None

@@ -15,7 +15,9 @@ NOTES: dict[str, str] = {
     "unclean-close": "The page has no length, and they take the end of the connection for its "
     "end. A program that must not miss a part needs a length, or a mark at the end. (The alert "
     "that requests sends is OpenSSL's; Python's `ssl` then reports an ordinary end.)",
-    "endless-tickets": "They set no limit to tickets, and were served after 10,000 of them.",
+    "endless-tickets": "They set no limit to tickets, and were served after 10,000 of them. "
+    "Firefox differs from run to run: it is served, still loads when the time is up, or reports a "
+    "connection that failed, always without an alert.",
     "key-update-storm": "OpenSSL and NSS set no limit, and were served after 10,000 changes of "
     "keys.",
 }

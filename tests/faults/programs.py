@@ -155,7 +155,7 @@ def _firefox(ca: str) -> Iterator[tuple[str, Fetch]]:
             except AssertionError as error:  # Its answer, which is no success.
                 said = str(error)
                 found = re.search(r"\b(?:SEC|SSL|MOZILLA_PKIX)_ERROR_\w+|NS_ERROR_NET\w+", said)
-                return found[0] if found is not None else said[:100]
+                return found[0] if found is not None else said[:200]
             except WebSocketTimeoutException:
                 return "(still loading)"
             return None

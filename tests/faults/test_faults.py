@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.faults.__main__ import FAULTS, PAGE, reaction
+from tests.faults.__main__ import FAULTS, PAGE, lasting, reaction
 from tests.faults.notes import NOTES
 from tests.faults.programs import PROGRAMS, curl_command, failure_of
 from tests.required import need_tool
@@ -35,6 +35,14 @@ def test_the_right_answers_are_those_of_the_catalogue() -> None:
 def test_each_accepted_fault_has_its_note() -> None:
     accepted = {name for name, cells in rows().items() if "**accepts it**" in cells}
     assert accepted == set(NOTES)
+
+
+def test_the_words_are_those_of_every_run() -> None:
+    late = "curl: (28) Connection timed out after 4003 milliseconds"
+    assert lasting(late) == "curl: (28) Connection timed out after ... milliseconds"
+    firefox = "{'type': 'error', 'id': 29, 'message': 'Error: connectionFailure', 'stackt"
+    assert lasting(firefox) == "Error: connectionFailure"
+    assert lasting("is after 2026-12-02T11:49:45Z, port 41853") == "is after ..., ..."
 
 
 @pytest.mark.interop

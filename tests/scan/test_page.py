@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from html.parser import HTMLParser
+from typing import Any
 
+import pytest
 from tests.pki import Leaf, Pki
 from tests.scan.test_profile import good_report
 
-from handclasp.scan import PAGE_END, Fact, Report, Target, page_head, page_section, profiles
+from handclasp.cli.scanned import report_text
+from handclasp.scan import (
+    PAGE_END,
+    Fact,
+    Report,
+    Target,
+    measured_json,
+    page_head,
+    page_section,
+    profiles,
+    scan_page,
+)
 
 ATTACK = "<script>alert(1)</script>"
+ESCAPES = "\x1b]0;x\x07\x9b\u202e\u2066\u200b\n"
 
 
 class Tags(HTMLParser):
@@ -49,3 +64,51 @@ def test_a_page_has_the_verdict_the_reason_and_what_to_write() -> None:
     failed = Tags(page_section(Report(Target("a.example"), error="refused"))).text
     assert "could not be scanned" in failed
     assert "refused" in failed
+
+
+def page_of(*reports: Report) -> str:
+    profile = profiles()["intermediate"]
+    values: list[Any] = [measured_json(each, profile) for each in reports]
+    return "".join(scan_page(lambda: values, profile, datetime.now(UTC)))
+
+
+def test_the_table_of_hosts_says_briefly_what_the_page_has_said_already() -> None:
+    good, dead = good_report(Pki()), Report(Target("dead.example"), error="no connection.")
+    good.features["resumption12"] = Fact(True, "a second handshake of TLSv1.2")
+    page = page_of(good, dead)
+    table = page.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert ">met</td><td></td>" in table
+    assert ">could not be scanned</td><td>no connection.</td>" in table
+    assert "<th>resumes, TLS 1.2</th>" in page
+    assert "<details open" not in page.replace(' id="host-0"', "")
+
+
+def test_a_page_of_one_host_is_open_and_has_no_table_of_hosts() -> None:
+    page = page_of(good_report(Pki()))
+    assert '<details id="host-0" open>' in page
+    assert "Worst finding" not in page
+
+
+def hostile_reports() -> list[Report]:
+    bad = ATTACK + ESCAPES
+    spoken = good_report(Pki(), Leaf(("other.example",), common_name=bad))
+    spoken.features |= {"hsts": Fact(0, bad), "ech_dns": Fact(None, bad)}
+    spoken.features |= {name: Fact((bad,), bad) for name in ("client_authorities", "ech")}
+    spoken.versions["SSLv3"] = Fact(None, bad)
+    spoken.incomplete.append(bad)
+    spoken.alpn = (bad,)
+    return [spoken, Report(Target(bad), error=bad, fix=bad)]
+
+
+@pytest.mark.parametrize("name", ["", *profiles()])
+def test_nothing_of_a_server_moves_the_cursor_or_turns_text_around(name: str) -> None:
+    profile = profiles()[name] if name else None
+    reports = hostile_reports()
+    texts = [
+        report_text(each, profile, verbose=verbose) for each in reports for verbose in (False, True)
+    ]
+    values: list[Any] = [measured_json(each, profile) for each in reports]
+    texts.append("".join(scan_page(lambda: values, profile, datetime.now(UTC))))
+    for text in texts:
+        assert [line for line in text.split("\n") if not line.isprintable()] == []
+    assert "script" not in Tags(texts[-1]).names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 from tests.pki import DAY, MUST_STAPLE, Leaf, Pki
+from tests.rules.source import ROOT
 
 from handclasp import ConfigurationError
 from handclasp.crypto.groups import GROUPS
 from handclasp.iana import TLS12, cipher_suite_name, group_name
-from handclasp.scan import Fact, Report, Suites, Target, findings, profiles
+from handclasp.scan import Fact, Profile, Report, Suites, Target, findings, profiles
 from handclasp.scan import profile as module
 from handclasp.scan.probes import GROUPS13
 from handclasp.scan.suites import SUITES13, suites_of
@@ -62,6 +64,15 @@ def test_what_is_too_old_has_its_reason_its_bytes_and_what_to_write(pki: Pki) ->
     assert (found.kind, found.value, found.evidence) == ("version", "TLSv1.0", b"the ServerHello")
     assert "RFC 8996" in found.reason
     assert found.advice["nginx"] == "ssl_protocols TLSv1.2 TLSv1.3;"
+
+
+def test_sweet32_is_weak_and_no_more_urgent_than_an_old_version(pki: Pki) -> None:
+    report = good_report(pki)
+    report.versions |= {"TLSv1.0": Fact(True), "TLSv1.2": Fact(True)}
+    names = ("TLS_RSA_WITH_3DES_EDE_CBC_SHA", "TLS_RSA_WITH_RC4_128_SHA")
+    report.suites["TLSv1.2"] = Suites((*names, "TLS_RSA_WITH_IDEA_CBC_SHA"), "", {})
+    found = [each.value for each in findings(report, profiles()["intermediate"])]
+    assert found == [names[1], "TLSv1.0", names[0], "TLS_RSA_WITH_IDEA_CBC_SHA"]
 
 
 CHANGES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
@@ -134,6 +145,33 @@ def test_advice_is_for_servers_that_speak_the_protocol(
     report.versions["TLSv1.0"] = Fact(True)
     (found,) = findings(report, profiles()["intermediate"])
     assert list(found.advice) == [*servers, "Python"]
+
+
+@pytest.mark.parametrize(
+    ("port", "alpn", "programs"),
+    [
+        (465, (), {"nginx", "Postfix", "Python"}),
+        (993, (), {"nginx", "Dovecot", "Python"}),
+        (995, ("pop3",), {"nginx", "Dovecot", "Python"}),
+        (993, ("h2",), {"nginx", "Apache", "haproxy", "Python"}),
+        (636, (), {"Python"}),
+        (8443, (), {"nginx", "Apache", "haproxy", "Python"}),
+    ],
+)
+def test_advice_is_for_the_protocol_of_the_port(
+    pki: Pki, port: int, alpn: tuple[str, ...], programs: set[str]
+) -> None:
+    report = good_report(pki)
+    report.target, report.alpn = Target("example.com", port), alpn
+    report.versions["TLSv1.0"] = Fact(True)
+    (found,) = findings(report, profiles()["intermediate"])
+    assert found.advice.keys() == programs
+
+
+def test_each_key_of_a_profile_is_in_the_document() -> None:
+    text = (ROOT / "docs" / "scan.md").read_text("utf-8").partition("## Profiles")[2]
+    keys = {each.name for each in fields(Profile)} - {"name"}
+    assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
 
 
 def test_the_authority_is_to_be_asked_for_what_it_has_to_change(pki: Pki) -> None:

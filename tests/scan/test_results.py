@@ -125,6 +125,12 @@ def test_the_file_returns_the_last_report_of_each_host(tmp_path: Path) -> None:
         b'{"format": "handclasp-scan/9"}\n',
         b"1\n",
         json.dumps(Report(ONE).to_json() | {"profile": "modern"}).encode() + b"\n",
+        json.dumps(Report(ONE).to_json() | {"versions": {"TLSv1.3": {}}}).encode() + b"\n",
+        json.dumps({k: v for k, v in Report(ONE).to_json().items() if k != "alpn"}).encode()
+        + b"\n",
+        json.dumps(Report(ONE).to_json() | {"findings": [{"kind": "suite"}]}).encode() + b"\n",
+        json.dumps(Report(ONE).to_json() | {"certificates": [None]}).encode() + b"\n",
+        b"[" * 200_000 + b"\n",
     ],
 )
 def test_a_file_of_something_else_is_not_touched(tmp_path: Path, text: bytes) -> None:

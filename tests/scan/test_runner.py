@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,7 +19,17 @@ from tests.scan.serving import Serve, listening, ours
 import handclasp
 from handclasp import ClientConfig, ConfigurationError, ServerConfig
 from handclasp.cli.scanned import report_text
-from handclasp.scan import Report, ScanSettings, Target, findings, profiles, scan, scan_all
+from handclasp.scan import (
+    Report,
+    ScanSettings,
+    Target,
+    findings,
+    profiles,
+    runner,
+    scan,
+    scan_all,
+)
+from handclasp.scan.report import PORTS
 from handclasp.scan.runner import Pace
 from handclasp.testing import FaultyServer
 
@@ -137,6 +148,24 @@ def test_a_server_that_did_not_promise_http_is_not_waited_for_long(
     assert found is not None
     assert least <= float(found[1]) <= most
     assert not [each for each in findings(report, profiles()["modern"]) if each.kind == "hsts"]
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_no_request_of_http_is_sent_to_a_port_of_another_protocol(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    heard = b""
+    config = ServerConfig(credentials=pki.server("localhost"), versions=[version])
+
+    def serve(sock: socket.socket) -> None:
+        nonlocal heard
+        with suppress(OSError), handclasp.wrap_server(sock, config) as tls:
+            heard += tls.recv(65536)
+
+    with listening(serve) as port:
+        monkeypatch.setitem(PORTS, port, "imap")
+        report = scanned(port, pki)
+    assert ("hsts" in report.features, report.incomplete, heard) == (False, [], b"")
 
 
 def silent(sock: socket.socket) -> None:
@@ -307,6 +336,42 @@ def test_many_hosts_are_scanned_at_once_and_one_failure_stays_one(pki: Pki) -> N
     assert [report.speaks("TLSv1.3") for report in reports].count(True) == 6
     errors = {report.target.host: report.error for report in reports if report.error}
     assert errors.keys() == {"not a name", "127.0.0.1"}
+
+
+@pytest.mark.parametrize("host", ["fe80::1%lo", "::1%1", "1.2.3.4%5"])
+def test_no_resolver_is_asked_for_an_address(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def lookup(*arguments: object, **options: int) -> list[object]:
+        asked.append((options.get("flags", 0), threading.current_thread()))
+        raise socket.gaierror(socket.EAI_NONAME, "no such address")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    report = asyncio.run(scan(Target(host, 1, "localhost")))
+    assert report.error == "no connection: no such address."
+    assert set(asked) == {(socket.AI_NUMERICHOST, threading.main_thread())}
+
+
+def test_no_more_hosts_are_scanned_at_once_than_there_are_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = most = 0
+
+    async def count(target: Target, *_: object) -> Report:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+        return Report(target)
+
+    async def number() -> int:
+        targets = (Target(f"127.0.0.{each}") for each in range(9))
+        return len([report async for report in scan_all(targets, ScanSettings(concurrency=9))])
+
+    monkeypatch.setattr(runner, "scan_any", count)
+    monkeypatch.setattr(runner, "connections_possible", lambda: 2)
+    assert (asyncio.run(number()), most) == (9, 2)
 
 
 def test_a_pace_spreads_the_connections() -> None:

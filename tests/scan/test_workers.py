@@ -159,14 +159,15 @@ def test_ctrl_c_ends_the_workers_and_the_same_command_continues(
     assert peers.connections.keys() == set(ADDRESSES[3:])
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_workers_end_with_their_parent(
-    arguments: list[str], hosts: list[str], tmp_path: Path, peers: Peers
+    arguments: list[str], hosts: list[str], tmp_path: Path, peers: Peers, number: signal.Signals
 ) -> None:
     peers.held.update(ADDRESSES)
     with scanning(arguments, hosts, tmp_path) as process:
         workers = workers_of(process)
         until(lambda: len(peers.connections) == len(ADDRESSES))
-        os.kill(process.popen.pid, signal.SIGKILL)
+        os.kill(process.popen.pid, number)
         until(lambda: not any(map(is_running, workers)))
 
 

@@ -107,6 +107,8 @@ def test_our_server_declines_to_renegotiate(
         outcome = tls_client("renegotiation-1.2", port)
     assert errors == [None]
     assert (outcome.result, outcome.data) == ("accepted", REPLY)
+    assert outcome.alert == "no_renegotiation"
+    assert str(outcome) == "declined it with the alert no_renegotiation and went on"
 
 
 @pytest.mark.parametrize(

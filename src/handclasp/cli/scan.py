@@ -140,6 +140,9 @@ _ANY_NAME = "name.invalid"
     metavar="FILE",
     help="Write a page of all hosts into FILE, .html: with --out of all that are in its file.",
 )
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Show every suite and signature, each reason, the bytes."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: an object for each host.")
 def command(addresses: tuple[str, ...], **options: Any) -> None:
     """Tell what TLS servers can do, and what to change.
@@ -184,6 +187,7 @@ class _Output:
 
     profile: Profile | None
     as_json: bool
+    verbose: bool
     results: ScanResults | None = None
     page: TextIO | None = None
     spool: IO[bytes] | None = None
@@ -205,7 +209,7 @@ class _Output:
         if self.results is not None or self.as_json or self.page is not None:
             rendered["values"] = values
         else:
-            rendered["text"] = report_text(report, self.profile)
+            rendered["text"] = report_text(report, self.profile, verbose=self.verbose)
         return rendered
 
     def write(self, rendered: dict[str, Any]) -> None:
@@ -252,7 +256,7 @@ def _output(options: dict[str, Any]) -> Generator[_Output]:
     """Open the files of a run, and close them at its end."""
     from handclasp.scan import ScanResults, Summary
 
-    output = _Output(_profile(options["require"]), options["as_json"])
+    output = _Output(_profile(options["require"]), options["as_json"], options["verbose"])
     path = trace_file(options["page"], "--page ", (PAGE_ENDING,)) if options["page"] else None
     with ExitStack() as stack:
         if options["out"]:
@@ -449,7 +453,7 @@ def _settings(options: dict[str, Any]) -> ScanSettings:
 
 def _concurrency(wanted: int) -> int:
     """Return for how many hosts at once there are descriptors, and say if it is fewer."""
-    from handclasp.serving.limits import connections_possible, raise_descriptor_limit
+    from handclasp.descriptors import connections_possible, raise_descriptor_limit
 
     raise_descriptor_limit()
     possible = connections_possible()

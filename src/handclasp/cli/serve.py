@@ -51,11 +51,11 @@ from handclasp.cli.versions import (
     warn_of_key_transport,
 )
 from handclasp.cli.warned import collecting_warnings, hearing_warnings, tell_warnings
+from handclasp.descriptors import raise_descriptor_limit
 from handclasp.serving.limits import (
     MAX_CONNECTIONS,
     MAX_HANDSHAKES,
     Limits,
-    raise_descriptor_limit,
 )
 from handclasp.serving.renewal import CertificateWatch, EchKeyWatch
 from handclasp.serving.service import (

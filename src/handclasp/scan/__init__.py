@@ -47,6 +47,7 @@ from __future__ import annotations
 from handclasp.scan.page import PAGE_END, page_head, page_section, scan_page
 from handclasp.scan.profile import Profile, findings, measured_json, profiles
 from handclasp.scan.report import (
+    FEATURES,
     TLS_AT_ONCE,
     Chain,
     Fact,
@@ -58,9 +59,11 @@ from handclasp.scan.report import (
 )
 from handclasp.scan.results import ScanResults
 from handclasp.scan.runner import ScanSettings, scan, scan_all
+from handclasp.scan.suites import weakness
 from handclasp.scan.summary import Summary
 
 __all__ = [
+    "FEATURES",
     "PAGE_END",
     "TLS_AT_ONCE",
     "Chain",
@@ -82,4 +85,5 @@ __all__ = [
     "scan",
     "scan_all",
     "scan_page",
+    "weakness",
 ]

@@ -11,20 +11,20 @@ _SERVES: dict[str, tuple[str | None, ...]] = {
     "Postfix": ("smtp",),
     "Dovecot": ("imap", "pop3"),
 }
-"""The programs with the protocols whose STARTTLS they can answer; None is TLS from the start.
+"""The programs with the protocols that they serve; None is HTTP.
 
 Whatever else an advice names concerns every server: Python, the files to make, the authority.
 """
 
 
 def advice_for(
-    advice: Mapping[str, Mapping[str, str]], kind: str, variant: str, starttls: str | None
+    advice: Mapping[str, Mapping[str, str]], kind: str, variant: str, protocol: str | None
 ) -> dict[str, str]:
     """Return what to write, by program, for one kind of finding.
 
     Args:
         advice: by kind of finding, or by kind and variant ("suite TLSv1.3"), which goes before.
-        starttls: how the server was scanned.
+        protocol: `Report.protocol` of the server.
 
     >>> from handclasp.scan.advice import advice_for
     >>> advice = {"suite": {"nginx": "one"}, "suite TLSv1.3": {"nginx": "two", "Postfix": "three"}}
@@ -35,5 +35,5 @@ def advice_for(
     return {
         program: text
         for program, text in texts.items()
-        if starttls in _SERVES.get(program, (starttls,))
+        if protocol in _SERVES.get(program, (protocol,))
     }

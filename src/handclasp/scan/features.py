@@ -180,7 +180,7 @@ def encrypted(offer: Offer, report: Report, request: bytes) -> Probe[None]:
     config = spoken13(offer, report)
     if config is None:
         return
-    if report.alpn and _HTTP not in report.alpn:
+    if report.protocol is not None or (report.alpn and _HTTP not in report.alpn):
         request = b""
     spoken = (_HTTP,) if request else report.alpn[:1]
     config = replace(
@@ -285,7 +285,8 @@ def resumed12(offer: Offer, report: Report, request: bytes) -> Probe[None]:
         request: as for `encrypted`; it is sent where TLS 1.3 did not answer it.
     """
     names = [name for name in report.suites["TLSv1.2"].names if name in CIPHER_SUITES12]
-    if "TLSv1.3" in report.suites or (report.alpn and _HTTP not in report.alpn):
+    is_http = report.protocol is None and (not report.alpn or _HTTP in report.alpn)
+    if "TLSv1.3" in report.suites or not is_http:
         request = b""
     if not names:
         if request:

@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from handclasp.scan.profile import Profile, measured_json
-from handclasp.scan.report import Fact, Report, Target
+from handclasp.scan.report import FEATURES, Fact, Report, Target
 from handclasp.scan.summary import Summary, verdict_of
 from handclasp.wording import listed, printable
 
@@ -27,6 +27,8 @@ summary { cursor: pointer } table { border-collapse: collapse; width: 100% }
 td, th { text-align: left; vertical-align: top; padding: .15rem .6rem .15rem 0 }
 td, code, summary { overflow-wrap: anywhere } th { font-weight: 600 } a { color: inherit }
 .met { color: #0a7d32 } .missed { color: #b3261e }
+@media (max-width: 40rem) { thead { display: none } tr, td, tr > th { display: block }
+  tr { padding: .3rem 0 } td, tr > th { padding: 0 } }
 @media (prefers-color-scheme: dark) {
   body { background: #14161a; color: #e6e6e6 } .met { color: #5fd38a } .missed { color: #ff8a80 }
 }
@@ -79,19 +81,21 @@ def scan_page(
     rows: list[tuple[int, int, str]] = []
     for number, report in enumerate(reports()):
         summary.add(report)
-        rows.append((_ORDER[verdict_of(report)], number, _row(report, number)))
+        rows.append((_ORDER[verdict_of(report)], number, _row(report, number, profile)))
     measured = ""
     if profile is not None:
         measured = f"Measured against {profile.cited} ({profile.name}), whose data are of "
         measured += f"{profile.date}: {profile.source}. "
     measured = escape(printable(measured, 2000))
     yield f"<p><b>{escape(summary.text)}</b></p>\n<p>{measured}This page was made at "
-    yield f"{made:%Y-%m-%d %H:%M} UTC.</p>\n<table><thead><tr><th>Host</th><th>Verdict</th>"
-    yield "<th>Worst finding</th></tr></thead><tbody>\n"
-    yield from (row for *_, row in sorted(rows))
-    yield "</tbody></table>\n"
+    yield f"{made:%Y-%m-%d %H:%M} UTC.</p>\n"
+    if len(rows) > 1:
+        yield "<table><thead><tr><th>Host</th><th>Verdict</th><th>Worst finding</th></tr></thead>"
+        yield "<tbody>\n"
+        yield from (row for *_, row in sorted(rows))
+        yield "</tbody></table>\n"
     for number, report in enumerate(reports()):
-        yield _section(report, f' id="host-{number}"', is_open=False)
+        yield section_of(report, f' id="host-{number}"', is_open=len(rows) == 1)
     yield PAGE_END
 
 
@@ -101,22 +105,28 @@ def page_section(report: Report, profile: Profile | None = None) -> str:
     See `page_head` for an example.
     """
     values = measured_json(report, profile)
-    return _section(values, "", is_open=bool(values.get("findings")))
+    return section_of(values, is_open=bool(values.get("findings")))
 
 
-def _section(report: Mapping[str, Any], identity: str, *, is_open: bool) -> str:
+def section_of(report: Mapping[str, Any], identity: str = "", *, is_open: bool = False) -> str:
+    """Return the section of a report in its JSON form.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: a part is missing or malformed.
+    """
     verdict, style = _verdict(report)
     summary = f'<summary><b>{_host(report)}</b> <span class="{style}">{verdict}</span></summary>'
     body = _findings(report.get("findings", ())) + _table(_facts(report))
     return f"<details{identity}{' open' if is_open else ''}>{summary}{body}</details>\n"
 
 
-def _row(report: Mapping[str, Any], number: int) -> str:
-    verdict, style = _verdict(report)
+def _row(report: Mapping[str, Any], number: int, profile: Profile | None) -> str:
+    verdict, style = _verdict(report, profile)
     found = report.get("findings") or ()
-    worst = f"{found[0]['value']}: {found[0]['reason']}" if found else report["error"] or ""
+    worst = f"{found[0]['value']}: {found[0]['reason']}" if found else ""
     link = f'<a href="#host-{number}">{_host(report)}</a>'
-    return f'<tr><th>{link}</th><td class="{style}">{verdict}</td><td>{_shown(worst)}</td></tr>\n'
+    shown = _shown(report["error"] or worst)
+    return f'<tr><th>{link}</th><td class="{style}">{verdict}</td><td>{shown}</td></tr>\n'
 
 
 def _host(report: Mapping[str, Any]) -> str:
@@ -128,18 +138,20 @@ def _host(report: Mapping[str, Any]) -> str:
     return escape(printable(host, 300))
 
 
-def _verdict(report: Mapping[str, Any]) -> tuple[str, str]:
+def _verdict(report: Mapping[str, Any], known: Profile | None = None) -> tuple[str, str]:
+    """Return the verdict, and its class; without the title of a profile that is known already."""
     verdict = verdict_of(report)
     profile: Mapping[str, Any] = report.get("profile") or {}
-    title = _shown(str(profile.get("title", "")))
+    title = str(profile.get("title", ""))
+    title = "" if known is not None and title == known.cited else _shown(title) + ": "
     if verdict == "failed":
         return "could not be scanned", "missed"
     if verdict == "scanned":
         return _shown(", ".join(_accepted(report))), ""
     if verdict == "met":
-        return f"{title}: met", "met"
+        return f"{title}met", "met"
     count = len(report.get("findings", ()))
-    return f"{title}: {count} finding{'s' * (count != 1)}", "missed"
+    return f"{title}{count} finding{'s' * (count != 1)}", "missed"
 
 
 def _accepted(report: Mapping[str, Any]) -> list[str]:
@@ -169,7 +181,8 @@ def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "certificate", _chain(chain)
     for name, fact in report["features"].items():
         says = f", {fact['says']}" if fact["says"] else ""
-        yield name.replace("_", " "), f"{_text(fact)}{says}"
+        label = FEATURES[name] if name in FEATURES else str(name).replace("_", " ")
+        yield label, f"{_text(fact)}{says}"
     for what in report["incomplete"]:
         yield "unknown", what
 

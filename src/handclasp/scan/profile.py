@@ -269,8 +269,7 @@ class _Measured:
     def _finding(
         self, kind: str, value: str, reason: str, evidence: bytes = b"", variant: str = ""
     ) -> Finding:
-        starttls = self._report.starttls
-        advice = advice_for(self._profile.advice, kind, variant, starttls)
+        advice = advice_for(self._profile.advice, kind, variant, self._report.protocol)
         return Finding(kind, value, reason, evidence, advice)
 
     def versions(self) -> Iterator[Finding]:

@@ -22,8 +22,41 @@ FORMAT = "handclasp-scan/1"
 
 Plain: TypeAlias = bool | int | str | tuple[str, ...] | None
 
+_HTTP = ("h2", "http/1.1", "http/1.0")
 TLS_AT_ONCE = "tls"
 """`Target.starttls` of a server with which TLS begins at once."""
+
+FEATURES = {
+    "secure_renegotiation": "secure renegotiation",
+    "extended_master_secret": "extended master secret",
+    "encrypt_then_mac": "encrypt-then-MAC",
+    "compression": "compression",
+    "heartbeat": "heartbeat",
+    "fallback_scsv": "fallback signal",
+    "downgrade_sentinel": "downgrade sentinel",
+    "session_ticket": "tickets, TLS 1.2",
+    "session_id": "session ids",
+    "resumption12": "resumes, TLS 1.2",
+    "tickets": "tickets, TLS 1.3",
+    "resumption": "resumes, TLS 1.3",
+    "early_data": "0-RTT",
+    "ocsp_staple": "OCSP staple",
+    "signed_certificate_timestamp": "SCTs in TLS",
+    "certificate_compression": "compressed chain",
+    "record_size_limit": "record size limit",
+    "ech_dns": "ECH in the DNS",
+    "ech": "accepts ECH",
+    "ech_retry_configs": "ECH for retries",
+    "client_certificate": "asks for a certificate",
+    "client_authorities": "of authorities",
+    "dh_bits": "bits of DHE",
+    "rsa_oracle": "tells paddings apart",
+    "hsts": "HSTS, max-age",
+}
+"""The features of a report by name, with their labels, in the order in which they are shown."""
+
+PORTS = {465: "smtp", 636: "ldap", 990: "ftp", 993: "imap", 995: "pop3", 5223: "xmpp"}
+"""The registered ports of other protocols than HTTP on which TLS begins at once."""
 
 _MOST_CHAINS = 8
 
@@ -226,6 +259,15 @@ class Report:
     broken_off: bool = False
     connections: int = 0
     elapsed: float = 0.0
+
+    @property
+    def protocol(self) -> str | None:
+        """The protocol inside TLS, of those in `handclasp.starttls.PROTOCOLS`; None where it may
+        be HTTP: as the server was scanned, or by its port, unless it agreed on HTTP by ALPN.
+        """
+        if self.starttls is not None or any(name in _HTTP for name in self.alpn):
+            return self.starttls
+        return PORTS.get(self.target.port)
 
     def speaks(self, version: str) -> bool:
         """Return whether the server accepts a version, by its name."""

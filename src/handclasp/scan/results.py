@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from handclasp.errors import ConfigurationError
+from handclasp.scan.page import section_of
 from handclasp.scan.profile import Profile
 from handclasp.scan.report import FORMAT, TLS_AT_ONCE, Target
 from handclasp.scan.summary import Summary, Verdict, verdict_of
@@ -188,7 +189,8 @@ class ScanResults:
             if report["format"] != FORMAT:
                 raise ValueError("another format")
             self._note(report, offset)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            section_of(report)  # A line that lacks a part of a report would end the page.
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise self._strange() from None
 
     def _strange(self) -> ConfigurationError:

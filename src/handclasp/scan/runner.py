@@ -17,9 +17,11 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias, cast
 
 from handclasp.advice import worded
+from handclasp.certificates.names import ip_address
 from handclasp.certificates.trust import TrustStore
 from handclasp.client import ClientConnection, check_server_name
 from handclasp.config import ClientConfig
+from handclasp.descriptors import connections_possible
 from handclasp.dns.errors import DnsError, NoEchError
 from handclasp.dns.records import HttpsEndpoint
 from handclasp.errors import (
@@ -157,7 +159,7 @@ async def scan(
     name = check_server_name(settings.config, target.name)
     report = Report(target, _starttls(target, settings))
     pace = pace if pace is not None else Pace(settings.rate, settings.concurrency)
-    is_address = name is None or _is_address(name)
+    is_address = name is None or ip_address(name) is not None
     offer = Offer("" if is_address else str(name), settings.config)
     began = asyncio.get_running_loop().time()
     try:
@@ -177,18 +179,20 @@ async def scan_all(
 ) -> AsyncIterator[Report]:
     """Scan many servers at once; yield each report when it is complete.
 
-    Targets are taken as they are needed. A target with an impossible name gives a report with an
-    `error`.
+    Targets are taken as they are needed. Where this process may not open files for
+    `ScanSettings.concurrency` hosts, fewer are scanned at once. A target with an impossible name
+    gives a report with an `error`.
 
     See `handclasp.scan` for an example.
     """
     settings = settings if settings is not None else ScanSettings()
-    pace = Pace(settings.rate, settings.concurrency)
+    most = min(settings.concurrency, connections_possible())
+    pace = Pace(settings.rate, most)
     running: set[asyncio.Task[Report]] = set()
     ahead = iter(targets)
     try:
         while True:
-            while len(running) < settings.concurrency:
+            while len(running) < most:
                 target = next(ahead, None)
                 if target is None:
                     break
@@ -241,14 +245,6 @@ def _trouble(failure: TLSError | None) -> str:
         return ""
     gave_up = "this scan gave up: " if failure.origin == "local" else ""
     return gave_up + str(failure).rstrip(".")
-
-
-def _is_address(name: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with suppress(OSError):
-            socket.inet_pton(family, name)
-            return True
-    return False
 
 
 _Result: TypeAlias = Answer | OldAnswer | Shaken | str | HttpsEndpoint | DnsError
@@ -363,8 +359,10 @@ class _Host:
         host, port = target.host, target.port
         if (proxy := self._settings.proxy) is not None:
             host, port = proxy.host, proxy.port
-        if _is_address(host):
-            return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        if ip_address(host) is not None:
+            # The flag keeps whatever else this might be from a resolver, which would block.
+            numeric = socket.AI_NUMERICHOST
+            return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric))
         with self._stopped_clock():
             await self._pace.names.turn()
         try:

@@ -23,6 +23,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from handclasp.descriptors import connections_possible
 from handclasp.scan.report import Report, Target
 from handclasp.scan.runner import Pace, ScanSettings, scan_any
 from handclasp.values import dataclass, field, replace
@@ -54,7 +55,8 @@ def scan_in_workers(
 
     Args:
         settings: `rate` and `concurrency` are those of all workers together: each worker keeps an
-            equal part of the rate.
+            equal part of the rate. Where a process may not open files for its part of the hosts,
+            fewer are scanned at once.
         render: makes plain values of a report, as JSON has them; it runs in the workers.
         workers: how many processes, at most; never more than there are targets.
         remark: is called with a sentence about each worker that ended before its time.
@@ -92,7 +94,8 @@ class _Pool:
     ) -> None:
         self._targets = targets
         self._count = max(1, min(workers, settings.concurrency, len(targets)))
-        self._settings = replace(settings, rate=settings.rate / self._count)
+        most = min(settings.concurrency, self._count * connections_possible())
+        self._settings = replace(settings, rate=settings.rate / self._count, concurrency=most)
         self._render = render
         self._remark = remark
         self._waiting = deque(range(len(targets)))

@@ -2,41 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from handclasp.values import dataclass
 
 MAX_CONNECTIONS = 1000
 MAX_HANDSHAKES = 100
-
-_DESCRIPTORS_BESIDE = 16
-"""Descriptors that are not a client's: listeners, the log, files of the program."""
-
-if sys.platform != "win32":
-    import resource
-
-    _MOST_DESCRIPTORS = 65_536
-
-    def raise_descriptor_limit() -> None:
-        """Let this process have as many descriptors as it may, as Go's programs do."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = _MOST_DESCRIPTORS if hard < 0 else min(hard, _MOST_DESCRIPTORS)
-        if 0 <= soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-    def connections_possible() -> int:
-        """Return for how many clients there are descriptors, with one more for the file of each."""
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return sys.maxsize if soft < 0 else max(1, (soft - _DESCRIPTORS_BESIDE) // 2)
-
-else:
-
-    def raise_descriptor_limit() -> None:
-        """Do nothing: there is no such limit."""
-
-    def connections_possible() -> int:
-        """Return a number that is no limit."""
-        return sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)

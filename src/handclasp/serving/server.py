@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from handclasp.adapters.asyncio import TLSServer, create_server
 from handclasp.adapters.proxies import ProxyProtocol
+from handclasp.descriptors import connections_possible
 from handclasp.errors import PeerAlertError
 from handclasp.serving.crowd import Crowd, Member
-from handclasp.serving.limits import Limits, connections_possible
+from handclasp.serving.limits import Limits
 from handclasp.serving.visits import Observer, Request, Visit, address_of
 
 if TYPE_CHECKING:

@@ -371,8 +371,8 @@ CLIENT_FAULTS: dict[str, PeerFault] = _by_name(
         "RFC 5246 7.4.1.1",
         None,
         versions=("TLSv1.2",),
-        note="A right server declines with the alert no_renegotiation and goes on, or ends the "
-        "connection; some renegotiate, which is right with RFC 5746.",
+        note="A right server declines with the alert no_renegotiation and goes on (`accepted`, "
+        "with that alert), or ends the connection; some renegotiate, which is right with RFC 5746.",
     ),
     PeerFault(
         "oversized-record",

@@ -27,7 +27,7 @@ from handclasp.testing.clients import (
     needs_certificate,
     opening,
 )
-from handclasp.testing.outcome import MAX_DATA, Outcome, Result, refusal_in
+from handclasp.testing.outcome import MAX_DATA, Outcome, Result, declines, refusal_in
 from handclasp.testing.scripted import ScriptedPeer
 from handclasp.testing.wire import FLOOD, FLOOD_BATCH, Wire
 
@@ -100,6 +100,8 @@ class _Meeting:
         peer = self._peer
         alert = refusal_in(peer.alerts)
         result = self._result(alert)
+        if result == "accepted" and declines(peer.alerts):
+            alert = _DECLINED
         data = bytes(peer.data[:MAX_DATA])
         return Outcome(self._fault.name, result, alert, data, trouble=self._trouble)
 
@@ -143,6 +145,9 @@ class _Meeting:
             return "accepted"
         return "waited" if self._wire.late else "left"
 
+
+_DECLINED = "no_renegotiation"
+"""The name in RFC 5246 section 7.2.2; TLS 1.3 has reserved it."""
 
 _OTHER_VERSION = alert_name(AlertDescription.PROTOCOL_VERSION)
 

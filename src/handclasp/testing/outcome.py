@@ -42,7 +42,8 @@ class Outcome:
             without an alert or a request), "waited" (it was still there when the time was up),
             "inapplicable" (it offered nothing in which the fault exists, or asked for no
             certificate), or "not-tls".
-        alert: the name of its first fatal alert; empty if it sent none.
+        alert: the name of its first fatal alert; empty if it sent none. Where it declined a
+            renegotiation and went on ("accepted"), "no_renegotiation", which is a warning.
         data: the application data that it sent, of which at most 64 KiB are kept.
         address: its address and port, as text.
         trouble: the exception of the faulty peer, if it could not follow; empty otherwise.
@@ -56,8 +57,16 @@ class Outcome:
     trouble: str = ""
 
     def __str__(self) -> str:
-        reaction = SENTENCES[self.result].format(alert=self.alert)
+        sentence = SENTENCES[self.result]
+        if self.result == "accepted" and self.alert:
+            sentence = "declined it with the alert {alert} and went on"
+        reaction = sentence.format(alert=self.alert)
         return f"{self.address} {reaction}" if self.address else reaction
+
+
+def declines(alerts: Iterable[tuple[int, int]]) -> bool:
+    """Return whether a renegotiation is declined in one of these alerts (RFC 5246 7.2.2)."""
+    return any(number == AlertDescription.NO_RENEGOTIATION_RESERVED for _, number in alerts)
 
 
 def refusal_in(alerts: Iterable[tuple[int, int]]) -> str:
