@@ -13,9 +13,12 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
+        writer.close()
+        await writer.wait_closed()  # until everything has arrived; else it raises
     except OSError as error:  # This client has gone, and others go on.
         print(error)
-    writer.close()
+    finally:
+        writer.close()
 
 
 async def main() -> None:
