@@ -13,12 +13,9 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-        writer.close()
-        await writer.wait_closed()  # until everything has arrived; else it raises
     except OSError as error:  # This client has gone, and others go on.
         print(error)
-    finally:
-        writer.close()
+    writer.close()
 
 
 async def main() -> None:

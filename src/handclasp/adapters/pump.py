@@ -331,12 +331,8 @@ class Pump(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._handing_over = False
         """While the plain transport takes bytes, in which it may say that it is full."""
-        self._handed_over = 0
-        """Bytes that were to be written to the plain transport."""
-        self._needed = 0
-        """As many of these must arrive for the application's data to be complete."""
-        self._acknowledged_before: int | None = None
-        """What the plain connection had sent before it carried TLS; None if unknown."""
+        self._handed_over = self._needed = 0  # Bytes: in all, and up to the application's last.
+        self._acknowledged_before: int | None = None  # before TLS, if known
         self.pause_reported = False
         self._unsent: int = 0
         self._moved_at: float = 0.0
