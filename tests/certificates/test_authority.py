@@ -20,6 +20,7 @@ from tests.certificates.test_loading import TOO_SHORT_FOR_ITS_CURVE
 from tests.pki import Pki, key_pem
 from tests.thief import Thief
 
+from handclasp.certificates.alternative_names import AlternativeNames, alternative_names
 from handclasp.certificates.authority import (
     CERTIFICATE_FILE,
     KEY_FILE,
@@ -29,6 +30,7 @@ from handclasp.certificates.authority import (
 )
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
 from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.testing import RootAuthority
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes mean something on POSIX only")
 NAMES = ["localhost", "127.0.0.1", "::1", "*.dev.example", "bücher.example"]
@@ -153,6 +155,36 @@ class TestIssuing:
         (common_name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         assert common_name.value == name
 
+    @pytest.mark.parametrize(
+        ("name", "found"),
+        [
+            ("alice.test", AlternativeNames(dns=("alice.test",))),
+            ("10.0.0.1", AlternativeNames(ip=("10.0.0.1",))),
+            ("spiffe://x.test/alice?a=1", AlternativeNames(uri=("spiffe://x.test/alice?a=1",))),
+            ("urn+x://a/" + "b" * 100, AlternativeNames(uri=("urn+x://a/" + "b" * 100,))),
+            ("Alice.B@X.test", AlternativeNames(email=("Alice.B@x.test",))),
+            ("alice", AlternativeNames()),
+            ("Ada Lovelace", AlternativeNames()),
+            ("ada@", AlternativeNames()),
+            ("@ada", AlternativeNames()),
+            ("a b@x.test", AlternativeNames()),
+        ],
+    )
+    def test_what_a_client_is_called_is_an_alternative_name(
+        self, authority: LocalAuthority, name: str, found: AlternativeNames
+    ) -> None:
+        issued = authority.issue([name], purpose="client")
+        chain = issued.credentials().chain_der
+        assert alternative_names(chain[0]) == found
+        assert verify_client_chain(chain, authority.trust, datetime.now(UTC)).verified
+        from_tests = RootAuthority().client(name)  # The authority for tests has the same rule.
+        assert alternative_names(from_tests.chain_der[0]) == found
+
+    def test_every_name_is_somewhere(self, authority: LocalAuthority) -> None:
+        for names in (["alice.test", "Ada Lovelace"], ["alice.test", "bob"]):
+            with pytest.raises(ConfigurationError):
+                authority.issue(names, purpose="client")
+
     def test_a_server_is_called_by_its_normal_name(self, authority: LocalAuthority) -> None:
         leaf = leaf_of(authority.issue(["WWW.Example."]).chain_pem)
         (common_name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -200,6 +232,10 @@ class TestIssuing:
             ({"names": ["01.2.3.4"]}, "'01.2.3.4' is not an address"),
             ({"names": ["0x7f000001"]}, "is not an address"),
             ({"names": [""], "purpose": "client"}, "neither"),
+            ({"names": ["spiffe://"], "purpose": "client"}, "no URI"),
+            ({"names": ["spiffe://a b"], "purpose": "client"}, "no URI"),
+            ({"names": ["spiffe://x.test/a"]}, "neither"),
+            ({"names": ["a@x.test"]}, "neither"),
             ({"names": ["a"], "days": 398}, "397"),
             ({"names": ["a"], "days": 0}, "397"),
             ({"names": ["a"], "key_type": "dsa"}, "key_type 'dsa'"),

@@ -129,6 +129,29 @@ def test_issue_for_a_client(run: Run, tmp_path: Path) -> None:
     assert shown["certificates"][0]["subject"] == "CN=Ada Lovelace"
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("alice.test", "dns"),
+        ("spiffe://x.test/alice", "uri"),
+        ("alice@x.test", "email"),
+        ("alice", None),
+        ("Ada Lovelace", None),
+    ],
+)
+def test_issue_says_what_no_server_will_find(
+    run: Run, tmp_path: Path, name: str, kind: str | None
+) -> None:
+    told = run("cert", "issue", name, "--client", "--out", str(tmp_path)).stdout
+    assert ("common name alone" in told) is (kind is None)
+    again = run("cert", "issue", name, "--client", "--out", str(tmp_path), "--force", "--json")
+    names = json.loads(again.stdout)["alternative_names"]
+    assert {key: value for key, value in names.items() if value} == ({kind: [name]} if kind else {})
+    shown = " ".join(run("cert", "issue", "--help").stdout.split())
+    assert "URIs" in shown
+    assert "common name" in shown
+
+
 def test_show_reads_pem_and_der(run: Run, ca: str, tmp_path: Path) -> None:
     certificate = x509.load_pem_x509_certificate(Path(ca).read_bytes())
     der = tmp_path / "ca.der"

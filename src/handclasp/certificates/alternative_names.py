@@ -51,8 +51,8 @@ def alternative_names(certificate: bytes | x509.Certificate) -> AlternativeNames
 
     This verifies nothing: `ConnectionInfo.peer_names` has the names of a peer that was verified.
 
-    >>> alternative_names(Credentials.load("chain.pem", "key.pem").chain_der[0]).dns
-    ('example.com',)
+    >>> alternative_names(Credentials.load("chain.pem", "key.pem").chain_der[0])
+    AlternativeNames(dns=('example.com',), ip=(), uri=(), email=())
 
     Raises:
         ConfigurationError: it is neither bytes nor a parsed certificate.

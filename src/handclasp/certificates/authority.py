@@ -28,6 +28,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from handclasp.certificates.client_names import MAX_COMMON_NAME, host_of, uri_or_email
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.loading import path_text, public_key_or_none
 from handclasp.certificates.names import host_problem, ip_address, normal_name
@@ -241,8 +242,10 @@ class LocalAuthority:
 
         Args:
             names: for a server, DNS names (`*.` in front is a wildcard; U-labels are converted)
-                and IP addresses; for a client, the first name as it is given is its common name
-                as well, and names that are neither DNS names nor addresses count as that only.
+                and IP addresses. For a client also URIs ("spiffe://example.test/alice") and e-mail
+                addresses; the first name as it is given is its common name as well, which is all
+                that becomes of a name of no such kind ("Ada Lovelace", or "alice" with an authority
+                that may not certify this host). Servers that go by subjectAltName do not see it.
             days: how long it is valid, at most 397.
             key_type: one of `KEY_TYPES`.
 
@@ -258,7 +261,7 @@ class LocalAuthority:
             raise ConfigurationError(f"days must be from 1 to {MAX_DAYS}, not {days}.")
         key = _new_key(key_type)
         common_name, alternatives = _names(names, purpose)
-        alternatives = self._permitted(alternatives, purpose)
+        alternatives = self._permitted(alternatives, common_name if purpose == "client" else None)
         builder = _leaf(common_name, alternatives, purpose, days, key, self._certificate)
         certificate = _signed(builder, self._key)
         return IssuedCertificate(certificate.public_bytes(Encoding.PEM), _key_pem(key))
@@ -288,7 +291,7 @@ class LocalAuthority:
         return set(wanted.permitted_subtrees or ()) <= set(here.permitted_subtrees or ())
 
     def _permitted(
-        self, alternatives: list[x509.GeneralName], purpose: Purpose
+        self, alternatives: list[x509.GeneralName], called: str | None
     ) -> list[x509.GeneralName]:
         """Return the names that it may certify; raise for others.
 
@@ -302,8 +305,9 @@ class LocalAuthority:
             return alternatives
         permitted = [name for name in alternatives if permits(constraints, name)]
         for name in alternatives:
-            is_just_called_so = purpose == "client" and "." not in str(name.value)
-            if name not in permitted and not (is_just_called_so and ":" not in str(name.value)):
+            text = str(name.value)
+            is_just_called_so = "." not in text and called is not None and host_of(called) == text
+            if name not in permitted and not (is_just_called_so and ":" not in text):
                 raise ConfigurationError(
                     f"The local authority may not issue for {name.value}; it is limited to: "
                     f"{self._limits}. Make another: HANDCLASP_HOME=DIR handclasp cert ca --for "
@@ -498,9 +502,6 @@ def _leaf(
     return builder
 
 
-_MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 A.1
-
-
 def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x509.GeneralName]]:
     """Return the common name, if the first name is short enough for one, and the subjectAltName."""
     from cryptography import x509
@@ -509,10 +510,15 @@ def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x50
     first: str | None = None
     for name in names:
         wildcard = "*." if name.startswith("*.") else ""
+        called = uri_or_email(name) if purpose == "client" else None
+        if called is not None:
+            alternatives[called] = None
+            first = first or name
+            continue
         try:
             normal = normal_name(name.removeprefix(wildcard))
         except ConfigurationError:
-            if purpose == "server" or not 0 < len(name) <= _MAX_COMMON_NAME:
+            if purpose == "server" or not 0 < len(name) <= MAX_COMMON_NAME:
                 raise
             normal = ""
         try:
@@ -526,9 +532,14 @@ def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x50
             alternatives[x509.IPAddress(address)] = None
         elif normal:
             alternatives[x509.DNSName(wildcard + normal)] = None
+        elif first is not None:
+            raise ConfigurationError(
+                f"{name!r} is neither a DNS name, an IP address, a URI nor an e-mail address: only "
+                "the first name may be so, as the client's common name."
+            )
         # A person is called as they were given; a host's common name must be one of its names.
         first = first or (name if purpose == "client" else wildcard + normal)
-    fits = first is not None and len(first) <= _MAX_COMMON_NAME
+    fits = first is not None and len(first) <= MAX_COMMON_NAME
     return (first if fits else None), list(alternatives)
 
 

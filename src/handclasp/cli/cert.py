@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from handclasp.certificates.alternative_names import AlternativeNames, alternative_names
 from handclasp.certificates.authority import KEY_TYPES, MAX_DAYS
 from handclasp.cli.authority import authority_directory, open_authority, trust_advice
 from handclasp.cli.chains import findings_of
@@ -106,7 +107,13 @@ def cert_issue(
     key_type: str,
     as_json: bool,
 ) -> None:
-    """Issue a certificate for NAMEs (DNS names or IP addresses) by the local authority."""
+    """Issue a certificate for NAMEs by the local authority.
+
+    A server's names are DNS names and IP addresses. A client's may also be URIs
+    (spiffe://example.test/alice) and e-mail addresses. All of them go into subjectAltName. A
+    client may be called anything else instead ("Ada Lovelace", alice): this is its common name,
+    which many servers do not go by.
+    """
     check_path(out)
     authority = open_authority()
     with configuration_checked():
@@ -123,11 +130,18 @@ def cert_issue(
             )
     _write(write_private, key, issued.key_pem)
     _write(write_public, chain, issued.chain_pem)
+    found = alternative_names(issued.credentials().chain_der[0])
     if as_json:
         paths = {"chain": str(chain), "key": str(key), "ca": str(authority_directory() / "ca.pem")}
-        click.echo(json.dumps({**paths, "names": list(names)}, indent=2))
+        values = {**paths, "names": list(names), "alternative_names": asdict(found)}
+        click.echo(json.dumps(values, indent=2))
     else:
         click.echo(f"{chain} is the certificate for {listed(names, 8)}; {key} is its private key.")
+        if found == AlternativeNames():
+            click.echo(
+                f"{names[0]} is its common name alone, and it has no subjectAltName: servers that "
+                "go by that know no name of this client."
+            )
 
 
 @command.command("show", short_help="What the certificates in a file say.")

@@ -56,7 +56,11 @@ class TlsAuthority(RootAuthority):
         return self._files(Leaf(names or NAMES), key_type)
 
     def client_files(self, name: str = "a client", key_type: str = "ecdsa-p256") -> tuple[str, str]:
-        """Return the paths of a new certificate for the client `name`, and of its key."""
+        """Return the paths of a new certificate for the client `name`, and of its key.
+
+        The name is its common name, and in subjectAltName as well if it is a DNS name of several
+        parts ("alice.test"), an address, a URI or an e-mail address.
+        """
         return self._files(client_leaf(name), key_type)
 
     def crl_file(self, crl_pem: bytes) -> str:
