@@ -152,6 +152,19 @@ def test_issue_says_what_no_server_will_find(
     assert "common name" in shown
 
 
+def test_issue_makes_expired_certificates(run: Run, ca: str, tmp_path: Path) -> None:
+    dates = ("--not-before", "2026-01-01", "--not-after", "2026-02-01T12:00")
+    made = run("cert", "issue", "a.test", "--client", *dates, "--out", str(tmp_path))
+    assert made.exit_code == 0, made.stderr
+    chain = str(tmp_path / "chain.pem")
+    assert run("cert", "check", chain, "--client", "--ca", ca).exit_code == 1
+    checked = run("cert", "check", chain, "--client", "--ca", ca, "--json")
+    assert "2026-02-01" in checked.stdout
+    wrong = run("cert", "issue", "a.test", "--not-after", "soon", "--out", str(tmp_path))
+    assert wrong.exit_code == 2
+    assert "--not-after soon" in wrong.stderr
+
+
 def test_show_reads_pem_and_der(run: Run, ca: str, tmp_path: Path) -> None:
     certificate = x509.load_pem_x509_certificate(Path(ca).read_bytes())
     der = tmp_path / "ca.der"

@@ -91,6 +91,8 @@ _AUTHORITY_DAYS = 730
 _AUTHORITY_KEY = "ecdsa-p256"
 """The verifier, like the profile of the web, takes no EdDSA authority; P-256 works everywhere."""
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
+
 _BACKDATED = timedelta(minutes=10)
 """Clocks differ: a certificate must not be from the future for a machine that is slow."""
 
@@ -235,8 +237,10 @@ class LocalAuthority:
         names: Sequence[str],
         *,
         purpose: Purpose = "server",
-        days: int = MAX_DAYS,
+        days: int | None = None,
         key_type: str = "ecdsa-p256",
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
     ) -> IssuedCertificate:
         """Issue a new certificate with a new key.
 
@@ -246,23 +250,25 @@ class LocalAuthority:
                 addresses; the first name as it is given is its common name as well, which is all
                 that becomes of a name of no such kind ("Ada Lovelace", or "alice" with an authority
                 that may not certify this host). Servers that go by subjectAltName do not see it.
-            days: how long it is valid, at most 397.
+            days: how long it is valid, at most 397, which is the default.
             key_type: one of `KEY_TYPES`.
+            not_before, not_after: when it is valid, with time zones, such as in the past for a
+                certificate that has expired. By default from ten minutes ago, for `days`; no longer
+                than this authority itself.
 
         Raises:
             ConfigurationError: no name or a bad one, one that this authority may not certify, too
-                many days, an unknown key type.
+                many days, an unknown key type, times that contradict each other.
         """
         from cryptography.hazmat.primitives.serialization import Encoding
 
         if isinstance(names, str) or not names:
             raise ConfigurationError("A certificate needs a list of at least one name.")
-        if not 1 <= days <= MAX_DAYS:
-            raise ConfigurationError(f"days must be from 1 to {MAX_DAYS}, not {days}.")
+        period = _period(days, not_before, not_after, self._certificate)
         key = _new_key(key_type)
         common_name, alternatives = _names(names, purpose)
         alternatives = self._permitted(alternatives, common_name if purpose == "client" else None)
-        builder = _leaf(common_name, alternatives, purpose, days, key, self._certificate)
+        builder = _leaf(common_name, alternatives, purpose, period, key, self._certificate)
         certificate = _signed(builder, self._key)
         return IssuedCertificate(certificate.public_bytes(Encoding.PEM), _key_pem(key))
 
@@ -464,11 +470,47 @@ def _authority(key: Any, constraints: x509.NameConstraints | None) -> x509.Certi
     return builder if constraints is None else builder.add_extension(constraints, critical=True)
 
 
+def _period(
+    days: int | None,
+    not_before: datetime | None,
+    not_after: datetime | None,
+    issuer: x509.Certificate,
+) -> tuple[datetime, datetime]:
+    """Return from when until when a certificate is valid; raise `ConfigurationError`."""
+    if days is not None and not 1 <= days <= MAX_DAYS:
+        raise ConfigurationError(f"days must be from 1 to {MAX_DAYS}, not {days}.")
+    if days is not None and not_before is not None and not_after is not None:
+        raise ConfigurationError("days says how long; give it or not_after, beside not_before.")
+    for name, time in (("not_before", not_before), ("not_after", not_after)):
+        if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{name} must be a datetime with a time zone, not {time!r}.")
+        if time is not None and not _FIRST_YEAR <= time.year <= _LAST_YEAR:
+            raise ConfigurationError(f"{name} must be in the years {_FIRST_YEAR} to {_LAST_YEAR}.")
+    length = timedelta(days=MAX_DAYS if days is None else days)
+    latest, start = issuer.not_valid_after_utc, not_before
+    if start is None:
+        start = max(datetime.now(UTC) - _BACKDATED, issuer.not_valid_before_utc)
+        if not_after is not None and (days is not None or not_after <= start):
+            start = not_after - length
+    end = min(start + length, latest) if not_after is None else not_after
+    if not start < end or end - start > timedelta(days=MAX_DAYS) or end > latest:
+        raise ConfigurationError(
+            f"A certificate cannot be valid from {_utc(start)} to {_utc(end)} UTC: "
+            f"at most {MAX_DAYS} days, and until {_utc(latest)}, when the authority "
+            "itself expires."
+        )
+    return start, end
+
+
+def _utc(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
 def _leaf(
     common_name: str | None,
     alternatives: Sequence[x509.GeneralName],
     purpose: Purpose,
-    days: int,
+    period: tuple[datetime, datetime],
     key: Any,
     issuer: x509.Certificate,
 ) -> x509.CertificateBuilder:
@@ -480,15 +522,14 @@ def _leaf(
     )
     issuer_key = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     public_key = key.public_key()
-    now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(_common_name(common_name))
         .issuer_name(issuer.subject)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(max(now - _BACKDATED, issuer.not_valid_before_utc))
-        .not_valid_after(min(now - _BACKDATED + timedelta(days=days), issuer.not_valid_after_utc))
+        .not_valid_before(period[0])
+        .not_valid_after(period[1])
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(key_transport=key_kind(key) == "rsa"), critical=True)
         .add_extension(x509.ExtendedKeyUsage([used_for]), critical=False)

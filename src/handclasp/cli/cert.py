@@ -88,8 +88,12 @@ def cert_ca(
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @click.option("--client", is_flag=True, help="For a client instead of a server.")
 @click.option(
-    "--days", default=MAX_DAYS, show_default=True, help=f"How long it is valid: 1 to {MAX_DAYS}."
+    "--days", type=int, help=f"How long it is valid: 1 to {MAX_DAYS}.  [default: {MAX_DAYS}]"
 )
+@click.option(
+    "--not-before", metavar="TIME", help="Valid from then on, such as 2026-01-31T12:00, in UTC."
+)
+@click.option("--not-after", metavar="TIME", help="Valid until then; the past makes it expired.")
 @click.option(
     "--key-type",
     default="ecdsa-p256",
@@ -103,7 +107,9 @@ def cert_issue(
     out: str,
     force: bool,
     client: bool,
-    days: int,
+    days: int | None,
+    not_before: str | None,
+    not_after: str | None,
     key_type: str,
     as_json: bool,
 ) -> None:
@@ -118,7 +124,12 @@ def cert_issue(
     authority = open_authority()
     with configuration_checked():
         issued = authority.issue(
-            names, purpose="client" if client else "server", days=days, key_type=key_type
+            names,
+            purpose="client" if client else "server",
+            days=days,
+            key_type=key_type,
+            not_before=_time(not_before, "--not-before") if not_before is not None else None,
+            not_after=_time(not_after, "--not-after") if not_after is not None else None,
         )
     directory = Path(out)
     chain, key = directory / "chain.pem", directory / "key.pem"
@@ -188,7 +199,7 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
                 chain,
                 options["names"] or None,
                 trust,
-                _time(options["at"]),
+                _time(options["at"], "--at") if options["at"] is not None else datetime.now(UTC),
                 policy=policy_of(options),
                 ocsp_response=read_file(options["ocsp"]) if options["ocsp"] else None,
                 by_clock=options["at"] is None,
@@ -292,13 +303,11 @@ def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(Encoding.PEM).decode()
 
 
-def _time(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
+def _time(text: str, option: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise WrongArguments(f"--at {text}: write it as 2026-01-31T12:00.") from None
+        raise WrongArguments(f"{option} {text}: write it as 2026-01-31T12:00.") from None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
