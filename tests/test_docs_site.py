@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,29 @@ def test_the_reference_has_every_public_name_once() -> None:
         for page in REFERENCE.glob("*.md")
         for name in re.findall(r"^::: handclasp\.(\w+)$", page.read_text("utf-8"), re.MULTILINE)
     ]
-    elsewhere = {"aio", "Fault"}  # Its functions are listed one by one; and reference/faults.md.
+    elsewhere = {"aio"}  # Its functions are listed one by one.
     assert sorted(listed) == sorted(set(handclasp.__all__) - elsewhere)
+
+
+@pytest.mark.parametrize(
+    "module", ["aio", "asgi", "compat", "dns", "metrics", "redis", "testing", "trio"]
+)
+def test_the_reference_has_every_name_of_the_other_public_modules(module: str) -> None:
+    text = "\n".join(page.read_text("utf-8") for page in REFERENCE.glob("*.md"))
+    listed = re.findall(rf"^::: handclasp\.{module}\.(\w+)$", text, re.MULTILINE)
+    offered = import_module(f"handclasp.{module}").__all__
+    assert sorted(name for name in listed if name != "pytest_plugin") == sorted(offered)
+
+
+def test_the_reference_has_the_classes_that_guides_import_from_elsewhere() -> None:
+    text = "\n".join(page.read_text("utf-8") for page in REFERENCE.glob("*.md"))
+    for name in (
+        "certificates.authority.LocalAuthority",
+        "certificates.authority.IssuedCertificate",
+        "testing.pytest_plugin.StartServer",
+        "testing.pytest_plugin.ConnectClient",
+    ):
+        assert f"::: handclasp.{name}\n" in text
 
 
 def test_every_setting_is_compared_with_those_of_other_libraries() -> None:

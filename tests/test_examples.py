@@ -27,7 +27,11 @@ SHOWN = {
     "exporters": ["welcome", "The exported keys are equal"],
     "failure_explained": ["Fault:    CERTIFICATE_UNTRUSTED", "At fault: unclear", "unknown_ca"],
     "first_handshake": ["You said: hello", "X25519MLKEM768", "handshake.html in a browser"],
-    "mutual_tls": ["Hello CN=alice", "this side has sent none", "this server requires one"],
+    "mutual_tls": [
+        "Hello alice.clients.internal, you are known",
+        "this side has sent none",
+        "this server requires one",
+    ],
     "pre_shared_key": ["hello, sensor 7", "Certificates: 0"],
     "raw_public_key": ["The server was known by its RawPublicKey"],
     "reload_certificates": ["Another certificate after the renewal: True"],

@@ -53,6 +53,13 @@ from handclasp import ServerConfig as _ServerConfig
 app: _Any
 config: _ServerConfig
 """,
+    "docs/asyncio.md": """\
+import asyncio as _asyncio
+from handclasp import ServerConfig as _ServerConfig, aio
+
+async def serve(reader: _asyncio.StreamReader, writer: _asyncio.StreamWriter) -> None: ...
+config: _ServerConfig
+""",
     "docs/scan.md": "",
     "docs/sockets.md": "",
     "docs/testing.md": "",

@@ -12,9 +12,9 @@ from handclasp import Credentials
 from handclasp.certificates.authority import (
     KEY_FILE,
     LocalAuthority,
-    Purpose,
     _leaf,  # pyright: ignore[reportPrivateUsage]
     _new_key,  # pyright: ignore[reportPrivateUsage]
+    _period,  # pyright: ignore[reportPrivateUsage]
     _signed,  # pyright: ignore[reportPrivateUsage]
 )
 
@@ -37,10 +37,11 @@ class Thief(LocalAuthority):
         """A server's certificate with a common name that is none of its DNS names."""
         names = [x509.DNSName(name) for name in alternatives]
         key = _new_key("ecdsa-p256")
-        builder = _leaf(common_name, names, "server", 30, key, self._certificate)
+        period = _period(30, None, None, self._certificate)
+        builder = _leaf(common_name, names, "server", period, key, self._certificate)
         return _signed(builder, self._key)
 
     def _permitted(
-        self, alternatives: list[x509.GeneralName], purpose: Purpose
+        self, alternatives: list[x509.GeneralName], called: str | None
     ) -> list[x509.GeneralName]:
         return alternatives

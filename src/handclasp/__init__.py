@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from handclasp import trio as trio
     from handclasp.adapters.sockets import TLSSocket, connect, wrap_client, wrap_server
     from handclasp.alerts import Cause
+    from handclasp.certificates.alternative_names import AlternativeNames, alternative_names
     from handclasp.certificates.credentials import Credentials, LocalSigner, Signer, StapleSource
     from handclasp.certificates.dane import TlsaRecord
     from handclasp.certificates.describe import describe_certificate
@@ -173,6 +174,8 @@ __all__ = [
     "Finding",
     "PathTried",
     "describe_certificate",
+    "AlternativeNames",
+    "alternative_names",
     "DEFER",
     "TLSError",
     "ProtocolError",
@@ -195,6 +198,7 @@ __all__ = [
 _NAMES = {
     "adapters.sockets": "TLSSocket connect wrap_client wrap_server",
     "alerts": "Cause",
+    "certificates.alternative_names": "AlternativeNames alternative_names",
     "certificates.credentials": "Credentials LocalSigner Signer StapleSource",
     "certificates.dane": "TlsaRecord",
     "certificates.describe": "describe_certificate",

@@ -434,13 +434,23 @@ class Connection(Lifecycle[Config]):
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
         """`length` bytes that only the two ends know (RFC 9846 section 7.5, RFC 5705).
 
-        No context and an empty one are the same in TLS 1.3, and differ in TLS 1.2.
+        Both ends get the same bytes for the same arguments, and others on each connection, a
+        resumed one included.
+
+        Args:
+            label: says what they are for, such as "EXPORTER-my-protocol". IANA registers those that
+                begin with "EXPORTER"; "EXPERIMENTAL" begins those for private use, which need no
+                registration (RFC 5705 section 4).
+            context: bytes that the result depends on as well. None and b"" are the same in TLS 1.3
+                (RFC 9846 section 7.5), and differ in TLS 1.2 (RFC 5705 section 4), so that ends
+                that speak both versions agree on one.
+            length: the number of bytes.
 
         Raises:
             StateError: the handshake is not complete.
-            ConfigurationError: a label that is not ASCII of 1 to 249 characters, or a length
-                outside of 1 to 255 hashes. In TLS 1.2 also a label of the handshake's own, and
-                without the extended master secret (RFC 7627 section 5.4).
+            ConfigurationError: a label that is not ASCII of 1 to 249 characters or is one of the
+                handshake's own ("key expansion"), a length outside of 1 to 255 hashes; in TLS 1.2
+                also without the extended master secret (RFC 7627 section 5.4).
         """
         return exporting.export_keying_material(self._exporter, label, context, length)
 

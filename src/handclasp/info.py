@@ -9,8 +9,11 @@ from handclasp.values import dataclass, field
 
 if TYPE_CHECKING:
     from cryptography import x509
+
+    from handclasp.certificates import alternative_names as names
 else:
     x509 = DeferredModule("cryptography.x509")
+    names = DeferredModule("handclasp.certificates.alternative_names")
 
 
 class _WithCertificates:
@@ -63,7 +66,7 @@ class ConnectionInfo(_WithCertificates):
         local_chain_der: the certificates that this side sent, leaf first, as DER.
         client_signature_scheme: the scheme in which the client signed, or None.
         verified_chain_der: the verified path, from the peer's certificate to the trust anchor, as
-            DER; empty if none was verified. Base authorization on this one.
+            DER; empty if none was verified. Base authorization on this one, or `peer_names`.
         peer_certificate_type, local_certificate_type: "X509", or "RawPublicKey" if the one entry of
             the chain is a SubjectPublicKeyInfo (RFC 7250). "X509" if it is empty.
         certificate_compression: the compression of the peer's certificates (RFC 8879): "zlib",
@@ -126,6 +129,24 @@ class ConnectionInfo(_WithCertificates):
             if self.peer_certificate_type == "X509"
             else ()
         )
+
+    @property
+    def peer_names(self) -> names.AlternativeNames:
+        """The names of the peer by its verified certificate: DNS names, addresses, URIs, e-mail.
+
+        They say who a client is. Empty where nothing was verified, for a raw public key, and for a
+        certificate that has a common name only, which never counts.
+
+        >>> server = ServerConfig(
+        ...     credentials=Credentials.load("chain.pem", "key.pem"),
+        ...     client_auth=ClientAuth.REQUIRED,
+        ...     trust=TrustStore.from_pem("ca.pem"),
+        ... )
+        >>> def is_alice(tls):
+        ...     return "alice.clients.internal" in tls.info.peer_names.dns
+        """
+        chain = self.verified_chain
+        return names.alternative_names(chain[0]) if chain else names.AlternativeNames()
 
     @property
     def local_chain(self) -> tuple[x509.Certificate, ...]:

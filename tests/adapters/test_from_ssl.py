@@ -202,8 +202,9 @@ def test_what_is_no_stream_of_trio_is_refused_at_the_call(
 
 
 WRONG_EXPORTS: list[tuple[tuple[Any, Any, Any], str]] = [
-    ((b"x", b"", 32), "label is a str, not bytes"),
+    ((b"x", b"", 32), "label is a str, not bytes; the arguments are label, context"),
     (("x", "y", 32), "context of an exporter is bytes or None, not str"),
+    (("x", 32, b""), "not int; the arguments are label, context and length"),
     (("x", b"", "32"), "length is a whole number of bytes, not str"),
     (("x", b"", 1.5), "length is a whole number of bytes, not float"),
 ]

@@ -20,6 +20,7 @@ from tests.certificates.test_loading import TOO_SHORT_FOR_ITS_CURVE
 from tests.pki import Pki, key_pem
 from tests.thief import Thief
 
+from handclasp.certificates.alternative_names import AlternativeNames, alternative_names
 from handclasp.certificates.authority import (
     CERTIFICATE_FILE,
     KEY_FILE,
@@ -29,6 +30,7 @@ from handclasp.certificates.authority import (
 )
 from handclasp.certificates.verify import verify_client_chain, verify_server_chain
 from handclasp.errors import CertificateError, ConfigurationError
+from handclasp.testing import RootAuthority
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes mean something on POSIX only")
 NAMES = ["localhost", "127.0.0.1", "::1", "*.dev.example", "bücher.example"]
@@ -153,6 +155,75 @@ class TestIssuing:
         (common_name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         assert common_name.value == name
 
+    @pytest.mark.parametrize(
+        ("name", "found"),
+        [
+            ("alice.test", AlternativeNames(dns=("alice.test",))),
+            ("10.0.0.1", AlternativeNames(ip=("10.0.0.1",))),
+            ("spiffe://x.test/alice?a=1", AlternativeNames(uri=("spiffe://x.test/alice?a=1",))),
+            ("urn+x://a/" + "b" * 100, AlternativeNames(uri=("urn+x://a/" + "b" * 100,))),
+            ("Alice.B@X.test", AlternativeNames(email=("Alice.B@x.test",))),
+            ("alice", AlternativeNames()),
+            ("Ada Lovelace", AlternativeNames()),
+            ("ada@", AlternativeNames()),
+            ("@ada", AlternativeNames()),
+            ("a b@x.test", AlternativeNames()),
+        ],
+    )
+    def test_what_a_client_is_called_is_an_alternative_name(
+        self, authority: LocalAuthority, name: str, found: AlternativeNames
+    ) -> None:
+        issued = authority.issue([name], purpose="client")
+        chain = issued.credentials().chain_der
+        assert alternative_names(chain[0]) == found
+        assert verify_client_chain(chain, authority.trust, datetime.now(UTC)).verified
+        from_tests = RootAuthority().client(name)  # The authority for tests has the same rule.
+        assert alternative_names(from_tests.chain_der[0]) == found
+
+    @pytest.mark.parametrize("purpose", ["client", "server"])
+    @pytest.mark.parametrize(
+        ("before", "after", "words"),
+        [(-9, -1, "expired"), (None, -1, "expired"), (1, None, "not valid yet"), (1, 9, "not")],
+    )
+    def test_one_that_is_not_valid_now(
+        self,
+        authority: LocalAuthority,
+        purpose: Any,
+        before: int | None,
+        after: int | None,
+        words: str,
+    ) -> None:
+        now = datetime.now(UTC)
+        dates: dict[str, Any] = {
+            name: now + timedelta(days=days)
+            for name, days in (("not_before", before), ("not_after", after))
+            if days is not None
+        }
+        issued = authority.issue(["alice.test"], purpose=purpose, **dates)
+        leaf = leaf_of(issued.chain_pem)
+        for name, time in dates.items():
+            given = leaf.not_valid_before_utc if name == "not_before" else leaf.not_valid_after_utc
+            assert given == time.replace(microsecond=0)
+        with pytest.raises(CertificateError) as refused:
+            chain = issued.credentials().chain_der
+            if purpose == "client":
+                verify_client_chain(chain, authority.trust, now)
+            else:
+                verify_server_chain(chain, authority.trust, "alice.test", now)
+        assert words in str(refused.value)
+
+    def test_days_before_an_end(self, authority: LocalAuthority) -> None:
+        end = datetime.now(UTC) + timedelta(days=20)
+        leaf = leaf_of(authority.issue(["a.test"], days=30, not_after=end).chain_pem)
+        assert leaf.not_valid_after_utc - leaf.not_valid_before_utc == timedelta(days=30)
+        leaf = leaf_of(authority.issue(["a.test"], not_after=end).chain_pem)
+        assert leaf.not_valid_before_utc < datetime.now(UTC)
+
+    def test_every_name_is_somewhere(self, authority: LocalAuthority) -> None:
+        for names in (["alice.test", "Ada Lovelace"], ["alice.test", "bob"]):
+            with pytest.raises(ConfigurationError):
+                authority.issue(names, purpose="client")
+
     def test_a_server_is_called_by_its_normal_name(self, authority: LocalAuthority) -> None:
         leaf = leaf_of(authority.issue(["WWW.Example."]).chain_pem)
         (common_name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -200,8 +271,41 @@ class TestIssuing:
             ({"names": ["01.2.3.4"]}, "'01.2.3.4' is not an address"),
             ({"names": ["0x7f000001"]}, "is not an address"),
             ({"names": [""], "purpose": "client"}, "neither"),
+            ({"names": ["spiffe://"], "purpose": "client"}, "no URI"),
+            ({"names": ["spiffe://a b"], "purpose": "client"}, "no URI"),
+            ({"names": ["spiffe://x.test/a"]}, "neither"),
+            ({"names": ["a@x.test"]}, "neither"),
             ({"names": ["a"], "days": 398}, "397"),
             ({"names": ["a"], "days": 0}, "397"),
+            ({"names": ["a"], "not_after": datetime(2026, 1, 1)}, "time zone"),
+            ({"names": ["a"], "not_before": "2026-01-01"}, "time zone"),
+            ({"names": ["a"], "not_before": datetime(1, 1, 1, tzinfo=UTC)}, "1970 to 2999"),
+            ({"names": ["a"], "not_after": datetime(2900, 1, 1, tzinfo=UTC)}, "at most 397 days"),
+            (
+                {
+                    "names": ["a"],
+                    "not_before": datetime(2020, 1, 1, tzinfo=UTC),
+                    "not_after": datetime(2022, 1, 1, tzinfo=UTC),
+                },
+                "at most 397 days",
+            ),
+            (
+                {
+                    "names": ["a"],
+                    "not_before": datetime(2020, 1, 2, tzinfo=UTC),
+                    "not_after": datetime(2020, 1, 1, tzinfo=UTC),
+                },
+                "2020-01-02 00:00 to 2020-01-01",
+            ),
+            (
+                {
+                    "names": ["a"],
+                    "not_before": datetime(2020, 1, 1, tzinfo=UTC),
+                    "days": 3,
+                    "not_after": datetime(2020, 1, 2, tzinfo=UTC),
+                },
+                "days says how long",
+            ),
             ({"names": ["a"], "key_type": "dsa"}, "key_type 'dsa'"),
         ],
     )

@@ -129,6 +129,42 @@ def test_issue_for_a_client(run: Run, tmp_path: Path) -> None:
     assert shown["certificates"][0]["subject"] == "CN=Ada Lovelace"
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("alice.test", "dns"),
+        ("spiffe://x.test/alice", "uri"),
+        ("alice@x.test", "email"),
+        ("alice", None),
+        ("Ada Lovelace", None),
+    ],
+)
+def test_issue_says_what_no_server_will_find(
+    run: Run, tmp_path: Path, name: str, kind: str | None
+) -> None:
+    told = run("cert", "issue", name, "--client", "--out", str(tmp_path)).stdout
+    assert ("common name alone" in told) is (kind is None)
+    again = run("cert", "issue", name, "--client", "--out", str(tmp_path), "--force", "--json")
+    names = json.loads(again.stdout)["alternative_names"]
+    assert {key: value for key, value in names.items() if value} == ({kind: [name]} if kind else {})
+    shown = " ".join(run("cert", "issue", "--help").stdout.split())
+    assert "URIs" in shown
+    assert "common name" in shown
+
+
+def test_issue_makes_expired_certificates(run: Run, ca: str, tmp_path: Path) -> None:
+    dates = ("--not-before", "2026-01-01", "--not-after", "2026-02-01T12:00")
+    made = run("cert", "issue", "a.test", "--client", *dates, "--out", str(tmp_path))
+    assert made.exit_code == 0, made.stderr
+    chain = str(tmp_path / "chain.pem")
+    assert run("cert", "check", chain, "--client", "--ca", ca).exit_code == 1
+    checked = run("cert", "check", chain, "--client", "--ca", ca, "--json")
+    assert "2026-02-01" in checked.stdout
+    wrong = run("cert", "issue", "a.test", "--not-after", "soon", "--out", str(tmp_path))
+    assert wrong.exit_code == 2
+    assert "--not-after soon" in wrong.stderr
+
+
 def test_show_reads_pem_and_der(run: Run, ca: str, tmp_path: Path) -> None:
     certificate = x509.load_pem_x509_certificate(Path(ca).read_bytes())
     der = tmp_path / "ca.der"

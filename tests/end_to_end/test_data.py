@@ -30,6 +30,7 @@ from handclasp import (
     TruncationError,
 )
 from handclasp.iana import HandshakeType
+from handclasp.keys.schedule12 import RESERVED_LABELS
 from handclasp.trace.events import KeysInstalled, KeyStep, MessageSeen, SecretDerived
 
 _FULL = r"The key log keys could not be written \(No space left on device\)"
@@ -239,6 +240,13 @@ def test_exporters_that_are_none(pair: Pair, label: str, length: int) -> None:
         pair.client.connection.export_keying_material(label, None, length)
 
 
+@pytest.mark.parametrize("label", sorted(RESERVED_LABELS))
+def test_labels_of_the_older_handshake(pair: Pair, label: str) -> None:
+    """A program that could not use one in TLS 1.2 hears of it before it meets such a peer."""
+    with pytest.raises(ConfigurationError, match="TLS itself"):
+        pair.client.connection.export_keying_material(label, None, 32)
+
+
 def test_channel_bindings(pair: Pair) -> None:
     client, server = pair.client.connection, pair.server.connection
     assert client.channel_binding() == server.channel_binding("tls-exporter")
@@ -246,8 +254,10 @@ def test_channel_bindings(pair: Pair) -> None:
     leaf = hashlib.sha256(pair.server.info.local_chain_der[0]).digest()
     assert client.channel_binding("tls-server-end-point") == leaf
     assert server.channel_binding("tls-server-end-point") == leaf
-    with pytest.raises(ConfigurationError, match="tls-unique"):
+    with pytest.raises(ConfigurationError, match="use 'tls-exporter'"):
         client.channel_binding("tls-unique")
+    with pytest.raises(ConfigurationError, match=r"'exporter' is not .* which are 'tls-exporter'"):
+        client.channel_binding("exporter")
 
 
 def test_channel_binding_without_a_hash(client_config: ClientConfig, pki: Pki) -> None:

@@ -11,6 +11,8 @@
 (5, 0, 0)
 >>> progress.given_up(5, 1).strerror
 'Closing was given up: the peer took nothing for 1 second, and 5 encrypted bytes may not ...'
+>>> progress.acknowledged_bytes(here) is None  # It is no TCP socket.
+True
 >>> there.sendall(b"hello")
 >>> with progress.borrowed(here) as same:
 ...     same.recv(100)
@@ -60,8 +62,9 @@ if sys.platform == "linux":
 _SO_NWRITE = 0x1024
 """macOS: bytes in the send buffer; the `socket` module has no name for it."""
 
+_ACKNOWLEDGED = 120
 _NOT_SENT = 144
-"""Linux: where `tcpi_notsent_bytes` is in the `tcp_info` (linux/tcp.h)."""
+"""Linux: where `tcpi_bytes_acked` and `tcpi_notsent_bytes` are in the `tcp_info` (linux/tcp.h)."""
 
 MAX_DRAINED = 16 * 1024 * 1024
 """Bytes thrown away before a close, so that the kernel does not answer them with a reset."""
@@ -93,6 +96,21 @@ def queued_bytes(sock: Any) -> int:
         if sys.platform == "darwin":
             return int(sock.getsockopt(SOL_SOCKET, _SO_NWRITE))
     return 0
+
+
+def acknowledged_bytes(sock: Any) -> int | None:
+    """Return how many bytes the peer's kernel has acknowledged on a TCP connection, in all.
+
+    The kernel remembers it after a reset, too. None where the system does not tell, and for other
+    kinds of sockets. Both ends of a connection may count one more for its SYN: compare two calls.
+    """
+    if sock is None or sys.platform != "linux":
+        return None
+    with suppress(OSError, ValueError):  # closed meanwhile, or of another kind
+        info = sock.getsockopt(IPPROTO_TCP, TCP_INFO, _ACKNOWLEDGED + 8)
+        if len(info) == _ACKNOWLEDGED + 8:
+            return int.from_bytes(info[_ACKNOWLEDGED:], sys.byteorder)
+    return None
 
 
 def given_up(unsent: int | None, timeout: float) -> TimeoutError:

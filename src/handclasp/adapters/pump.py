@@ -24,6 +24,7 @@ from handclasp.adapters.arguments import request_client_certificate
 from handclasp.adapters.early import EarlyData
 from handclasp.adapters.extra import TLS_NAMES, extra_info
 from handclasp.adapters.progress import (
+    acknowledged_bytes,
     borrowed,
     given_up,
     has_failed,
@@ -38,6 +39,7 @@ from handclasp.errors import (
     PeerAlertError,
     StateError,
     TLSError,
+    TruncationError,
 )
 from handclasp.events import (
     DataReceived,
@@ -236,6 +238,7 @@ class Pump(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_aborted",
+        "_acknowledged_before",
         "_answered_at",
         "_answers",
         "_began",
@@ -248,6 +251,7 @@ class Pump(asyncio.BufferedProtocol):
         "_error",
         "_finishing",
         "_give",
+        "_handed_over",
         "_handing_over",
         "_handshake_timeout",
         "_held",
@@ -257,6 +261,7 @@ class Pump(asyncio.BufferedProtocol):
         "_make_application",
         "_make_connection",
         "_moved_at",
+        "_needed",
         "_plain_eof",
         "_plain_paused",
         "_previous",
@@ -326,6 +331,8 @@ class Pump(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._handing_over = False
         """While the plain transport takes bytes, in which it may say that it is full."""
+        self._handed_over = self._needed = 0  # Bytes: in all, and up to the application's last.
+        self._acknowledged_before: int | None = None  # before TLS, if known
         self.pause_reported = False
         self._unsent: int = 0
         self._moved_at: float = 0.0
@@ -434,17 +441,23 @@ class Pump(asyncio.BufferedProtocol):
             return
         self._began = self._loop.time()
         self._set_handshake_timer()
+        if self.plain.get_extra_info("sslcontext") is None:  # Else the kernel counts its records.
+            before = acknowledged_bytes(self.plain.get_extra_info("socket"))
+            if before is not None:
+                self._acknowledged_before = before + unsent_bytes(self.plain)
         self._flush()
+        self._needed = self._handed_over  # with a client's early data
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connected = False
         unexpected = exc is None and not self._closing
         if isinstance(exc, ConnectionError) and self.application is not None and not self._aborted:
-            if self.connection.peer_closed and not self._has_lost_data():
-                # RFC 9846 6.1: the stream was complete. (What this side had yet to send is lost.)
-                exc = None if isinstance(exc, ConnectionResetError) else exc
-            else:
+            if not self.connection.peer_closed:
                 self._read_rest()
+            wanted = not (self._closing or self.connection.peer_closed)
+            if not wanted and not self.has_lost_data(exc):
+                # RFC 9846 6.1: the stream was complete; or nobody here wants more of it.
+                exc = None
         self._closing = True
         self._stop_timer()
         self._give_up_answers()
@@ -538,12 +551,14 @@ class Pump(asyncio.BufferedProtocol):
             if isinstance(data, bytes) and len(data) <= _WRITE_SIZE:
                 self.connection.send_data(data)
                 self._flush()
+                self._needed = self._handed_over
                 return
             with memoryview(data) as view, view.cast("B") as octets:
                 for start in range(0, len(octets), _WRITE_SIZE):
                     with octets[start : start + _WRITE_SIZE] as chunk:
                         self.connection.send_data(chunk)
                     self._flush()
+                    self._needed = self._handed_over
         finally:
             # Not between two pieces, where what the application does would come before the rest.
             if self._writing_paused:
@@ -716,6 +731,7 @@ class Pump(asyncio.BufferedProtocol):
         data = self.connection.data_to_send()
         if self._process != os.getpid():  # The parent's records have the same nonces.
             return
+        self._handed_over += len(data)
         if data and not self._plain_eof and not self.plain.is_closing():
             self._handing_over = True
             try:
@@ -920,11 +936,21 @@ class Pump(asyncio.BufferedProtocol):
         """
         return unsent <= self._plain_eof
 
-    def _has_lost_data(self) -> bool:
-        """Return whether a lost connection had data to send, as far as that is known."""
-        if self._writing_paused:
+    def has_lost_data(self, exc: Exception) -> bool:
+        """Return whether the peer may lack some of the application's data when `exc` has ended the
+        connection.
+
+        Where the system does not tell what has arrived, a reset may have destroyed it, unless the
+        peer has closed before; and an end without close_notify, what has yet to leave.
+        """
+        sock = self.plain.get_extra_info("socket")
+        acknowledged = acknowledged_bytes(sock)
+        if acknowledged is not None and self._acknowledged_before is not None:
+            return acknowledged - self._acknowledged_before < self._needed
+        after_end = self.connection.peer_closed and isinstance(exc, ConnectionResetError)
+        if not after_end and not isinstance(exc, TruncationError):
             return True
-        return self._closing and not self._is_out(queued_bytes(self.plain.get_extra_info("socket")))
+        return self._writing_paused or (self._closing and not self._is_out(queued_bytes(sock)))
 
     def _close_plain(self) -> None:
         """Close the plain transport once what is written has left."""
@@ -965,9 +991,9 @@ class Pump(asyncio.BufferedProtocol):
                 return
             if has_failed(self.plain.get_extra_info("socket")):
                 # After the peer's end, nobody reads, which would have told.
-                self._error = self._error or ConnectionResetError(
-                    errno.ECONNRESET, os.strerror(errno.ECONNRESET)
-                )
+                reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+                if self.has_lost_data(reset):
+                    self._error = self._error or reset
                 self.plain.abort()
                 return
         if unsent != self._unsent:

@@ -697,6 +697,8 @@ class TLSSocket:
     def export_keying_material(self, label: str, context: bytes | None, length: int) -> bytes:
         """Return `length` bytes that only the two ends of this connection know (RFC 9846 section
         7.5).
+
+        The arguments and exceptions are those of `Connection.export_keying_material`.
         """
         with self._duplex.state_lock:
             return self.connection.export_keying_material(label, context, length)

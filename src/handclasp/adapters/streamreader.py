@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NoReturn, cast
 
+from handclasp.errors import TruncationError
+
 _BLOCK_SIZE = 2**16
 
 
@@ -50,11 +52,12 @@ class LostStreamReader(StreamReader):
 
 
 class TLSStreamReaderProtocol(asyncio.StreamReaderProtocol):
-    """asyncio's protocol for streams, with two differences.
+    """asyncio's protocol for streams, with three differences.
 
     Data that has arrived can be read after a loss, and after the peer's close_notify this side can
     write on: asyncio's own closes then, where the extra information says that there is TLS, since
-    its TLS transports cannot close one direction alone.
+    its TLS transports cannot close one direction alone. And `wait_closed` is about what this side
+    has written: where all of it has arrived, the peer's end concerns those who read.
     """
 
     def eof_received(self) -> bool:
@@ -65,6 +68,11 @@ class TLSStreamReaderProtocol(asyncio.StreamReaderProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the reader and who waits for the end."""
         reader: Any = getattr(self, "_stream_reader", None)
+        own = cast(Any, self)
+        if isinstance(exc, (TruncationError, ConnectionError)) and not own._closed.done():
+            pump = getattr(own._transport, "_pump", None)
+            if pump is not None and not pump.has_lost_data(exc):
+                own._closed.set_result(None)
         super().connection_lost(exc)  # A read that waits now needs more than there is.
         if reader is not None and exc is not None:
             reader._exception = None  # Others may not.

@@ -28,6 +28,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from handclasp.certificates.client_names import MAX_COMMON_NAME, host_of, uri_or_email
 from handclasp.certificates.credentials import Credentials
 from handclasp.certificates.loading import path_text, public_key_or_none
 from handclasp.certificates.names import host_problem, ip_address, normal_name
@@ -89,6 +90,8 @@ _AUTHORITY_DAYS = 730
 
 _AUTHORITY_KEY = "ecdsa-p256"
 """The verifier, like the profile of the web, takes no EdDSA authority; P-256 works everywhere."""
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
 
 _BACKDATED = timedelta(minutes=10)
 """Clocks differ: a certificate must not be from the future for a machine that is slow."""
@@ -234,32 +237,38 @@ class LocalAuthority:
         names: Sequence[str],
         *,
         purpose: Purpose = "server",
-        days: int = MAX_DAYS,
+        days: int | None = None,
         key_type: str = "ecdsa-p256",
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
     ) -> IssuedCertificate:
         """Issue a new certificate with a new key.
 
         Args:
             names: for a server, DNS names (`*.` in front is a wildcard; U-labels are converted)
-                and IP addresses; for a client, the first name as it is given is its common name
-                as well, and names that are neither DNS names nor addresses count as that only.
-            days: how long it is valid, at most 397.
+                and IP addresses. For a client also URIs ("spiffe://example.test/alice") and e-mail
+                addresses; the first name as it is given is its common name as well, which is all
+                that becomes of a name of no such kind ("Ada Lovelace", or "alice" with an authority
+                that may not certify this host). Servers that go by subjectAltName do not see it.
+            days: how long it is valid, at most 397, which is the default.
             key_type: one of `KEY_TYPES`.
+            not_before, not_after: when it is valid, with time zones, such as in the past for a
+                certificate that has expired. By default from ten minutes ago, for `days`; no longer
+                than this authority itself.
 
         Raises:
             ConfigurationError: no name or a bad one, one that this authority may not certify, too
-                many days, an unknown key type.
+                many days, an unknown key type, times that contradict each other.
         """
         from cryptography.hazmat.primitives.serialization import Encoding
 
         if isinstance(names, str) or not names:
             raise ConfigurationError("A certificate needs a list of at least one name.")
-        if not 1 <= days <= MAX_DAYS:
-            raise ConfigurationError(f"days must be from 1 to {MAX_DAYS}, not {days}.")
+        period = _period(days, not_before, not_after, self._certificate)
         key = _new_key(key_type)
         common_name, alternatives = _names(names, purpose)
-        alternatives = self._permitted(alternatives, purpose)
-        builder = _leaf(common_name, alternatives, purpose, days, key, self._certificate)
+        alternatives = self._permitted(alternatives, common_name if purpose == "client" else None)
+        builder = _leaf(common_name, alternatives, purpose, period, key, self._certificate)
         certificate = _signed(builder, self._key)
         return IssuedCertificate(certificate.public_bytes(Encoding.PEM), _key_pem(key))
 
@@ -288,7 +297,7 @@ class LocalAuthority:
         return set(wanted.permitted_subtrees or ()) <= set(here.permitted_subtrees or ())
 
     def _permitted(
-        self, alternatives: list[x509.GeneralName], purpose: Purpose
+        self, alternatives: list[x509.GeneralName], called: str | None
     ) -> list[x509.GeneralName]:
         """Return the names that it may certify; raise for others.
 
@@ -302,8 +311,9 @@ class LocalAuthority:
             return alternatives
         permitted = [name for name in alternatives if permits(constraints, name)]
         for name in alternatives:
-            is_just_called_so = purpose == "client" and "." not in str(name.value)
-            if name not in permitted and not (is_just_called_so and ":" not in str(name.value)):
+            text = str(name.value)
+            is_just_called_so = "." not in text and called is not None and host_of(called) == text
+            if name not in permitted and not (is_just_called_so and ":" not in text):
                 raise ConfigurationError(
                     f"The local authority may not issue for {name.value}; it is limited to: "
                     f"{self._limits}. Make another: HANDCLASP_HOME=DIR handclasp cert ca --for "
@@ -460,11 +470,47 @@ def _authority(key: Any, constraints: x509.NameConstraints | None) -> x509.Certi
     return builder if constraints is None else builder.add_extension(constraints, critical=True)
 
 
+def _period(
+    days: int | None,
+    not_before: datetime | None,
+    not_after: datetime | None,
+    issuer: x509.Certificate,
+) -> tuple[datetime, datetime]:
+    """Return from when until when a certificate is valid; raise `ConfigurationError`."""
+    if days is not None and not 1 <= days <= MAX_DAYS:
+        raise ConfigurationError(f"days must be from 1 to {MAX_DAYS}, not {days}.")
+    if days is not None and not_before is not None and not_after is not None:
+        raise ConfigurationError("days says how long; give it or not_after, beside not_before.")
+    for name, time in (("not_before", not_before), ("not_after", not_after)):
+        if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{name} must be a datetime with a time zone, not {time!r}.")
+        if time is not None and not _FIRST_YEAR <= time.year <= _LAST_YEAR:
+            raise ConfigurationError(f"{name} must be in the years {_FIRST_YEAR} to {_LAST_YEAR}.")
+    length = timedelta(days=MAX_DAYS if days is None else days)
+    latest, start = issuer.not_valid_after_utc, not_before
+    if start is None:
+        start = max(datetime.now(UTC) - _BACKDATED, issuer.not_valid_before_utc)
+        if not_after is not None and (days is not None or not_after <= start):
+            start = not_after - length
+    end = min(start + length, latest) if not_after is None else not_after
+    if not start < end or end - start > timedelta(days=MAX_DAYS) or end > latest:
+        raise ConfigurationError(
+            f"A certificate cannot be valid from {_utc(start)} to {_utc(end)} UTC: "
+            f"at most {MAX_DAYS} days, and until {_utc(latest)}, when the authority "
+            "itself expires."
+        )
+    return start, end
+
+
+def _utc(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
 def _leaf(
     common_name: str | None,
     alternatives: Sequence[x509.GeneralName],
     purpose: Purpose,
-    days: int,
+    period: tuple[datetime, datetime],
     key: Any,
     issuer: x509.Certificate,
 ) -> x509.CertificateBuilder:
@@ -476,15 +522,14 @@ def _leaf(
     )
     issuer_key = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     public_key = key.public_key()
-    now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(_common_name(common_name))
         .issuer_name(issuer.subject)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(max(now - _BACKDATED, issuer.not_valid_before_utc))
-        .not_valid_after(min(now - _BACKDATED + timedelta(days=days), issuer.not_valid_after_utc))
+        .not_valid_before(period[0])
+        .not_valid_after(period[1])
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(key_transport=key_kind(key) == "rsa"), critical=True)
         .add_extension(x509.ExtendedKeyUsage([used_for]), critical=False)
@@ -498,9 +543,6 @@ def _leaf(
     return builder
 
 
-_MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 A.1
-
-
 def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x509.GeneralName]]:
     """Return the common name, if the first name is short enough for one, and the subjectAltName."""
     from cryptography import x509
@@ -509,10 +551,15 @@ def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x50
     first: str | None = None
     for name in names:
         wildcard = "*." if name.startswith("*.") else ""
+        called = uri_or_email(name) if purpose == "client" else None
+        if called is not None:
+            alternatives[called] = None
+            first = first or name
+            continue
         try:
             normal = normal_name(name.removeprefix(wildcard))
         except ConfigurationError:
-            if purpose == "server" or not 0 < len(name) <= _MAX_COMMON_NAME:
+            if purpose == "server" or not 0 < len(name) <= MAX_COMMON_NAME:
                 raise
             normal = ""
         try:
@@ -526,9 +573,14 @@ def _names(names: Sequence[str], purpose: Purpose) -> tuple[str | None, list[x50
             alternatives[x509.IPAddress(address)] = None
         elif normal:
             alternatives[x509.DNSName(wildcard + normal)] = None
+        elif first is not None:
+            raise ConfigurationError(
+                f"{name!r} is neither a DNS name, an IP address, a URI nor an e-mail address: only "
+                "the first name may be so, as the client's common name."
+            )
         # A person is called as they were given; a host's common name must be one of its names.
         first = first or (name if purpose == "client" else wildcard + normal)
-    fits = first is not None and len(first) <= _MAX_COMMON_NAME
+    fits = first is not None and len(first) <= MAX_COMMON_NAME
     return (first if fits else None), list(alternatives)
 
 

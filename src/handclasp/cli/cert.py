@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from handclasp.certificates.alternative_names import AlternativeNames, alternative_names
 from handclasp.certificates.authority import KEY_TYPES, MAX_DAYS
 from handclasp.cli.authority import authority_directory, open_authority, trust_advice
 from handclasp.cli.chains import findings_of
@@ -87,8 +88,12 @@ def cert_ca(
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @click.option("--client", is_flag=True, help="For a client instead of a server.")
 @click.option(
-    "--days", default=MAX_DAYS, show_default=True, help=f"How long it is valid: 1 to {MAX_DAYS}."
+    "--days", type=int, help=f"How long it is valid: 1 to {MAX_DAYS}.  [default: {MAX_DAYS}]"
 )
+@click.option(
+    "--not-before", metavar="TIME", help="Valid from then on, such as 2026-01-31T12:00, in UTC."
+)
+@click.option("--not-after", metavar="TIME", help="Valid until then; the past makes it expired.")
 @click.option(
     "--key-type",
     default="ecdsa-p256",
@@ -102,16 +107,29 @@ def cert_issue(
     out: str,
     force: bool,
     client: bool,
-    days: int,
+    days: int | None,
+    not_before: str | None,
+    not_after: str | None,
     key_type: str,
     as_json: bool,
 ) -> None:
-    """Issue a certificate for NAMEs (DNS names or IP addresses) by the local authority."""
+    """Issue a certificate for NAMEs by the local authority.
+
+    A server's names are DNS names and IP addresses. A client's may also be URIs
+    (spiffe://example.test/alice) and e-mail addresses. All of them go into subjectAltName. A
+    client may be called anything else instead ("Ada Lovelace", alice): this is its common name,
+    which many servers do not go by.
+    """
     check_path(out)
     authority = open_authority()
     with configuration_checked():
         issued = authority.issue(
-            names, purpose="client" if client else "server", days=days, key_type=key_type
+            names,
+            purpose="client" if client else "server",
+            days=days,
+            key_type=key_type,
+            not_before=_time(not_before, "--not-before") if not_before is not None else None,
+            not_after=_time(not_after, "--not-after") if not_after is not None else None,
         )
     directory = Path(out)
     chain, key = directory / "chain.pem", directory / "key.pem"
@@ -123,11 +141,18 @@ def cert_issue(
             )
     _write(write_private, key, issued.key_pem)
     _write(write_public, chain, issued.chain_pem)
+    found = alternative_names(issued.credentials().chain_der[0])
     if as_json:
         paths = {"chain": str(chain), "key": str(key), "ca": str(authority_directory() / "ca.pem")}
-        click.echo(json.dumps({**paths, "names": list(names)}, indent=2))
+        values = {**paths, "names": list(names), "alternative_names": asdict(found)}
+        click.echo(json.dumps(values, indent=2))
     else:
         click.echo(f"{chain} is the certificate for {listed(names, 8)}; {key} is its private key.")
+        if found == AlternativeNames():
+            click.echo(
+                f"{names[0]} is its common name alone, and it has no subjectAltName: servers that "
+                "go by that know no name of this client."
+            )
 
 
 @command.command("show", short_help="What the certificates in a file say.")
@@ -174,7 +199,7 @@ def cert_check(file: str, as_json: bool, **options: Any) -> None:
                 chain,
                 options["names"] or None,
                 trust,
-                _time(options["at"]),
+                _time(options["at"], "--at") if options["at"] is not None else datetime.now(UTC),
                 policy=policy_of(options),
                 ocsp_response=read_file(options["ocsp"]) if options["ocsp"] else None,
                 by_clock=options["at"] is None,
@@ -278,13 +303,11 @@ def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(Encoding.PEM).decode()
 
 
-def _time(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
+def _time(text: str, option: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise WrongArguments(f"--at {text}: write it as 2026-01-31T12:00.") from None
+        raise WrongArguments(f"{option} {text}: write it as 2026-01-31T12:00.") from None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 

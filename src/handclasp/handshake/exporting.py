@@ -6,12 +6,14 @@ import hashlib
 from typing import TypeAlias
 
 from handclasp.certificates.reading import certificate_of, read_or_none
-from handclasp.errors import ConfigurationError, StateError
+from handclasp.errors import ConfigurationError, StateError, shown
 from handclasp.info import ConnectionInfo
 from handclasp.keys.schedule12 import RESERVED_LABELS, Exporter12
 from handclasp.keys.schedule13 import ExporterSecret
 
 Exporter: TypeAlias = ExporterSecret | Exporter12
+
+_ORDER = "the arguments are label, context and length"
 
 
 def export_keying_material(
@@ -25,21 +27,28 @@ def export_keying_material(
     if exporter is None:
         raise StateError("Keying material can be exported after the handshake only.")
     if not isinstance(label, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"An exporter label is a str, not {type(label).__name__}.")
+        raise ConfigurationError(
+            f"An exporter label is a str, not {type(label).__name__}; {_ORDER}."
+        )
     if context is not None and not isinstance(context, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = type(context).__name__
-        raise ConfigurationError(f"The context of an exporter is bytes or None, not {kind}.")
+        raise ConfigurationError(
+            f"The context of an exporter is bytes or None, not {kind}; {_ORDER}."
+        )
     if not isinstance(length, int):  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = type(length).__name__
-        raise ConfigurationError(f"The length is a whole number of bytes, not {kind}.")
+        raise ConfigurationError(f"The length is a whole number of bytes, not {kind}; {_ORDER}.")
     if not label.isascii() or not 0 < len(label) < 250:
         raise ConfigurationError("An exporter label has 1 to 249 ASCII characters.")
+    if label in RESERVED_LABELS:
+        raise ConfigurationError(
+            f"TLS itself uses the label {label!r} (RFC 5705 4): take a registered one, that begins "
+            'with "EXPORTER", or one for private use, which begins with "EXPERIMENTAL".'
+        )
     if not 0 < length <= exporter.longest:
         raise ConfigurationError(f"An exporter gives 1 to {exporter.longest} bytes, not {length}.")
     if isinstance(exporter, Exporter12):
         _require_extended_master_secret(exporter, "what it exports")
-        if label in RESERVED_LABELS:
-            raise ConfigurationError(f"TLS itself uses the label {label!r} (RFC 5705 4).")
     return exporter.export(label, context, length)
 
 
@@ -59,13 +68,18 @@ def channel_binding(
     if binding_type == "tls-exporter":
         return export_keying_material(exporter, "EXPORTER-Channel-Binding", b"", 32)
     if binding_type not in ("tls-unique", "tls-server-end-point"):
-        raise ConfigurationError(f"{binding_type!r} is not a channel binding of TLS.")
+        raise ConfigurationError(
+            f"{shown(binding_type)} is not a channel binding of TLS, which are 'tls-exporter', "
+            "'tls-server-end-point' and, in TLS 1.2 only, 'tls-unique'."
+        )
     if info is None:
         raise StateError("Channel bindings exist after the handshake only.")
     if binding_type == "tls-unique":
         if tls_unique is None:
             # RFC 9846 C.5: "tls-unique" is not defined there.
-            raise ConfigurationError("'tls-unique' is not a channel binding of TLS 1.3.")
+            raise ConfigurationError(
+                "'tls-unique' is not a channel binding of TLS 1.3: use 'tls-exporter' (RFC 9266)."
+            )
         _require_extended_master_secret(exporter, "tls-unique")
         return tls_unique
     return _server_end_point(info, is_client=is_client)

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa,
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from handclasp.certificates.client_names import MAX_COMMON_NAME, client_name
 from handclasp.certificates.credentials import Credentials, LocalSigner
 from handclasp.certificates.trust import TrustStore
 from handclasp.values import dataclass, field
@@ -101,8 +102,15 @@ class Leaf:
 
 
 def client_leaf(name: str) -> Leaf:
-    """Return the content of a client's certificate."""
-    return Leaf((), common_name=name, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
+    """Return the content of a client's certificate.
+
+    The name is its common name, and in subjectAltName as well if it is a DNS name of several parts,
+    an address, a URI or an e-mail address.
+    """
+    called = client_name(name)
+    names = () if called is None else (called,)
+    common_name = name if called is None or len(name) <= MAX_COMMON_NAME else None
+    return Leaf(names, common_name=common_name, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 @dataclass(slots=True, eq=False)
@@ -154,7 +162,7 @@ class Authority:
         return self.credentials(Leaf(names or ("localhost",)), key_type)
 
     def client(self, name: str = "a client", key_type: str = "ecdsa-p256") -> Credentials:
-        """Return the credentials of a client."""
+        """Return the credentials of a client: see `TlsAuthority.client_files` for its names."""
         return self.credentials(client_leaf(name), key_type)
 
     def expired(self, *names: str) -> Credentials:

@@ -53,11 +53,15 @@ class TlsAuthority(RootAuthority):
             names: DNS names and IP addresses; `localhost`, 127.0.0.1 and ::1 if there are none.
             key_type: as for `RootAuthority.credentials`.
         """
-        return self._files(Leaf(names or NAMES), key_type)
+        return self.leaf_files(Leaf(names or NAMES), key_type)
 
     def client_files(self, name: str = "a client", key_type: str = "ecdsa-p256") -> tuple[str, str]:
-        """Return the paths of a new certificate for the client `name`, and of its key."""
-        return self._files(client_leaf(name), key_type)
+        """Return the paths of a new certificate for the client `name`, and of its key.
+
+        The name is its common name, and in subjectAltName as well if it is a DNS name of several
+        parts ("alice.test"), an address, a URI or an e-mail address.
+        """
+        return self.leaf_files(client_leaf(name), key_type)
 
     def crl_file(self, crl_pem: bytes) -> str:
         """Return the path of a new file with this list, such as `crl_pem` of a `FaultyServer`."""
@@ -69,7 +73,10 @@ class TlsAuthority(RootAuthority):
         """Return a context of `ssl` for clients that trusts this authority alone."""
         return ssl.create_default_context(cafile=self.ca_file)
 
-    def _files(self, leaf: Leaf, key_type: str) -> tuple[str, str]:
+    def leaf_files(self, leaf: Leaf, key_type: str = "ecdsa-p256") -> tuple[str, str]:
+        """Return the paths of a new certificate with any content, such as an expired one, and of
+        its key.
+        """
         key = key_of_type(key_type)
         certificate, private = self._path("chain.pem"), self._path("key.pem")
         write_public(certificate, pem_of(self.issue(leaf, key.public_key())))
