@@ -551,7 +551,7 @@ def _say_unwritten(error: OSError) -> None:
 
 
 def _say_lost_pages(settings: _Settings) -> None:
-    """Say at the end how many pages are missing, where the first one alone was told."""
+    """Say at the end how many pages are missing, where only the first was reported."""
     if settings.lost_pages > 1:
         _say(f"handclasp: {settings.lost_pages:,} pages could not be written to {settings.pages}.")
 

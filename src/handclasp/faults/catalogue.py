@@ -1073,6 +1073,15 @@ class Fault(Enum):
         ),
         verdict=Verdict(Blame.LOCAL),
     )
+    INTERRUPTED = Entry(
+        alert=Alert.INTERNAL_ERROR,
+        section="RFC 9846 6.2",
+        sentence=(
+            "The program was interrupted, as by Ctrl-C, in the middle of a read: bytes may be lost."
+        ),
+        fix_local="Open a new connection.",
+        verdict=Verdict(Blame.LOCAL),
+    )
     INTERNAL_ERROR = Entry(
         alert=Alert.INTERNAL_ERROR,
         section="RFC 9846 6.2",
