@@ -264,6 +264,8 @@ def test_interrupt_passes_through(
         pair.server.refuse(KeyboardInterrupt())
     assert server.failure is not None
     assert isinstance(server.failure.__cause__, KeyboardInterrupt)
+    expected = "INTERRUPTED" if moment == "at once" else "CALLBACK_FAILED"
+    assert server.failure.fault_name == expected
     pair.client.receive(pair.server.take())
     assert isinstance(pair.client.error, PeerAlertError)
     assert pair.client.error.alert == "internal_error"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
 
+from handclasp.advice import LIMITS
 from handclasp.faults import Blame, Entry, Fault, Role
 from handclasp.iana import AlertDescription
 
@@ -145,3 +147,30 @@ def test_another_service_is_suspected_where_nothing_came() -> None:
         assert "PROXY protocol" in told
         assert "PROXY protocol" not in fault.fix_of("client")
     assert "speaks TLS" in Fault.HANDSHAKE_TIMEOUT.fix_of("client", nothing_came=True)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.TOO_MANY_RECORDS_WITHOUT_PROGRESS,
+        Fault.TOO_MANY_KEY_UPDATES,
+        Fault.TOO_MANY_ALERTS,
+        Fault.TOO_MANY_EXTENSIONS,
+        Fault.TOO_MANY_CERTIFICATES,
+    ],
+)
+def test_a_limit_of_this_side_can_be_raised(fault: Fault) -> None:
+    assert f"raise the limit ({LIMITS})" in fault.fix
+
+
+def test_a_change_cipher_spec_is_refused_in_both_versions() -> None:
+    assert "1.3" not in Fault.UNEXPECTED_CHANGE_CIPHER_SPEC.sentence
+
+
+def test_what_a_role_does_not_replace_is_that_of_the_entry() -> None:
+    entry = Fault.HANDSHAKE_TIMEOUT.value
+    for role, nothing_came in itertools.product(ROLES, (False, True)):
+        fix = Fault.HANDSHAKE_TIMEOUT.fix_of(role, nothing_came=nothing_came)
+        assert entry.fix_local in fix
+        assert (entry.fix_peer in fix) == (role == "client" and not nothing_came)
+    assert "On this end" not in Fault.NOT_TLS.fix_of("server")

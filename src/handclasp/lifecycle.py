@@ -344,11 +344,13 @@ class Lifecycle(RecordLoop, Generic[Config]):
             self._end(error)
             return
         # Nothing a peer sends may surface as anything but a TLSError.
-        failure = ProtocolError(Fault.INTERNAL_ERROR, type(error).__name__)
+        is_interrupt = not isinstance(error, Exception)
+        fault = Fault.INTERRUPTED if is_interrupt else Fault.INTERNAL_ERROR
+        failure = ProtocolError(fault, type(error).__name__)
         failure.__cause__ = error
         self._end(failure)
-        if not isinstance(error, Exception):
-            # An interrupt between two records: one may be lost, so the connection is over.
+        if is_interrupt:
+            # Between two records, say: one may be lost, so the connection is over.
             raise error
 
     @contextmanager

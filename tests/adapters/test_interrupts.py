@@ -181,6 +181,9 @@ def interrupted_read(
     rest = in_another_thread(lambda: read_on(tls, len(INBOUND)))
     assert isinstance(rest, OSError) or rest == INBOUND, rest
     assert not isinstance(rest, TimeoutError), "bytes were lost, and nobody said so"
+    if isinstance(rest, TLSError):
+        assert rest.fault_name == "INTERRUPTED"
+        assert "defect" not in rest.fix
     sent = in_another_thread(lambda: tls.sendall(OUTBOUND))
     assert sent is None or isinstance(sent, OSError), sent
     finish(tls, peer)

@@ -26,6 +26,7 @@ _SIZES = (0, 0, 1, 3, 17, 64, 500, 20_000)
 _MAX_STEPS = 24
 _OURS = (
     Fault.INTERNAL_ERROR,
+    Fault.INTERRUPTED,
     Fault.CALLBACK_FAILED,
     Fault.KEY_LOG_FAILED,
     Fault.OWN_SIGNATURE_WRONG,

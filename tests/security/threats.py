@@ -4260,9 +4260,9 @@ THREATS: tuple[Threat, ...] = (
             ),
             without(
                 "cli/test_serve.py::test_a_capture_on_a_full_disk",
-                "cli.serve.command",
-                "capture.close_and_tell()",
-                "capture.close()",
+                "cli.serve._record",
+                "capture.close_and_tell",
+                "capture.close",
             ),
             without(
                 "cli/test_terminal.py::test_diff",

@@ -70,6 +70,7 @@ def test_a_header_of_a_balancer_comes_after_what_is_likelier(fault: Fault) -> No
     assert port < header
     if fault is not Fault.NOT_TLS:
         fix = fault.value.as_client.silent_fix_local
+        assert fix is not None
         assert fix.index("host and port") < fix.index("PROXY protocol")
 
 
@@ -81,7 +82,7 @@ def test_a_header_of_a_balancer_comes_after_what_is_likelier(fault: Fault) -> No
         (Fault.TIMESTAMPS_MISSING, "- For timestamps: "),
         (Fault.PSK_NOT_TAKEN, "- One end does not have the key at all"),
         (Fault.POST_HANDSHAKE_AUTHENTICATION, "- On this end: Offer to be asked after the"),
-        (Fault.TOO_MANY_EXTENSIONS, "- On this end: If the size is honest, raise the limit"),
+        (Fault.TOO_MANY_EXTENSIONS, "- On this end: If the number is legitimate, raise the limit"),
     ],
 )
 def test_a_page_has_a_cause_of_its_own_fault(fault: Fault, cause: str) -> None:

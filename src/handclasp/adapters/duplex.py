@@ -203,10 +203,10 @@ class Duplex:
             self._reading = False
             self._read_lock.release()
             return result
-        except BaseException:
+        except BaseException as error:
             if taking:
                 # The caller will never see what was taken.
-                self._fail_reading()
+                self._fail_reading(error)
             self._leave_reading(entered)
             raise
 
@@ -714,7 +714,7 @@ class Duplex:
             self._read_failure = error
             self._flush()
         else:
-            self._fail_reading()
+            self._fail_reading(error)
 
     def _explain_reset(self, reset: ConnectionResetError) -> None:
         # Many servers reset where they should send an alert; the catalogue explains it better.
@@ -725,13 +725,13 @@ class Duplex:
             self._read_failure = error
             raise error from reset
 
-    def _fail_reading(self) -> None:
+    def _fail_reading(self, interrupt: BaseException) -> None:
         """Fail all further reading: an interrupt may have lost bytes, and the stream must not have
-        gaps.
+        gaps. Any exception may be one, as signal handlers choose theirs.
         """
         self._plaintext.clear()
         with self.state_lock:
-            self._read_failure = self.connection.abort(Fault.INTERNAL_ERROR)
+            self._read_failure = self.connection.abort(Fault.INTERRUPTED, type(interrupt).__name__)
         self._flush_wanted = True
 
     def _wait_for_input(self, deadline: float | None) -> None:

@@ -139,6 +139,8 @@ def cert_issue(
                 f"{path} is there already: use --out DIR to write elsewhere, or --force to "
                 "overwrite it."
             )
+        if path.is_dir():  # Before the other one is overwritten.
+            raise WrongArguments(f"Cannot write {path}: it is a directory.")
     _write(write_private, key, issued.key_pem)
     _write(write_public, chain, issued.chain_pem)
     found = alternative_names(issued.credentials().chain_der[0])

@@ -211,6 +211,7 @@ def command(addresses: tuple[str, ...], **options: Any) -> None:
     attempt.make_recorder = partial(_recorder, options)
     attempt.quiet = options["quiet"] or options["as_json"]
     send = unescaped(options["send"]) if options["send"] is not None else None
+    _open_keylog(attempt, options["keylog"])  # Last: arguments that are refused make no file.
     if not options["quiet"]:
         warn_of_key_transport(options)
         tell_warnings(warnings)
@@ -244,7 +245,6 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
             raw_public_keys=[read_file(path) for path in options["raw_public_key"]],
             alpn=names_of(options["alpn"]),
             credentials=credentials_of(options["cert"], options["key"]),
-            keylog=keylog_of(options["keylog"]),
             handshake_timeout=options["timeout"],
             **settings,
         )
@@ -259,6 +259,13 @@ def _attempt(address: str, options: dict[str, Any]) -> _Attempt:
     attempt.look_up = ech_lookup_of(options, server_name, port, config)
     attempt.keeps_host = options["server_name"] is not None
     return attempt
+
+
+def _open_keylog(attempt: _Attempt, path: str | None) -> None:
+    """Open the file of --keylog; raise `WrongArguments`."""
+    if path is not None:
+        with collecting_warnings():  # The config has given them before.
+            attempt.config = replace(attempt.config, keylog=keylog_of(path))
 
 
 def _trust(options: dict[str, Any]) -> TrustStore | None:

@@ -42,11 +42,10 @@ def run_fault(context: click.Context, options: dict[str, Any]) -> None:
         if given and parameter.name not in _GO_TOGETHER:
             shown = parameter.opts[0] if parameter.opts[0].startswith("-") else "DIR"
             raise WrongArguments(f"{shown} has no effect beside --fault: leave it out.")
-    with _directory(options["fault_files"]) as directory:
-        _serve(name, options, directory)
+    _serve(name, options)
 
 
-def _serve(name: str, options: dict[str, Any], directory: Path) -> None:
+def _serve(name: str, options: dict[str, Any]) -> None:
     from handclasp.testing import FaultyServer, fault_of_server
 
     with configuration_checked():
@@ -68,15 +67,18 @@ def _serve(name: str, options: dict[str, Any], directory: Path) -> None:
             click.echo(_line(outcome, as_json=options["as_json"]))
 
     settings: dict[str, Any] = {"answer": bytes} if options["echo"] else {}
-    with FaultyServer(
-        name,
-        credentials=credentials,
-        names=names,
-        listener=listen(host, options["port"]),
-        seconds=_CONNECTION_SECONDS,
-        report=report,
-        **settings,
-    ) as server:
+    with (
+        FaultyServer(
+            name,
+            credentials=credentials,
+            names=names,
+            listener=listen(host, options["port"]),
+            seconds=_CONNECTION_SECONDS,
+            report=report,
+            **settings,
+        ) as server,
+        _directory(options["fault_files"]) as directory,
+    ):
         for line in _announcement(server, fault, options, directory):
             click.echo(line, err=options["as_json"])
         end.wait()

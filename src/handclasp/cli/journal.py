@@ -42,8 +42,7 @@ class Journal:
 
     Args:
         form: of the lines.
-        traces: where to store recordings, if anywhere.
-        capture: where to add each connection when it has ended.
+        traces: where to store recordings, if anywhere; see `record`.
         detail: how much to tell of each handshake on standard error.
     """
 
@@ -52,12 +51,11 @@ class Journal:
         form: Form,
         *,
         traces: Traces | None = None,
-        capture: CaptureFile | None = None,
         detail: int = 0,
     ) -> None:
         self._form: Form = form
         self._traces = traces
-        self._capture = capture
+        self._capture: CaptureFile | None = None
         self._detail = detail
         self._failures = Throttle(time.monotonic)
         self._kept_back = Throttle(time.monotonic)
@@ -69,6 +67,15 @@ class Journal:
         """Whether this process tells what concerns all workers."""
         self._output = Output(sys.stdout)
         self._errors = Output(sys.stderr)
+
+    def record(self, *, traces: Traces | None = None, capture: CaptureFile | None = None) -> None:
+        """Record what comes.
+
+        Args:
+            traces: where to store recordings, if anywhere.
+            capture: where to add each connection when it has ended.
+        """
+        self._traces, self._capture = traces, capture
 
     def start(self) -> None:
         """Write in a thread, which a process must not have that is going to fork."""

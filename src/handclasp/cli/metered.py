@@ -54,6 +54,13 @@ class Metered:
         if self.processes is not None:
             self.processes.forget(worker)
 
+    def write(self) -> None:
+        """Write the file for the first time, if there is one. Raises `WrongArguments`."""
+        try:
+            self.exposition.write()
+        except OSError as error:
+            raise WrongArguments(f"--metrics {self.where}: {error.strerror or error}.") from None
+
     def remove(self) -> None:
         """Remove what lies on the disk for the time of the server."""
         if self.directory is not None:
@@ -90,7 +97,6 @@ def metered(
         if target.lower().endswith(_ENDING):
             check_path(target)
             file = TextFile(target, reading)
-            file.write()
             return Metered(meter, file, target, processes, directory)
         host, _, port = target.rpartition(":")
         if not port.isdecimal() or not port.isascii() or int(port) > 65535:

@@ -7,9 +7,9 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_network
 from itertools import zip_longest
@@ -288,40 +288,38 @@ def command(context: click.Context, /, directory: str, **options: Any) -> None:
     check_path(directory)
     if not options["echo"] and not os.path.isdir(directory):
         raise WrongArguments(f"There is no directory {directory}.")
-    workers = options["workers"]
-    check_workers(options)
-    form = _form_of(options)
-    redaction = _redaction(options)
-    capture = _capture(options["trace"])
-    traces = _traces(options["trace"]) if capture is None else None
-    _check_traces(traces, directory, options)
-    store = Traces(traces, pages=options["pages"], redaction=redaction) if traces else None
-    journal = Journal(form, traces=store, capture=capture, detail=options["verbose"])
+    form, redaction = _form_of(options), _redaction(options)
+    _check_options(options)
+    _check_trace(directory, options)
+    proxy_protocol = _proxy_protocol(options)
+    journal = Journal(form, detail=options["verbose"])
     with collecting_warnings() as warnings:
-        config, watch = _config(options, journal)
-        ech_watch = EchKeyWatch(config, journal.ech_keys)
+        ech = followed_ech_keys(options["ech_key"], journal.ech_keys_not_reloaded)
+        credentials = _credentials(options, journal, ech)
+        config = _config(options, credentials, ech)
     journal.warnings = list(dict.fromkeys(warnings))  # Some files were loaded twice.
     context.with_resource(hearing_warnings(journal.warned))
     talk = _talk(directory, options, journal)
-    proxy_protocol = _proxy_protocol(options)
-    metrics = metered(options["metrics"], workers, journal, watch.statuses())
-    try:
-        listeners = _listeners(options)
-        make_trace, limits = _make_trace(traces, capture), _limits(options)
-        site = _Site(
-            config, talk, journal, watch, ech_watch, make_trace, limits, proxy_protocol, metrics
-        )
-        announce = partial(_announce, listeners[0], directory, options, site)
-        raise_descriptor_limit()
-        if workers > 1:
-            _serve_in_processes(site, listeners[0], workers, announce)
-        else:
-            site.serve(listeners, announce)
-    finally:
-        if capture is not None:
-            capture.close_and_tell()
-        if metrics is not None:
-            metrics.remove()
+    watch = CertificateWatch(credentials, journal.certificate)
+    listeners = _listeners(context, options)
+    metrics = metered(options["metrics"], options["workers"], journal, watch.statuses())
+    if metrics is not None:
+        context.call_on_close(metrics.remove)
+    # What is written comes last: a command line that is refused leaves all files as they were.
+    config = _with_keylog(config, options["keylog"])
+    make_trace = _record(context, options, journal, redaction)
+    if metrics is not None:
+        metrics.write()
+    ech_watch, limits = EchKeyWatch(config, journal.ech_keys), _limits(options)
+    service = _Service(
+        config, talk, journal, watch, ech_watch, make_trace, limits, proxy_protocol, metrics
+    )
+    announce = partial(_announce, listeners[0], directory, options, service)
+    raise_descriptor_limit()
+    if options["workers"] > 1:
+        _serve_in_processes(service, listeners[0], options["workers"], announce)
+    else:
+        service.serve(listeners, announce)
 
 
 @contextmanager
@@ -341,7 +339,7 @@ def _hangups_ignored() -> Generator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Site:
+class _Service:
     """Everything that a process needs to serve."""
 
     config: ServerConfig
@@ -440,11 +438,11 @@ class _Site:
 
 
 def _nothing(*arguments: object) -> None:
-    """Do nothing: the parent does it."""
+    """Do nothing."""
 
 
 def _serve_in_processes(
-    site: _Site, first: socket.socket, count: int, announce: Callable[[], None]
+    service: _Service, first: socket.socket, count: int, announce: Callable[[], None]
 ) -> None:
     from handclasp.serving.supervisor import Supervisor, more_listeners
 
@@ -455,27 +453,27 @@ def _serve_in_processes(
         for each in listeners:
             if each is not own:
                 each.close()
-        site.journal.speaks_for_all = number == 0
-        if site.metered is not None:
-            site.metered.become(number)
-        site.serve([own], _nothing, lifeline)
+        service.journal.speaks_for_all = number == 0
+        if service.metered is not None:
+            service.metered.become(number)
+        service.serve([own], _nothing, lifeline)
 
     def stop_listening() -> None:
         for each in listeners:
             each.close()
 
-    journal = site.journal
-    line = StatusLine(site.status)
+    journal = service.journal
+    line = StatusLine(service.status)
     supervisor = Supervisor(
         count,
         work,
         stopping=stop_listening,
         remark=journal.remarked,
         failed=lambda error: journal.remarked(f"A worker has failed: {error!r}"),
-        grace=site.limits.grace,
+        grace=service.limits.grace,
         status=line,
         reload_seconds=_RELOAD_SECONDS,
-        ended=_nothing if site.metered is None else site.metered.forget,
+        ended=_nothing if service.metered is None else service.metered.forget,
     )
 
     def ready() -> None:
@@ -522,7 +520,7 @@ def _proxy_protocol(options: dict[str, Any]) -> bool | list[str]:
     return list(networks)
 
 
-def _listeners(options: dict[str, Any]) -> list[socket.socket]:
+def _listeners(context: click.Context, options: dict[str, Any]) -> list[socket.socket]:
     """Return the sockets that the service manager has passed, or one for --host and --port."""
     try:
         found = inherited_listeners()
@@ -530,15 +528,43 @@ def _listeners(options: dict[str, Any]) -> list[socket.socket]:
         raise WrongArguments(f"LISTEN_FDS: {error.strerror or error}.") from None
     if len(found) > 1 and options["workers"] > 1:
         raise WrongArguments("--workers share one socket, and several were passed.")
-    return found or [listen(options["host"], options["port"])]
+    listeners = found or [listen(options["host"], options["port"])]
+    for each in listeners:
+        context.call_on_close(each.close)
+    return listeners
 
 
-def _make_trace(traces: Path | None, capture: CaptureFile | None) -> Callable[[], Recorder]:
+def _with_keylog(config: ServerConfig, path: str | None) -> ServerConfig:
+    """Open the file of --keylog for a config."""
+    if path is None:
+        return config
+    with collecting_warnings():  # The config has given them before.
+        return replace(config, keylog=keylog_of(path))
+
+
+def _record(
+    context: click.Context,
+    options: dict[str, Any],
+    journal: Journal,
+    redaction: Redaction | None,
+) -> Callable[[], Recorder]:
+    """Open the place of --trace, and return what makes the recorder of a connection."""
     from handclasp import Recorder
 
-    if capture is not None:
-        return capturing_recorder
-    return Recorder if traces is not None else brief_recorder
+    path: str | None = options["trace"]
+    if path is None:
+        return brief_recorder
+    try:
+        if path.lower().endswith(CAPTURE_ENDING):
+            capture = CaptureFile(Path(path))
+            context.call_on_close(capture.close_and_tell)
+            journal.record(capture=capture)
+            return capturing_recorder
+        Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongArguments(f"--trace {path}: {error.strerror or error}.") from None
+    journal.record(traces=Traces(Path(path), pages=options["pages"], redaction=redaction))
+    return Recorder
 
 
 def _talk(directory: str, options: dict[str, Any], journal: Journal) -> Talk:
@@ -558,49 +584,47 @@ def _talk(directory: str, options: dict[str, Any], journal: Journal) -> Talk:
     return lambda serving: HTTP(RefuseEarlyData(files), serving)
 
 
-def _check_traces(traces: Path | None, directory: str, options: dict[str, Any]) -> None:
-    if options["pages"] and traces is None:
-        raise WrongArguments("--pages needs --trace DIR: where are they to go?")
-    if traces is not None and not options["echo"] and traces.samefile(directory):
-        raise WrongArguments(f"--trace {traces}: this directory is served; name another one.")
-
-
 def _private_files(options: dict[str, Any]) -> list[str]:
     """Return the files that are never sent, even if they are in the directory."""
     given = [options[name] for name in ("keylog", "trace") if options[name] is not None]
     return [*options["key"], *options["ech_key"], *given]
 
 
-def _config(options: dict[str, Any], journal: Journal) -> tuple[ServerConfig, CertificateWatch]:
-    from handclasp import ClientAuth, ServerConfig
-
+def _check_options(options: dict[str, Any]) -> None:
+    """Refuse options that do not fit together. Raises `WrongArguments`."""
+    check_workers(options)
     if options["require_client_cert"] and not options["client_ca"]:
         raise WrongArguments("--require-client-cert needs --client-ca: whose certificates count?")
     if options["early_data"] and options["tls12"] and not options["tls13"]:
         raise WrongArguments("--early-data needs TLS 1.3: leave out --tls12.")
     if options["ech_key"] and options["tls12"] and not options["tls13"]:
         raise WrongArguments("--ech-key needs TLS 1.3: leave out --tls12.")
+
+
+def _config(
+    options: dict[str, Any],
+    credentials: Sequence[Credentials | ReloadingCredentials],
+    ech: ReloadingEchKeys | None,
+) -> ServerConfig:
+    """Return the config, but for the key log, which is a file to be written."""
+    from handclasp import ClientAuth, ServerConfig
+
     client_auth = ClientAuth.NONE
     if options["client_ca"]:
         required = options["require_client_cert"]
         client_auth = ClientAuth.REQUIRED if required else ClientAuth.OPTIONAL
-    alpn = names_of(options["alpn"]) or (() if options["echo"] else ("http/1.1",))
-    ech = followed_ech_keys(options["ech_key"], journal.ech_keys_not_reloaded)
-    credentials = _credentials(options, journal, ech)
     with versions_checked():
-        config = ServerConfig(
+        return ServerConfig(
             credentials=credentials,
             client_auth=client_auth,
             trust=trust_of(options["client_ca"]) if options["client_ca"] else None,
-            alpn=alpn,
-            keylog=keylog_of(options["keylog"]),
+            alpn=names_of(options["alpn"]) or (() if options["echo"] else ("http/1.1",)),
             handshake_timeout=HANDSHAKE_SECONDS,
             max_early_data=EARLY_DATA_BYTES if options["early_data"] else 0,
             groups=_groups(options),
             ech=ech if ech is not None else (),
             **version_settings(options),
         )
-    return config, CertificateWatch(credentials, journal.certificate)
 
 
 _GROUPS = ("X25519", "secp256r1", "secp384r1")
@@ -667,33 +691,29 @@ def _redaction(options: dict[str, Any]) -> Redaction | None:
     return redaction_of(options["redact"], Path(options["trace"]) if options["trace"] else None)
 
 
-def _capture(path: str | None) -> CaptureFile | None:
-    if path is None or not path.lower().endswith(CAPTURE_ENDING):
-        return None
-    try:
-        return CaptureFile(Path(path))
-    except OSError as error:
-        raise WrongArguments(f"--trace {path}: {error.strerror or error}.") from None
-
-
-_NAMES_OF_FILES = (".html", ".htm", ".json", ".pcap")
+_FILE_ENDINGS = (".html", ".htm", ".json", ".pcap")
 """Endings that stand for a file with other commands, and here would be a directory's."""
 
 
-def _traces(directory: str | None) -> Path | None:
-    if directory is None:
-        return None
-    check_path(directory)
-    if directory.lower().endswith(_NAMES_OF_FILES) and not os.path.isdir(directory):
+def _check_trace(directory: str, options: dict[str, Any]) -> None:
+    """Refuse a --trace that is no place for many handshakes. Raises `WrongArguments`."""
+    trace: str | None = options["trace"]
+    is_capture = trace is not None and trace.lower().endswith(CAPTURE_ENDING)
+    if options["pages"] and (trace is None or is_capture):
+        raise WrongArguments("--pages needs --trace DIR: where are they to go?")
+    if trace is None:
+        return
+    check_path(trace)
+    if is_capture:
+        return
+    is_there = os.path.isdir(trace)
+    if trace.lower().endswith(_FILE_ENDINGS) and not is_there:
         raise WrongArguments(
-            f"--trace {directory}: many handshakes do not fit into one such file; name a "
+            f"--trace {trace}: many handshakes do not fit into one such file; name a "
             "directory (with --pages for pages), or a file that ends in .pcapng."
         )
-    try:
-        Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise WrongArguments(f"--trace {directory}: {error.strerror or error}.") from None
-    return Path(directory)
+    if is_there and not options["echo"] and os.path.samefile(trace, directory):
+        raise WrongArguments(f"--trace {trace}: this directory is served; name another one.")
 
 
 def _path_of(listener: socket.socket) -> str:
@@ -703,7 +723,7 @@ def _path_of(listener: socket.socket) -> str:
 
 
 def _announce(
-    listener: socket.socket, directory: str, options: dict[str, Any], site: _Site
+    listener: socket.socket, directory: str, options: dict[str, Any], service: _Service
 ) -> None:
     _, port = address_of(listener.getsockname())
     url = url_of(options["host"], port)
@@ -713,22 +733,22 @@ def _announce(
         where = f"{url.removeprefix('https://').removesuffix('/')} (TLS echo)"
     else:
         where = f"{url} with the files of {os.path.abspath(directory)}"
-    say = site.journal.announce
+    say = service.journal.announce
     warn_of_key_transport(options)
-    tell_warnings(site.journal.warnings)
+    tell_warnings(service.journal.warnings)
     say(f"Listening on {where}")
-    if site.config.trust is not None:
-        warn_of_leaves(f"--client-ca {options['client_ca']}", site.config.trust)
+    if service.config.trust is not None:
+        warn_of_leaves(f"--client-ca {options['client_ca']}", service.config.trust)
     if options["cert"]:
-        for status in site.watch.statuses():
+        for status in service.watch.statuses():
             say(certificate_in_words(status))
     else:
         path = authority_directory() / "ca.pem"
         say(f"The certificate is from this machine's own authority, {path}")
         if port:
             say(trust_advice(path, port, https=not options["echo"]))
-    for key in site.config.ech_keys:
+    for key in service.config.ech_keys:
         say(ech_key_in_words(key))
-    if site.metered is not None:
-        say(f"Metrics are at {site.metered.where}")
+    if service.metered is not None:
+        say(f"Metrics are at {service.metered.where}")
     say("Ctrl-C ends it.")

@@ -83,11 +83,14 @@ class _Settings:
     starttls: str | None
     as_json: bool
     pages: Path | None
-    capture: CaptureFile | None
+    packets: Path | None
+    """The file of --pcapng."""
     detail: int
     limit: int
     idle: float | None
     live: WatchedPages | None = None
+    capture: CaptureFile | None = None
+    """The open file of `packets`."""
     authority: LocalAuthority | None = None
     authority_file: Path | None = None
     """With --intercept alone, as `authority`."""
@@ -174,13 +177,13 @@ def command(context: click.Context, /, address: str | None, **options: Any) -> N
     """
     program: list[str] | None = context.meta.get(_PROGRAM)
     with ExitStack() as stack:
-        settings = _settings(address, program, options, stack)
+        settings = _settings(address, program, options)
         signals = stack.enter_context(Signals())
         if options["intercept"]:
             _prepare_to_intercept(settings, stack)
         elif program is not None:
             _make_keylog(settings, stack)
-        status = asyncio.run(_run(settings, signals))
+        status = asyncio.run(_run(settings, signals, stack))
         if not settings.is_stuck:
             _say_lost_pages(settings)
     if settings.is_stuck:
@@ -188,9 +191,7 @@ def command(context: click.Context, /, address: str | None, **options: Any) -> N
     raise click.exceptions.Exit(status)
 
 
-def _settings(
-    address: str | None, program: list[str] | None, options: dict[str, Any], stack: ExitStack
-) -> _Settings:
+def _settings(address: str | None, program: list[str] | None, options: dict[str, Any]) -> _Settings:
     _check(address, program, options)
     from handclasp.capture.stream import Address
 
@@ -199,13 +200,10 @@ def _settings(
     pages = options["pages"]
     if pages is not None:
         check_path(pages)
-        make_private_directory(pages)
         _renderer()  # Without jinja2 there is an error before the first connection.
-    capture = None
-    if options["pcapng"] is not None:
-        path = trace_file(options["pcapng"], "--pcapng ", (CAPTURE_ENDING,))
-        capture = CaptureFile(path)
-        stack.callback(capture.close_and_tell)  # The status stays that of the program.
+    packets = options["pcapng"]
+    if packets is not None:
+        packets = trace_file(packets, "--pcapng ", (CAPTURE_ENDING,))
     return _Settings(
         target,
         program,
@@ -217,7 +215,7 @@ def _settings(
         options["starttls"],
         options["as_json"],
         Path(pages) if pages is not None else None,
-        capture,
+        packets,
         options["verbose"],
         options["limit"] * 1024,
         options["idle"],
@@ -314,19 +312,27 @@ def _check(address: str | None, program: list[str] | None, options: dict[str, An
         raise WrongArguments("--intercept needs no key log: both handshakes are its own.")
 
 
-async def _run(settings: _Settings, signals: Signals) -> int:
-    """Relay until the program ends, or until Ctrl-C; return the exit status."""
+async def _run(settings: _Settings, signals: Signals, files: ExitStack) -> int:
+    """Relay until the program ends, or until Ctrl-C; return the exit status.
+
+    Args:
+        settings: those of this run.
+        signals: the signals that end it.
+        files: closes them at the end.
+    """
     try:
         relay = _relay(settings)
     except OSError as error:
         why = error.strerror or error
         raise WrongArguments(f"--listen {settings.listen}: {why}.") from None
-    _warn_of_interception(settings)
     async with AsyncExitStack() as stack:
         if settings.live is not None:
             await stack.enter_async_context(settings.live.served())
-            _say(f"The connections, live: {settings.live.url}")
         await stack.enter_async_context(relay)
+        _open_files(settings, files)
+        _warn_of_interception(settings)
+        if settings.live is not None:
+            _say(f"The connections, live: {settings.live.url}")
         if settings.program is None:
             told = f"Listening on 127.0.0.1:{relay.port}; what connects there is relayed to "
             told += f"{settings.target}. Ctrl-C ends it."
@@ -336,6 +342,19 @@ async def _run(settings: _Settings, signals: Signals) -> int:
                 await _close(settings, relay, hurry)
             return 0
         return await _program(settings, relay, signals)
+
+
+def _open_files(settings: _Settings, files: ExitStack) -> None:
+    """Make the directory of --page, and the file of --pcapng in place of an earlier one.
+
+    Arguments that are refused must leave both as they were, so that this comes after all checks.
+    Raises `OSError`.
+    """
+    if settings.pages is not None:
+        make_private_directory(settings.pages)
+    if settings.packets is not None:
+        settings.capture = CaptureFile(settings.packets)
+        files.callback(settings.capture.close_and_tell)  # The status stays that of the program.
 
 
 def _relay(settings: _Settings) -> Relay:
@@ -532,7 +551,7 @@ def _say_unwritten(error: OSError) -> None:
 
 
 def _say_lost_pages(settings: _Settings) -> None:
-    """Say at the end how many pages are missing, as only the first one was named."""
+    """Say at the end how many pages are missing, where only the first was reported."""
     if settings.lost_pages > 1:
         _say(f"handclasp: {settings.lost_pages:,} pages could not be written to {settings.pages}.")
 

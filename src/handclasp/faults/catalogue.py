@@ -60,15 +60,15 @@ _OR_REPORT = (
     "If nothing on the way does that, one of the two implementations has a defect: update both, or "
     "report the problem to their developers."
 )
-_RAISE_LIMIT = f"If this peer is honest, raise the limit ({LIMITS})."
-_RAISE_SIZE = f"If the size is honest, raise the limit ({LIMITS})."
+_RAISE_LIMIT = f"If you trust this peer, raise the limit ({LIMITS})."
+_RAISE_SIZE = f"If the size is legitimate, raise the limit ({LIMITS})."
 
 _ALTERED_UNLESS_DEFECT = Verdict(
     Blame.NETWORK, "unless one of the two implementations has a defect"
 )
 _PEER_UNLESS_ALTERED = Verdict(Blame.PEER, "unless something on the way changed the bytes")
-_PEER_UNLESS_HONEST = Verdict(
-    Blame.PEER, "unless the size is honest: then a limit of this end is too low"
+_PEER_UNLESS_LEGITIMATE = Verdict(
+    Blame.PEER, "unless the size is legitimate: then a limit of this end is too low"
 )
 _PEER_UNLESS_CLOCK = Verdict(Blame.PEER, CLOCK_CONDITION)
 _SETTINGS_DIFFER = Verdict(
@@ -88,7 +88,7 @@ _BEHIND_A_PROXY = (
 
 
 class Fault(Enum):
-    """A fault that this side found (RFC 8446 unless the section says otherwise).
+    """A fault that this side found.
 
     >>> fault = Fault.CERTIFICATE_EXPIRED
     >>> print(fault.name, fault.section, fault.blame)
@@ -111,13 +111,11 @@ class Fault(Enum):
                 Blame.LOCAL, "unless TLS is meant to be spoken on that port: then the other end"
             ),
             fix_peer="Speak TLS on this port from the first byte, if it is meant for TLS.",
-            fix_local=(
-                "Check that host and port belong to a TLS service, and that no STARTTLS step is "
-                "missing."
-            ),
         ),
         as_server=ForRole(
-            verdict=Verdict(Blame.PEER), fix_peer="Speak TLS on this port from the first byte."
+            verdict=Verdict(Blame.PEER),
+            fix_peer="Speak TLS on this port from the first byte.",
+            fix_local="",
         ),
     )
     PLAINTEXT_HTTP = Entry(
@@ -134,9 +132,10 @@ class Fault(Enum):
                 Blame.LOCAL, "unless HTTPS is meant to be spoken on that port: then the other end"
             ),
             fix_peer="Enable TLS on this port, if it is meant for HTTPS.",
-            fix_local="Check the port: plain HTTP is spoken on it.",
         ),
-        as_server=ForRole(verdict=Verdict(Blame.PEER), fix_peer="Use https:// for this address."),
+        as_server=ForRole(
+            verdict=Verdict(Blame.PEER), fix_peer="Use https:// for this address.", fix_local=""
+        ),
     )
     SSLV2_HELLO = Entry(
         alert=Alert.PROTOCOL_VERSION,
@@ -183,7 +182,7 @@ class Fault(Enum):
     NOT_A_TLS_RECORD = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
         section="RFC 9846 5.1",
-        sentence="In the middle of the connection, bytes came that are no TLS record.",
+        sentence="In the middle of the connection, bytes arrived that are not a TLS record.",
         fix_peer=(
             "Look for a program that writes to the plain socket past TLS, such as one that "
             "reports an error in the clear."
@@ -203,14 +202,14 @@ class Fault(Enum):
         alert=Alert.UNEXPECTED_MESSAGE,
         section="RFC 9846 5",
         sentence=(
-            "A change_cipher_spec has content, or came at a time, that TLS 1.3 does not allow."
+            "A change_cipher_spec has content that is not allowed, or came when none is allowed."
         ),
         fix_peer=_REPORT,
     )
     HANDSHAKE_ACROSS_KEY_CHANGE = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
         section="RFC 9846 5.1",
-        sentence=("A record holds more handshake data after a message with which the keys change."),
+        sentence="A record holds more handshake data after a message with which the keys change.",
         fix_peer=_REPORT,
         fix_local=_NETWORK,
         verdict=_PEER_UNLESS_ALTERED,
@@ -242,7 +241,7 @@ class Fault(Enum):
     DECODE_ERROR = Entry(
         alert=Alert.DECODE_ERROR,
         section="RFC 9846 6.2",
-        sentence=("A message does not match its definition: a length or a count in it is wrong."),
+        sentence="A message does not match its definition: a length or a count in it is wrong.",
         fix_peer=_REPORT,
         fix_local=_NETWORK,
         verdict=_PEER_UNLESS_ALTERED,
@@ -283,15 +282,17 @@ class Fault(Enum):
         sentence="A handshake message is longer than this side accepts.",
         fix_peer="Send a smaller message (a shorter certificate chain, fewer extensions).",
         fix_local=_RAISE_SIZE,
-        verdict=_PEER_UNLESS_HONEST,
+        verdict=_PEER_UNLESS_LEGITIMATE,
     )
     TOO_MANY_EXTENSIONS = Entry(
         alert=Alert.ILLEGAL_PARAMETER,
         section="RFC 8446 4.2",
         sentence="A message has more extensions or list entries than this side accepts.",
         fix_peer=_REPORT,
-        fix_local=_RAISE_SIZE,
-        verdict=_PEER_UNLESS_HONEST,
+        fix_local=f"If the number is legitimate, raise the limit ({LIMITS}).",
+        verdict=Verdict(
+            Blame.PEER, "unless the number is legitimate: then a limit of this end is too low"
+        ),
     )
     HANDSHAKE_TOO_LARGE = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
@@ -299,7 +300,7 @@ class Fault(Enum):
         sentence="The handshake messages together are longer than this side accepts.",
         fix_peer=_REPORT,
         fix_local=_RAISE_SIZE,
-        verdict=_PEER_UNLESS_HONEST,
+        verdict=_PEER_UNLESS_LEGITIMATE,
     )
 
     # Order of messages (section 4, Appendix A)
@@ -364,6 +365,7 @@ class Fault(Enum):
         section="RFC 9846 6",
         sentence="The peer sends too many warning alerts.",
         fix_peer=_REPORT,
+        fix_local=_RAISE_LIMIT,
     )
     RENEGOTIATION = Entry(
         alert=Alert.UNEXPECTED_MESSAGE,
@@ -640,7 +642,7 @@ class Fault(Enum):
     BAD_COOKIE = Entry(
         alert=Alert.ILLEGAL_PARAMETER,
         section="RFC 8446 4.2.2",
-        sentence=("The second ClientHello does not return the cookie of the HelloRetryRequest."),
+        sentence="The second ClientHello does not return the cookie of the HelloRetryRequest.",
         fix_peer=_REPORT,
         fix_local=_NETWORK,
         verdict=_PEER_UNLESS_ALTERED,
@@ -693,7 +695,7 @@ class Fault(Enum):
     ECH_NOT_DECRYPTED = Entry(
         alert=Alert.DECRYPT_ERROR,
         section="RFC 9849 7.1.1",
-        sentence=("The second ClientHello cannot be decrypted, although the first one could."),
+        sentence="The second ClientHello cannot be decrypted, although the first one could.",
         fix_peer=_REPORT,
         fix_local=_NETWORK,
         verdict=_PEER_UNLESS_ALTERED,
@@ -719,7 +721,7 @@ class Fault(Enum):
     BAD_FINISHED = Entry(
         alert=Alert.DECRYPT_ERROR,
         section="RFC 8446 4.4.4",
-        sentence=("The peer's Finished does not match: the two sides saw different handshakes."),
+        sentence="The peer's Finished does not match: the two sides saw different handshakes.",
         fix_peer=_OR_REPORT,
         fix_local=_NETWORK,
         verdict=_ALTERED_UNLESS_DEFECT,
@@ -864,7 +866,7 @@ class Fault(Enum):
     TIMESTAMPS_MISSING = Entry(
         alert=Alert.CERTIFICATE_UNKNOWN,
         section="RFC 6962 3",
-        sentence=("The certificate lacks valid timestamps from the configured transparency logs."),
+        sentence="The certificate lacks valid timestamps from the configured transparency logs.",
         fix_peer=(
             "Get a certificate from an authority that submits its certificates to transparency "
             "logs."
@@ -911,8 +913,10 @@ class Fault(Enum):
         section="RFC 8446 4.4.2",
         sentence="The peer's chain has more certificates than this side accepts.",
         fix_peer="Send only the chain: the certificate and its intermediates.",
-        fix_local=f"If the chain is honest, raise the limit ({LIMITS}).",
-        verdict=_PEER_UNLESS_HONEST,
+        fix_local=f"If the chain is legitimate, raise the limit ({LIMITS}).",
+        verdict=Verdict(
+            Blame.PEER, "unless the chain is legitimate: then a limit of this end is too low"
+        ),
     )
     BAD_CERTIFICATE_REQUEST_CONTEXT = Entry(
         alert=Alert.ILLEGAL_PARAMETER,
@@ -943,7 +947,6 @@ class Fault(Enum):
             if_silent=Verdict(
                 Blame.PEER, "which gave no reason, unless another service is on that port"
             ),
-            silent_fix_peer="See the other end's log: it gave no reason here.",
             silent_fix_local=f"Check that host and port belong to a TLS service. {_BEHIND_A_PROXY}",
         ),
         as_server=ForRole(
@@ -968,7 +971,6 @@ class Fault(Enum):
                 "unless something on the way drops the data, or another service is on that port",
             ),
             silent_fix_peer="Check that the service is up and speaks TLS on this port.",
-            silent_fix_local=f"If the network is slow, allow more time ({TIMEOUT}).",
         ),
         as_server=ForRole(
             if_silent=Verdict(
@@ -977,7 +979,6 @@ class Fault(Enum):
                 "(STARTTLS), unless something on the way drops it",
             ),
             fix_peer="See the client's log for the step at which it waits.",
-            fix_local=f"If the network is slow, allow more time ({TIMEOUT}).",
         ),
     )
     HANDSHAKE_ABANDONED = Entry(
@@ -991,13 +992,9 @@ class Fault(Enum):
             "the other end, if it was to answer sooner; this end, if it was to wait longer",
         ),
         as_client=ForRole(
-            silent_fix_peer="Check that the service is up and speaks TLS on this port.",
-            silent_fix_local="Look for a timeout, a cancelled task, or a close in the program.",
+            silent_fix_peer="Check that the service is up and speaks TLS on this port."
         ),
-        as_server=ForRole(
-            fix_peer="See the client's log for the step at which it waits.",
-            fix_local="Look for a timeout, a cancelled task, or a close in the program.",
-        ),
+        as_server=ForRole(fix_peer="See the client's log for the step at which it waits."),
         sends_alert=False,
     )
 
@@ -1012,16 +1009,12 @@ class Fault(Enum):
             "the other end, or something on the way such as a firewall, and neither said why",
         ),
         as_client=ForRole(
-            silent_fix_peer="See the other end's log: it gave no reason here.",
             silent_fix_local=(
                 "Check that host and port belong to a TLS service, and that no firewall resets the "
                 f"connection. {_BEHIND_A_PROXY}"
             ),
         ),
-        as_server=ForRole(
-            fix_peer="See the client's log: it gave no reason here.",
-            fix_local="Look for a firewall that resets the connection.",
-        ),
+        as_server=ForRole(fix_peer="See the client's log: it gave no reason here."),
         sends_alert=False,
     )
 
@@ -1072,6 +1065,15 @@ class Fault(Enum):
             "Check that the signer holds the certificate's key and signs in the scheme that it "
             "is asked for."
         ),
+        verdict=Verdict(Blame.LOCAL),
+    )
+    INTERRUPTED = Entry(
+        alert=Alert.INTERNAL_ERROR,
+        section="RFC 9846 6.2",
+        sentence=(
+            "The program was interrupted, as by Ctrl-C, in the middle of a read: bytes may be lost."
+        ),
+        fix_local="Open a new connection.",
         verdict=Verdict(Blame.LOCAL),
     )
     INTERNAL_ERROR = Entry(
@@ -1134,11 +1136,12 @@ class Fault(Enum):
             nothing_came: whether the other end had not sent a single byte.
         """
         entry, for_role = self.value, self._for_role(role)
-        peer, local = entry.fix_peer, entry.fix_local
-        if nothing_came and (for_role.silent_fix_peer or for_role.silent_fix_local):
-            peer, local = for_role.silent_fix_peer, for_role.silent_fix_local
-        elif for_role.fix_peer or for_role.fix_local:
-            peer, local = for_role.fix_peer, for_role.fix_local
+        peer = entry.fix_peer if for_role.fix_peer is None else for_role.fix_peer
+        local = entry.fix_local if for_role.fix_local is None else for_role.fix_local
+        if nothing_came:
+            silent_peer, silent_local = for_role.silent_fix_peer, for_role.silent_fix_local
+            peer = peer if silent_peer is None else silent_peer
+            local = local if silent_local is None else silent_local
         is_network = self.verdict(role).blame is Blame.NETWORK
         return advice(peer, local, this_end_first=is_network)
 

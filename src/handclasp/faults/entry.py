@@ -50,20 +50,23 @@ class Verdict(NamedTuple):
 class ForRole(NamedTuple):
     """The parts of an entry that differ if a client, or a server, found the fault.
 
+    Each field is None where the entry's own holds.
+
     Attributes:
-        verdict: replaces the entry's; None keeps it.
-        if_silent: replaces both if the other end had not sent a single byte; None keeps them.
-        fix_peer, fix_local: replace the entry's advice, both of it, if either is given.
-        silent_fix_peer, silent_fix_local: the same if the other end had not sent a single byte, as
-            only then it may be no TLS service at all.
+        verdict: replaces the entry's.
+        if_silent: replaces both if the other end had not sent a single byte.
+        fix_peer, fix_local: replace the entry's advice for the other end and for this one; an
+            empty string if nothing can be done at that end.
+        silent_fix_peer, silent_fix_local: replace both if the other end had not sent a single byte,
+            as only then it may be no TLS service at all.
     """
 
     verdict: Verdict | None = None
     if_silent: Verdict | None = None
-    fix_peer: str = ""
-    fix_local: str = ""
-    silent_fix_peer: str = ""
-    silent_fix_local: str = ""
+    fix_peer: str | None = None
+    fix_local: str | None = None
+    silent_fix_peer: str | None = None
+    silent_fix_local: str | None = None
 
 
 class Entry(NamedTuple):

@@ -20,6 +20,10 @@ WRITE_SECONDS = 10.0
 class Exposition(Protocol):
     """A place where metrics can be read."""
 
+    def write(self) -> object:
+        """Write the first state, where they are in a file. Raises `OSError`."""
+        ...
+
     def start(self) -> object:
         """Begin, in a process that does not fork any more."""
         ...
@@ -57,6 +61,9 @@ class Endpoint:
         server.setup_environ()
         server.set_app(_client.make_wsgi_app(registry))
         self._server = server
+
+    def write(self) -> None:
+        """Do nothing: there is no file."""
 
     def start(self) -> None:
         """Answer, in a thread."""

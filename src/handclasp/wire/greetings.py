@@ -64,7 +64,7 @@ class Greeting(NamedTuple):
                 " If the server has a port for TLS from the first byte (usually "
                 f"{' or '.join(ports)}), connect to that one instead."
             )
-        return advice(Fault.NOT_TLS.value.as_client.fix_peer, told, this_end_first=True)
+        return advice(Fault.NOT_TLS.value.as_client.fix_peer or "", told, this_end_first=True)
 
 
 def greeting_of(start: bytes) -> Greeting | None:
