@@ -57,7 +57,7 @@ def alternative_names(certificate: bytes | x509.Certificate) -> AlternativeNames
     Raises:
         ConfigurationError: it is neither bytes nor a parsed certificate.
     """
-    if not isinstance(certificate, (bytes, x509.Certificate)):
+    if not isinstance(certificate, bytes | x509.Certificate):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(
             "A certificate must be bytes in DER, or a parsed x509.Certificate, not "
             f"{shown(certificate)}."
