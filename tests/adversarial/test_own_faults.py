@@ -63,6 +63,13 @@ def test_a_peer_that_keeps_silent(server_config: ServerConfig) -> None:
     refused(encounter.run(), Fault.HANDSHAKE_TIMEOUT)
 
 
+def test_a_read_that_an_interrupt_broke_off(server_config: ServerConfig) -> None:
+    """As adapters do: what was taken from the socket may be lost."""
+    encounter = Encounter(ServerConnection(server_config), ScriptedClient(order=()))
+    encounter.error = encounter.connection.abort(Fault.INTERRUPTED, "KeyboardInterrupt")
+    refused(encounter.run(), Fault.INTERRUPTED)
+
+
 def test_a_program_that_gives_up_without_a_word(server_config: ServerConfig) -> None:
     """Nothing can be sent by then, and the connection is as it was."""
     encounter = Encounter(ServerConnection(server_config), ScriptedClient(order=()))
