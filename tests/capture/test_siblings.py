@@ -30,7 +30,7 @@ from handclasp.iana.suite_names import CIPHER_SUITES_OF_OTHERS
 from handclasp.story.diagnosis import Diagnosis, diagnose
 from handclasp.story.facts import observed_in
 from handclasp.story.narrate import narrate
-from handclasp.trace.events import AlertSeen, Failed, HandshakeResult
+from handclasp.trace.events import AlertSeen, BytesRefused, Failed, HandshakeResult
 
 DATA = Path(__file__).parent / "data"
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -722,3 +722,14 @@ def test_the_last_words_before_tls_come_late() -> None:
     observation = observe(Stream(0, ends, pieces), KeyLog())
     assert observation.missing[0].startswith("10 bytes of the client and 8 of the server came")
     assert "We take TLS_AES_256_GCM_SHA384" in narrate(observation.events)
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_server_that_spoke_first_may_have_been_asked_before_the_capture(begins: bool) -> None:
+    """Where the capture has the beginning, nothing was asked, and the server does not use TLS."""
+    hello, _ = hello_and_answer()[:2]
+    ends = Address("192.0.2.1", 49152), Address("192.0.2.2", 443)
+    pieces = (Piece(0, 1, b"220 go ahead\r\n"), hello)
+    observation = observe(Stream(0, ends, pieces, begins=begins), KeyLog())
+    refused = [event for event in observation.events if isinstance(event, BytesRefused)]
+    assert [event.data for event in refused] == [b"220 go ahead\r\n"] * begins
