@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import ssl
 import struct
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 from tests.adapters.streams import port_of, run
 from tests.pki import Pki
+from tests.required import need_tool
 
 import handclasp
 from handclasp import aio
@@ -61,10 +61,8 @@ def resetting_client(port: int, leave: threading.Event, config: ClientConfig, ca
 
 
 def openssl_client(port: int, leave: threading.Event, config: ClientConfig, ca: Path) -> None:
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("openssl is not installed")
-    command = [program, "s_client", "-quiet", "-connect", f"127.0.0.1:{port}", "-CAfile", str(ca)]
+    server = f"127.0.0.1:{port}"
+    command = ["openssl", "s_client", "-quiet", "-connect", server, "-CAfile", str(ca)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
@@ -108,6 +106,8 @@ class Visit:
 
     def of(self, client: Client, close: Handler) -> BaseException | None:
         """Let the client visit a server that answers, and then does `close`."""
+        if client is openssl_client:
+            need_tool("openssl")
         outcome: asyncio.Future[BaseException | None]
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from tests.certificates.test_loading import TOO_SHORT_FOR_ITS_CURVE
 from tests.pki import Pki, key_pem
+from tests.required import need_tool
 from tests.thief import Thief
 
 from handclasp.certificates.alternative_names import AlternativeNames, alternative_names
@@ -321,10 +322,8 @@ class TestIssuing:
         (tmp_path / "leaf.pem").write_bytes(authority.issue(NAMES).chain_pem)
         verify = "openssl verify -x509_strict -purpose sslserver -verify_hostname x.dev.example"
         command = [*verify.split(), "-CAfile", "ca.pem", "leaf.pem"]
-        try:
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-        except FileNotFoundError:
-            pytest.skip("the openssl program is not installed")
+        need_tool("openssl")
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def test_the_ssl_module_agrees(self, authority: LocalAuthority, tmp_path: Path) -> None:
@@ -486,12 +485,10 @@ def openssl_accepts(place: Path, home: Path, leaf: bytes, name: str | None) -> b
     if name is not None:
         is_address = ":" in name or name.replace(".", "").isdigit()
         command += ["-verify_ip" if is_address else "-verify_hostname", name]
-    try:
-        done = subprocess.run(
-            [*command, "leaf.pem"], cwd=place, capture_output=True, timeout=60, check=False
-        )
-    except FileNotFoundError:
-        pytest.skip("the openssl program is not installed")
+    need_tool("openssl")
+    done = subprocess.run(
+        [*command, "leaf.pem"], cwd=place, capture_output=True, timeout=60, check=False
+    )
     return done.returncode == 0
 
 

@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.pki import DAY, Leaf, Pki, der_of, key_of_type, self_signed
+from tests.required import need_tool
 
 from handclasp.certificates import decision, verify
 from handclasp.certificates.describe import spki_pin
@@ -564,7 +565,5 @@ def test_import_does_not_load_x509() -> None:
 
 
 def _openssl(command: str, directory: Path) -> None:
-    try:
-        subprocess.run(command.split(), cwd=directory, check=True, capture_output=True, timeout=60)
-    except FileNotFoundError:
-        pytest.skip("the openssl program is not installed")
+    need_tool("openssl")
+    subprocess.run(command.split(), cwd=directory, check=True, capture_output=True, timeout=60)
